@@ -1,0 +1,45 @@
+# Two commands do everything: `make demo` and `make test`. CI runs `make check test`.
+PYTHON ?= python3
+BIN    := .venv/bin
+
+.PHONY: setup demo test check docs lock clean
+
+setup: .venv/dev
+
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+# what the demo needs: the product and the laptop AWS
+.venv/run: requirements.lock pyproject.toml | .venv/bin/uv
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev: requirements-dev.lock | .venv/run
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+demo: .venv/run
+	$(BIN)/reconciler demo $(ARGS)
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/dev
+	$(BIN)/python -m docs.generate
+
+# pinned with hashes, without any index host
+lock: | .venv/bin/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --extra local --extra build -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --extra local --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,124 @@
+"""Everything that can go wrong, by who can put it right.
+
+ReconcilerError
+├── Refused                  a person: the answer is no until something is changed; exit 5
+│   ├── Conflict             the name is taken by something that is not ours
+│   ├── GuardRefused         the plan deletes or replaces more than it may
+│   ├── StalePlan            specs or account moved since the plan was made
+│   ├── WrongAccount         the stack is pinned to another account
+│   └── ConsentNeeded        no terminal to ask on, and no flag that says yes
+├── SpecInvalid              a person: the specs do not say what to do; exit 1
+├── CredentialsMissing       a person: nobody is signed in; exit 1
+├── OwnershipBreach          us: a write was about to leave for something that is not ours; never sent
+└── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
+    ├── Gone                 it is not there: success for a delete, absent for a read
+    ├── Exists               it is there already: adopt it if it is ours
+    ├── Blocked              something still depends on it: time, minutes
+    ├── Propagating          AWS has not spread an earlier write yet: time, two minutes
+    ├── Throttled            too many calls; certainly not executed: time, seconds
+    ├── Ambiguous            no answer, or a server error: executed or not, look before acting again
+    ├── Quota                an account limit: a person
+    ├── Denied               a permission or the credentials: a person
+    ├── Protected            deletion protection and the like: a person
+    └── Invalid              AWS will never accept this: the spec
+"""
+
+from __future__ import annotations
+
+
+class ReconcilerError(Exception):
+    """Base of all errors that are meant to be read by a person: one line, deterministic, no secrets."""
+
+
+class Refused(ReconcilerError):
+    """Nothing was written, and nothing will be until a person changes something."""
+
+
+class Conflict(Refused):
+    pass
+
+
+class GuardRefused(Refused):
+    pass
+
+
+class StalePlan(Refused):
+    pass
+
+
+class WrongAccount(Refused):
+    pass
+
+
+class ConsentNeeded(Refused):
+    pass
+
+
+class SpecInvalid(ReconcilerError):
+    pass
+
+
+class CredentialsMissing(ReconcilerError):
+    pass
+
+
+class OwnershipBreach(ReconcilerError):
+    pass
+
+
+class AwsError(ReconcilerError):
+    """One AWS call failed.
+
+    `call` is "service.Operation", `code` AWS's own error code, `request_id` what AWS support and CloudTrail know
+    the call by.
+    """
+
+    def __init__(self, message: str, *, call: str = "", code: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.call = call
+        self.code = code
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.code}: {self.message}" if self.call else self.message
+
+
+class Gone(AwsError):
+    pass
+
+
+class Exists(AwsError):
+    pass
+
+
+class Blocked(AwsError):
+    pass
+
+
+class Propagating(AwsError):
+    pass
+
+
+class Throttled(AwsError):
+    pass
+
+
+class Ambiguous(AwsError):
+    pass
+
+
+class Quota(AwsError):
+    pass
+
+
+class Denied(AwsError):
+    pass
+
+
+class Protected(AwsError):
+    pass
+
+
+class Invalid(AwsError):
+    pass
