@@ -1,0 +1,178 @@
+"""What an AWS resource type is: one class that says calls and never makes them.
+
+A type is a leaf: one file in `reconciler/resources/`, found by `discover`, known by no list. Its methods are
+generators that yield `Call`s and are sent the answers; AWS's refusals are thrown in as `errors.AwsError`s, so a method
+says what it expects with `except errors.Gone`. The rules, which `tests/laws/` holds every type to:
+
+- No method waits. What is not ready yet is observed as PROGRESSING, and asked about again in a later pass.
+- Everything is idempotent: creating what exists and is ours adopts it, deleting what is gone succeeds.
+- `observe` writes AWS's answer in the words of the spec: order without meaning, defaults and spellings are ironed out
+  there, so that the diff compares field by field over what was declared.
+- Tags go into the create call where AWS takes them there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+from reconciler.model import ownership
+from reconciler.model.resource import Calls, Desired, Observed, S
+
+if TYPE_CHECKING:
+    from reconciler.model.diff import Change
+
+
+class Mark(StrEnum):
+    """What is special about a field of a spec; written `Annotated[str, Mark.IMMUTABLE]`."""
+
+    IMMUTABLE = "immutable"  # AWS cannot change it: another resource must take its place
+    UNORDERED = "unordered"  # a tuple whose order means nothing; its items are told apart by str()
+    PARTIAL = "partial"  # a mapping of which only the declared keys are ours
+    SECRET = "secret"  # never shown
+    ROLLS = "rolls"  # changing it starts new tasks: the deployment engine's work
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBy:
+    """The field is set at creation and then belongs to `owner`: the planner never writes it again."""
+
+    owner: str
+
+
+class Replace(StrEnum):
+    """How a type is replaced when a field that AWS cannot change is changed."""
+
+    CREATE_FIRST = "create first"  # names allow both at once
+    DELETE_FIRST = "delete first"  # a gap in service: only with consent
+    NEVER = "never"  # it would take the stack with it, or its data
+
+
+class Depth(IntEnum):
+    """How much a pass reads: `FULL` is everything, `FAST` only what can move by itself."""
+
+    FAST = 0
+    MEDIUM = 1
+    FULL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What `observe` is asked about.
+
+    `wanted`: what the specs want of this kind, with the ids known so far. `seen`: what this pass has already read of
+    the kinds in `reads_after`. `swept`: ARN → tags of everything the tagging service knows to be the stack's; it lags
+    by minutes, so it says where to look, never what is.
+    """
+
+    stack: str
+    region: str
+    account: str
+    partition: str = "aws"
+    wanted: tuple[Desired[Any], ...] = ()
+    seen: Mapping[str, tuple[Observed[Any], ...]] = field(default_factory=dict)
+    swept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    depth: Depth = Depth.FULL
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def swept_arns(self, service: str, prefix: str = "") -> Iterator[str]:
+        """ARNs of the stack's resources of one service, sorted; `prefix` is how the ARN's last part begins."""
+        for arn in sorted(self.swept):
+            parts = arn.split(":", 5)
+            if len(parts) == 6 and parts[2] == service and parts[5].startswith(prefix):
+                yield arn
+
+    def ours(self, kind: str) -> tuple[Observed[Any], ...]:
+        """Of the kind read earlier: what this stack owns, and what its specs ask to adopt."""
+        return tuple(found for found in self.seen.get(kind, ()) if ownership.owner(found.tags) == self.stack)
+
+
+class Kind(ABC, Generic[S]):
+    """One AWS resource type."""
+
+    kind: ClassVar[str]
+    Spec: type[S]
+
+    follows: ClassVar[tuple[str, ...]] = ()
+    """Kinds that must be in place before one of this kind, beyond what its spec refers to; backwards when deleting."""
+
+    reads_after: ClassVar[tuple[str, ...]] = ()
+    """Kinds whose observation `observe` builds on."""
+
+    replace: ClassVar[Replace] = Replace.NEVER
+
+    settles: ClassVar[bool] = False
+    """AWS takes minutes to make one ready; what refers to it has to wait for a later pass."""
+
+    revisions: ClassVar[bool] = False
+    """A change makes a new revision with a new id beside the old one, which stays."""
+
+    lookup: ClassVar[bool] = False
+    """Only ever looked up: neither made nor deleted by us (an image in a registry)."""
+
+    @abstractmethod
+    def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:
+        """Everything of this kind that the stack owns or its specs name, in batches, whoever owns it."""
+
+    @abstractmethod
+    def create(self, new: Desired[S]) -> Calls[str]:
+        """Make it and return its id. `new.spec` holds ids; tags travel in the create call."""
+
+    @abstractmethod
+    def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[str | None]:
+        """Put `changes`, none of them immutable, right. Return the new id where the kind makes revisions."""
+
+    @abstractmethod
+    def delete(self, old: Observed[S]) -> Calls[None]:
+        """Start its end. `errors.Blocked` leaves it for a later pass."""
+
+    @abstractmethod
+    def retag(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        """Write and remove tags; this is also how something is adopted."""
+
+
+class Kinds(Mapping[str, Kind[Any]]):
+    """All resource types by name."""
+
+    def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
+        self._kinds: dict[str, Kind[Any]] = {}
+        for kind in kinds:
+            if kind.kind in self._kinds:
+                raise TypeError(f"two resource types call themselves {kind.kind!r}")
+            self._kinds[kind.kind] = kind
+
+    def __getitem__(self, name: str) -> Kind[Any]:
+        return self._kinds[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+@cache
+def discover(package: str = "reconciler.resources") -> Kinds:
+    """Every type in `package`: a module each; modules that begin with an underscore are what they share."""
+    found: list[Kind[Any]] = []
+    for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
+        if module.startswith("_"):
+            continue
+        members = vars(importlib.import_module(f"{package}.{module}")).values()
+        found += [
+            member()
+            for member in members
+            if isinstance(member, type)
+            and issubclass(member, Kind)
+            and "kind" in vars(member)
+            and member.__module__ == f"{package}.{module}"
+        ]
+    return Kinds(found)

@@ -1,0 +1,214 @@
+"""The words everything is said in: addresses, calls as values, what is desired and what is there.
+
+Nothing here knows AWS beyond the fact that it answers calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Spec")
+
+TOKEN_LENGTH = 32  # ECS allows 36 characters, EC2 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A resource's name in the specs, `subnet/app-public1-a`; never an AWS id."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        kind, slash, name = text.partition("/")
+        if not (kind and slash and name):
+            raise ValueError(f"not an address: {text!r} (expected kind/name)")
+        return cls(kind, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Stands in a spec for the id of another resource of the stack until that id is known."""
+
+    address: Address
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+
+Link: TypeAlias = Ref | str
+"""An id in AWS, or a reference to the resource that will have one."""
+
+
+class Spec(BaseModel):
+    """What can be declared of one resource. A field that is None is not declared, and is left as AWS has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One AWS API call, as a value: `Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/20"})`."""
+
+    service: str
+    operation: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.service}.{self.operation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Several calls side by side; answered with the list of their answers, in the same order."""
+
+    calls: tuple[Call, ...]
+
+    @classmethod
+    def of(cls, calls: Iterable[Call]) -> Together:
+        return cls(tuple(calls))
+
+
+Calls: TypeAlias = Generator[Call | Together, Any, T]
+"""A conversation with AWS: calls go out, answers come in, and at the end there is a result."""
+
+
+class Service:
+    """Spells calls as boto3 does: `ec2.create_vpc(CidrBlock=…)` is a value, and nothing is sent.
+
+    Parameters that are None are left out, so that an undeclared field needs no `if`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, operation: str) -> Callable[..., Call]:
+        if operation.startswith("__"):
+            raise AttributeError(operation)
+        camel = "".join(word.capitalize() for word in operation.split("_"))
+
+        def call(**params: Any) -> Call:
+            return Call(self._name, camel, {key: value for key, value in params.items() if value is not None})
+
+        return call
+
+
+class Health(StrEnum):
+    READY = "ready"
+    PROGRESSING = "progressing"
+    DEGRADED = "degraded"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[S]):
+    """A resource as AWS has it, written as the spec that would have made it.
+
+    `id` is what AWS's calls take. `tags` are all tags but AWS's own. `parent` is the id of the resource whose owner
+    owns this one too, where AWS gives it no tags of its own. `unread` names fields that this pass did not look at.
+    `facts` are what other kinds may want to know of it and no spec can say (an ARN, a DNS name, what runs now).
+    """
+
+    address: Address
+    id: str
+    spec: S
+    tags: Mapping[str, str] = field(default_factory=dict)
+    health: Health = Health.READY
+    reason: str = ""
+    parent: str | None = None
+    unread: frozenset[str] = frozenset()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired(Generic[S]):
+    """A resource as the specs want it.
+
+    `tags` are everything that its create call carries. `where` is the position in the specs that declares it, and
+    `origins` the positions of single fields by their dotted path, where they differ.
+    """
+
+    address: Address
+    spec: S
+    tags: Mapping[str, str] = field(default_factory=dict)
+    after: frozenset[Address] = frozenset()
+    adopt: bool = False
+    protect: bool = False
+    where: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def refs(self) -> frozenset[Address]:
+        return frozenset(ref.address for ref in refs_in(self.spec))
+
+    def resolved(self, ids: Mapping[Address, str]) -> Desired[S]:
+        """The same with every reference whose id is known written as that id."""
+        spec = resolve(self.spec, ids)
+        return self if spec is self.spec else replace(self, spec=spec)
+
+    def token(self, *salt: str) -> str:
+        """A client token that is the same for the same wish, whoever asks and however often."""
+        text = "\x1f".join((*sorted(f"{k}={v}" for k, v in self.tags.items()), self.spec.model_dump_json(), *salt))
+        return hashlib.sha256(text.encode()).hexdigest()[:TOKEN_LENGTH]
+
+
+def refs_in(value: Any) -> Iterator[Ref]:
+    """Every reference in a spec, however deep."""
+    match value:
+        case Ref():
+            yield value
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from refs_in(getattr(value, name))
+        case Mapping():
+            for item in value.values():
+                yield from refs_in(item)
+        case tuple() | list() | frozenset():
+            for item in value:
+                yield from refs_in(item)
+        case _:
+            return
+
+
+def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
+    """`value` with known references replaced; the very same object where there was none."""
+    match value:
+        case Ref(address):
+            return ids.get(address, value)
+        case BaseModel():
+            changed = {}
+            for name in type(value).model_fields:
+                old = getattr(value, name)
+                new = resolve(old, ids)
+                if new is not old:
+                    changed[name] = new
+            return value.model_copy(update=changed) if changed else value
+        case Mapping():
+            resolved = {key: resolve(item, ids) for key, item in value.items()}
+            return value if all(resolved[key] is value[key] for key in resolved) else resolved
+        case tuple():
+            items = tuple(resolve(item, ids) for item in value)
+            return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+        case _:
+            return value
+
+
+_UNSAFE_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+def tag_value(text: str, limit: int = 256) -> str:
+    """`text` as every AWS service accepts it in a tag: letters, digits, space and `_ . : / = + - @`, 256 at most.
+
+    Source: ECS API reference, Tag; the strictest of the services that we tag.
+    """
+    return _UNSAFE_IN_TAGS.sub("_", text)[:limit]
