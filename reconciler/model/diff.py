@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -58,10 +59,17 @@ def fields(spec: type[BaseModel]) -> tuple[Field, ...]:
     """A spec's fields with what their annotations say of them."""
     found = []
     for name, info in spec.model_fields.items():
-        marks = frozenset(item for item in info.metadata if isinstance(item, Mark))
-        owners = [item.owner for item in info.metadata if isinstance(item, OwnedBy)]
+        notes = [*info.metadata, *_notes(info.annotation)]
+        marks = frozenset(item for item in notes if isinstance(item, Mark))
+        owners = [item.owner for item in notes if isinstance(item, OwnedBy)]
         found.append(Field(name, marks, owners[0] if owners else "spec"))
     return tuple(found)
+
+
+def _notes(annotation: Any) -> Iterator[Any]:
+    """What stands in `Annotated[…] | None`, which pydantic does not count as the field's own."""
+    for part in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ():
+        yield from getattr(part, "__metadata__", ())
 
 
 def diff(old: Observed[S], new: S) -> tuple[Change, ...]:

@@ -1,0 +1,211 @@
+"""The only place where AWS is called.
+
+A conversation (model/resource.py) is run here: its calls are performed, retried, paged, counted and logged, and AWS's
+refusals thrown back into it. `perform` is the seam: one call, one attempt, one answer or one `errors.AwsError`. Tests
+put crashes, lost answers, stale reads and throttles there, and everything above it is the real product.
+
+On the way out each write is held against what is known to be the stack's own (`Mine`), a second time after the planner.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.aws.retry import Policy, is_read
+from reconciler.clock import Clock, SystemClock
+from reconciler.model.resource import Call, Calls, Together
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+CONCURRENCY = 8
+"""Calls under way at once to one AWS service; its token buckets are shared with people and other tools."""
+
+
+class Transport(Protocol):
+    """Performs one call, once."""
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        """AWS's answer with all its pages.
+
+        Raises `errors.AwsError`."""
+
+
+@dataclass(slots=True)
+class Mine:
+    """What the stack owns, by every name that a call can say it by. Grows as things are created."""
+
+    names: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, *identifiers: str) -> None:
+        with self._lock:
+            for identifier in identifiers:
+                self.names.update(_aliases(identifier))
+
+    def covers(self, call: Call) -> bool:
+        """A write names at least one thing of ours, and a list of targets nothing but ours.
+
+        Only top-level parameters count: they are what is written to, the deeper ones are what it is written with.
+        """
+        texts = [value for value in call.params.values() if isinstance(value, str)]
+        lists = [value for value in call.params.values() if _is_list_of_text(value)]
+        return any(text in self.names for text in texts) or any(
+            all(item in self.names for item in value) for value in lists
+        )
+
+
+class Aws:
+    """One account and region, and the conversations held with it. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: Clock | None = None,
+        mine: Mine | None = None,
+        on_call: Callable[[Call], None] | None = None,
+    ) -> None:
+        self.transport = transport
+        self.clock = clock or SystemClock()
+        self.mine = mine or Mine()
+        self.counts: Counter[str] = Counter()
+        self.writes: Counter[str] = Counter()
+        self._on_call = on_call
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._gates: dict[str, threading.Semaphore] = {}
+        self._pool = ThreadPoolExecutor(max_workers=2 * CONCURRENCY, thread_name_prefix="aws")
+
+    def run(self, conversation: Calls[T], *, creating: bool = False, fresh: bool = False) -> T:
+        """Hold a conversation to its end and return its result.
+
+        `creating`: it may write to what it creates itself. `fresh`: something it names was made in this pass.
+        Raises what the conversation raises, AWS's refusals among it.
+        """
+        policy = Policy(fresh=fresh)
+        try:
+            said = next(conversation)
+            while True:
+                try:
+                    answer = self._ask(said, policy, creating=creating)
+                except errors.AwsError as refusal:
+                    said = conversation.throw(refusal)
+                else:
+                    if creating and not policy.fresh and _is_write(said):
+                        policy = Policy(fresh=True)
+                    said = conversation.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def close(self) -> None:
+        """Stop waiting and let the threads go."""
+        self._stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, said: Call | Together, policy: Policy, *, creating: bool) -> Any:
+        if isinstance(said, Call):
+            return self._call(said, policy, creating=creating)
+        if len(said.calls) <= 1:
+            return [self._call(call, policy, creating=creating) for call in said.calls]
+        futures = [self._pool.submit(self._call, call, policy, creating=creating) for call in said.calls]
+        return [future.result() for future in futures]
+
+    def _call(self, call: Call, policy: Policy, *, creating: bool) -> dict[str, Any]:
+        writing = not is_read(call)
+        if writing:
+            self._assert_ours(call, creating=creating)
+        started, attempt = self.clock.monotonic(), 0
+        while True:
+            attempt += 1
+            self._count(call, writing=writing)
+            try:
+                with self._gate(call.service):
+                    answer = self.transport.perform(call)
+            except errors.AwsError as refusal:
+                pause = policy.pause(call, refusal, attempt, self.clock.monotonic() - started)
+                if pause is None or self._stop.is_set():
+                    raise
+                log.debug(events.AWS_RETRY, call=str(call), code=refusal.code, attempt=attempt, pause=round(pause, 2))
+                self.clock.wait(self._stop, pause)
+                continue
+            request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
+            log.debug(events.AWS_CALL, call=str(call), attempt=attempt, aws_request_id=request_id)
+            if writing:
+                log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
+                if creating:
+                    self.mine.add(*_texts(answer), *_top_level(call))
+            return answer
+
+    def _assert_ours(self, call: Call, *, creating: bool) -> None:
+        if self.mine.covers(call) or (creating and call.operation.startswith(CREATES)):
+            return
+        raise errors.OwnershipBreach(
+            f"{call} on {_target(call)} was not sent: nothing it names is known to belong to this stack"
+        )
+
+    def _count(self, call: Call, *, writing: bool) -> None:
+        with self._lock:
+            self.counts[str(call)] += 1
+            if writing:
+                self.writes[str(call)] += 1
+        if self._on_call is not None:
+            self._on_call(call)
+
+    def _gate(self, service: str) -> threading.Semaphore:
+        with self._lock:
+            return self._gates.setdefault(service, threading.Semaphore(CONCURRENCY))
+
+
+CREATES = ("Create", "Allocate", "Register", "Run", "Put")
+"""How the operations begin that make something that was not there."""
+
+
+def _aliases(identifier: str) -> set[str]:
+    """An ARN's resource part and its last segment name the same thing as the ARN."""
+    names = {identifier}
+    if identifier.startswith("arn:"):
+        resource = identifier.split(":", 5)[-1]
+        names |= {resource, resource.rpartition("/")[2], resource.partition(":")[2] or resource}
+    return names
+
+
+def _is_write(said: Call | Together) -> bool:
+    return not is_read(said) if isinstance(said, Call) else not all(is_read(call) for call in said.calls)
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+
+
+def _top_level(call: Call) -> Iterable[str]:
+    return [value for value in call.params.values() if isinstance(value, str)]
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Every text in an answer: the ids that AWS just gave out are among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key != "ResponseMetadata":
+                yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _target(call: Call) -> str:
+    """What a write is about, for the audit line; secrets never stand at the top level of a call that we make."""
+    named = [text for text in _top_level(call) if len(text) <= 256]
+    lists = [item for value in call.params.values() if _is_list_of_text(value) for item in value]
+    return " ".join((named + lists)[:3]) or "-"

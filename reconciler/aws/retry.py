@@ -1,0 +1,58 @@
+"""Which calls may be sent again, and when.
+
+botocore re-sends creates that carry no token when the answer was lost, and makes a second VPC of it; so its own retries
+are off, and there are two classes here instead. Reads, and writes with a client token, are sent again after anything
+that time may cure. A write without a token is sent again only after an answer that says it was *not* executed: a
+throttle, a refusal that passes, or a connection that was never made. What may or may not have been executed is observed
+in the next pass instead.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler import errors
+from reconciler.model.resource import Call
+
+READ: Final = re.compile(r"^(Describe|List|Get|BatchGet|BatchCheck|Filter|Head|Lookup|Search|Simulate)")
+TOKENS: Final = frozenset({"ClientToken", "clientToken", "CreatorRequestId", "idempotencyToken"})
+
+PROPAGATION_SECONDS: Final = 120.0
+"""How long AWS may take to spread an earlier write; Terraform allows the same two minutes."""
+
+CONNECTION_ATTEMPTS: Final = 4
+"""An endpoint that cannot be reached at all rarely comes back within seconds, and a person may be waiting."""
+
+
+def is_read(call: Call) -> bool:
+    return READ.match(call.operation) is not None
+
+
+def has_token(call: Call) -> bool:
+    return not TOKENS.isdisjoint(call.params)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long to go on. `fresh` says that something the call names was made moments ago: NotFound is then a delay."""
+
+    attempts: int = 8
+    base_seconds: float = 0.25
+    cap_seconds: float = 8.0
+    fresh: bool = False
+
+    def pause(self, call: Call, error: errors.AwsError, attempt: int, elapsed: float) -> float | None:
+        """Seconds to wait before attempt number `attempt + 1`, or None to give up."""
+        if isinstance(error, errors.Propagating) or (self.fresh and isinstance(error, errors.Gone)):
+            return None if elapsed > PROPAGATION_SECONDS else min(2.0, self.base_seconds * 2 ** (attempt - 1))
+        if attempt >= (CONNECTION_ATTEMPTS if error.code == "ConnectionFailed" else self.attempts):
+            return None
+        if isinstance(error, errors.Throttled) or (
+            isinstance(error, errors.Ambiguous) and (is_read(call) or has_token(call))
+        ):
+            # full jitter: many waiting clients spread out instead of returning as one
+            return random.uniform(self.base_seconds / 2, min(self.cap_seconds, self.base_seconds * 2**attempt))
+        return None

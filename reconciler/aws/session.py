@@ -1,0 +1,154 @@
+"""boto3 behind the seam: credentials, clients made once, paging, and one attempt a call.
+
+The standard chain is left as it is (`AWS_PROFILE`, SSO, container credentials, `AWS_ENDPOINT_URL`). Clients are made
+when they are first needed, from one session: each loads its service model, which is what start-up time is made of.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from reconciler import __version__, errors
+from reconciler.aws.errors import translate
+from reconciler.aws.retry import is_read
+from reconciler.model.resource import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is signed in, where."""
+
+    account: str
+    arn: str
+    region: str
+    partition: str
+    endpoint: str | None = None
+
+    @property
+    def who(self) -> str:
+        """`assumed-role/deployer/ana`"""
+        return self.arn.split(":", 5)[-1]
+
+
+class Boto:
+    """Performs calls with boto3: the product's `Transport`."""
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        profile: str | None = None,
+        endpoint: str | None = None,
+        assume_role: str | None = None,
+        stack: str = "",
+        anonymous: bool = False,
+    ) -> None:
+        """`anonymous` signs with credentials that mean nothing: the laptop AWS takes any."""
+        keys: dict[str, Any] = {"aws_access_key_id": "laptop", "aws_secret_access_key": "laptop"} if anonymous else {}
+        try:
+            self._session: Any = boto3.Session(profile_name=profile, region_name=region, **keys)
+        except BotoCoreError as error:
+            raise errors.CredentialsMissing(str(error)) from error
+        self.region = region
+        self.profile = profile
+        self.endpoint = endpoint
+        self._config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},  # ours: aws/retry.py
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=16,
+            user_agent_extra=f"reconciler/{__version__}" + (f" stack/{_agent(stack)}" if stack else ""),
+        )
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        if assume_role is not None:
+            self._assume(assume_role)
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        client = self._client(call.service)
+        method = _METHOD_NAMES.get((call.service, call.operation)) or _remember(client, call)
+        try:
+            if is_read(call) and client.can_paginate(method) and not _pages_by_hand(call):
+                pages: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
+                return pages
+            answer: dict[str, Any] = getattr(client, method)(**call.params)
+            return answer
+        except (BotoCoreError, ClientError) as error:
+            raise translate(call, error) from error
+
+    def identity(self) -> Identity:
+        """Who the credentials belong to.
+
+        Raises `errors.CredentialsMissing` with what to type."""
+        try:
+            answer = self.perform(Call("sts", "GetCallerIdentity"))
+        except errors.Denied as error:
+            login = f"aws sso login{f' --profile {self.profile}' if self.profile else ''}"
+            raise errors.CredentialsMissing(
+                f"not signed in to AWS ({error.code}: {error.message}); try `{login}`, or set AWS_PROFILE"
+            ) from error
+        return Identity(
+            account=answer["Account"],
+            arn=answer["Arn"],
+            region=self.region,
+            partition=answer["Arn"].split(":")[1],
+            endpoint=self._custom_endpoint(),
+        )
+
+    def _custom_endpoint(self) -> str | None:
+        """The endpoint where it is not AWS's own; the banner shows it."""
+        url: str = self._client("sts").meta.endpoint_url
+        return None if url.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else url
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            client = self._clients.get(service)
+            if client is None:
+                client = self._session.client(service, config=self._config, endpoint_url=self.endpoint)
+                self._clients[service] = client
+            return client
+
+    def _assume(self, role: str) -> None:
+        """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+        from botocore.session import get_session
+
+        source = self._session.get_credentials()
+        if source is None:
+            raise errors.CredentialsMissing(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
+        fetcher = AssumeRoleCredentialFetcher(
+            self._session._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
+        )
+        inner: Any = get_session()
+        inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+        inner.set_config_variable("region", self.region)
+        self._session = boto3.Session(botocore_session=inner, region_name=self.region)
+
+
+_METHOD_NAMES: dict[tuple[str, str], str] = {}
+
+
+def _remember(client: Any, call: Call) -> str:
+    """boto3's name for an operation; its own spelling rules have exceptions, so it is asked."""
+    for method, operation in client.meta.method_to_api_mapping.items():
+        _METHOD_NAMES[(call.service, operation)] = method
+    try:
+        return _METHOD_NAMES[(call.service, call.operation)]
+    except KeyError:
+        raise errors.Invalid("botocore knows no such operation", call=str(call), code="UnknownOperation") from None
+
+
+def _pages_by_hand(call: Call) -> bool:
+    """A call that says where to start or how much to get wants one page."""
+    return not {"NextToken", "nextToken", "Marker", "StartingToken", "maxResults", "MaxResults"}.isdisjoint(call.params)
+
+
+def _agent(text: str) -> str:
+    return re.sub(r"[^\w.\-]", "_", text)

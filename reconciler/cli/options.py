@@ -1,0 +1,84 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which account and region to talk to, and as whom."""
+
+    profile: str | None = None
+    region: str | None = None
+    assume_role: str | None = None
+    local: bool = False
+
+
+def specs(function: F) -> F:
+    """The specs folder and its environment."""
+    function = click.option("-e", "--environment", metavar="NAME", help="Merge specs/environments/NAME over the base.")(
+        function
+    )
+    return click.argument("folder", required=False, type=click.Path(path_type=Path))(function)
+
+
+def aws(function: F) -> F:
+    """Where AWS is. Everything else comes from boto3's standard chain (AWS_PROFILE, SSO, AWS_ENDPOINT_URL …)."""
+    for option in (
+        click.option("--local", is_flag=True, help="Use the laptop AWS (reconciler local up)."),
+        click.option("--assume-role", metavar="ARN", help="Become this role first."),
+        click.option("--region", metavar="REGION", help="Must be the Stack's region where the Stack names one."),
+        click.option("--profile", metavar="NAME", help="AWS profile."),
+    ):
+        function = option(function)
+    return function
+
+
+def output(*formats: str) -> Callable[[F], F]:
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), default="text", show_default=True, help="Output format."
+    )
+
+
+def look(function: F) -> F:
+    """How results look."""
+    function = click.option("-v", "--verbose", count=True, help="More detail; twice for the log of every call.")(
+        function
+    )
+    return click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colour."
+    )(function)
+
+
+def consent(function: F) -> F:
+    """What a person agrees to beforehand."""
+    for option in (
+        click.option("--max-delete", type=click.IntRange(min=0), metavar="N", help="Let the guard allow N deletions."),
+        click.option(
+            "--allow-replace", multiple=True, metavar="ADDRESS", help="Delete and make anew what AWS cannot change."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def find_specs(folder: Path | None) -> Path:
+    """The folder that was named; else `specs`, here or further up, but not above the repository's root."""
+    if folder is not None:
+        return folder
+    here = Path.cwd()
+    for place in (here, *here.parents):
+        if (place / "specs").is_dir():
+            found = place / "specs"
+            return found.relative_to(here) if place == here else found
+        if (place / ".git").exists():
+            break
+    raise click.UsageError("there is no folder 'specs' here; name one: reconciler COMMAND FOLDER")

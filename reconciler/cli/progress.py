@@ -1,0 +1,76 @@
+"""What a person sees while work is done: one line a change on stderr, and a heartbeat while AWS takes its time."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import click
+
+from reconciler.cli.terminal import Look
+from reconciler.engine.execute import Outcome, Result
+from reconciler.engine.reconcile import Pass
+from reconciler.model.plan import Action, Step, Verb
+
+DONE = {
+    Verb.CREATE: "created",
+    Verb.UPDATE: "updated",
+    Verb.REPLACE: "replaced",
+    Verb.DELETE: "deleted",
+    Verb.ROLL: "new version handed to ECS",
+    Verb.ADOPT: "adopted",
+}
+QUIET_SECONDS = 10.0
+
+
+class Progress:
+    """Prints outcomes as they come. Called from several threads."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self._lock = threading.Lock()
+        self._started: dict[Step, float] = {}
+        self._said: set[tuple[str, str]] = set()
+        self._last = time.monotonic()
+
+    def start(self, step: Step, action: Action) -> None:
+        with self._lock:
+            self._started[step] = time.monotonic()
+
+    def end(self, outcome: Outcome) -> None:
+        with self._lock:
+            took = time.monotonic() - self._started.get(outcome.step, time.monotonic())
+            key = (str(outcome.step), outcome.because)
+            if outcome.result is not Result.DONE and key in self._said:
+                return
+            self._said.add(key)
+            self._say(outcome, took)
+
+    def wait(self, last: Pass, pause: float) -> None:
+        """A heartbeat, so that nobody wonders whether it still lives."""
+        now = time.monotonic()
+        if now - self._last < QUIET_SECONDS and last.outcomes:
+            return
+        self._last = now
+        waiting = [str(outcome.step.address) for outcome in last.outcomes if outcome.result is Result.WAITING]
+        waiting += [str(note.address) for note in last.plan.waiting]
+        shown = ", ".join(dict.fromkeys(waiting))
+        click.echo(self.look.paint(f"  {self.look.sign('wait')} still waiting for {shown}", "dim"), err=True)
+
+    def _say(self, outcome: Outcome, took: float) -> None:
+        self._last = time.monotonic()
+        address = str(outcome.step.address)
+        match outcome.result:
+            case Result.DONE if outcome.step.part == "drop" and outcome.action.verb is Verb.REPLACE:
+                text = f"  {self.look.sign('ok')} {address}  the old one deleted ({took:.1f} s)"
+                style = "green"
+            case Result.DONE:
+                text = f"  {self.look.sign('ok')} {address}  {DONE[outcome.action.verb]} ({took:.1f} s)"
+                style = "green"
+            case Result.WAITING:
+                text, style = f"  {self.look.sign('wait')} {address}  waits: {outcome.because}", "yellow"
+            case Result.SKIPPED:
+                text, style = f"  {self.look.sign('dot')} {address}  not yet: {outcome.because}", "dim"
+            case Result.FAILED:
+                text, style = f"  {self.look.sign('bad')} {address}  failed: {outcome.because}", "red"
+        click.echo(self.look.paint(text, style), err=True)

@@ -1,0 +1,60 @@
+"""How text looks: colour by stream, symbols by what the terminal can show. Piped output has no escape byte."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TextIO
+
+import click
+
+UNICODE = {"arrow": "→", "dot": "·", "roll": "↷", "warn": "▲", "wait": "‖", "ok": "✔", "bad": "✖", "more": "…"}
+ASCII = {"arrow": "->", "dot": "-", "roll": ">>", "warn": "!", "wait": "||", "ok": "ok", "bad": "x", "more": "..."}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one stream is written to."""
+
+    color: bool = False
+    unicode: bool = True
+    width: int = 120
+
+    def sign(self, name: str) -> str:
+        return (UNICODE if self.unicode else ASCII)[name]
+
+    def paint(self, text: str, style: str) -> str:
+        if not self.color or not text:
+            return text
+        return (
+            click.style(text, bold=True)
+            if style == "bold"
+            else click.style(text, dim=True)
+            if style == "dim"
+            else (click.style(text, fg=style))
+        )
+
+
+def look_of(stream: TextIO, color: str = "auto") -> Look:
+    """`color` is the flag's word; on auto NO_COLOR, FORCE_COLOR and then the stream itself decide."""
+    terminal = stream.isatty()
+    if color == "auto":
+        wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        wanted = wanted or bool(os.environ.get("FORCE_COLOR"))
+    else:
+        wanted = color == "always"
+    encoding = (getattr(stream, "encoding", None) or "ascii").lower()
+    return Look(wanted, encoding.replace("-", "").startswith("utf"), _width() if terminal else 120)
+
+
+def interactive() -> bool:
+    """A person is there to be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+
+
+def _width() -> int:
+    try:
+        return max(60, os.get_terminal_size(2).columns)
+    except OSError:
+        return 120

@@ -1,0 +1,202 @@
+"""Carry out a plan: each step as soon as those it needs are done, several side by side.
+
+One step's failure stops what depends on it and nothing else. What AWS is not ready for yet is not a failure: the step
+is left *waiting*, and the next pass, which looks again, takes it up.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.model.kind import Kind, Kinds
+from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.resource import Address, Desired
+
+log = structlog.get_logger()
+
+WIDTH = 8  # steps under way at once
+
+
+class Result(StrEnum):
+    DONE = "done"
+    WAITING = "waiting"  # AWS needs time, or its answer was lost: the next pass looks again
+    FAILED = "failed"
+    SKIPPED = "skipped"  # something it needs failed or waits
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one step. `because` finishes the sentence, and is empty for what is done."""
+
+    step: Step
+    action: Action
+    result: Result
+    because: str = ""
+    error: errors.ReconcilerError | None = None
+
+
+class Stopped(Exception):
+    """The person or the system asked to stop; nothing further was begun."""
+
+
+def execute(
+    plan: Plan,
+    aws: Aws,
+    kinds: Kinds,
+    *,
+    stop: threading.Event | None = None,
+    on_start: Callable[[Step, Action], None] | None = None,
+    on_end: Callable[[Outcome], None] | None = None,
+) -> tuple[Outcome, ...]:
+    """Carry out every action of `plan`; one outcome a step, in the order in which they ended."""
+    return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end).run()
+
+
+class _Execution:
+    def __init__(
+        self,
+        plan: Plan,
+        aws: Aws,
+        kinds: Kinds,
+        stop: threading.Event,
+        on_start: Callable[[Step, Action], None] | None,
+        on_end: Callable[[Outcome], None] | None,
+    ) -> None:
+        self.plan, self.aws, self.kinds, self.stop = plan, aws, kinds, stop
+        self.on_start, self.on_end = on_start, on_end
+        self.actions = {step: action for action in plan.actions for step in action.steps()}
+        self.ids: dict[Address, str] = {address: identifier for identifier, address in plan.names.items()}
+        self.made: set[Address] = set()
+        self.outcomes: dict[Step, Outcome] = {}
+
+    def run(self) -> tuple[Outcome, ...]:
+        sorter = graphlib.TopologicalSorter(self.plan.after)
+        sorter.prepare()
+        running: dict[Future[Outcome], Step] = {}
+        with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="apply") as pool:
+            while sorter.is_active():
+                for step in sorted(sorter.get_ready(), key=str):
+                    early = self._not_now(step)
+                    if early is not None:
+                        self._end(early)
+                        sorter.done(step)
+                        continue
+                    if self.on_start is not None:
+                        self.on_start(step, self.actions[step])
+                    running[pool.submit(self._perform, step)] = step
+                if not running:
+                    continue
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    self._end(future.result())
+                    sorter.done(running.pop(future))
+        return tuple(self.outcomes.values())
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.step] = outcome
+        name = {
+            Result.DONE: events.ACTION_DONE,
+            Result.WAITING: events.ACTION_WAITING,
+            Result.FAILED: events.ACTION_FAILED,
+            Result.SKIPPED: events.ACTION_SKIPPED,
+        }[outcome.result]
+        log.debug(name, address=str(outcome.step.address), verb=outcome.action.verb, because=outcome.because)
+        if self.on_end is not None:
+            self.on_end(outcome)
+
+    def _not_now(self, step: Step) -> Outcome | None:
+        action = self.actions[step]
+        if self.stop.is_set():
+            return Outcome(step, action, Result.SKIPPED, "the work was interrupted")
+        for need in sorted(self.plan.after[step], key=str):
+            before = self.outcomes[need]
+            if before.result is not Result.DONE:
+                word = "waits" if before.result is Result.WAITING else "was not done"
+                return Outcome(step, action, Result.SKIPPED, f"{need.address} {word}")
+            slow = self.kinds[need.address.kind].settles and need.part == "make" and before.action.verb in _MAKING
+            if slow and need.address in _refs(action):
+                return Outcome(step, action, Result.WAITING, f"{need.address} is not ready yet")
+        return None
+
+    def _perform(self, step: Step) -> Outcome:
+        action = self.actions[step]
+        log.debug(events.ACTION_STARTED, address=str(step.address), verb=action.verb)
+        try:
+            if step.part == "drop":
+                self._drop(action)
+            else:
+                self._make(action)
+        except (errors.Blocked, errors.Propagating, errors.Throttled) as error:
+            return Outcome(step, action, Result.WAITING, str(error), error)
+        except errors.Ambiguous as error:
+            return Outcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
+        except errors.Exists as error:
+            return Outcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
+        except errors.ReconcilerError as error:
+            return Outcome(step, action, Result.FAILED, str(error), error)
+        return Outcome(step, action, Result.DONE)
+
+    def _drop(self, action: Action) -> None:
+        assert action.old is not None
+        try:
+            self.aws.run(self.kinds[action.address.kind].delete(action.old))
+        except errors.Gone:
+            return
+
+    def _make(self, action: Action) -> None:
+        assert action.new is not None
+        kind, new = self.kinds[action.address.kind], action.new.resolved(self.ids)
+        unknown = sorted(new.refs())
+        if unknown:
+            raise errors.ReconcilerError(f"{unknown[0]} has no id")
+        fresh = not self.made.isdisjoint(_refs(action))
+        if action.verb in _MAKING:
+            identifier = self.aws.run(kind.create(new), creating=True, fresh=fresh)
+            self.aws.mine.add(identifier)
+            self._has_id(action.address, identifier)
+            return
+        self._change(action, kind, new, fresh=fresh)
+
+    def _change(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
+        assert action.old is not None
+        if action.tags:
+            self.aws.run(kind.retag(action.old, action.tags.put, action.tags.drop))
+        if action.changes:
+            identifier = self.aws.run(
+                kind.update(action.old, new, action.changes), creating=kind.revisions, fresh=fresh
+            )
+            if identifier is not None:
+                self.aws.mine.add(identifier)
+                self._has_id(action.address, identifier)
+
+    def _has_id(self, address: Address, identifier: str) -> None:
+        self.ids[address] = identifier
+        self.made.add(address)
+
+
+def _refs(action: Action) -> frozenset[Address]:
+    """What the action's resource refers to; resolved references are seen through the plan's own edges."""
+    return action.new.refs() if action.new is not None else frozenset()
+
+
+_MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
+
+
+def summary(outcomes: tuple[Outcome, ...]) -> Mapping[Result, int]:
+    """How many actions ended how; an action is as good as the worse of its steps."""
+    worst: dict[Address, Result] = {}
+    rank = [Result.DONE, Result.WAITING, Result.SKIPPED, Result.FAILED]
+    for outcome in outcomes:
+        now = worst.get(outcome.step.address, Result.DONE)
+        worst[outcome.step.address] = max(now, outcome.result, key=rank.index)
+    return {result: sum(one is result for one in worst.values()) for result in Result}

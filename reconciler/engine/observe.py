@@ -1,0 +1,93 @@
+"""Read the account: every type in batches, those that build on others after them, the rest side by side.
+
+What cannot be read is *unknown*, not absent: the type goes into `World.unreadable` with the reason, and so does every
+type that builds on it. Nothing is planned from a short read.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.model import ownership
+from reconciler.model.kind import Depth, Kinds, Scope
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Calls, Desired, Observed, Service
+
+log = structlog.get_logger()
+tagging = Service("resourcegroupstaggingapi")
+
+WIDTH = 8  # types read side by side
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack lives."""
+
+    stack: str
+    account: str
+    region: str
+    partition: str = "aws"
+
+
+def sweep(stack: str) -> Calls[dict[str, dict[str, str]]]:
+    """ARN → tags of everything that the tagging service knows to carry the stack's tag; it lags by minutes."""
+    answer = yield tagging.get_resources(TagFilters=[{"Key": ownership.STACK, "Values": [stack]}])
+    return {
+        item["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in item.get("Tags", ())}
+        for item in answer["ResourceTagMappingList"]
+    }
+
+
+def observe(
+    aws: Aws, kinds: Kinds, place: Place, desired: Sequence[Desired[Any]], *, depth: Depth = Depth.FULL
+) -> World:
+    """Everything that the stack owns or its specs name, of every type.
+
+    Raises `errors.AwsError` when not even the sweep can be read.
+    """
+    swept = aws.run(sweep(place.stack))
+    sorter = graphlib.TopologicalSorter({name: [r for r in kinds[name].reads_after if r in kinds] for name in kinds})
+    sorter.prepare()
+    found: dict[str, tuple[Observed[Any], ...]] = {}
+    unreadable: dict[str, errors.AwsError] = {}
+    with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            ids = {one.address: one.id for several in found.values() for one in several}
+            futures = {}
+            for name in ready:
+                cause = next((unreadable[r] for r in kinds[name].reads_after if r in unreadable), None)
+                if cause is not None:
+                    unreadable[name] = cause
+                    continue
+                wanted = tuple(want.resolved(ids) for want in desired if want.address.kind == name)
+                scope = Scope(
+                    place.stack, place.region, place.account, place.partition, wanted, dict(found), swept, depth
+                )
+                futures[name] = pool.submit(aws.run, kinds[name].observe(scope))
+            for name, future in futures.items():
+                try:
+                    found[name] = tuple(future.result())
+                except errors.AwsError as error:
+                    unreadable[name] = error
+            sorter.done(*ready)
+    log.debug(events.OBSERVED, found=sum(map(len, found.values())), unreadable=sorted(unreadable))
+    return World(found, unreadable)
+
+
+def owned_ids(world: World, stack: str, adopting: Mapping[Address, Desired[Any]]) -> set[str]:
+    """Every id that may be written to: what carries the stack's tag, and what its specs ask to adopt."""
+    return {
+        one.id
+        for one in world
+        if ownership.owner(one.tags) == stack
+        or (ownership.owner(one.tags) is None and one.address in adopting and adopting[one.address].adopt)
+    }

@@ -1,0 +1,138 @@
+"""One pass: observe, plan, guard, execute. And `converge`: passes until nothing is left that waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.engine.execute import Outcome, Result, execute
+from reconciler.engine.observe import Place, observe, owned_ids
+from reconciler.model.guard import Guard, check
+from reconciler.model.kind import Depth, Kinds
+from reconciler.model.plan import Action, Plan, Step
+from reconciler.model.planner import Consent, World, plan
+from reconciler.model.resource import Desired
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Everything that a pass is asked for. `leaving`: all of it is to go, and `desired` only says where to look."""
+
+    place: Place
+    desired: tuple[Desired[Any], ...]
+    guard: Guard = field(default_factory=Guard)
+    consent: Consent = field(default_factory=Consent)
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass saw, meant to do, and did."""
+
+    world: World
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.result is Result.FAILED)
+
+    @property
+    def unfinished(self) -> bool:
+        """Another pass, a little later, would get further."""
+        return bool(self.plan.waiting) or any(outcome.result is Result.WAITING for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How `converge` ended. `timed_out` says that something still waits and the patience is over."""
+
+    passes: tuple[Pass, ...]
+    timed_out: bool = False
+    interrupted: bool = False
+
+    @property
+    def last(self) -> Pass:
+        return self.passes[-1]
+
+
+def look(aws: Aws, kinds: Kinds, wish: Wish, *, depth: Depth = Depth.FULL) -> tuple[World, Plan]:
+    """Observe and plan. Writes nothing."""
+    world = observe(aws, kinds, wish.place, wish.desired, depth=depth)
+    wanted = () if wish.leaving else wish.desired
+    found = plan(wish.place.stack, wanted, world, kinds, consent=wish.consent)
+    refused = () if wish.leaving else check(found, wish.guard)
+    if refused:
+        found = replace(found, refusals=(*found.refusals, *refused))
+    log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
+    return world, found
+
+
+def act(
+    aws: Aws,
+    kinds: Kinds,
+    wish: Wish,
+    world: World,
+    todo: Plan,
+    *,
+    stop: threading.Event | None = None,
+    on_start: Callable[[Step, Action], None] | None = None,
+    on_end: Callable[[Outcome], None] | None = None,
+) -> Pass:
+    """Carry out `todo`, which was made from `world`.
+
+    Raises `errors.Refused` when the plan holds a refusal: nothing is written then.
+    """
+    if todo.refusals:
+        raise errors.Refused("; ".join(refusal.because for refusal in todo.refusals))
+    adopting = {} if wish.leaving else {want.address: want for want in wish.desired}
+    aws.mine.add(*sorted(owned_ids(world, wish.place.stack, adopting)))
+    return Pass(world, todo, execute(todo, aws, kinds, stop=stop, on_start=on_start, on_end=on_end))
+
+
+def converge(
+    aws: Aws,
+    kinds: Kinds,
+    wish: Wish,
+    first: tuple[World, Plan],
+    *,
+    patience_seconds: float,
+    stop: threading.Event,
+    on_start: Callable[[Step, Action], None] | None = None,
+    on_end: Callable[[Outcome], None] | None = None,
+    on_wait: Callable[[Pass, float], None] | None = None,
+) -> Report:
+    """Pass after pass, from the plan that was agreed to, until nothing waits, something fails, or patience ends.
+
+    The guard was satisfied by the first plan; what later passes do is the rest of that work.
+    """
+    rest = replace(wish, guard=Guard())
+    passes: list[Pass] = []
+    world, todo = first
+    started, pause = aws.clock.monotonic(), FIRST_PAUSE_SECONDS
+    while True:
+        passes.append(act(aws, kinds, wish, world, todo, stop=stop, on_start=on_start, on_end=on_end))
+        last = passes[-1]
+        if stop.is_set():
+            return Report(tuple(passes), interrupted=True)
+        if last.failed or not last.unfinished:
+            return Report(tuple(passes))
+        if aws.clock.monotonic() - started + pause > patience_seconds:
+            return Report(tuple(passes), timed_out=True)
+        if on_wait is not None:
+            on_wait(last, pause)
+        if aws.clock.wait(stop, pause):
+            return Report(tuple(passes), interrupted=True)
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        world, todo = look(aws, kinds, rest)

@@ -1,0 +1,168 @@
+"""The plan: what to do, to what, because of what, and after what. A value; making one does nothing.
+
+    desired ─┐
+             ├─► plan() ─► Plan(actions, refusals, warnings) ─► guard ─► execute
+    observed ┘
+
+Each action is one resource. An action comes after those that make what it refers to; a deletion comes after everything
+that stops referring to what it deletes. Where the reason to stop is a person's to remove, there is a `Refusal` instead.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.model.diff import Change
+from reconciler.model.ownership import TagChange
+from reconciler.model.resource import Address, Desired, Observed, Ref
+
+
+class Verb(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ROLL = "roll"
+    ADOPT = "adopt"
+
+
+class Consequence(StrEnum):
+    """What it means for what is running, mildest first."""
+
+    NONE = "none"
+    IN_PLACE = "in-place"
+    NEW_TASKS = "new-tasks"
+    TRAFFIC_SHIFT = "traffic-shift"
+    REPLACE = "replace"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of the order of work. Most actions are one step; a replacement is two, `make` and `drop`."""
+
+    address: Address
+    part: str  # "make" | "drop"
+    id: str = ""  # what is dropped, where there are several under one address
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.part}{f':{self.id}' if self.id else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done with one resource. `because` finishes the sentence "because …"."""
+
+    verb: Verb
+    address: Address
+    because: str
+    changes: tuple[Change, ...] = ()
+    tags: TagChange = field(default_factory=lambda: TagChange({}, ()))
+    consequence: Consequence = Consequence.NONE
+    old: Observed[Any] | None = None
+    new: Desired[Any] | None = None
+    create_first: bool = True
+    unchanged: int = 0
+
+    @property
+    def where(self) -> str:
+        return self.new.where if self.new is not None else ""
+
+    def steps(self) -> tuple[Step, ...]:
+        make = Step(self.address, "make")
+        match self.verb:
+            case Verb.DELETE:
+                return (self.drop,)
+            case Verb.REPLACE:
+                return (make, self.drop) if self.create_first else (self.drop, make)
+            case _:
+                return (make,)
+
+    @property
+    def drop(self) -> Step:
+        return Step(self.address, "drop", self.old.id if self.old is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why this plan may not be carried out. `rule` is a constant word, `hint` what to type."""
+
+    rule: str
+    address: Address | None
+    because: str
+    hint: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know of a resource that nothing is done about in this plan."""
+
+    address: Address
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered and complete.
+
+    `waiting`: what cannot be planned yet because AWS needs time; a later pass will. `unsettled`: what is as the specs
+    have it but not ready, a service still rolling out above all. `names`: addresses by id, for whoever reads the plan.
+    """
+
+    stack: str
+    actions: tuple[Action, ...] = ()
+    after: Mapping[Step, frozenset[Step]] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[Note, ...] = ()
+    waiting: tuple[Note, ...] = ()
+    unsettled: tuple[Note, ...] = ()
+    names: Mapping[str, Address] = field(default_factory=dict)
+    unchanged: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.actions)
+
+    def waves(self) -> Iterator[tuple[Step, ...]]:
+        """Steps that may run side by side, one group after the other; the same every time."""
+        sorter = graphlib.TopologicalSorter({step: self.after[step] for step in sorted(self.after, key=str)})
+        sorter.prepare()
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready(), key=str)
+            yield tuple(ready)
+            sorter.done(*ready)
+
+    def count(self, *verbs: Verb) -> int:
+        return sum(action.verb in verbs for action in self.actions)
+
+    @property
+    def digest(self) -> str:
+        """Of everything that the plan would do, and to what. Equal digests do equal things."""
+        rows = [_row(action) for action in self.actions]
+        text = json.dumps([self.stack, sorted(rows, key=json.dumps)], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def keyed(value: Any) -> str:
+    """What stands for a secret: the same for the same value, and nothing to be learnt from it."""
+    return "hash:" + hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _row(action: Action) -> list[Any]:
+    changes = [
+        [list(change.path), *(keyed(side) if change.secret else _text(side) for side in (change.old, change.new))]
+        for change in action.changes
+    ]
+    made = keyed(action.new.spec.model_dump(mode="json", fallback=str)) if action.new is not None else ""
+    tags = [dict(action.tags.put), list(action.tags.drop)]
+    return [action.verb, str(action.address), action.old.id if action.old else "", made, changes, tags]
+
+
+def _text(value: Any) -> Any:
+    return f"after apply: {value}" if isinstance(value, Ref) else str(value)

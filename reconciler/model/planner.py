@@ -1,0 +1,262 @@
+"""Desired and observed in, plan out: pure, and the same for the same input.
+
+Resources are decided one after the other, each after what it refers to, because whether a reference is known decides
+what the referring resource shows: what will be made, replaced or revised in this very plan has no id yet.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.errors import AwsError
+from reconciler.model import ordering, ownership
+from reconciler.model.diff import Change, declared, diff
+from reconciler.model.kind import Kinds, Replace
+from reconciler.model.ownership import TagChange, tag_changes
+from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, Verb
+from reconciler.model.resource import Address, Desired, Health, Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the person has agreed to beforehand."""
+
+    replace: frozenset[Address] = frozenset()
+    delete_images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a pass has observed: everything by kind, and the kinds that could not be read, with the reason."""
+
+    found: Mapping[str, Sequence[Observed[Any]]] = field(default_factory=dict)
+    unreadable: Mapping[str, AwsError] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Observed[Any]]:
+        for kind in sorted(self.found):
+            yield from self.found[kind]
+
+
+def plan(
+    stack: str,
+    desired: Sequence[Desired[Any]],
+    world: World,
+    kinds: Kinds,
+    *,
+    consent: Consent | None = None,
+) -> Plan:
+    """What makes `world` what `desired` says, for the resources that `stack` owns or may adopt.
+
+    Raises `errors.SpecInvalid` where references go in a circle.
+    """
+    return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
+
+
+class _Planner:
+    def __init__(
+        self, stack: str, desired: Sequence[Desired[Any]], world: World, kinds: Kinds, consent: Consent
+    ) -> None:
+        self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
+        self.desired = {want.address: want for want in desired}
+        self.found: dict[Address, Observed[Any]] = {}
+        self.extra: list[Observed[Any]] = []
+        self.ids: dict[Address, str] = {}  # known now, and still true once this plan is done
+        self.held: set[Address] = set()  # will have no id that can be relied on when this plan is done
+        self.actions: list[Action] = []
+        self.refusals: list[Refusal] = []
+        self.warnings: list[Note] = []
+        self.waiting: list[Note] = []
+        self.unsettled: list[Note] = []
+        self.unchanged = 0
+
+    def plan(self) -> Plan:
+        self._sort_out()
+        for kind, error in sorted(self.world.unreadable.items()):
+            self.refusals.append(Refusal("read-failed", None, f"{kind} could not be read: {error}"))
+        needs = {a: [need for need in w.refs() | w.after if need in self.desired] for a, w in self.desired.items()}
+        for address in ordering.static_order(needs):
+            self._decide(self.desired[address])
+        self._delete_what_is_no_longer_wanted()
+        after = ordering.edges(self.actions, self.desired, self.kinds)
+        rank = {step: number for number, step in enumerate(ordering.static_order(after))}
+        return Plan(
+            self.stack,
+            tuple(sorted(self.actions, key=lambda action: min(rank[step] for step in action.steps()))),
+            after,
+            tuple(self.refusals),
+            tuple(self.warnings),
+            tuple(self.waiting),
+            tuple(self.unsettled),
+            {found.id: found.address for found in self.found.values()},
+            self.unchanged,
+        )
+
+    # -- who is who
+
+    def _sort_out(self) -> None:
+        """One observed resource an address. Ours goes before anybody else's; of two of ours the referred-to stays."""
+        referred = {link for found in self.world for link in ordering.links(found)}
+        groups: dict[Address, list[Observed[Any]]] = defaultdict(list)
+        for found in self.world:
+            groups[found.address].append(found)
+        for address, group in sorted(groups.items()):
+            first, *others = sorted(
+                group,
+                key=lambda one: (
+                    not self._ours(one),
+                    bool(one.facts.get("deleting")),
+                    one.id not in referred,
+                    one.id,
+                ),
+            )
+            self.found[address] = first
+            self.extra += [one for one in others if self._ours(one)]
+            want = self.desired.get(address)
+            if self._ours(first) or self.kinds[address.kind].lookup or (want is not None and want.adopt):
+                self.ids[address] = first.id
+
+    def _ours(self, found: Observed[Any]) -> bool:
+        return ownership.owner(found.tags) == self.stack
+
+    # -- what to do with one
+
+    def _decide(self, raw: Desired[Any]) -> None:
+        address, kind = raw.address, self.kinds[raw.address.kind]
+        found = self.found.get(address)
+        stuck = next((need for need in sorted(raw.refs() | raw.after) if need in self.held), None)
+        if address.kind in self.world.unreadable:
+            self._hold(address)
+            return
+        if stuck is not None:
+            self._wait(address, f"it needs {stuck}")
+            return
+        want = raw.resolved(self.ids)
+        if kind.lookup:
+            self._look_up(want, found)
+        elif found is None:
+            self._act(Action(Verb.CREATE, address, "it does not exist", new=want), new_id=True)
+        elif found.facts.get("deleting"):
+            self._wait(address, found.reason or "an earlier one of that name is still being deleted")
+        elif self._ours(found) or (ownership.owner(found.tags) is None and want.adopt):
+            self._compare(want, found)
+        else:
+            self._conflict(want, found)
+        if kind.settles and found is not None and found.health is Health.PROGRESSING and address not in self.held:
+            self._hold(address)
+
+    def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
+        if found is None:
+            self._refuse("missing", want, "it does not exist")
+        elif found.health is not Health.READY:
+            self.warnings.append(Note(want.address, found.reason))
+
+    def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
+        owner = ownership.owner(found.tags)
+        whose = f"belongs to the stack {owner!r}" if owner else "carries no reconciler:stack tag"
+        hint = "" if owner else "`adopt: true` in its document takes it over as it is"
+        self._refuse("conflict", want, f"{found.id} has that name already and {whose}", hint)
+
+    def _compare(self, want: Desired[Any], found: Observed[Any]) -> None:
+        changes = diff(found, want.spec)
+        tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
+        rolls = any(change.rolls for change in changes)
+        if found.health is not Health.READY and found.reason:
+            self.unsettled.append(Note(want.address, found.reason))
+        if any(change.immutable for change in changes):
+            self._replace(want, found, changes)
+            return
+        if not self._ours(found):
+            verb, because = Verb.ADOPT, "its document says `adopt: true`"
+        elif rolls:
+            verb, because = Verb.ROLL, "a new version is wanted"
+        elif changes or tags:
+            verb, because = Verb.UPDATE, "it differs from the specs"
+        else:
+            self.unchanged += 1
+            return
+        consequence = Consequence.NEW_TASKS if rolls else Consequence.IN_PLACE if changes else Consequence.NONE
+        same = len(set(declared(want.spec)) - {change.field for change in changes})
+        self._act(
+            Action(verb, want.address, because, changes, tags, consequence, old=found, new=want, unchanged=same),
+            new_id=self.kinds[want.address.kind].revisions and bool(changes),
+        )
+
+    def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
+        how, address = self.kinds[want.address.kind].replace, want.address
+        because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
+        if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
+            hint = "give it a new name, or put the field back"
+            if how is Replace.DELETE_FIRST:
+                hint = f"`--allow-replace {address}` deletes it first and makes it anew"
+            self._refuse("immutable", want, because, hint)
+        elif how is Replace.NEVER:
+            self._refuse("immutable", want, because, "give it a new name, or put the field back")
+        elif ownership.protected(found.tags):
+            self._refuse("protected", want, f"{because}, and it is protected from being replaced")
+        else:
+            self._act(
+                Action(
+                    Verb.REPLACE,
+                    address,
+                    because,
+                    changes,
+                    consequence=Consequence.REPLACE,
+                    old=found,
+                    new=want,
+                    create_first=how is Replace.CREATE_FIRST,
+                ),
+                new_id=True,
+            )
+
+    def _act(self, action: Action, *, new_id: bool) -> None:
+        """Take the action in, unless its image is known not to exist: it would only fail later, with people waiting."""
+        for ref in self.desired[action.address].refs():
+            found = self.found.get(ref)
+            if found is not None and self.kinds[ref.kind].lookup and found.health is Health.DEGRADED:
+                assert action.new is not None
+                self._refuse("missing", action.new, found.reason)
+                return
+        self.actions.append(action)
+        if new_id:
+            self.ids.pop(action.address, None)
+
+    def _refuse(self, rule: str, want: Desired[Any], because: str, hint: str = "") -> None:
+        self.refusals.append(Refusal(rule, want.address, because, hint, want.where))
+        self._hold(want.address)
+
+    def _wait(self, address: Address, because: str) -> None:
+        self.waiting.append(Note(address, because))
+        self._hold(address)
+
+    def _hold(self, address: Address) -> None:
+        self.held.add(address)
+        self.ids.pop(address, None)
+
+    # -- what goes
+
+    def _delete_what_is_no_longer_wanted(self) -> None:
+        going = [found for found in self.world if found.facts.get("deleting")]
+        users = {link: found.address for found in going for link in ordering.links(found)}
+        for address, found in sorted(self.found.items()):
+            if address not in self.desired and self._ours(found):
+                self._delete(found, "the specs no longer mention it", users)
+        for found in self.extra:
+            self._delete(found, f"{self.found[found.address].id} already is {found.address}", users)
+
+    def _delete(self, found: Observed[Any], because: str, users: Mapping[str, Address]) -> None:
+        if self.kinds[found.address.kind].lookup:
+            return
+        if found.facts.get("deleting"):
+            self.waiting.append(Note(found.address, found.reason or "it is being deleted"))
+        elif ownership.protected(found.tags):
+            hint = "apply it once with `protect: false` before removing it"
+            self.refusals.append(Refusal("protected", found.address, f"{because}, but it is protected", hint))
+        elif found.id in users:
+            self.waiting.append(Note(found.address, f"{users[found.id]} still uses it and is being deleted"))
+        else:
+            if self.consent.delete_images:
+                found = replace(found, facts={**found.facts, "force": True})
+            self.actions.append(Action(Verb.DELETE, found.address, because, consequence=Consequence.DESTROY, old=found))

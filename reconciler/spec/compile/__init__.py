@@ -1,0 +1,48 @@
+"""Documents in, desired resources out: what a person wrote becomes what AWS shall have.
+
+Below this package nobody knows documents, above it nobody writes AWS fields. One module a document; each is a function
+from its document to resources, and none of them asks AWS anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from reconciler.errors import SpecInvalid
+from reconciler.model.resource import Address, Desired
+from reconciler.spec.compile import cluster, load_balancer, network, registry, role, service, task
+from reconciler.spec.compile.context import Context
+from reconciler.spec.specs import Specs
+
+Resources = Iterable[Desired[Any]]
+
+
+def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tuple[Desired[Any], ...]:
+    """Every resource that the specs want, in the order of their documents.
+
+    `specs` must be `ok`. Raises `errors.SpecInvalid` where two documents want one and the same resource differently.
+    """
+    if specs.stack is None:
+        raise SpecInvalid("the specs name no Stack")
+    context = Context(specs, specs.stack, account, partition)
+    steps: tuple[tuple[Iterable[Any], Callable[[Context, Any], Resources]], ...] = (
+        (specs.networks, network.compile_network),
+        (specs.registries, registry.compile_registry),
+        (specs.roles, role.compile_role),
+        (specs.clusters, cluster.compile_cluster),
+        (specs.load_balancers, load_balancer.compile_load_balancer),
+        (specs.services, service.compile_service),
+        (specs.tasks, task.compile_task),
+    )
+    found: dict[Address, Desired[Any]] = {}
+    for documents, step in steps:
+        for document in documents:
+            for want in step(context, document):
+                first = found.setdefault(want.address, want)
+                if first.spec != want.spec:
+                    raise SpecInvalid(f"{want.where} and {first.where} both declare {want.address}, and differ")
+    return tuple(found.values())
+
+
+__all__ = ["compile_specs"]

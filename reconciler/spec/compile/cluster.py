@@ -1,0 +1,47 @@
+"""A Cluster, and how a workload says where its tasks get their capacity from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.resources._ecs import Strategy
+from reconciler.resources.cluster import ClusterSpec
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import Cluster
+
+
+def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]]:
+    yield context.desired(
+        cluster,
+        Address("cluster", cluster.name),
+        ClusterSpec(
+            name=cluster.name,
+            capacity_providers=cluster.capacity_providers,
+            default_strategy=strategy(cluster.default_strategy),
+            container_insights=cluster.container_insights,
+        ),
+    )
+
+
+def strategy(shares: Iterable[Any]) -> tuple[Strategy, ...]:
+    return tuple(Strategy(provider=share.name, weight=share.weight, base=share.base) for share in shares)
+
+
+def cluster_link(name: str) -> Link:
+    """A cluster outside the specs is given by its ARN; its name is what ECS takes everywhere."""
+    return name.rpartition("/")[2] if name.startswith("arn:") else Ref(Address("cluster", name))
+
+
+def capacity(context: Context, workload: Any) -> dict[str, Any]:
+    """`launch_type` or `capacity_provider_strategy` of a Service or Task.
+
+    Neither written: the cluster's default strategy if it has one, else plain Fargate.
+    """
+    if workload.capacity_providers:
+        return {"capacity_provider_strategy": strategy(workload.capacity_providers)}
+    cluster = context.specs.get(Cluster, workload.cluster)
+    if workload.launch is None and cluster is not None and cluster.default_strategy:
+        return {"capacity_provider_strategy": strategy(cluster.default_strategy)}
+    return {"launch_type": "FARGATE"}

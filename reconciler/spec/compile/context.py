@@ -1,0 +1,90 @@
+"""What every compiling step needs: the specs, the account, and how a resource gets its tags and its position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network
+from typing import Any
+
+from reconciler.model import ownership
+from reconciler.model.resource import Address, Desired, Link, Ref, Spec
+from reconciler.spec.documents import Network, Stack
+from reconciler.spec.documents.base import Document
+from reconciler.spec.specs import Specs
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    specs: Specs
+    stack: Stack
+    account: str
+    partition: str
+
+    def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
+        place = self.stack.region if region else ""
+        return f"arn:{self.partition}:{service}:{place}:{self.account if account else ''}:{resource}"
+
+    def desired(
+        self,
+        document: Document,
+        address: Address,
+        spec: Spec,
+        *path: str | int,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        after: Iterable[Address] = (),
+        origins: Mapping[str, str] | None = None,
+    ) -> Desired[Any]:
+        """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2."""
+        declared = {**self.stack.tags, **document.tags, **(tags or {})}
+        if name is not None:
+            declared["Name"] = name
+        return Desired(
+            address,
+            spec,
+            tags=ownership.tags_for(self.stack.name, address, protect=document.protect, declared=declared),
+            after=frozenset(after),
+            adopt=document.adopt,
+            protect=document.protect,
+            where=self.specs.where(document, *path).place,
+            origins=origins or {},
+        )
+
+    # -- references, by name or by literal id
+
+    def subnets(self, names: Iterable[str]) -> tuple[Link, ...]:
+        return tuple(link("subnet", name, literal="subnet-") for name in names)
+
+    def security_groups(self, names: Iterable[str]) -> tuple[Link, ...]:
+        return tuple(link("security-group", name, literal="sg-") for name in names)
+
+    def role(self, name: str) -> Link:
+        return link("role", name, literal="arn:")
+
+    def network_of(self, subnets: Iterable[str]) -> Network | None:
+        """The network that the first of `subnets` to be declared belongs to."""
+        wanted = tuple(subnets)
+        for network in self.specs.networks:
+            if any(subnet.name in wanted for subnet in network.subnets):
+                return network
+        return None
+
+
+def link(kind: str, name: str, *, literal: str) -> Link:
+    """A reference by the name in the specs, or `name` itself where it begins as AWS's ids of that kind do."""
+    return name if name.startswith((literal, "arn:")) else Ref(Address(kind, name))
+
+
+def seconds(value: timedelta | None) -> int | None:
+    """A duration in whole seconds, which is all that AWS knows."""
+    return None if value is None else whole_seconds(value)
+
+
+def whole_seconds(value: timedelta) -> int:
+    return int(value.total_seconds())
+
+
+def cidr(value: IPv4Network) -> str:
+    return str(value)

@@ -1,0 +1,92 @@
+"""A LoadBalancer and its listeners: where requests come in, and which service gets them.
+
+A listener's own action serves the one service that takes all requests; services with conditions have rules of their
+own (service.py). Both target groups of a service are named by each listener at all times, one of them with weight 0:
+ECS takes no target group that no listener names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Ref
+from reconciler.resources._elb import Action, FixedResponse, Forward
+from reconciler.resources.listener import ListenerSpec
+from reconciler.resources.load_balancer import LoadBalancerSpec
+from reconciler.spec.compile.context import Context, seconds
+from reconciler.spec.documents import LoadBalancer, Service
+
+NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
+NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
+
+
+def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
+    attributes = dict(balancer.attributes)
+    if balancer.idle_timeout is not None:
+        attributes["idle_timeout.timeout_seconds"] = str(seconds(balancer.idle_timeout))
+    attributes["deletion_protection.enabled"] = "true" if balancer.deletion_protection else "false"
+    address = Address("load-balancer", balancer.name)
+    yield context.desired(
+        balancer,
+        address,
+        LoadBalancerSpec(
+            name=balancer.name,
+            scheme=balancer.scheme,
+            type="application",
+            subnets=context.subnets(balancer.subnets),
+            security_groups=context.security_groups(balancer.security_groups),
+            attributes=attributes,
+        ),
+    )
+    for name, listener in balancer.listeners.items():
+        yield context.desired(
+            balancer,
+            listener_address(balancer.name, name),
+            ListenerSpec(
+                load_balancer=Ref(address),
+                port=listener.port,
+                protocol=listener.protocol,
+                certificates=listener.certificates or None,
+                ssl_policy=listener.tls_policy,
+                default_action=default_action(context, balancer, name),
+            ),
+            "listeners",
+            name,
+        )
+
+
+def listener_address(balancer: str, name: str) -> Address:
+    return Address("listener", f"{balancer}-{name}")
+
+
+def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Service]:
+    """The services that one listener serves."""
+    return [
+        service
+        for service in context.specs.services
+        if service.traffic is not None
+        and service.traffic.load_balancer == balancer.name
+        and listener in (service.traffic.listener, service.traffic.test_listener)
+    ]
+
+
+def default_action(context: Context, balancer: LoadBalancer, listener: str) -> Action:
+    served = users(context, balancer, listener)
+    for service in served:
+        assert service.traffic is not None
+        if not service.traffic.match.given:
+            return forward(service)
+    return Action(fixed_response=NOT_FOUND if served else NOBODY)
+
+
+def forward(service: Service) -> Action:
+    """All to the first target group; the second stays named with weight 0."""
+    assert service.traffic is not None
+    first, *others = service.traffic.target_groups
+    idle = [Forward(target_group=_group(other), weight=0) for other in others]
+    return Action(forward=(Forward(target_group=_group(first), weight=100), *idle))
+
+
+def _group(name: str) -> Ref:
+    return Ref(Address("target-group", name))

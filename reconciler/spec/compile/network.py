@@ -1,0 +1,213 @@
+"""A Network: the VPC, its subnets, the ways in and out, and who may talk to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.resources.elastic_ip import ElasticIpSpec
+from reconciler.resources.internet_gateway import InternetGatewaySpec
+from reconciler.resources.nat_gateway import NatGatewaySpec
+from reconciler.resources.route_table import RouteTableSpec
+from reconciler.resources.security_group import SecurityGroupSpec
+from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSpec
+from reconciler.resources.subnet import SubnetSpec
+from reconciler.resources.vpc import VpcSpec
+from reconciler.resources.vpc_endpoint import VpcEndpointSpec
+from reconciler.spec import names
+from reconciler.spec.compile.context import Context, cidr, link
+from reconciler.spec.documents import Network
+
+ANYWHERE = "0.0.0.0/0"
+GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
+
+
+def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]]:
+    vpc = Ref(Address("vpc", network.name))
+    yield context.desired(
+        network,
+        vpc.address,
+        VpcSpec(cidr=cidr(network.cidr), dns_support=network.dns_support, dns_hostnames=network.dns_hostnames),
+        name=names.vpc(network.name),
+    )
+    if any(subnet.access == "public" for subnet in network.subnets):
+        yield context.desired(
+            network,
+            Address("internet-gateway", network.name),
+            InternetGatewaySpec(vpc=vpc),
+            name=names.internet_gateway(network.name),
+        )
+    for number, subnet in enumerate(network.subnets):
+        yield context.desired(
+            network,
+            Address("subnet", subnet.name),
+            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone),
+            "subnets",
+            number,
+            name=names.subnet(network.name, subnet.name),
+            tags=subnet.tags,
+        )
+    yield from _nat_gateways(context, network)
+    yield from _route_tables(context, network, vpc)
+    yield from _security_groups(context, network, vpc)
+    yield from _endpoints(context, network, vpc)
+
+
+def nat_zones(network: Network) -> dict[str, str]:
+    """Zone → the public subnet that its NAT gateway stands in."""
+    public: dict[str, str] = {}
+    for subnet in network.subnets:
+        if subnet.access == "public":
+            public.setdefault(subnet.zone, subnet.name)
+    match network.nat:
+        case "none":
+            return {}
+        case "single":
+            return dict([next(iter(public.items()))])
+        case _:
+            private = {subnet.zone for subnet in network.subnets if subnet.access == "private"}
+            return {zone: name for zone, name in public.items() if zone in private}
+
+
+def _nat_gateways(context: Context, network: Network) -> Iterator[Desired[Any]]:
+    for zone, subnet in nat_zones(network).items():
+        name = f"{network.name}-{zone}"
+        address = Address("elastic-ip", name)
+        yield context.desired(network, address, ElasticIpSpec(), "nat", name=names.nat_gateway(network.name, zone))
+        yield context.desired(
+            network,
+            Address("nat-gateway", name),
+            NatGatewaySpec(subnet=Ref(Address("subnet", subnet)), elastic_ip=Ref(address)),
+            "nat",
+            name=names.nat_gateway(network.name, zone),
+        )
+
+
+def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
+    gateways = nat_zones(network)
+    tables: dict[str, list[int]] = {}
+    for number, subnet in enumerate(network.subnets):
+        tables.setdefault(subnet.table, []).append(number)
+    for table, numbers in tables.items():
+        first = network.subnets[numbers[0]]
+        routes: dict[str, Link] = {}
+        if first.access == "public":
+            routes[ANYWHERE] = Ref(Address("internet-gateway", network.name))
+        elif gateways:
+            zone = first.zone if first.zone in gateways else next(iter(gateways))
+            routes[ANYWHERE] = Ref(Address("nat-gateway", f"{network.name}-{zone}"))
+        yield context.desired(
+            network,
+            Address("route-table", table),
+            RouteTableSpec(
+                vpc=vpc,
+                routes=routes,
+                subnets=tuple(Ref(Address("subnet", network.subnets[number].name)) for number in numbers),
+            ),
+            "subnets",
+            numbers[0],
+            name=names.route_table(network.name, table),
+        )
+
+
+def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
+    for number, group in enumerate(network.security_groups):
+        address = Address("security-group", group.name)
+        path = ("security_groups", number)
+        yield context.desired(
+            network,
+            address,
+            SecurityGroupSpec(vpc=vpc, group_name=group.name, description=group.description),
+            *path,
+            name=group.name,
+            tags=group.tags,
+        )
+        egress = None if group.egress is None else tuple(_rule(entry) for entry in group.egress)
+        yield context.desired(
+            network,
+            Address("security-group-rules", group.name),
+            SecurityGroupRulesSpec(
+                group=Ref(address), ingress=tuple(_rule(entry) for entry in group.ingress), egress=egress
+            ),
+            *path,
+        )
+
+
+def _rule(entry: Any) -> Rule:
+    """One Ingress or Egress entry as AWS keeps it: `-1` is every protocol, and has no ports."""
+    ports: dict[str, int | None] = {"from_port": entry.port.first, "to_port": entry.port.last}
+    protocol = entry.protocol
+    if protocol == "all":
+        protocol, ports = "-1", {"from_port": None, "to_port": None}
+    elif protocol == "icmp":
+        ports = {"from_port": -1, "to_port": -1}
+    elif entry.port.all:
+        ports = {"from_port": 0, "to_port": 65535}
+    source: Link = entry.peer
+    if entry.peer == "anywhere":
+        source = ANYWHERE
+    elif "/" not in entry.peer:
+        source = link("security-group", entry.peer, literal="sg-")
+    return Rule(protocol=protocol, source=source, description=entry.description or None, **ports)
+
+
+def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
+    prefix = f"com.amazonaws.{context.stack.region}"
+    tables = tuple(dict.fromkeys(subnet.table for subnet in network.subnets))
+    for service in sorted(GATEWAY_ENDPOINTS & set(network.endpoints)):
+        yield context.desired(
+            network,
+            Address("vpc-endpoint", f"{network.name}-{service}"),
+            VpcEndpointSpec(
+                vpc=vpc,
+                service=f"{prefix}.{service}",
+                type="Gateway",
+                route_tables=tuple(Ref(Address("route-table", table)) for table in tables),
+            ),
+            "endpoints",
+            name=names.endpoint(network.name, service),
+        )
+    if not network.interface_endpoints:
+        return
+    group = names.endpoint_group(network.name)
+    address = Address("security-group", group)
+    https = Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(network.cidr), description=None)
+    yield context.desired(
+        network,
+        address,
+        SecurityGroupSpec(vpc=vpc, group_name=group, description="VPC endpoints, from inside the VPC"),
+        "endpoints",
+        name=group,
+    )
+    yield context.desired(
+        network,
+        Address("security-group-rules", group),
+        SecurityGroupRulesSpec(group=Ref(address), ingress=(https,)),
+        "endpoints",
+    )
+    inside = tuple(Ref(Address("subnet", name)) for name in _one_subnet_a_zone(network))
+    for service in network.interface_endpoints:
+        yield context.desired(
+            network,
+            Address("vpc-endpoint", f"{network.name}-{service}"),
+            VpcEndpointSpec(
+                vpc=vpc,
+                service=f"{prefix}.{service}",
+                type="Interface",
+                subnets=inside,
+                security_groups=(Ref(address),),
+                private_dns=True,
+            ),
+            "endpoints",
+            name=names.endpoint(network.name, service),
+        )
+
+
+def _one_subnet_a_zone(network: Network) -> list[str]:
+    """Private ones where there are any; AWS takes one subnet a zone for an interface endpoint."""
+    private = [subnet for subnet in network.subnets if subnet.access == "private"]
+    zones: dict[str, str] = {}
+    for subnet in private or network.subnets:
+        zones.setdefault(subnet.zone, subnet.name)
+    return list(zones.values())

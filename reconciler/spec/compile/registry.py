@@ -1,0 +1,66 @@
+"""A Registry: the ECR repository that a service's images are pushed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Ref
+from reconciler.resources.image import ImageSpec
+from reconciler.resources.repository import RepositorySpec
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import Registry
+
+
+def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[Any]]:
+    lifecycle = None if registry.keep_images is None else keep_newest(registry.keep_images)
+    yield context.desired(
+        registry,
+        Address("repository", registry.name),
+        RepositorySpec(
+            name=registry.name,
+            immutable_tags=registry.immutable_tags,
+            scan_on_push=registry.scan_on_push,
+            lifecycle=lifecycle,
+            encryption=registry.encryption,
+        ),
+    )
+
+
+def keep_newest(count: int) -> dict[str, Any]:
+    """ECR's lifecycle policy that expires all but the `count` newest images."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": f"keep the {count} newest images",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": count},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+
+
+def repository_uri(context: Context, name: str) -> str:
+    suffix = ".cn" if context.partition == "aws-cn" else ""
+    return f"{context.account}.dkr.ecr.{context.stack.region}.amazonaws.com{suffix}/{name}"
+
+
+def image(context: Context, document: Any, registry: Registry, tag: str, *path: str | int) -> Desired[Any]:
+    """The image that a container asks for by tag; it is looked up, and its digest is what runs."""
+    return context.desired(
+        document,
+        Address("image", f"{registry.name}:{tag}"),
+        ImageSpec(
+            repository=registry.name,
+            tag=tag,
+            uri=f"{repository_uri(context, registry.name)}:{tag}",
+            immutable_tags=registry.immutable_tags,
+        ),
+        *path,
+        after=(Address("repository", registry.name),),
+    )
+
+
+def image_ref(registry: str, tag: str) -> Ref:
+    return Ref(Address("image", f"{registry}:{tag}"))

@@ -1,0 +1,78 @@
+"""A Role, and the roles that workloads need and nobody wants to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.model.resource import Address, Desired
+from reconciler.resources.role import RoleSpec
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import Role
+
+VERSION = "2012-10-17"
+
+
+def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
+    inline = {policy.name: document(map(_statement, policy.statements)) for policy in role.policies if policy.name}
+    yield context.desired(
+        role,
+        Address("role", role.name),
+        RoleSpec(
+            name=role.name,
+            trust=trust(role.assumed_by),
+            policies=inline,
+            managed=tuple(policy.arn for policy in role.policies if policy.arn),
+        ),
+    )
+
+
+def trust(principals: Iterable[str]) -> dict[str, Any]:
+    """Who may assume a role: AWS services by their host names, accounts and roles by ARN."""
+    names = tuple(principals)
+    services = [name for name in names if name.endswith((".amazonaws.com", ".amazonaws.com.cn"))]
+    others = [name for name in names if name not in services]
+    principal: dict[str, Any] = {}
+    if services:
+        principal["Service"] = services
+    if others:
+        principal["AWS"] = others
+    return document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
+
+
+def document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"Version": VERSION, "Statement": [dict(statement) for statement in statements]}
+
+
+def allow(actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def generated(
+    context: Context, owner: Any, name: str, principal: str, statements: Mapping[str, Iterable[Mapping[str, Any]]]
+) -> Desired[Any]:
+    """A role that `owner` needs; `statements` by the name of the inline policy."""
+    return context.desired(
+        owner,
+        Address("role", name),
+        RoleSpec(
+            name=name,
+            trust=trust([principal]),
+            policies={policy: document(rows) for policy, rows in statements.items()},
+            managed=(),
+        ),
+    )
+
+
+def _statement(statement: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "Effect": statement.effect,
+        "Action": list(statement.actions),
+        "Resource": list(statement.resources),
+    }
+    if statement.condition:
+        made["Condition"] = {
+            operator: {key: list(values) for key, values in pairs.items()}
+            for operator, pairs in statement.condition.items()
+        }
+    return made

@@ -1,0 +1,196 @@
+"""A Service: its workload, its target groups and rules, the ECS service, and its scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.resources.listener_rule import ListenerRuleSpec
+from reconciler.resources.scaling import Policy, ScalingSpec
+from reconciler.resources.service import Deployment, ServiceSpec, Target
+from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
+from reconciler.spec import names
+from reconciler.spec.compile.cluster import capacity, cluster_link
+from reconciler.spec.compile.context import Context, link, seconds
+from reconciler.spec.compile.load_balancer import forward, listener_address
+from reconciler.spec.compile.workload import compile_workload, placement
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.documents.deployment_strategy import Rolling
+
+METRICS = {
+    "cpu": "ECSServiceAverageCPUUtilization",
+    "memory": "ECSServiceAverageMemoryUtilization",
+    "requests": "ALBRequestCountPerTarget",
+}
+
+
+def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
+    yield from compile_workload(context, service)
+    yield from _target_groups(context, service)
+    yield from _rules(context, service)
+    address = Address("service", service.name)
+    scaled = service.scaling
+    initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
+    yield context.desired(
+        service,
+        address,
+        ServiceSpec(
+            cluster=cluster_link(service.cluster),
+            name=service.name,
+            task_definition=Ref(Address("task-definition", service.name)),
+            desired_count=service.desired_count if scaled is None else None,
+            initial_count=initial,
+            platform_version=None if service.platform_version == "LATEST" else service.platform_version,
+            network=placement(context, service),
+            load_balancers=_targets(service),
+            grace_period=seconds(service.grace_period),
+            deployment=_deployment(context, service),
+            exec=service.exec or None,
+            controller="ECS",
+            **capacity(context, service),
+        ),
+    )
+    if scaled is not None:
+        yield _scaling(context, service, address)
+
+
+def container_port(service: Service) -> int:
+    """The port that the load balancer sends to; a check has made sure that there is one."""
+    traffic = service.traffic
+    assert traffic is not None
+    if traffic.port is not None:
+        return traffic.port
+    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
+    return ports[0]
+
+
+def _vpc(context: Context, service: Service) -> Link:
+    assert service.traffic is not None
+    balancer = context.specs.get(LoadBalancer, service.traffic.load_balancer)
+    if balancer is not None and balancer.network is not None:
+        return link("vpc", balancer.network, literal="vpc-")
+    subnets = service.placement.subnets + (balancer.subnets if balancer is not None else ())
+    network = context.network_of(subnets)
+    assert network is not None, "a load balancer outside every network says `network:`"
+    return Ref(Address("vpc", network.name))
+
+
+def _target_groups(context: Context, service: Service) -> Iterator[Desired[Any]]:
+    traffic = service.traffic
+    if traffic is None:
+        return
+    check = traffic.health_check
+    for number, name in enumerate(traffic.target_groups):
+        yield context.desired(
+            service,
+            Address("target-group", name),
+            TargetGroupSpec(
+                name=name,
+                port=container_port(service),
+                protocol="HTTP",
+                vpc=_vpc(context, service),
+                target_type="ip",
+                protocol_version="HTTP1",
+                health_check=HealthCheck(
+                    path=check.path,
+                    port="traffic-port",
+                    protocol="HTTP",
+                    interval=seconds(check.interval),
+                    timeout=seconds(check.timeout),
+                    healthy_threshold=check.healthy_threshold,
+                    unhealthy_threshold=check.unhealthy_threshold,
+                    matcher=check.matcher,
+                ),
+                attributes={
+                    "deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)),
+                },
+            ),
+            "traffic",
+            "target_groups",
+            number,
+        )
+
+
+def _rules(context: Context, service: Service) -> Iterator[Desired[Any]]:
+    traffic = service.traffic
+    if traffic is None or not traffic.match.given:
+        return
+    balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
+    declared = balancer.listeners if balancer is not None else {}
+    for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
+        if listener not in declared:
+            continue
+        assert traffic.match.priority is not None, "checked: a rule has a priority"
+        yield context.desired(
+            service,
+            Address("listener-rule", f"{service.name}-{listener}"),
+            ListenerRuleSpec(
+                listener=Ref(listener_address(traffic.load_balancer, listener)),
+                priority=traffic.match.priority,
+                paths=traffic.match.path or None,
+                hosts=traffic.match.host or None,
+                action=forward(service),
+            ),
+            "traffic",
+            "match",
+        )
+
+
+def _targets(service: Service) -> tuple[Target, ...] | None:
+    traffic = service.traffic
+    if traffic is None:
+        return None
+    group = Ref(Address("target-group", traffic.target_groups[0]))
+    return (Target(target_group=group, container=traffic.container, port=container_port(service)),)
+
+
+def _deployment(context: Context, service: Service) -> Deployment:
+    strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
+    rolling = Rolling() if strategy is None else strategy.rolling
+    return Deployment(
+        min_percent=rolling.min_percent,
+        max_percent=rolling.max_percent,
+        circuit_breaker=rolling.circuit_breaker,
+        rollback=rolling.rollback,
+    )
+
+
+def _scaling(context: Context, service: Service, address: Address) -> Desired[Any]:
+    scaled = service.scaling
+    assert scaled is not None
+    policies = {}
+    for metric, predefined in METRICS.items():
+        target = getattr(scaled, metric)
+        if target is None:
+            continue
+        policies[names.scaling_policy(service.name, metric)] = Policy(
+            metric=predefined,
+            target=float(target),
+            scale_in_cooldown=seconds(scaled.scale_in_cooldown),
+            scale_out_cooldown=seconds(scaled.scale_out_cooldown),
+            **_label(service, metric),
+        )
+    cluster = service.cluster.rpartition("/")[2]
+    return context.desired(
+        service,
+        Address("scaling", service.name),
+        ScalingSpec(
+            resource=f"service/{cluster}/{service.name}",
+            service=Ref(address),
+            min=scaled.min,
+            max=scaled.max,
+            policies=policies,
+        ),
+        "scaling",
+    )
+
+
+def _label(service: Service, metric: str) -> dict[str, Link]:
+    """Requests are counted per load balancer and target group."""
+    if metric != "requests" or service.traffic is None:
+        return {}
+    return {
+        "load_balancer": Ref(Address("load-balancer", service.traffic.load_balancer)),
+        "target_group": Ref(Address("target-group", service.traffic.target_groups[0])),
+    }

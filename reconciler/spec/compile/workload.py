@@ -1,0 +1,215 @@
+"""What Services and Tasks have in common: a task definition, and all that a task needs to start.
+
+The execution role is generated with exactly what this workload's tasks need to start: its own repositories, its own log
+group, its own secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit
+from reconciler.resources._ecs import Network as Placed
+from reconciler.resources.log_group import LogGroupSpec
+from reconciler.resources.task_definition import TaskDefinitionSpec
+from reconciler.spec import names
+from reconciler.spec.compile import registry, role
+from reconciler.spec.compile.context import Context, seconds, whole_seconds
+from reconciler.spec.documents import Registry, Service, Task
+
+Workload = Service | Task
+TASKS = "ecs-tasks.amazonaws.com"
+
+
+def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[Any]]:
+    """The images, log group, roles and task definition of a workload."""
+    task = workload.task
+    for name, container in task.containers.items():
+        reference = container.image
+        if reference.registry is not None and reference.tag is not None:
+            declared = context.specs.get(Registry, reference.registry)
+            assert declared is not None, "a checked reference"
+            path = ("task", "containers", name, "image")
+            yield registry.image(context, workload, declared, reference.tag, *path)
+    if task.logs is not None:
+        yield context.desired(
+            workload,
+            Address("log-group", log_group(workload)),
+            LogGroupSpec(name=log_group(workload), retention_days=task.logs.retention_days),
+            "task",
+            "logs",
+        )
+    if task.execution_role is None and needs_execution_role(workload):
+        yield execution_role(context, workload)
+    if task.role is None and workload.exec:
+        yield task_role(context, workload)
+    yield context.desired(
+        workload,
+        Address("task-definition", workload.name),
+        task_definition(context, workload),
+        "task",
+        origins=origins(context, workload),
+    )
+
+
+def log_group(workload: Workload) -> str:
+    logs = workload.task.logs
+    return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name)
+
+
+def needs_execution_role(workload: Workload) -> bool:
+    """Private images, secrets and logs are fetched and written in the workload's name, before it runs."""
+    return workload.task.logs is not None or any(
+        container.image.registry is not None or container.secrets for container in workload.task.containers.values()
+    )
+
+
+def execution_role(context: Context, workload: Workload) -> Desired[Any]:
+    task, statements = workload.task, []
+    repositories = sorted({c.image.registry for c in task.containers.values() if c.image.registry is not None})
+    if repositories:
+        statements.append(role.allow(["ecr:GetAuthorizationToken"], ["*"]))
+        statements.append(
+            role.allow(
+                ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                [context.arn("ecr", f"repository/{name}") for name in repositories],
+            )
+        )
+    if task.logs is not None:
+        group = context.arn("logs", f"log-group:{log_group(workload)}:*")
+        statements.append(role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [group]))
+    secrets = [secret for container in task.containers.values() for secret in container.secrets.values()]
+    for service, action in (("ssm", "ssm:GetParameters"), ("secretsmanager", "secretsmanager:GetSecretValue")):
+        arns = sorted({secret_arn(context, secret) for secret in secrets if secret.service == service})
+        if arns:
+            statements.append(role.allow([action], [_whole_secret(arn) for arn in arns]))
+    return role.generated(context, workload, names.execution_role(workload.name), TASKS, {"start-tasks": statements})
+
+
+def task_role(context: Context, workload: Workload) -> Desired[Any]:
+    """ECS Exec opens its channels in the task's own name."""
+    channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
+    statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
+    return role.generated(context, workload, names.task_role(workload.name), TASKS, {"exec": [statement]})
+
+
+def secret_arn(context: Context, secret: Any) -> str:
+    if secret.arn:
+        return str(secret.arn)
+    if secret.service == "ssm":
+        return context.arn("ssm", f"parameter/{secret.name.lstrip('/')}")
+    return context.arn("secretsmanager", f"secret:{secret.name}")
+
+
+def _whole_secret(arn: str) -> str:
+    """The secret itself, without JSON key and version; Secrets Manager adds six characters to every name."""
+    parts = arn.split(":")
+    if parts[2] != "secretsmanager":
+        return arn
+    return ":".join(parts[:7]) + ("" if len(parts) > 7 or _has_suffix(parts[6]) else "-??????")
+
+
+def _has_suffix(name: str) -> bool:
+    head, dash, tail = name.rpartition("-")
+    return bool(head and dash) and len(tail) == 6 and tail.isalnum()
+
+
+def value_from(context: Context, secret: Any) -> str:
+    """What ECS is told: an ARN, with JSON key, version stage and version id behind it where they are given."""
+    if secret.arn or not secret.rest:
+        return secret_arn(context, secret)
+    return f"{secret_arn(context, secret)}:{secret.rest}"
+
+
+def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
+    task = workload.task
+    execution: Link | None = None
+    if task.execution_role is not None:
+        execution = context.role(task.execution_role)
+    elif needs_execution_role(workload):
+        execution = Ref(Address("role", names.execution_role(workload.name)))
+    own: Link | None = None
+    if task.role is not None:
+        own = context.role(task.role)
+    elif workload.exec:
+        own = Ref(Address("role", names.task_role(workload.name)))
+    return TaskDefinitionSpec(
+        family=workload.name,
+        cpu=task.cpu,
+        memory=task.memory,
+        execution_role=execution,
+        task_role=own,
+        architecture=task.architecture,
+        os="LINUX",
+        ephemeral_storage=task.ephemeral_storage,
+        containers={name: _container(context, workload, name) for name in task.containers},
+    )
+
+
+def _container(context: Context, workload: Workload, name: str) -> Container:
+    container = workload.task.containers[name]
+    reference = container.image
+    image: Link
+    if reference.registry is not None and reference.tag is not None:
+        image = registry.image_ref(reference.registry, reference.tag)
+    else:
+        assert reference.uri is not None, "an image is a registry and a tag, or a URI"
+        image = reference.uri
+    check = container.health_check
+    alone = workload.task if len(workload.task.containers) == 1 else container
+    declared: dict[str, Any] = {
+        "image": image,
+        "essential": container.essential,
+        "cpu": container.cpu or alone.cpu,
+        "memory": container.memory or alone.memory,
+        "ports": tuple(Port(port=port.port, protocol=port.protocol, name=port.name) for port in container.all_ports),
+        "environment": dict(container.environment),
+        "secrets": {key: value_from(context, secret) for key, secret in container.secrets.items()},
+        "command": container.command,
+        "entrypoint": container.entrypoint,
+        "health_check": None
+        if check is None
+        else ContainerHealthCheck(
+            command=check.command,
+            interval=whole_seconds(check.interval),
+            timeout=whole_seconds(check.timeout),
+            retries=check.retries,
+            start_period=whole_seconds(check.start_period),
+        ),
+        "user": container.user,
+        "readonly_root": container.readonly_root,
+        "stop_timeout": seconds(container.stop_timeout),
+        "depends_on": dict(container.depends_on),
+        "ulimits": {key: Ulimit(soft=limit.soft, hard=limit.hard) for key, limit in container.ulimits.items()},
+    }
+    if workload.task.logs is not None:
+        declared |= {
+            "log_group": Ref(Address("log-group", log_group(workload))),
+            "log_stream_prefix": workload.name,
+            "log_region": context.stack.region,
+        }
+    return Container(**{field: value for field, value in declared.items() if value is not None})
+
+
+def placement(context: Context, workload: Workload) -> Placed:
+    placed = workload.placement
+    return Placed(
+        subnets=context.subnets(placed.subnets),
+        security_groups=context.security_groups(placed.security_groups),
+        public_ip=placed.public_ip,
+    )
+
+
+def origins(context: Context, workload: Workload) -> dict[str, str]:
+    """Where each container's image and variables stand, for the one line that a failed release points at."""
+    places: dict[str, str] = {}
+    for name, container in workload.task.containers.items():
+        base = ("task", "containers", name)
+        for part in ("image", "command", "health_check", "cpu", "memory", "user"):
+            places[f"containers.{name}.{part}"] = context.specs.where(workload, *base, part).place
+        for group in ("environment", "secrets"):
+            for key in getattr(container, group):
+                places[f"containers.{name}.{group}.{key}"] = context.specs.where(workload, *base, group, key).place
+    return places

@@ -1,0 +1,151 @@
+"""The one place where AWS is called: who may be written to, what is sent again, what is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.aws.client import Aws, Mine
+from reconciler.clock import ManualClock
+from reconciler.model.resource import Call, Calls, Together
+
+THROTTLED = errors.Throttled("slow down", code="Throttling")
+LOST = errors.Ambiguous("reset", code="NoAnswer")
+GONE = errors.Gone("not there", code="InvalidVpcID.NotFound")
+
+
+class Scripted:
+    """Answers from a list; an error in it is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.calls: list[Call] = []
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        self.calls.append(call)
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
+def say(call: Call) -> Calls[Any]:
+    answer = yield call
+    return answer
+
+
+READ = Call("ec2", "DescribeVpcs")
+CREATE = Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"})
+TOKENED = Call("ec2", "CreateNatGateway", {"SubnetId": "subnet-1", "ClientToken": "t"})
+
+
+@pytest.mark.parametrize(
+    ("call", "trouble", "sent"),
+    [
+        (READ, THROTTLED, 2),
+        (READ, LOST, 2),
+        (TOKENED, LOST, 2),
+        (TOKENED, THROTTLED, 2),
+        (CREATE, THROTTLED, 2),
+        (CREATE, LOST, 1),
+    ],
+    ids=lambda value: value.operation if isinstance(value, Call) else str(value),
+)
+def test_a_write_without_token_is_never_sent_twice_after_a_lost_answer(
+    call: Call, trouble: errors.AwsError, sent: int
+) -> None:
+    """Only what was certainly not executed, or cannot be executed twice, is sent again."""
+    world = Scripted(trouble)
+    aws = Aws(world, clock=ManualClock())
+    try:
+        aws.run(say(call), creating=True)
+    except errors.Ambiguous:
+        assert sent == 1
+    assert len(world.calls) == sent
+    assert aws.counts[str(call)] == sent
+
+
+def test_propagation_is_waited_for_and_not_for_ever() -> None:
+    """A refusal that passes is tried again for two minutes, then it is the answer."""
+    clock = ManualClock()
+    refusal = errors.Propagating("cannot be assumed", code="InvalidParameterException")
+    world = Scripted(refusal, refusal, {"ok": True})
+    assert Aws(world, clock=clock).run(say(CREATE), creating=True) == {"ok": True}
+    world = Scripted(*[refusal] * 500)
+    started = clock.monotonic()
+    with pytest.raises(errors.Propagating):
+        Aws(world, clock=clock).run(say(CREATE), creating=True)
+    assert 115 <= clock.monotonic() - started <= 130
+
+
+def test_not_found_is_a_delay_only_for_what_was_just_made() -> None:
+    """NotFound right after a create is propagation; at any other time it is the truth, at once."""
+    with pytest.raises(errors.Gone):
+        Aws(Scripted(GONE), clock=ManualClock()).run(say(READ))
+    assert Aws(Scripted(GONE, {"ok": 1}), clock=ManualClock()).run(say(READ), fresh=True) == {"ok": 1}
+
+    def making() -> Calls[Any]:
+        made = yield CREATE
+        yield Call("ec2", "ModifyVpcAttribute", {"VpcId": made["Vpc"]["VpcId"]})
+
+    world = Scripted({"Vpc": {"VpcId": "vpc-1"}}, GONE, {})
+    Aws(world, clock=ManualClock()).run(making(), creating=True)
+    assert len(world.calls) == 3
+
+
+def test_a_write_to_what_is_not_ours_never_leaves() -> None:
+    """A mutating call that names nothing of ours is an error of ours and is not sent."""
+    world = Scripted()
+    mine = Mine()
+    mine.add("sg-ours", "arn:aws:iam::123456789012:role/ours")
+    aws = Aws(world, mine=mine)
+    for call in (
+        Call("ec2", "DeleteSecurityGroup", {"GroupId": "sg-theirs"}),
+        Call("ec2", "CreateTags", {"Resources": ["sg-ours", "sg-theirs"], "Tags": []}),
+        Call("elbv2", "ModifyListener", {"ListenerArn": "theirs", "DefaultActions": [{"TargetGroupArn": "sg-ours"}]}),
+        Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}),
+    ):
+        with pytest.raises(errors.OwnershipBreach):
+            aws.run(say(call))
+    assert world.calls == []
+    aws.run(say(Call("ec2", "DeleteSecurityGroup", {"GroupId": "sg-ours"})))
+    aws.run(say(Call("iam", "DeleteRole", {"RoleName": "ours"})))
+    assert len(world.calls) == 2
+
+
+def test_a_creation_may_write_to_what_it_made_and_to_nothing_else() -> None:
+    """While creating, the ids that AWS just gave out are ours; others are not."""
+
+    def making(touch: str) -> Calls[Any]:
+        yield CREATE
+        yield Call("ec2", "ModifyVpcAttribute", {"VpcId": touch})
+
+    answer = {"Vpc": {"VpcId": "vpc-new"}}
+    Aws(Scripted(answer)).run(making("vpc-new"), creating=True)
+    with pytest.raises(errors.OwnershipBreach):
+        Aws(Scripted(answer)).run(making("vpc-other"), creating=True)
+
+
+def test_answers_of_calls_side_by_side_keep_their_order() -> None:
+    """`Together` is answered in the order in which it asks, and a refusal reaches the conversation."""
+
+    class Echo:
+        def perform(self, call: Call) -> dict[str, Any]:
+            if call.params["n"] == 99:
+                raise GONE
+            return {"n": call.params["n"]}
+
+    def asking(*numbers: int) -> Calls[Any]:
+        try:
+            answers = yield Together.of(Call("ec2", "DescribeVpcs", {"n": n}) for n in numbers)
+        except errors.Gone:
+            return "gone"
+        return [answer["n"] for answer in answers]
+
+    aws = Aws(Echo())
+    assert aws.run(asking(*range(40))) == list(range(40))
+    assert aws.run(asking()) == []
+    assert aws.run(asking(1, 99)) == "gone"
+    aws.close()

@@ -1,0 +1,69 @@
+"""What every test may use: a clean environment, and AWS in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.model.resource import Call
+
+REGION = "us-west-2"
+ACCOUNT = "123456789012"
+
+_CLEAN = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's account, colours or CI."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "RECONCILER_")) or name in {"NO_COLOR", "FORCE_COLOR", "CI"}:
+            monkeypatch.delenv(name)
+    for name, value in _CLEAN.items():
+        monkeypatch.setenv(name, value)
+
+
+class Recorder:
+    """A transport that remembers what went through it, in order."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.calls: list[Call] = []
+
+    def perform(self, call: Call) -> dict[str, object]:
+        self.calls.append(call)
+        return self.inner.perform(call)  # type: ignore[attr-defined]
+
+    def reads(self) -> list[Call]:
+        from reconciler.aws.retry import is_read
+
+        return [call for call in self.calls if is_read(call)]
+
+    def writes(self) -> list[Call]:
+        from reconciler.aws.retry import is_read
+
+        return [call for call in self.calls if not is_read(call)]
+
+
+@pytest.fixture
+def aws() -> Iterator[object]:
+    """An `Aws` over moto in this process; `aws.transport` is the `Recorder` of what it sent."""
+    from moto import mock_aws
+
+    from reconciler.aws.client import Aws
+    from reconciler.aws.session import Boto
+
+    with mock_aws():
+        found = Aws(Recorder(Boto(REGION)))
+        yield found
+        found.close()
