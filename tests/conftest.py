@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from reconciler.model.resource import Call
 
@@ -20,7 +22,14 @@ _CLEAN = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",  # half a second of machine images that nobody looks at
 }
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> None:
+    """Nothing is rendered that no test reads: unconfigured, structlog would print every call."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 CONCURRENCY = 8
 """Calls under way at once to one AWS service; its token buckets are shared with people and other tools."""
 
+TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
+
 
 class Transport(Protocol):
     """Performs one call, once."""
@@ -55,7 +57,12 @@ class Mine:
         """A write names at least one thing of ours, and a list of targets nothing but ours.
 
         Only top-level parameters count: they are what is written to, the deeper ones are what it is written with.
+        `TARGETS_INSIDE` are the operations that hide their targets deeper.
         """
+        inside = TARGETS_INSIDE.get(call.operation)
+        if inside is not None:
+            parameter, key = inside
+            return all(item[key] in self.names for item in call.params[parameter])
         texts = [value for value in call.params.values() if isinstance(value, str)]
         lists = [value for value in call.params.values() if _is_list_of_text(value)]
         return any(text in self.names for text in texts) or any(

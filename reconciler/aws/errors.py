@@ -43,6 +43,7 @@ BY_MESSAGE: Final[tuple[tuple[str, type[AwsError]], ...]] = (
     # ECS answers ClientException for a family that has no task definition
     ("unable to describe task definition", errors.Gone),
     ("no scalable target found", errors.Gone),
+    ("referenced task was not found", errors.Gone),
 )
 """Parts of messages, in lower case, of errors whose code alone does not tell the cause."""
 

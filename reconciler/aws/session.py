@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler import __version__, errors
+from reconciler.aws import models
 from reconciler.aws.errors import translate
 from reconciler.aws.retry import is_read
 from reconciler.model.resource import Call
@@ -53,7 +54,8 @@ class Boto:
         """`anonymous` signs with credentials that mean nothing: the laptop AWS takes any."""
         keys: dict[str, Any] = {"aws_access_key_id": "laptop", "aws_secret_access_key": "laptop"} if anonymous else {}
         try:
-            self._session: Any = boto3.Session(profile_name=profile, region_name=region, **keys)
+            inner = models.session(profile)
+            self._session: Any = boto3.Session(botocore_session=inner, region_name=region, **keys)
         except BotoCoreError as error:
             raise errors.CredentialsMissing(str(error)) from error
         self.region = region
@@ -118,7 +120,6 @@ class Boto:
     def _assume(self, role: str) -> None:
         """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-        from botocore.session import get_session
 
         source = self._session.get_credentials()
         if source is None:
@@ -126,7 +127,7 @@ class Boto:
         fetcher = AssumeRoleCredentialFetcher(
             self._session._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
         )
-        inner: Any = get_session()
+        inner = models.session()
         inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
         inner.set_config_variable("region", self.region)
         self._session = boto3.Session(botocore_session=inner, region_name=self.region)

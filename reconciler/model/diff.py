@@ -102,8 +102,21 @@ def declared(spec: BaseModel) -> dict[str, Any]:
     for item in fields(type(spec)):
         want = getattr(spec, item.name)
         if want is not None:
-            found[item.name] = "(sensitive)" if Mark.SECRET in item.marks else _plain(want, None, item.marks)[0]
+            found[item.name] = "(sensitive)" if Mark.SECRET in item.marks else _shown(want)
     return found
+
+
+def _shown(value: Any) -> Any:
+    """Plain, lists as lists; what is empty inside a nested declaration says nothing and is left out."""
+    match value:
+        case BaseModel():
+            return {key: item for key, item in declared(value).items() if item not in ("", (), [], {}, None)}
+        case Mapping():
+            return {str(key): _shown(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_shown(item) for item in value]
+        case _:
+            return value
 
 
 def _plain(want: Any, have: Any, marks: frozenset[Mark] = frozenset()) -> tuple[Any, Any]:
@@ -127,7 +140,9 @@ def _plain(want: Any, have: Any, marks: frozenset[Mark] = frozenset()) -> tuple[
         return left, (right if isinstance(have, Mapping) else _leaf(have))
     if Mark.UNORDERED in marks and isinstance(want, tuple):
         theirs = {str(item): item for item in have} if isinstance(have, tuple) else {}
-        return {str(item): _alone(item) for item in want}, {key: _alone(item) for key, item in theirs.items()}
+        pairs = {str(item): _plain(item, theirs.get(str(item))) for item in want}
+        left = {key: pair[0] for key, pair in pairs.items()}
+        return left, {key: pairs[key][1] if key in pairs else _alone(item) for key, item in theirs.items()}
     return _leaf(want), _leaf(have)
 
 
@@ -149,7 +164,7 @@ def _paths(have: Any, want: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     from deepdiff import DeepDiff
 
     rows = []
-    for levels in DeepDiff(have, want, view="tree").values():
+    for levels in DeepDiff(have, want, view="tree", threshold_to_diff_deeper=0).values():
         for level in levels:
             path = tuple(str(step) for step in level.path(output_format="list"))
             rows.append((path, _side(level.t1), _side(level.t2)))

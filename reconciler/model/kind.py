@@ -112,6 +112,9 @@ class Kind(ABC, Generic[S]):
     settles: ClassVar[bool] = False
     """AWS takes minutes to make one ready; what refers to it has to wait for a later pass."""
 
+    lingers: ClassVar[bool] = False
+    """Deleting one takes AWS minutes; what it stands on or follows stays until a later pass sees it gone."""
+
     revisions: ClassVar[bool] = False
     """A change makes a new revision with a new id beside the old one, which stays."""
 

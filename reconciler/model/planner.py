@@ -63,6 +63,7 @@ class _Planner:
         self.desired = {want.address: want for want in desired}
         self.found: dict[Address, Observed[Any]] = {}
         self.extra: list[Observed[Any]] = []
+        self.doubtful: set[Address] = set()  # nobody's, and there are several of them
         self.ids: dict[Address, str] = {}  # known now, and still true once this plan is done
         self.held: set[Address] = set()  # will have no id that can be relied on when this plan is done
         self.actions: list[Action] = []
@@ -113,6 +114,7 @@ class _Planner:
                 ),
             )
             self.found[address] = first
+            self.doubtful |= {address} if len(others) > 0 and ownership.owner(first.tags) is None else set()
             self.extra += [one for one in others if self._ours(one)]
             want = self.desired.get(address)
             if self._ours(first) or self.kinds[address.kind].lookup or (want is not None and want.adopt):
@@ -240,6 +242,9 @@ class _Planner:
     def _delete_what_is_no_longer_wanted(self) -> None:
         going = [found for found in self.world if found.facts.get("deleting")]
         users = {link: found.address for found in going for link in ordering.links(found)}
+        for found in going:
+            stands_on = self.kinds[found.address.kind].follows
+            users |= {one.id: found.address for one in self.world if one.address.kind in stands_on}
         for address, found in sorted(self.found.items()):
             if address not in self.desired and self._ours(found):
                 self._delete(found, "the specs no longer mention it", users)

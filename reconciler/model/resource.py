@@ -117,7 +117,9 @@ class Observed(Generic[S]):
 
     `id` is what AWS's calls take. `tags` are all tags but AWS's own. `parent` is the id of the resource whose owner
     owns this one too, where AWS gives it no tags of its own. `unread` names fields that this pass did not look at.
-    `facts` are what other kinds may want to know of it and no spec can say (an ARN, a DNS name, what runs now).
+    `facts` are what other kinds may want to know of it and no spec can say (a DNS name, what runs now). Three of them
+    mean the same everywhere: `arn` and `ids` are further identifiers that writes may name it or its parts by, and
+    `deleting` says that it is on its way out.
     """
 
     address: Address
@@ -196,8 +198,8 @@ def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
         case Mapping():
             resolved = {key: resolve(item, ids) for key, item in value.items()}
             return value if all(resolved[key] is value[key] for key in resolved) else resolved
-        case tuple():
-            items = tuple(resolve(item, ids) for item in value)
+        case tuple() | list():
+            items = type(value)(resolve(item, ids) for item in value)
             return value if all(new is old for new, old in zip(items, value, strict=True)) else items
         case _:
             return value

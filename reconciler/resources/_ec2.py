@@ -1,70 +1,131 @@
-"""What the EC2 types share: tags, and which VPCs to look into."""
+"""What the EC2 types share: tags, where to look, and which of what is found concerns the stack."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator
 
 from reconciler.model import ownership
 from reconciler.model.kind import Scope
-from reconciler.model.resource import Address, Calls, Desired, Observed, Service
+from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, Together
+from reconciler.resources import _tags
 
 ec2 = Service("ec2")
 
+FILTER_VALUES = 200
+"""Values that one filter of a describe call may list (EC2 API reference, Filter)."""
 
-def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """EC2 answers tags inline, as `[{"Key": …, "Value": …}]`."""
-    return ownership.without_aws({tag["Key"]: tag["Value"] for tag in item.get("Tags", ())})
+Item: TypeAlias = Mapping[str, Any]
+Match: TypeAlias = Callable[[Desired[Any], Item], bool]
+
+
+def _canonical(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+Cidr: TypeAlias = Annotated[str, AfterValidator(_canonical)]
+"""An address range as EC2 stores it: without host bits, IPv6 in lower case and compressed."""
+
+
+def tags_of(item: Item) -> dict[str, str]:
+    """EC2 answers tags inline."""
+    return _tags.of_pairs(item.get("Tags", ()))
 
 
 def specification(resource_type: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
     """`TagSpecifications` of a create call."""
-    return [{"ResourceType": resource_type, "Tags": pairs(tags)}]
-
-
-def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+    return [{"ResourceType": resource_type, "Tags": _tags.pairs(tags)}]
 
 
 def retag(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
     """Tags first, then untags; any EC2 resource, by its id."""
-    yield from retag_id(old.id, put, drop)
-
-
-def retag_id(identifier: str, put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
     if put:
-        yield ec2.create_tags(Resources=[identifier], Tags=pairs(put))
+        yield ec2.create_tags(Resources=[old.id], Tags=_tags.pairs(put))
     names = sorted(drop)
     if names:
-        yield ec2.delete_tags(Resources=[identifier], Tags=[{"Key": name} for name in names])
+        yield ec2.delete_tags(Resources=[old.id], Tags=[{"Key": name} for name in names])
 
 
-def vpc_ids(scope: Scope) -> list[str]:
-    """The VPCs to look into: the stack's own, and those that the specs name by a literal id."""
-    own = {found.id for found in scope.ours("vpc")}
-    literal = {vpc for wanted in scope.wanted if isinstance(vpc := getattr(wanted.spec, "vpc", None), str)}
-    return sorted(own | literal)
+def filters(name: str, values: Iterable[str]) -> list[list[dict[str, Any]]]:
+    """`Filters` for one describe call after the other, as many as the values take."""
+    ordered = sorted(set(values))
+    return [
+        [{"Name": name, "Values": ordered[start : start + FILTER_VALUES]}]
+        for start in range(0, len(ordered), FILTER_VALUES)
+    ]
 
 
-def in_vpcs(scope: Scope) -> list[dict[str, Any]]:
-    """The `Filters` that narrow a describe to `vpc_ids`."""
-    return [{"Name": "vpc-id", "Values": vpc_ids(scope)}]
+def in_network(
+    scope: Scope, describe: Callable[..., Call], answered: str, resource_type: str, identifier: str
+) -> Calls[list[Item]]:
+    """Everything of one type in the stack's VPCs, and what the tagging service says is the stack's elsewhere.
 
-
-def address_of(kind: str, tags: Mapping[str, str], scope: Scope) -> Address | None:
-    """The address of something that has no unique name in AWS.
-
-    Its own tag says it; failing that, it is what the specs want under the same `Name` tag, so that somebody else's
-    look-alike shows up as a conflict and can be adopted.
+    `answered` is the key of the answer's list and `identifier` that of an item's id, `SubnetId`; the filter by it is
+    the same word in kebab case, `subnet-id`. The second read happens only for what the first did not show: something
+    whose VPC is no longer in the specs, or has lost its tags.
     """
-    told = ownership.address(tags)
-    if told is not None and ownership.owner(tags) == scope.stack:
-        return told if told.kind == kind else None
-    if ownership.owner(tags) is not None:
+    found: dict[str, Item] = {}
+    for name, values in (
+        ("vpc-id", _vpcs(scope)),
+        (_kebab(identifier), {arn.rpartition("/")[2] for arn in scope.swept_arns("ec2", f"{resource_type}/")}),
+    ):
+        answers = yield Together.of(describe(Filters=each) for each in filters(name, values - found.keys()))
+        found |= {item[identifier]: item for answer in answers for item in answer[answered]}
+    return list(found.values())
+
+
+def _vpcs(scope: Scope) -> set[str]:
+    """The VPCs to look into: the stack's own, one that it may come to adopt, and those named by a literal id."""
+    seen = {found.id for found in scope.seen.get("vpc", ())}
+    return seen | {vpc for wanted in scope.wanted if isinstance(vpc := getattr(wanted.spec, "vpc", None), str)}
+
+
+def _kebab(camel: str) -> str:
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in camel).strip("-")
+
+
+def located(
+    kind: str, scope: Scope, items: Iterable[Item], *, named: Match | None = None, alike: Match | None = None
+) -> list[tuple[Address, Item]]:
+    """Those of `items` that concern the stack, with their addresses.
+
+    What is ours is where its tag says, unless AWS keeps a unique name for the type: then `named` decides. What is
+    nobody's counts under the `Name` tag that the specs give, and whatever is `alike` counts because it is in the way of
+    what they want; both come out as conflicts or can be adopted. A look-alike beside our own is of no interest.
+    """
+    ours: list[tuple[Address, Item]] = []
+    others: list[tuple[Address, Item]] = []
+    for item in items:
+        owner, told = ownership.owner(tags_of(item)), ownership.address(tags_of(item))
+        address = _wanted_as(scope, item, named)
+        if address is None and owner == scope.stack and told is not None:
+            if told.kind != kind:
+                continue  # tags copied from something else
+            address = told
+        if address is None and named is None and owner in {None, scope.stack}:
+            address = _wanted_as(scope, item, _namesake)
+        if address is None:
+            address = _wanted_as(scope, item, alike)
+        if address is not None:
+            (ours if owner == scope.stack else others).append((address, item))
+    taken = {address for address, _ in ours}
+    return ours + [(address, item) for address, item in others if address not in taken]
+
+
+def _namesake(want: Desired[Any], item: Item) -> bool:
+    """Carrying the `Name` that `want` will carry: the console shows it as the name of things that have none in AWS."""
+    return tags_of(item).get("Name") == want.tags.get("Name", want.address.name)
+
+
+def _wanted_as(scope: Scope, item: Item, match: Match | None) -> Address | None:
+    if match is None:
         return None
-    return next((want.address for want in scope.wanted if named(want) == tags.get("Name")), None)
+    return next((want.address for want in scope.wanted if match(want, item)), None)
 
 
-def named(want: Desired[Any]) -> str:
-    """The `Name` tag that something desired will carry; the console shows it as the resource's name."""
-    return want.tags.get("Name", want.address.name)
+def mine(new: Desired[Any], items: Iterable[Item]) -> Item | None:
+    """The one of `items` that an earlier try to create `new` has made, by its ownership tags."""
+    return next((item for item in items if _tags.is_this(tags_of(item), new)), None)

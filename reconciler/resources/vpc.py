@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
-from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.kind import Kind, Mark, Scope
-from reconciler.model.resource import Call, Calls, Desired, Health, Observed, Together
-from reconciler.resources import _ec2
-from reconciler.resources._ec2 import ec2
+from reconciler.model.resource import Call, Calls, Desired, Health, Observed
+from reconciler.resources import _ec2, _gone
+from reconciler.resources._ec2 import Cidr, ec2
 
 
 class VpcSpec(resource.Spec):
-    cidr: Annotated[str, Mark.IMMUTABLE]
+    cidr: Annotated[Cidr, Mark.IMMUTABLE]
     dns_support: bool | None = None
     dns_hostnames: bool | None = None
 
@@ -31,31 +30,35 @@ class Vpc(Kind[VpcSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcSpec]]]:
         answer = yield ec2.describe_vpcs()
-        found = []
-        for item in answer["Vpcs"]:
-            address = _ec2.address_of(self.kind, _ec2.tags_of(item), scope)
-            if address is not None:
-                found.append((address, item))
-        answers = yield Together.of(
-            ec2.describe_vpc_attribute(VpcId=item["VpcId"], Attribute=attribute)
-            for _, item in found
-            for attribute in ("enableDnsSupport", "enableDnsHostnames")
+        located = _ec2.located(self.kind, scope, answer["Vpcs"])
+        attributes = yield from _gone.answers(
+            [
+                ec2.describe_vpc_attribute(VpcId=item["VpcId"], Attribute=attribute)
+                for _, item in located
+                for attribute in ("enableDnsSupport", "enableDnsHostnames")
+            ]
         )
-        return [
-            Observed(
-                address,
-                item["VpcId"],
-                VpcSpec(
-                    cidr=item["CidrBlock"],
-                    dns_support=support["EnableDnsSupport"]["Value"],
-                    dns_hostnames=hostnames["EnableDnsHostnames"]["Value"],
-                ),
-                tags=_ec2.tags_of(item),
-                health=Health.READY if item["State"] == "available" else Health.PROGRESSING,
-                reason="" if item["State"] == "available" else f"the VPC is {item['State']}",
+        found = []
+        for (address, item), support, hostnames in zip(located, attributes[::2], attributes[1::2], strict=True):
+            if support is None or hostnames is None:
+                continue
+            spec = VpcSpec(
+                cidr=item["CidrBlock"],
+                dns_support=support["EnableDnsSupport"]["Value"],
+                dns_hostnames=hostnames["EnableDnsHostnames"]["Value"],
             )
-            for (address, item), support, hostnames in zip(found, answers[::2], answers[1::2], strict=True)
-        ]
+            ready = item["State"] == "available"
+            found.append(
+                Observed(
+                    address,
+                    item["VpcId"],
+                    spec,
+                    tags=_ec2.tags_of(item),
+                    health=Health.READY if ready else Health.PROGRESSING,
+                    reason="" if ready else f"the VPC is {item['State']}",
+                )
+            )
+        return found
 
     def create(self, new: Desired[VpcSpec]) -> Calls[str]:
         answer = yield ec2.create_vpc(CidrBlock=new.spec.cidr, TagSpecifications=_ec2.specification("vpc", new.tags))
@@ -76,10 +79,7 @@ class Vpc(Kind[VpcSpec]):
             yield step
 
     def delete(self, old: Observed[VpcSpec]) -> Calls[None]:
-        try:
-            yield ec2.delete_vpc(VpcId=old.id)
-        except errors.Gone:
-            return
+        yield from _gone.let_go(ec2.delete_vpc(VpcId=old.id))
 
     def retag(self, old: Observed[VpcSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _ec2.retag(old, put, drop)

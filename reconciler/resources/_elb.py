@@ -1,0 +1,223 @@
+"""What the load-balancing types share: tags, attributes, and what a listener or a rule does with a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import field_validator
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Mark, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Service
+from reconciler.resources import _gone, _tags
+
+elbv2 = Service("elbv2")
+
+TAGS_AT_ONCE = 20
+"""ARNs that DescribeTags takes in one call."""
+
+WHOLE = 100
+"""The weight of a target group that has all the traffic to itself."""
+
+
+class Forward(resource.Spec):
+    """A target group and its share of the traffic, 0 to 999."""
+
+    target_group: Link
+    weight: int = WHOLE
+
+    def __str__(self) -> str:
+        return str(self.target_group)
+
+
+class FixedResponse(resource.Spec):
+    status: str
+    content_type: str | None = None
+    body: str | None = None
+
+
+class Redirect(resource.Spec):
+    """Where to send the client; what is left out stays as it was requested."""
+
+    status: str = "301"
+    protocol: str | None = None
+    port: str | None = None
+    host: str | None = None
+    path: str | None = None
+    query: str | None = None
+
+
+class Action(resource.Spec):
+    """What is done with a request: one of the three."""
+
+    forward: Annotated[tuple[Forward, ...] | None, Mark.UNORDERED] = None
+    fixed_response: FixedResponse | None = None
+    redirect: Redirect | None = None
+
+    @field_validator("forward")
+    @classmethod
+    def _one_has_it_all(cls, forward: tuple[Forward, ...] | None) -> tuple[Forward, ...] | None:
+        """AWS answers a lone target group with the weight 1, and sometimes with none."""
+        if forward is not None and len(forward) == 1:
+            return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
+        return forward
+
+
+def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
+    """`Actions` of a create call: what the specs say, or else what the traffic starts with."""
+    chosen = action or initial
+    if chosen is None:
+        raise errors.SpecInvalid(f"{new.address} does not say what to do with requests")
+    return written(chosen)
+
+
+def written(action: Action) -> list[dict[str, Any]]:
+    """`Actions` as AWS takes them. They replace what was there, so an action is always written as a whole."""
+    if action.forward is not None:
+        groups = [
+            {"TargetGroupArn": item.target_group, "Weight": item.weight} for item in sorted(action.forward, key=str)
+        ]
+        return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+    if action.redirect is not None:
+        there = action.redirect
+        config = {
+            "Protocol": there.protocol,
+            "Port": there.port,
+            "Host": there.host,
+            "Path": there.path,
+            "Query": there.query,
+            "StatusCode": f"HTTP_{there.status}",
+        }
+        return [{"Type": "redirect", "RedirectConfig": _without_none(config)}]
+    if action.fixed_response is not None:
+        reply = action.fixed_response
+        config = {"StatusCode": reply.status, "ContentType": reply.content_type, "MessageBody": reply.body}
+        return [{"Type": "fixed-response", "FixedResponseConfig": _without_none(config)}]
+    raise errors.SpecInvalid("an action has to forward, redirect or reply")
+
+
+def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
+    """`Actions` as AWS answers them. What the specs cannot say, a sign-in before it for example, reads as no action at
+    all, so that it shows as a difference."""
+    if len(given) != 1:
+        return Action()
+    (only,) = given
+    match only["Type"]:
+        case "forward":
+            groups = only.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": only["TargetGroupArn"]}]
+            forward = (Forward(target_group=item["TargetGroupArn"], weight=item.get("Weight", 1)) for item in groups)
+            return Action(forward=tuple(sorted(forward, key=str)))
+        case "redirect":
+            there = only["RedirectConfig"]
+            return Action(
+                redirect=Redirect(
+                    status=there["StatusCode"].removeprefix("HTTP_"),
+                    protocol=there.get("Protocol"),
+                    port=there.get("Port"),
+                    host=there.get("Host"),
+                    path=there.get("Path"),
+                    query=there.get("Query"),
+                )
+            )
+        case "fixed-response":
+            reply = only["FixedResponseConfig"]
+            return Action(
+                fixed_response=FixedResponse(
+                    status=reply["StatusCode"],
+                    content_type=reply.get("ContentType"),
+                    body=reply.get("MessageBody"),
+                )
+            )
+        case _:
+            return Action()
+
+
+def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, str]], list[Any]]]:
+    """The tags of `arns` and the answers to `more`, side by side; without, or None, for what is gone by now."""
+    names = sorted(arns)
+    groups = [names[start : start + TAGS_AT_ONCE] for start in range(0, len(names), TAGS_AT_ONCE)]
+    answers = yield from _gone.answers([*map(_describe_tags, groups), *more])
+    found = answers[: len(groups)]
+    missed = [arn for group, answer in zip(groups, found, strict=True) if answer is None for arn in group]
+    found += yield from _gone.answers([_describe_tags([arn]) for arn in missed])
+    tags = {
+        item["ResourceArn"]: _tags.of_pairs(item["Tags"])
+        for answer in found
+        if answer is not None
+        for item in answer["TagDescriptions"]
+    }
+    return tags, answers[len(groups) :]
+
+
+def relevant(items: Iterable[Mapping[str, Any]], named: str, arn: str, scope: Scope) -> dict[str, Mapping[str, Any]]:
+    """By ARN, what a listing of the whole account holds under a name that the specs want, or that is known as ours."""
+    names = {want.spec.name for want in scope.wanted}
+    return {item[arn]: item for item in items if item[named] in names or item[arn] in scope.swept}
+
+
+def made_before(items: Iterable[Mapping[str, Any]], named: str, arn: str, new: Desired[Any]) -> Calls[str | None]:
+    """The ARN of what is to be created, where an earlier try has made it and the answer was lost.
+
+    Asked beforehand: AWS answers a creation with what has that name, if its settings are the same, whoever owns it.
+    Raises `errors.Exists` where the name is somebody else's.
+    """
+    there: str | None = next((item[arn] for item in items if item[named] == new.spec.name), None)
+    if there is None:
+        return None
+    tags, _ = yield from read([there])
+    if not _tags.is_this(tags.get(there, {}), new):
+        raise errors.Exists(f"{there} has that name and is not {new.address}")
+    return there
+
+
+def addresses(
+    kind: str,
+    places: Mapping[str, tuple[Any, ...]],
+    wanted: Mapping[tuple[Any, ...], Address],
+    tags: Mapping[str, Mapping[str, str]],
+    scope: Scope,
+) -> dict[str, Address]:
+    """By ARN, the address of each thing that has no name but a place that only one can have, such as a port.
+
+    Our own tags say it. What is not ours but stands where the specs want one is shown as that one, unless ours was
+    found elsewhere and is only on its way there.
+    """
+    ours = {
+        arn: told
+        for arn in places
+        if (told := _tags.address_of(kind, arn.rpartition("/")[2], tags[arn], scope, None)) is not None
+    }
+    others = {arn: wanted[place] for arn, place in places.items() if arn not in ours and place in wanted}
+    return ours | {arn: address for arn, address in others.items() if address not in ours.values()}
+
+
+def attributes(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {item["Key"]: str(item["Value"]) for item in answer["Attributes"]}
+
+
+def attribute_pairs(wanted: Mapping[str, str], changes: Iterable[Change] | None = None) -> list[dict[str, str]]:
+    """`Attributes` of a modify call: those that changed, or all that are wanted; only what is listed is touched."""
+    keys = sorted(wanted)
+    if changes is not None:
+        changed = {change.path[1:2] for change in changes if change.field == "attributes"}
+        keys = [key for key in keys if (key,) in changed or () in changed]
+    return [{"Key": key, "Value": wanted[key]} for key in keys]
+
+
+def retag(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    if put:
+        yield elbv2.add_tags(ResourceArns=[old.id], Tags=_tags.pairs(put))
+    names = sorted(drop)
+    if names:
+        yield elbv2.remove_tags(ResourceArns=[old.id], TagKeys=names)
+
+
+def _describe_tags(arns: list[str]) -> Call:
+    return elbv2.describe_tags(ResourceArns=arns)
+
+
+def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value is not None}

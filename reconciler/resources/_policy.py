@@ -1,0 +1,104 @@
+"""IAM policy documents in one spelling, so that two of them differ only if they say different things.
+
+AWS keeps documents as they were written, and people write them in many ways: one action or a list of one, any order,
+`"*"` or `{"AWS": "*"}`, an account's number or its root's ARN, action names in any case. `document` irons out what can
+be rewritten without anybody noticing; `same` compares what remains.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from pydantic import AfterValidator
+
+_LISTS = ("Action", "NotAction", "Resource", "NotResource")
+_ROOT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):root$")
+_OLDEST = "2008-10-17"  # what a document without a version is taken for (IAM User Guide, Version element)
+
+
+def document(value: Mapping[str, Any]) -> dict[str, Any]:
+    """`value` with every list written as a sorted tuple; references to other resources may stand in it."""
+    given = value.get("Statement", ())
+    statements = (given,) if isinstance(given, Mapping) else tuple(given)
+    head = {"Id": value["Id"]} if value.get("Id") else {}
+    return {"Version": value.get("Version", _OLDEST), **head, "Statement": tuple(map(_statement, statements))}
+
+
+Document = Annotated[dict[str, Any], AfterValidator(document)]
+"""A policy document in a spec."""
+
+
+def seen_as(found: Any, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A document that AWS answered, in the very words of the wanted one where both say the same."""
+    read = document(_parsed(found))
+    return dict(wanted) if wanted is not None and same(read, wanted) else read
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return _meaning(one) == _meaning(other)
+
+
+def text(value: Mapping[str, Any]) -> str:
+    """As it is sent: without spaces, which count against the size that IAM allows."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _parsed(found: Any) -> Mapping[str, Any]:
+    if isinstance(found, str):
+        parsed: Mapping[str, Any] = json.loads(unquote(found) if found.startswith("%") else found)
+        return parsed
+    assert isinstance(found, Mapping), f"not a policy document: {type(found).__name__}"
+    return found
+
+
+def _statement(value: Mapping[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for key, item in value.items():
+        match key:
+            case "Sid" if not item:
+                continue
+            case "Principal" | "NotPrincipal":
+                said[key] = {"AWS": ("*",)} if item == "*" else {who: _sorted(item[who]) for who in sorted(item)}
+            case "Condition":
+                said[key] = {
+                    test: {name: _sorted(values) for name, values in sorted(item[test].items())}
+                    for test in sorted(item)
+                }
+            case _:
+                said[key] = _sorted(item) if key in _LISTS else item
+    return said
+
+
+def _sorted(value: Any) -> tuple[Any, ...]:
+    """One or many as many, each once, in order."""
+    items = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    plain = {str(item): item for item in map(_plain, items)}
+    return tuple(plain[key] for key in sorted(plain))
+
+
+def _plain(value: Any) -> Any:
+    """Conditions may be written as booleans and numbers; IAM keeps them as text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _meaning(value: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Without what has none: the order of statements, the case of actions, which of two names an account goes by."""
+    said = document(value)
+    return said["Version"], sorted(json.dumps(_told(item), sort_keys=True, default=str) for item in said["Statement"])
+
+
+def _told(statement: Mapping[str, Any]) -> dict[str, Any]:
+    told = dict(statement)
+    for key in ("Action", "NotAction"):
+        if key in told:
+            told[key] = sorted({str(action).lower() for action in told[key]})
+    for key in ("Principal", "NotPrincipal"):
+        if key in told:
+            told[key] = {who: sorted({_ROOT.sub(r"\1", str(name)) for name in told[key][who]}) for who in told[key]}
+    return told

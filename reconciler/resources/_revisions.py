@@ -1,0 +1,110 @@
+"""Which revision of a family is the current one, and which are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from reconciler.model import ownership
+from reconciler.model.kind import Scope
+from reconciler.model.resource import Call, Calls
+from reconciler.resources import _ecs, _gone
+from reconciler.resources._ecs import ecs
+
+LOOK_BACK: Final = 10  # how far to look for a revision of ours behind somebody else's
+
+
+def family_of(arn: str) -> str:
+    return _ecs.last(arn).rpartition(":")[0]
+
+
+def revision_of(arn: str) -> int:
+    return int(arn.rpartition(":")[2])
+
+
+def arn_of(answer: Mapping[str, Any]) -> str:
+    arn: str = answer["taskDefinition"]["taskDefinitionArn"]
+    return arn
+
+
+def is_of(answer: Mapping[str, Any], stack: str | None) -> bool:
+    return ownership.owner(_ecs.tags_of(answer)) == stack
+
+
+def running(scope: Scope) -> dict[str, str]:
+    """Family → the revision that its service runs; the newest where several services run several."""
+    found: dict[str, str] = {}
+    for service in scope.seen.get("service", ()):
+        arn = service.facts.get("task_definition")
+        if arn and not service.facts.get("deleting"):
+            family = family_of(arn)
+            found[family] = max(arn, found.get(family, arn), key=revision_of)
+    return found
+
+
+def in_use(scope: Scope, family: str) -> tuple[str, ...]:
+    arns = {arn for service in scope.seen.get("service", ()) for arn in service.facts.get("task_definitions", ())}
+    return tuple(sorted(arn for arn in arns if family_of(arn) == family))
+
+
+def by_family(arns: Iterable[str]) -> dict[str, list[str]]:
+    """Each family's revisions, oldest first."""
+    found: dict[str, list[str]] = {}
+    for arn in sorted(arns, key=revision_of):
+        found.setdefault(family_of(arn), []).append(arn)
+    return found
+
+
+def describe(name: str) -> Call:
+    return ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
+
+
+def one(name: str) -> Calls[dict[str, Any] | None]:
+    """What an ARN, or the newest active revision of a family, is."""
+    answer: dict[str, Any] | None = (yield from _gone.answers([describe(name)]))[0]
+    return answer
+
+
+def read(
+    families: Sequence[str], running: Mapping[str, str], swept: Mapping[str, Sequence[str]]
+) -> Calls[dict[str, dict[str, Any] | None]]:
+    """Each family's current revision: those that should be there side by side, the others one by one."""
+    likely = [family for family in families if family in running or family in swept]
+    answers = yield from _gone.answers([describe(running.get(family, family)) for family in likely])
+    found = dict(zip(likely, answers, strict=True))
+    for family in families:
+        if family not in found:
+            found[family] = yield from one(family)
+    return found
+
+
+def ours_of(
+    family: str, answer: dict[str, Any] | None, known: set[str], stack: str, *, every: bool
+) -> Calls[dict[str, Any] | None]:
+    """Our newest revision of a family in which others register too, or `answer` where there is none of ours.
+
+    Adds to `known`, the revisions that the sweep has as ours, those that turn out to be; with `every`, all of them.
+    """
+    active = yield from list_active(family)
+    described = {} if answer is None else {arn_of(answer): answer}
+    unsure = [arn for arn in active if arn not in known and arn not in described]
+    answers = yield from _gone.answers([describe(arn) for arn in (unsure if every else unsure[:LOOK_BACK])])
+    described |= {arn_of(each): each for each in answers if each is not None}
+    swept = sorted(known, key=revision_of)
+    known |= {arn for arn, each in described.items() if is_of(each, stack)}
+    if answer is not None and is_of(answer, stack):
+        return answer
+    newest = next((arn for arn in active if arn in known), None)
+    if newest is not None:
+        return described.get(newest) or (yield from one(newest))
+    if answer is None and swept:
+        left = yield from one(swept[-1])  # deregistered by a deletion that was cut short
+        return left if left is not None and left["taskDefinition"]["status"] == "INACTIVE" else None
+    return answer
+
+
+def list_active(family: str) -> Calls[list[str]]:
+    """The family's active revisions, newest first."""
+    answer = yield ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")
+    arns = [arn for arn in answer["taskDefinitionArns"] if family_of(arn) == family]
+    return sorted(arns, key=revision_of, reverse=True)

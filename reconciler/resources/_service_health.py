@@ -1,0 +1,67 @@
+"""How an ECS service is doing, and what its answer holds beyond what a spec can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from reconciler.model.resource import Health
+
+NEWEST_EVENTS: Final = 10
+
+
+def health(item: Mapping[str, Any]) -> tuple[Health, str]:
+    """READY is: one deployment, completed, of the revision that the service names, with all its tasks running.
+
+    A running count that is right is not enough: it is right before the deployment is, and after ECS rolled back.
+    """
+    if item["status"] != "ACTIVE":
+        return Health.PROGRESSING, f"the service is {item['status']}: its tasks finish what they are doing"
+    running, pending, desired = item.get("runningCount", 0), item.get("pendingCount", 0), item["desiredCount"]
+    count = f"{running} of {desired} tasks run"
+    deployments = item.get("deployments") or ()
+    failed = [one for one in deployments if one.get("rolloutState") == "FAILED"]
+    if failed:
+        return Health.DEGRADED, failed[0].get("rolloutStateReason") or "its deployment failed"
+    if (item.get("deploymentController") or {}).get("type", "ECS") != "ECS":
+        return _of_task_sets(item.get("taskSets") or (), count, settled=running == desired and not pending)
+    primary = next((one for one in deployments if one.get("status") == "PRIMARY"), None)
+    if primary is None:
+        return Health.PROGRESSING, "no deployment has begun"
+    if len(deployments) > 1:
+        return Health.PROGRESSING, f"{len(deployments)} deployments are under way; {count}"
+    if primary.get("taskDefinition") != item.get("taskDefinition"):
+        return Health.PROGRESSING, "its deployment is of another revision than the service names"
+    if primary.get("rolloutState") != "COMPLETED":
+        return Health.PROGRESSING, f"its deployment is {primary.get('rolloutState', 'not complete')}; {count}"
+    if running != desired or pending:
+        return Health.PROGRESSING, count
+    return Health.READY, ""
+
+
+def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: bool) -> tuple[Health, str]:
+    statuses = [one.get("stabilityStatus") for one in sets]
+    if not statuses:
+        return Health.PROGRESSING, "nothing is deployed to it yet"
+    if any(status != "STEADY_STATE" for status in statuses) or not settled:
+        return Health.PROGRESSING, f"its task sets are not steady; {count}"
+    return Health.READY, ""
+
+
+def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:
+    deployments, sets = item.get("deployments") or (), item.get("taskSets") or ()
+    named = {one.get("taskDefinition") for one in (item, *deployments, *sets)}
+    return {
+        "arn": item["serviceArn"],
+        "cluster": cluster,
+        "deleting": item["status"] != "ACTIVE",
+        "task_definition": item.get("taskDefinition"),
+        "task_definitions": tuple(sorted(name for name in named if name)),
+        "desired": item["desiredCount"],
+        "running": item.get("runningCount", 0),
+        "pending": item.get("pendingCount", 0),
+        "deployments": tuple(deployments),
+        "task_sets": tuple(sets),
+        "events": tuple((item.get("events") or ())[:NEWEST_EVENTS]),
+        "created_at": item.get("createdAt"),
+    }

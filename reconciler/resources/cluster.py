@@ -1,0 +1,149 @@
+"""A cluster: the name that services and tasks run under, and the capacity they may use.
+
+Its id is its name: ECS takes it wherever it takes the ARN, and Application Auto Scaling takes nothing else. Creating a
+cluster that exists returns it unchanged (ECS API reference, CreateCluster), so what differs is put right in the next
+pass. A deleted one is still answered for a while, as INACTIVE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, Scope
+from reconciler.model.resource import Calls, Desired, Health, Link, Observed, Together
+from reconciler.resources import _ecs
+from reconciler.resources._ecs import Strategy, ecs
+
+BATCH = 100  # clusters a DescribeClusters
+
+
+class ClusterSpec(resource.Spec):
+    """`container_insights` is disabled, enabled or enhanced; `exec_logging` NONE, DEFAULT or OVERRIDE, the last of
+    which sends what people type in ECS Exec to `exec_log_group`."""
+
+    name: Annotated[str, Mark.IMMUTABLE]
+    capacity_providers: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    default_strategy: Annotated[tuple[Strategy, ...] | None, Mark.UNORDERED] = None
+    container_insights: str | None = None
+    exec_logging: str | None = None
+    exec_log_group: Link | None = None
+
+
+class Cluster(Kind[ClusterSpec]):
+    kind: ClassVar[str] = "cluster"
+    Spec = ClusterSpec
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[ClusterSpec]]]:
+        wanted = {want.spec.name: want for want in scope.wanted}
+        names = sorted(set(wanted) | {_ecs.last(arn) for arn in scope.swept_arns("ecs", "cluster/")})
+        calls = [
+            ecs.describe_clusters(clusters=list(batch), include=["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "TAGS"])
+            for batch in _ecs.batches(names, BATCH)
+        ]
+        answers = yield Together.of(calls)
+        observed = []
+        for call, answer in zip(calls, answers, strict=True):
+            for item in _ecs.found(call, answer, "clusters"):
+                tags = _ecs.tags_of(item)
+                name = item["clusterName"]
+                address = _ecs.address_of(self.kind, name, tags, wanted.get(name), scope)
+                if address is None or item["status"] == "INACTIVE":
+                    continue
+                health, reason = _health(item)
+                facts = {
+                    "arn": item["clusterArn"],
+                    "ids": (item["clusterArn"],),
+                    "configuration": item.get("configuration") or {},
+                }
+                observed.append(Observed(address, name, _spec(item), tags, health, reason, facts=facts))
+        return observed
+
+    def create(self, new: Desired[ClusterSpec]) -> Calls[str]:
+        answer = yield ecs.create_cluster(
+            clusterName=new.spec.name,
+            capacityProviders=_listed(new.spec.capacity_providers),
+            defaultCapacityProviderStrategy=_ecs.strategy_items(new.spec.default_strategy),
+            settings=_settings(new.spec),
+            configuration=_configuration(new.spec, {}),
+            tags=_ecs.pairs(new.tags),
+        )
+        name: str = answer["cluster"]["clusterName"]
+        return name
+
+    def update(self, old: Observed[ClusterSpec], new: Desired[ClusterSpec], changes: tuple[Change, ...]) -> Calls[None]:
+        fields = {change.field for change in changes}
+        if fields & {"capacity_providers", "default_strategy"}:
+            # Both lists are replaced as a whole: the one that the specs leave out is sent as it is.
+            providers, strategy = new.spec.capacity_providers, new.spec.default_strategy
+            yield ecs.put_cluster_capacity_providers(
+                cluster=old.id,
+                capacityProviders=_listed(old.spec.capacity_providers if providers is None else providers),
+                defaultCapacityProviderStrategy=_ecs.strategy_items(
+                    old.spec.default_strategy if strategy is None else strategy
+                ),
+            )
+        insights, executing = "container_insights" in fields, bool(fields & {"exec_logging", "exec_log_group"})
+        if insights or executing:
+            yield ecs.update_cluster(
+                cluster=old.id,
+                settings=_settings(new.spec) if insights else None,
+                configuration=_configuration(new.spec, old.facts["configuration"]) if executing else None,
+            )
+
+    def delete(self, old: Observed[ClusterSpec]) -> Calls[None]:
+        try:
+            yield ecs.delete_cluster(cluster=old.id)
+        except errors.Gone:
+            return
+
+    def retag(self, old: Observed[ClusterSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ecs.retag(old.facts["arn"], put, drop)
+
+
+def _spec(item: Mapping[str, Any]) -> ClusterSpec:
+    settings = {setting["name"]: setting["value"] for setting in item.get("settings") or ()}
+    execution = (item.get("configuration") or {}).get("executeCommandConfiguration") or {}
+    return ClusterSpec(
+        name=item["clusterName"],
+        capacity_providers=tuple(item.get("capacityProviders") or ()),
+        default_strategy=_ecs.strategy_of(item.get("defaultCapacityProviderStrategy")),
+        container_insights=settings.get("containerInsights"),
+        exec_logging=execution.get("logging", "DEFAULT"),
+        exec_log_group=(execution.get("logConfiguration") or {}).get("cloudWatchLogGroupName"),
+    )
+
+
+def _health(item: Mapping[str, Any]) -> tuple[Health, str]:
+    status, attachments = item["status"], item.get("attachmentsStatus", "")
+    if status == "FAILED" or attachments == "UPDATE_FAILED":
+        return Health.DEGRADED, "its capacity providers could not be attached"
+    if status != "ACTIVE":
+        return Health.PROGRESSING, f"the cluster is {status}"
+    if attachments == "UPDATE_IN_PROGRESS":
+        return Health.PROGRESSING, "its capacity providers are being attached"
+    return Health.READY, ""
+
+
+def _listed(items: tuple[str, ...] | None) -> list[str] | None:
+    return None if items is None else list(items)
+
+
+def _settings(spec: ClusterSpec) -> list[dict[str, str]] | None:
+    if spec.container_insights is None:
+        return None
+    return [{"name": "containerInsights", "value": spec.container_insights}]
+
+
+def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The whole configuration, with what the specs leave out of it as it was."""
+    execution = dict(old.get("executeCommandConfiguration") or {})
+    if spec.exec_logging is not None:
+        execution["logging"] = spec.exec_logging
+    if spec.exec_log_group is not None:
+        logs = execution.get("logConfiguration") or {}
+        execution["logConfiguration"] = {**logs, "cloudWatchLogGroupName": spec.exec_log_group}
+    return {**old, "executeCommandConfiguration": execution} if execution else None

@@ -1,0 +1,76 @@
+"""An elastic IP address: a public IPv4 address that stays the same, for a NAT gateway.
+
+AWS gives it out without a token and bills it while it is there, so it is found by the tags of its create call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Replace, Scope
+from reconciler.model.resource import Calls, Desired, Observed
+from reconciler.resources import _ec2
+from reconciler.resources._ec2 import Item, ec2
+
+
+class ElasticIpSpec(resource.Spec):
+    """Nothing can be chosen: AWS picks the address."""
+
+
+class ElasticIp(Kind[ElasticIpSpec]):
+    kind: ClassVar[str] = "elastic-ip"
+    Spec = ElasticIpSpec
+    replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[ElasticIpSpec]]]:
+        answer = yield ec2.describe_addresses()
+        return [
+            Observed(
+                address,
+                item["AllocationId"],
+                ElasticIpSpec(),
+                tags=_ec2.tags_of(item),
+                facts={"public_ip": item["PublicIp"]},
+            )
+            for address, item in _ec2.located(self.kind, scope, answer["Addresses"])
+        ]
+
+    def create(self, new: Desired[ElasticIpSpec]) -> Calls[str]:
+        answer = yield ec2.allocate_address(Domain="vpc", TagSpecifications=_ec2.specification("elastic-ip", new.tags))
+        identifier: str = answer["AllocationId"]
+        return identifier
+
+    def update(
+        self, old: Observed[ElasticIpSpec], new: Desired[ElasticIpSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        yield from ()
+
+    def delete(self, old: Observed[ElasticIpSpec]) -> Calls[None]:
+        try:
+            yield ec2.release_address(AllocationId=old.id)
+        except errors.Gone:
+            return
+        except errors.Denied as denied:
+            # While a NAT gateway still holds the address, AWS says AuthFailure, the same as for missing rights.
+            holder = yield from _holder(old.id)
+            if holder is None:
+                raise
+            raise errors.Blocked(
+                f"the address is still on {holder}", call=denied.call, code=denied.code, request_id=denied.request_id
+            ) from denied
+
+    def retag(self, old: Observed[ElasticIpSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.retag(old, put, drop)
+
+
+def _holder(identifier: str) -> Calls[str | None]:
+    """The network interface that an address is on."""
+    answer = yield ec2.describe_addresses(Filters=[{"Name": "allocation-id", "Values": [identifier]}])
+    items: list[Item] = answer["Addresses"]
+    return next(
+        (item.get("NetworkInterfaceId", item["AssociationId"]) for item in items if "AssociationId" in item), None
+    )

@@ -1,0 +1,111 @@
+"""An image in one of our repositories, looked up by its tag: what a build has pushed, and what tasks are to run.
+
+Its id is the address with the digest, so that a task definition names exactly this content whatever becomes of the tag.
+Until something has been pushed it is the address with the tag, and nothing is held up: a first apply makes the
+repository that the first build needs. A tag that is missing among others is a mistake, and said.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from typing import Any, ClassVar, NoReturn
+
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Scope
+from reconciler.model.resource import Calls, Desired, Health, Observed, Service
+from reconciler.resources import _gone
+
+ecr = Service("ecr")
+
+TAGS_AT_ONCE = 100
+"""Images that DescribeImages takes in one call."""
+
+HINTS = 3
+"""How many of the newest tags to name where the wanted one is missing."""
+
+
+class ImageSpec(resource.Spec):
+    repository: str
+    tag: str
+    uri: str
+    """Where to pull it from, with the tag."""
+    immutable_tags: bool = False
+    """The tag never names anything else."""
+
+
+class Image(Kind[ImageSpec]):
+    kind: ClassVar[str] = "image"
+    Spec = ImageSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("repository",)
+    lookup: ClassVar[bool] = True
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[ImageSpec]]]:
+        tags: dict[str, set[str]] = defaultdict(set)
+        for want in scope.wanted:
+            tags[want.spec.repository].add(want.spec.tag)
+        asked = [(repository, chunk) for repository in sorted(tags) for chunk in _chunks(sorted(tags[repository]))]
+        answers = yield from _gone.answers(
+            [
+                ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag} for tag in chunk])
+                for repository, chunk in asked
+            ]
+        )
+        pushed: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for (repository, _), answer in zip(asked, answers, strict=True):
+            pushed[repository] += [] if answer is None else answer["imageDetails"]
+        # one missing tag is enough for no answer, so that all images have to be looked through
+        short = sorted({repository for (repository, _), answer in zip(asked, answers, strict=True) if answer is None})
+        listings = yield from _gone.answers([ecr.describe_images(repositoryName=repository) for repository in short])
+        for repository, listing in zip(short, listings, strict=True):
+            pushed[repository] = [] if listing is None else listing["imageDetails"]
+        return [_look_up(want, pushed[want.spec.repository]) for want in scope.wanted]
+
+    def create(self, new: Desired[ImageSpec]) -> Calls[str]:
+        _never("made")
+
+    def update(self, old: Observed[ImageSpec], new: Desired[ImageSpec], changes: tuple[Change, ...]) -> Calls[None]:
+        _never("changed")
+
+    def delete(self, old: Observed[ImageSpec]) -> Calls[None]:
+        _never("deleted")
+
+    def retag(self, old: Observed[ImageSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        _never("tagged as ours")
+
+
+def _look_up(want: Desired[ImageSpec], images: Sequence[Mapping[str, Any]]) -> Observed[ImageSpec]:
+    spec = want.spec
+    image = next((image for image in images if spec.tag in image.get("imageTags", ())), None)
+    if image is not None:
+        address = spec.uri.removesuffix(f":{spec.tag}")
+        facts = {"tag_uri": spec.uri, "immutable": spec.immutable_tags, "pushed_at": _pushed_at(image)}
+        return Observed(want.address, f"{address}@{image['imageDigest']}", spec, facts=facts)
+    facts = {"tag_uri": spec.uri, "immutable": spec.immutable_tags, "pushed_at": ""}
+    if not images:
+        reason = f"{spec.repository}:{spec.tag} has not been pushed yet"
+        return Observed(want.address, spec.uri, spec, health=Health.PROGRESSING, reason=reason, facts=facts)
+    reason = f"the repository {spec.repository} has no image tagged {spec.tag}{_newest(images)}"
+    return Observed(want.address, spec.uri, spec, health=Health.DEGRADED, reason=reason, facts=facts)
+
+
+def _newest(images: Sequence[Mapping[str, Any]]) -> str:
+    newest_first = sorted(images, key=_pushed_at, reverse=True)
+    tags = [tag for image in newest_first for tag in sorted(image.get("imageTags", ()))]
+    return f"; its newest: {', '.join(tags[:HINTS])}" if tags else ""
+
+
+def _pushed_at(image: Mapping[str, Any]) -> str:
+    """In UTC, so that it sorts as text."""
+    when = image.get("imagePushedAt")
+    return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _chunks(tags: Sequence[str]) -> list[Sequence[str]]:
+    return [tags[start : start + TAGS_AT_ONCE] for start in range(0, len(tags), TAGS_AT_ONCE)]
+
+
+def _never(done: str) -> NoReturn:
+    raise AssertionError(f"a build pushes images, and here they are only looked up: none is ever {done}")

@@ -1,0 +1,167 @@
+"""A listener: a port of a load balancer, and what happens to requests there that no rule catches.
+
+It has no name; a load balancer has one listener a port, and ours are told apart by their tags, so that one can change
+its port. Where a rollout moves the traffic, the action is its own: the specs then only say what it is at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import field_validator
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Depth, Kind, Mark, OwnedBy, Scope
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed
+from reconciler.resources import _elb, _gone, _tags
+from reconciler.resources._elb import Action, elbv2
+
+
+class ListenerSpec(resource.Spec):
+    load_balancer: Annotated[Link, Mark.IMMUTABLE]
+    port: int
+    protocol: str
+    certificates: tuple[str, ...] | None = None
+    """ARNs; the first is for clients that name no host, the order of the others means nothing."""
+    ssl_policy: str | None = None
+    default_action: Action | None = None
+    initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+
+    @field_validator("certificates")
+    @classmethod
+    def _sort_all_but_the_first(cls, certificates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if certificates is None else _certificates(certificates)
+
+
+class Listener(Kind[ListenerSpec]):
+    kind: ClassVar[str] = "listener"
+    Spec = ListenerSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("load-balancer",)
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[ListenerSpec]]]:
+        answers = yield from _gone.answers(
+            [elbv2.describe_listeners(LoadBalancerArn=arn) for arn in _load_balancers(scope)]
+        )
+        items = {item["ListenerArn"]: item for answer in answers if answer for item in answer["Listeners"]}
+        secure = [arn for arn in items if items[arn].get("Certificates") and scope.depth is Depth.FULL]
+        tags, read = yield from _elb.read(
+            items, *(elbv2.describe_listener_certificates(ListenerArn=arn) for arn in secure)
+        )
+        certificates = dict(zip(secure, read, strict=True))
+        known = [arn for arn in items if arn in tags and certificates.get(arn, items) is not None]
+        addresses = _addresses({arn: items[arn] for arn in known}, tags, scope)
+        return [
+            Observed(
+                address,
+                arn,
+                _read(items[arn], certificates.get(arn)),
+                tags=tags[arn],
+                unread=_unread(items[arn], scope),
+            )
+            for arn, address in addresses.items()
+        ]
+
+    def create(self, new: Desired[ListenerSpec]) -> Calls[str]:
+        spec = new.spec
+        first, others = (spec.certificates or ())[:1], (spec.certificates or ())[1:]
+        try:
+            answer = yield elbv2.create_listener(
+                LoadBalancerArn=spec.load_balancer,
+                Port=spec.port,
+                Protocol=spec.protocol,
+                Certificates=_listed(first) or None,
+                SslPolicy=spec.ssl_policy,
+                DefaultActions=_elb.actions(spec.default_action, spec.initial_action, new),
+                Tags=_tags.pairs(new.tags),
+            )
+        except errors.Exists:
+            answer = yield elbv2.describe_listeners(LoadBalancerArn=spec.load_balancer)
+            arns: list[str] = [item["ListenerArn"] for item in answer["Listeners"] if item["Port"] == spec.port]
+            tags, _ = yield from _elb.read(arns)
+            for arn in arns:
+                if _tags.is_this(tags.get(arn, {}), new):
+                    return arn
+            raise
+        made: str = answer["Listeners"][0]["ListenerArn"]
+        for certificate in others:  # one a call
+            yield elbv2.add_listener_certificates(ListenerArn=made, Certificates=_listed([certificate]))
+        return made
+
+    def update(
+        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        spec, fields = new.spec, {change.field for change in changes}
+        certificates = spec.certificates or ()
+        settings: dict[str, Any] = {}
+        if "port" in fields:
+            settings["Port"] = spec.port
+        if fields & {"protocol", "certificates", "ssl_policy"}:
+            # a listener cannot become secure without its certificate in the same call
+            settings |= {"Protocol": spec.protocol, "SslPolicy": spec.ssl_policy}
+            settings["Certificates"] = _listed(certificates[:1]) or None
+        if "default_action" in fields and spec.default_action is not None:
+            settings["DefaultActions"] = _elb.written(spec.default_action)
+        others = set((old.spec.certificates or ())[1:]) if "certificates" in fields else set(certificates[1:])
+        for missing in sorted(set(certificates[1:]) - others):
+            yield elbv2.add_listener_certificates(ListenerArn=old.id, Certificates=_listed([missing]))
+        if settings:
+            yield elbv2.modify_listener(ListenerArn=old.id, **settings)
+        for spare in sorted(others - set(certificates)):
+            yield elbv2.remove_listener_certificates(ListenerArn=old.id, Certificates=_listed([spare]))
+
+    def delete(self, old: Observed[ListenerSpec]) -> Calls[None]:
+        yield from _gone.let_go(elbv2.delete_listener(ListenerArn=old.id))
+
+    def retag(self, old: Observed[ListenerSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.retag(old, put, drop)
+
+
+def _load_balancers(scope: Scope) -> list[str]:
+    """Whose listeners to read: our own, those that the specs name by ARN, and those with a listener known as ours."""
+    ours = {found.id for found in scope.ours("load-balancer")}
+    named = {link for want in scope.wanted if isinstance(link := want.spec.load_balancer, str)}
+    swept = {_load_balancer_of(arn) for arn in scope.swept_arns("elasticloadbalancing", "listener/app/")}
+    return sorted(ours | named | swept)
+
+
+def _load_balancer_of(listener: str) -> str:
+    return listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
+
+
+def _addresses(
+    items: Mapping[str, Mapping[str, Any]], tags: Mapping[str, Mapping[str, str]], scope: Scope
+) -> dict[str, Address]:
+    places = {arn: (item["LoadBalancerArn"], item.get("Port")) for arn, item in items.items()}
+    wanted = {(want.spec.load_balancer, want.spec.port): want.address for want in scope.wanted}
+    return _elb.addresses("listener", places, wanted, tags, scope)
+
+
+def _read(item: Mapping[str, Any], answer: Mapping[str, Any] | None) -> ListenerSpec:
+    default = tuple(found["CertificateArn"] for found in item.get("Certificates", ()))
+    every = () if answer is None else tuple(found["CertificateArn"] for found in answer["Certificates"])
+    return ListenerSpec(
+        load_balancer=item["LoadBalancerArn"],
+        port=item.get("Port", 0),
+        protocol=item.get("Protocol", ""),
+        certificates=default + every,
+        ssl_policy=item.get("SslPolicy"),
+        default_action=_elb.read_action(item["DefaultActions"]),
+    )
+
+
+def _unread(item: Mapping[str, Any], scope: Scope) -> frozenset[str]:
+    """A listing says only the first certificate."""
+    partly = item.get("Certificates") and scope.depth is not Depth.FULL
+    return frozenset({"certificates"}) if partly else frozenset()
+
+
+def _certificates(arns: tuple[str, ...]) -> tuple[str, ...]:
+    """AWS answers the first one again among the others."""
+    return arns[:1] + tuple(sorted(set(arns[1:]) - set(arns[:1])))
+
+
+def _listed(arns: Iterable[str]) -> list[dict[str, str]]:
+    return [{"CertificateArn": arn} for arn in sorted(arns)]

@@ -1,0 +1,197 @@
+"""A rule of a listener: which requests it catches, by path, host, method or header, and what happens to them.
+
+A priority is unique to its listener, and ours are told apart by their tags, so that one can change its priority. Two
+that change places do so in one call: AWS refuses a priority that is taken, even for a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import field_validator
+
+from reconciler import errors
+from reconciler.model import ownership, resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, OwnedBy, Replace, Scope
+from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.resources import _elb, _gone, _tags
+from reconciler.resources._elb import Action, elbv2
+
+
+class ListenerRuleSpec(resource.Spec):
+    """A condition that is left out is as AWS has it; an empty one is for requests of any kind."""
+
+    listener: Annotated[Link, Mark.IMMUTABLE]
+    priority: int
+    paths: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    hosts: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    methods: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    headers: dict[str, tuple[str, ...]] | None = None
+    action: Action | None = None
+    initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+
+    @field_validator("hosts")
+    @classmethod
+    def _lower(cls, hosts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """AWS keeps host names so."""
+        return None if hosts is None else tuple(host.lower() for host in hosts)
+
+    @field_validator("headers")
+    @classmethod
+    def _sort(cls, headers: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
+        return None if headers is None else {name: tuple(sorted(values)) for name, values in headers.items()}
+
+
+class ListenerRule(Kind[ListenerRuleSpec]):
+    kind: ClassVar[str] = "listener-rule"
+    Spec = ListenerRuleSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("listener",)
+    replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[ListenerRuleSpec]]]:
+        listeners = _listeners(scope)
+        answers = yield from _gone.answers([elbv2.describe_rules(ListenerArn=arn) for arn in listeners])
+        items = {
+            item["RuleArn"]: (listener, item)
+            for listener, answer in zip(listeners, answers, strict=True)
+            for item in (answer or {"Rules": ()})["Rules"]
+            if not item.get("IsDefault")  # the listener's own action, shown as a rule
+        }
+        tags, _ = yield from _elb.read(items)
+        places = {arn: (listener, int(item["Priority"])) for arn, (listener, item) in items.items() if arn in tags}
+        wanted = {(want.spec.listener, want.spec.priority): want.address for want in scope.wanted}
+        found = _elb.addresses(self.kind, places, wanted, tags, scope)
+        return [
+            Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts={"conditions": _others(items[arn][1])})
+            for arn, address in found.items()
+        ]
+
+    def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
+        spec = new.spec
+        try:
+            answer = yield elbv2.create_rule(
+                ListenerArn=spec.listener,
+                Priority=spec.priority,
+                Conditions=_conditions(spec),
+                Actions=_elb.actions(spec.action, spec.initial_action, new),
+                Tags=_tags.pairs(new.tags),
+            )
+        except errors.Exists:
+            holder, tags = yield from _holder(spec.listener, spec.priority)
+            if not _tags.is_this(tags, new):
+                raise
+            return holder
+        arn: str = answer["Rules"][0]["RuleArn"]
+        return arn
+
+    def update(
+        self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        spec, fields = new.spec, {change.field for change in changes}
+        if "priority" in fields:
+            yield from _move(old, new)
+        settings: dict[str, Any] = {}
+        if fields & {"paths", "hosts", "methods", "headers"}:
+            # conditions are replaced as a whole: what is not declared stays as it is
+            settings["Conditions"] = [*_conditions(_filled(spec, old.spec)), *old.facts["conditions"]]
+        if "action" in fields and spec.action is not None:
+            settings["Actions"] = _elb.written(spec.action)
+        if settings:
+            yield elbv2.modify_rule(RuleArn=old.id, **settings)
+
+    def delete(self, old: Observed[ListenerRuleSpec]) -> Calls[None]:
+        yield from _gone.let_go(elbv2.delete_rule(RuleArn=old.id))
+
+    def retag(self, old: Observed[ListenerRuleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.retag(old, put, drop)
+
+
+def _listeners(scope: Scope) -> list[str]:
+    """Whose rules to read: of our own listeners, those that the specs name, and those with a rule known as ours."""
+    ours = {found.id for found in scope.ours("listener")}
+    named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str)}
+    rules = scope.swept_arns("elasticloadbalancing", "listener-rule/app/")
+    return sorted(ours | named | {arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0] for arn in rules})
+
+
+def _move(old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec]) -> Calls[None]:
+    """Take the wanted priority, in exchange for the present one where another rule of the stack holds it."""
+    mine = {"RuleArn": old.id, "Priority": new.spec.priority}
+    try:
+        yield elbv2.set_rule_priorities(RulePriorities=[mine])
+    except errors.Exists:
+        holder, tags = yield from _holder(old.spec.listener, new.spec.priority)
+        if holder == old.id:
+            return  # the other one's exchange has brought it here
+        if ownership.owner(tags) != ownership.owner(new.tags):
+            raise
+        theirs = {"RuleArn": holder, "Priority": old.spec.priority}
+        yield elbv2.set_rule_priorities(RulePriorities=[mine, theirs])
+
+
+def _holder(listener: Any, priority: int) -> Calls[tuple[str, dict[str, str]]]:
+    """The ARN and the tags of the rule that has a priority; neither, if it has gone in the meantime."""
+    answer = yield elbv2.describe_rules(ListenerArn=listener)
+    arn = next((item["RuleArn"] for item in answer["Rules"] if item["Priority"] == str(priority)), "")
+    tags, _ = yield from _elb.read([arn] if arn else [])
+    return arn, tags.get(arn, {})
+
+
+def _filled(spec: ListenerRuleSpec, present: ListenerRuleSpec) -> ListenerRuleSpec:
+    names = ("paths", "hosts", "methods", "headers")
+    return spec.model_copy(update={name: getattr(present, name) for name in names if getattr(spec, name) is None})
+
+
+def _conditions(spec: ListenerRuleSpec) -> list[dict[str, Any]]:
+    """`Conditions` of a call, all of which have to hold."""
+    return list(_each_condition(spec))
+
+
+def _each_condition(spec: ListenerRuleSpec) -> Iterator[dict[str, Any]]:
+    if spec.paths:
+        yield {"Field": "path-pattern", "PathPatternConfig": {"Values": sorted(spec.paths)}}
+    if spec.hosts:
+        yield {"Field": "host-header", "HostHeaderConfig": {"Values": sorted(spec.hosts)}}
+    if spec.methods:
+        yield {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": sorted(spec.methods)}}
+    for name, values in sorted((spec.headers or {}).items()):
+        yield {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": list(values)}}
+
+
+def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
+    values: dict[str, Sequence[str]] = {}
+    headers: dict[str, tuple[str, ...]] = {}
+    for condition in item["Conditions"]:
+        match condition["Field"]:
+            case "http-header":
+                config = condition["HttpHeaderConfig"]
+                headers[config["HttpHeaderName"]] = tuple(config["Values"])
+            case "path-pattern":
+                values["paths"] = _values(condition, "PathPatternConfig")
+            case "host-header":
+                values["hosts"] = _values(condition, "HostHeaderConfig")
+            case "http-request-method":
+                values["methods"] = _values(condition, "HttpRequestMethodConfig")
+    return ListenerRuleSpec(
+        listener=listener,
+        priority=int(item["Priority"]),
+        paths=tuple(sorted(values.get("paths", ()))),
+        hosts=tuple(sorted(values.get("hosts", ()))),
+        methods=tuple(sorted(values.get("methods", ()))),
+        headers=headers,
+        action=_elb.read_action(item["Actions"]),
+    )
+
+
+def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The conditions that the specs cannot say, such as the client's address, as a call takes them."""
+    known = {"path-pattern", "host-header", "http-request-method", "http-header"}
+    return tuple(condition for condition in item["Conditions"] if condition["Field"] not in known)
+
+
+def _values(condition: Mapping[str, Any], config: str) -> Sequence[str]:
+    """AWS answers the values twice, in the older form too; an older caller's rule has only that."""
+    found: Sequence[str] = condition.get(config, {}).get("Values") or condition.get("Values", ())
+    return found

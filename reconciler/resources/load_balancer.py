@@ -1,0 +1,139 @@
+"""An Application Load Balancer.
+
+Its name is unique in the account's region, so it is found by it. Listeners may be made while AWS is still making it
+ready, so nothing waits for it. Its name, scheme and type cannot be changed, and another one would have another address
+and could not share its target groups, so it is never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Calls, Desired, Health, Link, Observed
+from reconciler.resources import _elb, _tags
+from reconciler.resources._elb import elbv2
+
+
+class LoadBalancerSpec(resource.Spec):
+    name: Annotated[str, Mark.IMMUTABLE]
+    scheme: Annotated[str, Mark.IMMUTABLE]
+    subnets: Annotated[tuple[Link, ...], Mark.UNORDERED]
+    security_groups: Annotated[tuple[Link, ...], Mark.UNORDERED]
+    type: Annotated[str, Mark.IMMUTABLE] = "application"
+    ip_address_type: str | None = None
+    attributes: Annotated[dict[str, str] | None, Mark.PARTIAL] = None
+
+
+class LoadBalancer(Kind[LoadBalancerSpec]):
+    kind: ClassVar[str] = "load-balancer"
+    Spec = LoadBalancerSpec
+    follows: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[LoadBalancerSpec]]]:
+        answer = yield elbv2.describe_load_balancers()
+        items = _elb.relevant(answer["LoadBalancers"], "LoadBalancerName", "LoadBalancerArn", scope)
+        arns = sorted(items) if scope.depth is Depth.FULL else []
+        tags, read = yield from _elb.read(
+            items, *(elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn) for arn in arns)
+        )
+        attributes = dict(zip(arns, read, strict=True))
+        wanted = {want.spec.name: want for want in scope.wanted}
+        found = []
+        for arn, item in items.items():
+            name = item["LoadBalancerName"]
+            address = _tags.address_of(self.kind, name, tags.get(arn, {}), scope, wanted.get(name))
+            if address is None or arn not in tags or (arn in attributes and attributes[arn] is None):
+                continue
+            health, reason = _health(item.get("State", {}))
+            found.append(
+                Observed(
+                    address,
+                    arn,
+                    LoadBalancerSpec(
+                        name=name,
+                        scheme=item["Scheme"],
+                        type=item["Type"],
+                        subnets=tuple(sorted(zone["SubnetId"] for zone in item["AvailabilityZones"])),
+                        security_groups=tuple(sorted(item.get("SecurityGroups", ()))),
+                        ip_address_type=item.get("IpAddressType"),
+                        attributes=_elb.attributes(attributes[arn]) if arn in attributes else None,
+                    ),
+                    tags=tags[arn],
+                    health=health,
+                    reason=reason,
+                    unread=frozenset() if arn in attributes else frozenset({"attributes"}),
+                    facts={"dns_name": item["DNSName"], "zone_id": item.get("CanonicalHostedZoneId")},
+                )
+            )
+        return found
+
+    def create(self, new: Desired[LoadBalancerSpec]) -> Calls[str]:
+        spec = new.spec
+        answer = yield elbv2.describe_load_balancers()
+        made = yield from _elb.made_before(answer["LoadBalancers"], "LoadBalancerName", "LoadBalancerArn", new)
+        if made is not None:
+            return made
+        answer = yield elbv2.create_load_balancer(
+            Name=spec.name,
+            Scheme=spec.scheme,
+            Type=spec.type,
+            Subnets=sorted(map(str, spec.subnets)),
+            SecurityGroups=sorted(map(str, spec.security_groups)),
+            IpAddressType=spec.ip_address_type,
+            Tags=_tags.pairs(new.tags),
+        )
+        arn: str = answer["LoadBalancers"][0]["LoadBalancerArn"]
+        if spec.attributes:
+            yield elbv2.modify_load_balancer_attributes(
+                LoadBalancerArn=arn, Attributes=_elb.attribute_pairs(spec.attributes)
+            )
+        return arn
+
+    def update(
+        self, old: Observed[LoadBalancerSpec], new: Desired[LoadBalancerSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        fields = {change.field for change in changes}
+        if "subnets" in fields:
+            yield elbv2.set_subnets(LoadBalancerArn=old.id, Subnets=sorted(map(str, new.spec.subnets)))
+        if "security_groups" in fields:
+            groups = sorted(map(str, new.spec.security_groups))
+            yield elbv2.set_security_groups(LoadBalancerArn=old.id, SecurityGroups=groups)
+        if "ip_address_type" in fields:
+            yield elbv2.set_ip_address_type(LoadBalancerArn=old.id, IpAddressType=new.spec.ip_address_type)
+        if "attributes" in fields and new.spec.attributes is not None:
+            yield elbv2.modify_load_balancer_attributes(
+                LoadBalancerArn=old.id, Attributes=_elb.attribute_pairs(new.spec.attributes, changes)
+            )
+
+    def delete(self, old: Observed[LoadBalancerSpec]) -> Calls[None]:
+        try:
+            yield elbv2.delete_load_balancer(LoadBalancerArn=old.id)
+        except errors.Gone:
+            return
+        except errors.Protected as refusal:
+            raise errors.Protected(
+                f"{refusal.message}; apply it once with its deletion protection off before removing it",
+                call=refusal.call,
+                code=refusal.code,
+                request_id=refusal.request_id,
+            ) from refusal
+
+    def retag(self, old: Observed[LoadBalancerSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.retag(old, put, drop)
+
+
+def _health(state: Mapping[str, str]) -> tuple[Health, str]:
+    """`active_impaired` still carries traffic, but AWS could not give it what it needs."""
+    code = state.get("Code", "of unknown state")
+    match code:
+        case "active":
+            return Health.READY, ""
+        case "failed" | "active_impaired":
+            return Health.DEGRADED, state.get("Reason") or f"the load balancer is {code}"
+        case _:
+            return Health.PROGRESSING, f"the load balancer is {code}"

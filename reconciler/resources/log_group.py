@@ -1,0 +1,116 @@
+"""A log group: where the output of containers is kept, and for how long.
+
+Its name is its id. What it holds is data, so it is never replaced, and its class cannot be changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, Scope
+from reconciler.model.resource import Call, Calls, Desired, Observed, Service
+from reconciler.resources import _gone, _tags
+
+logs = Service("logs")
+
+NAMES_AT_ONCE = 50
+"""Names that DescribeLogGroups takes in one call."""
+
+FOR_EVER = 0
+
+
+class LogGroupSpec(resource.Spec):
+    name: Annotated[str, Mark.IMMUTABLE]
+    retention_days: int | None = None
+    """0 keeps everything for ever."""
+    log_class: Annotated[str | None, Mark.IMMUTABLE] = None
+
+
+class LogGroup(Kind[LogGroupSpec]):
+    kind: ClassVar[str] = "log-group"
+    Spec = LogGroupSpec
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[LogGroupSpec]]]:
+        wanted = {want.spec.name: want for want in scope.wanted}
+        swept = {_name(arn) for arn in scope.swept_arns("logs", "log-group:")}
+        names = sorted(wanted.keys() | swept)
+        answers = yield from _gone.batches(_describe, names, NAMES_AT_ONCE)
+        items = {item["logGroupName"]: item for answer in answers for item in answer["logGroups"]}
+        tags: dict[str, dict[str, str]] = {}
+        for name in names:
+            known = _tags.from_sweep(_arn(items[name]), scope, wanted.get(name)) if name in items else None
+            if known is not None:
+                tags[name] = known
+        unknown = [name for name in names if name in items and name not in tags]
+        asked = yield from _gone.answers(
+            [logs.list_tags_for_resource(resourceArn=_arn(items[name])) for name in unknown]
+        )
+        tags |= {name: _tags.plain(answer["tags"]) for name, answer in zip(unknown, asked, strict=True) if answer}
+        found = []
+        for name in tags:
+            address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
+            if address is not None:
+                spec = LogGroupSpec(
+                    name=name,
+                    retention_days=items[name].get("retentionInDays", FOR_EVER),
+                    log_class=items[name].get("logGroupClass"),
+                )
+                arn = _arn(items[name])
+                found.append(Observed(address, name, spec, tags=tags[name], facts={"arn": arn, "ids": (arn,)}))
+        return found
+
+    def create(self, new: Desired[LogGroupSpec]) -> Calls[str]:
+        spec = new.spec
+        try:
+            yield logs.create_log_group(logGroupName=spec.name, logGroupClass=spec.log_class, tags=dict(new.tags))
+        except errors.Exists:
+            answer = yield logs.describe_log_groups(logGroupIdentifiers=[spec.name])
+            arn = next(_arn(item) for item in answer["logGroups"] if item["logGroupName"] == spec.name)
+            answer = yield logs.list_tags_for_resource(resourceArn=arn)
+            if not _tags.is_this(answer["tags"], new):
+                raise
+            return spec.name
+        if spec.retention_days:
+            yield _keep(spec.name, spec.retention_days)
+        return spec.name
+
+    def update(
+        self, old: Observed[LogGroupSpec], new: Desired[LogGroupSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        days = new.spec.retention_days
+        if days is not None and any(change.field == "retention_days" for change in changes):
+            yield _keep(old.id, days)
+
+    def delete(self, old: Observed[LogGroupSpec]) -> Calls[None]:
+        yield from _gone.let_go(logs.delete_log_group(logGroupName=old.id))
+
+    def retag(self, old: Observed[LogGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        if put:
+            yield logs.tag_resource(resourceArn=old.facts["arn"], tags=dict(put))
+        names = sorted(drop)
+        if names:
+            yield logs.untag_resource(resourceArn=old.facts["arn"], tagKeys=names)
+
+
+def _describe(names: list[str]) -> Call:
+    return logs.describe_log_groups(logGroupIdentifiers=names)
+
+
+def _keep(name: str, days: int) -> Call:
+    if days == FOR_EVER:
+        return logs.delete_retention_policy(logGroupName=name)
+    return logs.put_retention_policy(logGroupName=name, retentionInDays=days)
+
+
+def _arn(item: Mapping[str, Any]) -> str:
+    """Without the `:*` for its streams, as the tag calls take it; older answers have only the one with it."""
+    arn: str = item.get("logGroupArn") or item["arn"]
+    return arn.removesuffix(":*")
+
+
+def _name(arn: str) -> str:
+    return arn.split(":", 6)[6].removesuffix(":*")

@@ -1,0 +1,116 @@
+"""A NAT gateway: the way out to the internet for a private subnet.
+
+Nothing of it but its tags can be changed, and as long as it lives its elastic IP serves no other gateway. A new one in
+another subnet therefore cannot stand beside the old one: it is deleted first, with a gap. AWS takes minutes to make
+one and minutes to delete it; one that failed shows why for about an hour, then AWS removes it and it is made anew.
+
+No client token: one derived from the wish would, for a day, bring back a gateway that was deleted by hand. The elastic
+IP is what keeps a second gateway from being made when the answer to the first call is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Calls, Desired, Health, Link, Observed
+from reconciler.resources import _ec2, _gone
+from reconciler.resources._ec2 import Item, ec2
+
+
+class NatGatewaySpec(resource.Spec):
+    """Without an elastic IP it is a private gateway, between networks."""
+
+    subnet: Annotated[Link, Mark.IMMUTABLE]
+    elastic_ip: Annotated[Link | None, Mark.IMMUTABLE] = None
+
+
+class NatGateway(Kind[NatGatewaySpec]):
+    kind: ClassVar[str] = "nat-gateway"
+    Spec = NatGatewaySpec
+    follows: ClassVar[tuple[str, ...]] = ("internet-gateway",)
+    replace: ClassVar[Replace] = Replace.DELETE_FIRST
+    settles: ClassVar[bool] = True
+    lingers: ClassVar[bool] = True
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[NatGatewaySpec]]]:
+        answer = yield ec2.describe_nat_gateways()
+        lasting = [item for item in answer["NatGateways"] if item["State"] != "deleted"]
+        return [_observed(address, item) for address, item in _ec2.located(self.kind, scope, lasting, alike=_alike)]
+
+    def create(self, new: Desired[NatGatewaySpec]) -> Calls[str]:
+        try:
+            answer = yield ec2.create_nat_gateway(
+                SubnetId=new.spec.subnet,
+                AllocationId=new.spec.elastic_ip,
+                ConnectivityType="public" if new.spec.elastic_ip else "private",
+                TagSpecifications=_ec2.specification("natgateway", new.tags),
+            )
+            made: Item = answer["NatGateway"]
+        except errors.Exists:
+            answer = yield ec2.describe_nat_gateways(Filter=[{"Name": "subnet-id", "Values": [new.spec.subnet]}])
+            earlier = _ec2.mine(new, (item for item in answer["NatGateways"] if item["State"] in ALIVE))
+            if earlier is None:
+                raise
+            made = earlier
+        identifier: str = made["NatGatewayId"]
+        return identifier
+
+    def update(
+        self, old: Observed[NatGatewaySpec], new: Desired[NatGatewaySpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        yield from ()
+
+    def delete(self, old: Observed[NatGatewaySpec]) -> Calls[None]:
+        if old.facts.get("deleting"):
+            return
+        yield from _gone.let_go(ec2.delete_nat_gateway(NatGatewayId=old.id))
+
+    def retag(self, old: Observed[NatGatewaySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.retag(old, put, drop)
+
+
+ALIVE: Final = frozenset({"pending", "available"})
+
+
+def _observed(address: Address, item: Item) -> Observed[NatGatewaySpec]:
+    health, reason = _health(item)
+    return Observed(
+        address,
+        item["NatGatewayId"],
+        NatGatewaySpec(subnet=item["SubnetId"], elastic_ip=_elastic_ip(item)),
+        tags=_ec2.tags_of(item),
+        health=health,
+        reason=reason,
+        facts={"deleting": True} if item["State"] == "deleting" else {},
+    )
+
+
+def _alike(want: Desired[Any], item: Item) -> bool:
+    """Whatever holds the elastic IP that the specs want for theirs is in the way."""
+    held = _elastic_ip(item)
+    return held is not None and held == want.spec.elastic_ip
+
+
+def _health(item: Item) -> tuple[Health, str]:
+    match item["State"]:
+        case "available":
+            return Health.READY, ""
+        case "failed":
+            return (
+                Health.DEGRADED,
+                f"{item.get('FailureCode', 'failed')}: {item.get('FailureMessage', 'no reason given')}",
+            )
+        case state:
+            return Health.PROGRESSING, f"the NAT gateway is {state}"
+
+
+def _elastic_ip(item: Item) -> str | None:
+    """The primary address is the one that the gateway was made with."""
+    allocated = [each for each in item.get("NatGatewayAddresses", ()) if each.get("AllocationId")]
+    primary = [each for each in allocated if each.get("IsPrimary", True)]
+    return next((each["AllocationId"] for each in primary), None)

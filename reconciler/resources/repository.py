@@ -1,0 +1,184 @@
+"""A repository of container images.
+
+Its name is its id. It holds images, so it is never replaced. With images in it it goes only where a person has said so,
+which a deletion knows by the fact `force`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Call, Calls, Desired, Observed, Service
+from reconciler.resources import _gone, _policy, _tags
+
+ecr = Service("ecr")
+
+
+def lifecycle(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A lifecycle policy with its rules in the order of their priorities and the lists in them sorted."""
+    rules = sorted(value.get("rules", ()), key=lambda rule: int(rule["rulePriority"]))
+    return {"rules": tuple(map(_rule, rules))} if rules else {}
+
+
+class RepositorySpec(resource.Spec):
+    name: Annotated[str, Mark.IMMUTABLE]
+    immutable_tags: bool | None = None
+    scan_on_push: bool | None = None
+    lifecycle: Annotated[dict[str, Any] | None, AfterValidator(lambda value: value and lifecycle(value))] = None
+    """ECR's lifecycle policy document; an empty one is none."""
+    encryption: Annotated[str | None, Mark.IMMUTABLE] = None
+    """`AES256` or `KMS`."""
+    kms_key: Annotated[str | None, Mark.IMMUTABLE] = None
+
+
+class Repository(Kind[RepositorySpec]):
+    kind: ClassVar[str] = "repository"
+    Spec = RepositorySpec
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[RepositorySpec]]]:
+        answer = yield ecr.describe_repositories()
+        wanted = {want.spec.name: want for want in scope.wanted}
+        items = {
+            item["repositoryName"]: item
+            for item in answer["repositories"]
+            if item["repositoryName"] in wanted or item["repositoryArn"] in scope.swept
+        }
+        tags: dict[str, dict[str, str]] = {}
+        for name, item in items.items():
+            known = _tags.from_sweep(item["repositoryArn"], scope, wanted.get(name))
+            if known is not None:
+                tags[name] = known
+        unknown = [name for name in items if name not in tags]
+        declared = [name for name in items if name in wanted and wanted[name].spec.lifecycle is not None]
+        asked = [] if scope.depth is not Depth.FULL else declared
+        answers = yield from _gone.answers(
+            [ecr.list_tags_for_resource(resourceArn=items[name]["repositoryArn"]) for name in unknown]
+        )
+        tags |= {name: _tags.of_pairs(found["tags"]) for name, found in zip(unknown, answers, strict=True) if found}
+        # by themselves: that there is no policy is answered as an error, which spoils what is asked along with it
+        answers = yield from _gone.answers([ecr.get_lifecycle_policy(repositoryName=name) for name in asked])
+        policies = dict(zip(asked, answers, strict=True))
+        observed = []
+        for name in tags:
+            address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
+            if address is None:
+                continue
+            item = items[name]
+            observed.append(
+                Observed(
+                    address,
+                    name,
+                    _read(item, _lifecycle_of(policies[name]) if name in policies else None),
+                    tags=tags[name],
+                    unread=frozenset() if name in policies else frozenset({"lifecycle"}),
+                    facts={"arn": item["repositoryArn"], "ids": (item["repositoryArn"],), "uri": item["repositoryUri"]},
+                )
+            )
+        return observed
+
+    def create(self, new: Desired[RepositorySpec]) -> Calls[str]:
+        spec = new.spec
+        try:
+            yield ecr.create_repository(
+                repositoryName=spec.name,
+                imageTagMutability=None if spec.immutable_tags is None else _mutability(spec.immutable_tags),
+                imageScanningConfiguration=None if spec.scan_on_push is None else _scanning(spec.scan_on_push),
+                encryptionConfiguration=_encryption(spec),
+                tags=_tags.pairs(new.tags),
+            )
+        except errors.Exists:
+            answer = yield ecr.describe_repositories(repositoryNames=[spec.name])
+            answer = yield ecr.list_tags_for_resource(resourceArn=answer["repositories"][0]["repositoryArn"])
+            if not _tags.is_this(_tags.of_pairs(answer["tags"]), new):
+                raise
+            return spec.name
+        if spec.lifecycle:
+            yield _put_lifecycle(spec.name, spec.lifecycle)
+        return spec.name
+
+    def update(
+        self, old: Observed[RepositorySpec], new: Desired[RepositorySpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        spec, fields = new.spec, {change.field for change in changes}
+        if "immutable_tags" in fields and spec.immutable_tags is not None:
+            mutability = _mutability(spec.immutable_tags)
+            yield ecr.put_image_tag_mutability(repositoryName=old.id, imageTagMutability=mutability)
+        if "scan_on_push" in fields and spec.scan_on_push is not None:
+            scanning = _scanning(spec.scan_on_push)
+            yield ecr.put_image_scanning_configuration(repositoryName=old.id, imageScanningConfiguration=scanning)
+        if "lifecycle" in fields and spec.lifecycle:
+            yield _put_lifecycle(old.id, spec.lifecycle)
+        elif "lifecycle" in fields:
+            yield from _gone.let_go(ecr.delete_lifecycle_policy(repositoryName=old.id))
+
+    def delete(self, old: Observed[RepositorySpec]) -> Calls[None]:
+        try:
+            yield ecr.delete_repository(repositoryName=old.id, force=True if old.facts.get("force") else None)
+        except errors.Gone:
+            return
+        except errors.Protected as refusal:
+            answer = yield ecr.list_images(repositoryName=old.id)
+            count = len({image["imageDigest"] for image in answer["imageIds"]})
+            raise errors.Protected(
+                f"the repository {old.id} still holds {count} image{'s' * (count != 1)}, which would be lost with it",
+                call=refusal.call,
+                code=refusal.code,
+                request_id=refusal.request_id,
+            ) from refusal
+
+    def retag(self, old: Observed[RepositorySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        if put:
+            yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
+        names = sorted(drop)
+        if names:
+            yield ecr.untag_resource(resourceArn=old.facts["arn"], tagKeys=names)
+
+
+def _read(item: Mapping[str, Any], policy: dict[str, Any] | None) -> RepositorySpec:
+    encryption = item.get("encryptionConfiguration", {})
+    return RepositorySpec(
+        name=item["repositoryName"],
+        immutable_tags=item["imageTagMutability"] == _mutability(True),
+        scan_on_push=item.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+        lifecycle=policy,
+        encryption=encryption.get("encryptionType"),
+        kms_key=encryption.get("kmsKey"),
+    )
+
+
+def _lifecycle_of(answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if answer is None else lifecycle(json.loads(answer["lifecyclePolicyText"]))
+
+
+def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    selection = {
+        key: tuple(sorted(value)) if isinstance(value, list | tuple) else value
+        for key, value in sorted(rule["selection"].items())
+    }
+    return {**{key: rule[key] for key in sorted(rule)}, "selection": selection}
+
+
+def _mutability(immutable: bool) -> str:
+    return "IMMUTABLE" if immutable else "MUTABLE"
+
+
+def _scanning(on: bool) -> dict[str, Any]:
+    return {"scanOnPush": on}
+
+
+def _encryption(spec: RepositorySpec) -> dict[str, Any] | None:
+    if spec.encryption is None:
+        return None
+    return {"encryptionType": spec.encryption} | ({} if spec.kms_key is None else {"kmsKey": spec.kms_key})
+
+
+def _put_lifecycle(name: str, policy: Mapping[str, Any]) -> Call:
+    return ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=_policy.text(policy))

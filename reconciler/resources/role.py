@@ -1,0 +1,169 @@
+"""An IAM role: who may assume it, and what it then may do.
+
+One listing answers every role of the account with its trust, its policies and its tags; only the description and the
+session length have to be asked for one by one, and are where they are declared. Policy documents are compared by what
+they say, not by how they are spelled (_policy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Address, Calls, Desired, Observed, Service
+from reconciler.resources import _gone, _policy, _tags
+from reconciler.resources._policy import Document
+
+iam = Service("iam")
+
+ROLES_A_PAGE = 1000
+ASKED_SINGLY = frozenset({"description", "max_session"})
+
+
+class RoleSpec(resource.Spec):
+    name: Annotated[str, Mark.IMMUTABLE]
+    trust: Document
+    path: Annotated[str | None, Mark.IMMUTABLE] = None
+    policies: dict[str, Document] | None = None
+    """Written into the role, by name; one that is not named here is taken out."""
+    managed: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    """ARNs of the policies attached to it."""
+    description: str | None = None
+    max_session: int | None = None
+    """Seconds."""
+
+
+class Role(Kind[RoleSpec]):
+    kind: ClassVar[str] = "role"
+    Spec = RoleSpec
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[RoleSpec]]]:
+        answer = yield iam.get_account_authorization_details(Filter=["Role"], MaxItems=ROLES_A_PAGE)
+        wanted = {want.spec.name: want for want in scope.wanted}
+        found: list[tuple[Address, Mapping[str, Any], dict[str, str]]] = []
+        for item in answer["RoleDetailList"]:
+            tags = _tags.of_pairs(item.get("Tags", ()))
+            address = _tags.address_of(self.kind, item["RoleName"], tags, scope, wanted.get(item["RoleName"]))
+            if address is not None:
+                found.append((address, item, tags))
+        names = [item["RoleName"] for _, item, _ in found if _asked(wanted.get(item["RoleName"]), scope)]
+        answers = yield from _gone.answers([iam.get_role(RoleName=name) for name in names])
+        single = dict(zip(names, answers, strict=True))
+        return [
+            Observed(
+                address,
+                item["Arn"],
+                _read(item, single.get(item["RoleName"]), wanted.get(item["RoleName"])),
+                tags=tags,
+                unread=frozenset() if item["RoleName"] in single else ASKED_SINGLY,
+                facts={
+                    "instance_profiles": tuple(
+                        profile["InstanceProfileName"] for profile in item.get("InstanceProfileList", ())
+                    ),
+                    "boundary": item.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+                },
+            )
+            for address, item, tags in found
+            if single.get(item["RoleName"], answer) is not None
+        ]
+
+    def create(self, new: Desired[RoleSpec]) -> Calls[str]:
+        spec = new.spec
+        try:
+            answer = yield iam.create_role(
+                RoleName=spec.name,
+                Path=spec.path,
+                AssumeRolePolicyDocument=_policy.text(spec.trust),
+                Description=spec.description,
+                MaxSessionDuration=spec.max_session,
+                Tags=_tags.pairs(new.tags),
+            )
+        except errors.Exists:
+            answer = yield iam.get_role(RoleName=spec.name)
+            if not _tags.is_this(_tags.of_pairs(answer["Role"].get("Tags", ())), new):
+                raise
+        else:
+            yield from _put_policies(spec, sorted(spec.policies or ()))
+            for policy in sorted(spec.managed or ()):
+                yield iam.attach_role_policy(RoleName=spec.name, PolicyArn=policy)
+        arn: str = answer["Role"]["Arn"]
+        return arn
+
+    def update(self, old: Observed[RoleSpec], new: Desired[RoleSpec], changes: tuple[Change, ...]) -> Calls[None]:
+        name, spec, fields = old.spec.name, new.spec, {change.field for change in changes}
+        if "trust" in fields:
+            yield iam.update_assume_role_policy(RoleName=name, PolicyDocument=_policy.text(spec.trust))
+        if fields & ASKED_SINGLY:
+            # a session length that is left out goes back to an hour
+            yield iam.update_role(
+                RoleName=name,
+                Description=old.spec.description if spec.description is None else spec.description,
+                MaxSessionDuration=old.spec.max_session if spec.max_session is None else spec.max_session,
+            )
+        # first what is added, so that tasks at work never have less than before and after
+        wanted, present = spec.policies or {}, old.spec.policies or {}
+        managed, attached = set(spec.managed or ()), set(old.spec.managed or ())
+        if "policies" in fields:
+            yield from _put_policies(spec, sorted(key for key in wanted if wanted[key] != present.get(key)))
+        if "managed" in fields:
+            for arn in sorted(managed - attached):
+                yield iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+            for arn in sorted(attached - managed):
+                yield from _gone.let_go(iam.detach_role_policy(RoleName=name, PolicyArn=arn))
+        if "policies" in fields:
+            for key in sorted(present.keys() - wanted.keys()):
+                yield from _gone.let_go(iam.delete_role_policy(RoleName=name, PolicyName=key))
+
+    def delete(self, old: Observed[RoleSpec]) -> Calls[None]:
+        name = old.spec.name
+        for profile in old.facts.get("instance_profiles", ()):
+            yield from _gone.let_go(iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=name))
+        for arn in sorted(old.spec.managed or ()):
+            yield from _gone.let_go(iam.detach_role_policy(RoleName=name, PolicyArn=arn))
+        for policy in sorted(old.spec.policies or ()):
+            yield from _gone.let_go(iam.delete_role_policy(RoleName=name, PolicyName=policy))
+        if old.facts.get("boundary"):
+            yield from _gone.let_go(iam.delete_role_permissions_boundary(RoleName=name))
+        yield from _gone.let_go(iam.delete_role(RoleName=name))
+
+    def retag(self, old: Observed[RoleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        if put:
+            yield iam.tag_role(RoleName=old.spec.name, Tags=_tags.pairs(put))
+        names = sorted(drop)
+        if names:
+            yield iam.untag_role(RoleName=old.spec.name, TagKeys=names)
+
+
+def _asked(want: Desired[Any] | None, scope: Scope) -> bool:
+    if want is None or scope.depth is not Depth.FULL:
+        return False
+    return any(getattr(want.spec, name) is not None for name in ASKED_SINGLY)
+
+
+def _put_policies(spec: RoleSpec, names: Iterable[str]) -> Calls[None]:
+    policies = spec.policies or {}
+    for name in names:
+        document = _policy.text(policies[name])
+        yield iam.put_role_policy(RoleName=spec.name, PolicyName=name, PolicyDocument=document)
+
+
+def _read(item: Mapping[str, Any], answer: Mapping[str, Any] | None, want: Desired[Any] | None) -> RoleSpec:
+    asked = answer["Role"] if answer is not None else {}
+    wanted: RoleSpec | None = want.spec if want is not None else None
+    policies = {} if wanted is None else wanted.policies or {}
+    return RoleSpec(
+        name=item["RoleName"],
+        path=item["Path"],
+        trust=_policy.seen_as(item["AssumeRolePolicyDocument"], None if wanted is None else wanted.trust),
+        policies={
+            policy["PolicyName"]: _policy.seen_as(policy["PolicyDocument"], policies.get(policy["PolicyName"]))
+            for policy in item.get("RolePolicyList", ())
+        },
+        managed=tuple(sorted(policy["PolicyArn"] for policy in item.get("AttachedManagedPolicies", ()))),
+        description=asked.get("Description", "") if asked else None,
+        max_session=asked.get("MaxSessionDuration"),
+    )

@@ -1,0 +1,82 @@
+"""A security group, without its rules: those are a resource of their own, so that groups may refer to each other.
+
+Its name is unique in its VPC and, like its description, cannot be changed. It is never replaced: another group of the
+same name cannot stand beside it, and it cannot be deleted while anything uses it. A group under another name is another
+resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.resources import _ec2, _gone
+from reconciler.resources._ec2 import Item, ec2
+
+
+class SecurityGroupSpec(resource.Spec):
+    vpc: Annotated[Link, Mark.IMMUTABLE]
+    group_name: Annotated[str, Mark.IMMUTABLE]
+    description: Annotated[str, Mark.IMMUTABLE]
+
+
+class SecurityGroup(Kind[SecurityGroupSpec]):
+    kind: ClassVar[str] = "security-group"
+    Spec = SecurityGroupSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
+    replace: ClassVar[Replace] = Replace.NEVER
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupSpec]]]:
+        items = yield from _ec2.in_network(
+            scope, ec2.describe_security_groups, "SecurityGroups", "security-group", "GroupId"
+        )
+        return [
+            Observed(
+                address,
+                item["GroupId"],
+                SecurityGroupSpec(vpc=item["VpcId"], group_name=item["GroupName"], description=item["Description"]),
+                tags=_ec2.tags_of(item),
+            )
+            for address, item in _ec2.located(self.kind, scope, items, named=_named)
+        ]
+
+    def create(self, new: Desired[SecurityGroupSpec]) -> Calls[str]:
+        try:
+            made = yield ec2.create_security_group(
+                VpcId=new.spec.vpc,
+                GroupName=new.spec.group_name,
+                Description=new.spec.description,
+                TagSpecifications=_ec2.specification("security-group", new.tags),
+            )
+        except errors.Exists:
+            answer = yield ec2.describe_security_groups(
+                Filters=[
+                    {"Name": "vpc-id", "Values": [new.spec.vpc]},
+                    {"Name": "group-name", "Values": [new.spec.group_name]},
+                ]
+            )
+            made = _ec2.mine(new, answer["SecurityGroups"])
+            if made is None:
+                raise
+        identifier: str = made["GroupId"]
+        return identifier
+
+    def update(
+        self, old: Observed[SecurityGroupSpec], new: Desired[SecurityGroupSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        yield from ()
+
+    def delete(self, old: Observed[SecurityGroupSpec]) -> Calls[None]:
+        yield from _gone.let_go(ec2.delete_security_group(GroupId=old.id))
+
+    def retag(self, old: Observed[SecurityGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.retag(old, put, drop)
+
+
+def _named(want: Desired[Any], item: Item) -> bool:
+    return bool(want.spec.group_name == item["GroupName"] and want.spec.vpc == item["VpcId"])

@@ -1,0 +1,82 @@
+"""A subnet: a part of a VPC's address range, in one availability zone.
+
+Its range, zone and VPC cannot be changed. No two subnets of a VPC may overlap, so a new one can stand beside the old
+only with another range, and whatever already has the range that the specs want is in the way, whatever it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Call, Calls, Desired, Health, Link, Observed
+from reconciler.resources import _ec2, _gone
+from reconciler.resources._ec2 import Cidr, Item, ec2
+
+
+class SubnetSpec(resource.Spec):
+    vpc: Annotated[Link, Mark.IMMUTABLE]
+    cidr: Annotated[Cidr, Mark.IMMUTABLE]
+    zone: Annotated[str, Mark.IMMUTABLE]
+    public_ip_on_launch: bool | None = None
+
+
+class Subnet(Kind[SubnetSpec]):
+    kind: ClassVar[str] = "subnet"
+    Spec = SubnetSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
+    replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[SubnetSpec]]]:
+        items = yield from _ec2.in_network(scope, ec2.describe_subnets, "Subnets", "subnet", "SubnetId")
+        return [_observed(address, item) for address, item in _ec2.located(self.kind, scope, items, alike=_alike)]
+
+    def create(self, new: Desired[SubnetSpec]) -> Calls[str]:
+        answer = yield ec2.create_subnet(
+            VpcId=new.spec.vpc,
+            CidrBlock=new.spec.cidr,
+            AvailabilityZone=new.spec.zone,
+            TagSpecifications=_ec2.specification("subnet", new.tags),
+        )
+        identifier: str = answer["Subnet"]["SubnetId"]
+        if new.spec.public_ip_on_launch:
+            yield _public_ip_on_launch(identifier, True)
+        return identifier
+
+    def update(self, old: Observed[SubnetSpec], new: Desired[SubnetSpec], changes: tuple[Change, ...]) -> Calls[None]:
+        if new.spec.public_ip_on_launch is not None:
+            yield _public_ip_on_launch(old.id, new.spec.public_ip_on_launch)
+
+    def delete(self, old: Observed[SubnetSpec]) -> Calls[None]:
+        yield from _gone.let_go(ec2.delete_subnet(SubnetId=old.id))
+
+    def retag(self, old: Observed[SubnetSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.retag(old, put, drop)
+
+
+def _observed(address: resource.Address, item: Item) -> Observed[SubnetSpec]:
+    ready = item["State"] == "available"
+    return Observed(
+        address,
+        item["SubnetId"],
+        SubnetSpec(
+            vpc=item["VpcId"],
+            cidr=item["CidrBlock"],
+            zone=item["AvailabilityZone"],
+            public_ip_on_launch=item["MapPublicIpOnLaunch"],
+        ),
+        tags=_ec2.tags_of(item),
+        health=Health.READY if ready else Health.PROGRESSING,
+        reason="" if ready else f"the subnet is {item['State']}",
+    )
+
+
+def _alike(want: Desired[Any], item: Item) -> bool:
+    return bool(want.spec.vpc == item["VpcId"] and want.spec.cidr == item["CidrBlock"])
+
+
+def _public_ip_on_launch(identifier: str, on: bool) -> Call:
+    return ec2.modify_subnet_attribute(SubnetId=identifier, MapPublicIpOnLaunch={"Value": on})

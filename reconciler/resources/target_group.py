@@ -1,0 +1,168 @@
+"""A target group: the set of tasks that a load balancer sends requests to, and how it finds out that they are well.
+
+Only its health check and its attributes can be changed. Another one could stand beside it only under another name, and
+a service would have to be moved over to it, so it is never replaced. Which targets are registered is for ECS to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.resources import _elb, _gone, _tags
+from reconciler.resources._elb import elbv2
+
+
+class HealthCheck(resource.Spec):
+    """Seconds and counts. What is left out is as AWS has it; at creation it is what AWS documents, and sent."""
+
+    path: str | None = None
+    port: str | None = None
+    protocol: str | None = None
+    interval: int | None = None
+    timeout: int | None = None
+    healthy_threshold: int | None = None
+    unhealthy_threshold: int | None = None
+    matcher: str | None = None
+
+
+class TargetGroupSpec(resource.Spec):
+    name: Annotated[str, Mark.IMMUTABLE]
+    port: Annotated[int, Mark.IMMUTABLE]
+    protocol: Annotated[str, Mark.IMMUTABLE]
+    vpc: Annotated[Link, Mark.IMMUTABLE]
+    target_type: Annotated[str, Mark.IMMUTABLE]
+    protocol_version: Annotated[str | None, Mark.IMMUTABLE] = None
+    health_check: HealthCheck | None = None
+    attributes: Annotated[dict[str, str] | None, Mark.PARTIAL] = None
+
+
+class TargetGroup(Kind[TargetGroupSpec]):
+    kind: ClassVar[str] = "target-group"
+    Spec = TargetGroupSpec
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[TargetGroupSpec]]]:
+        answer = yield elbv2.describe_target_groups()
+        items = _elb.relevant(answer["TargetGroups"], "TargetGroupName", "TargetGroupArn", scope)
+        arns = sorted(items) if scope.depth is Depth.FULL else []
+        tags, read = yield from _elb.read(
+            items, *(elbv2.describe_target_group_attributes(TargetGroupArn=arn) for arn in arns)
+        )
+        attributes = dict(zip(arns, read, strict=True))
+        wanted = {want.spec.name: want for want in scope.wanted}
+        found = []
+        for arn, item in items.items():
+            name = item["TargetGroupName"]
+            address = _tags.address_of(self.kind, name, tags.get(arn, {}), scope, wanted.get(name))
+            if address is None or arn not in tags or (arn in attributes and attributes[arn] is None):
+                continue
+            found.append(
+                Observed(
+                    address,
+                    arn,
+                    TargetGroupSpec(
+                        name=name,
+                        port=item.get("Port", 0),
+                        protocol=item.get("Protocol", ""),
+                        protocol_version=item.get("ProtocolVersion"),
+                        vpc=item.get("VpcId", ""),
+                        target_type=item["TargetType"],
+                        health_check=_read_check(item),
+                        attributes=_elb.attributes(attributes[arn]) if arn in attributes else None,
+                    ),
+                    tags=tags[arn],
+                    unread=frozenset() if arn in attributes else frozenset({"attributes"}),
+                    facts={"load_balancers": tuple(sorted(set(item.get("LoadBalancerArns", ()))))},
+                )
+            )
+        return found
+
+    def create(self, new: Desired[TargetGroupSpec]) -> Calls[str]:
+        spec = new.spec
+        answer = yield elbv2.describe_target_groups()
+        made = yield from _elb.made_before(answer["TargetGroups"], "TargetGroupName", "TargetGroupArn", new)
+        if made is not None:
+            return made
+        answer = yield elbv2.create_target_group(
+            Name=spec.name,
+            Port=spec.port,
+            Protocol=spec.protocol,
+            ProtocolVersion=spec.protocol_version,
+            VpcId=spec.vpc,
+            TargetType=spec.target_type,
+            Tags=_tags.pairs(new.tags),
+            **_written_check(spec, None),
+        )
+        arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
+        if spec.attributes:
+            yield elbv2.modify_target_group_attributes(
+                TargetGroupArn=arn, Attributes=_elb.attribute_pairs(spec.attributes)
+            )
+        return arn
+
+    def update(
+        self, old: Observed[TargetGroupSpec], new: Desired[TargetGroupSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        fields = {change.field for change in changes}
+        if "health_check" in fields:
+            yield elbv2.modify_target_group(TargetGroupArn=old.id, **_written_check(new.spec, old.spec.health_check))
+        if "attributes" in fields and new.spec.attributes is not None:
+            yield elbv2.modify_target_group_attributes(
+                TargetGroupArn=old.id, Attributes=_elb.attribute_pairs(new.spec.attributes, changes)
+            )
+
+    def delete(self, old: Observed[TargetGroupSpec]) -> Calls[None]:
+        yield from _gone.let_go(elbv2.delete_target_group(TargetGroupArn=old.id))
+
+    def retag(self, old: Observed[TargetGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.retag(old, put, drop)
+
+
+def _read_check(item: Mapping[str, Any]) -> HealthCheck:
+    matcher = item.get("Matcher", {})
+    return HealthCheck(
+        path=item.get("HealthCheckPath"),
+        port=item.get("HealthCheckPort"),
+        protocol=item.get("HealthCheckProtocol"),
+        interval=item.get("HealthCheckIntervalSeconds"),
+        timeout=item.get("HealthCheckTimeoutSeconds"),
+        healthy_threshold=item.get("HealthyThresholdCount"),
+        unhealthy_threshold=item.get("UnhealthyThresholdCount"),
+        matcher=matcher.get("HttpCode") or matcher.get("GrpcCode"),
+    )
+
+
+def _written_check(spec: TargetGroupSpec, now: HealthCheck | None) -> dict[str, Any]:
+    """Every health-check parameter: what is declared, else what is there, else AWS's documented default.
+
+    AWS's defaults depend on other fields, and those it documents are not all those it applies.
+    """
+    grpc = spec.protocol_version == "GRPC"
+    default = HealthCheck(
+        path="/AWS.ALB/healthcheck" if grpc else "/",
+        port="traffic-port",
+        protocol=spec.protocol,
+        interval=30,
+        timeout=5,
+        healthy_threshold=5,
+        unhealthy_threshold=2,
+        matcher="12" if grpc else "200",
+    )
+    check: dict[str, Any] = default.model_dump()
+    for layer in (now, spec.health_check):
+        if layer is not None:
+            check |= layer.model_dump(exclude_none=True)
+    return {
+        "HealthCheckPath": check["path"],
+        "HealthCheckPort": check["port"],
+        "HealthCheckProtocol": check["protocol"],
+        "HealthCheckIntervalSeconds": check["interval"],
+        "HealthCheckTimeoutSeconds": check["timeout"],
+        "HealthyThresholdCount": check["healthy_threshold"],
+        "UnhealthyThresholdCount": check["unhealthy_threshold"],
+        "Matcher": {"GrpcCode" if grpc else "HttpCode": check["matcher"]},
+    }

@@ -1,0 +1,262 @@
+"""A task definition: what a task is made of. A revision never changes; a change registers the next one.
+
+Which revision is *the* task definition? The one that the family's service runs, else the newest of the family that is
+ours. So after a crash between registering and using, the comparison is still with what runs, and the revision that was
+registered already is found and used instead of making another. A revision that somebody else registers in our family is
+theirs: if our service was pointed at it, that is the service's drift.
+
+ECS never tells two equal registrations apart, so each of ours carries a hash of what was registered. Where it is the
+hash of what the specs want, the revision is what they want, however AWS may spell it back. Elsewhere the fields are
+compared. A describe by ARN may be cached for as long as nobody writes that revision's tags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
+
+from reconciler import errors
+from reconciler.model import ownership
+from reconciler.model.diff import Change, diff
+from reconciler.model.kind import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Calls, Desired, Link, Observed, refs_in
+from reconciler.resources import _containers, _ecs, _gone, _revisions
+from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
+from reconciler.resources._ecs import ecs
+
+__all__ = ["Container", "ContainerHealthCheck", "Port", "TaskDefinition", "TaskDefinitionSpec", "Ulimit"]
+
+CONTENT: Final = "reconciler:content"
+"""The tag that holds the hash of what a revision was registered with."""
+
+KEEP: Final = 10
+"""Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
+
+TRIM_AT_ONCE: Final = 5  # ECS allows one DeregisterTaskDefinition a second
+BATCH: Final = 10  # revisions a DeleteTaskDefinitions
+
+DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
+
+_NOT_OURS: Final = (
+    "volumes",
+    "placementConstraints",
+    "inferenceAccelerators",
+    "pidMode",
+    "ipcMode",
+    "proxyConfiguration",
+    "enableFaultInjection",
+    "trustedExecutionConfiguration",
+)
+
+
+class TaskDefinitionSpec(Whole):
+    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB."""
+
+    family: Annotated[str, Mark.IMMUTABLE]
+    cpu: int
+    memory: int
+    execution_role: Link = ""
+    task_role: Link = ""
+    architecture: str = "X86_64"
+    os: str = "LINUX"
+    ephemeral_storage: int = DEFAULT_STORAGE
+    containers: dict[str, Container]
+    other: dict[str, str] = {}
+
+
+class TaskDefinition(Kind[TaskDefinitionSpec]):
+    kind: ClassVar[str] = "task-definition"
+    Spec = TaskDefinitionSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
+    replace: ClassVar[Replace] = Replace.CREATE_FIRST
+    revisions: ClassVar[bool] = True
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[TaskDefinitionSpec]]]:
+        wanted = {want.spec.family: want for want in scope.wanted}
+        swept = _revisions.by_family(scope.swept_arns("ecs", "task-definition/"))
+        answers = yield from _revisions.read(sorted(set(wanted) | set(swept)), _revisions.running(scope), swept)
+        observed = []
+        for family, said in answers.items():
+            answer, want, known = said, wanted.get(family), set(swept.get(family, ()))
+            foreign = answer is not None and not _revisions.is_of(answer, scope.stack)
+            if want is None or foreign:
+                answer = yield from _revisions.ours_of(family, answer, known, scope.stack, every=want is None)
+            if answer is None:
+                continue
+            arn, tags = _revisions.arn_of(answer), _ecs.tags_of(answer)
+            address = _ecs.address_of(self.kind, family, tags, want, scope)
+            if address is None:
+                continue
+            spec = _as_wanted(_spec(answer), answer, want, scope)
+            facts = {
+                "arn": arn,
+                "revision": _revisions.revision_of(arn),
+                "ids": (family, *sorted(known | {arn}, key=_revisions.revision_of)),
+                "in_use": _revisions.in_use(scope, family),
+            }
+            observed.append(Observed(address, arn, spec, tags, facts=facts))
+        return observed
+
+    def create(self, new: Desired[TaskDefinitionSpec]) -> Calls[str]:
+        active = yield from _revisions.list_active(new.spec.family)
+        arn = yield from _registered(active, new)
+        if arn is None:
+            arn = yield from _register(new)
+        return arn
+
+    def update(
+        self, old: Observed[TaskDefinitionSpec], new: Desired[TaskDefinitionSpec], changes: tuple[Change, ...]
+    ) -> Calls[str]:
+        active = yield from _revisions.list_active(new.spec.family)
+        arn = None if active[:1] == [old.id] else (yield from _registered(active, new))
+        if arn is None:
+            arn = yield from _register(new)
+            yield from _trim(active, old)
+        return arn
+
+    def delete(self, old: Observed[TaskDefinitionSpec]) -> Calls[None]:
+        """Every revision of ours goes, the current one last: until then a pass that was cut short is taken up again."""
+        family, stack = old.spec.family, ownership.owner(old.tags)
+        active = yield from _revisions.list_active(family)
+        inactive = (yield ecs.list_task_definitions(familyPrefix=family, status="INACTIVE"))["taskDefinitionArns"]
+        known = {old.id, *old.facts["ids"]}
+        unsure = yield from _gone.answers([_revisions.describe(arn) for arn in active if arn not in known])
+        known |= {_revisions.arn_of(answer) for answer in unsure if answer and _revisions.is_of(answer, stack)}
+        mine = sorted(known & {*active, *inactive}, key=lambda arn: (arn == old.id, _revisions.revision_of(arn)))
+        for arn in mine:
+            if arn in active:
+                yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
+        yield from _delete(mine)
+
+    def retag(self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ecs.retag(old.id, put, drop)
+
+
+def content(spec: TaskDefinitionSpec) -> str:
+    """A hash of what is registered for `spec`, whose references are all resolved."""
+    return hashlib.sha256(json.dumps(_definition(spec), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _registered(active: Sequence[str], new: Desired[TaskDefinitionSpec]) -> Calls[str | None]:
+    """The newest revision, where it is ours and is what is wanted."""
+    answer = (yield from _revisions.one(active[0])) if active else None
+    if answer is None or not _revisions.is_of(answer, new.tags.get(ownership.STACK)):
+        return None
+    found = Observed(new.address, _revisions.arn_of(answer), _spec(answer))
+    same = _ecs.tags_of(answer).get(CONTENT) == content(new.spec) or not diff(found, new.spec)
+    return found.id if same else None
+
+
+# -- writing
+
+
+def _register(new: Desired[TaskDefinitionSpec]) -> Calls[str]:
+    tags = {**new.tags, CONTENT: content(new.spec)}
+    answer = yield ecs.register_task_definition(**_definition(new.spec), tags=_ecs.pairs(tags))
+    arn: str = answer["taskDefinition"]["taskDefinitionArn"]
+    return arn
+
+
+def _trim(active: Sequence[str], old: Observed[TaskDefinitionSpec]) -> Calls[None]:
+    """Let go of what nobody will go back to: known to be ours, of no service, and older than the newest few."""
+    spared = {old.id, *old.facts["in_use"]}
+    surplus = [arn for arn in active[KEEP - 1 :] if arn in old.facts["ids"] and arn not in spared]
+    going = surplus[:TRIM_AT_ONCE]
+    for arn in going:
+        yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
+    if going:
+        # What cannot be deleted yet stays deregistered, and is no reason to hold up a deployment.
+        yield ecs.delete_task_definitions(taskDefinitions=going)
+
+
+def _delete(arns: Sequence[str]) -> Calls[None]:
+    """Raises `errors.Blocked` with ECS's reason for what could not be deleted yet."""
+    for batch in _ecs.batches(arns, BATCH):
+        answer = yield ecs.delete_task_definitions(taskDefinitions=list(batch))
+        for failure in answer.get("failures") or ():
+            reason = failure.get("detail") or failure.get("reason") or "no reason given"
+            if "does not exist" not in reason:
+                raise errors.Blocked(
+                    f"{failure.get('arn', '')}: {reason}",
+                    call="ecs.DeleteTaskDefinitions",
+                    code=failure.get("reason", ""),
+                )
+
+
+# -- the same thing in AWS's words and in ours
+
+
+def _as_wanted(
+    spec: TaskDefinitionSpec, answer: Mapping[str, Any], want: Desired[TaskDefinitionSpec] | None, scope: Scope
+) -> TaskDefinitionSpec:
+    """`spec`, in the wanted one's spelling where both say the same."""
+    if want is None:
+        return spec
+    resolved = next(refs_in(want.spec), None) is None
+    registered = answer["taskDefinition"]["status"] == "ACTIVE"
+    if resolved and registered and _ecs.tags_of(answer).get(CONTENT) == content(want.spec):
+        return want.spec
+    # A tag that cannot move is its digest.
+    digests = {
+        image.facts["tag_uri"]: image.id for image in scope.seen.get("image", ()) if image.facts.get("immutable")
+    }
+    containers = {
+        name: container.model_copy(update={"image": digests.get(str(container.image), container.image)})
+        for name, container in spec.containers.items()
+    }
+    return spec.model_copy(update={"containers": containers})
+
+
+def _spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
+    item = answer["taskDefinition"]
+    other = _containers.significant(item, _NOT_OURS)
+    if item.get("networkMode") != "awsvpc":
+        other["networkMode"] = item.get("networkMode") or "bridge"
+    if "FARGATE" not in (item.get("requiresCompatibilities") or ()):
+        other["requiresCompatibilities"] = json.dumps(item.get("requiresCompatibilities") or [])
+    if item["status"] != "ACTIVE":
+        other["status"] = item["status"]  # nothing new can be started from it
+    platform = item.get("runtimePlatform") or {}
+    return TaskDefinitionSpec(
+        family=item["family"],
+        cpu=_units(item.get("cpu")),
+        memory=_units(item.get("memory")),
+        execution_role=item.get("executionRoleArn"),
+        task_role=item.get("taskRoleArn"),
+        architecture=platform.get("cpuArchitecture"),
+        os=platform.get("operatingSystemFamily"),
+        ephemeral_storage=(item.get("ephemeralStorage") or {}).get("sizeInGiB"),
+        containers={one["name"]: _containers.read(one) for one in item["containerDefinitions"]},
+        other=other,
+    )
+
+
+def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
+    """What is registered, tags aside."""
+    found = {
+        "family": spec.family,
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": str(spec.cpu),
+        "memory": str(spec.memory),
+        "executionRoleArn": spec.execution_role,
+        "taskRoleArn": spec.task_role,
+        "runtimePlatform": {"cpuArchitecture": spec.architecture, "operatingSystemFamily": spec.os},
+        "ephemeralStorage": {} if spec.ephemeral_storage == DEFAULT_STORAGE else {"sizeInGiB": spec.ephemeral_storage},
+        "containerDefinitions": [_containers.written(name, spec.containers[name]) for name in sorted(spec.containers)],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+_QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)
+
+
+def _units(text: str | int | None) -> int:
+    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 when nothing is said."""
+    match = _QUANTITY.fullmatch(str(text or 0))
+    if match is None:
+        return 0
+    return round(float(match[1]) * (1024 if match[2] else 1))

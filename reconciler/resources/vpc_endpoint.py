@@ -1,0 +1,158 @@
+"""A VPC endpoint: a private way to an AWS service, as an interface in subnets or a gateway in route tables.
+
+No client token: one derived from the wish would, for a day, bring back an endpoint that was deleted by hand. A second
+one for the same service is refused by AWS where it would matter, by its route or by its private DNS name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Calls, Desired, Health, Link, Observed
+from reconciler.resources import _ec2, _policy
+from reconciler.resources._ec2 import Item, ec2
+
+Links = Annotated[tuple[Link, ...] | None, Mark.UNORDERED]
+
+
+class VpcEndpointSpec(resource.Spec):
+    """`service` is the full name, `com.amazonaws.us-west-2.ecr.api`."""
+
+    vpc: Annotated[Link, Mark.IMMUTABLE]
+    service: Annotated[str, Mark.IMMUTABLE]
+    type: Annotated[Literal["Interface", "Gateway"], Mark.IMMUTABLE]
+    subnets: Links = None
+    security_groups: Links = None
+    route_tables: Links = None
+    private_dns: bool | None = None
+    policy: _policy.Document | None = None
+
+
+class VpcEndpoint(Kind[VpcEndpointSpec]):
+    kind: ClassVar[str] = "vpc-endpoint"
+    Spec = VpcEndpointSpec
+    follows: ClassVar[tuple[str, ...]] = ("security-group-rules",)
+    replace: ClassVar[Replace] = Replace.DELETE_FIRST
+    settles: ClassVar[bool] = True
+    lingers: ClassVar[bool] = True
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[VpcEndpointSpec]]]:
+        answer = yield ec2.describe_vpc_endpoints()
+        lasting = [
+            item
+            for item in answer["VpcEndpoints"]
+            if _state(item) != "deleted" and item["VpcEndpointType"] in {"Interface", "Gateway"}
+        ]
+        wanted = {want.address: want.spec.policy for want in scope.wanted}
+        return [
+            _observed(address, item, wanted.get(address)) for address, item in _ec2.located(self.kind, scope, lasting)
+        ]
+
+    def create(self, new: Desired[VpcEndpointSpec]) -> Calls[str]:
+        spec = new.spec
+        try:
+            answer = yield ec2.create_vpc_endpoint(
+                VpcId=spec.vpc,
+                ServiceName=spec.service,
+                VpcEndpointType=spec.type,
+                SubnetIds=_list(spec.subnets),
+                SecurityGroupIds=_list(spec.security_groups),
+                RouteTableIds=_list(spec.route_tables),
+                PrivateDnsEnabled=spec.private_dns,
+                PolicyDocument=None if spec.policy is None else _policy.text(spec.policy),
+                TagSpecifications=_ec2.specification("vpc-endpoint", new.tags),
+            )
+            made: Item = answer["VpcEndpoint"]
+        except errors.Exists:
+            answer = yield ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [spec.vpc]}])
+            earlier = _ec2.mine(new, (item for item in answer["VpcEndpoints"] if _state(item) not in GOING))
+            if earlier is None:
+                raise
+            made = earlier
+        identifier: str = made["VpcEndpointId"]
+        return identifier
+
+    def update(
+        self, old: Observed[VpcEndpointSpec], new: Desired[VpcEndpointSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        changed = {change.field for change in changes}
+        lists: dict[str, list[str]] = {}
+        for name, parameter in LISTS.items():
+            if name in changed:
+                have, want = getattr(old.spec, name) or (), getattr(new.spec, name) or ()
+                lists[f"Add{parameter}"] = sorted(set(want).difference(have))
+                lists[f"Remove{parameter}"] = sorted(set(have).difference(want))
+        yield ec2.modify_vpc_endpoint(
+            VpcEndpointId=old.id,
+            PolicyDocument=_policy.text(new.spec.policy) if new.spec.policy and "policy" in changed else None,
+            PrivateDnsEnabled=new.spec.private_dns if "private_dns" in changed else None,
+            **{parameter: values for parameter, values in lists.items() if values},
+        )
+
+    def delete(self, old: Observed[VpcEndpointSpec]) -> Calls[None]:
+        if old.facts.get("deleting"):
+            return
+        try:
+            answer = yield ec2.delete_vpc_endpoints(VpcEndpointIds=[old.id])
+        except errors.Gone:
+            return
+        for item in answer.get("Unsuccessful", ()):  # a refusal comes as a success
+            code, message = item["Error"]["Code"], item["Error"].get("Message", "")
+            if not code.endswith("NotFound"):
+                raise errors.Blocked(message, call="ec2.DeleteVpcEndpoints", code=code)
+
+    def retag(self, old: Observed[VpcEndpointSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.retag(old, put, drop)
+
+
+LISTS: Final = {"subnets": "SubnetIds", "security_groups": "SecurityGroupIds", "route_tables": "RouteTableIds"}
+GOING: Final = frozenset({"deleting", "deleted"})
+
+
+def _list(links: tuple[Link, ...] | None) -> list[Link] | None:
+    return None if links is None else list(links)
+
+
+def _state(item: Item) -> str:
+    """AWS answers `available` where its model says `Available`."""
+    state: str = item["State"]
+    return state.lower()
+
+
+def _observed(address: Address, item: Item, policy: dict[str, Any] | None) -> Observed[VpcEndpointSpec]:
+    health, reason = _health(item)
+    return Observed(
+        address,
+        item["VpcEndpointId"],
+        VpcEndpointSpec(
+            vpc=item["VpcId"],
+            service=item["ServiceName"],
+            type=item["VpcEndpointType"],
+            subnets=tuple(item.get("SubnetIds", ())),
+            security_groups=tuple(group["GroupId"] for group in item.get("Groups", ())),
+            route_tables=tuple(item.get("RouteTableIds", ())),
+            private_dns=item.get("PrivateDnsEnabled", False),
+            policy=_policy.seen_as(item["PolicyDocument"], policy) if item.get("PolicyDocument") else None,
+        ),
+        tags=_ec2.tags_of(item),
+        health=health,
+        reason=reason,
+        facts={"deleting": True} if _state(item) == "deleting" else {},
+    )
+
+
+def _health(item: Item) -> tuple[Health, str]:
+    match _state(item):
+        case "available":
+            return Health.READY, ""
+        case "rejected" | "failed" | "expired" as state:
+            return Health.DEGRADED, item.get("LastError", {}).get("Message") or f"the VPC endpoint is {state}"
+        case "pendingacceptance":
+            return Health.PROGRESSING, "the service's owner has to accept the VPC endpoint"
+        case state:
+            return Health.PROGRESSING, f"the VPC endpoint is {state}"

@@ -1,0 +1,41 @@
+"""AWS for the laws: as everywhere, but with clients that are made once, which is most of what a short test takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from moto import mock_aws
+
+from reconciler.aws.client import Aws
+from reconciler.aws.session import Boto
+from tests.conftest import REGION
+from tests.laws.account import Stack
+
+
+@cache
+def _boto() -> Boto:
+    return Boto(REGION)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An empty account in this process; without moto's thousand machine images, which take longer than a law."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    with mock_aws():
+        found = Aws(_boto())
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def ours(aws: Aws) -> Stack:
+    """The stack that a law is about."""
+    return Stack(aws, "ours")
+
+
+@pytest.fixture
+def theirs(aws: Aws) -> Stack:
+    """Another stack in the same account."""
+    return Stack(aws, "theirs")

@@ -1,0 +1,491 @@
+"""Task definitions: the law example, which revision is the current one, and what AWS answers that moto does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.model import ownership
+from reconciler.model.diff import diff
+from reconciler.model.kind import Scope
+from reconciler.model.resource import Address, Call, Desired, Observed
+from reconciler.resources.task_definition import (
+    CONTENT,
+    KEEP,
+    Container,
+    ContainerHealthCheck,
+    Port,
+    TaskDefinition,
+    TaskDefinitionSpec,
+    Ulimit,
+    content,
+)
+from tests.laws.example import Edit, Example, wish
+from tests.resources.talk import STACK, Talk, scope, tagged
+from tests.resources.workload import ECS, definition, lower_pairs
+
+ROLE = "arn:aws:iam::123456789012:role/web"
+CONTAINER = Container(
+    image="nginx:1",
+    cpu=128,
+    memory=256,
+    ports=(Port(port=80), Port(port=9000, name="admin")),
+    environment={"GREETING": "Hello", "A": "1"},
+    secrets={"KEY": f"{ECS}:parameter/key".replace(":ecs:", ":ssm:")},
+    command=("serve", "--all"),
+    health_check=ContainerHealthCheck(command=("CMD-SHELL", "true")),
+    log_group="/ecs/web",
+    log_stream_prefix="web",
+    log_region="us-west-2",
+    user="app",
+    stop_timeout=60,
+    depends_on={"setup": "SUCCESS"},
+    ulimits={"nofile": Ulimit(soft=1024, hard=4096)},
+)
+SETUP = Container(image="busybox:1", essential=False, cpu=128, memory=256)
+SPEC = TaskDefinitionSpec(
+    family="web",
+    cpu=256,
+    memory=512,
+    execution_role=ROLE,
+    task_role=ROLE,
+    ephemeral_storage=30,
+    containers={"web": CONTAINER, "setup": SETUP},
+)
+
+
+def with_web(**fields: Any) -> dict[str, Any]:
+    return {"containers": {"web": CONTAINER.model_copy(update=fields), "setup": SETUP}}
+
+
+EXAMPLE = Example(
+    wish("task-definition/web", SPEC),
+    edits=(
+        Edit(with_web(image="nginx:2"), "containers.web.image"),
+        Edit(with_web(environment={"GREETING": "Hi", "A": "1"}), "containers.web.environment.GREETING"),
+        Edit(with_web(environment={"GREETING": "Hello"}), "containers.web.environment.A"),
+        Edit(with_web(command=()), "containers.web.command"),
+        Edit(with_web(ports=(Port(port=9000, name="admin"), Port(port=80)))),
+        Edit(with_web(ports=(Port(port=80),)), "containers.web.ports.9000/tcp"),
+        Edit(with_web(health_check=ContainerHealthCheck()), "containers.web.health_check.command"),
+        Edit(with_web(log_group="/ecs/other"), "containers.web.log_group"),
+        Edit(with_web(ulimits={"nofile": Ulimit(soft=1, hard=4096)}), "containers.web.ulimits.nofile.soft"),
+        Edit({"containers": {"web": CONTAINER}}, "containers.setup"),
+        Edit({"cpu": 512, "memory": 1024}, "cpu", "memory"),
+        Edit({"task_role": None}, "task_role"),
+        Edit({"ephemeral_storage": None}, "ephemeral_storage"),
+        Edit({"architecture": "ARM64"}, "architecture"),
+        Edit({"family": "other"}, "family"),
+    ),
+    unique=True,
+    decoys=(definition("decoy"),),
+)
+
+DESIRED = definition("web")
+DESIRED = replace(DESIRED, tags=tagged(DESIRED))
+CHANGED = replace(definition("web", image="nginx:2"), tags=DESIRED.tags)
+
+
+def arn(revision: int, family: str = "web") -> str:
+    return f"{ECS}:task-definition/{family}:{revision}"
+
+
+def answer(
+    revision: int, image: str = "nginx:1", tags: Mapping[str, str] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A revision as AWS answers it, with everything that was never sent."""
+    return {
+        "taskDefinition": {
+            "taskDefinitionArn": arn(revision),
+            "family": "web",
+            "revision": revision,
+            "status": "ACTIVE",
+            "cpu": "256",
+            "memory": "512",
+            "networkMode": "awsvpc",
+            "requiresCompatibilities": ["FARGATE"],
+            "compatibilities": ["EC2", "FARGATE"],
+            "requiresAttributes": [{"name": "ecs.capability.task-eni"}],
+            "volumes": [],
+            "placementConstraints": [],
+            "inferenceAccelerators": [],
+            "enableFaultInjection": False,
+            "containerDefinitions": [
+                {
+                    "name": "web",
+                    "image": image,
+                    "cpu": 256,
+                    "memory": 512,
+                    "essential": True,
+                    "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+                    "environment": [],
+                    "mountPoints": [],
+                    "volumesFrom": [],
+                    "systemControls": [],
+                    "linuxParameters": {"capabilities": {"add": [], "drop": []}, "devices": []},
+                    "versionConsistency": "enabled",
+                    "restartPolicy": {"enabled": False},
+                    "aMemberOfNextYear": "whatever",
+                }
+            ],
+            **fields,
+        },
+        "tags": lower_pairs(DESIRED.tags if tags is None else tags),
+    }
+
+
+class Revisions(Talk):
+    """A family's revisions, and the conversations held about them."""
+
+    def __init__(self, *answers: dict[str, Any], **more: Any) -> None:
+        self.known = {item["taskDefinition"]["taskDefinitionArn"]: item for item in answers}
+        super().__init__(
+            **{
+                "DescribeTaskDefinition": self._describe,
+                "ListTaskDefinitions": self._list,
+                "RegisterTaskDefinition": {"taskDefinition": {"taskDefinitionArn": arn(99)}},
+                **more,
+            }
+        )
+
+    def _list(self, call: Call) -> dict[str, Any]:
+        listed = [one for one in self.known if self._status(one) == call.params["status"]]
+        return {"taskDefinitionArns": sorted(listed)}
+
+    def _describe(self, call: Call) -> Any:
+        name = call.params["taskDefinition"]
+        active = [one for one in self.known if self._status(one) == "ACTIVE"]
+        if ":" not in name:
+            name = max(active, key=lambda one: int(one.rpartition(":")[2]), default=None)
+        return self.known.get(name) or errors.Gone("Unable to describe task definition.")
+
+    def _status(self, one: str) -> str:
+        status: str = self.known[one]["taskDefinition"]["status"]
+        return status
+
+
+def service(revision: int, *others: int, stack: str = STACK, deleting: bool = False) -> Observed[Any]:
+    found = Observed(Address("service", "web"), f"{ECS}:service/c/web", SPEC, tags={ownership.STACK: stack})
+    facts = {
+        "task_definition": arn(revision),
+        "task_definitions": tuple(arn(number) for number in (revision, *others)),
+        "deleting": deleting,
+    }
+    return replace(found, facts=facts)
+
+
+def running(*services: Observed[Any], wanted: Desired[Any] = DESIRED, **more: Any) -> Scope:
+    return scope(wanted, seen={"service": services}, **more)
+
+
+def observed(talk: Talk, where: Scope) -> Observed[TaskDefinitionSpec]:
+    found = talk.hold(TaskDefinition().observe(where))
+    assert len(found) == 1
+    return found[0]
+
+
+# -- the same thing in AWS's words and in ours
+
+
+def test_what_aws_fills_in_is_no_difference() -> None:
+    """Defaults, empty lists and members that nobody sent are ironed out, members of later API versions among them."""
+    found = observed(Revisions(answer(3)), running(service(3)))
+
+    assert found.id == arn(3)
+    assert not diff(found, DESIRED.spec)
+    assert found.facts["revision"] == 3
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory"), [("256", "512"), (".25 vCPU", "0.5 GB"), ("0.25 vcpu", ".5GB"), ("256", "512 ")]
+)
+def test_sizes_are_read_in_every_spelling(cpu: str, memory: str) -> None:
+    """ECS takes vCPU and GB, and once converted them on the way in and once not."""
+    found = observed(Revisions(answer(1, cpu=cpu, memory=memory)), running())
+
+    assert (found.spec.cpu, found.spec.memory) == (256, 512)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"volumes": [{"name": "data", "host": {}}]}, "other.volumes"),
+        ({"pidMode": "task"}, "other.pidMode"),
+        ({"networkMode": "bridge"}, "other.networkMode"),
+        ({"requiresCompatibilities": ["EC2"]}, "other.requiresCompatibilities"),
+        ({"status": "INACTIVE"}, "other.status"),
+    ],
+)
+def test_what_a_person_registered_beyond_our_fields_shows(fields: dict[str, Any], path: str) -> None:
+    """A revision that has more than the specs can say is not what the specs want."""
+    found = observed(Revisions(answer(1, **fields)), running(service(1)))
+
+    assert [str(change) for change in diff(found, DESIRED.spec)] == [path]
+
+
+def test_more_in_a_container_shows_too() -> None:
+    """Privileges, mounts and log options that the specs cannot say are differences."""
+    said = answer(1)
+    said["taskDefinition"]["containerDefinitions"][0] |= {
+        "privileged": True,
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "mode": "non-blocking"}},
+    }
+    found = observed(Revisions(said), running())
+
+    assert set(found.spec.containers["web"].other) == {"logConfiguration", "privileged"}
+    assert {".".join(change.path[:3]) for change in diff(found, DESIRED.spec)} == {
+        "containers.web.log_group",
+        "containers.web.other",
+    }
+
+
+def test_removing_a_line_from_the_specs_is_a_change() -> None:
+    """A revision is made whole, so what the specs leave out must not be in it."""
+    said = answer(1)
+    said["taskDefinition"]["containerDefinitions"][0] |= {
+        "command": ["old"],
+        "environment": [{"name": "DEBUG", "value": "1"}],
+        "user": "root",
+    }
+    found = observed(Revisions(said), running())
+
+    assert [str(change) for change in diff(found, DESIRED.spec)] == [
+        "containers.web.command",
+        "containers.web.environment.DEBUG",
+        "containers.web.user",
+    ]
+
+
+def test_a_tag_that_cannot_move_equals_its_digest() -> None:
+    """Where a repository's tags are immutable, the tag in a running revision is the digest that the specs want."""
+    digest = "123.dkr.ecr.us-west-2.amazonaws.com/web@sha256:aa"
+    tag = "123.dkr.ecr.us-west-2.amazonaws.com/web:v1"
+    want = replace(definition("web", image=digest), tags=DESIRED.tags)
+    for immutable, changes in ((True, []), (False, ["containers.web.image"])):
+        image = Observed(Address("image", "web-v1"), digest, SPEC, facts={"tag_uri": tag, "immutable": immutable})
+        where = scope(want, seen={"image": (image,)})
+
+        found = observed(Revisions(answer(1, tag)), where)
+
+        assert [str(change) for change in diff(found, want.spec)] == changes
+
+
+def test_a_revision_that_was_registered_for_this_content_is_this_content() -> None:
+    """However AWS spells it back, what carries the hash of what is wanted is what is wanted."""
+    tags = {**DESIRED.tags, CONTENT: content(DESIRED.spec)}
+    odd = answer(1, "spelled:differently", tags, pidMode="task")
+
+    assert observed(Revisions(odd), running()).spec == DESIRED.spec
+    assert observed(Revisions(odd), running(wanted=CHANGED)).spec != CHANGED.spec
+    deregistered = observed(Revisions(answer(1, tags=tags, status="INACTIVE")), running(service(1)))
+    assert [str(change) for change in diff(deregistered, DESIRED.spec)] == ["other.status"]
+
+
+def test_the_hash_is_of_content_and_not_of_spelling() -> None:
+    """The order of containers, ports and variables is not content; everything else is."""
+    ports = (Port(port=80), Port(port=90))
+    one = TaskDefinitionSpec(family="web", cpu=256, memory=512, containers={"a": SETUP, "b": SETUP})
+    other = TaskDefinitionSpec(family="web", cpu=256, memory=512, containers={"b": SETUP, "a": SETUP})
+    assert content(one) == content(other)
+    assert content(definition("web", ports=ports).spec) == content(definition("web", ports=ports[::-1]).spec)
+
+    seen = {content(TaskDefinitionSpec.model_validate(edit.of(SPEC))) for edit in EXAMPLE.edits}
+    assert len(seen) == len(EXAMPLE.edits), "one of the edits only turns the ports round"
+    assert content(SPEC) in seen
+
+
+# -- which revision is the current one
+
+
+def test_the_revision_that_the_service_runs_is_the_current_one() -> None:
+    """While a newer revision waits for its rollout, the comparison is still with what runs."""
+    talk = Revisions(answer(3, "nginx:1"), answer(4, "nginx:2"))
+
+    found = observed(talk, running(service(3), wanted=CHANGED))
+
+    assert found.id == arn(3)
+    assert [str(change) for change in diff(found, CHANGED.spec)] == ["containers.web.image"]
+    assert talk.operations() == ["DescribeTaskDefinition"]
+
+
+def test_without_a_service_the_newest_is() -> None:
+    """A standalone task's definition is the newest revision; a service that is going away counts no more."""
+    revisions = answer(3), answer(10)
+    assert observed(Revisions(*revisions), running()).id == arn(10)
+    assert observed(Revisions(*revisions), running(service(3, deleting=True))).id == arn(10)
+
+
+def test_a_family_that_does_not_exist_is_absent() -> None:
+    """AWS refuses to describe a family it has never seen."""
+    assert Revisions().hold(TaskDefinition().observe(running())) == []
+
+
+def test_a_foreign_revision_in_our_family_leaves_ours_the_current_one() -> None:
+    """A person registers the next revision and points our service at it: ours stays the one that is compared with."""
+    talk = Revisions(answer(6), answer(7), answer(8, "hacked", tags={}))
+
+    found = observed(talk, running(service(8)))
+
+    assert found.id == arn(7)
+    assert not diff(found, DESIRED.spec)
+
+
+def test_a_family_of_others_is_shown_as_theirs() -> None:
+    """Nothing in the family is ours: whoever has the name is shown, for a conflict or an adoption."""
+    assert observed(Revisions(answer(1, tags={}), answer(2, tags={})), running()).tags == {}
+
+
+def test_services_are_described_side_by_side() -> None:
+    """One describe for each running revision, all at once; a revision that vanished meanwhile is absent."""
+    wants = [replace(definition(name), tags=DESIRED.tags) for name in ("web", "gone")]
+    other = replace(service(1), facts={"task_definition": arn(1, "gone")})
+    talk = Revisions(answer(1))
+
+    found = talk.hold(TaskDefinition().observe(scope(*wants, seen={"service": (service(1), other)})))
+
+    assert [one.id for one in found] == [arn(1)]
+
+
+# -- registering, and finding what was registered
+
+
+def update(talk: Talk, old: Observed[Any], new: Desired[Any]) -> str:
+    return talk.hold(TaskDefinition().update(old, new, diff(old, new.spec)))
+
+
+def test_what_was_registered_before_a_crash_is_used() -> None:
+    """A revision that is wanted already, registered and not yet run, is returned instead of making another."""
+    talk = Revisions(answer(3), answer(4, "nginx:2"))
+    old = observed(talk, running(service(3), wanted=CHANGED))
+
+    assert update(talk, old, CHANGED) == arn(4)
+    assert "RegisterTaskDefinition" not in talk.operations()
+
+
+def test_a_change_registers_the_next_revision() -> None:
+    """Registering never dedupes, so it happens once, with the hash of what was registered."""
+    talk = Revisions(answer(3))
+    old = observed(talk, running(service(3), wanted=CHANGED))
+
+    assert update(talk, old, CHANGED) == arn(99)
+
+    sent = talk.params("RegisterTaskDefinition")
+    assert len(sent) == 1
+    assert {"key": CONTENT, "value": content(CHANGED.spec)} in sent[0]["tags"]
+    assert sent[0]["containerDefinitions"][0] == {
+        "name": "web",
+        "image": "nginx:2",
+        "essential": True,
+        "cpu": 256,
+        "memory": 512,
+        "portMappings": [{"containerPort": 80, "protocol": "tcp"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "newest", [answer(4, "nginx:3"), answer(4, "nginx:2", tags={}), answer(4, "nginx:2", tags={ownership.STACK: "x"})]
+)
+def test_a_newer_revision_that_is_not_it_or_not_ours_is_not_used(newest: dict[str, Any]) -> None:
+    """Only a revision of ours with exactly this content saves a registration."""
+    talk = Revisions(answer(3), newest)
+    old = observed(talk, running(service(3), wanted=CHANGED))
+
+    assert update(talk, old, CHANGED) == arn(99)
+
+
+def test_going_back_registers_again() -> None:
+    """An older revision with the wanted content is not the newest: a standalone task would never be seen to run it."""
+    talk = Revisions(answer(3, "nginx:2"), answer(4))
+    old = observed(talk, running(wanted=CHANGED))
+
+    assert old.id == arn(4)
+    assert update(talk, old, CHANGED) == arn(99)
+
+
+# -- old revisions
+
+
+def test_old_revisions_go_when_a_new_one_comes() -> None:
+    """The newest few stay, and with them whatever a service still names and whatever is not ours."""
+    count = KEEP + 6
+    talk = Revisions(*(answer(number) for number in range(1, count + 1)))
+    ours = {arn(number): DESIRED.tags for number in range(1, count + 1) if number != 4}
+    old = observed(talk, running(service(count, 3), wanted=CHANGED, swept=ours))
+
+    update(talk, old, CHANGED)
+
+    # With the new one there are KEEP + 7; 7 to 1 are surplus, 4 is nobody's, 3 is in use, and five go at once.
+    gone = [params["taskDefinition"] for params in talk.params("DeregisterTaskDefinition")]
+    assert gone == [arn(7), arn(6), arn(5), arn(2), arn(1)]
+    assert talk.params("DeleteTaskDefinitions") == [{"taskDefinitions": gone}]
+
+
+def test_a_short_history_stays() -> None:
+    """Up to the number that is kept nothing is deregistered."""
+    talk = Revisions(*(answer(number) for number in range(1, KEEP)))
+    swept = dict.fromkeys(talk.known, DESIRED.tags)
+
+    update(talk, observed(talk, running(wanted=CHANGED, swept=swept)), CHANGED)
+
+    assert "DeregisterTaskDefinition" not in talk.operations()
+
+
+# -- deleting
+
+
+def test_every_revision_of_ours_is_deleted_the_current_one_last() -> None:
+    """Ten at a time, ours alone, those included that an earlier try left deregistered."""
+    talk = Revisions(*(answer(number) for number in range(2, 14)), answer(14, tags={}), answer(1, status="INACTIVE"))
+    swept = {arn(number): DESIRED.tags for number in range(1, 9)}
+    found = talk.hold(TaskDefinition().observe(scope(seen={}, swept=swept)))
+    assert [one.id for one in found] == [arn(13)]
+
+    talk.hold(TaskDefinition().delete(found[0]))
+
+    assert [params["taskDefinition"] for params in talk.params("DeregisterTaskDefinition")] == [
+        arn(number) for number in range(2, 14)
+    ]
+    assert [params["taskDefinitions"] for params in talk.params("DeleteTaskDefinitions")] == [
+        [arn(number) for number in range(1, 11)],
+        [arn(number) for number in range(11, 14)],
+    ]
+
+
+def test_all_that_will_be_deleted_is_named_beforehand() -> None:
+    """What goes with a family that the specs dropped is known to be ours before anything is written."""
+    talk = Revisions(answer(1), answer(2), answer(3), answer(4, tags={}))
+
+    found = talk.hold(TaskDefinition().observe(scope(swept={arn(1): DESIRED.tags})))[0]
+
+    assert found.facts["ids"] == ("web", arn(1), arn(2), arn(3))
+
+
+def test_a_deletion_that_was_cut_short_is_taken_up_again() -> None:
+    """Deregistered and not deleted: still there, and still ours to delete."""
+    talk = Revisions(answer(1, status="INACTIVE"))
+    where = scope(swept={arn(1): DESIRED.tags})
+
+    found = talk.hold(TaskDefinition().observe(where))
+    talk.hold(TaskDefinition().delete(found[0]))
+
+    assert talk.operations()[-1] == "DeleteTaskDefinitions"
+    assert "DeregisterTaskDefinition" not in talk.operations()
+    talk.known = {arn(1): answer(1, status="DELETE_IN_PROGRESS")}
+    assert talk.hold(TaskDefinition().observe(where)) == []
+
+
+def test_what_could_not_be_deleted_is_said() -> None:
+    """DeleteTaskDefinitions answers failures with status 200; one that is gone already is none."""
+    failure = {"arn": arn(1), "reason": "IN_USE", "detail": "a task runs it"}
+    talk = Revisions(answer(1), DeleteTaskDefinitions={"failures": [failure]})
+    found = talk.hold(TaskDefinition().observe(running()))[0]
+
+    with pytest.raises(errors.Blocked, match="a task runs it"):
+        talk.hold(TaskDefinition().delete(found))
+
+    failure["detail"] = "The specified task definition does not exist."
+    talk.hold(TaskDefinition().delete(found))

@@ -1,0 +1,68 @@
+"""VPCs: the law example, and attributes in the order that they need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler import errors
+from reconciler.model.diff import diff
+from reconciler.model.resource import Health, Observed
+from reconciler.resources.vpc import Vpc, VpcSpec
+from tests.laws.example import Edit, Example, wish
+from tests.resources.talk import Talk, pairs, scope, tagged
+
+EXAMPLE = Example(
+    wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", dns_support=True, dns_hostnames=False)),
+    edits=(
+        Edit({"dns_hostnames": True}, "dns_hostnames"),
+        Edit({"dns_support": False}, "dns_support"),
+        Edit({"cidr": "10.1.0.0/20"}, "cidr"),
+    ),
+)
+
+
+def item(**fields: Any) -> dict[str, Any]:
+    tags = pairs(tagged(EXAMPLE.desired))
+    return {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/20", "State": "available", "Tags": tags} | fields
+
+
+def test_host_names_go_off_before_the_support_that_they_need() -> None:
+    """AWS refuses host names without DNS support, so both go on and off in opposite orders."""
+    on = VpcSpec(cidr="10.0.0.0/20", dns_support=True, dns_hostnames=True)
+    off = VpcSpec(cidr="10.0.0.0/20", dns_support=False, dns_hostnames=False)
+
+    for have, want, order in (
+        (on, off, ["EnableDnsHostnames", "EnableDnsSupport"]),
+        (off, on, ["EnableDnsSupport", "EnableDnsHostnames"]),
+    ):
+        talk, old, new = Talk(), Observed(EXAMPLE.desired.address, "vpc-1", have), wish("vpc/web", want)
+        talk.hold(Vpc().update(old, new, diff(old, want)))
+        assert [next(key for key in call.params if key != "VpcId") for call in talk.said] == order
+
+
+def test_a_vpc_that_vanishes_between_two_reads_is_absent() -> None:
+    """The attributes of a VPC that was deleted a moment ago are not an error of the observation."""
+    talk = Talk(
+        DescribeVpcs={"Vpcs": [item()]}, DescribeVpcAttribute=lambda _: errors.Gone("", code="InvalidVpcID.NotFound")
+    )
+
+    assert talk.hold(Vpc().observe(scope())) == []
+
+
+def test_a_vpc_is_not_ready_until_aws_says_so() -> None:
+    """`pending` is progress, with a reason."""
+    talk = Talk(
+        DescribeVpcs={"Vpcs": [item(State="pending")]},
+        DescribeVpcAttribute=[{"EnableDnsSupport": {"Value": True}}, {"EnableDnsHostnames": {"Value": False}}],
+    )
+
+    (found,) = talk.hold(Vpc().observe(scope()))
+    assert (found.health, found.reason) == (Health.PROGRESSING, "the VPC is pending")
+
+
+def test_only_what_differs_from_a_new_vpc_is_written() -> None:
+    """AWS gives a new VPC DNS support and no host names: no call says so again."""
+    talk = Talk(CreateVpc={"Vpc": {"VpcId": "vpc-1"}})
+
+    assert talk.hold(Vpc().create(EXAMPLE.desired)) == "vpc-1"
+    assert talk.operations() == ["CreateVpc"]

@@ -1,0 +1,197 @@
+"""VPC endpoints: the law example, their slow life, and refusals that come as successes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.model.diff import diff
+from reconciler.model.resource import Health, Observed
+from reconciler.resources.security_group import SecurityGroupSpec
+from reconciler.resources.subnet import SubnetSpec
+from reconciler.resources.vpc import VpcSpec
+from reconciler.resources.vpc_endpoint import VpcEndpoint, VpcEndpointSpec
+from tests.laws.example import Edit, Example, ref, wish
+from tests.resources.talk import Talk, pairs, scope, tagged
+
+READ_ONLY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "logs:Describe*", "Resource": "*"}],
+}
+ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+
+EXAMPLE = Example(
+    wish(
+        "vpc-endpoint/logs",
+        VpcEndpointSpec(
+            vpc=ref("vpc/web"),
+            service="com.amazonaws.us-west-2.logs",
+            type="Interface",
+            subnets=(ref("subnet/a"),),
+            security_groups=(ref("security-group/a"),),
+            private_dns=False,
+            policy=READ_ONLY,
+        ),
+    ),
+    needs=(
+        wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", dns_hostnames=True)),
+        wish("subnet/a", SubnetSpec(vpc=ref("vpc/web"), cidr="10.0.1.0/24", zone="us-west-2a")),
+        wish("subnet/c", SubnetSpec(vpc=ref("vpc/web"), cidr="10.0.2.0/24", zone="us-west-2c")),
+        wish("security-group/a", SecurityGroupSpec(vpc=ref("vpc/web"), group_name="a", description="a")),
+        wish("security-group/b", SecurityGroupSpec(vpc=ref("vpc/web"), group_name="b", description="b")),
+    ),
+    edits=(
+        Edit({"policy": ALL}, "policy.Statement"),
+        Edit({"type": "Gateway"}, "type"),
+        Edit({"service": "com.amazonaws.us-west-2.ecr.api"}, "service"),
+    ),
+)
+
+WANT = wish(
+    "vpc-endpoint/logs",
+    VpcEndpointSpec(
+        vpc="vpc-1",
+        service="com.amazonaws.us-west-2.logs",
+        type="Interface",
+        subnets=("subnet-a", "subnet-b"),
+        security_groups=("sg-1",),
+        private_dns=True,
+    ),
+)
+
+
+def item(state: str = "available", identifier: str = "vpce-1", **fields: Any) -> dict[str, Any]:
+    return {
+        "VpcEndpointId": identifier,
+        "VpcId": "vpc-1",
+        "ServiceName": "com.amazonaws.us-west-2.logs",
+        "VpcEndpointType": "Interface",
+        "SubnetIds": ["subnet-b", "subnet-a"],
+        "Groups": [{"GroupId": "sg-1", "GroupName": "a"}],
+        "RouteTableIds": [],
+        "PrivateDnsEnabled": True,
+        "State": state,
+        "Tags": pairs(tagged(WANT)),
+    } | fields
+
+
+def observe(*items: dict[str, Any]) -> list[Observed[VpcEndpointSpec]]:
+    return Talk(DescribeVpcEndpoints={"VpcEndpoints": list(items)}).hold(VpcEndpoint().observe(scope(WANT)))
+
+
+@pytest.mark.parametrize(
+    ("state", "health", "reason"),
+    [
+        ("available", Health.READY, ""),
+        ("Available", Health.READY, ""),
+        ("pending", Health.PROGRESSING, "the VPC endpoint is pending"),
+        ("pendingAcceptance", Health.PROGRESSING, "the service's owner has to accept the VPC endpoint"),
+        ("deleting", Health.PROGRESSING, "the VPC endpoint is deleting"),
+        ("rejected", Health.DEGRADED, "the VPC endpoint is rejected"),
+    ],
+)
+def test_its_state_is_its_health(state: str, health: Health, reason: str) -> None:
+    """AWS spells states otherwise than its own model does; each has a reason where it is not ready."""
+    (found,) = observe(item(state))
+    assert (found.health, found.reason) == (health, reason)
+
+
+def test_a_deleted_endpoint_is_absent() -> None:
+    """AWS lists it for a while, and one being deleted still has its interfaces in the subnets."""
+    assert [found.id for found in observe(item("deleted"), item("deleting", "vpce-2"))] == ["vpce-2"]
+
+
+def test_order_means_nothing() -> None:
+    """Subnets, groups and route tables come back in any order."""
+    (found,) = observe(item())
+    assert not diff(found, WANT.spec)
+
+
+def test_lists_are_changed_by_what_comes_and_goes() -> None:
+    """One call carries every change, and only the differences of the lists."""
+    (old,) = observe(item(SubnetIds=["subnet-b", "subnet-c"], PrivateDnsEnabled=False, Groups=[]))
+    talk = Talk()
+
+    talk.hold(VpcEndpoint().update(old, WANT, diff(old, WANT.spec)))
+    assert talk.params("ModifyVpcEndpoint") == [
+        {
+            "VpcEndpointId": "vpce-1",
+            "PrivateDnsEnabled": True,
+            "AddSubnetIds": ["subnet-a"],
+            "RemoveSubnetIds": ["subnet-c"],
+            "AddSecurityGroupIds": ["sg-1"],
+        }
+    ]
+
+
+def test_an_undeclared_policy_is_left_alone() -> None:
+    """AWS writes a policy of its own where none is given."""
+    (found,) = observe(item(PolicyDocument='{"Version":"2008-10-17","Statement":[]}'))
+    assert not diff(found, WANT.spec)
+
+
+def test_the_routes_of_a_gateway_endpoint_are_its_tables() -> None:
+    """A gateway endpoint lives in route tables and has neither subnets nor groups."""
+    spec = VpcEndpointSpec(vpc="vpc-1", service="com.amazonaws.us-west-2.s3", type="Gateway", route_tables=("rtb-1",))
+    talk = Talk(CreateVpcEndpoint={"VpcEndpoint": {"VpcEndpointId": "vpce-1"}})
+
+    talk.hold(VpcEndpoint().create(wish("vpc-endpoint/s3", spec)))
+    (params,) = talk.params("CreateVpcEndpoint")
+    assert params["RouteTableIds"] == ["rtb-1"]
+    assert not {"SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled", "PolicyDocument"} & params.keys()
+
+
+@pytest.mark.parametrize(
+    ("code", "fails"), [("InvalidVpcEndpoint.NotFound", False), ("DependencyViolation", True), ("Other", True)]
+)
+def test_a_refusal_that_comes_as_a_success_is_a_refusal(code: str, *, fails: bool) -> None:
+    """DeleteVpcEndpoints answers 200 and lists what it did not do."""
+    (old,) = observe(item())
+    talk = Talk(DeleteVpcEndpoints={"Unsuccessful": [{"ResourceId": "vpce-1", "Error": {"Code": code}}]})
+
+    if fails:
+        with pytest.raises(errors.Blocked):
+            talk.hold(VpcEndpoint().delete(old))
+    else:
+        talk.hold(VpcEndpoint().delete(old))
+
+
+def test_what_is_being_deleted_is_not_deleted_again() -> None:
+    """One call starts the end; the passes after it only look."""
+    (old,) = observe(item("deleting"))
+    talk = Talk()
+
+    talk.hold(VpcEndpoint().delete(old))
+    assert talk.said == []
+
+
+def test_a_second_creation_finds_the_first() -> None:
+    """A gateway's route is there already, because the first answer was lost: the endpoint behind it is ours."""
+    talk = Talk(
+        CreateVpcEndpoint=errors.Exists("", code="RouteAlreadyExists"),
+        DescribeVpcEndpoints={"VpcEndpoints": [item("deleted", "vpce-0"), item()]},
+    )
+    assert talk.hold(VpcEndpoint().create(replace(WANT, tags=tagged(WANT)))) == "vpce-1"
+
+
+def test_another_sort_of_endpoint_is_no_business_of_ours() -> None:
+    """Gateway load balancer endpoints cannot be declared, whatever tags they carry."""
+    assert observe(item(VpcEndpointType="GatewayLoadBalancer")) == []
+
+
+def test_route_tables_are_changed_in_place() -> None:
+    """A gateway endpoint follows the tables of its network."""
+    want = replace(WANT, spec=VpcEndpointSpec(**(GATEWAY | {"route_tables": ("rtb-2",)})))
+    old = Observed(WANT.address, "vpce-1", VpcEndpointSpec(**(GATEWAY | {"route_tables": ("rtb-1",)})))
+    talk = Talk()
+
+    talk.hold(VpcEndpoint().update(old, want, diff(old, want.spec)))
+    assert talk.params("ModifyVpcEndpoint") == [
+        {"VpcEndpointId": "vpce-1", "AddRouteTableIds": ["rtb-2"], "RemoveRouteTableIds": ["rtb-1"]}
+    ]
+
+
+GATEWAY: dict[str, Any] = {"vpc": "vpc-1", "service": "com.amazonaws.us-west-2.s3", "type": "Gateway"}
