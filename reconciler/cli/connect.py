@@ -43,16 +43,16 @@ class Stack:
 
 def load_specs(folder: Path | None, environment: str | None, *, color: str = "auto") -> tuple[Path, Specs]:
     """The specs, or every error in them on stderr and exit 1."""
-    from reconciler.cli.views.diagnostics import summary, text
     from reconciler.spec.load import load
+    from reconciler.spec.reports import report
+    from reconciler.spec.reports.text import text
 
     place = find_specs(folder)
     specs = load(place, environment)
-    look = look_of(sys.stderr, color)
-    if specs.diagnostics and not specs.ok:
-        click.echo(text(specs, look), err=True)
-    if not specs.ok or specs.stack is None:
-        click.echo(summary(specs), err=True)
+    if specs.diagnostics:
+        look = look_of(sys.stderr, color)
+        click.echo(text(report(specs), color=look.color), err=True, color=look.color or None)
+    if not specs.ok:
         raise SystemExit(Exit.FAILED)
     return place, specs
 

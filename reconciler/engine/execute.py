@@ -123,7 +123,10 @@ class _Execution:
             if before.result is not Result.DONE:
                 word = "waits" if before.result is Result.WAITING else "was not done"
                 return Outcome(step, action, Result.SKIPPED, f"{need.address} {word}")
-            slow = self.kinds[need.address.kind].settles and need.part == "make" and before.action.verb in _MAKING
+            kind = self.kinds[need.address.kind]
+            if kind.lingers and need.part == "drop":
+                return Outcome(step, action, Result.WAITING, f"{need.address} is still going")
+            slow = kind.settles and need.part == "make" and before.action.verb in _MAKING
             if slow and need.address in _refs(action):
                 return Outcome(step, action, Result.WAITING, f"{need.address} is not ready yet")
         return None

@@ -84,10 +84,10 @@ def observe(
 
 
 def owned_ids(world: World, stack: str, adopting: Mapping[Address, Desired[Any]]) -> set[str]:
-    """Every id that may be written to: what carries the stack's tag, and what its specs ask to adopt."""
-    return {
-        one.id
-        for one in world
-        if ownership.owner(one.tags) == stack
-        or (ownership.owner(one.tags) is None and one.address in adopting and adopting[one.address].adopt)
-    }
+    """Every id and ARN that may be written to: what carries the stack's tag, and what its specs ask to adopt."""
+    ids: set[str] = set()
+    for one in world:
+        want, owner = adopting.get(one.address), ownership.owner(one.tags)
+        if owner == stack or (owner is None and want is not None and want.adopt):
+            ids |= {one.id, one.facts.get("arn", one.id), *one.facts.get("ids", ())}
+    return ids

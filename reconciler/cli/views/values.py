@@ -70,10 +70,10 @@ def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str
 
 
 def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """A nested declaration as rows of path and value, for what is made anew."""
-    if isinstance(value, Mapping) and value:
+    """A nested declaration as rows of path and value, for what is made anew; short ones stay on one row."""
+    if isinstance(value, Mapping):
         rows: list[tuple[str, Any]] = []
         for key, item in value.items():
             rows += flat(item, f"{prefix}.{key}" if prefix else str(key))
         return rows
-    return [(prefix, value)]
+    return [] if value in ("", [], None) else [(prefix, value)]

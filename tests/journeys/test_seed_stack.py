@@ -1,0 +1,348 @@
+"""The seed stack's whole life on moto: made, left alone, put right, changed, destroyed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from reconciler.aws.retry import is_read
+from tests.harness.census import census, count, difference
+from tests.harness.cli import recorded, run
+
+SPECS = Path(__file__).parents[2] / "specs"
+REGION = "us-west-2"
+SNEAKED = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+)
+
+
+@pytest.fixture
+def account() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SPECS, tmp_path / "specs"))
+
+
+@pytest.fixture
+def applied(account: None, specs: Path) -> Path:
+    ran = run("apply", specs, "--auto-approve")
+    assert ran.code == 0, ran.err
+    return specs
+
+
+def client(service: str) -> Any:
+    return boto3.client(service, region_name=REGION)
+
+
+def test_apply_makes_everything_and_a_second_diff_writes_nothing(account: None, specs: Path) -> None:
+    """One apply makes the whole stack; after it `diff` is empty, exits 0 and sends no write."""
+    with recorded() as calls:
+        assert run("apply", specs, "-y").code == 0
+    writes = [call for call in calls if not is_read(call)]
+    made = count(census())
+    assert made["subnet"] - 4 == 3  # moto's default VPC has four
+    assert (made["load-balancer"], made["target-group"], made["listener"]) == (1, 2, 2)
+    assert (made["cluster"], made["service"], made["task"], made["repository"]) == (1, 1, 1, 1)
+    assert len({str(call.params) for call in writes}) == len(writes), "a write was sent twice"
+    with recorded() as calls:
+        ran = run("diff", specs)
+    assert ran.code == 0, ran.out
+    assert "No changes." in ran.out
+    assert [str(call) for call in calls if not is_read(call)] == []
+
+
+def test_no_read_is_sent_twice_in_a_pass(applied: Path) -> None:
+    """One pass asks AWS for each thing once."""
+    with recorded() as calls:
+        run("diff", applied)
+    keys = [f"{call} {json.dumps(call.params, sort_keys=True)}" for call in calls]
+    assert sorted(keys) == sorted(set(keys))
+
+
+def _tag(kind: str) -> dict[str, str]:
+    return {"Name": "tag:reconciler:address", "Values": [kind]}  # type: ignore[dict-item]
+
+
+def _id(operation: str, key: str, identifier: str, address: str) -> str:
+    answer = getattr(client("ec2"), operation)(Filters=[_tag(address)])
+    return answer[key][0][identifier]  # type: ignore[no-any-return]
+
+
+def _open_ssh() -> None:
+    group = _id("describe_security_groups", "SecurityGroups", "GroupId", "security-group/my-app-lb-sg")
+    client("ec2").authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
+    )
+
+
+def _close_http() -> None:
+    group = _id("describe_security_groups", "SecurityGroups", "GroupId", "security-group/my-app-lb-sg")
+    client("ec2").revoke_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0"
+    )
+
+
+def _drop_route() -> None:
+    table = _id("describe_route_tables", "RouteTables", "RouteTableId", "route-table/public1-a")
+    client("ec2").delete_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0")
+
+
+def _no_hostnames() -> None:
+    vpc = _id("describe_vpcs", "Vpcs", "VpcId", "vpc/my-workspace")
+    client("ec2").modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
+
+
+def _detach() -> None:
+    (gateway,) = client("ec2").describe_internet_gateways(Filters=[_tag("internet-gateway/my-workspace")])[
+        "InternetGateways"
+    ]
+    client("ec2").detach_internet_gateway(
+        InternetGatewayId=gateway["InternetGatewayId"], VpcId=gateway["Attachments"][0]["VpcId"]
+    )
+
+
+def _group(name: str) -> str:
+    return client("elbv2").describe_target_groups(Names=[name])["TargetGroups"][0]["TargetGroupArn"]  # type: ignore[no-any-return]
+
+
+def _health_path() -> None:
+    client("elbv2").modify_target_group(TargetGroupArn=_group("my-app-frontend-tg-1"), HealthCheckPath="/other")
+
+
+def _delay() -> None:
+    client("elbv2").modify_target_group_attributes(
+        TargetGroupArn=_group("my-app-frontend-tg-2"),
+        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "77"}],
+    )
+
+
+def _flip() -> None:
+    (balancer,) = client("elbv2").describe_load_balancers()["LoadBalancers"]
+    listeners = client("elbv2").describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    (listener,) = [listener for listener in listeners if listener["Port"] == 80]
+    groups = [
+        {"TargetGroupArn": _group("my-app-frontend-tg-1"), "Weight": 0},
+        {"TargetGroupArn": _group("my-app-frontend-tg-2"), "Weight": 100},
+    ]
+    client("elbv2").modify_listener(
+        ListenerArn=listener["ListenerArn"],
+        DefaultActions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}],
+    )
+
+
+def _retention() -> None:
+    client("logs").put_retention_policy(logGroupName="/ecs/my-app-frontend", retentionInDays=1)
+
+
+def _mutable() -> None:
+    client("ecr").put_image_tag_mutability(repositoryName="my-app-frontend", imageTagMutability="MUTABLE")
+
+
+def _no_scan() -> None:
+    client("ecr").put_image_scanning_configuration(
+        repositoryName="my-app-frontend", imageScanningConfiguration={"scanOnPush": False}
+    )
+
+
+def _lifecycle() -> None:
+    client("ecr").delete_lifecycle_policy(repositoryName="my-app-frontend")
+
+
+def _push(tag: str) -> None:
+    client("ecr").put_image(
+        repositoryName="my-app-frontend",
+        imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": tag}}),
+        imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
+        imageTag=tag,
+    )
+
+
+def _more_tasks() -> None:
+    client("ecs").update_service(cluster="my-app-cluster", service="my-app-frontend", desiredCount=5)
+
+
+def _other_policy() -> None:
+    client("iam").put_role_policy(RoleName="my-app-frontend-execution", PolicyName="sneaked-in", PolicyDocument=SNEAKED)
+
+
+def _insights() -> None:
+    client("ecs").update_cluster(
+        cluster="my-app-cluster", settings=[{"name": "containerInsights", "value": "disabled"}]
+    )
+
+
+def _team() -> None:
+    vpc = _id("describe_vpcs", "Vpcs", "VpcId", "vpc/my-workspace")
+    client("ec2").create_tags(Resources=[vpc], Tags=[{"Key": "team", "Value": "somebody-else"}])
+
+
+DRIFTS: list[tuple[Callable[[], None], str, list[str]]] = [
+    (_open_ssh, "security-group-rules/my-app-lb-sg", ["ingress.tcp 22 from 0.0.0.0/0"]),
+    (_close_http, "security-group-rules/my-app-lb-sg", ["ingress.tcp 80 from 0.0.0.0/0"]),
+    (_drop_route, "route-table/public1-a", ["routes.0.0.0.0/0"]),
+    (_no_hostnames, "vpc/my-workspace", ["dns_hostnames"]),
+    (_detach, "internet-gateway/my-workspace", ["vpc"]),
+    (_health_path, "target-group/my-app-frontend-tg-1", ["health_check.path"]),
+    (_delay, "target-group/my-app-frontend-tg-2", ["attributes.deregistration_delay.timeout_seconds"]),
+    (
+        _flip,
+        "listener/my-app-alb-production",
+        ["default_action.forward.TG1.weight", "default_action.forward.TG2.weight"],
+    ),
+    (_retention, "log-group/ecs/my-app-frontend", ["retention_days"]),
+    (_mutable, "repository/my-app-frontend", ["immutable_tags"]),
+    (_no_scan, "repository/my-app-frontend", ["scan_on_push"]),
+    (_lifecycle, "repository/my-app-frontend", ["lifecycle.rules"]),
+    (_more_tasks, "service/my-app-frontend", ["desired_count"]),
+    (_other_policy, "role/my-app-frontend-execution", ["policies.sneaked-in"]),
+    (_insights, "cluster/my-app-cluster", ["container_insights"]),
+    (_team, "vpc/my-workspace", ["tags.team"]),
+]
+
+
+@pytest.mark.parametrize(("drift", "address", "paths"), DRIFTS, ids=lambda value: getattr(value, "__name__", None))
+def test_drift_shows_as_exactly_its_path_and_is_put_back(
+    applied: Path, drift: Callable[[], None], address: str, paths: list[str]
+) -> None:
+    """A field changed out of band is the only difference, at its own path; apply puts it back, and then it is quiet."""
+    drift()
+    ran = run("diff", applied, "-o", "json")
+    assert ran.code == 2, ran.out + ran.err
+    (action,) = json.loads(ran.out)["actions"]
+    assert action["address"] == address
+    seen = [".".join(change["path"]) for change in action["changes"]]
+    seen += [f"tags.{key}" for key in action["tags"]["put"]]
+    groups = {_group(f"my-app-frontend-tg-{number}"): f"TG{number}" for number in (1, 2)}
+    for arn, short in groups.items():
+        seen = [path.replace(arn, short) for path in seen]
+    assert sorted(seen) == sorted(paths)
+    assert run("apply", applied, "-y").code == 0
+    assert run("diff", applied).code == 0
+
+
+def test_destroy_leaves_the_account_as_it_was(account: None, specs: Path) -> None:
+    """After apply and destroy the account holds what it held before; another stack in it is byte for byte the same."""
+    other = Path(shutil.copytree(specs, specs.parent / "other"))
+    rename = {"my-app": "decoy", "my-workspace": "decoy-net", "10.0.": "10.9."}
+    for file in other.rglob("*.yaml"):
+        text = file.read_text(encoding="utf-8")
+        for old, new in rename.items():
+            text = text.replace(old, new)
+        file.write_text(text, encoding="utf-8")
+    ran = run("apply", other, "-y")
+    assert ran.code == 0, ran.err
+    before = census()
+    assert run("apply", specs, "-y").code == 0
+    assert difference(before, census())
+    ran = run("destroy", specs, "-y")
+    assert ran.code == 0, ran.err
+    assert difference(before, census()) == {}
+    assert run("diff", other).code == 0
+
+
+def test_a_new_image_tag_is_one_rollout(applied: Path) -> None:
+    """Changing the tag changes the task definition and rolls the service, and nothing else."""
+    for tag in ("v1", "v2"):
+        _push(tag)
+    assert run("diff", applied).code == 0, "an immutable tag and its digest are the same image"
+    file = applied / "services" / "frontend.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("tag: v1", "tag: v2"), encoding="utf-8")
+    ran = run("diff", applied, "-o", "json")
+    assert ran.code == 2
+    assert [(action["verb"], action["address"]) for action in json.loads(ran.out)["actions"]] == [
+        ("update", "task-definition/my-app-frontend"),
+        ("roll", "service/my-app-frontend"),
+    ]
+    with recorded() as calls:
+        assert run("apply", applied, "-y").code == 0
+    assert sorted(call.operation for call in calls if not is_read(call)) == ["RegisterTaskDefinition", "UpdateService"]
+    assert run("diff", applied).code == 0
+
+
+def test_an_image_that_was_never_pushed_blocks_the_new_version(applied: Path) -> None:
+    """A tag that the registry does not have is refused at plan time: exit 5, reads only."""
+    _push("v1")
+    file = applied / "services" / "frontend.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("tag: v1", "tag: v9"), encoding="utf-8")
+    with recorded() as calls:
+        ran = run("apply", applied, "-y")
+    assert ran.code == 5
+    assert "v9" in ran.err
+    assert all(is_read(call) for call in calls)
+
+
+def test_what_exists_without_our_tags_blocks_until_it_is_adopted(account: None, specs: Path) -> None:
+    """A foreign cluster of our name: exit 5 and no write; `adopt: true` takes it over."""
+    client("ecs").create_cluster(clusterName="my-app-cluster", tags=[{"key": "theirs", "value": "1"}])
+    before = census()
+    ran = run("apply", specs, "-y")
+    assert ran.code == 5
+    assert "adopt: true" in ran.err
+    assert census() == before
+    file = specs / "cluster.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("kind: Cluster", "kind: Cluster\nadopt: true"))
+    ran = run("apply", specs, "-y")
+    assert ran.code == 0, ran.err
+    (cluster,) = client("ecs").describe_clusters(clusters=["my-app-cluster"], include=["TAGS"])["clusters"]
+    tags = {tag["key"]: tag["value"] for tag in cluster["tags"]}
+    assert tags["reconciler:stack"] == "my-app"
+    assert tags["theirs"] == "1"
+
+
+def test_another_account_is_refused_before_anything_is_read(account: None, specs: Path) -> None:
+    """A Stack pinned to another account: exit 5, and nothing asked but who we are."""
+    file = specs / "stack.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("region: us-west-2", 'region: us-west-2\naccount: "999999999999"'), encoding="utf-8")
+    with recorded() as calls:
+        ran = run("apply", specs, "-y")
+    assert ran.code == 5
+    assert [str(call) for call in calls] == ["sts.GetCallerIdentity"]
+
+
+def test_a_plan_file_does_exactly_that_plan_or_refuses(account: None, specs: Path, tmp_path: Path) -> None:
+    """`apply PLAN` refuses when the specs or the account moved, and otherwise does the plan without asking."""
+    file = tmp_path / "plan.json"
+    assert run("diff", specs, "--out", file).code == 2
+    client("ecs").create_cluster(clusterName="somebody-elses")
+    network = specs / "network.yaml"
+    text = network.read_text(encoding="utf-8")
+    network.write_text(text.replace("10.0.2.0/24", "10.0.3.0/24"), encoding="utf-8")
+    ran = run("apply", file)
+    assert (ran.code, "specs have changed" in ran.err) == (5, True)
+    network.write_text(text, encoding="utf-8")
+    boto3.client("logs", region_name=REGION).create_log_group(
+        logGroupName="/ecs/my-app-hello",
+        tags={"reconciler:stack": "my-app", "reconciler:address": "log-group/ecs/my-app-hello"},
+    )
+    ran = run("apply", file)
+    assert (ran.code, "account has changed" in ran.err) == (5, True)
+    client("logs").delete_log_group(logGroupName="/ecs/my-app-hello")
+    assert run("apply", file).code == 0
+    assert run("diff", specs).code == 0
+    file.write_text("{}", encoding="utf-8")
+    assert run("apply", file).code == 1
+
+
+def test_nobody_to_ask_is_an_error_that_names_the_flag(account: None, specs: Path) -> None:
+    """Without a terminal and without the flag nothing is written: exit 1, naming --auto-approve."""
+    before = census()
+    for command in ("apply", "destroy"):
+        if command == "destroy":
+            assert run("apply", specs, "-y").code == 0
+            before = census()
+        ran = run(command, specs)
+        assert ran.code == 1
+        assert "--auto-approve" in ran.err
+        assert census() == before
