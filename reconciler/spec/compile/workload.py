@@ -36,7 +36,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
     if task.logs is not None:
         yield context.desired(
             workload,
-            Address("log-group", log_group(workload)),
+            log_group_address(workload),
             LogGroupSpec(name=log_group(workload), retention_days=task.logs.retention_days),
             "task",
             "logs",
@@ -57,6 +57,10 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
 def log_group(workload: Workload) -> str:
     logs = workload.task.logs
     return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name)
+
+
+def log_group_address(workload: Workload) -> Address:
+    return Address("log-group", log_group(workload).strip("/"))
 
 
 def needs_execution_role(workload: Workload) -> bool:
@@ -125,12 +129,12 @@ def value_from(context: Context, secret: Any) -> str:
 
 def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
     task = workload.task
-    execution: Link | None = None
+    execution: Link = ""
     if task.execution_role is not None:
         execution = context.role(task.execution_role)
     elif needs_execution_role(workload):
         execution = Ref(Address("role", names.execution_role(workload.name)))
-    own: Link | None = None
+    own: Link = ""
     if task.role is not None:
         own = context.role(task.role)
     elif workload.exec:
@@ -142,9 +146,8 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
         execution_role=execution,
         task_role=own,
         architecture=task.architecture,
-        os="LINUX",
-        ephemeral_storage=task.ephemeral_storage,
         containers={name: _container(context, workload, name) for name in task.containers},
+        **({} if task.ephemeral_storage is None else {"ephemeral_storage": task.ephemeral_storage}),
     )
 
 
@@ -186,7 +189,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
     }
     if workload.task.logs is not None:
         declared |= {
-            "log_group": Ref(Address("log-group", log_group(workload))),
+            "log_group": Ref(log_group_address(workload)),
             "log_stream_prefix": workload.name,
             "log_region": context.stack.region,
         }

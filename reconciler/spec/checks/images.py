@@ -1,0 +1,25 @@
+"""Images that change under a name that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec.diagnostics import Diagnostic
+from reconciler.spec.documents import Registry
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import shown
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for workload in specs.workloads:
+        for name, container in workload.task.containers.items():
+            if container.image.pinned_tag != "latest":
+                continue
+            image = ("task", "containers", name, "image")
+            place = specs.where(workload, *image, *(("tag",) if container.image.registry is not None else ()))
+            message = f"{shown(str(container.image))} means another image after every push"
+            yield Diagnostic("W5001", message, place, hint="name a version, or a digest")
+            registry = specs.get(Registry, container.image.registry)
+            if registry is not None and registry.immutable_tags:
+                message = f"tag: registry {shown(registry.name)} has immutable tags, so latest can be pushed only once"
+                yield Diagnostic("W5002", message, place)

@@ -1,0 +1,102 @@
+"""Services that share listeners: whose request is whose, and how much a load balancer can carry."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from reconciler.spec import questions
+from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents.service import Traffic
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import shown
+
+MOST_RULES = 100
+MOST_TARGET_GROUPS = 100
+MOST_TARGETS = 1000
+MOST_CONDITIONS = 5
+"""Values of one rule, and wildcards of one rule."""
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    behind: dict[str, list[tuple[Service, Traffic]]] = defaultdict(list)
+    for service in specs.services:
+        if service.traffic is not None:
+            behind[service.traffic.load_balancer].append((service, service.traffic))
+            yield from _conditions(specs, service, service.traffic)
+            yield from _health_check(specs, service, service.traffic)
+    for name, services in behind.items():
+        balancer = specs.get(LoadBalancer, name)
+        if balancer is not None:
+            yield from _shared(specs, services)
+            yield from _quotas(specs, balancer, services)
+
+
+def _shared(specs: Specs, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
+    defaults: dict[str, Service] = {}
+    priorities: dict[tuple[str, int], Service] = {}
+    for service, traffic in services:
+        listeners = [traffic.listener]
+        if questions.switching(specs, service) is not None:
+            listeners.append(traffic.test_listener)
+        for listener in listeners:
+            if not traffic.match.given:
+                first = defaults.setdefault(listener, service)
+                if first is not service:
+                    note = Note("the other service", specs.where(first, "traffic", key=True))
+                    message = f"{shown(first.name)} already takes all requests of listener {listener}"
+                    place = specs.where(service, "traffic", key=True)
+                    hint = "say with 'match' which requests are whose"
+                    yield Diagnostic("E4011", message, place, hint=hint, notes=(note,))
+                    break
+            elif traffic.match.priority is not None:
+                first = priorities.setdefault((listener, traffic.match.priority), service)
+                if first is not service:
+                    note = Note("the other rule", specs.where(first, "traffic", "match", "priority"))
+                    message = (
+                        f"priority: {traffic.match.priority} is taken on listener {listener} by {shown(first.name)}"
+                    )
+                    place = specs.where(service, "traffic", "match", "priority")
+                    yield Diagnostic("E4011", message, place, notes=(note,))
+                    break
+
+
+def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
+    rules = target_groups = targets = 0
+    for service, traffic in services:
+        rules += traffic.match.given
+        target_groups += len(traffic.target_groups)
+        targets += questions.most_tasks(specs, service)
+        place = specs.where(service, "traffic", "load_balancer")
+        for what, count, limit in (
+            ("rules", rules, MOST_RULES),
+            ("target groups", target_groups, MOST_TARGET_GROUPS),
+            ("targets, rollouts included", targets, MOST_TARGETS),
+        ):
+            if count > limit:
+                message = f"{shown(balancer.name)} would carry {count} {what}; AWS allows {limit}"
+                yield Diagnostic("E4012", message, place)
+                return
+
+
+def _conditions(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
+    values = (*traffic.match.path, *traffic.match.host)
+    wildcards = sum(value.count("*") + value.count("?") for value in values)
+    for what, count in (("values", len(values)), ("wildcards", wildcards)):
+        if count > MOST_CONDITIONS:
+            message = f"match: {count} {what}; a rule takes {MOST_CONDITIONS}"
+            yield Diagnostic("E4014", message, specs.where(service, "traffic", "match", key=True))
+    for index, path in enumerate(traffic.match.path):
+        if not path.startswith(("/", "*")):
+            hint = f"write /{path}" if len(path) < 60 else ""
+            message = f"path: {shown(path)} never matches, since paths begin with /"
+            yield Diagnostic("E4014", message, specs.where(service, "traffic", "match", "path", index), hint=hint)
+
+
+def _health_check(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
+    check = traffic.health_check
+    if check.timeout >= check.interval:
+        field = "timeout" if "timeout" in check.model_fields_set else "interval"
+        message = f"{field}: a health check's timeout must be shorter than its interval"
+        yield Diagnostic("E4013", message, specs.where(service, "traffic", "health_check", field))

@@ -1,0 +1,120 @@
+"""Load balancers: zones, subnets, listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec import questions
+from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.documents import LoadBalancer, Network
+from reconciler.spec.documents.network import peer_range
+from reconciler.spec.documents.values import literal
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import joined, shown
+
+MOST_LISTENERS = 50
+_OWN_FIELDS = {"idle_timeout.timeout_seconds": "idle_timeout", "deletion_protection.enabled": "deletion_protection"}
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for balancer in specs.load_balancers:
+        yield from _zones(specs, balancer)
+        yield from _network(specs, balancer)
+        yield from _listeners(specs, balancer)
+        for key, field in _OWN_FIELDS.items():
+            if key in balancer.attributes:
+                place = specs.where(balancer, "attributes", key, key=True)
+                yield Diagnostic("E4015", f"{key} has a field of its own", place, hint=f"write {field}: …")
+
+
+def _zones(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
+    known = specs.subnets
+    zones: dict[str, int] = {}
+    for index, name in enumerate(balancer.subnets):
+        part = known.get(name)
+        if part is None:
+            continue
+        place = specs.where(balancer, "subnets", index)
+        first = zones.setdefault(part.it.zone, index)
+        if first != index:
+            note = Note("the other one", specs.where(balancer, "subnets", first))
+            message = f"{shown(name)} is the second subnet in {part.it.zone}; a load balancer takes one a zone"
+            yield Diagnostic("E4002", message, place, notes=(note,))
+        if balancer.scheme == "internet-facing" and part.it.access == "private":
+            message = f"{shown(name)} is private; an internet-facing load balancer is not reachable there"
+            yield Diagnostic("E4003", message, place, notes=(Note("the subnet", part.where(specs)),))
+    all_known = all(name in known for name in balancer.subnets)
+    if len(balancer.subnets) < 2 or (all_known and len(zones) < 2):
+        there = f"only in {next(iter(zones))}" if zones else "in none"
+        message = f"a load balancer needs subnets in two zones; these are {there}"
+        yield Diagnostic("E4001", message, specs.where(balancer, "subnets"))
+
+
+def _network(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
+    known = specs.subnets
+    if balancer.network is None and balancer.subnets and all(map(questions.is_subnet_id, balancer.subnets)):
+        message = f"load balancer {shown(balancer.name)} needs 'network', since its subnets are outside the specs"
+        yield Diagnostic("E4019", message, specs.where(balancer, "subnets"), hint="write network: vpc-…")
+    if balancer.network is None:
+        return
+    for index, name in enumerate(balancer.subnets):
+        part = known.get(name)
+        outside = literal(balancer.network, "vpc-") or specs.get(Network, balancer.network) is not None
+        if part is not None and outside and part.network.name != balancer.network:
+            message = f"{shown(name)} is a subnet of {shown(part.network.name)}, not of {shown(balancer.network)}"
+            yield Diagnostic("E3014", message, specs.where(balancer, "subnets", index))
+
+
+def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
+    if not balancer.listeners:
+        message = f"load balancer {shown(balancer.name)} has no listeners"
+        yield Diagnostic("E4007", message, specs.where(balancer, "listeners", key=True))
+    if len(balancer.listeners) > MOST_LISTENERS:
+        message = f"{len(balancer.listeners)} listeners; AWS allows {MOST_LISTENERS}"
+        yield Diagnostic("E4012", message, specs.where(balancer, "listeners", key=True))
+    ports: dict[int, str] = {}
+    for name, listener in balancer.listeners.items():
+        place = specs.where(balancer, "listeners", name, "port")
+        first = ports.setdefault(listener.port, name)
+        if first != name:
+            note = Note(f"{first} listens there too", specs.where(balancer, "listeners", first, "port"))
+            message = f"two listeners on port {listener.port}: {first} and {name}"
+            yield Diagnostic("E4005", message, place, notes=(note,))
+        if listener.protocol == "HTTPS" and not listener.certificates:
+            message = f"listener {name} speaks HTTPS and needs 'certificates'"
+            yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"))
+        if listener.protocol == "HTTP" and (listener.certificates or listener.ssl_policy):
+            field = "certificates" if listener.certificates else "ssl_policy"
+            place = specs.where(balancer, "listeners", name, field, key=True)
+            yield Diagnostic(
+                "E4006", f"listener {name} speaks HTTP and takes no '{field}'", place, hint="protocol: HTTPS?"
+            )
+        for index, arn in enumerate(listener.certificates):
+            if not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn):
+                place = specs.where(balancer, "listeners", name, "certificates", index)
+                yield Diagnostic("E4006", f"{shown(arn)} is not the ARN of a certificate", place)
+        yield from _closed(specs, balancer, name)
+
+
+def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnostic]:
+    """A listener that no security group lets anybody in to."""
+    known = specs.security_groups
+    if not balancer.security_groups or not all(group in known for group in balancer.security_groups):
+        return
+    port = balancer.listeners[name].port
+    rules = [rule for group in balancer.security_groups for rule in known[group].it.ingress]
+    if not any(rule.protocol in ("tcp", "all") and port in rule.port for rule in rules):
+        groups = joined(balancer.security_groups, "and")
+        message = f"nobody reaches listener {name}: {groups} lets nothing in on port {port}"
+        notes = tuple(Note("the security group", known[group].where(specs)) for group in balancer.security_groups)
+        yield Diagnostic("E4009", message, specs.where(balancer, "listeners", name, "port"), notes=notes)
+
+
+def covers(specs: Specs, peer: str, subnets: tuple[str, ...]) -> bool:
+    """Whether a rule's range holds all of some subnets; unknown subnets count as held."""
+    addresses = peer_range(peer)
+    known = specs.subnets
+    if addresses is None:
+        return False
+    wanted = [known[name].it.cidr for name in subnets if name in known]
+    return all(range_.version == addresses.version and range_.subnet_of(addresses) for range_ in wanted)

@@ -1,0 +1,130 @@
+"""Traffic gets where it must: from the load balancer to the tasks, and from the tasks to images, logs and secrets.
+
+The second is the most common reason why a Fargate task never starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec import questions
+from reconciler.spec.checks.load_balancers import covers
+from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.documents import Service, Task
+from reconciler.spec.documents.network import Subnet
+from reconciler.spec.part import Part
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import joined, shown
+
+_ECR = ".dkr.ecr."
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for service in specs.services:
+        yield from _from_balancer(specs, service)
+    for workload in specs.workloads:
+        yield from _to_aws(specs, workload)
+        yield from _https_out(specs, workload)
+
+
+def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    known = specs.security_groups
+    balancer, port = questions.balancer(specs, service), questions.traffic_port(service)
+    inner = service.placement.security_groups
+    if balancer is None or port is None or not all(name in known for name in inner):
+        return
+    outer = balancer.security_groups
+    if not all(name in known or questions.is_group_id(name) for name in outer):
+        return
+    places = tuple(Note("the tasks' security group", known[name].where(specs)) for name in inner)
+    allowed = (
+        rule.protocol in ("tcp", "all")
+        and port in rule.port
+        and (rule.peer in outer or covers(specs, rule.peer, balancer.subnets))
+        for name in inner
+        for rule in known[name].it.ingress
+    )
+    if not any(allowed):
+        closed = f"{joined(inner, 'and')} does not let {joined(outer)} in"
+        message = f"port {port} of the tasks is closed to the load balancer: {closed}"
+        place = specs.where(service, "placement", "security_groups")
+        yield Diagnostic(
+            "E4020", message, place, hint=f"add {{port: {port}, from: {outer[0]}}}" if outer else "", notes=places
+        )
+    if all(name in known and known[name].it.egress is not None for name in outer) and not any(
+        rule.protocol in ("tcp", "all")
+        and port in rule.port
+        and (rule.peer in inner or covers(specs, rule.peer, service.placement.subnets))
+        for name in outer
+        for rule in known[name].it.egress or ()
+    ):
+        message = (
+            f"the load balancer may not reach port {port} of the tasks: {joined(outer, 'and')} does not let it out"
+        )
+        notes = tuple(Note("the load balancer's security group", known[name].where(specs)) for name in outer)
+        yield Diagnostic("E4020", message, specs.where(service, "placement", "security_groups"), notes=notes)
+
+
+def needs(workload: Service | Task) -> dict[str, tuple[str, ...]]:
+    """What the task must reach to start, and the endpoints that would do; no endpoint is enough for the internet."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for container in workload.task.containers.values():
+        image = container.image
+        if image.registry is not None or _ECR in str(image).partition("/")[0]:
+            wanted["its image (ECR)"] = ("ecr", "s3")
+        else:
+            wanted[f"its image ({str(image).partition('/')[0] if '/' in str(image) else 'Docker Hub'})"] = ()
+        for secret in container.secrets.values():
+            wanted[f"its secrets ({secret.service})"] = (secret.service,)
+    if workload.task.logs is not None:
+        wanted["its logs"] = ("logs",)
+    if workload.exec:
+        wanted["ECS Exec"] = ("ssmmessages",)
+    return wanted
+
+
+def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    known = specs.subnets
+    for index, name in enumerate(workload.placement.subnets):
+        part = known.get(name)
+        if part is None or _way_out(part, workload.placement.public_ip):
+            continue
+        endpoints = set(part.network.endpoints)
+        missing = {
+            what: those for what, those in needs(workload).items() if not those or not endpoints.issuperset(those)
+        }
+        if missing:
+            lacking = sorted({endpoint for those in missing.values() for endpoint in those} - endpoints)
+            message = f"from {shown(name)} a task cannot reach {joined(missing, 'and')}"
+            place = specs.where(workload, "placement", "subnets", index)
+            yield Diagnostic(
+                "E5017",
+                message,
+                place,
+                hint=_remedy(part, missing, lacking),
+                notes=(Note("the subnet", part.where(specs)),),
+            )
+
+
+def _way_out(part: Part[Subnet], public_ip: bool) -> bool:
+    return public_ip if part.it.access == "public" else part.network.nat != "none"
+
+
+def _remedy(part: Part[Subnet], missing: dict[str, tuple[str, ...]], lacking: list[str]) -> str:
+    way = "public_ip: true" if part.it.access == "public" else f"nat: single in {part.network.name}"
+    if all(missing.values()):
+        return f"{way}, or endpoints: [{', '.join(lacking)}] in {part.network.name}"
+    return way
+
+
+def _https_out(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    """Images, logs and secrets are all fetched over port 443."""
+    known = specs.security_groups
+    groups = workload.placement.security_groups
+    if not all(name in known and known[name].it.egress is not None for name in groups):
+        return
+    rules = [rule for name in groups for rule in known[name].it.egress or ()]
+    if not any(rule.protocol in ("tcp", "all") and 443 in rule.port for rule in rules):
+        message = f"{joined(groups, 'and')} lets nothing out on port 443, so a task cannot fetch its image"
+        notes = tuple(Note("the security group", known[name].where(specs)) for name in groups)
+        yield Diagnostic("E5017", message, specs.where(workload, "placement", "security_groups"), notes=notes)

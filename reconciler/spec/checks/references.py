@@ -1,0 +1,159 @@
+"""Every reference leads to something: a document, a part of one, or an AWS id where that may stand instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from reconciler.spec import questions
+from reconciler.spec.diagnostics import Diagnostic, nearest
+from reconciler.spec.documents import (
+    Cluster,
+    DeploymentStrategy,
+    Document,
+    LoadBalancer,
+    Network,
+    Registry,
+    Role,
+    Service,
+)
+from reconciler.spec.documents.values import literal
+from reconciler.spec.node import Path, Position
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import shown
+
+_WORDS = {
+    Cluster: "cluster",
+    DeploymentStrategy: "deployment strategy",
+    LoadBalancer: "load balancer",
+    Network: "network",
+    Registry: "registry",
+    Role: "role",
+}
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for network in specs.networks:
+        yield from _rules(specs, network)
+    for balancer in specs.load_balancers:
+        if balancer.network is not None and not literal(balancer.network, "vpc-"):
+            yield from _document(specs, balancer, ("network",), Network, balancer.network)
+        yield from _subnets(specs, balancer, ("subnets",), balancer.subnets)
+        yield from _groups(specs, balancer, ("security_groups",), balancer.security_groups)
+    for workload in specs.workloads:
+        if not questions.is_arn(workload.cluster):
+            yield from _document(specs, workload, ("cluster",), Cluster, workload.cluster)
+        for field in ("role", "execution_role"):
+            role = getattr(workload.task, field)
+            if role is not None and not questions.is_arn(role):
+                yield from _document(specs, workload, ("task", field), Role, role)
+        for name, container in workload.task.containers.items():
+            if container.image.registry is not None:
+                place = ("task", "containers", name, "image", "registry")
+                yield from _document(specs, workload, place, Registry, container.image.registry)
+        yield from _subnets(specs, workload, ("placement", "subnets"), workload.placement.subnets)
+        yield from _groups(specs, workload, ("placement", "security_groups"), workload.placement.security_groups)
+    for service in specs.services:
+        yield from _service(specs, service)
+
+
+def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    if service.deployment is not None:
+        yield from _document(specs, service, ("deployment",), DeploymentStrategy, service.deployment)
+    traffic = service.traffic
+    if traffic is None:
+        return
+    if questions.is_arn(traffic.load_balancer):
+        message = "load_balancer: its listeners are changed by rollouts, so it must be in the specs"
+        place = specs.where(service, "traffic", "load_balancer")
+        yield Diagnostic("E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true where it exists")
+    else:
+        yield from _document(specs, service, ("traffic", "load_balancer"), LoadBalancer, traffic.load_balancer)
+    balancer = questions.balancer(specs, service)
+    if balancer is not None and traffic.listener not in balancer.listeners:
+        message = f"load balancer {shown(balancer.name)} has no listener {shown(traffic.listener)}"
+        place = specs.where(service, "traffic", "listener")
+
+        def listener(name: str) -> Position:
+            return specs.where(balancer, "listeners", name, key=True)
+
+        yield dangling("E2002", message, place, traffic.listener, balancer.listeners, listener)
+    if traffic.container not in service.task.containers:
+        message = f"the task has no container {shown(traffic.container)}"
+        place = specs.where(service, "traffic", "container")
+
+        def container(name: str) -> Position:
+            return specs.where(service, "task", "containers", name, key=True)
+
+        yield dangling("E2002", message, place, traffic.container, service.task.containers, container)
+
+
+def _rules(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    for index, group in enumerate(network.security_groups):
+        for field, rules in (("ingress", group.ingress), ("egress", group.egress or ())):
+            for number, rule in enumerate(rules):
+                if rule.peer != "anywhere" and "/" not in rule.peer:
+                    place = ("security_groups", index, field, number, "from" if field == "ingress" else "to")
+                    yield from _group(specs, network, place, rule.peer, "anywhere")
+
+
+def _document(specs: Specs, document: Document, path: Path, kind: type[Document], name: str) -> Iterator[Diagnostic]:
+    if specs.get(kind, name) is not None or kind.__name__ in specs.broken:
+        return
+
+    def defined(other: str) -> Position | None:
+        found = specs.get(kind, other)
+        return specs.where(found) if found is not None else None
+
+    message = f"{_spoken(document)} refers to {_WORDS[kind]} {shown(name)}, which no document defines"
+    others = [other.name for other in specs.all(kind)]
+    yield dangling("E2001", message, specs.where(document, *path), name, others, defined)
+
+
+def _subnets(specs: Specs, document: Document, path: Path, names: Iterable[str]) -> Iterator[Diagnostic]:
+    known = specs.subnets
+    for index, name in enumerate(names):
+        if name not in known and not questions.is_subnet_id(name) and "Network" not in specs.broken:
+            message = f"{_spoken(document)} refers to subnet {shown(name)}, which no network has"
+            place = specs.where(document, *path, index)
+            yield dangling(
+                "E2002", message, place, name, specs.subnets, lambda meant: specs.subnets[meant].where(specs)
+            )
+
+
+def _groups(specs: Specs, document: Document, path: Path, names: Iterable[str]) -> Iterator[Diagnostic]:
+    for index, name in enumerate(names):
+        yield from _group(specs, document, (*path, index), name)
+
+
+def _group(specs: Specs, document: Document, path: Path, name: str, *more: str) -> Iterator[Diagnostic]:
+    """`more` are words that may stand instead of a security group."""
+    known = specs.security_groups
+    if name in known or questions.is_group_id(name) or "Network" in specs.broken:
+        return
+
+    def defined(other: str) -> Position | None:
+        return known[other].where(specs) if other in known else None
+
+    message = f"{_spoken(document)} refers to security group {shown(name)}, which no network has"
+    yield dangling("E2002", message, specs.where(document, *path), name, (*more, *known), defined)
+
+
+def dangling(
+    rule: str,
+    message: str,
+    place: Position,
+    name: str,
+    names: Iterable[str],
+    defined: Callable[[str], Position | None],
+) -> Diagnostic:
+    """A reference to nothing; with a hint, and where what was surely meant is defined."""
+    meant = nearest(name, names)
+    there = defined(meant) if meant else None
+    hint = f"did you mean '{meant}'{f' ({there.place})' if there else ''}?" if meant else ""
+    return Diagnostic(rule, message, place, hint=hint)
+
+
+def _spoken(document: Document) -> str:
+    """service 'my-app-frontend'"""
+    kind = type(document).__name__
+    return f"{'load balancer' if kind == 'LoadBalancer' else kind.lower()} {shown(document.name)}"

@@ -1,0 +1,78 @@
+"""A service and its deployment strategy together: what the strategy needs, the service has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from reconciler.spec import questions
+from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.documents import DeploymentStrategy, Service
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import counted, shown
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for service in specs.services:
+        strategy = questions.switching(specs, service)
+        if strategy is not None:
+            yield from _two_sides(specs, service, strategy)
+        figures = questions.rolling(specs, service)
+        if figures is None:
+            continue
+        yield from _deadlock(specs, service)
+        if (
+            service.traffic is not None
+            and len(service.traffic.target_groups) > 1
+            and "DeploymentStrategy" not in specs.broken
+        ):
+            message = "a rolling deployment uses the first target group only"
+            yield Diagnostic("W6001", message, specs.where(service, "traffic", "target_groups", 1))
+
+
+def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
+    note = Note(f"the {strategy.type} deployment", specs.where(strategy, "type"))
+    traffic = service.traffic
+    if traffic is None:
+        message = f"a {strategy.type} deployment moves traffic, and {shown(service.name)} has no 'traffic'"
+        yield Diagnostic("E6011", message, specs.where(service, "deployment"), notes=(note,))
+        return
+    if len(traffic.target_groups) < 2:
+        message = f"a {strategy.type} deployment needs a second target group"
+        yield Diagnostic("E6010", message, specs.where(service, "traffic", "target_groups"), notes=(note,))
+    balancer = questions.balancer(specs, service)
+    if balancer is None:
+        return
+    if traffic.test_listener == traffic.listener:
+        message = f"test_listener: {traffic.listener} is the production listener"
+        field = "test_listener" if "test_listener" in traffic.model_fields_set else "listener"
+        yield Diagnostic("E6009", message, specs.where(service, "traffic", field), notes=(note,))
+    elif traffic.test_listener not in balancer.listeners:
+        lacking = f"{shown(balancer.name)} has no {shown(traffic.test_listener)}"
+        message = f"a {strategy.type} deployment needs a test listener, and {lacking}"
+        place = specs.where(balancer, "listeners", key=True)
+        user = Note("the service", specs.where(service, "deployment"))
+        hint = f"add {traffic.test_listener}: {{port: 9000}}"
+        yield Diagnostic("E6009", message, place, hint=hint, notes=(note, user))
+
+
+def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    """ECS may neither start a task beyond the upper bound nor stop one below the lower: then nothing ever happens."""
+    strategy, figures = questions.strategy(specs, service), questions.rolling(specs, service)
+    if strategy is None or figures is None:
+        return
+    counts = (
+        {service.desired_count, service.scaling.min, service.scaling.max}
+        if service.scaling
+        else {service.desired_count}
+    )
+    for desired in sorted(count for count in counts if count):
+        least = math.ceil(desired * figures.min_percent / 100)
+        most = math.floor(desired * figures.max_percent / 100)
+        if least >= most:
+            field = "max_percent" if "max_percent" in figures.model_fields_set else "min_percent"
+            bounds = f"{least} must run and {most} may"
+            message = f"of {counted(desired, 'task')} of {shown(service.name)} {bounds}: no task can be replaced"
+            note = Note("the service", specs.where(service))
+            yield Diagnostic("E6008", message, specs.where(strategy, "rolling", field), notes=(note,))
+            return

@@ -1,0 +1,56 @@
+"""Route tables, NAT gateways and endpoints fit the subnets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.documents import Network
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import joined, shown
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for network in specs.networks:
+        yield from _gateways(specs, network)
+        yield from _tables(specs, network)
+        if network.dns_hostnames and not network.dns_support:
+            message = "dns_hostnames: needs dns_support"
+            yield Diagnostic("E3012", message, specs.where(network, "dns_support"))
+        if network.interface_endpoints and not (network.dns_support and network.dns_hostnames):
+            off = "dns_hostnames" if network.dns_support else "dns_support"
+            message = f"the endpoint {network.interface_endpoints[0]} needs {off}, since it is found by its name"
+            yield Diagnostic("E3009", message, specs.where(network, off))
+        if network.endpoints and not network.subnets:
+            yield Diagnostic("E3009", "endpoints need subnets to lie in", specs.where(network, "endpoints", key=True))
+
+
+def _gateways(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    if network.nat == "none":
+        return
+    place = specs.where(network, "nat")
+    public = {subnet.zone for subnet in network.subnets if subnet.access == "public"}
+    private = {subnet.zone for subnet in network.subnets if subnet.access == "private"}
+    if not private:
+        yield Diagnostic("E3007", f"nat: {network.nat} serves private subnets, and there is none", place)
+    elif not public:
+        yield Diagnostic("E3007", "nat: a NAT gateway lies in a public subnet, and there is none", place)
+    elif network.nat == "per_zone" and (lacking := sorted(private - public)):
+        message = f"nat: per_zone needs a public subnet in {joined(lacking, 'and')} too"
+        yield Diagnostic("E3007", message, place)
+
+
+def _tables(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    """A route table has one default route: subnets that share it must want the same."""
+    owners: dict[str, int] = {}
+    for index, subnet in enumerate(network.subnets):
+        first = owners.setdefault(subnet.table, index)
+        other = network.subnets[first]
+        place = specs.where(network, "subnets", index, "route_table" if subnet.route_table else "name")
+        note = Note("the other subnet", specs.where(network, "subnets", first, "name"))
+        if subnet.access != other.access:
+            message = f"the route table {shown(subnet.table)} would be both public and private"
+            yield Diagnostic("E3008", message, place, notes=(note,))
+        elif network.nat == "per_zone" and subnet.access == "private" and subnet.zone != other.zone:
+            message = f"the route table {shown(subnet.table)} spans two zones; with nat: per_zone each zone has its own"
+            yield Diagnostic("E3008", message, place, notes=(note,))

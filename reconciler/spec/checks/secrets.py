@@ -1,0 +1,26 @@
+"""Secrets that stand in plain sight. The findings never repeat a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec import secrecy
+from reconciler.spec.diagnostics import Diagnostic
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import shown
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for workload in specs.workloads:
+        for name, container in workload.task.containers.items():
+            for variable, value in container.environment.items():
+                place = specs.where(workload, "task", "containers", name, "environment", variable)
+                if value.startswith(("ssm:/", "secretsmanager:", "arn:aws:secretsmanager:", "arn:aws:ssm:")):
+                    message = f"{shown(variable)} is handed to the container as this text, not as what it refers to"
+                    yield Diagnostic("W7001", message, place, hint="move it to 'secrets'")
+                elif secrecy.secret_value(value):
+                    message = f"the value of {shown(variable)} looks like a secret; everybody who sees the task sees it"
+                    yield Diagnostic("E7001", message, place, hint=f"put it into SSM: secrets: {{{variable}: ssm:/…}}")
+                elif secrecy.secret_name(variable) and not secrecy.harmless(value):
+                    message = f"{shown(variable)} sounds like a secret; everybody who sees the task sees its value"
+                    yield Diagnostic("E7001", message, place, hint=f"put it into SSM: secrets: {{{variable}: ssm:/…}}")

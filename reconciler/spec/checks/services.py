@@ -1,0 +1,86 @@
+"""Services and tasks: counts, scaling, the port that requests go to, and who provides the capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec import questions
+from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.documents import Cluster, Document, Service
+from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.specs import Specs
+from reconciler.spec.wording import joined, shown
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    for service in specs.services:
+        yield from _scaling(specs, service)
+        yield from _port(specs, service)
+        if service.grace_period is not None and service.traffic is None:
+            message = "grace_period: is about load-balancer checks, and the service has no 'traffic'"
+            yield Diagnostic("E5010", message, specs.where(service, "grace_period", key=True))
+    for cluster in specs.clusters:
+        yield from _shares(specs, cluster, "default_strategy", cluster.default_strategy, cluster)
+    for workload in specs.workloads:
+        home = specs.get(Cluster, workload.cluster)
+        yield from _shares(specs, workload, "capacity_providers", workload.capacity_providers, home)
+
+
+def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    scaling = service.scaling
+    if scaling is None:
+        return
+    if scaling.min > scaling.max:
+        message = f"min: {scaling.min} is above max, {scaling.max}"
+        yield Diagnostic("E5009", message, specs.where(service, "scaling", "min"))
+    elif "desired_count" in service.model_fields_set and not scaling.min <= service.desired_count <= scaling.max:
+        message = f"desired_count: {service.desired_count} is outside scaling, {scaling.min} to {scaling.max}"
+        note = Note("the limits", specs.where(service, "scaling", key=True))
+        yield Diagnostic("E5009", message, specs.where(service, "desired_count"), notes=(note,))
+    if scaling.requests is not None and service.traffic is None:
+        message = "requests: the service has no 'traffic' to count"
+        yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"))
+    elif scaling.requests is not None and questions.switching(specs, service) is not None:
+        message = "requests: counts one target group, and this deployment switches between two"
+        yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
+
+
+def _port(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    """Requests go to a port that the container has."""
+    traffic = service.traffic
+    container = service.task.containers.get(traffic.container) if traffic is not None else None
+    if traffic is None or container is None or questions.traffic_port(service) is not None:
+        return
+    ports = [str(port.port) for port in container.all_ports if port.protocol == "tcp"]
+    note = Note("the container", specs.where(service, "task", "containers", traffic.container, key=True))
+    if traffic.port is not None:
+        has = f"it has {joined(ports, 'and')}" if ports else "it has none"
+        message = f"port: container {shown(traffic.container)} has no tcp port {traffic.port}; {has}"
+        yield Diagnostic("E5005", message, specs.where(service, "traffic", "port"), notes=(note,))
+    elif not ports:
+        message = f"container {shown(traffic.container)} has no port for requests to go to"
+        yield Diagnostic("E5005", message, specs.where(service, "traffic", "container"), notes=(note,))
+    else:
+        message = f"container {shown(traffic.container)} has several ports; say which with 'port'"
+        yield Diagnostic("E5005", message, specs.where(service, "traffic", "container"), notes=(note,))
+
+
+def _shares(
+    specs: Specs, document: Document, field: str, shares: tuple[CapacityShare, ...], cluster: Cluster | None
+) -> Iterator[Diagnostic]:
+    if not shares:
+        return
+    names = [share.name for share in shares]
+    for index, share in enumerate(shares):
+        place = specs.where(document, field, index)
+        if share.name in names[:index]:
+            yield Diagnostic("E5011", f"{share.name} is listed twice", place)
+        if cluster is not None and share.name not in cluster.capacity_providers:
+            note = Note("the cluster", specs.where(cluster))
+            yield Diagnostic("E5011", f"cluster {shown(cluster.name)} does not have {share.name}", place, notes=(note,))
+    if sum(share.base > 0 for share in shares) > 1:
+        yield Diagnostic("E5011", "only one capacity provider may have a base", specs.where(document, field, key=True))
+    if not any(share.weight for share in shares):
+        yield Diagnostic(
+            "E5011", "the weights are all 0, so nothing would ever run", specs.where(document, field, key=True)
+        )

@@ -1,0 +1,17 @@
+"""There is a Stack, since it says whose everything is and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.spec.diagnostics import Diagnostic
+from reconciler.spec.node import Position
+from reconciler.spec.specs import Specs
+
+
+def check(specs: Specs) -> Iterator[Diagnostic]:
+    if specs.documents and specs.stack is None and "Stack" not in specs.broken:
+        place = Position(specs.files[0], 1, 1, 2)
+        yield Diagnostic(
+            "E1114", "there is no Stack document", place, hint="add one: {kind: Stack, name: …, region: …}"
+        )

@@ -1,0 +1,60 @@
+"""What every document and every block inside one has in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from reconciler.spec.documents import values
+from reconciler.spec.documents.values import Flag, Text
+from reconciler.spec.wording import shown
+
+
+class Block(BaseModel):
+    """Part of a document: a mapping with a fixed set of fields. Unknown fields are errors."""
+
+    short_form: ClassVar[dict[str, Any] | None] = None
+    """JSON Schema of what may be written instead of the mapping."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > 40:
+        raise values.problem("E1106", f"{len(tags)} tags; AWS takes 50 on a resource, and the reconciler needs some")
+    for key, value in tags.items():
+        check_tag(key, value)
+    return tags
+
+
+def check_tag(key: str, value: str) -> None:
+    lowered = key.lower()
+    if lowered.startswith(("aws:", "reconciler:")):
+        raise values.problem("E1109", f"tag keys that begin with {key.split(':')[0]}: are reserved", at=(key,))
+    if not values.TAG.fullmatch(key) or not 1 <= len(key) <= 128:
+        raise values.problem(
+            "E1109", f"a tag key has 1 to 128 letters, digits, spaces or _.:/=+-@, not {shown(key)}", at=(key,)
+        )
+    if not values.TAG.fullmatch(value) or len(value) > 256:
+        raise values.problem("E1109", "a tag value has at most 256 letters, digits, spaces or _.:/=+-@", at=(key,))
+
+
+Tags: TypeAlias = Annotated[dict[str, Text], AfterValidator(_tags)]
+
+
+class Document(Block):
+    """One thing that a person declares, known by its kind and name."""
+
+    name: str
+    adopt: Flag = False
+    """Take over what already exists in AWS under this document's names, without our tags."""
+    protect: Flag = False
+    """Never delete or replace what this document made, even after the document is gone."""
+    tags: Tags = Field(default_factory=dict)
+    """Put on every AWS resource of this document, beside the stack's tags."""
+
+    @property
+    def address(self) -> str:
+        """`Service my-app-frontend`, as messages call it."""
+        return f"{type(self).__name__} {self.name}"

@@ -1,0 +1,48 @@
+"""The Cluster: where services and tasks run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.values import Whole, matching, no_repeats
+
+CapacityProvider = Literal["FARGATE", "FARGATE_SPOT"]
+ECS_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+ECS_NAME_RULE = "letters, digits, '_' and '-' only, the first a letter or digit"
+
+
+class CapacityShare(Block):
+    """How much of a service a capacity provider carries; plain `FARGATE_SPOT` means weight 1."""
+
+    short_form = {"enum": ["FARGATE", "FARGATE_SPOT"]}
+
+    name: CapacityProvider
+    weight: Annotated[Whole, Field(ge=0, le=1000)] = 1
+    base: Annotated[Whole, Field(ge=0, le=100_000)] = 0
+    """Tasks that are placed here before the weights count."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+CapacityShares: TypeAlias = Annotated[tuple[CapacityShare, ...], Field(max_length=20)]
+
+
+class Cluster(Document):
+    """An ECS cluster on Fargate."""
+
+    kind: Literal["Cluster"] = "Cluster"
+    name: Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+    capacity_providers: Annotated[tuple[CapacityProvider, ...], AfterValidator(no_repeats)] = (
+        "FARGATE",
+        "FARGATE_SPOT",
+    )
+    default_strategy: CapacityShares = ()
+    """Used by services and tasks that choose neither `launch` nor `capacity_providers`."""
+    container_insights: Literal["disabled", "enabled", "enhanced"] | None = None
+    """Left out: as the account's own default says."""

@@ -1,0 +1,218 @@
+"""One container of a task: its image, what it is given, how it is watched."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from reconciler.spec.documents import values
+from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.values import (
+    Duration,
+    Flag,
+    Port,
+    Reference,
+    Text,
+    Whole,
+    Words,
+    lasting,
+    matching,
+    problem,
+)
+from reconciler.spec.wording import shown
+
+_IMAGE = re.compile(
+    r"(?P<repository>[a-z0-9]+[a-zA-Z0-9._:/-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
+)
+_SSM = re.compile(r"/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", re.ASCII)
+_SECRET = re.compile(r"(?P<name>[A-Za-z0-9/_+=.@-]{1,512})(?::(?P<rest>[^:\s]*(?::[^:\s]*){0,2}))?", re.ASCII)
+_SECRET_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?:ssm:[a-z0-9-]*:\d{12}:parameter/|secretsmanager:[a-z0-9-]*:\d{12}:secret:)[^\s]+", re.ASCII
+)
+
+
+Tag = Annotated[str, *matching(r"[\w][\w.-]*", 128, "letters, digits, '_', '.' and '-' only")]
+
+
+class ImageReference(Block):
+    """An image: `{registry, tag}` of a Registry document, or a URI. Either is resolved to a digest at plan time."""
+
+    short_form = {"type": "string"}
+
+    registry: Reference | None = None
+    tag: Tag | None = None
+    uri: Words | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return {"uri": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ImageReference:
+        if self.uri is None:
+            if self.registry is None or self.tag is None:
+                missing = "registry" if self.registry is None else "tag"
+                raise problem("E1103", f"an image needs '{missing}': {{registry: …, tag: …}}")
+        elif self.registry is not None or self.tag is not None:
+            raise problem("E1112", "an image is either {registry, tag} or a URI, not both", at=("uri",))
+        elif not _IMAGE.fullmatch(self.uri):
+            raise problem("E1109", f"{shown(self.uri)} is not an image such as public.ecr.aws/nginx/nginx:1.27")
+        return self
+
+    @property
+    def pinned_tag(self) -> str | None:
+        """The tag it names; None for a digest, `latest` where a URI names nothing."""
+        if self.uri is None:
+            return self.tag
+        found = _IMAGE.fullmatch(self.uri)
+        assert found is not None, "checked on the way in"
+        return None if found["digest"] else found["tag"] or "latest"
+
+    def __str__(self) -> str:
+        return self.uri if self.uri is not None else f"{self.registry}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret's value lies; the value itself never comes near the specs.
+
+    `service` is ssm or secretsmanager. `name` is the parameter's or secret's name; for secretsmanager `rest` holds what
+    ECS takes behind it, json-key:version-stage:version-id. `arn` is set instead where a whole ARN was written.
+    """
+
+    service: Literal["ssm", "secretsmanager"]
+    name: str = ""
+    rest: str = ""
+    arn: str = ""
+    written: str = ""
+
+    def __str__(self) -> str:
+        return self.written
+
+
+def _secret(value: Any) -> SecretReference:
+    if isinstance(value, SecretReference):
+        return value
+    written = values.text(value)
+    service, _, rest = written.partition(":")
+    if service == "ssm" and len(rest) <= 1011 and _SSM.fullmatch(rest):
+        return SecretReference("ssm", name=rest, written=written)
+    if service == "secretsmanager" and len(rest) <= 1024 and (found := _SECRET.fullmatch(rest)):
+        return SecretReference("secretsmanager", name=found["name"], rest=found["rest"] or "", written=written)
+    if service == "arn" and len(written) <= 2048 and _SECRET_ARN.fullmatch(written):
+        kind: Literal["ssm", "secretsmanager"] = "ssm" if written.split(":")[2] == "ssm" else "secretsmanager"
+        return SecretReference(kind, arn=written, written=written)
+    # The text is not repeated: a secret written in place of its reference must not reach a log.
+    raise problem("E7003", "expected where the secret lies: ssm:/path, secretsmanager:name or an ARN")
+
+
+Secret: TypeAlias = Annotated[
+    SecretReference,
+    BeforeValidator(_secret),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": "^(ssm|secretsmanager|arn):"}),
+]
+VariableName = Annotated[
+    str, *matching(r"[A-Za-z_][A-Za-z0-9_.-]*", 255, "letters, digits, '_', '.' and '-' only, the first no digit")
+]
+ContainerName = Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", 255, "letters, digits, '_' and '-' only")]
+
+
+PortName = Annotated[str, *matching(r"[a-z0-9_][a-z0-9_-]*", 64, "lower-case letters, digits, '_' and '-' only")]
+
+
+class ContainerPort(Block):
+    """A port that a container listens on; a plain number means tcp."""
+
+    short_form = {"type": "integer", "minimum": 1, "maximum": 65535}
+
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    name: PortName | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | ContainerPort) else {"port": value}
+
+
+class ContainerHealthCheck(Block):
+    """A command that ECS runs inside the container to see whether it is well."""
+
+    command: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """[CMD, program, argument, …] or [CMD-SHELL, one line for the shell]."""
+    interval: Annotated[Duration, lasting("5s", "300s")] = values.duration("30s")
+    timeout: Annotated[Duration, lasting("2s", "60s")] = values.duration("5s")
+    retries: Annotated[Whole, Field(ge=1, le=10)] = 3
+    start_period: Annotated[Duration, lasting("0s", "300s")] = values.duration("0s")
+
+
+class Ulimit(Block):
+    """A limit of the operating system on the container's processes."""
+
+    soft: Annotated[Whole, Field(ge=0)]
+    hard: Annotated[Whole, Field(ge=0)]
+
+
+Condition = Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
+LimitName = Literal[
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+]
+
+
+class Container(Block):
+    """One container of a task."""
+
+    image: ImageReference
+    port: Port | None = None
+    """The one port it listens on. Several: `ports`."""
+    ports: tuple[ContainerPort, ...] = ()
+    command: tuple[Text, ...] = ()
+    entrypoint: tuple[Text, ...] = ()
+    environment: dict[VariableName, Text] = Field(default_factory=dict)
+    """Plain values, readable by everybody who may read the task definition. Secrets go to `secrets`."""
+    secrets: dict[VariableName, Secret] = Field(default_factory=dict)
+    """ssm:/path, secretsmanager:name[:json-key[:stage[:version]]] or an ARN. Read by ECS when a task starts."""
+    health_check: ContainerHealthCheck | None = None
+    cpu: Annotated[Whole, Field(ge=0)] | None = None
+    """CPU units of the task's."""
+    memory: Annotated[Whole, Field(ge=6)] | None = None
+    """MiB; the container is killed beyond it."""
+    essential: Flag = True
+    """The task stops when this container does."""
+    depends_on: dict[ContainerName, Condition] = Field(default_factory=dict)
+    user: Words | None = None
+    readonly_root: Flag = False
+    stop_timeout: Annotated[Duration, lasting("0s", "120s")] | None = None
+    """From SIGTERM to SIGKILL; AWS's default is 30s."""
+    ulimits: dict[LimitName, Ulimit] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _port_or_ports(self) -> Container:
+        if self.port is not None and self.ports:
+            raise problem("E1112", "a container has either 'port' or 'ports', not both", at=("port",))
+        return self
+
+    @property
+    def all_ports(self) -> tuple[ContainerPort, ...]:
+        """`port` and `ports` alike."""
+        return (ContainerPort(port=self.port),) if self.port is not None else self.ports

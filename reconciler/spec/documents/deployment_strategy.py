@@ -1,0 +1,150 @@
+"""The DeploymentStrategy: how a new version of a service gets into production, and back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from reconciler.spec.documents import values
+from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.task import TimeZone
+from reconciler.spec.documents.values import (
+    Clock,
+    Duration,
+    Flag,
+    Percent,
+    Text,
+    Whole,
+    Words,
+    lasting,
+    matching,
+    no_repeats,
+)
+
+DeploymentType = Literal["rolling", "blue_green", "canary", "linear"]
+EngineName = Literal["rolling", "task_sets", "ecs_native", "codedeploy"]
+
+
+class Green(Block):
+    """The new version, before production sees it."""
+
+    healthy_within: Annotated[Duration, lasting("1m", "24h")] = values.duration("15m")
+    """Else the rollout fails and green goes."""
+    scale: Annotated[Whole, Field(ge=1, le=100)] = 100
+    """Percent of the desired count until promotion; sized to 100 before the switch."""
+    max_failed_tasks: Annotated[Whole, Field(ge=1, le=1000)] = 3
+    """So many stopped tasks end the rollout."""
+
+
+class Expect(Block):
+    """What an answer must be."""
+
+    status: Annotated[Whole, Field(ge=100, le=599)] = 200
+    body: Text | None = None
+    """Text that the answer contains."""
+
+
+TestPath = Annotated[str, *matching(r"/[\x21-\x7e]*", 1024, "a path on the test listener, beginning with /")]
+
+
+class SmokeTest(Block):
+    """A request to green through the test listener."""
+
+    http: Annotated[
+        str, *matching(r"/[\x21-\x7e]*", 1024, "a path on the load balancer's test listener, beginning with /")
+    ]
+    expect: Expect = Field(default_factory=Expect)
+    times: Annotated[Whole, Field(ge=1, le=100)] = 1
+    """In a row."""
+    within: Annotated[Duration, lasting("1s", "1h")] = values.duration("1m")
+
+
+class Promotion(Block):
+    """Who lets green into production: nobody is asked, a person, or whichever comes first of a person and the clock."""
+
+    mode: Literal["auto", "manual", "timed"] = "auto"
+    after: Annotated[Duration, lasting("1s", "14d")] | None = None
+    """Only with `timed`, counted from the moment green is healthy and tested."""
+
+
+class Step(Block):
+    """A share of production traffic for green, and how long to watch it there."""
+
+    weight: Annotated[Whole, Field(ge=1, le=99)]
+    """Percent."""
+    pause: Annotated[Duration, lasting("1s", "24h")]
+
+
+class Verify(Block):
+    """What is watched after the switch; failing goes back to blue."""
+
+    period: Annotated[Duration, lasting("0s", "24h")] = Field(default=values.duration("5m"), alias="for")
+    alarms: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(max_length=100)] = ()
+    """CloudWatch alarms, by name."""
+    max_5xx: Annotated[Percent, Field(ge=0, le=100)] | None = None
+    """Percent of answers."""
+
+
+class Teardown(Block):
+    """How long blue stays warm: until then, going back is one write to the listener."""
+
+    after: Annotated[Duration, lasting("0s", "14d")] = values.duration("1h")
+
+
+class Window(Block):
+    """When starting and switching are allowed or denied. Deny beats allow; rolling back is always allowed."""
+
+    mode: Literal["allow", "deny"] = "allow"
+    days: Annotated[
+        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
+        AfterValidator(no_repeats),
+        Field(min_length=1),
+    ] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    start: Clock = Field(alias="from")
+    end: Clock = Field(alias="to")
+    """Earlier than `from`: the next day."""
+    time_zone: TimeZone = "UTC"
+
+
+class Rolling(Block):
+    """ECS's own rolling deployment."""
+
+    min_percent: Annotated[Whole, Field(ge=0, le=100)] = 100
+    """Healthy tasks are never fewer than this share of the desired count."""
+    max_percent: Annotated[Whole, Field(ge=100, le=1000)] = 200
+    """Tasks are never more than this share of the desired count."""
+    circuit_breaker: Flag = True
+    """Gives up when tasks keep failing."""
+    rollback: Flag = True
+    """Returns to the last version that worked when the circuit breaker gives up."""
+
+
+class DeploymentStrategy(Document):
+    """How a new version gets there.
+
+    `rolling` takes only the block of its name and `verify`; the other types take every other block.
+    """
+
+    kind: Literal["DeploymentStrategy"] = "DeploymentStrategy"
+    name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", 100, "letters, digits, '_' and '-' only")]
+    type: DeploymentType
+    engine: EngineName | None = None
+    """Left out: `rolling` for rolling, else `task_sets`, where the reconciler itself moves the traffic."""
+    rolling: Rolling = Field(default_factory=Rolling)
+    green: Green = Field(default_factory=Green)
+    test: tuple[SmokeTest, ...] = ()
+    """What must hold on the test listener before production is considered."""
+    promotion: Promotion = Field(default_factory=Promotion)
+    steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
+    """For canary and linear; 100 percent follows by itself."""
+    verify: Verify = Field(default_factory=Verify)
+    teardown: Teardown = Field(default_factory=Teardown)
+    on_new_revision: Literal["supersede", "queue", "reject"] = "supersede"
+    """What becomes of a newer version that arrives in the middle of a rollout."""
+    windows: Annotated[tuple[Window, ...], Field(max_length=50)] = ()
+
+    @property
+    def driver(self) -> EngineName:
+        """The engine, chosen or by default."""
+        return self.engine or ("rolling" if self.type == "rolling" else "task_sets")

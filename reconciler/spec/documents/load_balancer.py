@@ -1,0 +1,56 @@
+"""The LoadBalancer: an application load balancer and its listeners."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.values import Duration, Flag, Many, Port, Reference, Text, Words, lasting, matching
+
+LISTENER = r"[a-z][a-z0-9-]*"
+MODERN_TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+"""What an HTTPS listener gets unless it says otherwise; AWS's own default still speaks TLS 1.0."""
+
+
+class Listener(Block):
+    """A port that the load balancer answers on."""
+
+    port: Port
+    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    certificates: Many = ()
+    """ACM certificate ARNs, the default one first. HTTPS needs one."""
+    ssl_policy: Words | None = None
+
+    @property
+    def tls_policy(self) -> str | None:
+        """The policy to ask AWS for; None on HTTP."""
+        return (self.ssl_policy or MODERN_TLS) if self.protocol == "HTTPS" else None
+
+
+ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
+
+
+class LoadBalancer(Document):
+    """An application load balancer. Services that deploy blue/green use its `production` and `test` listeners."""
+
+    kind: Literal["LoadBalancer"] = "LoadBalancer"
+    name: Annotated[
+        str,
+        *matching(
+            r"(?!internal-)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?",
+            32,
+            "letters, digits and inner '-' only, and it must not begin with internal-",
+        ),
+    ]
+    scheme: Literal["internet-facing", "internal"] = "internet-facing"
+    network: Reference | None = None
+    """Left out: the network of its subnets. A vpc-… id where that lives outside the specs."""
+    subnets: Many
+    security_groups: Annotated[Many, Field(max_length=5)]
+    listeners: dict[ListenerName, Listener]
+    idle_timeout: Annotated[Duration, lasting("1s", "4000s")] | None = None
+    deletion_protection: Flag = False
+    attributes: dict[str, Text] = Field(default_factory=dict)
+    """AWS's own attribute keys, such as routing.http2.enabled."""

@@ -1,0 +1,228 @@
+"""The Network: a VPC with its subnets, routes, gateways, endpoints and security groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from reconciler.spec.documents import values
+from reconciler.spec.documents.base import Block, Document, Tags
+from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
+from reconciler.spec.scalar import Written
+from reconciler.spec.wording import shown
+
+ANYWHERE = IPv4Network("0.0.0.0/0")
+Protocol = Literal["tcp", "udp", "icmp", "all"]
+Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
+GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
+"""The endpoints that are routes; the others are network interfaces that cost money by the hour."""
+
+_DESCRIBABLE_RULE = "AWS takes letters, digits and . _-:/()#,@[]+=&;{}!$* only"
+_DESCRIBABLE = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of a security-group rule, first to last, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def all(self) -> bool:
+        return (self.first, self.last) == (0, 65535)
+
+    def __contains__(self, port: object) -> bool:
+        return isinstance(port, int) and self.first <= port <= self.last
+
+    def __str__(self) -> str:
+        return "all" if self.all else str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+ALL_PORTS = Ports(0, 65535)
+
+
+def _ports(value: Any) -> Ports:
+    if isinstance(value, Ports):
+        return value
+    if value == "all":
+        return ALL_PORTS
+    if isinstance(value, str) and not isinstance(value, Written):
+        first, dash, last = value.partition("-")
+        if not (
+            dash and first.strip().isdecimal() and last.strip().isdecimal() and value.isascii() and len(value) < 16
+        ):
+            raise problem("E1105", f"expected a port, a range such as 8000-8010, or all, found {shown(value)}")
+        found = Ports(int(first), int(last))
+        if found.first > found.last:
+            raise problem("E1106", f"the range {found} runs backwards", hint=f"write {found.last}-{found.first}")
+    else:
+        number = values.whole(value)
+        found = Ports(number, number)
+    if not 0 <= found.first <= found.last <= 65535:
+        raise problem("E1106", f"ports are 0 to 65535, not {found}")
+    return found
+
+
+def _peer(value: Any) -> str:
+    """`anywhere`, a CIDR range or the name or id of a security group; ranges are checked here, names by reference."""
+    written = values.text(value)
+    if not written:
+        raise problem("E1105", "expected anywhere, a CIDR range or a security group, found nothing")
+    if written[0].isdigit() or ":" in written or "/" in written:
+        return str(values.any_cidr(written))
+    return written
+
+
+PortRange: TypeAlias = Annotated[
+    Ports,
+    BeforeValidator(_ports),
+    PlainSerializer(str),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"type": "integer", "minimum": 0, "maximum": 65535},
+                {"const": "all"},
+                {"type": "string", "pattern": r"^\d+-\d+$"},
+            ]
+        }
+    ),
+]
+Peer: TypeAlias = Annotated[str, BeforeValidator(_peer), WithJsonSchema({"type": "string"})]
+Description: TypeAlias = Annotated[str, *matching(rf"{_DESCRIBABLE}*", 255, _DESCRIBABLE_RULE, 0)]
+GroupName: TypeAlias = Annotated[
+    str,
+    *matching(
+        rf"(?!sg-)(?!default$){_DESCRIBABLE}+",
+        255,
+        f"{_DESCRIBABLE_RULE}, and neither 'default' nor sg-…",
+    ),
+]
+
+
+GroupDescription = Annotated[str, *matching(rf"{_DESCRIBABLE}+", 255, _DESCRIBABLE_RULE)]
+RouteTableName = Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 128, "letters, digits, '.', '_' and '-' only")]
+
+
+class Rule(Block):
+    """What ingress and egress rules have in common."""
+
+    port: PortRange = ALL_PORTS
+    """A port, a range such as 8000-8010, or `all`. May be left out where the protocol is icmp or all."""
+    protocol: Protocol = "tcp"
+    description: Description = ""
+
+    @property
+    def peer(self) -> str:
+        """The other end: anywhere, a CIDR range, or a security group."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _port_given(self) -> Rule:
+        if self.protocol in ("tcp", "udp") and "port" not in self.model_fields_set:
+            raise problem("E1103", f"a {self.protocol} rule needs 'port'", hint="write port: all for every port")
+        if self.protocol in ("icmp", "all") and not self.port.all:
+            raise problem("E1112", f"protocol {self.protocol} has no ports", at=("port",))
+        return self
+
+
+class Ingress(Rule):
+    """Traffic that a security group lets in."""
+
+    source: Peer = Field(alias="from")
+    """`anywhere`, a CIDR range, or the name (or sg-… id) of a security group."""
+
+    @property
+    def peer(self) -> str:
+        return self.source
+
+
+class Egress(Rule):
+    """Traffic that a security group lets out."""
+
+    destination: Peer = Field(alias="to")
+    """`anywhere`, a CIDR range, or the name (or sg-… id) of a security group."""
+
+    @property
+    def peer(self) -> str:
+        return self.destination
+
+
+def peer_range(peer: str) -> IPv4Network | IPv6Network | None:
+    """The addresses of a rule's `from` or `to`; None where it is a security group."""
+    if peer == "anywhere":
+        return ANYWHERE
+    return ip_network(peer) if "/" in peer else None
+
+
+class SecurityGroup(Block):
+    """A firewall round network interfaces. Without `egress` AWS's default stays: everything may go out."""
+
+    name: GroupName
+    description: GroupDescription = "managed by reconciler"
+    """Cannot be changed later in AWS: another description makes another group."""
+    ingress: tuple[Ingress, ...] = ()
+    egress: tuple[Egress, ...] | None = None
+    """Absent: AWS's default, everything may go out. An empty list: nothing may."""
+    tags: Tags = Field(default_factory=dict)
+
+
+class Subnet(Block):
+    """An address range in one availability zone."""
+
+    name: Annotated[
+        str,
+        *matching(
+            r"(?!subnet-)[A-Za-z0-9][A-Za-z0-9._-]*",
+            128,
+            "letters, digits, '.', '_' and '-' only, and it must not begin with subnet-",
+        ),
+    ]
+    zone: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d[a-z]", 32, "an availability zone such as us-west-2a")]
+    cidr: Cidr
+    access: Literal["public", "private"]
+    """`public` routes to the internet gateway; `private` to a NAT gateway where the network has one."""
+    route_table: RouteTableName | None = None
+    """Subnets that name the same table share it. Left out: the subnet's name from `public` or `private` on."""
+    tags: Tags = Field(default_factory=dict)
+
+    @property
+    def table(self) -> str:
+        """The route table's name: `app-public1-a` → `public1-a`."""
+        if self.route_table is not None:
+            return self.route_table
+        found = [at for word in ("public", "private") if (at := self.name.find(word)) >= 0]
+        return self.name[min(found) :] if found else self.name
+
+
+class Network(Document):
+    """A VPC and everything inside it.
+
+    AWS names follow from its own: my-workspace-vpc, my-workspace-subnet-app-public1-a, my-workspace-igw.
+    """
+
+    kind: Literal["Network"] = "Network"
+    name: Annotated[
+        str,
+        *matching(
+            r"(?!vpc-)[A-Za-z0-9][A-Za-z0-9._-]*",
+            64,
+            "letters, digits, '.', '_' and '-' only, and it must not begin with vpc-",
+        ),
+    ]
+    cidr: Cidr
+    subnets: tuple[Subnet, ...] = ()
+    nat: Literal["none", "single", "per_zone"] = "none"
+    """How private subnets reach the internet: not at all, through one NAT gateway, or through one in every zone."""
+    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(no_repeats)] = ()
+    """AWS services that are reached without the internet. `ecr` means both of its interfaces; it needs `s3` too."""
+    security_groups: tuple[SecurityGroup, ...] = ()
+    dns_support: Flag = True
+    dns_hostnames: Flag = True
+
+    @property
+    def interface_endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(endpoint for endpoint in self.endpoints if endpoint not in GATEWAY_ENDPOINTS)

@@ -1,0 +1,30 @@
+"""The Registry: an ECR repository for container images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.spec.documents.base import Document
+from reconciler.spec.documents.values import Flag, Whole, matching
+
+REPOSITORY = r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*"
+
+
+class Registry(Document):
+    """An ECR repository; containers refer to it with `image: {registry: …, tag: …}`."""
+
+    kind: Literal["Registry"] = "Registry"
+    name: Annotated[
+        str, *matching(REPOSITORY, 256, "lower-case letters and digits, joined by single '.', '_', '-' or '/'", 2)
+    ]
+    immutable_tags: Flag = True
+    """A tag, once pushed, always means the same image."""
+    scan_on_push: Flag = True
+    keep_images: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    """Older images expire; never one that a live or rollback-able release uses. Left out: all are kept."""
+    encryption: Annotated[
+        str, *matching(r"AES256|KMS|arn:aws[a-z-]*:kms:.+", 2048, "AES256, KMS, or the ARN of a KMS key")
+    ] = "AES256"
+    """Cannot be changed later: the repository would have to be replaced, with its images."""

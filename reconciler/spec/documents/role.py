@@ -1,0 +1,70 @@
+"""The Role: an IAM role, for when the generated ones do not serve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.values import ONE_OR_MANY, Flag, Text, Words, matching, no_repeats, problem
+
+Principal = Annotated[
+    str,
+    *matching(
+        r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?", 128, "an AWS service such as ecs-tasks.amazonaws.com"
+    ),
+]
+Principals = Annotated[tuple[Principal, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
+Lines = Annotated[tuple[Words, ...], ONE_OR_MANY, Field(min_length=1)]
+Managed = Annotated[
+    str, *matching(r"arn:aws[a-z-]*:iam::(?:aws|\d{12}):policy/[\w+=,.@/-]+", 2048, "the ARN of a managed policy")
+]
+PolicyName = Annotated[str, *matching(r"[\w+=,.@-]+", 128, "letters, digits and _+=,.@- only")]
+ConditionValues = Annotated[tuple[Text, ...], ONE_OR_MANY]
+
+
+class Statement(Block):
+    """One statement of an inline policy."""
+
+    effect: Literal["Allow", "Deny"] = "Allow"
+    actions: Lines
+    resources: Lines
+    condition: dict[str, dict[str, ConditionValues]] = Field(default_factory=dict)
+    """{operator: {key: value or list of values}}, as in IAM."""
+
+
+class Policy(Block):
+    """A managed policy by its ARN, or an inline one with a name and statements."""
+
+    short_form = {"type": "string", "pattern": "^arn:"}
+
+    arn: Managed | None = None
+    name: PolicyName | None = None
+    statements: tuple[Statement, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _managed(cls, value: Any) -> Any:
+        return {"arn": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Policy:
+        if self.arn is not None:
+            if self.name is not None or self.statements:
+                raise problem("E1112", "a policy is either an ARN or {name, statements}, not both", at=("arn",))
+        elif self.name is None or not self.statements:
+            missing = "name" if self.name is None else "statements"
+            raise problem("E1103", f"an inline policy needs '{missing}'")
+        return self
+
+
+class Role(Document):
+    """An IAM role. Containers refer to it as `role`; ECS may then hand it to them."""
+
+    kind: Literal["Role"] = "Role"
+    name: Annotated[str, *matching(r"[\w+=,.@-]+", 64, "letters, digits and _+=,.@- only")]
+    assumed_by: Principals
+    policies: tuple[Policy, ...] = ()
+    allow_wildcards: Flag = False
+    """Says that a '*' in the policies is meant."""

@@ -1,0 +1,138 @@
+"""The Service: tasks that are kept running, reached through a load balancer, and deployed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.spec.documents import values
+from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityShares
+from reconciler.spec.documents.container import ContainerName
+from reconciler.spec.documents.load_balancer import ListenerName
+from reconciler.spec.documents.task_definition import Placement, TaskDefinition
+from reconciler.spec.documents.values import (
+    ONE_OR_MANY,
+    Duration,
+    Flag,
+    Port,
+    Reference,
+    Whole,
+    lasting,
+    matching,
+    no_repeats,
+    problem,
+)
+
+PlatformVersion = Literal["LATEST", "1.4.0"]
+TargetGroupName = Annotated[
+    str, *matching(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", 32, "letters, digits and inner '-' only")
+]
+_PATH = r"/[\x21-\x7e]*"
+Pattern = Annotated[str, *matching(r"[\x21-\x7e]+", 128, "printable characters without spaces")]
+Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
+
+
+class TargetHealthCheck(Block):
+    """How the load balancer sees whether a task is well. All fields are always sent to AWS."""
+
+    path: Annotated[str, *matching(_PATH, 1024, "a path begins with / and has no spaces")] = "/"
+    interval: Annotated[Duration, lasting("5s", "300s")] = values.duration("10s")
+    timeout: Annotated[Duration, lasting("2s", "120s")] = values.duration("5s")
+    healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    matcher: Annotated[
+        str,
+        *matching(
+            r"[2-4]\d\d(?:(?:,[2-4]\d\d)*|-[2-4]\d\d)",
+            128,
+            "status codes from 200 to 499, such as 200, 200,204 or 200-299",
+        ),
+    ] = "200"
+
+
+class Match(Block):
+    """Which requests are this service's, where several share the listeners. Empty: all of them."""
+
+    path: Patterns = ()
+    host: Patterns = ()
+    priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
+    """Rules are tried from the lowest number up; each needs its own."""
+
+    @model_validator(mode="after")
+    def _priority_given(self) -> Match:
+        if self.given and self.priority is None:
+            raise problem("E1103", "a match needs 'priority', the place of its rule among the listener's")
+        if self.priority is not None and not self.given:
+            raise problem("E1112", "a priority needs a 'path' or a 'host' to go with", at=("priority",))
+        return self
+
+    @property
+    def given(self) -> bool:
+        return bool(self.path or self.host)
+
+
+class Traffic(Block):
+    """How requests reach the service's tasks."""
+
+    load_balancer: Reference
+    container: ContainerName
+    port: Port | None = None
+    """The container's port; may be left out where it has one only."""
+    target_groups: Annotated[tuple[TargetGroupName, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
+    """One for rolling deployments; two for blue/green, canary and linear ones, which take turns."""
+    health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
+    deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = values.duration("300s")
+    """How long a task that is going away may finish its requests."""
+    match: Match = Field(default_factory=Match)
+    listener: ListenerName = "production"
+    test_listener: ListenerName = "test"
+    """Where a new version is tried before production sees it; used by blue/green, canary and linear."""
+
+
+class Scaling(Block):
+    """How many tasks run, by load. The service's count then belongs to the autoscaler."""
+
+    min: Annotated[Whole, Field(ge=0, le=5000)]
+    max: Annotated[Whole, Field(ge=1, le=5000)]
+    cpu: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    """Average percent to hold."""
+    memory: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    """Average percent to hold."""
+    requests: Annotated[Whole, Field(ge=1)] | None = None
+    """Requests per task and minute to hold; not with two target groups."""
+    scale_in_cooldown: Annotated[Duration, lasting("0s", "1h")] = values.duration("300s")
+    scale_out_cooldown: Annotated[Duration, lasting("0s", "1h")] = values.duration("300s")
+
+
+class Service(Document):
+    """Tasks that are kept running.
+
+    A change of `task`, `placement` or `platform_version` is a new version, rolled out as `deployment` says.
+    """
+
+    kind: Literal["Service"] = "Service"
+    name: Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+    cluster: Reference
+    task: TaskDefinition
+    desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
+    placement: Placement
+    traffic: Traffic | None = None
+    deployment: Reference | None = None
+    """A DeploymentStrategy. Left out: ECS's rolling deployment with a circuit breaker."""
+    scaling: Scaling | None = None
+    exec: Flag = False
+    """Lets people with the permission open a shell in a task (ECS Exec)."""
+    grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None
+    """How long after its start a task's failing load-balancer checks are overlooked."""
+    launch: Literal["FARGATE"] | None = None
+    capacity_providers: CapacityShares = ()
+    """Instead of `launch`. Neither: the cluster's default strategy, or FARGATE where it has none."""
+    platform_version: PlatformVersion = "LATEST"
+
+    @model_validator(mode="after")
+    def _one_way_to_launch(self) -> Service:
+        if self.launch is not None and self.capacity_providers:
+            raise problem("E1112", "a service has either 'launch' or 'capacity_providers', not both", at=("launch",))
+        return self

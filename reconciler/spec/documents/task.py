@@ -1,0 +1,77 @@
+"""The Task: work that is run once, or on a schedule, instead of being kept running."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityShares
+from reconciler.spec.documents.service import PlatformVersion
+from reconciler.spec.documents.task_definition import Placement, TaskDefinition
+from reconciler.spec.documents.values import Flag, Reference, Whole, matching, problem
+from reconciler.spec.wording import shown
+
+_CRON = r"cron\([0-9A-Z*?/,#-]+(?: [0-9A-Z*?/,#-]+){5}\)"
+_RATE = r"rate\((?:1 (?:minute|hour|day)|[1-9]\d* (?:minutes|hours|days))\)"
+_AT = r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
+SCHEDULE = f"{_CRON}|{_RATE}|{_AT}"
+Schedule = Annotated[
+    str,
+    *matching(SCHEDULE, 256, "cron(minute hour day month weekday year), rate(5 minutes) or at(2026-01-31T03:00:00)"),
+]
+TimeZone = Annotated[str, *matching(r"[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*", 50, "a name such as Asia/Tokyo or UTC")]
+
+
+class Run(Block):
+    """When a task runs: `once` for each content of the document, or on a schedule."""
+
+    short_form = {"const": "once"}
+
+    schedule: Schedule | None = None
+    time_zone: TimeZone = "UTC"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _once(cls, value: Any) -> Any:
+        if value == "once":
+            return {}
+        if isinstance(value, str):
+            hint = (
+                f'write {{schedule: "{value}"}}'
+                if value.startswith(("cron(", "rate(", "at(")) and len(value) < 100
+                else ""
+            )
+            raise problem("E1107", f"expected once or {{schedule: …}}, found {shown(value)}", hint=hint)
+        if isinstance(value, dict) and "schedule" not in value:
+            raise problem("E1103", "a run is once, or needs 'schedule'")
+        return value
+
+    @property
+    def once(self) -> bool:
+        return self.schedule is None
+
+
+class Task(Document):
+    """A standalone task under a cluster."""
+
+    kind: Literal["Task"] = "Task"
+    name: Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+    cluster: Reference
+    run: Run
+    """`once`, or {schedule: "cron(0 3 * * ? *)", time_zone: Asia/Tokyo}."""
+    count: Annotated[Whole, Field(ge=1, le=10)] = 1
+    """Tasks a run."""
+    task: TaskDefinition
+    placement: Placement
+    exec: Flag = False
+    launch: Literal["FARGATE"] | None = None
+    capacity_providers: CapacityShares = ()
+    platform_version: PlatformVersion = "LATEST"
+
+    @model_validator(mode="after")
+    def _one_way_to_launch(self) -> Task:
+        if self.launch is not None and self.capacity_providers:
+            raise problem("E1112", "a task has either 'launch' or 'capacity_providers', not both", at=("launch",))
+        return self

@@ -1,0 +1,68 @@
+"""What a task is made of, and where tasks are placed: the blocks that Service and Task share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.container import Container, ContainerName
+from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, problem
+from reconciler.spec.wording import joined
+
+RETENTIONS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""Days for which CloudWatch Logs can keep log lines."""
+
+
+def _retention(days: int) -> int:
+    if days not in RETENTIONS:
+        nearest = min(RETENTIONS, key=lambda allowed: (abs(allowed - days), allowed))
+        raise problem(
+            "E1107", f"logs can be kept for {joined(map(str, RETENTIONS))} days, not {days}", hint=f"{nearest}?"
+        )
+    return days
+
+
+Retention = Annotated[Whole, AfterValidator(_retention), Field(json_schema_extra={"enum": list(RETENTIONS)})]
+LogGroupName = Annotated[str, *matching(r"[.\-_/#A-Za-z0-9]+", 512, "letters, digits and . - _ / # only")]
+
+
+class Logs(Block):
+    """Where the containers' output goes: CloudWatch Logs."""
+
+    retention_days: Retention | None = None
+    """Left out: log lines are kept for ever."""
+    group: LogGroupName | None = None
+    """The log group's name. Left out: /ecs/ and the document's name."""
+
+
+class TaskDefinition(Block):
+    """A task: containers that start, stop and share an address together, on Fargate."""
+
+    cpu: Whole
+    """CPU units; 1024 are one vCPU. Fargate sells 256, 512, 1024, 2048, 4096, 8192 and 16384."""
+    memory: Whole
+    """MiB. Which amounts go with which cpu: `reconciler explain E5001`."""
+    containers: dict[ContainerName, Container]
+    logs: Logs | None = None
+    """Left out: the containers' output is lost."""
+    role: Reference | None = None
+    """What the application itself may do in AWS: a Role document or the ARN of a role."""
+    execution_role: Reference | None = None
+    """What ECS may do to start the task. Left out: one is made, with exactly what the task needs."""
+    architecture: Literal["X86_64", "ARM64"] = "X86_64"
+    ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
+    """GiB; 20 without asking."""
+
+
+class Placement(Block):
+    """The subnets and security groups of tasks."""
+
+    subnets: Annotated[Many, Field(min_length=1, max_length=16)]
+    security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
+    public_ip: Flag = False
+    """Gives tasks an address on the internet. In a public subnet without it nothing outside is reachable."""

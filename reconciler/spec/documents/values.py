@@ -1,0 +1,220 @@
+"""The kinds of value that documents are made of: text, numbers, durations, addresses, names.
+
+Each takes what the loader hands over (`Written` scalars, see scalar.py) and what Python code hands over, and refuses
+everything else in our own words. An error's pydantic type is our rule id; its context may carry a `hint` and `at`, the
+path below the failing value that the caret belongs to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import time, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from reconciler.spec.scalar import Written
+from reconciler.spec.wording import described, shown, spoken
+
+TAG = re.compile(r"[\w .:/=+@-]*")
+"""What AWS takes in keys and values of tags, everywhere."""
+
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_FORMER_TRUTHS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
+
+
+def problem(rule: str, message: str, *, hint: str = "", at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """An error in our words; braces in what the user wrote must not be read as a template."""
+    return PydanticCustomError(rule, "{message}", {"message": message, "hint": hint, "at": at})
+
+
+def text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | int | float):
+        raise problem("E1105", f"expected text, found {described(value)}", hint="put it in quotes")
+    raise problem("E1105", f"expected text, found {described(value)}")
+
+
+def whole(value: Any) -> int:
+    if isinstance(value, Written):
+        if value.ambiguous:
+            unquoted = str(int(value)) if len(value) < 19 else "no leading zero"
+            raise problem(
+                "E1110",
+                f"{shown(value)} is 12 to one YAML reader and 10 to another"
+                if value == "012"
+                else f"a number with a leading zero, {shown(value)}, is read differently by YAML 1.1 and 1.2",
+                hint=f"write {unquoted}, or quote it where text is meant",
+            )
+        value = value.value
+        if value is None:
+            raise problem("E1106", "the number is too large")
+    if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, float):
+            raise problem("E1105", "expected a whole number")
+        raise problem("E1105", f"expected a whole number, found {described(value)}", hint=_unquoted(value))
+    return value
+
+
+def flag(value: Any) -> bool:
+    if isinstance(value, Written) and isinstance(value.value, bool):
+        return value.value
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _FORMER_TRUTHS:
+        meant = str(_FORMER_TRUTHS[value.lower()]).lower()
+        raise problem(
+            "E1111", f"{shown(value)} is text in YAML 1.2; this field is true or false", hint=f"write {meant}"
+        )
+    hint = f"write {value.lower()} without quotes" if str(value).lower() in ("true", "false") else ""
+    raise problem("E1105", f"expected true or false, found {described(value)}", hint=hint)
+
+
+def _unquoted(value: object) -> str:
+    return "remove the quotes" if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,17}|0", value, re.ASCII) else ""
+
+
+def percent(value: Any) -> float:
+    """`0.5%`; a bare 0.5 could be a half or half a percent."""
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return float(value)
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", value, re.ASCII) if isinstance(value, str) else None
+    if match is None:
+        hint = f"write {value}%" if isinstance(value, Written) and isinstance(value.value, int | float) else ""
+        raise problem("E1108", "expected a percentage such as 0.5%", hint=hint)
+    return float(match[1])
+
+
+def duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, Written) and isinstance(value.value, int) and not isinstance(value.value, bool):
+        raise problem("E1108", f"a duration needs a unit: {value}s, {value}m or {value}h?")
+    match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
+    if match is None:
+        found = shown(value) if isinstance(value, str) else described(value)
+        raise problem("E1108", f"expected a duration such as 90s, 15m, 2h or 1h30m, found {found}")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def clock(value: Any) -> time:
+    if isinstance(value, time):
+        return value
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise problem("E1109", "expected a time of day such as 09:00")
+    return time(int(match[1]), int(match[2]))
+
+
+def cidr(value: Any) -> IPv4Network:
+    found = any_cidr(value)
+    if not isinstance(found, IPv4Network):
+        raise problem("E3001", f"{shown(value)} is IPv6; networks and subnets take an IPv4 range such as 10.0.0.0/20")
+    return found
+
+
+def any_cidr(value: Any) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    written = text(value)
+    if len(written) > 64 or "%" in written:
+        raise problem("E3001", f"{shown(written)} is not a CIDR range such as 10.0.0.0/20")
+    try:
+        loose = ip_network(written, strict=False)
+    except ValueError:
+        raise problem("E3001", f"{shown(written)} is not a CIDR range such as 10.0.0.0/20") from None
+    prefix = written.partition("/")[2]
+    if not prefix:
+        raise problem("E3001", f"{shown(written)} has no prefix length", hint=f"write {loose}")
+    if not (prefix.isascii() and prefix.isdigit()):
+        raise problem("E3001", f"{shown(written)} is not a CIDR range", hint=f"write {loose}")
+    try:
+        return ip_network(written)
+    except ValueError:
+        raise problem("E3002", f"{shown(written)} has bits set beyond its prefix", hint=f"write {loose}") from None
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            raise problem("E1113", f"{shown(value)} is listed twice", at=(index,))
+        seen.add(value)
+    return values
+
+
+def lasting(shortest: str, longest: str) -> AfterValidator:
+    """A duration between two limits, both included."""
+    low, high = duration(shortest), duration(longest)
+
+    def check(value: timedelta) -> timedelta:
+        if not low <= value <= high:
+            raise problem("E1106", f"{spoken(value)} is outside the limits, {shortest} to {longest}")
+        return value
+
+    return AfterValidator(check)
+
+
+def named(pattern: str, longest: int, rule: str, shortest: int = 1) -> Callable[[str], str]:
+    """A check of a name that AWS takes: its characters as a pattern, its length, and the rule in words."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if not shortest <= len(value) <= longest:
+            allowed = f"{shortest} to {longest} are allowed" if shortest < longest else f"{longest} are needed"
+            raise problem("E1109", f"{shown(value)} has {len(value)} characters; {allowed}")
+        if not compiled.fullmatch(value):
+            raise problem("E1109", f"{shown(value)} is not allowed here: {rule}")
+        return value
+
+    return check
+
+
+def matching(pattern: str, longest: int, rule: str, shortest: int = 1) -> tuple[Any, ...]:
+    """The metadata of a name field: `Annotated[str, *matching(...)]`."""
+    schema = {"type": ["string", "number"], "pattern": f"^(?:{pattern})$", "minLength": shortest, "maxLength": longest}
+    return BeforeValidator(text), AfterValidator(named(pattern, longest, rule, shortest)), WithJsonSchema(schema)
+
+
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_DURATION_SCHEMA = {"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "2h"]}
+
+ONE_OR_MANY = BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
+"""A list that may be written as its one item."""
+
+Text: TypeAlias = Annotated[str, BeforeValidator(text), WithJsonSchema(_SCALAR)]
+Words: TypeAlias = Annotated[str, BeforeValidator(text), StringConstraints(min_length=1, max_length=1024)]
+"""Text that is not empty and that goes to AWS as one field."""
+Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
+Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
+Percent: TypeAlias = Annotated[
+    float, BeforeValidator(percent), WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"})
+]
+Duration: TypeAlias = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema(_DURATION_SCHEMA)]
+Clock: TypeAlias = Annotated[
+    time, BeforeValidator(clock), WithJsonSchema({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$"})
+]
+Cidr: TypeAlias = Annotated[
+    IPv4Network, BeforeValidator(cidr), PlainSerializer(str), WithJsonSchema({"type": "string", "format": "cidr"})
+]
+Port: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1, le=65535)]
+Reference: TypeAlias = Annotated[str, BeforeValidator(text), StringConstraints(min_length=1, max_length=2048)]
+"""The name of another document or of a part of one; an AWS id or ARN where the thing lives outside the specs."""
+Many: TypeAlias = Annotated[
+    tuple[Reference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": {"type": "string"}})
+]
+
+
+def literal(value: str, *prefixes: str) -> bool:
+    """Whether a reference is an AWS id or ARN instead of a name."""
+    return value.startswith(prefixes)

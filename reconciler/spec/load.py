@@ -1,0 +1,109 @@
+"""Reads a specs folder: files → text → nodes → environment laid over → documents → checks.
+
+Everything that is wrong is said at once, sorted by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from reconciler.spec import checks, files, merge
+from reconciler.spec.diagnostics import Diagnostic, excerpted, in_order
+from reconciler.spec.documents import KINDS, Document
+from reconciler.spec.files import Source
+from reconciler.spec.node import Mapping, Position, Sequence
+from reconciler.spec.parse import Budget, parse
+from reconciler.spec.specs import Specs, ordered
+from reconciler.spec.translate import validate
+
+__all__ = ["Source", "Specs", "load", "load_sources"]
+
+
+def load(folder: Path, environment: str | None = None) -> Specs:
+    """The specs below `folder`: the base, or one environment laid over it.
+
+    Never raises for what the files say; see `diagnostics`.
+    """
+    sources, found = files.read(folder)
+    return load_sources(sources, environment, folder=files.shown_folder(folder), found=found)
+
+
+def load_sources(
+    sources: list[Source], environment: str | None = None, *, folder: str = "specs", found: Iterable[Diagnostic] = ()
+) -> Specs:
+    """The same for files read elsewhere, such as from a git commit; `folder` is how messages call their root."""
+    findings = list(found)
+    chosen, unknown = files.of_environment(sources, environment, folder)
+    findings += unknown
+    base, partial, broken = _nodes(chosen, findings)
+    if not findings and not base and not partial:
+        findings.append(Diagnostic("E1013", f"no documents in {folder}", Position(folder, 1, 1, 2)))
+    bases, nameless, repeated = merge.unique(base)
+    partials, nameless_partials, repeated_partials = merge.unique(partial)
+    findings += repeated + repeated_partials
+    nodes = merge.overlay(bases, partials)
+    documents: list[Document] = []
+    for root in (*nodes.values(), *nameless, *nameless_partials):
+        document, faults = validate(root)
+        findings += faults
+        if document is not None:
+            documents.append(document)
+        else:
+            broken |= {root.text("kind") or ""} & set(KINDS) or set(KINDS)
+    specs = Specs(
+        documents=ordered(documents),
+        files=tuple(source.shown for source in chosen),
+        environment=environment,
+        nodes=nodes,
+        broken=frozenset(broken),
+    )
+    findings += checks.run(specs)
+    return Specs(
+        documents=specs.documents,
+        diagnostics=_finished(findings, chosen),
+        files=specs.files,
+        environment=environment,
+        nodes=nodes,
+        broken=specs.broken,
+    )
+
+
+def _nodes(sources: list[Source], findings: list[Diagnostic]) -> tuple[list[Mapping], list[Mapping], set[str]]:
+    """The documents of the base and of the environment; and which kinds may have documents that could not be read."""
+    base: list[Mapping] = []
+    partial: list[Mapping] = []
+    broken: set[str] = set()
+    budget = Budget()
+    for source in sources:
+        text, faults = files.decode(source)
+        read, unread = ([], []) if faults else parse(text, source.shown, budget)
+        if faults or unread:
+            findings += faults + unread
+            broken |= set(KINDS)
+        for root in read:
+            if isinstance(root, Mapping):
+                (base if source.environment is None else partial).append(root)
+            else:
+                what = "a list" if isinstance(root, Sequence) else "text"
+                findings.append(
+                    Diagnostic("E1015", f"a document is a mapping with kind and name, not {what}", root.position)
+                )
+    return base, partial, broken
+
+
+def _finished(findings: list[Diagnostic], sources: list[Source]) -> tuple[Diagnostic, ...]:
+    """In order, at most 500, each with its source line."""
+    found = in_order(findings)
+    if len(found) > checks.MOST_FINDINGS:
+        rest = Diagnostic(
+            "E1020", f"only the first {checks.MOST_FINDINGS} findings are shown", found[checks.MOST_FINDINGS].position
+        )
+        found = (*found[: checks.MOST_FINDINGS], rest)
+    data = {source.shown: source.data for source in sources}
+    done: list[Diagnostic] = []
+    for file, group in groupby(found, key=lambda finding: finding.position.file):
+        lines = files.lines(data[file]) if file in data else []
+        done += [excerpted(finding, lines) for finding in group]
+    return tuple(done)

@@ -1,0 +1,72 @@
+"""The names that AWS resources get from the documents: one function a name, used by the compiler and by the checks.
+
+Names that a person wrote (load balancers, target groups, clusters, services, repositories, roles, security groups) are
+AWS's as they stand; those below are derived.
+"""
+
+from __future__ import annotations
+
+
+def vpc(network: str) -> str:
+    return f"{network}-vpc"
+
+
+def subnet(network: str, subnet: str) -> str:
+    return f"{network}-subnet-{subnet}"
+
+
+def route_table(network: str, table: str) -> str:
+    return f"{network}-rtb-{table}"
+
+
+def internet_gateway(network: str) -> str:
+    return f"{network}-igw"
+
+
+def nat_gateway(network: str, zone: str) -> str:
+    """The gateway in one zone; its elastic IP has the same name."""
+    return f"{network}-nat-{zone}"
+
+
+def endpoint(network: str, service: str) -> str:
+    """`service` as AWS ends it: s3, ecr.api, ecr.dkr, logs."""
+    return f"{network}-vpce-{service}"
+
+
+def endpoint_group(network: str) -> str:
+    """The security group of a network's interface endpoints: 443 from inside the network."""
+    return f"{network}-endpoints"
+
+
+def log_group(workload: str) -> str:
+    """Of a Service or Task that names none itself."""
+    return f"/ecs/{workload}"
+
+
+def execution_role(workload: str) -> str:
+    """What ECS may do to start a task."""
+    return f"{workload}-execution"
+
+
+def task_role(workload: str) -> str:
+    """Made where ECS Exec is on and the document names no role."""
+    return f"{workload}-task"
+
+
+def codedeploy_role(service: str) -> str:
+    return f"{service}-codedeploy"
+
+
+def infrastructure_role(service: str) -> str:
+    """What ECS's native blue/green moves traffic with."""
+    return f"{service}-infrastructure"
+
+
+def schedule_role(task: str) -> str:
+    """What EventBridge Scheduler starts a task with."""
+    return f"{task}-schedule"
+
+
+def scaling_policy(service: str, metric: str) -> str:
+    """`metric` is cpu, memory or requests."""
+    return f"{service}-{metric}"

@@ -1,0 +1,67 @@
+"""The questions that several checks ask: what a reference is, how a service is deployed, where its requests go."""
+
+from __future__ import annotations
+
+import math
+
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents.deployment_strategy import Rolling
+from reconciler.spec.documents.values import literal
+from reconciler.spec.specs import Specs
+
+
+def is_subnet_id(reference: str) -> bool:
+    return literal(reference, "subnet-")
+
+
+def is_group_id(reference: str) -> bool:
+    return literal(reference, "sg-")
+
+
+def is_arn(reference: str) -> bool:
+    return literal(reference, "arn:")
+
+
+def strategy(specs: Specs, service: Service) -> DeploymentStrategy | None:
+    """How a service is deployed; None for the rolling default and for one that no document defines."""
+    return specs.get(DeploymentStrategy, service.deployment)
+
+
+def rolling(specs: Specs, service: Service) -> Rolling | None:
+    """The rolling deployment's figures; None where the service is deployed in another way."""
+    if service.deployment is None:
+        return Rolling()
+    found = strategy(specs, service)
+    return found.rolling if found is not None and found.type == "rolling" else None
+
+
+def switching(specs: Specs, service: Service) -> DeploymentStrategy | None:
+    """The strategy, where it moves traffic between two target groups; None for rolling."""
+    found = strategy(specs, service)
+    return found if found is not None and found.type != "rolling" else None
+
+
+def most_tasks(specs: Specs, workload: Service | Task) -> int:
+    """How many tasks run at most, in the middle of a rollout at the highest scale."""
+    if isinstance(workload, Task):
+        return workload.count
+    highest = max(workload.desired_count, workload.scaling.max if workload.scaling else 0)
+    figures = rolling(specs, workload)
+    return highest * 2 if figures is None else math.floor(highest * figures.max_percent / 100)
+
+
+def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
+    return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
+
+
+def traffic_port(service: Service) -> int | None:
+    """The container port that requests go to; None where it is not clear, which is an error elsewhere."""
+    if service.traffic is None:
+        return None
+    container = service.task.containers.get(service.traffic.container)
+    if container is None:
+        return None
+    ports = [port.port for port in container.all_ports if port.protocol == "tcp"]
+    if service.traffic.port is not None:
+        return service.traffic.port if service.traffic.port in ports else None
+    return ports[0] if len(ports) == 1 else None

@@ -1,0 +1,120 @@
+"""The JSON Schema of documents, for editors: the same fields, limits and descriptions, underlined at the same places.
+
+`# yaml-language-server: $schema=…` at the top of a file, or the editor's own setting, makes use of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from reconciler.spec.documents import KINDS, Block
+from reconciler.spec.documents.network import Ports
+from reconciler.spec.wording import spoken
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_LIMITS = {"ge": "minimum", "le": "maximum"}
+"""What pydantic leaves as it is behind a validator of our own."""
+_LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
+
+
+def json_schema(*, partial: bool = False) -> dict[str, Any]:
+    """One schema for any document, told apart by `kind`.
+
+    `partial` is for files in environments/: nothing but kind and name is required, and null removes.
+    """
+    _, generated = models_json_schema([(kind, "validation") for kind in KINDS.values()], by_alias=True)
+    definitions: dict[str, Any] = generated["$defs"]
+    for block in _blocks(Block):
+        if block.__name__ in definitions:
+            _describe(definitions[block.__name__], block)
+    definitions.pop("Ports")  # written as a number or text, see PortRange
+    for name, definition in definitions.items():
+        definitions[name] = _tidy(definition, partial)
+    for kind in KINDS:
+        required = [] if partial else [field for field in definitions[kind].get("required", []) if field != "name"]
+        definitions[kind]["required"] = ["kind", "name", *required]
+        definitions[kind]["properties"]["name"].pop("default", None)
+    for block in _blocks(Block):
+        if block.short_form is not None and block.__name__ in definitions:
+            definitions[block.__name__] = {"anyOf": [block.short_form, definitions[block.__name__]]}
+    return {
+        "$schema": DIALECT,
+        "title": "reconciler document" + (" of an environment" if partial else ""),
+        "type": "object",
+        "properties": {"kind": {"enum": list(KINDS)}},
+        "required": ["kind", "name"],
+        "allOf": [
+            {
+                "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                "then": {"$ref": f"#/$defs/{kind}"},
+            }
+            for kind in KINDS
+        ],
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _blocks(block: type[Block]) -> list[type[Block]]:
+    below = [found for child in block.__subclasses__() for found in _blocks(child)]
+    return [block, *below]
+
+
+def _describe(definition: dict[str, Any], block: type[Block]) -> None:
+    """Adds the docstrings that stand under the fields, and defaults as a person would write them."""
+    for ancestor in reversed(block.__mro__):
+        if not issubclass(ancestor, Block):
+            continue
+        for field, text in _docstrings(ancestor).items():
+            alias = block.model_fields[field].alias if field in block.model_fields else None
+            if (described := definition["properties"].get(alias or field)) is not None:
+                described["description"] = " ".join(text.split())
+    for field, info in block.model_fields.items():
+        if isinstance(info.default, timedelta):
+            definition["properties"][info.alias or field]["default"] = spoken(info.default)
+        elif isinstance(info.default, Ports):
+            definition["properties"][info.alias or field]["default"] = str(info.default)
+
+
+def _docstrings(block: type[Block]) -> dict[str, str]:
+    (body,) = ast.parse(inspect.getsource(block)).body
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for statement, after in pairwise(body.body):
+        match statement, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found
+
+
+def _tidy(schema: Any, partial: bool) -> Any:
+    """Without `null`, which documents never take and environments take everywhere."""
+    if isinstance(schema, list):
+        return [_tidy(part, partial) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidy = {
+        _LIMITS.get(key, key): _tidy(value, partial)
+        for key, value in schema.items()
+        if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
+    }
+    choices = tidy.get("anyOf")
+    if isinstance(choices, list):
+        kept = [choice for choice in choices if choice != {"type": "null"}]
+        tidy.pop("anyOf")
+        tidy = {**kept[0], **tidy} if len(kept) == 1 else {**tidy, "anyOf": kept}
+        for choice in kept if len(kept) > 1 else ():
+            if choice.get("type") == "array":  # pydantic puts the list's limits beside the choice
+                choice.update({items: tidy.pop(length) for length, items in _LENGTHS.items() if length in tidy})
+    if partial and isinstance(properties := tidy.get("properties"), dict):
+        tidy.pop("required", None)
+        tidy["properties"] = {
+            name: value if name in ("kind", "name") else {"anyOf": [value, {"type": "null"}]}
+            for name, value in properties.items()
+        }
+    return tidy

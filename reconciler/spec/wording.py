@@ -1,0 +1,54 @@
+"""How values are spoken of in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from reconciler.spec.scalar import Written
+
+
+def shown(value: object, *, longest: int = 60) -> str:
+    """What the user wrote, fit for one line of a message."""
+    text = "".join(character if character.isprintable() else "·" for character in str(value)[: longest + 1])
+    return f"'{text}'" if len(text) <= longest else f"'{text[: longest - 1]}…'"
+
+
+def described(value: object) -> str:
+    """What sort of value was found, in YAML's words; never the value itself, which may be a secret."""
+    match value:
+        case None:
+            return "nothing"
+        case Written(value=bool()) | bool():
+            return "true or false"
+        case Written() | int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "something else"
+
+
+def spoken(value: timedelta) -> str:
+    """A duration as it is written in specs: 1h30m."""
+    rest = int(value.total_seconds())
+    parts = []
+    for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def joined(values: Iterable[str], word: str = "or") -> str:
+    """`a, b or c`."""
+    *most, last = list(values) or ["nothing"]
+    return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
