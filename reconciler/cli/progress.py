@@ -41,7 +41,8 @@ class Progress:
         with self._lock:
             took = time.monotonic() - self._started.get(outcome.step, time.monotonic())
             key = (str(outcome.step), outcome.because)
-            if outcome.result is not Result.DONE and key in self._said:
+            held = outcome.result is Result.WAITING and outcome.held_by is not None
+            if held or (outcome.result is not Result.DONE and key in self._said):
                 return
             self._said.add(key)
             self._say(outcome, took)
@@ -52,7 +53,8 @@ class Progress:
         if now - self._last < QUIET_SECONDS and last.outcomes:
             return
         self._last = now
-        waiting = [str(outcome.step.address) for outcome in last.outcomes if outcome.result is Result.WAITING]
+        held = (outcome.held_by or outcome.step.address for outcome in last.outcomes if outcome.result is Result.WAITING)
+        waiting = [str(address) for address in held]
         waiting += [str(note.address) for note in last.plan.waiting]
         shown = ", ".join(dict.fromkeys(waiting))
         click.echo(self.look.paint(f"  {self.look.sign('wait')} still waiting for {shown}", "dim"), err=True)

@@ -36,13 +36,17 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one step. `because` finishes the sentence, and is empty for what is done."""
+    """What became of one step. `because` finishes the sentence, and is empty for what is done.
+
+    `held_by` is what a step was not begun for: another step's result, not its own.
+    """
 
     step: Step
     action: Action
     result: Result
     because: str = ""
     error: errors.ReconcilerError | None = None
+    held_by: Address | None = None
 
 
 class Stopped(Exception):
@@ -120,15 +124,18 @@ class _Execution:
             return Outcome(step, action, Result.SKIPPED, "the work was interrupted")
         for need in sorted(self.plan.after[step], key=str):
             before = self.outcomes[need]
+            if before.result is Result.WAITING:
+                return Outcome(step, action, Result.WAITING, f"it comes after {need.address}", held_by=need.address)
             if before.result is not Result.DONE:
-                word = "waits" if before.result is Result.WAITING else "was not done"
-                return Outcome(step, action, Result.SKIPPED, f"{need.address} {word}")
+                because = f"{need.address} was not done"
+                return Outcome(step, action, Result.SKIPPED, because, held_by=need.address)
             kind = self.kinds[need.address.kind]
             if kind.lingers and need.part == "drop":
-                return Outcome(step, action, Result.WAITING, f"{need.address} is still going")
+                return Outcome(step, action, Result.WAITING, f"{need.address} is still going", held_by=need.address)
             slow = kind.settles and need.part == "make" and before.action.verb in _MAKING
             if slow and need.address in _refs(action):
-                return Outcome(step, action, Result.WAITING, f"{need.address} is not ready yet")
+                because = f"{need.address} is not ready yet"
+                return Outcome(step, action, Result.WAITING, because, held_by=need.address)
         return None
 
     def _perform(self, step: Step) -> Outcome:

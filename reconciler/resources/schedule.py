@@ -56,6 +56,7 @@ class ScheduleSpec(resource.Spec):
 class Schedule(Kind[ScheduleSpec]):
     kind: ClassVar[str] = "schedule"
     Spec = ScheduleSpec
+    reads_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScheduleSpec]]]:
         answer = yield scheduler.list_schedule_groups()
