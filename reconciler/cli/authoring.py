@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.exits import Exit
-from reconciler.cli.terminal import look_of
+from reconciler.cli.terminal import look_of, say
 
 UNKNOWN_ACCOUNT = "000000000000"
 
@@ -31,7 +31,7 @@ def validate(folder: Path | None, environment: str | None, output: str, color: s
     found = report(specs, seconds=time.monotonic() - started)
     if output == "text":
         look = look_of(sys.stdout, color)
-        click.echo(text(found, color=look.color), color=look.color or None, nl=False)
+        click.echo(text(found, color=look.color), color=look.color, nl=False)
     else:
         click.echo(FORMATS[output](found), nl=False)
     return Exit.DONE if specs.ok else Exit.FAILED
@@ -68,7 +68,7 @@ def render(folder: Path | None, environment: str | None, output: str, account: s
         return Exit.DONE
     look = look_of(sys.stdout, color)
     for want in wanted:
-        click.echo(look.paint(f"{want.address}".ljust(44), "bold") + look.paint(want.where, "dim"))
+        say(look.paint(f"{want.address}".ljust(44), "bold") + look.paint(want.where, "dim"), look)
         for name, value in flat(declared(want.spec)):
             click.echo(f"    {name}  {show(value, {})}")
     click.echo(f"\n{len(wanted)} resources.", err=True)

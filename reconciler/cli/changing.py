@@ -18,7 +18,7 @@ from reconciler.cli import options, planfile
 from reconciler.cli.connect import Stack, banner, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.options import Where
-from reconciler.cli.terminal import Look, interactive, look_of
+from reconciler.cli.terminal import Look, interactive, look_of, say
 from reconciler.cli.views.plan_json import dumps
 from reconciler.cli.views.plan_markdown import plan_markdown
 from reconciler.cli.views.plan_text import plan_text
@@ -117,7 +117,7 @@ def apply(
         plan = first[1]
         if agreed is not None:
             planfile.hold_against(agreed, stack, plan)
-        click.echo(plan_text(plan, look, verbose=verbose), err=True)
+        say(plan_text(plan, look, verbose=verbose), look, err=True)
         if plan.refusals:
             _result(stack, plan, output, done=0)
             return Exit.BLOCKED
@@ -160,7 +160,7 @@ def destroy(
     try:
         first = reconcile.look(stack.aws, stack.kinds, stack.wish)
         plan = first[1]
-        click.echo(plan_text(plan, look, verbose=verbose), err=True)
+        say(plan_text(plan, look, verbose=verbose), look, err=True)
         if plan.refusals:
             _result(stack, plan, output, done=0)
             return Exit.BLOCKED
@@ -219,7 +219,7 @@ def _carry_out(stack: Stack, first: Any, look: Look, output: str, timeout: float
         click.echo(f"Interrupted after {done} changes; the next apply goes on from there.", err=True)
         return Exit.TERMINATED if caught == [signal.SIGTERM] else Exit.INTERRUPTED
     if failed:
-        click.echo(look.paint(f"{done} changes made, {failed} failed.", "red"), err=True)
+        say(look.paint(f"{done} changes made, {failed} failed.", "red"), look, err=True)
         return Exit.FAILED
     if report.timed_out:
         click.echo(f"{done} changes made; AWS is not ready for the rest. Run it again, or with --timeout.", err=True)
@@ -276,8 +276,8 @@ def _show(stack: Stack, plan: Plan, output: str, look: Look, verbose: int) -> No
 
             click.echo(plan_github(plan), nl=False)
         case _:
-            click.echo(look.paint(banner(stack), "bold") + "\n")
-            click.echo(plan_text(plan, look, verbose=verbose))
+            say(look.paint(banner(stack), "bold") + "\n", look)
+            say(plan_text(plan, look, verbose=verbose), look)
 
 
 def _calls(stack: Stack, verbose: int) -> None:

@@ -51,7 +51,7 @@ def load_specs(folder: Path | None, environment: str | None, *, color: str = "au
     specs = load(place, environment)
     if specs.diagnostics:
         look = look_of(sys.stderr, color)
-        click.echo(text(report(specs), color=look.color), err=True, color=look.color or None)
+        click.echo(text(report(specs), color=look.color), err=True, color=look.color)
     if not specs.ok:
         raise SystemExit(Exit.FAILED)
     return place, specs

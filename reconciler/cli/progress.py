@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-import click
-
-from reconciler.cli.terminal import Look
+from reconciler.cli.terminal import Look, say
 from reconciler.engine.execute import Outcome, Result
 from reconciler.engine.reconcile import Pass
 from reconciler.model.plan import Action, Step, Verb
@@ -53,11 +51,11 @@ class Progress:
         if now - self._last < QUIET_SECONDS and last.outcomes:
             return
         self._last = now
-        held = (outcome.held_by or outcome.step.address for outcome in last.outcomes if outcome.result is Result.WAITING)
-        waiting = [str(address) for address in held]
+        open_ = [outcome for outcome in last.outcomes if outcome.result is Result.WAITING]
+        waiting = [str(outcome.held_by or outcome.step.address) for outcome in open_]
         waiting += [str(note.address) for note in last.plan.waiting]
         shown = ", ".join(dict.fromkeys(waiting))
-        click.echo(self.look.paint(f"  {self.look.sign('wait')} still waiting for {shown}", "dim"), err=True)
+        say(self.look.paint(f"  {self.look.sign('wait')} still waiting for {shown}", "dim"), self.look, err=True)
 
     def _say(self, outcome: Outcome, took: float) -> None:
         self._last = time.monotonic()
@@ -75,4 +73,4 @@ class Progress:
                 text, style = f"  {self.look.sign('dot')} {address}  not yet: {outcome.because}", "dim"
             case Result.FAILED:
                 text, style = f"  {self.look.sign('bad')} {address}  failed: {outcome.because}", "red"
-        click.echo(self.look.paint(text, style), err=True)
+        say(self.look.paint(text, style), self.look, err=True)

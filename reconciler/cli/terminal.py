@@ -48,6 +48,11 @@ def look_of(stream: TextIO, color: str = "auto") -> Look:
     return Look(wanted, encoding.replace("-", "").startswith("utf"), _width() if terminal else 120)
 
 
+def say(text: str, look: Look, *, err: bool = False) -> None:
+    """Print painted text; click would else take colour off whatever is not a terminal, asked for or not."""
+    click.echo(text, err=err, color=look.color)
+
+
 def interactive() -> bool:
     """A person is there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")

@@ -1,0 +1,47 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from docs.generate import REFERENCE, pages
+from reconciler.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_the_reference_is_current(name: str) -> None:
+    """A generated page is what `make docs` would write now."""
+    assert (REFERENCE / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link names a file or folder that is there."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_names_commands_that_exist() -> None:
+    """Every `reconciler …` in the README is a command, with options that it has."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`reconciler ([a-z][^`]*)`", text)
+    assert named
+    for line in named:
+        words = shlex.split(line)
+        assert words[0] in COMMANDS, line
+
+
+def test_the_readme_has_two_set_up_commands() -> None:
+    """`make demo` and `make test` do all the set-up there is."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("demo", "test"):
+        assert f"make {target}" in text
+        assert re.search(rf"^{target}: \.venv/", makefile, re.MULTILINE)
