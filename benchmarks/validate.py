@@ -30,9 +30,9 @@ task:
       image: {{registry: my-app-frontend, tag: v1}}
       environment: {{QUEUE: jobs-{number}}}
   logs: {{retention_days: 30}}
-desired_count: 2
+desired_count: 1
 placement: {{subnets: [app-public1-a, app-public1-c], security_groups: [my-app-task-sg], public_ip: true}}
-scaling: {{min: 1, max: 4, cpu: 60}}
+scaling: {{min: 1, max: 2, cpu: 60}}
 """
 
 
