@@ -1,0 +1,91 @@
+"""What a cause is: a name for why tasks fail, the words of AWS it is known by, and what to tell the person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+class Level(IntEnum):
+    """How near to the root a cause is. Among causes that are about as frequent, the lowest is told."""
+
+    ROOT = 0  # names what has to change
+    END = 1  # how the application ended; its log says why
+    SYMPTOM = 2  # follows from something else, if there is anything else
+    NOISE = 3  # the task was stopped by somebody, for reasons of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Regular expressions, in any case, all of which have to hold; the empty one is not asked.
+
+    `said` is searched for in what AWS says in words: a task's stoppedReason, a container's reason, a service event, a
+    target's description, rolloutStateReason, the message of a refusal. `log` is searched for in the last log lines.
+    The others have to fit as a whole: the task's stopCode and lastStatus, the exit code and healthStatus of the
+    container that ended it, the reason code of DescribeTargetHealth. Named groups fill the placeholders of that name.
+    """
+
+    said: str = ""
+    stop_code: str = ""
+    status: str = ""
+    exit_code: str = ""
+    health: str = ""
+    target: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One row of the table.
+
+    `explanation` and `check` are one line each, `check` is empty where the log says what to do; what stands in braces
+    is filled in from what was seen, or from `DEFAULTS`. `counts` is whether such a stop counts as a failure of the
+    release: not when it was nobody's fault and passes, or was meant. `vague` means that AWS says only that load
+    balancer checks failed, and how they did stands in the service's events and the target's health.
+    """
+
+    id: str
+    title: str
+    explanation: str
+    check: str
+    matches: tuple[Match, ...] = ()
+    level: Level = Level.ROOT
+    counts: bool = True
+    vague: bool = False
+
+
+DEFAULTS: Final = {
+    "action": "what it needs",
+    "at_port": "",
+    "code": "another status",
+    "container": "the container",
+    "exit_code": "unknown",
+    "expected": "",
+    "file_system": "the file system",
+    "host": "the service",
+    "image": "the image",
+    "json_key": "the key",
+    "limit": "its limit",
+    "log_group": "the log group",
+    "name": "it",
+    "platform": "the task's platform",
+    "program": "its command",
+    "request": "",
+    "role": "the execution role",
+    "secret": "the secret",
+    "seen": "the tasks",
+    "subnet": "the subnet",
+    "target_group": "the target group",
+    "user": "the user it shall run as",
+}
+"""What stands for a placeholder whose value AWS did not say."""
+
+NO_ANSWER: Final = (
+    r"(?:i/o timeout|context deadline|request canceled|RequestCanceled|connection issue between|handshake timeout"
+    r"|connection timed out|connection refused|connection reset|network is unreachable|no route to host"
+    r"|send request failed|Client\.Timeout exceeded|no such host|server misbehaving)"
+)
+"""How a host that cannot be reached looks to the one who asks. AWS cuts some of these texts off, so they are short."""
+
+DENIED: Final = r"(?:AccessDenied|not authorized to perform|403 Forbidden)"

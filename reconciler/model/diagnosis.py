@@ -1,0 +1,199 @@
+"""Why a rollout failed, as values: the evidence for it, what the rollout knows, and the diagnosis made of both.
+
+A diagnosis can be kept as a document, because ECS forgets stopped tasks within the hour and people ask later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from reconciler.model.causes import UNKNOWN
+from reconciler.model.failing import EPOCH, Event, Target, Task, Unread
+
+FORMAT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContainer:
+    """What the task definition says of a container; of its environment nothing."""
+
+    image: str = ""
+    essential: bool = True
+    log_group: str = ""
+    log_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the release's own specs say of what failed; it fills placeholders and says where logs are."""
+
+    containers: Mapping[str, KnownContainer] = field(default_factory=dict)
+    path: str = ""
+    port: str = ""
+    matcher: str = ""
+    role: str = ""
+
+    @property
+    def essential(self) -> frozenset[str] | None:
+        """None where nothing is known."""
+        return frozenset(name for name, one in self.containers.items() if one.essential) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was read. `refusal` is the message with which ECS refused a call, `rollout` rolloutStateReason."""
+
+    tasks: tuple[Task, ...] = ()
+    targets: tuple[Target, ...] = ()
+    events: tuple[Event, ...] = ()
+    rollout: str = ""
+    refusal: str = ""
+    log: tuple[str, ...] = ()
+    log_of: str = ""
+    known: Known = field(default_factory=Known)
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A field that this release changed: its name, never its value, and where it stands."""
+
+    path: str
+    where: str = ""
+    commit: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the rollout knows and AWS does not.
+
+    `address` is `service/api`. `expected` is what the phase waited for, `happened` what came instead. `outcome` is
+    "failed" or "was rolled back". `production` says what became of production, `done` what was done about it. All are
+    whole phrases without a full stop.
+    """
+
+    address: str
+    release: str
+    phase: str
+    expected: str = ""
+    happened: str = ""
+    outcome: str = "failed"
+    production: str = ""
+    done: str = ""
+    changed: tuple[Changed, ...] = ()
+    next: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.address.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The cause in words. `counts` is whether the release is to blame."""
+
+    id: str
+    title: str
+    text: str
+    check: str
+    counts: bool = True
+
+    @property
+    def known(self) -> bool:
+        return self.id != UNKNOWN.id
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFold:
+    """Tasks that ended alike, newest first; `reason` is the newest one's, in AWS's words."""
+
+    cause: str
+    ids: tuple[str, ...]
+    status: str = "STOPPED"
+    stop_code: str = ""
+    exit_code: int | None = None
+    container: str = ""
+    reason: str = ""
+    at: datetime = EPOCH
+
+    @property
+    def count(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFold:
+    cause: str
+    ids: tuple[str, ...]
+    state: str
+    reason: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFold:
+    """A service event and how often it was repeated; the newest one's words."""
+
+    cause: str
+    message: str
+    count: int = 1
+    at: datetime = EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    story: Story
+    finding: Finding
+    tasks: tuple[TaskFold, ...] = ()
+    targets: tuple[TargetFold, ...] = ()
+    events: tuple[EventFold, ...] = ()
+    log: tuple[str, ...] = ()
+    log_of: str = ""
+    next: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+def document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as JSON holds it; `read` takes it back."""
+    return {"format_version": FORMAT_VERSION, **_plain(dataclasses.asdict(diagnosis))}
+
+
+def read(said: Mapping[str, Any]) -> Diagnosis:
+    """A diagnosis that was kept as a document. Raises `ValueError` for another format's."""
+    if said.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"not a diagnosis of format {FORMAT_VERSION}: {said.get('format_version')!r}")
+    story = dict(said["story"])
+    story["changed"] = tuple(Changed(**one) for one in story["changed"])
+    story["next"] = tuple(story["next"])
+    return Diagnosis(
+        story=Story(**story),
+        finding=Finding(**said["finding"]),
+        tasks=tuple(TaskFold(**{**one, "ids": tuple(one["ids"]), "at": _moment(one)}) for one in said["tasks"]),
+        targets=tuple(TargetFold(**{**one, "ids": tuple(one["ids"])}) for one in said["targets"]),
+        events=tuple(EventFold(**{**one, "at": _moment(one)}) for one in said["events"]),
+        log=tuple(said["log"]),
+        log_of=said["log_of"],
+        next=tuple(said["next"]),
+        unread=tuple(Unread(**one) for one in said["unread"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def _moment(said: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(said["at"])
