@@ -198,7 +198,8 @@ def test_a_rule_that_is_gone_already_does_not_stop_the_others() -> None:
 def test_no_rules_are_taken_from_a_group_in_use() -> None:
     """Tasks that still run in a group which the specs have dropped go on being reached until they are gone."""
     (old,) = observe(None, item(1), DEFAULT)
-    talk = Talk(DescribeNetworkInterfaces={"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}]})
+    attached = {"NetworkInterfaceId": "eni-1", "Attachment": {"Status": "attached"}}
+    talk = Talk(DescribeNetworkInterfaces={"NetworkInterfaces": [attached, {"NetworkInterfaceId": "eni-2"}]})
 
     with pytest.raises(errors.Blocked, match="eni-1"):
         talk.hold(SecurityGroupRules().delete(old))

@@ -81,10 +81,16 @@ HOSTILE = {
     "''.join(f'---\\nkind: Role\\nname: cluster-{n:06}x\\nassumed_by: a.amazonaws.com\\n' for n in range(3000))",
 }
 MEASURE = """
-import json, resource, sys, time
+import json, pathlib, re, resource, sys, time
 from reconciler.spec.load import Source, load_sources
 from reconciler.spec.reports import report, text
 K = 1024
+status = pathlib.Path("/proc/self/status")
+def most():
+    # Linux hands ru_maxrss on from the process that started this one; the status file does not
+    if status.exists():
+        return int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 load_sources([Source("x.yaml", "x.yaml", b"{kind: Stack, name: a, region: us-west-2}")])
 for line in sys.stdin:
     name, made = json.loads(line)
@@ -93,7 +99,7 @@ for line in sys.stdin:
     specs = load_sources([Source("x.yaml", "x.yaml", data)])
     shown = text(report(specs))
     seconds = time.process_time() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    memory = most()
     print(json.dumps([name, round(seconds, 2), memory, len(specs.diagnostics), len(shown)]), flush=True)
 """
 
