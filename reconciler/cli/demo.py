@@ -34,6 +34,11 @@ def demo(folder: Path | None) -> int:
         _run(["apply", str(specs), "--auto-approve"], endpoint, Exit.DONE)
         for tag in ("v1", "v2"):
             _push(endpoint, tag)
+        _say(
+            "v1 and v2 of the app are pushed. What was started by its tag is now pinned to what the tag means:",
+            "reconciler apply specs",
+        )
+        _run(["apply", str(specs), "--auto-approve"], endpoint, Exit.DONE)
         _say("A second look finds nothing to do, and has written nothing:", "reconciler diff specs")
         _run(["diff", str(specs)], endpoint, Exit.DONE)
         service = specs / "services" / "frontend.yaml"

@@ -90,7 +90,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
             address = _ecs.address_of(self.kind, family, tags, want, scope)
             if address is None:
                 continue
-            spec = _as_wanted(_spec(answer), answer, want, scope)
+            spec = _as_wanted(_spec(answer), answer, want)
             facts = {
                 "arn": arn,
                 "revision": _revisions.revision_of(arn),
@@ -190,24 +190,26 @@ def _delete(arns: Sequence[str]) -> Calls[None]:
 
 
 def _as_wanted(
-    spec: TaskDefinitionSpec, answer: Mapping[str, Any], want: Desired[TaskDefinitionSpec] | None, scope: Scope
+    spec: TaskDefinitionSpec, answer: Mapping[str, Any], want: Desired[TaskDefinitionSpec] | None
 ) -> TaskDefinitionSpec:
     """`spec`, in the wanted one's spelling where both say the same."""
     if want is None:
         return spec
     resolved = next(refs_in(want.spec), None) is None
     registered = answer["taskDefinition"]["status"] == "ACTIVE"
-    if resolved and registered and _ecs.tags_of(answer).get(CONTENT) == content(want.spec):
+    hashed = _ecs.tags_of(answer).get(CONTENT) == content(want.spec)
+    if resolved and registered and hashed and _plainly_same(spec, want.spec):
         return want.spec
-    # A tag that cannot move is its digest.
-    digests = {
-        image.facts["tag_uri"]: image.id for image in scope.seen.get("image", ()) if image.facts.get("immutable")
-    }
-    containers = {
-        name: container.model_copy(update={"image": digests.get(str(container.image), container.image)})
-        for name, container in spec.containers.items()
-    }
-    return spec.model_copy(update={"containers": containers})
+    return spec
+
+
+def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:
+    """What AWS never spells otherwise. The console copies tags, the hash among them, into the revisions it makes."""
+    return one.containers.keys() == other.containers.keys() and all(
+        getattr(container, field) == getattr(other.containers[name], field)
+        for name, container in one.containers.items()
+        for field in ("image", "command", "environment", "secrets")
+    )
 
 
 def _spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:

@@ -255,7 +255,9 @@ def test_a_new_image_tag_is_one_rollout(applied: Path) -> None:
     """Changing the tag changes the task definition and rolls the service, and nothing else."""
     for tag in ("v1", "v2"):
         _push(tag)
-    assert run("diff", applied).code == 0, "an immutable tag and its digest are the same image"
+    assert run("diff", applied).code == 2, "what was started by tag is pinned to the digest that was pushed"
+    assert run("apply", applied, "-y").code == 0
+    assert run("diff", applied).code == 0
     file = applied / "services" / "frontend.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("tag: v1", "tag: v2"), encoding="utf-8")
     ran = run("diff", applied, "-o", "json")

@@ -260,24 +260,22 @@ def test_removing_a_line_from_the_specs_is_a_change() -> None:
     ]
 
 
-def test_a_tag_that_cannot_move_equals_its_digest() -> None:
-    """Where a repository's tags are immutable, the tag in a running revision is the digest that the specs want."""
+def test_what_was_started_by_tag_is_not_yet_what_runs_by_digest() -> None:
+    """A revision that names a tag differs from the digest that is wanted: the next apply pins it."""
     digest = "123.dkr.ecr.us-west-2.amazonaws.com/web@sha256:aa"
-    tag = "123.dkr.ecr.us-west-2.amazonaws.com/web:v1"
     want = replace(definition("web", image=digest), tags=DESIRED.tags)
-    for immutable, changes in ((True, []), (False, ["containers.web.image"])):
-        image = Observed(Address("image", "web-v1"), digest, SPEC, facts={"tag_uri": tag, "immutable": immutable})
-        where = scope(want, seen={"image": (image,)})
 
-        found = observed(Revisions(answer(1, tag)), where)
+    found = observed(Revisions(answer(1, "123.dkr.ecr.us-west-2.amazonaws.com/web:v1")), scope(want))
 
-        assert [str(change) for change in diff(found, want.spec)] == changes
+    assert [str(change) for change in diff(found, want.spec)] == ["containers.web.image"]
 
 
 def test_a_revision_that_was_registered_for_this_content_is_this_content() -> None:
-    """However AWS spells it back, what carries the hash of what is wanted is what is wanted."""
+    """What carries the hash of what is wanted is what is wanted, however AWS spells it, unless it plainly is not."""
     tags = {**DESIRED.tags, CONTENT: content(DESIRED.spec)}
-    odd = answer(1, "spelled:differently", tags, pidMode="task")
+    odd = answer(1, tags=tags, pidMode="task")
+    copied = answer(1, "made:by-hand", tags)
+    assert observed(Revisions(copied), running()).spec != DESIRED.spec
 
     assert observed(Revisions(odd), running()).spec == DESIRED.spec
     assert observed(Revisions(odd), running(wanted=CHANGED)).spec != CHANGED.spec
