@@ -1,0 +1,1 @@
+"""Hello World: the web app that the demo deploys, on the standard library alone."""

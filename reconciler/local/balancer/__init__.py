@@ -1,0 +1,13 @@
+"""The load balancers of the laptop AWS: listeners that really forward, in a process of their own.
+
+front.py      this side: sockets, table, the process and its successor
+channel.py    what the two sides say to each other
+process.py    the other side: its event loop
+downstream.py a client's connection    exchange.py one request    relay.py one attempt    upstream.py a target's
+rules.py choice.py answers.py table.py what is decided, without any I/O
+"""
+
+from reconciler.local.balancer.board import Count
+from reconciler.local.balancer.front import Balancer
+
+__all__ = ["Balancer", "Count"]

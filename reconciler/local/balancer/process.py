@@ -1,0 +1,106 @@
+"""The balancer's own process: `python -m reconciler.local.balancer.process DESCRIPTOR`.
+
+It is a process of its own so that whatever the laptop AWS computes holds up no request: Python runs one thread at a
+time, and a request takes its turn a dozen times. It ends when the other end of its channel is gone, however that went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable
+from typing import Any, assert_never
+
+from reconciler.local.balancer.board import Board
+from reconciler.local.balancer.channel import Listen, Serve, Tell, receive, send
+from reconciler.local.balancer.downstream import Downstream
+
+BACKLOG = 1024
+SWEEP_EVERY = 1.0
+
+
+class Process:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._board = Board(loop)
+        self._servers: dict[str, asyncio.Server] = {}
+
+    async def answer(self, message: Listen | Serve | Tell, descriptors: list[int]) -> Any:
+        match message:
+            case Listen():
+                for arn, descriptor in zip(message.listener_arns, descriptors, strict=True):
+                    await self._listen(arn, socket.socket(fileno=descriptor))
+                return None
+            case Serve():
+                self._board.apply(message.table)
+                wanted = {listener.listener_arn for listener in message.table.listeners}
+                for arn in [arn for arn in self._servers if arn not in wanted]:
+                    self._servers.pop(arn).close()
+                return None
+            case Tell():
+                return dict(self._board.counts)
+            case _:
+                assert_never(message)
+
+    async def sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            self._board.sweep()
+
+    async def _listen(self, arn: str, listening: socket.socket) -> None:
+        if arn in self._servers:
+            self._servers.pop(arn).close()
+        self._servers[arn] = await self._loop.create_server(
+            lambda: Downstream(self._board, arn), sock=listening, backlog=BACKLOG
+        )
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the laptop AWS's to act upon
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    run(_serve(channel))
+
+
+async def _serve(channel: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    process = Process(loop)
+    sweeping = asyncio.create_task(process.sweep())
+    threading.Thread(target=_converse, args=(channel, process, loop), daemon=True).start()
+    await sweeping
+
+
+def _converse(channel: socket.socket, process: Process, loop: asyncio.AbstractEventLoop) -> None:
+    """Questions come one at a time, each answered before the next; without anybody to ask there is nothing to do."""
+    try:
+        while True:
+            message, descriptors = receive(channel)
+            asked = asyncio.run_coroutine_threadsafe(process.answer(message, descriptors), loop)
+            send(channel, asked.result())
+    except (EOFError, OSError):
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - a thread's end must be the process's: it is started again
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+
+
+def run(main: Awaitable[None]) -> None:
+    """With uvloop's event loop where it is installed: twice as fast, and otherwise the same."""
+
+    async def whole() -> None:
+        await main
+
+    if importlib.util.find_spec("uvloop") is not None:
+        with asyncio.Runner(loop_factory=importlib.import_module("uvloop").new_event_loop) as runner:
+            runner.run(whole())
+    else:
+        asyncio.run(whole())
+
+
+if __name__ == "__main__":
+    main()

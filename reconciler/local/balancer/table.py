@@ -1,0 +1,51 @@
+"""What the balancer serves, as one value: the listeners with their rules, and who answers for each target group.
+
+The table is replaced as a whole, so a request sees either all of a change or nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.local.ports import ListenerRoutes, TargetGroupSettings, TargetState
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """Where a target really listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The targets that get requests now, and how they take turns; times are seconds."""
+
+    arn: str
+    endpoints: tuple[Endpoint, ...] = ()
+    algorithm: str = "round_robin"
+    stickiness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    listeners: tuple[ListenerRoutes, ...] = ()
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+
+def group(settings: TargetGroupSettings, states: Iterable[TargetState]) -> Group:
+    """The healthy targets; all unhealthy ones when there is no healthy one (an ALB fails open); never a draining one.
+
+    One that is still `initial` gets nothing: nobody knows yet whether it answers at all.
+    """
+    listening = [state for state in states if state.target.host]
+    chosen = [state for state in listening if state.state == "healthy"]
+    chosen = chosen or [state for state in listening if state.state == "unhealthy"]
+    return Group(
+        arn=settings.arn,
+        endpoints=tuple(Endpoint(state.target.host, state.target.host_port) for state in chosen),
+        algorithm=settings.algorithm,
+        stickiness=settings.stickiness,
+    )

@@ -1,0 +1,154 @@
+"""Processes that cannot outlive this one, however it ends.
+
+Each is the leader of its own session, so Ctrl-C in a terminal reaches only the laptop AWS, which then ends them in good
+order. Should it not come to that, the reaper and the kernel do (reaper.py, launcher.py).
+
+Everything here runs on one background thread that lives as long as the processes: the kernel's tie is to the thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ISOLATED = (sys.executable, "-I", "-S")
+LAST_WORDS = 1.0  # seconds for output that is still in the pipe when its program is over
+
+
+class Child(asyncio.SubprocessProtocol):
+    """A process: its exit is known at once, also while children of its own still hold its output open."""
+
+    def __init__(self, on_output: Callable[[bytes], None] | None) -> None:
+        self.pid = 0
+        self.code: int | None = None
+        self._on_output = on_output
+        self._exited = asyncio.Event()
+        self._silent = asyncio.Event()
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
+        self.pid = transport.get_pid()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - there is only one
+        if self._on_output is not None:
+            self._on_output(data)
+
+    def process_exited(self) -> None:
+        assert self._transport is not None
+        self.code = self._transport.get_returncode()
+        self._exited.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whyever
+        self._silent.set()
+
+    async def exited(self) -> int:
+        """Negative: the signal that ended it."""
+        await self._exited.wait()
+        assert self.code is not None
+        return self.code
+
+    async def last_words(self) -> None:
+        """Until all its output has arrived, a moment at most."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._silent.wait(), LAST_WORDS)
+        assert self._transport is not None
+        self._transport.close()
+
+
+class Nursery:
+    def __init__(self) -> None:
+        self._reaper: subprocess.Popen[bytes] | None = None
+        self._known: set[str] = set()  # what a reaper that had to be started again has to be told
+
+    async def spawn(
+        self,
+        program: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: str,
+        on_output: Callable[[bytes], None] | None = None,
+        inherit_output: bool = False,
+        pass_fds: Sequence[int] = (),
+    ) -> Child:
+        """Start a program. `on_output` gets its stdout and stderr; without it they are dropped, or this process's."""
+        out, err = (PIPE, STDOUT) if on_output else (None, None) if inherit_output else (DEVNULL, DEVNULL)
+        transport, child = await asyncio.get_running_loop().subprocess_exec(
+            lambda: Child(on_output),
+            *ISOLATED,
+            str(HERE / "launcher.py"),
+            str(os.getpid()),
+            *program,
+            env=dict(environment),
+            cwd=folder,
+            stdin=PIPE,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            pass_fds=tuple(pass_fds),
+        )
+        self._tell(f"+{child.pid}")
+        go = transport.get_pipe_transport(0)
+        assert isinstance(go, asyncio.WriteTransport)
+        go.write(b"+")
+        go.close()
+        return child
+
+    def signal(self, child: Child, number: signal.Signals) -> None:
+        """Send it to the whole group, the program's children included; nothing happens when it is over."""
+        if child.code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+
+    async def ended(self, child: Child) -> int:
+        """Its exit code once it is over and all its output is here, as a shell says it: 128 + the signal's number.
+
+        What it has started itself ends with it, as in a container.
+        """
+        code = await child.exited()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        self._tell(f"-{child.pid}")
+        await child.last_words()
+        return code if code >= 0 else 128 - code
+
+    def remove_in_the_end(self, folder: Path) -> None:
+        """Remove the folder when all is over, however that comes about."""
+        self._tell(str(folder.absolute()))
+
+    def close(self) -> None:
+        """Kill what is left, remove the folders, and wait until that is done."""
+        if self._reaper is not None:
+            assert self._reaper.stdin is not None
+            self._reaper.stdin.close()
+            self._reaper.wait()
+            self._reaper = None
+
+    def _tell(self, line: str) -> None:
+        lines = [line]
+        if line.startswith("-"):
+            self._known.discard(f"+{line[1:]}")
+        else:
+            self._known.add(line)
+        if self._reaper is None or self._reaper.poll() is not None:
+            lines = sorted(self._known)
+            self._reaper = subprocess.Popen(
+                [*ISOLATED, str(HERE / "reaper.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        assert self._reaper.stdin is not None
+        self._reaper.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        self._reaper.stdin.flush()

@@ -1,0 +1,152 @@
+"""A task is a process per container: own loopback address, own copy of the image's content, own environment.
+
+    images ─► address ─► containers in the order of their dependencies ─► on_started ─► on_exit each ─► address back
+       └─ not there ────────► on_failed_to_start ◄──────────┘ one cannot start, or `stop` came first
+
+A program learns from HOST and PORT where to listen: its address is its own, the port may have to be another one.
+Everything here runs on the background's thread, so nothing needs a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from pathlib import Path
+
+from reconciler.clock import Clock
+from reconciler.local import programs
+from reconciler.local.addresses import Addresses, NoAddressLeft
+from reconciler.local.background import Background
+from reconciler.local.containers import Container
+from reconciler.local.nursery import Nursery
+from reconciler.local.ports import ControlPlane, TaskLaunch
+from reconciler.local.programs import CannotStart
+from reconciler.local.registry import CannotPull, Registry
+from reconciler.local.running import Outside, Running
+
+
+class Tasks:
+    """The task runner."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        addresses: Addresses,
+        nursery: Nursery,
+        background: Background,
+        clock: Clock,
+        *,
+        scratch: Path,
+    ) -> None:
+        self._registry = registry
+        self._addresses = addresses
+        self._nursery = nursery
+        self._background = background
+        self._clock = clock
+        self._scratch = scratch
+        self._tasks: dict[str, Running] = {}
+        self._outside: Outside | None = None
+        background.soon(nursery.remove_in_the_end, scratch)
+
+    def bind(self, control: ControlPlane) -> None:
+        self._outside = Outside(control, self._nursery, self._background, self._clock)
+
+    def start(self, task: TaskLaunch) -> None:
+        self._background.soon(self._start, task)
+
+    def stop(self, task_id: str, reason: str) -> None:
+        self._background.soon(self._stop, task_id, reason)
+
+    def kill(self, task_id: str, exit_code: int = 1) -> None:  # noqa: ARG002 - a process cannot be given its code
+        self._background.soon(self._kill, task_id)
+
+    def reset(self) -> None:
+        """Returns once nothing will be reported any more, a moment before the last process is gone."""
+        self._background.run(self._reset()).result()
+
+    def close(self) -> None:
+        """Ask every task to end, give it its stop timeout, and report nothing."""
+        self._background.run(self._close()).result()
+
+    # ---- what was asked, on the thread ------------------------------------------------------------------------------
+
+    def _start(self, launch: TaskLaunch) -> None:
+        assert self._outside is not None
+        running = Running(launch, self._outside)
+        self._tasks[launch.task_id] = running
+        running.work = asyncio.create_task(self._run(running))
+
+    def _stop(self, task_id: str, reason: str) -> None:
+        if task_id in self._tasks:
+            self._tasks[task_id].stop(reason)
+
+    def _kill(self, task_id: str) -> None:
+        running = self._tasks.get(task_id)
+        for container in running.containers.values() if running else ():
+            if container.launch.essential:
+                container.signal(signal.SIGKILL)
+
+    async def _reset(self) -> None:
+        for running in self._tasks.values():
+            running.hush()
+            for container in running.containers.values():
+                container.signal(signal.SIGKILL)
+
+    async def _close(self) -> None:
+        left = list(self._tasks.values())
+        for running in left:
+            running.hush()
+        await asyncio.gather(*(running.work for running in left if running.work), return_exceptions=True)
+
+    # ---- a task's life ----------------------------------------------------------------------------------------------
+
+    async def _run(self, running: Running) -> None:
+        folder = self._scratch / running.launch.task_id
+        lives: list[asyncio.Task[None]] = []
+        try:
+            try:
+                self._prepare(running, folder)
+            except (CannotPull, CannotStart) as error:
+                running.failure = str(error)
+            else:
+                lives = [asyncio.create_task(container.live()) for container in running.containers.values()]
+                await running.until(lambda: running.ending or running.all_started)
+            if running.all_started and not running.ending:
+                running.tell_started()
+            else:
+                running.end_all()
+            await asyncio.gather(*lives)
+            if not running.told_started:
+                running.tell_failed()
+        finally:
+            for life in lives:
+                life.cancel()
+            self._tasks.pop(running.launch.task_id, None)
+            if running.place is not None:
+                running.place.give_back()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _prepare(self, running: Running, folder: Path) -> None:
+        """Every image is looked up before anything else is done. Raises CannotPull, CannotStart."""
+        launch = running.launch
+        found = [(container, self._registry.resolve(container.image)) for container in launch.containers]
+        try:
+            running.place = self._addresses.take()
+        except NoAddressLeft as error:
+            raise CannotStart(f"ResourceInitializationError: {error}") from error
+        wanted = sorted({port for container in launch.containers for port in container.ports})
+        running.ports = {port: running.place.port(port) for port in wanted}
+        for container, program in found:
+            try:
+                prepared = programs.prepare(
+                    container,
+                    program,
+                    folder=folder / container.name,
+                    address=running.place.address,
+                    ports=running.ports,
+                    private_address=launch.private_address,
+                )
+            except OSError as error:  # no room, no descriptors
+                raise CannotStart(f"CannotCreateContainerError: {error}") from error
+            running.containers[container.name] = Container(running, container, prepared)
