@@ -1,0 +1,1 @@
+"""Elastic Container Service on Fargate: what the API keeps, refuses and answers."""

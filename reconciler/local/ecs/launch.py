@@ -1,0 +1,177 @@
+"""From what tasks are started: CreateService, UpdateService, CreateTaskSet and RunTask check it alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.local.ecs.clusters import check_strategy
+from reconciler.local.ecs.lookup import active_definition, invalid, last
+from reconciler.local.ecs.state import Cluster, Launch, Params, TaskDefinition
+from reconciler.local.refusal import Refusal
+from reconciler.local.world import World
+
+SUBNETS_MOST = 16
+GROUPS_MOST = 5
+TARGET_GROUPS_MOST = 5
+PLATFORM_VERSIONS = ("LATEST", "1.4.0", "1.3.0")
+NEWEST_PLATFORM = "1.4.0"
+
+
+def from_params(world: World, owner: Cluster, params: Params) -> Launch:
+    """A whole launch from a create call."""
+    definition = active_definition(world, params["taskDefinition"])
+    if params.get("launchType") and params.get("capacityProviderStrategy"):
+        raise invalid(
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."
+        )
+    strategy = params.get("capacityProviderStrategy")
+    if strategy is None and not params.get("launchType"):
+        strategy = owner.default_strategy
+    launch = Launch(
+        task_definition=definition.arn,
+        launch_type=None if strategy else params.get("launchType", "EC2"),
+        strategy=tuple(_entry(item) for item in strategy or ()),
+        platform_version=params.get("platformVersion"),
+        network=_network(params.get("networkConfiguration")),
+        load_balancers=tuple(params.get("loadBalancers", ())),
+        registries=tuple(params.get("serviceRegistries", ())),
+        service_connect=params.get("serviceConnectConfiguration"),
+        volumes=tuple(params.get("volumeConfigurations", ())),
+    )
+    check(world, owner, launch, definition)
+    return launch
+
+
+def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Launch:
+    """The launch with what an UpdateService names changed in it."""
+    new = launch
+    if "taskDefinition" in params:
+        new = replace(new, task_definition=active_definition(world, params["taskDefinition"]).arn)
+    if "capacityProviderStrategy" in params:
+        strategy = tuple(_entry(item) for item in params["capacityProviderStrategy"])
+        new = replace(new, strategy=strategy, launch_type=None if strategy else launch.launch_type or "FARGATE")
+    if "platformVersion" in params:
+        new = replace(new, platform_version=params["platformVersion"])
+    if "networkConfiguration" in params:
+        new = replace(new, network=_network(params["networkConfiguration"]))
+    if "loadBalancers" in params:
+        new = replace(new, load_balancers=tuple(params["loadBalancers"]))
+    if "serviceRegistries" in params:
+        new = replace(new, registries=tuple(params["serviceRegistries"]))
+    if "serviceConnectConfiguration" in params:
+        new = replace(new, service_connect=params["serviceConnectConfiguration"])
+    if "volumeConfigurations" in params:
+        new = replace(new, volumes=tuple(params["volumeConfigurations"]))
+    if new != launch:
+        # the old task definition may be INACTIVE by now: only what is new must be ACTIVE
+        family, _, revision = new.task_definition.rpartition("/")[2].partition(":")
+        definition = next(item for item in world.ecs.definitions[family] if str(item.revision) == revision)
+        check(world, owner, new, definition)
+    return new
+
+
+def _entry(item: Params) -> Params:
+    return {
+        "capacityProvider": last(item["capacityProvider"]),
+        "weight": item.get("weight", 0),
+        "base": item.get("base", 0),
+    }
+
+
+def _network(configuration: Params | None) -> Params | None:
+    if not configuration or "awsvpcConfiguration" not in configuration:
+        return None
+    given = configuration["awsvpcConfiguration"]
+    return {
+        "subnets": list(given["subnets"]),
+        "securityGroups": list(given.get("securityGroups", [])),
+        "assignPublicIp": given.get("assignPublicIp", "DISABLED"),
+    }
+
+
+def fargate(launch: Launch) -> bool:
+    names = [item["capacityProvider"] for item in launch.strategy]
+    return all(name.startswith("FARGATE") for name in names) if names else launch.launch_type == "FARGATE"
+
+
+def check(world: World, owner: Cluster, launch: Launch, definition: TaskDefinition) -> None:
+    check_strategy(list(launch.strategy), owner.capacity_providers)
+    if fargate(launch) and "FARGATE" not in definition.body["compatibilities"]:
+        raise invalid("Task definition does not support launch_type FARGATE.")
+    if launch.platform_version and launch.platform_version not in PLATFORM_VERSIONS:
+        raise Refusal("PlatformUnknownException", "The platform version does not exist.")
+    _check_network(world, launch, definition)
+    if len(launch.load_balancers) > TARGET_GROUPS_MOST:
+        raise invalid("load balancers can have at most 5 items.")
+    for entry in launch.load_balancers:
+        _check_target_group(world, launch, definition, entry)
+
+
+def _check_network(world: World, launch: Launch, definition: TaskDefinition) -> None:
+    network, mode = launch.network, definition.body["networkMode"]
+    if mode != "awsvpc":
+        if network is not None:
+            raise invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+        return
+    if network is None:
+        raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+    if not 1 <= len(network["subnets"]) <= SUBNETS_MOST:
+        raise invalid(f"subnets can have at most {SUBNETS_MOST} items.")
+    if len(network["securityGroups"]) > GROUPS_MOST:
+        raise invalid(f"security groups can have at most {GROUPS_MOST} items.")
+    networks = set()
+    for subnet_id in network["subnets"]:
+        subnet = world.network.subnet(subnet_id)
+        if subnet is None:
+            raise invalid(
+                f"Error retrieving subnet information for [{subnet_id}]: The subnet ID '{subnet_id}' does not exist "
+                "(ErrorCode: InvalidSubnetID.NotFound)"
+            )
+        networks.add(subnet.vpc_id)
+    if len(networks) > 1:
+        raise invalid("Subnets must all belong to the same VPC.")
+    for group_id in network["securityGroups"]:
+        vpc_id = world.network.vpc_of_group(group_id)
+        if vpc_id is None:
+            raise invalid(
+                f"Error retrieving security group information for [{group_id}]: The security group '{group_id}' does "
+                "not exist (ErrorCode: InvalidGroup.NotFound)"
+            )
+        if vpc_id not in networks:
+            raise invalid("Security groups and subnets must belong to the same VPC.")
+
+
+def _check_target_group(world: World, launch: Launch, definition: TaskDefinition, entry: Params) -> None:
+    if entry.get("loadBalancerName"):
+        raise invalid("Classic load balancers are not supported with the awsvpc network mode.")
+    arn = entry.get("targetGroupArn")
+    if not arn:
+        raise invalid("targetGroupArn must be specified for a load balancer.")
+    _check_container(definition, entry)
+    advanced = entry.get("advancedConfiguration") or {}
+    arns = [arn, *([advanced["alternateTargetGroupArn"]] if advanced.get("alternateTargetGroupArn") else [])]
+    if len(set(arns)) < len(arns):
+        raise invalid("The alternateTargetGroupArn must be different from the targetGroupArn.")
+    for one in arns:
+        group = world.elb.target_groups.get(one)
+        if group is None:
+            raise invalid(f"The target group with targetGroupArn {one} does not exist.")
+        if group.settings["TargetType"] != "ip" and definition.body["networkMode"] == "awsvpc":
+            raise invalid(
+                f"The provided target group {one} has target type {group.settings['TargetType']}, which is "
+                "incompatible with the awsvpc network mode specified in the task definition."
+            )
+        if not world.elb.load_balancers_of(one):
+            raise invalid(f"The target group with targetGroupArn {one} does not have an associated load balancer.")
+        subnet = world.network.subnet(launch.network["subnets"][0]) if launch.network else None
+        if subnet and subnet.vpc_id != group.settings["VpcId"]:
+            raise invalid(f"The target group {one} is in another VPC than the subnets of the service.")
+
+
+def _check_container(definition: TaskDefinition, entry: Params) -> None:
+    name, port = entry.get("containerName", ""), entry.get("containerPort")
+    container = definition.container(name)
+    if container is None:
+        raise invalid(f"The container {name} does not exist in the task definition.")
+    if port not in [mapping.get("containerPort") for mapping in container["portMappings"]]:
+        raise invalid(f"The container {name} did not have a container port {port} defined.")

@@ -1,0 +1,203 @@
+"""Services, deployments, task sets and tasks as ECS describes them."""
+
+from __future__ import annotations
+
+from reconciler.local.ecs.launch import NEWEST_PLATFORM, fargate
+from reconciler.local.ecs.lookup import shown_tags
+from reconciler.local.ecs.state import Deployment, Launch, Params, Service, Task
+from reconciler.local.scheduler import sets
+from reconciler.local.scheduler.health import task_health
+from reconciler.local.scheduler.rollouts import revision_arn
+from reconciler.local.world import World
+
+
+def service(world: World, item: Service, *, tags: bool) -> Params:
+    by_sets = item.controller != "ECS"
+    active = item.status == "ACTIVE"
+    return {
+        "serviceArn": item.arn,
+        "serviceName": item.name,
+        "clusterArn": world.arn("ecs", f"cluster/{item.cluster}"),
+        "loadBalancers": list(item.launch.load_balancers) if item.launch else [],
+        "serviceRegistries": list(item.launch.registries) if item.launch else [],
+        "status": item.status,
+        "desiredCount": item.desired_count,
+        "runningCount": sum(one.running() for one in item.deployments),
+        "pendingCount": sum(one.pending() for one in item.deployments),
+        **_placement(item.launch, platform_as_asked=True),
+        "taskDefinition": item.launch.task_definition if item.launch else None,
+        "deploymentConfiguration": item.configuration,
+        "taskSets": [task_set(world, item, one, tags=False) for one in item.deployments] if by_sets else None,
+        "deployments": [] if by_sets else [deployment(one) for one in item.deployments],
+        "roleArn": item.role_arn,
+        "events": list(item.events),
+        "createdAt": item.created_at,
+        "currentServiceDeployment": item.rollout.arn if active and item.rollout else None,
+        "currentServiceRevisions": [_revision_summary(world, item, one) for one in item.deployments]
+        if not by_sets and active
+        else None,
+        "placementConstraints": item.placement_constraints,
+        "placementStrategy": item.placement_strategy,
+        "networkConfiguration": _network(item.launch),
+        "healthCheckGracePeriodSeconds": item.grace_seconds,
+        "schedulingStrategy": item.scheduling_strategy,
+        "deploymentController": {"type": item.controller},
+        "tags": shown_tags(item.tags) if tags else None,
+        "createdBy": f"arn:aws:iam::{world.account}:root",
+        "enableECSManagedTags": item.managed_tags,
+        "propagateTags": item.propagate_tags,
+        "enableExecuteCommand": item.execute_command,
+        "availabilityZoneRebalancing": item.zone_rebalancing,
+    }
+
+
+def _placement(launch: Launch | None, *, platform_as_asked: bool) -> Params:
+    if launch is None:
+        return {}
+    platform = (launch.platform_version or "LATEST") if platform_as_asked else NEWEST_PLATFORM
+    return {
+        "launchType": None if launch.strategy else launch.launch_type,
+        "capacityProviderStrategy": list(launch.strategy) or None,
+        "platformVersion": platform if fargate(launch) else None,
+        "platformFamily": "Linux" if fargate(launch) else None,
+    }
+
+
+def _network(launch: Launch | None) -> Params | None:
+    return {"awsvpcConfiguration": launch.network} if launch and launch.network else None
+
+
+def _revision_summary(world: World, item: Service, one: Deployment) -> Params:
+    return {
+        "arn": revision_arn(world, item, one.number),
+        "requestedTaskCount": one.desired,
+        "runningTaskCount": one.running(),
+        "pendingTaskCount": one.pending(),
+    }
+
+
+def deployment(one: Deployment) -> Params:
+    return {
+        "id": one.id,
+        "status": one.status,
+        "taskDefinition": one.launch.task_definition,
+        "desiredCount": one.desired,
+        "pendingCount": one.pending(),
+        "runningCount": one.running(),
+        "failedTasks": one.failed_tasks,
+        "createdAt": one.created_at,
+        "updatedAt": one.updated_at,
+        **_placement(one.launch, platform_as_asked=False),
+        "networkConfiguration": _network(one.launch),
+        "rolloutState": one.rollout_state,
+        "rolloutStateReason": one.rollout_reason,
+        "serviceConnectConfiguration": one.launch.service_connect,
+        "volumeConfigurations": list(one.launch.volumes) or None,
+    }
+
+
+def task_set(world: World, item: Service, one: Deployment, *, tags: bool) -> Params:
+    assert one.task_set is not None
+    return {
+        "id": one.id,
+        "taskSetArn": one.task_set.arn,
+        "serviceArn": item.arn,
+        "clusterArn": world.arn("ecs", f"cluster/{item.cluster}"),
+        "startedBy": one.task_set.started_by or None,
+        "externalId": one.task_set.external_id or None,
+        "status": one.status,
+        "taskDefinition": one.launch.task_definition,
+        "computedDesiredCount": sets.computed(item, one),
+        "pendingCount": one.pending(),
+        "runningCount": one.running(),
+        "createdAt": one.created_at,
+        "updatedAt": one.updated_at,
+        **_placement(one.launch, platform_as_asked=False),
+        "networkConfiguration": _network(one.launch),
+        "loadBalancers": list(one.launch.load_balancers),
+        "serviceRegistries": list(one.launch.registries),
+        "scale": {"value": one.task_set.scale, "unit": "PERCENT"},
+        "stabilityStatus": one.task_set.stability,
+        "stabilityStatusAt": one.task_set.stability_at or one.created_at,
+        "tags": shown_tags(one.task_set.tags) if tags else None,
+    }
+
+
+def task(world: World, item: Task, *, tags: bool) -> Params:
+    body = item.definition.body
+    return {
+        "attachments": [_attachment(item)] if item.interface else [],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+        "availabilityZone": item.zone or None,
+        "capacityProviderName": item.provider or None,
+        "clusterArn": world.arn("ecs", f"cluster/{item.cluster}"),
+        "connectivity": "CONNECTED" if item.connected_at else None,
+        "connectivityAt": item.connected_at,
+        "containers": [_container(item, index) for index in range(len(item.containers))],
+        "cpu": item.overrides.get("cpu") or body.get("cpu"),
+        "createdAt": item.created_at,
+        "desiredStatus": item.desired_status,
+        "enableExecuteCommand": item.execute_command,
+        "executionStoppedAt": item.execution_stopped_at,
+        "group": item.group,
+        "healthStatus": task_health(item),
+        "lastStatus": item.last_status,
+        "launchType": "FARGATE",
+        "memory": item.overrides.get("memory") or body.get("memory"),
+        "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": [], **item.overrides},
+        "platformVersion": NEWEST_PLATFORM,
+        "platformFamily": "Linux",
+        "pullStartedAt": item.pull_started_at,
+        "pullStoppedAt": item.pull_stopped_at,
+        "startedAt": item.started_at,
+        "startedBy": item.started_by or None,
+        "stopCode": item.stop_code or None,
+        "stoppedAt": item.stopped_at,
+        "stoppedReason": item.stopped_reason or None,
+        "stoppingAt": item.stopping_at,
+        "tags": shown_tags(item.tags) if tags else [],
+        "taskArn": item.arn,
+        "taskDefinitionArn": item.definition.arn,
+        "version": item.version,
+        "ephemeralStorage": body.get("ephemeralStorage") or {"sizeInGiB": 20},
+    }
+
+
+def _attachment(item: Task) -> Params:
+    assert item.interface is not None
+    status = {"PROVISIONING": "PRECREATED", "STOPPED": "DELETED", "DEPROVISIONING": "DETACHING"}
+    details = {
+        "subnetId": item.interface.subnet.id,
+        "networkInterfaceId": item.interface.id,
+        "macAddress": item.interface.mac_address,
+        "privateDnsName": item.interface.dns_name,
+        "privateIPv4Address": item.interface.private_address,
+    }
+    return {
+        "id": f"{item.id[:8]}-{item.id[8:12]}-{item.id[12:16]}-{item.id[16:20]}-{item.id[20:]}",
+        "type": "ElasticNetworkInterface",
+        "status": status.get(item.last_status, "ATTACHED"),
+        "details": [{"name": name, "value": value} for name, value in details.items()],
+    }
+
+
+def _container(item: Task, index: int) -> Params:
+    container, definition = item.containers[index], item.definition.body["containerDefinitions"][index]
+    address = item.interface.private_address if item.interface else None
+    return {
+        "containerArn": container.arn,
+        "taskArn": item.arn,
+        "name": container.name,
+        "image": container.image,
+        "imageDigest": container.image_digest or None,
+        "runtimeId": container.runtime_id if item.launched else None,
+        "lastStatus": container.last_status,
+        "exitCode": container.exit_code,
+        "reason": container.reason or None,
+        "networkBindings": [],
+        "networkInterfaces": [{"attachmentId": item.id, "privateIpv4Address": address}] if address else [],
+        "healthStatus": container.health,
+        "cpu": str(definition["cpu"]),
+        "memory": str(definition["memory"]) if definition.get("memory") else None,
+        "memoryReservation": str(definition["memoryReservation"]) if definition.get("memoryReservation") else None,
+    }

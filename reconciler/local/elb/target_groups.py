@@ -1,0 +1,139 @@
+"""Target groups: created, described, changed in place, deleted."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.local.elb.checks import check_name, invalid, paged, tags_of, target_group
+from reconciler.local.elb.routes import watch
+from reconciler.local.elb.state import Params, TargetGroup
+from reconciler.local.refusal import Refusal
+from reconciler.local.world import World
+
+HEALTH_CHECK = (
+    "HealthCheckProtocol",
+    "HealthCheckPort",
+    "HealthCheckEnabled",
+    "HealthCheckPath",
+    "HealthCheckIntervalSeconds",
+    "HealthCheckTimeoutSeconds",
+    "HealthyThresholdCount",
+    "UnhealthyThresholdCount",
+    "Matcher",
+)
+DEFAULTS: Params = {
+    "HealthCheckProtocol": "HTTP",
+    "HealthCheckPort": "traffic-port",
+    "HealthCheckEnabled": True,
+    "HealthCheckPath": "/",
+    "HealthCheckIntervalSeconds": 30,
+    "HealthCheckTimeoutSeconds": 5,
+    "HealthyThresholdCount": 5,
+    "UnhealthyThresholdCount": 2,
+    "Matcher": {"HttpCode": "200"},
+    "TargetType": "instance",
+    "ProtocolVersion": "HTTP1",
+    "IpAddressType": "ipv4",
+}
+SETTINGS = (*HEALTH_CHECK, "Protocol", "Port", "VpcId", "TargetType", "ProtocolVersion", "IpAddressType")
+
+
+def create_target_group(world: World, params: Params) -> Params:
+    name = params["Name"]
+    check_name(name, "Target group")
+    tags = tags_of(params)
+    if params.get("TargetType") in ("lambda", "alb") or params.get("Protocol", "HTTP") not in ("HTTP", "HTTPS"):
+        raise Refusal(
+            "InvalidConfigurationRequest", "The laptop AWS has target groups of type ip and instance over HTTP only"
+        )
+    for needed, what in (("Protocol", "A protocol"), ("Port", "A port"), ("VpcId", "A VPC ID")):
+        if params.get(needed) is None:
+            raise invalid(f"{what} must be specified")
+    if not world.network.vpc_exists(params["VpcId"]):
+        raise invalid(f"The VPC ID '{params['VpcId']}' is not found")
+    settings = {**DEFAULTS, **{key: params[key] for key in SETTINGS if key in params}}
+    check_health(settings)
+    if existing := next((item for item in world.elb.target_groups.values() if item.name == name), None):
+        if existing.settings == settings:
+            return {"TargetGroups": [shown(world, existing)]}
+        raise Refusal(
+            "DuplicateTargetGroupName",
+            f"A target group with the same name '{name}' exists, but with different settings",
+        )
+    identifier = world.ids.hexadecimal(16)
+    made = TargetGroup(
+        arn=world.arn("elasticloadbalancing", f"targetgroup/{name}/{identifier}"),
+        name=name,
+        identifier=identifier,
+        settings=settings,
+        tags=tags,
+    )
+    world.elb.target_groups[made.arn] = made
+    watch(world, made)
+    return {"TargetGroups": [shown(world, made)]}
+
+
+def check_health(settings: Params) -> None:
+    if settings["HealthCheckTimeoutSeconds"] >= settings["HealthCheckIntervalSeconds"]:
+        raise invalid("Health check interval must be greater than the timeout.")
+    if not settings["HealthCheckEnabled"]:
+        raise Refusal("InvalidConfigurationRequest", "Health check enabled must be true for target groups of this type")
+    if not settings["HealthCheckPath"].startswith("/"):
+        raise invalid(f"Health check path '{settings['HealthCheckPath']}' must begin with a '/' character")
+    port = settings["HealthCheckPort"]
+    if port != "traffic-port" and not (port.isdigit() and 1 <= int(port) <= 65535):
+        raise invalid(f"Health check port '{port}' must be 'traffic-port' or in the range 1-65535")
+    codes = [int(code) for code in re.findall(r"\d+", settings["Matcher"].get("HttpCode", "200"))]
+    written = re.fullmatch(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*", settings["Matcher"].get("HttpCode", "200"))
+    if not written or not all(200 <= code <= 499 for code in codes):
+        raise invalid("Health check matcher HTTP code must be within the range 200-499")
+
+
+def shown(world: World, group: TargetGroup) -> Params:
+    return {
+        "TargetGroupArn": group.arn,
+        "TargetGroupName": group.name,
+        "LoadBalancerArns": world.elb.load_balancers_of(group.arn),
+        **group.settings,
+    }
+
+
+def describe_target_groups(world: World, params: Params) -> Params:
+    every = world.elb.target_groups
+    complete = True
+    if balancer := params.get("LoadBalancerArn"):
+        if balancer not in world.elb.load_balancers:
+            raise Refusal("LoadBalancerNotFound", "One or more load balancers not found")
+        chosen = [item for item in every.values() if balancer in world.elb.load_balancers_of(item.arn)]
+    elif arns := params.get("TargetGroupArns"):
+        chosen = [every[arn] for arn in dict.fromkeys(arns) if arn in every]
+        complete = len(chosen) == len(set(arns))
+    elif names := params.get("Names"):
+        chosen = [item for item in every.values() if item.name in names]
+        complete = len(chosen) == len(set(names))
+    else:
+        chosen = list(every.values())
+    if not complete:
+        raise Refusal("TargetGroupNotFound", "One or more target groups not found")
+    return paged([shown(world, item) for item in chosen], params, "TargetGroupArn", "TargetGroups")
+
+
+def modify_target_group(world: World, params: Params) -> Params:
+    group = target_group(world, params["TargetGroupArn"])
+    settings = {**group.settings, **{key: params[key] for key in HEALTH_CHECK if key in params}}
+    check_health(settings)
+    group.settings = settings
+    watch(world, group)
+    return {"TargetGroups": [shown(world, group)]}
+
+
+def delete_target_group(world: World, params: Params) -> Params:
+    """Succeeds for one that is not there."""
+    group = world.elb.target_groups.get(params["TargetGroupArn"])
+    if group is None:
+        return {}
+    if world.elb.load_balancers_of(group.arn):
+        raise Refusal("ResourceInUse", f"Target group '{group.arn}' is currently in use by a listener or a rule")
+    del world.elb.target_groups[group.arn]
+    world.probe.forget(group.arn)
+    return {}

@@ -1,0 +1,138 @@
+"""The network as EC2 has it, and the interfaces that load balancers and tasks own in it.
+
+Read from moto's EC2 state, and written in one respect only: network interfaces that belong to AWS.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.local.refusal import Refusal
+from reconciler.local.rest import Rest
+
+RESERVED_ADDRESSES = 4
+"""The first of a subnet, as its last (VPC user guide, "Subnet sizing"): network, router, name server, one kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    id: str
+    vpc_id: str
+    zone: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An elastic network interface."""
+
+    id: str
+    subnet: Subnet
+    private_address: str
+    public_address: str
+    mac_address: str
+    dns_name: str
+
+
+class AddressesExhausted(Exception):
+    """The subnet has no free address."""
+
+
+@dataclass(slots=True)
+class Network:
+    rest: Rest
+    _cursors: dict[str, int] = field(default_factory=dict)
+    _public: int = 0
+
+    @property
+    def ec2(self) -> Any:
+        return self.rest.state("ec2")
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        for by_zone in self.ec2.subnets.values():
+            if found := by_zone.get(subnet_id):
+                return Subnet(found.id, found.vpc_id, found.availability_zone, found.cidr_block)
+        return None
+
+    def vpc_exists(self, vpc_id: str) -> bool:
+        return vpc_id in self.ec2.vpcs
+
+    def vpc_of_group(self, group_id: str) -> str | None:
+        group = self.ec2.get_security_group_from_id(group_id)
+        return str(group.vpc_id) if group else None
+
+    def default_group(self, vpc_id: str) -> str | None:
+        group = self.ec2.get_default_security_group(vpc_id)
+        return str(group.id) if group else None
+
+    def vpc_contains(self, vpc_id: str, address: str) -> bool:
+        vpc = self.ec2.vpcs.get(vpc_id)
+        blocks = [item["cidr_block"] for item in vpc.cidr_block_association_set] if vpc else []
+        return any(ipaddress.ip_address(address) in ipaddress.ip_network(block) for block in blocks)
+
+    def has_internet_gateway(self, vpc_id: str) -> bool:
+        return any(gateway.vpc and gateway.vpc.id == vpc_id for gateway in self.ec2.internet_gateways.values())
+
+    def reaches_registry(self, subnet_id: str, *, public: bool) -> bool:
+        """Whether a task there gets at ECR: an internet gateway with a public address, NAT, or interface endpoints."""
+        subnet = self.subnet(subnet_id)
+        if subnet is None:
+            return False
+        tables = [table for table in self.ec2.route_tables.values() if table.vpc_id == subnet.vpc_id]
+        own = [table for table in tables if any(item.get("SubnetId") == subnet_id for item in table.associations)] or [
+            table for table in tables if any(item["Main"] for item in table.associations)
+        ]
+        routes = [route for table in own for route in table.routes if route.destination_cidr_block == "0.0.0.0/0"]
+        if any(route.nat_gateway or (route.gateway and public) for route in routes):
+            return True
+        endpoints = [item for item in self.ec2.vpc_end_points.values() if item.vpc_id == subnet.vpc_id]
+        services = {str(item.service_name).partition(f"{self.rest.region}.")[2] for item in endpoints}
+        return {"ecr.api", "ecr.dkr", "s3"} <= services
+
+    # ---- interfaces -------------------------------------------------------------------------------------------------
+
+    def open_interface(self, subnet_id: str, groups: list[str], description: str, *, public: bool) -> Interface:
+        """A network interface that belongs to AWS (`RequesterManaged`), at the subnet's next free address."""
+        subnet = self.subnet(subnet_id)
+        if subnet is None:
+            raise Refusal("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+        made = self.ec2.create_network_interface(
+            self.ec2.get_subnet(subnet_id), self._free_address(subnet), group_ids=groups, description=description
+        )
+        made.requester_managed = True
+        made.requester_id = "amazon-elb" if description.startswith("ELB ") else "amazon-ecs"
+        made.status = "in-use"
+        if public:
+            self._public += 1
+            made.public_ip = f"198.51.{100 + self._public // 254 % 100}.{self._public % 254 + 1}"
+        return Interface(
+            made.id,
+            subnet,
+            made.private_ip_address,
+            made.public_ip or "",
+            made.mac_address,
+            f"ip-{made.private_ip_address.replace('.', '-')}.{self.rest.region}.compute.internal",
+        )
+
+    def close_interface(self, interface_id: str) -> None:
+        self.ec2.enis.pop(interface_id, None)
+
+    def set_interface_groups(self, interface_id: str, groups: list[str]) -> None:
+        if interface_id in self.ec2.enis:
+            self.ec2.modify_network_interface_attribute(interface_id, groups)
+
+    def _free_address(self, subnet: Subnet) -> str:
+        """In turn, not the lowest: an address that has just been freed may still be draining somewhere."""
+        network = ipaddress.ip_network(subnet.cidr)
+        taken = {item.private_ip_address for item in self.ec2.enis.values() if item.subnet.id == subnet.id}
+        usable = network.num_addresses - RESERVED_ADDRESSES - 1
+        start = self._cursors.get(subnet.id, 0)
+        for step in range(usable):
+            offset = (start + step) % usable
+            address = str(network[RESERVED_ADDRESSES + offset])
+            if address not in taken:
+                self._cursors[subnet.id] = offset + 1
+                return address
+        raise AddressesExhausted(subnet.id)

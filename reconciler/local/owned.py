@@ -1,0 +1,26 @@
+"""The services that are ours, operation by operation. What is missing here is unknown: moto is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.local import autoscaling, tagging
+from reconciler.local.codedeploy import api as codedeploy
+from reconciler.local.ecs import api as ecs
+from reconciler.local.elb import api as elb
+from reconciler.local.world import Operation
+
+OWNED: dict[str, Mapping[str, Operation]] = {
+    "application-autoscaling": autoscaling.OPERATIONS,
+    "codedeploy": codedeploy.OPERATIONS,
+    "ecs": ecs.OPERATIONS,
+    "elbv2": elb.OPERATIONS,
+    "resourcegroupstaggingapi": tagging.OPERATIONS,
+}
+CONSTRAINT_ERRORS = {
+    "application-autoscaling": "ValidationException",
+    "ecs": "InvalidParameterException",
+    "elbv2": "ValidationError",
+    "resourcegroupstaggingapi": "InvalidParameterException",
+}
+"""What each service calls a violation of its own model's limits; CodeDeploy has a code for each member."""

@@ -1,0 +1,161 @@
+"""The rest of AWS: everything that moto answers, and what our own services must know of it.
+
+moto is used through two doors only: a request goes in as the HTTP it was (`dispatch`), and the few facts that ECS and
+ELB need at every turn (roles, log groups, alarms; what is EC2's is in `network`) are read from its state, here and
+nowhere else. moto's state is the process's: one laptop AWS at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # a second of start-up for what a laptop has no use for
+
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
+from moto.backends import get_backend
+from moto.core.base_backend import BackendDict
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.moto_api._internal import mock_random
+
+from reconciler.local.refusal import Refusal
+from reconciler.local.wire import Call, Request, Response, unknown
+
+HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
+TARGETS = {
+    "ecr": "AmazonEC2ContainerRegistry_V20150921",
+    "logs": "Logs_20140328",
+    "monitoring": "GraniteServiceVersion20100801",
+    "secretsmanager": "secretsmanager",
+    "ssm": "AmazonSSM",
+    "tagging": "ResourceGroupsTaggingAPI_20170126",
+}
+
+
+@dataclass(slots=True)
+class Rest:
+    account: str
+    region: str
+    _stubber: BotocoreStubber = field(default_factory=BotocoreStubber)
+
+    # ---- requests ---------------------------------------------------------------------------------------------------
+
+    def dispatch(self, call: Call) -> Response:
+        """moto's answer; an operation it has not, or an accident in it, is an AWS error and never a page."""
+        request = call.request
+        headers = HTTPHeaders()
+        for name, value in request.headers.items():
+            if name != "host":
+                headers[name] = value
+        headers["x-moto-account-id"] = self.account
+        prepared = AWSPreparedRequest(
+            method=request.method, url=self._address(call), headers=headers, body=request.body, stream_output=False
+        )
+        try:
+            answer = self._stubber.process_request(prepared)
+        except NotImplementedError as error:
+            if "filter" in str(error):
+                raise Refusal("InvalidParameterValue", f"{error}"[:300]) from error
+            raise Refusal(_no_such_operation(call), unknown(call)) from error
+        except (Refusal, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            # moto's own accidents, whatever they are, are server errors on AWS
+            raise Refusal("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
+        if answer is None:
+            raise Refusal(_no_such_operation(call), unknown(call))
+        status, answered, body = answer
+        raw = body.encode() if isinstance(body, str) else bytes(body or b"")
+        if status == 404 and raw == b"Not yet implemented":
+            raise Refusal(_no_such_operation(call), unknown(call))
+        return Response(int(status), {str(name).lower(): str(value) for name, value in answered.items()}, raw)
+
+    def ask(self, signing_name: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One of moto's JSON operations, from the inside; its error is raised as `Refusal`."""
+        request = Request(
+            "POST",
+            f"https://{signing_name}.{self.region}.amazonaws.com/",
+            {
+                "x-amz-target": f"{TARGETS[signing_name]}.{operation}",
+                "content-type": "application/x-amz-json-1.1",
+                "authorization": f"Credential=laptop/20260101/{self.region}/{signing_name}/aws4_request",
+            },
+            orjson.dumps(dict(params)),
+        )
+        response = self.dispatch(Call(request, signing_name, signing_name, self.region, operation, "json", {}))
+        answer: dict[str, Any] = orjson.loads(response.body) if response.body else {}
+        if response.status >= 400:
+            code = str(answer.get("__type", "InternalFailure")).rpartition("#")[2]
+            message = answer.get("message") or answer.get("Message") or ""
+            raise Refusal(code, str(message), status=response.status)
+        return answer
+
+    def _address(self, call: Call) -> str:
+        """The request's own address where it was made for AWS; over HTTP, the address that AWS would have had."""
+        url = call.request.url
+        if re.match(r"https?://[^/]*amazonaws\.com", url):
+            return url
+        path = url if url.startswith("/") else "/" + re.sub(r"^https?://[^/]+/?", "", url)
+        host = HOSTS.get(call.signing_name, f"{call.signing_name}.{call.region}.amazonaws.com")
+        return f"https://{host}{path}"
+
+    def reset(self, seed: int = 0) -> None:
+        """An empty half of an account; the same calls will give the same ids again."""
+        BackendDict.reset()
+        mock_random.seed(seed)
+
+    # ---- facts ------------------------------------------------------------------------------------------------------
+
+    def state(self, service: str) -> Any:
+        backends: Any = get_backend(service)  # type: ignore[call-overload]  # its overloads want literals
+        return backends[self.account]["aws" if service == "iam" else self.region]
+
+    @property
+    def iam(self) -> Any:
+        return self.state("iam")
+
+    def role(self, name_or_arn: str) -> str | None:
+        """The ARN of a role, by its name or ARN."""
+        for role in self.iam.roles.values():
+            if name_or_arn in (role.arn, role.name):
+                return str(role.arn)
+        return None
+
+    def role_trusts(self, role_arn: str, principal: str) -> bool:
+        """Whether the role's trust policy names the service; a condition in it is taken to hold."""
+        for role in self.iam.roles.values():
+            if role.arn == role_arn:
+                document = role.assume_role_policy_document
+                return principal in (document if isinstance(document, str) else orjson.dumps(document).decode())
+        return False
+
+    def alarm_states(self, names: list[str]) -> dict[str, str]:
+        alarms = self.state("cloudwatch").alarms
+        return {name: str(alarms[name].state_value) for name in names if name in alarms}
+
+    # ---- logs -------------------------------------------------------------------------------------------------------
+
+    def log_group_exists(self, group: str) -> bool:
+        return group in self.state("logs").groups
+
+    def create_log_group(self, group: str) -> None:
+        self.ask("logs", "CreateLogGroup", {"logGroupName": group})
+
+    def ensure_log_stream(self, group: str, stream: str) -> None:
+        self.state("logs").ensure_log_stream(group, stream)
+
+    def put_logs(self, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
+        """Past PutLogEvents, which compares with the machine's clock and would refuse a stepped one's lines."""
+        found = self.state("logs").groups.get(group)
+        if found is not None and stream in found.streams:
+            found.streams[stream].put_log_events([{"timestamp": at, "message": text} for at, text in lines])
+
+
+def _no_such_operation(call: Call) -> str:
+    return "InvalidAction" if call.protocol in ("query", "ec2") else "UnknownOperationException"

@@ -1,0 +1,33 @@
+"""CloudWatch alarms that watch a deployment. One that rings already when it begins is ignored for that deployment."""
+
+from __future__ import annotations
+
+from reconciler.local.ecs.state import Rollout, Service
+from reconciler.local.world import World
+
+
+def begin(world: World, service: Service, rollout: Rollout) -> None:
+    rules = service.configuration["alarms"]
+    if rules["enable"]:
+        rollout.ignored_alarms = ringing_now(world, rules["alarmNames"])
+        _poll(world, service, rollout)
+
+
+def _poll(world: World, service: Service, rollout: Rollout) -> None:
+    """Look again and again until the deployment is over."""
+    if not rollout.over:
+        world.touch(service)
+        world.after(world.timings.alarm_poll, lambda: _poll(world, service, rollout))
+
+
+def ringing(world: World, service: Service, rollout: Rollout) -> list[str]:
+    rules = service.configuration["alarms"]
+    if not rules["enable"] or rollout.over or rollout.rollback:
+        return []
+    found = [name for name in ringing_now(world, rules["alarmNames"]) if name not in rollout.ignored_alarms]
+    rollout.triggered_alarms = found
+    return found
+
+
+def ringing_now(world: World, names: list[str]) -> list[str]:
+    return [name for name, state in world.rest.alarm_states(names).items() if state == "ALARM"]

@@ -1,0 +1,96 @@
+"""ECR, CloudWatch Logs and CloudWatch: digests, immutable tags, retention, alarms that have seen no data yet."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from reconciler.local.refusal import Refusal
+from reconciler.local.strict.rule import After, Before, Form, Rewrite
+from reconciler.local.wire import Response
+from reconciler.local.world import World
+
+NEW_ALARM = "Unchecked: Initial alarm creation"
+"""moto's words for an alarm whose state nobody has set."""
+RETENTION_DAYS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+
+
+def put_image(world: World, params: Form) -> None:
+    """PutImage: an image's digest is its manifest's; an immutable tag stays where it is."""
+    digest = _digest(params)
+    if params.get("imageDigest") not in (None, digest):
+        raise Refusal(
+            "ImageDigestDoesNotMatchException",
+            f"Image digest '{params['imageDigest']}' does not match the calculated digest '{digest}'",
+        )
+    repository = world.rest.state("ecr").repositories.get(params.get("repositoryName", ""))
+    tag = params.get("imageTag")
+    if repository is None or not tag or not str(repository.image_tag_mutability).endswith("IMMUTABLE"):
+        return
+    if str(repository.image_tag_mutability) == "MUTABLE":
+        return
+    for image in repository.images:
+        if tag in image.image_tags and image.get_image_digest() != digest:
+            raise Refusal(
+                "ImageTagAlreadyExistsException",
+                f"The image tag '{tag}' already exists in the '{params['repositoryName']}' repository and cannot be "
+                "overwritten because the tag is immutable.",
+            )
+
+
+def put_image_with_digest(world: World, params: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 — see `Rewrite`
+    return {**params, "imageDigest": _digest(params)}
+
+
+def _digest(params: Form) -> str:
+    return f"sha256:{hashlib.sha256(str(params.get('imageManifest', '')).encode()).hexdigest()}"
+
+
+def put_retention_policy(world: World, params: Form) -> None:  # noqa: ARG001 — every rule has this signature
+    """PutRetentionPolicy, "retentionInDays": one of the listed numbers."""
+    if params.get("retentionInDays") not in RETENTION_DAYS:
+        allowed = ", ".join(str(days) for days in RETENTION_DAYS)
+        raise Refusal(
+            "InvalidParameterException",
+            f"1 validation error detected: Value '{params.get('retentionInDays')}' at 'retentionInDays' failed to "
+            f"satisfy constraint: Member must satisfy enum value set: [{allowed}]",
+        )
+
+
+def alarm_put(world: World, params: Form, response: Response) -> Response | None:  # noqa: ARG001 — see `After`
+    """PutMetricAlarm: "its state is immediately set to INSUFFICIENT_DATA"; moto begins with OK."""
+    alarm = world.rest.state("cloudwatch").alarms.get(params.get("AlarmName", ""))
+    if alarm is not None and alarm.state_value == "OK" and alarm.state_reason == NEW_ALARM:
+        alarm.state_value = "INSUFFICIENT_DATA"
+    return None
+
+
+BEFORE: dict[tuple[str, str], Before] = {
+    ("ecr", "PutImage"): put_image,
+    ("logs", "PutRetentionPolicy"): put_retention_policy,
+}
+REWRITE: dict[tuple[str, str], Rewrite] = {("ecr", "PutImage"): put_image_with_digest}
+AFTER: dict[tuple[str, str], After] = {("cloudwatch", "PutMetricAlarm"): alarm_put}

@@ -1,0 +1,182 @@
+"""The Resource Groups Tagging API over both halves: our services' resources and moto's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from reconciler.local.codedeploy import api as codedeploy
+from reconciler.local.ecs import tags as ecs_tags
+from reconciler.local.elb import tags as elb_tags
+from reconciler.local.paging import page
+from reconciler.local.refusal import Refusal
+from reconciler.local.world import Operation, Params, World
+
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    arn: str
+    kind: str  # "ecs:service"
+    tags: dict[str, str]
+
+
+def ours(world: World) -> Iterator[Tagged]:
+    """Everything of ours that has tags and is there; deleted resources are not shown, though AWS may for a while."""
+    for kind, table in (
+        ("loadbalancer", world.elb.load_balancers),
+        ("targetgroup", world.elb.target_groups),
+        ("listener", world.elb.listeners),
+        ("listener-rule", world.elb.rules),
+    ):
+        for arn, item in table.items():
+            yield Tagged(arn, f"elasticloadbalancing:{kind}", item.tags)
+    for cluster in world.ecs.clusters.values():
+        if cluster.status == "ACTIVE":
+            yield Tagged(cluster.arn, "ecs:cluster", cluster.tags)
+    for service in world.ecs.services.values():
+        if service.status != "INACTIVE":
+            yield Tagged(service.arn, "ecs:service", service.tags)
+        for one in service.deployments:
+            if one.task_set:
+                yield Tagged(one.task_set.arn, "ecs:task-set", one.task_set.tags)
+    for revisions in world.ecs.definitions.values():
+        for revision in revisions:
+            yield Tagged(revision.arn, "ecs:task-definition", revision.tags)
+    for task in world.ecs.tasks.values():
+        if not task.over:
+            yield Tagged(task.arn, "ecs:task", task.tags)
+    for application in world.codedeploy.applications.values():
+        arn = world.arn("codedeploy", f"application:{application.name}")
+        yield Tagged(arn, "codedeploy:application", application.tags)
+    for group in world.codedeploy.groups.values():
+        arn = world.arn("codedeploy", f"deploymentgroup:{group.application}/{group.name}")
+        yield Tagged(arn, "codedeploy:deploymentgroup", group.tags)
+    for target in world.scaling.values():
+        yield Tagged(target.arn, "application-autoscaling:scalable-target", target.tags)
+
+
+def _motos(world: World) -> Iterator[Tagged]:
+    token = ""
+    while True:
+        answer = world.rest.ask("tagging", "GetResources", {"ResourcesPerPage": 100, "PaginationToken": token})
+        for row in answer.get("ResourceTagMappingList", []):
+            pieces = row["ResourceARN"].split(":", 5)
+            kind = pieces[5].partition("/")[0].partition(":")[0]
+            tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags", [])}
+            yield Tagged(row["ResourceARN"], f"{pieces[2]}:{kind}", tags)
+        token = answer.get("PaginationToken") or ""
+        if not token:
+            return
+
+
+def _repositories(world: World) -> Iterator[Tagged]:
+    """ECR's, which moto's tagging API leaves out."""
+    ecr = world.rest.state("ecr")
+    for repository in ecr.repositories.values():
+        yield Tagged(repository.arn, "ecr:repository", ecr.tagger.get_tag_dict_for_resource(repository.arn))
+
+
+def everything(world: World) -> list[Tagged]:
+    found = {item.arn: item for item in [*_motos(world), *_repositories(world), *ours(world)] if item.tags}
+    return [found[arn] for arn in sorted(found)]
+
+
+def get_resources(world: World, params: Params) -> Params:
+    arns = params.get("ResourceARNList")
+    if arns and (params.get("TagFilters") or params.get("ResourceTypeFilters")):
+        raise Refusal("InvalidParameterException", "ResourceARNList cannot be used with other filters.")
+    if arns:
+        chosen = [item for item in everything(world) if item.arn in arns]
+    else:
+        kinds = params.get("ResourceTypeFilters", [])
+        chosen = [item for item in everything(world) if _of_kind(item, kinds) and _tagged(item, params)]
+    size = params.get("ResourcesPerPage", PAGE_SIZE)
+    if not 1 <= size <= PAGE_SIZE:
+        raise Refusal("InvalidParameterException", f"ResourcesPerPage must be between 1 and {PAGE_SIZE}.")
+    wrong = Refusal("PaginationTokenExpiredException", "The token is not valid.")
+    rows, following = page(chosen, params.get("PaginationToken"), size, lambda item: item.arn, wrong)
+    return {
+        "PaginationToken": following or "",
+        "ResourceTagMappingList": [
+            {"ResourceARN": item.arn, "Tags": [{"Key": key, "Value": value} for key, value in item.tags.items()]}
+            for item in rows
+        ],
+    }
+
+
+def _of_kind(item: Tagged, kinds: list[str]) -> bool:
+    """A filter is a service ("ecs") or one of its types ("ecs:service")."""
+    return not kinds or any(kind in (item.kind, item.kind.partition(":")[0]) for kind in kinds)
+
+
+def _tagged(item: Tagged, params: Params) -> bool:
+    """Every filter must hold; one without values asks only for the key."""
+    for wanted in params.get("TagFilters", []):
+        values = wanted.get("Values", [])
+        if wanted["Key"] not in item.tags or (values and item.tags[wanted["Key"]] not in values):
+            return False
+    return True
+
+
+def get_tag_keys(world: World, params: Params) -> Params:  # noqa: ARG001 — every operation has this signature
+    return {"TagKeys": sorted({key for item in everything(world) for key in item.tags}), "PaginationToken": ""}
+
+
+def get_tag_values(world: World, params: Params) -> Params:
+    values = {item.tags[params["Key"]] for item in everything(world) if params["Key"] in item.tags}
+    return {"TagValues": sorted(values), "PaginationToken": ""}
+
+
+def _tags(world: World, arn: str) -> dict[str, str] | None:
+    """Where one of our resources keeps its tags; None for moto's."""
+    match arn.split(":")[2]:
+        case "elasticloadbalancing":
+            return elb_tags.of(world, arn)
+        case "ecs":
+            return ecs_tags.of(world, arn)
+        case "codedeploy":
+            return codedeploy.tags(world, arn)
+        case _:
+            return None
+
+
+def tag_resources(world: World, params: Params) -> Params:
+    return _change(world, params, lambda tags: tags.update(params["Tags"]), "TagResources")
+
+
+def untag_resources(world: World, params: Params) -> Params:
+    def remove(tags: dict[str, str]) -> None:
+        for key in params["TagKeys"]:
+            tags.pop(key, None)
+
+    return _change(world, params, remove, "UntagResources")
+
+
+def _change(world: World, params: Params, change: Callable[[dict[str, str]], None], operation: str) -> Params:
+    failed: Params = {}
+    for arn in params["ResourceARNList"]:
+        try:
+            tags = _tags(world, arn)
+            if tags is None:
+                answer = world.rest.ask("tagging", operation, {**params, "ResourceARNList": [arn]})
+                failed.update(answer.get("FailedResourcesMap", {}))
+            else:
+                change(tags)
+        except Refusal as refusal:
+            failed[arn] = {
+                "StatusCode": 400,
+                "ErrorCode": "InvalidParameterException",
+                "ErrorMessage": refusal.message,
+            }
+    return {"FailedResourcesMap": failed}
+
+
+OPERATIONS: dict[str, Operation] = {
+    "GetResources": get_resources,
+    "GetTagKeys": get_tag_keys,
+    "GetTagValues": get_tag_values,
+    "TagResources": tag_resources,
+    "UntagResources": untag_resources,
+}

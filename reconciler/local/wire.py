@@ -1,0 +1,193 @@
+"""AWS's protocols, from the server's side.
+
+A request is recognised by its signing scope; parameters are read, and answers written and checked, by the same
+botocore service models that the clients use. What the laptop AWS does not own is recognised all the same (service,
+operation), so that faults and the strict layer can name it, and is passed on as it came.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+import botocore.session
+import orjson
+from botocore.model import OperationModel, ServiceModel
+
+from reconciler.local import cbor, wire_query
+from reconciler.local.refusal import Refusal
+from reconciler.local.wire_shapes import from_client, to_client
+
+Protocol = Literal["json", "cbor", "query", "ec2", "rest"]
+
+# signing name → boto3's client name, where they differ
+CLIENT_NAMES = {
+    "elasticloadbalancing": "elbv2",
+    "tagging": "resourcegroupstaggingapi",
+    "monitoring": "cloudwatch",
+}
+SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+HOST = re.compile(r"^(?:api\.)?(?P<service>[a-z0-9-]+)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com")
+CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)$")
+READS = ("Describe", "List", "Get", "BatchGet", "Query", "Scan", "Head", "Search", "Filter", "Simulate", "Lookup")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`headers` have lower-case names; `url` is the one that was signed or, over HTTP, the path on this machine."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, recognised. `form` is the flat form of a query-protocol request."""
+
+    request: Request
+    signing_name: str
+    service: str
+    region: str
+    operation: str
+    protocol: Protocol
+    form: Mapping[str, str]
+
+    def reads(self) -> bool:
+        """Whether it changes nothing, judged as AWS's own read-only policies are: by the operation's name."""
+        return self.operation.startswith(READS)
+
+
+def recognise(request: Request, default_region: str) -> Call:
+    signing_name, region = _scope(request, default_region)
+    service = CLIENT_NAMES.get(signing_name, signing_name)
+    content_type = request.headers.get("content-type", "")
+    form: Mapping[str, str] = {}
+    protocol: Protocol = "rest"
+    operation = ""
+    if match := CBOR_PATH.search(urlsplit(request.url).path):
+        protocol, operation = "cbor", match["operation"]
+    elif target := request.headers.get("x-amz-target"):
+        protocol, operation = "json", target.rpartition(".")[2]
+    elif content_type.startswith("application/x-www-form-urlencoded") or not request.body:
+        source = request.body.decode() or urlsplit(request.url).query
+        form = dict(parse_qsl(source, keep_blank_values=True))
+        if operation := form.get("Action", ""):
+            protocol = "ec2" if service == "ec2" else "query"
+    if service == "elbv2" and form.get("Version") == "2012-06-01":
+        service = "elb"  # the classic load balancer signs with the same name
+    return Call(request, signing_name, service, region, operation, protocol, form)
+
+
+def _scope(request: Request, default_region: str) -> tuple[str, str]:
+    signed = request.headers.get("authorization", "")
+    if match := SCOPE.search(signed):
+        return match["service"], match["region"]
+    parts = urlsplit(request.url)
+    query = dict(parse_qsl(parts.query))
+    if credential := query.get("X-Amz-Credential", ""):
+        pieces = credential.split("/")
+        if len(pieces) == 5:
+            return pieces[3], pieces[2]
+    if match := HOST.match(parts.hostname or ""):
+        return match["service"], match["region"] or default_region
+    return "s3", default_region  # what is neither signed nor addressed to anybody can only be a public object
+
+
+@functools.lru_cache(maxsize=1)
+def _models() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@functools.lru_cache(maxsize=32)
+def service_model(service: str) -> ServiceModel:
+    return _models().get_service_model(service)
+
+
+def operation_model(call: Call) -> OperationModel:
+    model = service_model(call.service)
+    if call.operation not in model.operation_names:
+        raise Refusal("InvalidAction" if call.protocol == "query" else "UnknownOperationException", unknown(call))
+    return model.operation_model(call.operation)
+
+
+def unknown(call: Call) -> str:
+    return f"The laptop AWS does not know {call.service}:{call.operation or call.request.method}."
+
+
+def parameters(call: Call) -> dict[str, Any]:
+    """The request's parameters, in the types that boto3 has them in."""
+    shape = operation_model(call).input_shape
+    if shape is None:
+        return {}
+    try:
+        match call.protocol:
+            case "query":
+                return wire_query.read(shape, call.form)
+            case "cbor":
+                raw = cbor.decode(call.request.body) if call.request.body else {}
+            case _:
+                raw = orjson.loads(call.request.body) if call.request.body else {}
+        parsed: dict[str, Any] = from_client(shape, raw)
+    except ValueError as error:
+        raise Refusal("SerializationException", str(error)) from error
+    return parsed
+
+
+def answer(call: Call, result: Mapping[str, Any], request_id: str) -> Response:
+    """`result` in the shape the model has for it; a member that the model does not know is an error of ours."""
+    model = operation_model(call)
+    match call.protocol:
+        case "query":
+            body = wire_query.write(model, result, request_id)
+            return Response(200, _headers("text/xml", request_id), body)
+        case "cbor":
+            shaped = to_client(model.output_shape, result)
+            return Response(200, _cbor_headers(request_id), cbor.encode(shaped))
+        case _:
+            shaped = to_client(model.output_shape, result, timestamps_as_numbers=True)
+            return Response(200, _headers("application/x-amz-json-1.1", request_id), orjson.dumps(shaped))
+
+
+def refuse(call: Call, refusal: Refusal, request_id: str) -> Response:
+    """An error in the words of the protocol that the caller speaks."""
+    match call.protocol:
+        case "cbor":
+            body = cbor.encode({"__type": refusal.code, "message": refusal.message, **refusal.extra})
+            return Response(refusal.status, _cbor_headers(request_id), body)
+        case "json":
+            body = orjson.dumps({"__type": refusal.code, "message": refusal.message, **refusal.extra})
+            return Response(refusal.status, _headers("application/x-amz-json-1.1", request_id), body)
+        case "ec2":
+            body = wire_query.write_ec2_error(refusal.code, refusal.message, request_id)
+            return Response(refusal.status, _headers("text/xml", request_id), body)
+        case "query":
+            namespace = service_model(call.service).metadata.get("xmlNamespace", "")
+            body = wire_query.write_error(namespace, refusal, request_id)
+            return Response(refusal.status, _headers("text/xml", request_id), body)
+        case "rest" if call.service in ("s3", "route53", "cloudfront"):
+            body = wire_query.write_rest_error(refusal.code, refusal.message, request_id)
+            return Response(refusal.status, _headers("application/xml", request_id), body)
+        case "rest":
+            headers = {**_headers("application/json", request_id), "x-amzn-errortype": refusal.code}
+            return Response(refusal.status, headers, orjson.dumps({"message": refusal.message, **refusal.extra}))
+
+
+def _headers(content_type: str, request_id: str) -> dict[str, str]:
+    return {"content-type": content_type, "x-amzn-requestid": request_id}
+
+
+def _cbor_headers(request_id: str) -> dict[str, str]:
+    return {**_headers("application/cbor", request_id), "smithy-protocol": "rpc-v2-cbor"}

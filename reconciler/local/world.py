@@ -1,0 +1,78 @@
+"""The laptop's AWS account: everything our services know, and what they need to act.
+
+State is mutable and only ever touched under the one lock of `LaptopAws`. Nothing in here takes time: `now` moves in
+`Timers`, what is due later is put there, and a service that may have something to do is marked with `touch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.local.codedeploy.state import CodeDeployState
+from reconciler.local.ecs.state import EcsState, Service, ServiceKey
+from reconciler.local.elb.state import ElbState
+from reconciler.local.faults import Faults
+from reconciler.local.ids import Ids
+from reconciler.local.network import Network
+from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
+from reconciler.local.rest import Rest
+from reconciler.local.timers import Timers
+from reconciler.local.timings import Timings
+
+Params = dict[str, Any]
+"""Parameters or an answer, spelt as AWS spells them."""
+Operation = Callable[["World", Params], Params]
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What the laptop AWS looks into before it believes it. Both hold on AWS; a small test may want neither."""
+
+    roles: bool = True
+    """Roles that are named must exist, and trust the service that is to assume them."""
+    network: bool = True
+    """A task's subnet must have a way to the registry: an internet gateway and a public address, NAT, or endpoints."""
+
+
+@dataclass(slots=True)
+class World:
+    region: str
+    account: str
+    timings: Timings
+    timers: Timers
+    faults: Faults
+    rest: Rest
+    network: Network
+    runner: TaskRunner
+    probe: TargetProbe
+    balancing: LoadBalancing
+    checks: Checks = field(default_factory=Checks)
+    ids: Ids = field(default_factory=Ids)
+    ecs: EcsState = field(default_factory=EcsState)
+    elb: ElbState = field(default_factory=ElbState)
+    codedeploy: CodeDeployState = field(default_factory=CodeDeployState)
+    scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
+    roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created
+    lambda_hook: Callable[[str, Params], str] | None = None  # answers AWS_LAMBDA lifecycle hooks: SUCCEEDED | FAILED
+    strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
+    touched: dict[ServiceKey, None] = field(default_factory=dict)  # in order, each once
+
+    @property
+    def now(self) -> datetime:
+        return self.timers.now
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        self.timers.after(seconds, action)
+
+    def touch(self, service: Service) -> None:
+        """The scheduler is to look at this service before anybody sees it again."""
+        self.touched[service.key] = None
+
+    def touch_after(self, seconds: float, service: Service) -> None:
+        self.after(seconds, lambda: self.touch(service))

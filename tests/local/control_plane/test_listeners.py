@@ -1,0 +1,170 @@
+"""Listeners and rules. Source: Elastic Load Balancing API reference; ALB guide, "Listener rules"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.local.ports import FixedResponse, Forward, Redirect, WeightedGroup
+from tests.local.control_plane.stage import Stage, forward, refused
+
+PATH = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/b", "/a"]}}
+
+
+def test_a_port_has_one_listener(stage: Stage) -> None:
+    """CreateListener: DuplicateListener; the same settings again are the same listener."""
+    weights = {stage.blue: 100, stage.green: 0}
+    assert stage.listener(80, weights) == stage.production
+    with refused("DuplicateListener"):
+        stage.listener(80, {stage.green: 1})
+    with refused("DuplicateListener"):
+        stage.elb.modify_listener(ListenerArn=stage.test, Port=80)
+    assert len(stage.elb.describe_listeners(LoadBalancerArn=stage.alb)["Listeners"]) == 2
+
+
+def test_a_forward_to_one_group_is_shown_both_ways(stage: Stage) -> None:
+    """Action: `TargetGroupArn` for a single group, and `ForwardConfig` with its weight and stickiness."""
+    for sent in ({"Type": "forward", "TargetGroupArn": stage.blue}, forward({stage.blue: 1})):
+        stage.elb.modify_listener(ListenerArn=stage.production, DefaultActions=[sent])
+        shown = stage.elb.describe_listeners(ListenerArns=[stage.production])["Listeners"][0]["DefaultActions"]
+        assert shown == [
+            {
+                "Type": "forward",
+                "TargetGroupArn": stage.blue,
+                "ForwardConfig": {
+                    "TargetGroups": [{"TargetGroupArn": stage.blue, "Weight": 1}],
+                    "TargetGroupStickinessConfig": {"Enabled": False},
+                },
+            }
+        ]
+
+
+def test_a_weighted_forward_is_shown_as_forward_config_only(stage: Stage) -> None:
+    """Action: with several groups `TargetGroupArn` is absent."""
+    action = stage.elb.describe_listeners(ListenerArns=[stage.production])["Listeners"][0]["DefaultActions"][0]
+    assert "TargetGroupArn" not in action
+    assert stage.weights(stage.production) == {stage.blue: 100, stage.green: 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"Weight": 1000}, "ValidationError"),
+        ({"Weight": -1}, "ValidationError"),
+        (
+            {"TargetGroupArn": "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/x/0"},
+            "TargetGroupNotFound",
+        ),
+    ],
+)
+def test_weights_and_groups_are_checked(stage: Stage, change: dict[str, Any], code: str) -> None:
+    """TargetGroupTuple, "Weight": 0 to 999; TargetGroupNotFound."""
+    config = {"TargetGroups": [{"TargetGroupArn": stage.blue, "Weight": 1, **change}]}
+    with refused(code):
+        stage.elb.modify_listener(
+            ListenerArn=stage.production, DefaultActions=[{"Type": "forward", "ForwardConfig": config}]
+        )
+
+
+def test_https_wants_a_certificate(stage: Stage) -> None:
+    """CreateListener, "Certificates": required for HTTPS; a default policy is filled in."""
+    arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
+    with refused("ValidationError"):
+        stage.elb.create_listener(Protocol="HTTPS", **arguments)
+    certificate = {"CertificateArn": "arn:aws:acm:us-west-2:123456789012:certificate/1"}
+    made = stage.elb.create_listener(Protocol="HTTPS", Certificates=[certificate], **arguments)["Listeners"][0]
+    assert made["SslPolicy"] == "ELBSecurityPolicy-2016-08"
+    with refused("UnsupportedProtocol"):
+        stage.elb.create_listener(**{**arguments, "Protocol": "TCP", "Port": 444})
+
+
+def test_a_default_rule_goes_with_its_listener(stage: Stage) -> None:
+    """DescribeRules shows it as "default"; ModifyRule and DeleteRule on it: OperationNotPermitted."""
+    rule = stage.default_rule(stage.production)
+    with refused("OperationNotPermitted"):
+        stage.elb.delete_rule(RuleArn=rule)
+    with refused("OperationNotPermitted"):
+        stage.elb.modify_rule(RuleArn=rule, Actions=[forward({stage.green: 1})])
+    stage.elb.modify_listener(ListenerArn=stage.production, DefaultActions=[forward({stage.green: 1})])
+    shown = stage.elb.describe_rules(RuleArns=[rule])["Rules"][0]
+    assert shown["Priority"] == "default"
+    assert shown["Actions"][0]["TargetGroupArn"] == stage.green
+
+
+def test_priorities_are_unique_and_swapped_at_once(stage: Stage) -> None:
+    """CreateRule: PriorityInUse; SetRulePriorities: all or nothing, swaps included."""
+    rules = {
+        priority: stage.elb.create_rule(
+            ListenerArn=stage.production, Priority=priority, Conditions=[PATH], Actions=[forward({stage.blue: 1})]
+        )["Rules"][0]["RuleArn"]
+        for priority in (10, 20)
+    }
+    with refused("PriorityInUse"):
+        stage.elb.create_rule(
+            ListenerArn=stage.production, Priority=10, Conditions=[PATH], Actions=[forward({stage.blue: 1})]
+        )
+    with refused("PriorityInUse"):
+        stage.elb.set_rule_priorities(RulePriorities=[{"RuleArn": rules[10], "Priority": 20}])
+    stage.elb.set_rule_priorities(
+        RulePriorities=[{"RuleArn": rules[10], "Priority": 20}, {"RuleArn": rules[20], "Priority": 10}]
+    )
+    shown = stage.elb.describe_rules(ListenerArn=stage.production)["Rules"]
+    assert [(rule["Priority"], rule["RuleArn"]) for rule in shown[:2]] == [("10", rules[20]), ("20", rules[10])]
+
+
+def test_conditions_come_back_in_both_forms_and_in_order(stage: Stage) -> None:
+    """RuleCondition: `Values` mirrors host-header and path-pattern; hosts are case-insensitive."""
+    host = {"Field": "host-header", "Values": ["WWW.Example.com"]}
+    made = stage.elb.create_rule(
+        ListenerArn=stage.production, Priority=1, Conditions=[PATH, host], Actions=[forward({stage.blue: 1})]
+    )["Rules"][0]
+    assert made["Conditions"] == [
+        {"Field": "host-header", "Values": ["www.example.com"], "HostHeaderConfig": {"Values": ["www.example.com"]}},
+        {"Field": "path-pattern", "Values": ["/a", "/b"], "PathPatternConfig": {"Values": ["/a", "/b"]}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        [],
+        [{"Field": "bogus", "Values": ["x"]}],
+        [{"Field": "path-pattern", "Values": []}],
+        [{"Field": "path-pattern", "Values": list("abcdef")}],
+        [PATH, PATH],
+    ],
+)
+def test_conditions_are_checked(stage: Stage, conditions: list[dict[str, Any]]) -> None:
+    """RuleCondition: at least one, known fields, values, five values a rule, one path-pattern."""
+    with refused("ValidationError"):
+        stage.elb.create_rule(
+            ListenerArn=stage.production, Priority=1, Conditions=conditions, Actions=[forward({stage.blue: 1})]
+        )
+
+
+def test_the_balancer_is_told_everything_at_once(stage: Stage) -> None:
+    """Each change of listener or rule gives the data plane one whole table: rules in order, the default last."""
+    stage.elb.create_rule(
+        ListenerArn=stage.production,
+        Priority=5,
+        Conditions=[{"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Canary", "Values": ["yes"]}}],
+        Actions=[{"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301", "Host": "new.example.com"}}],
+    )
+    stage.elb.create_rule(
+        ListenerArn=stage.production,
+        Priority=4,
+        Conditions=[{"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "v", "Value": "1"}]}}],
+        Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "MessageBody": "no"}}],
+    )
+    before = len(stage.laptop.listeners.history)
+    stage.elb.modify_listener(ListenerArn=stage.production, DefaultActions=[forward({stage.blue: 0, stage.green: 100})])
+    assert len(stage.laptop.listeners.history) == before + 1
+    table = {item.port: item for item in stage.laptop.listeners.table}
+    fixed, redirect, default = table[80].routes
+    assert fixed.action == FixedResponse(404, "text/plain", "no")
+    assert fixed.conditions[0].values == ("v=1",)
+    assert redirect.action == Redirect(301, host="new.example.com")
+    assert redirect.conditions[0].name == "X-Canary"
+    assert default.action == Forward((WeightedGroup(stage.blue, 0), WeightedGroup(stage.green, 100)))
+    assert default.priority is None
