@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("reconciler.cli.reference", "Explain a rule: reconciler explain E1102."),
     "completion": ("reconciler.cli.reference", "Print the shell completion script."),
     "demo": ("reconciler.cli.demo", "See it work on this machine, without an AWS account."),
+    "local": ("reconciler.cli.local", "The laptop AWS: up, push, urls, fault."),
     "version": ("reconciler.cli.reference", "Print the version."),
 }
 

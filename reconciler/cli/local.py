@@ -1,0 +1,140 @@
+"""local: the laptop AWS from the command line: start it, push to it, break it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from reconciler import errors
+from reconciler.cli.connect import LAPTOP
+from reconciler.cli.exits import Exit
+
+STATE = Path(".reconciler/local")
+PORT = 4566
+
+
+@click.group()
+def local() -> None:
+    """An AWS on this machine: real tasks, real health checks, a real load balancer. No account, no Docker.
+
+    `--local` on any command uses it.
+    """
+
+
+@local.command()
+@click.option("--port", default=PORT, show_default=True, help="The endpoint's port; 0 takes a free one.")
+@click.option("--clock", default=1.0, metavar="N", help="Let time pass N times as fast.")
+@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Where pushed images are kept.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def up(port: int, clock: float, state: Path, output: str) -> int:
+    """Run the laptop AWS until Ctrl-C."""
+    from reconciler.cli.laptop import Laptop
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        laptop = Laptop(state, port=port, speed=clock)
+    except OSError as error:
+        raise errors.ReconcilerError(f"port {port} cannot be had: {error.strerror}; try --port 0") from error
+    with laptop:
+        if output == "json":
+            click.echo(orjson.dumps({"format_version": 1, "endpoint": laptop.url, "state": str(state)}).decode())
+        else:
+            click.echo(f"The laptop AWS answers on {laptop.url}; Ctrl-C ends it and everything it runs.")
+            click.echo(f"  export AWS_ENDPOINT_URL={laptop.url}    # or --local on any reconciler command")
+        sys.stdout.flush()
+        for note in laptop.notes:
+            click.echo(f"note: {note}", err=True)
+        stop.wait()
+    return Exit.DONE
+
+
+@local.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--tag", required=True, help="The image's tag, such as v2.")
+@click.option("--repository", help="Default: the only repository that there is.")
+@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Where pushed images are kept.")
+@click.option("--endpoint", default=LAPTOP, show_default=True)
+def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: str) -> int:
+    """Push FOLDER as an image: no container engine, a digest of the folder."""
+    from reconciler.cli.laptop import push as push_image
+
+    name = repository or _only_repository(endpoint)
+    try:
+        digest = push_image(state, folder, name, tag, endpoint)
+    except ValueError as error:
+        raise errors.ReconcilerError(str(error)) from error
+    click.echo(f"{name}:{tag} {digest}")
+    return Exit.DONE
+
+
+@local.command()
+@click.option("--endpoint", default=LAPTOP, show_default=True)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def urls(endpoint: str, output: str) -> int:
+    """Print where each listener can be reached."""
+    found = ask(endpoint, "urls")
+    if output == "json":
+        click.echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
+    for arn, url in sorted(found.items()) if output == "text" else ():
+        click.echo(f"{url}  {arn.split(':listener/app/')[-1]}")
+    return Exit.DONE
+
+
+@local.command()
+@click.argument("kind", required=False)
+@click.option("--service", default="*", help="Pattern: an AWS service (calls), or an ECS service's name (tasks).")
+@click.option("--operation", default="*", help="Pattern over AWS operations.")
+@click.option("--image", default="*", help="Pattern over images.")
+@click.option("--count", type=int, help="How often; default until cleared.")
+@click.option("--probability", default=1.0)
+@click.option("--after", default=0.0, metavar="SECONDS", help="For crash and slow_start.")
+@click.option("--clear", is_flag=True, help="Lift all faults.")
+@click.option("--endpoint", default=LAPTOP, show_default=True)
+def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
+    """Break something: throttle, error, error_after, lost, unreachable, denied, stale, image_missing, crash,
+    never_healthy, slow_start, no_capacity. Without KIND: list what is broken."""
+    if clear:
+        ask(endpoint, "faults", method="DELETE")
+    if kind is not None:
+        made = ask(endpoint, "faults", method="POST", body={"kind": kind, **fields})
+        click.echo(made["id"])
+    elif not clear:
+        for row in ask(endpoint, "faults"):
+            click.echo(f"{row['id']}  {row['kind']}  service={row['service']} operation={row['operation']}")
+    return Exit.DONE
+
+
+def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> Any:
+    """One of the laptop AWS's own routes.
+
+    Raises `errors.ReconcilerError` where it is not running, or says no."""
+    request = urllib.request.Request(
+        f"{endpoint}/_reconciler/{name}", method=method, data=None if body is None else orjson.dumps(body)
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return orjson.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise errors.ReconcilerError(orjson.loads(error.read()).get("error", str(error))) from error
+    except OSError as error:
+        raise errors.ReconcilerError(f"no laptop AWS on {endpoint}; start one with `reconciler local up`") from error
+
+
+def _only_repository(endpoint: str) -> str:
+    from reconciler.cli.laptop import repositories
+
+    names = repositories(endpoint)
+    if len(names) != 1:
+        listed = ", ".join(names) or "none"
+        raise click.UsageError(f"say which --repository; there are: {listed}")
+    return names[0]
