@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._activity.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._activity.connections.discard(self)
 

@@ -39,7 +39,7 @@ class Child(asyncio.SubprocessProtocol):
         self._transport = transport
         self.pid = transport.get_pid()
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - there is only one
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
         if self._on_output is not None:
             self._on_output(data)
 
@@ -48,7 +48,7 @@ class Child(asyncio.SubprocessProtocol):
         self.code = self._transport.get_returncode()
         self._exited.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whyever
+    def connection_lost(self, exc: Exception | None) -> None:
         self._silent.set()
 
     async def exited(self) -> int:

@@ -58,7 +58,7 @@ class Tasks:
     def stop(self, task_id: str, reason: str) -> None:
         self._background.soon(self._stop, task_id, reason)
 
-    def kill(self, task_id: str, exit_code: int = 1) -> None:  # noqa: ARG002 - a process cannot be given its code
+    def kill(self, task_id: str, exit_code: int = 1) -> None:
         self._background.soon(self._kill, task_id)
 
     def reset(self) -> None:

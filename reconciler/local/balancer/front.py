@@ -74,7 +74,7 @@ class Balancer:
         self._thread = threading.Thread(target=self._hand_over, name="balancer", daemon=True)
         targets.on_change.append(self._target_changed)
 
-    def bind(self, control: ControlPlane) -> None:  # noqa: ARG002 - nothing to report
+    def bind(self, control: ControlPlane) -> None:
         self._thread.start()
 
     def configure(self, table: tuple[ListenerRoutes, ...]) -> None:
