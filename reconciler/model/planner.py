@@ -174,6 +174,8 @@ class _Planner:
             verb, because = Verb.ADOPT, "its document says `adopt: true`"
         elif rolls:
             verb, because = Verb.ROLL, "a new version is wanted"
+        elif changes and self.kinds[want.address.kind].revisions:
+            verb, because = Verb.UPDATE, "a new revision is needed"
         elif changes or tags:
             verb, because = Verb.UPDATE, "it differs from the specs"
         else:

@@ -70,12 +70,8 @@ def remark(action: Action) -> str:
     match action.verb:
         case Verb.CREATE:
             return ""
-        case Verb.ROLL:
-            return "new version, rolling"
         case Verb.UPDATE if not action.changes:
-            return "tags"
-        case Verb.UPDATE:
-            return "will be put right"
+            return "its tags differ from the specs"
         case _:
             return action.because
 
