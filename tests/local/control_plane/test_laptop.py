@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from reconciler.local.aws import LaptopAws
 from reconciler.local.fault_answers import DENIALS, THROTTLES
 from reconciler.local.inprocess import laptop_session
-from reconciler.local.wire import Request
+from reconciler.local.rest import Rest
+from reconciler.local.wire import Call, Request, Response
 from reconciler.local.world import Checks
 from tests.local.control_plane.stage import Stage, refused
 
@@ -106,3 +109,22 @@ def test_tasks_without_a_way_out_are_left_alone_where_nobody_looks() -> None:
         assert stage.tasks(desiredStatus="STOPPED")[0]["stoppedReason"].startswith("CannotPullContainerError")
         with refused("ClusterNotFoundException"):
             stage.ecs.list_tasks(cluster="other")
+
+
+def test_one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto has no lock and would lose conditional writes: nobody is in it while somebody else is."""
+    inside, peak, gate = [0], [0], threading.Event()
+    dispatch = Rest.dispatch
+
+    def slow(self: Rest, call: Call) -> Response:
+        inside[0] += 1
+        peak[0] = max(peak[0], inside[0])
+        gate.wait(0.02)  # nobody sets it: long enough for another to come in, if it could
+        inside[0] -= 1
+        return dispatch(self, call)
+
+    monkeypatch.setattr(Rest, "dispatch", slow)
+    with laptop_session() as laptop, ThreadPoolExecutor(4) as pool:
+        iam = laptop.client("iam")
+        assert len(list(pool.map(lambda _: iam.list_roles(), range(8)))) == 8
+    assert peak == [1]

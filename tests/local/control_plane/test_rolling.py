@@ -134,6 +134,7 @@ def test_the_circuit_breaker_rolls_back_to_the_last_completed_deployment(laptop:
     stage.update(taskDefinition="web:2")
     failed = stage.seen()["deployments"][0]["id"]
     laptop.until(lambda: stage.seen()["deployments"][0]["id"] == first)
+    assert 3 <= sum(task.containers[0].image == "web:v2" for task in laptop.tasks.started) <= 4
     laptop.until(lambda: stage.deployments() == [("PRIMARY", "web:1", "COMPLETED", 2)])
     assert stage.seen()["taskDefinition"].endswith("web:1")
     assert f"(service web) (deployment {failed}) deployment failed: tasks failed to start." in stage.messages()

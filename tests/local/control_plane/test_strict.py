@@ -180,7 +180,7 @@ def test_port_ranges_are_checked(plain: Stage, low: int, high: int) -> None:
 
 
 def test_endpoints_are_of_services_there_are_and_can_be_deleted(plain: Stage) -> None:
-    """EC2 API reference, CreateVpcEndpoint: InvalidServiceName; DeleteVpcEndpoints takes the gateway's routes with it."""
+    """EC2 API reference, CreateVpcEndpoint: InvalidServiceName; DeleteVpcEndpoints takes its routes with it."""
     with refused("InvalidServiceName"):
         plain.ec2.create_vpc_endpoint(VpcId=plain.vpc, ServiceName="bogus")
     gateway = plain.ec2.create_vpc_endpoint(

@@ -83,6 +83,8 @@ def test_a_group_in_use_stays_even_at_weight_nought(stage: Stage) -> None:
     """DeleteTargetGroup: "You can delete a target group if it is not referenced by any actions"; weight 0 is a
     reference.
     """
+    stage.elb.delete_listener(ListenerArn=stage.test)
+    assert stage.weights(stage.production)[stage.green] == 0
     with refused("ResourceInUse"):
         stage.elb.delete_target_group(TargetGroupArn=stage.green)
     free = stage.target_group("free")

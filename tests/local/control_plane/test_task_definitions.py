@@ -1,4 +1,4 @@
-"""Task definitions. Source: ECS API reference, RegisterTaskDefinition; developer guide, "Task definition parameters"."""
+"""Task definitions. Source: ECS API reference, RegisterTaskDefinition; guide, "Task definition parameters"."""
 
 from __future__ import annotations
 

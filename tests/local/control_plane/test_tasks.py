@@ -122,7 +122,7 @@ def test_a_task_stopped_before_it_runs_never_runs(laptop: Laptop, stage: Stage) 
 
 
 def test_tasks_are_listed_by_what_they_are_to_become(laptop: Laptop, stage: Stage) -> None:
-    """ListTasks, "desiredStatus": RUNNING when not said; PENDING finds nothing; family, service and startedBy filter."""
+    """ListTasks, "desiredStatus": RUNNING when not said; PENDING finds nothing; family, service, startedBy filter."""
     laptop.tasks.script(Script(starts_after=100))
     _run(stage, startedBy="me")
     stage.service(desiredCount=1)
