@@ -9,6 +9,7 @@ On the way out each write is held against what is known to be the stack's own (`
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from reconciler import errors, events
+from reconciler.aws.errors import garbled
 from reconciler.aws.retry import Policy, is_read
 from reconciler.clock import Clock, SystemClock
 from reconciler.model.resource import Call, Calls, Together
@@ -30,6 +32,9 @@ CONCURRENCY = 8
 """Calls under way at once to one AWS service; its token buckets are shared with people and other tools."""
 
 TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
+
+MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a conversation raises over an answer that lacks what it reads, or holds it in another shape."""
 
 
 class Transport(Protocol):
@@ -53,6 +58,11 @@ class Mine:
             for identifier in identifiers:
                 self.names.update(_aliases(identifier))
 
+    def knows(self, service: str, text: str) -> bool:
+        """Whether a service's call may name something of ours so. Short names count in their own service only: a
+        repository is not ours because a cluster of that name is."""
+        return text in self.names or f"{_NAMESPACE.get(service, service)}:{text}" in self.names
+
     def covers(self, call: Call) -> bool:
         """A write names at least one thing of ours, and a list of targets nothing but ours.
 
@@ -62,11 +72,11 @@ class Mine:
         inside = TARGETS_INSIDE.get(call.operation)
         if inside is not None:
             parameter, key = inside
-            return all(item[key] in self.names for item in call.params[parameter])
+            return all(self.knows(call.service, item[key]) for item in call.params[parameter])
         texts = [value for value in call.params.values() if isinstance(value, str)]
         lists = [value for value in call.params.values() if _is_list_of_text(value)]
-        return any(text in self.names for text in texts) or any(
-            all(item in self.names for item in value) for value in lists
+        return any(self.knows(call.service, text) for text in texts) or any(
+            all(self.knows(call.service, item) for item in value) for value in lists
         )
 
 
@@ -92,27 +102,44 @@ class Aws:
         self._gates: dict[str, threading.Semaphore] = {}
         self._pool = ThreadPoolExecutor(max_workers=2 * CONCURRENCY, thread_name_prefix="aws")
 
-    def run(self, conversation: Calls[T], *, creating: bool = False, fresh: bool = False) -> T:
+    def run(
+        self,
+        conversation: Calls[T],
+        *,
+        creating: bool = False,
+        fresh: bool = False,
+        wrote: Callable[[Call], None] | None = None,
+    ) -> T:
         """Hold a conversation to its end and return its result.
 
-        `creating`: it may write to what it creates itself. `fresh`: something it names was made in this pass.
-        Raises what the conversation raises, AWS's refusals among it.
+        `creating`: it may write to what it creates itself. `fresh`: something it names was made in this pass. `wrote`
+        is told of each write that was executed, or may have been, whatever becomes of the conversation.
+        Raises what the conversation raises, AWS's refusals among it; an answer that it cannot read is `Ambiguous`.
         """
         policy = Policy(fresh=fresh)
+        said: Call | Together | None = None
         try:
             said = next(conversation)
             while True:
                 try:
                     answer = self._ask(said, policy, creating=creating)
                 except errors.AwsError as refusal:
+                    if wrote is not None and isinstance(refusal, errors.Ambiguous):
+                        _tell(wrote, said)
                     said = conversation.throw(refusal)
                 else:
+                    if wrote is not None:
+                        _tell(wrote, said)
                     if creating and not policy.fresh and _is_write(said):
                         policy = Policy(fresh=True)
                     said = conversation.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result
+        except MISREAD as error:
+            if said is None:
+                raise  # before the first answer there was nothing to misread
+            raise garbled(_name(said), error) from error
 
     def close(self) -> None:
         """Stop waiting and let the threads go."""
@@ -150,11 +177,11 @@ class Aws:
             if writing:
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating:
-                    self.mine.add(*_texts(answer), *_top_level(call))
+                    self.mine.add(*_made(call, answer))
             return answer
 
     def _assert_ours(self, call: Call, *, creating: bool) -> None:
-        if self.mine.covers(call) or (creating and call.operation.startswith(CREATES)):
+        if self.mine.covers(call) or (creating and _creates(call)):
             return
         raise errors.OwnershipBreach(
             f"{call} on {_target(call)} was not sent: nothing it names is known to belong to this stack"
@@ -173,17 +200,84 @@ class Aws:
             return self._gates.setdefault(service, threading.Semaphore(CONCURRENCY))
 
 
-CREATES = ("Create", "Allocate", "Register", "Run", "Put")
+CREATES = ("Create", "Allocate", "Register", "Run")
 """How the operations begin that make something that was not there."""
+
+UPSERTS = frozenset({"PutCompositeAlarm", "PutMetricAlarm", "PutRule", "PutScalingPolicy", "PutScheduledAction"})
+"""Those that do without saying so."""
+
+CHANGES = frozenset({"CreateTags", "CreateRoute", "RegisterTargets"})
+"""Those that say so, and change what they name instead."""
+
+_NAMESPACE = {"elbv2": "elasticloadbalancing", "application-autoscaling": "ecs"}
+"""A service's name in ARNs, where it has another. What Application Auto Scaling scales for us are ECS's services."""
+
+
+def _creates(call: Call) -> bool:
+    return call.operation in UPSERTS or (call.operation.startswith(CREATES) and call.operation not in CHANGES)
 
 
 def _aliases(identifier: str) -> set[str]:
-    """An ARN's resource part and its last segment name the same thing as the ARN."""
-    names = {identifier}
-    if identifier.startswith("arn:"):
-        resource = identifier.split(":", 5)[-1]
-        names |= {resource, resource.rpartition("/")[2], resource.partition(":")[2] or resource}
-    return names
+    """An ARN's resource part and its last segment name the same thing as the ARN, to its own service."""
+    if not identifier.startswith("arn:"):
+        return {identifier}
+    _, _, service, _, _, resource = (identifier + ":::::").split(":", 5)
+    resource = resource.rstrip(":")
+    short = {resource, resource.rpartition("/")[2], resource.partition(":")[2] or resource}
+    return {identifier, *(f"{service}:{name}" for name in short)}
+
+
+def _made(call: Call, answer: dict[str, Any]) -> Iterable[str]:
+    """What a creation's answer gives out as the new thing's id, ARN or name; not what it stands on or refers to.
+
+    `CreateSubnet` answers a `SubnetId`, which is new, and a `VpcId`, which is not; `CreateLogGroup` answers nothing,
+    and its new thing goes by the name that it was sent.
+    """
+    noun = _VERB.sub("", call.operation).casefold()
+    for key, text in (*_pairs(answer), *_pairs(call.params)):
+        if _names(noun, key.casefold()):
+            yield f"{_NAMESPACE.get(call.service, call.service)}:{text}" if key.endswith(("Name", "name")) else text
+
+
+_VERB = re.compile(r"^[A-Z][a-z]+")
+_IDENTIFIER = re.compile(r"(id|arn|name)$")
+
+
+def _names(noun: str, key: str) -> bool:
+    """Whether `key` says which `noun` it is: `groupid` of a `securitygroup`, or just `arn`."""
+    what, ends = _IDENTIFIER.subn("", key)
+    return bool(ends) and (not what or noun.endswith(what) or what in _SAME.get(noun, ()))
+
+
+_SAME = {"address": ("allocation",), "scalabletarget": ("resource",)}
+
+
+def _pairs(value: Any) -> Iterable[tuple[str, str]]:
+    """Every key and text, however deep."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, str):
+                yield key, item
+            elif key not in _ELSEWHERE:
+                yield from _pairs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _pairs(item)
+
+
+_ELSEWHERE = frozenset({"ResponseMetadata", "containerDefinitions", "containers", "Tags", "tags", "TagSpecifications"})
+"""What is inside these goes by `name` and `id` too, and is not the thing itself."""
+
+
+def _tell(wrote: Callable[[Call], None], said: Call | Together) -> None:
+    for call in (said,) if isinstance(said, Call) else said.calls:
+        if not is_read(call):
+            wrote(call)
+
+
+def _name(said: Call | Together) -> str:
+    calls = (said,) if isinstance(said, Call) else said.calls
+    return str(calls[0]) if calls else "-"
 
 
 def _is_write(said: Call | Together) -> bool:
@@ -196,19 +290,6 @@ def _is_list_of_text(value: Any) -> bool:
 
 def _top_level(call: Call) -> Iterable[str]:
     return [value for value in call.params.values() if isinstance(value, str)]
-
-
-def _texts(value: Any) -> Iterable[str]:
-    """Every text in an answer: the ids that AWS just gave out are among them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key != "ResponseMetadata":
-                yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
 
 
 def _target(call: Call) -> str:

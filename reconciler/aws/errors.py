@@ -38,6 +38,7 @@ BY_MESSAGE: Final[tuple[tuple[str, type[AwsError]], ...]] = (
     ("has a dependent object", errors.Blocked),
     ("cluster was not active", errors.Blocked),
     ("not idempotent", errors.Exists),
+    ("already has an internet gateway attached", errors.Exists),
     ("exceeds the maximum limit", errors.Quota),
     ("limit on the number of vcpus", errors.Quota),
     # ECS answers ClientException for a family that has no task definition
@@ -203,7 +204,7 @@ _EXECUTED_OR_NOT = (
     boto.ResponseStreamingError,
     boto.HTTPClientError,
 )
-_NEVER_SENT = (boto.ConnectTimeoutError, boto.EndpointConnectionError, boto.ProxyConnectionError, boto.SSLError)
+_NEVER_SENT = (boto.ConnectTimeoutError, boto.EndpointConnectionError, boto.ProxyConnectionError)
 
 
 def translate(call: Call, error: Exception) -> AwsError:
@@ -218,6 +219,8 @@ def translate(call: Call, error: Exception) -> AwsError:
             return errors.Denied(str(error), call=name, code="ExpiredToken")
         case boto.ParamValidationError():
             return errors.Invalid(" ".join(str(error).split()), call=name, code="ParamValidation")
+        case boto.SSLError():  # mostly of the handshake, but a broken record comes after the call has gone out
+            return errors.Ambiguous(_short(error), call=name, code="ConnectionFailed")
         case _ if isinstance(error, _NEVER_SENT):
             return errors.Throttled(_short(error), call=name, code="ConnectionFailed")
         case _ if isinstance(error, _EXECUTED_OR_NOT):
@@ -227,7 +230,12 @@ def translate(call: Call, error: Exception) -> AwsError:
         case boto.BotoCoreError():
             return errors.Ambiguous(_short(error), call=name, code=type(error).__name__)
         case _:
-            return errors.Ambiguous(_short(error), call=name, code=type(error).__name__)
+            return garbled(name, error)
+
+
+def garbled(name: str, error: Exception) -> AwsError:
+    """AWS answered, and nobody knows what: its text may hold what must not be shown, so none of it is repeated."""
+    return errors.Ambiguous(f"the answer could not be understood ({type(error).__name__})", call=name, code="Garbled")
 
 
 def classify(code: str, message: str, status: int = 400) -> type[AwsError]:

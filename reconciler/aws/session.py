@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from reconciler import __version__, errors
 from reconciler.aws import models
@@ -82,7 +83,7 @@ class Boto:
                 return pages
             answer: dict[str, Any] = getattr(client, method)(**call.params)
             return answer
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, *GARBLED) as error:
             raise translate(call, error) from error
 
     def identity(self) -> Identity:
@@ -132,6 +133,9 @@ class Boto:
         inner.set_config_variable("region", self.region)
         self._session = boto3.Session(botocore_session=inner, region_name=self.region)
 
+
+GARBLED = (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What botocore raises over a body that is not what the service's model says: cut short, or a proxy's error page."""
 
 _METHOD_NAMES: dict[tuple[str, str], str] = {}
 

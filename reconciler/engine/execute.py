@@ -1,11 +1,13 @@
 """Carry out a plan: each step as soon as those it needs are done, several side by side.
 
 One step's failure stops what depends on it and nothing else. What AWS is not ready for yet is not a failure: the step
-is left *waiting*, and the next pass, which looks again, takes it up.
+is left *waiting*, and the next pass, which looks again, takes it up. Only a write that was about to leave for something
+that is not ours stops everything: then what we believe of the account is wrong, and nobody knows what else of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import graphlib
 import threading
 from collections.abc import Callable, Mapping
@@ -18,9 +20,11 @@ import structlog
 
 from reconciler import errors, events
 from reconciler.aws.client import Aws
+from reconciler.aws.retry import may_double
+from reconciler.engine.expectations import Expectations
 from reconciler.model.kind import Kind, Kinds
 from reconciler.model.plan import Action, Plan, Step, Verb
-from reconciler.model.resource import Address, Desired
+from reconciler.model.resource import Address, Call, Desired
 
 log = structlog.get_logger()
 
@@ -61,9 +65,15 @@ def execute(
     stop: threading.Event | None = None,
     on_start: Callable[[Step, Action], None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
+    expectations: Expectations | None = None,
+    made_meanwhile: Callable[[Desired[Any]], bool] | None = None,
 ) -> tuple[Outcome, ...]:
-    """Carry out every action of `plan`; one outcome a step, in the order in which they ended."""
-    return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end).run()
+    """Carry out every action of `plan`; one outcome a step, in the order in which they ended.
+
+    `expectations` are told of every write; `made_meanwhile` is asked before making what AWS would make twice.
+    """
+    told = expectations if expectations is not None else Expectations(aws.clock)
+    return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, told, made_meanwhile).run()
 
 
 class _Execution:
@@ -75,9 +85,13 @@ class _Execution:
         stop: threading.Event,
         on_start: Callable[[Step, Action], None] | None,
         on_end: Callable[[Outcome], None] | None,
+        expectations: Expectations,
+        made_meanwhile: Callable[[Desired[Any]], bool] | None,
     ) -> None:
         self.plan, self.aws, self.kinds, self.stop = plan, aws, kinds, stop
         self.on_start, self.on_end = on_start, on_end
+        self.expectations, self.made_meanwhile = expectations, made_meanwhile
+        self.breached = False
         self.actions = {step: action for action in plan.actions for step in action.steps()}
         self.ids: dict[Address, str] = {address: identifier for identifier, address in plan.names.items()}
         self.made: set[Address] = set()
@@ -120,6 +134,8 @@ class _Execution:
 
     def _not_now(self, step: Step) -> Outcome | None:
         action = self.actions[step]
+        if self.breached:
+            return Outcome(step, action, Result.SKIPPED, "a write to something that is not ours was stopped")
         if self.stop.is_set():
             return Outcome(step, action, Result.SKIPPED, "the work was interrupted")
         for need in sorted(self.plan.after[step], key=str):
@@ -153,15 +169,15 @@ class _Execution:
         except errors.Exists as error:
             return Outcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
         except errors.ReconcilerError as error:
+            self.breached |= isinstance(error, errors.OwnershipBreach)
             return Outcome(step, action, Result.FAILED, str(error), error)
         return Outcome(step, action, Result.DONE)
 
     def _drop(self, action: Action) -> None:
         assert action.old is not None
-        try:
+        with contextlib.suppress(errors.Gone):
             self.aws.run(self.kinds[action.address.kind].delete(action.old))
-        except errors.Gone:
-            return
+        self.expectations.dropped(action.old)
 
     def _make(self, action: Action) -> None:
         assert action.new is not None
@@ -171,23 +187,41 @@ class _Execution:
             raise errors.ReconcilerError(f"{unknown[0]} has no id")
         fresh = not self.made.isdisjoint(_refs(action))
         if action.verb in _MAKING:
-            identifier = self.aws.run(kind.create(new), creating=True, fresh=fresh)
-            self.aws.mine.add(identifier)
-            self._has_id(action.address, identifier)
-            return
-        self._change(action, kind, new, fresh=fresh)
+            self._create(action, kind, new, fresh=fresh)
+        else:
+            self._change(action, kind, new, fresh=fresh)
+
+    def _create(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
+        if self.made_meanwhile is not None and _may_double(kind, new) and self.made_meanwhile(new):
+            raise errors.Exists("a second look found it")
+        wrote: list[Call] = []
+        try:
+            identifier = self.aws.run(kind.create(new), creating=True, fresh=fresh, wrote=wrote.append)
+        except errors.ReconcilerError:
+            if wrote and not kind.revisions:
+                self.expectations.doubtful(new)
+            raise
+        self.aws.mine.add(identifier)
+        self._has_id(action.address, identifier)
+        if not kind.revisions:
+            self.expectations.made(new, identifier)
 
     def _change(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
-        assert action.old is not None
-        if action.tags:
-            self.aws.run(kind.retag(action.old, action.tags.put, action.tags.drop))
-        if action.changes:
-            identifier = self.aws.run(
-                kind.update(action.old, new, action.changes), creating=kind.revisions, fresh=fresh
-            )
-            if identifier is not None:
-                self.aws.mine.add(identifier)
-                self._has_id(action.address, identifier)
+        old = action.old
+        assert old is not None
+        wrote: list[Call] = []
+        try:
+            if action.tags:
+                self.aws.run(kind.retag(old, action.tags.put, action.tags.drop), wrote=wrote.append)
+            if action.changes:
+                updating = kind.update(old, new, action.changes)
+                identifier = self.aws.run(updating, creating=kind.revisions, fresh=fresh, wrote=wrote.append)
+                if identifier is not None:
+                    self.aws.mine.add(identifier)
+                    self._has_id(action.address, identifier)
+        finally:
+            if wrote and not kind.revisions:
+                self.expectations.changed(old, new, action.changes, action.tags)
 
     def _has_id(self, address: Address, identifier: str) -> None:
         self.ids[address] = identifier
@@ -197,6 +231,14 @@ class _Execution:
 def _refs(action: Action) -> frozenset[Address]:
     """What the action's resource refers to; resolved references are seen through the plan's own edges."""
     return action.new.refs() if action.new is not None else frozenset()
+
+
+def _may_double(kind: Kind[Any], new: Desired[Any]) -> bool:
+    """Whether what it says first is a call that AWS would execute twice; saying it sends nothing."""
+    conversation = kind.create(new)
+    said = next(conversation, None)
+    conversation.close()
+    return isinstance(said, Call) and may_double(said)
 
 
 _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})

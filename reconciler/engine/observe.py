@@ -16,6 +16,7 @@ import structlog
 
 from reconciler import errors, events
 from reconciler.aws.client import Aws
+from reconciler.engine.expectations import UNSEEN, Expectations
 from reconciler.model import ownership
 from reconciler.model.kind import Depth, Kinds, Scope
 from reconciler.model.planner import World
@@ -47,10 +48,17 @@ def sweep(stack: str) -> Calls[dict[str, dict[str, str]]]:
 
 
 def observe(
-    aws: Aws, kinds: Kinds, place: Place, desired: Sequence[Desired[Any]], *, depth: Depth = Depth.FULL
+    aws: Aws,
+    kinds: Kinds,
+    place: Place,
+    desired: Sequence[Desired[Any]],
+    *,
+    depth: Depth = Depth.FULL,
+    expectations: Expectations | None = None,
 ) -> World:
     """Everything that the stack owns or its specs name, of every type.
 
+    What `expectations` say was written and does not show yet is in it, marked as not to be acted on.
     Raises `errors.AwsError` when not even the sweep can be read.
     """
     swept = aws.run(sweep(place.stack))
@@ -75,19 +83,41 @@ def observe(
                 futures[name] = pool.submit(aws.run, kinds[name].observe(scope))
             for name, future in futures.items():
                 try:
-                    found[name] = tuple(future.result())
+                    read = tuple(future.result())
                 except errors.AwsError as error:
                     unreadable[name] = error
+                else:
+                    found[name] = read if expectations is None else expectations.filled(name, read)
             sorter.done(*ready)
     log.debug(events.OBSERVED, found=sum(map(len, found.values())), unreadable=sorted(unreadable))
-    return World(found, unreadable)
+    world = World(found, unreadable)
+    return world if expectations is None else expectations.held(world)
+
+
+def made_meanwhile(aws: Aws, kinds: Kinds, place: Place, world: World, want: Desired[Any]) -> bool:
+    """Whether a second look, right before `want` is made, finds that it is there.
+
+    The first look may have been stale, and whoever made it may be this very process before it was restarted.
+    """
+    seen = {kind: tuple(found) for kind, found in world.found.items()}
+    scope = Scope(place.stack, place.region, place.account, place.partition, (want,), seen)
+    found = aws.run(kinds[want.address.kind].observe(scope))
+    return any(
+        one.address == want.address and ownership.owner(one.tags) == place.stack and not one.facts.get("deleting")
+        for one in found
+    )
 
 
 def owned_ids(world: World, stack: str, adopting: Mapping[Address, Desired[Any]]) -> set[str]:
     """Every id and ARN that may be written to: what carries the stack's tag, and what its specs ask to adopt."""
     ids: set[str] = set()
     for one in world:
+        if UNSEEN in one.facts:
+            continue
         want, owner = adopting.get(one.address), ownership.owner(one.tags)
         if owner == stack or (owner is None and want is not None and want.adopt):
-            ids |= {one.id, one.facts.get("arn", one.id), *one.facts.get("ids", ())}
+            arn = one.facts.get("arn")
+            ids |= {arn or one.id, *one.facts.get("ids", ())}
+            if arn is None or not arn.endswith(one.id):
+                ids.add(one.id)
     return ids

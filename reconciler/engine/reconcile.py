@@ -12,10 +12,11 @@ import structlog
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine.execute import Outcome, Result, execute
-from reconciler.engine.observe import Place, observe, owned_ids
+from reconciler.engine.expectations import Expectations
+from reconciler.engine.observe import Place, made_meanwhile, observe, owned_ids
 from reconciler.model.guard import Guard, check
 from reconciler.model.kind import Depth, Kinds
-from reconciler.model.plan import Action, Plan, Step
+from reconciler.model.plan import Action, Plan, Refusal, Step, Verb
 from reconciler.model.planner import Consent, World, plan
 from reconciler.model.resource import Desired
 
@@ -67,9 +68,14 @@ class Report:
         return self.passes[-1]
 
 
-def look(aws: Aws, kinds: Kinds, wish: Wish, *, depth: Depth = Depth.FULL) -> tuple[World, Plan]:
-    """Observe and plan. Writes nothing."""
-    world = observe(aws, kinds, wish.place, wish.desired, depth=depth)
+def look(
+    aws: Aws, kinds: Kinds, wish: Wish, *, depth: Depth = Depth.FULL, expectations: Expectations | None = None
+) -> tuple[World, Plan]:
+    """Observe and plan. Writes nothing.
+
+    `expectations`: what this process has written before; without them it believes what it reads.
+    """
+    world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations)
     wanted = () if wish.leaving else wish.desired
     found = plan(wish.place.stack, wanted, world, kinds, consent=wish.consent)
     refused = () if wish.leaving else check(found, wish.guard)
@@ -89,6 +95,7 @@ def act(
     stop: threading.Event | None = None,
     on_start: Callable[[Step, Action], None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
+    expectations: Expectations | None = None,
 ) -> Pass:
     """Carry out `todo`, which was made from `world`.
 
@@ -98,7 +105,21 @@ def act(
         raise errors.Refused("; ".join(refusal.because for refusal in todo.refusals))
     adopting = {} if wish.leaving else {want.address: want for want in wish.desired}
     aws.mine.add(*sorted(owned_ids(world, wish.place.stack, adopting)))
-    return Pass(world, todo, execute(todo, aws, kinds, stop=stop, on_start=on_start, on_end=on_end))
+
+    def again(want: Desired[Any]) -> bool:
+        return made_meanwhile(aws, kinds, wish.place, world, want)
+
+    outcomes = execute(
+        todo,
+        aws,
+        kinds,
+        stop=stop,
+        on_start=on_start,
+        on_end=on_end,
+        expectations=expectations,
+        made_meanwhile=again,
+    )
+    return Pass(world, todo, outcomes)
 
 
 def converge(
@@ -112,27 +133,86 @@ def converge(
     on_start: Callable[[Step, Action], None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
     on_wait: Callable[[Pass, float], None] | None = None,
+    expectations: Expectations | None = None,
 ) -> Report:
-    """Pass after pass, from the plan that was agreed to, until nothing waits, something fails, or patience ends.
+    """Pass after pass, from the plan that was agreed to, until nothing waits and AWS shows what was written, or until
+    all that is left has failed, or patience ends.
 
-    The guard was satisfied by the first plan; what later passes do is the rest of that work.
+    The guard was satisfied by the first plan; what later passes do is the rest of that work, and for anything that they
+    would delete beyond it the guard holds again. A later pass that AWS does not let us look for waits like any other.
     """
-    rest = replace(wish, guard=Guard())
+    told = expectations if expectations is not None else Expectations(aws.clock)
     passes: list[Pass] = []
     world, todo = first
     started, pause = aws.clock.monotonic(), FIRST_PAUSE_SECONDS
     while True:
-        passes.append(act(aws, kinds, wish, world, todo, stop=stop, on_start=on_start, on_end=on_end))
+        passes.append(
+            act(aws, kinds, wish, world, todo, stop=stop, on_start=on_start, on_end=on_end, expectations=told)
+        )
         last = passes[-1]
         if stop.is_set():
             return Report(tuple(passes), interrupted=True)
-        if last.failed or not last.unfinished:
-            return Report(tuple(passes))
-        if aws.clock.monotonic() - started + pause > patience_seconds:
-            return Report(tuple(passes), timed_out=True)
-        if on_wait is not None:
-            on_wait(last, pause)
-        if aws.clock.wait(stop, pause):
-            return Report(tuple(passes), interrupted=True)
-        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-        world, todo = look(aws, kinds, rest)
+        if not last.unfinished:
+            if last.failed or not last.outcomes:
+                return Report(tuple(passes))
+            again = _look_again(aws, kinds, wish, first[1], told)
+            if again is not None and not _more(again[1], wish):
+                return Report(tuple(passes))
+            if again is not None:
+                world, todo = again
+                continue
+        while True:
+            if aws.clock.monotonic() - started + pause > patience_seconds:
+                return Report(tuple(passes), timed_out=True)
+            if on_wait is not None:
+                on_wait(last, pause)
+            if aws.clock.wait(stop, pause):
+                return Report(tuple(passes), interrupted=True)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            again = _look_again(aws, kinds, wish, first[1], told)
+            if again is not None:
+                world, todo = again
+                break
+
+
+PASSING = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled)
+"""Why a read fails that will not fail for ever."""
+
+
+def _look_again(
+    aws: Aws, kinds: Kinds, wish: Wish, agreed: Plan, expectations: Expectations
+) -> tuple[World, Plan] | None:
+    """What is left to do, or None where AWS could not be read and may be in a moment."""
+    try:
+        world, found = look(aws, kinds, replace(wish, guard=Guard()), expectations=expectations)
+    except PASSING as error:
+        log.debug(events.AWS_RETRY, call=error.call, code=error.code)
+        return None
+    if world.unreadable and all(isinstance(error, PASSING) for error in world.unreadable.values()):
+        return None
+    refused = () if wish.leaving else _unasked(agreed, found, wish.guard)
+    return world, replace(found, refusals=(*found.refusals, *refused)) if refused else found
+
+
+def _more(found: Plan, wish: Wish) -> bool:
+    """Whether there is anything left of what was begun: AWS does not show it yet, or there are two of something.
+
+    Not whether anything differs: what AWS spells back in another way would be written again for ever.
+    """
+    wanted = {want.address for want in wish.desired} if not wish.leaving else set()
+    spare = any(action.verb is Verb.DELETE and action.address in wanted for action in found.actions)
+    return bool(found.waiting) or spare
+
+
+def _unasked(agreed: Plan, found: Plan, guard: Guard) -> tuple[Refusal, ...]:
+    """Refusals for what `found` deletes beyond what was agreed to, all of it together held against the guard."""
+    leaving = {action.old.id for action in agreed.actions if action.verb in _LEAVING and action.old is not None}
+    more = [
+        action
+        for action in found.actions
+        if action.verb in _LEAVING and action.old is not None and action.old.id not in leaving
+    ]
+    return check(replace(agreed, actions=(*agreed.actions, *more)), guard) if more else ()
+
+
+_LEAVING = frozenset({Verb.DELETE, Verb.REPLACE})
