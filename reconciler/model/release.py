@@ -1,0 +1,111 @@
+"""A release: everything of a service that goes out, and comes back, together. And where in AWS it goes.
+
+Its id is a short hash of what makes tasks what they are: image, task definition, network, capacity, and the health
+check that judges them. Scaling and listener conditions are its *companions*: they go back with it, but changing them
+makes no new version, and does not lift a quarantine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+ID_LENGTH: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How a target group finds out that a target is well; seconds and counts."""
+
+    path: str
+    interval: int
+    timeout: int
+    healthy_threshold: int
+    unhealthy_threshold: int
+    matcher: str
+    port: str = "traffic-port"
+    protocol: str = "HTTP"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    provider: str
+    weight: int = 1
+    base: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A release that was in production, and the revision (`family:number`) that its tasks were made of."""
+
+    release: str
+    task_definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What is to run. `task_definition` is an ARN; `health` is of the target group that it goes to."""
+
+    id: str
+    task_definition: str = ""
+    container: str = ""
+    port: int = 0
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    public_ip: bool = False
+    launch_type: str | None = None
+    capacity: tuple[Capacity, ...] = ()
+    platform_version: str | None = None
+    health: HealthCheck | None = None
+    commit: str = ""
+    companions: tuple[tuple[str, str], ...] = ()
+
+
+def release_id(content: str, **parts: Any) -> str:
+    """The id of the release whose task definition has the hash `content`; `parts` is whatever else makes new tasks."""
+    text = json.dumps([content, parts], sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "__slots__"):
+        return {name: getattr(value, name) for name in value.__slots__}
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where requests come in: a listener's own action, or one of its rules."""
+
+    listener: str
+    rule: str | None = None
+
+    @property
+    def arn(self) -> str:
+        return self.rule or self.listener
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The service that a rollout is about, by AWS's ids.
+
+    `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` where the service
+    scales by itself and the specs do not hold that still. `zonal`: the groups do not balance across zones. `stack_tags`
+    go on the task sets.
+    """
+
+    cluster: str
+    service: str
+    release: Release
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    production: Entry | None = None
+    test: Entry | None = None
+    scalable: str | None = None
+    zonal: bool = False
+    stack_tags: tuple[tuple[str, str], ...] = ()

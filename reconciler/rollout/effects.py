@@ -1,0 +1,97 @@
+"""What AWS does with each decision, as far as the facts show it: for simulations, and for proving the machine.
+
+Like AWS it refuses what does not fit: a listener that is not as it was seen, the tasks of a side that has production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler import errors
+from reconciler.model.decisions import (
+    Create,
+    Decision,
+    Declare,
+    Delete,
+    Mark,
+    Point,
+    Prefer,
+    Resize,
+    Scale,
+    Test,
+    Tune,
+)
+from reconciler.model.seen import Scaling, Seen, TaskSet
+
+
+def after(decision: Decision, seen: Seen, now: datetime) -> Seen:
+    """The facts once `decision` is carried out; tasks take their time, and are not there or gone yet.
+
+    Raises `errors.StalePlan`.
+    """
+    match decision:
+        case Mark():
+            return replace(seen, marks=decision.on(seen.marks))
+        case Scale(suspend):
+            return replace(seen, scaling=Scaling.SUSPENDED if suspend else Scaling.ACTIVE)
+        case Tune(slot):
+            return replace(seen, tuned=(True, seen.tuned[1]) if slot == 0 else (seen.tuned[0], True))
+        case Create(release, slot, scale, salt):
+            identifier = f"{release}-{salt}"
+            if any(one.id == identifier for one in seen.sets):
+                return seen
+            made = TaskSet(identifier, release, slot, now, scale=scale, healthy=(), task_definition=f"{release}:1")
+            return replace(seen, sets=(*seen.sets, made))
+        case Resize(identifier, scale):
+            return _each(seen, lambda one: _resized(one, scale) if one.id == identifier else one)
+        case Point(listener, weights, was):
+            now_is = seen.production if listener == "production" else seen.test
+            if now_is != was:
+                raise errors.StalePlan(f"the {listener} listener is not as it was seen")
+            bare = tuple(one for one in seen.bare if one != listener)
+            if listener == "production":
+                return replace(seen, production=weights, bare=bare)
+            return replace(seen, test=weights, bare=bare)
+        case Prefer(identifier):
+            return _each(seen, lambda one: replace(one, primary=one.id == identifier))
+        case Delete(identifier, slot):
+            if seen.production is None or seen.production[slot]:
+                raise errors.StalePlan("production sends requests there")
+            return _each(seen, lambda one: _stopped(one) if one.id == identifier else one)
+        case Declare(definition):
+            return replace(_declared(seen, definition or seen.definition, now), differs=())
+        case Test():
+            return seen
+
+
+def _declared(seen: Seen, definition: str, now: datetime) -> Seen:
+    """ECS begins a deployment, and what runs becomes one that ends."""
+    if any(one.primary and one.task_definition == definition for one in seen.sets) and not seen.differs:
+        return seen
+    release = seen.wanted if definition == seen.definition else definition
+    made = TaskSet(
+        f"{definition} {now.timestamp():.0f}",
+        release,
+        0,
+        now,
+        primary=True,
+        task_definition=definition,
+        state="IN_PROGRESS",
+    )
+    return replace(seen, sets=(*(replace(one, primary=False) for one in seen.sets), made))
+
+
+def _each(seen: Seen, change: Callable[[TaskSet], TaskSet]) -> Seen:
+    return replace(seen, sets=tuple(change(one) for one in seen.sets))
+
+
+def _resized(one: TaskSet, scale: int) -> TaskSet:
+    if scale:
+        return replace(one, scale=scale, steady=False)
+    return replace(one, scale=0, running=0, pending=0, steady=True, healthy=())
+
+
+def _stopped(one: TaskSet) -> TaskSet:
+    return replace(one, draining=True, primary=False, steady=False, running=0, healthy=())

@@ -1,0 +1,118 @@
+"""The state machine of a rollout between two target groups, whose traffic we move ourselves.
+
+        ┌────────────────────────────── idle ◄───────────────────────────────┐
+        │ a new version is wanted                                            │
+        ▼                                                                    │
+     green_up ──► testing ──► awaiting_promotion ──► shifting ──► verifying ──► blue_warm ──► teardown
+        │            │              │                   │             │            │
+        │            │              │                   │             │            │
+        ├────────────┴──────────────┴─────► failed      └─────────────┴────────────┴──► rolling_back
+        │                                                                                  │
+        └──► superseded (by a newer version, until verifying)                              ▼
+                                                                                       rolled_back
+
+    bootstrap ──► idle | failed     the first deployment, or everything was lost
+    blocked                         somebody else moved production; leaves when that is cleared up
+
+Each arrow is one or several looks. The phase is concluded from the facts at each look: first by where production is
+(`Shape`), then by the stored deadline, which says how far it has come where the facts look alike:
+
+    production is            deadline of green's release     phase
+    ───────────────────────  ──────────────────────────────  ─────────────────────────────
+    nobody's                 any                             bootstrap
+    blue's                   up, or lost                     green_up
+    blue's                   test                            testing
+    blue's                   gate                            awaiting_promotion
+    blue's                   to the first weight             shifting
+    blue's                   at, verify, warm                rolling_back (it had production)
+    shared                   to w, at w, or lost             shifting
+    green's, blue is there   verify, or lost                 verifying
+    green's, blue is there   warm                            blue_warm
+    where we never put it    any                             blocked
+
+A lost deadline starts its clock anew. The picture shows the usual ways; these are all, shortcuts of versions that come,
+fail or are taken back at any moment included, and a test holds them against what the explorer sees happen:
+
+    bootstrap, teardown, failed, rolling_back, rolled_back, superseded → idle
+    idle, failed → bootstrap
+    idle, bootstrap, testing, awaiting_promotion, teardown, failed, rolling_back, rolled_back, superseded → green_up
+    green_up → testing
+    testing → awaiting_promotion
+    idle, green_up, awaiting_promotion, blocked → shifting
+    bootstrap, shifting → verifying
+    verifying → blue_warm
+    blue_warm, failed, rolling_back, superseded → teardown
+    idle, bootstrap, green_up, testing, awaiting_promotion, shifting, teardown, rolling_back, superseded → failed
+    idle, shifting, verifying, blue_warm, teardown, blocked → rolling_back
+    rolling_back → rolled_back
+    bootstrap, green_up, testing, awaiting_promotion, shifting, failed → superseded
+    idle, shifting → blocked
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler.model.decisions import Scale
+from reconciler.model.marks import Outcome
+from reconciler.model.policy import OnNewRevision, Policy
+from reconciler.model.rollout import Health, Phase, Step, Waiting
+from reconciler.model.seen import Scaling, Seen
+from reconciler.rollout import before, bootstrap, endings, people, situation, traffic
+from reconciler.rollout.situation import Shape, Situation
+
+
+def step(policy: Policy, seen: Seen, now: datetime) -> Step:
+    """What the facts lead to: a person's word first, then the machine, which a pause keeps still."""
+    s = situation.of(policy, seen, now)
+    ordinary = _rejected(s) or _ordinary(s)
+    answer = people.heard(s, ordinary)
+    if answer is not None:
+        return answer
+    if s.marks.pause is not None:
+        return _paused(s, ordinary)
+    if s.flight and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
+        return replace(ordinary, decisions=(Scale(suspend=True),), wake_at=now)
+    return ordinary
+
+
+def _ordinary(s: Situation) -> Step:
+    match s.shape:
+        case Shape.FOREIGN:
+            return endings.blocked(s)
+        case Shape.NOTHING_LIVE:
+            return bootstrap.step(s)
+        case Shape.HALF:
+            return traffic.half(s)
+        case Shape.SHARED:
+            return traffic.share(s)
+        case Shape.SWITCHED:
+            return traffic.switched(s)
+        case Shape.BEFORE:
+            return before.step(s)
+        case Shape.REST:
+            return endings.rest(s)
+
+
+def _rejected(s: Situation) -> Step | None:
+    """Where the policy says so, what arrives in mid-flight is refused for good: until it changes, or retry."""
+    late = situation.newcomer(s)
+    if not late or s.policy.on_new_revision is not OnNewRevision.REJECT:
+        return None
+    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, f"it came while {s.flight} was rolled out")
+    marks = s.mark(quarantine=s.marks.with_quarantined(late), ended=ended)
+    return replace(_ordinary(s), decisions=marks, wake_at=s.now, ended=ended)
+
+
+def _paused(s: Situation, ordinary: Step) -> Step:
+    assert s.marks.pause is not None
+    return replace(
+        ordinary,
+        decisions=(),
+        wake_at=None,
+        because=f"{s.marks.pause.by} paused the service",
+        health=Health.SUSPENDED,
+        waits_for=Waiting.PERSON,
+        ended=None,
+    )

@@ -1,0 +1,289 @@
+"""A person's word: what it does, or why it is refused. It is answered at once, and never kept for a better moment."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from reconciler.model import intents
+from reconciler.model.decisions import Decision, Point
+from reconciler.model.intents import Handled, Intent, Verb
+from reconciler.model.marks import Deadline, Outcome, Stage, Stop, deadline
+from reconciler.model.policy import Policy
+from reconciler.model.rollout import Health, Phase, Step
+from reconciler.model.seen import Seen, TaskSet, all_on
+from reconciler.rollout import before, gate, health, situation, traffic
+from reconciler.rollout.situation import FIRST_STAGES, Shape, Situation
+
+LONGEST_EXTENSION: Final = timedelta(days=14)
+
+Answer = Step | str
+"""What follows from a word, or why nothing does."""
+
+
+def heard(s: Situation, ordinary: Step) -> Step | None:
+    """The step that answers a word that nobody has answered yet. `ordinary` is what would be done without it."""
+    intent = s.marks.unheard
+    if intent is None:
+        return None
+    answer = answered(s, ordinary, intent)
+    if isinstance(answer, str):
+        handled = Handled(intent.id, accepted=False, why=answer)
+        return s.step(_phase(s, ordinary), ordinary.because, *s.mark(handled=handled), health=ordinary.health)
+    return answer
+
+
+def _phase(s: Situation, ordinary: Step) -> Phase:
+    """Where it is while it is answered; `ordinary` may already speak of what comes next."""
+    due = s.due(s.flight) if s.flight else None
+    match s.shape:
+        case Shape.SWITCHED:
+            return Phase.BLUE_WARM if due is not None and due.stage is Stage.WARM else Phase.VERIFYING
+        case Shape.SHARED | Shape.HALF:
+            return Phase.SHIFTING
+        case Shape.NOTHING_LIVE:
+            return Phase.BOOTSTRAP if s.target else Phase.FAILED
+        case Shape.BEFORE if not s.left:
+            if s.green is None:
+                return Phase.IDLE
+            return before.PHASES.get(due.stage if due is not None else Stage.UP, Phase.GREEN_UP)
+        case _:
+            return ordinary.phase
+
+
+def verbs(policy: Policy, seen: Seen, ordinary: Step, now: datetime) -> tuple[Verb, ...]:
+    """What could be said now and would be heeded."""
+    s = situation.of(policy, seen, now)
+    release = s.flight or (s.live.release if s.live is not None else s.seen.wanted)
+    offered = []
+    for verb in Verb:
+        about = seen.wanted if verb is Verb.RETRY else release
+        intent = Intent(verb, about, "offered", now, "nobody", seconds=60)
+        if not isinstance(answered(s, ordinary, intent), str):
+            offered.append(verb)
+    return tuple(offered)
+
+
+def answered(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    if intent.stale(s.now):
+        return "it was said too long ago"
+    if intent.verb not in intents.OF_THE_SERVICE:
+        other = _another(s, intent)
+        if other:
+            return other
+    if s.marks.pause is not None and intent.verb in (Verb.PROMOTE, Verb.RETRY, Verb.HOLD, Verb.EXTEND):
+        return f"{s.marks.pause.by} paused the service; resume it first"
+    match intent.verb:
+        case Verb.PROMOTE:
+            return _promote(s, ordinary, intent)
+        case Verb.ROLLBACK:
+            return _rollback(s, ordinary, intent)
+        case Verb.ABORT:
+            return _abort(s, intent)
+        case Verb.HOLD:
+            return _hold(s, ordinary, intent)
+        case Verb.EXTEND:
+            return _extend(s, ordinary, intent)
+        case Verb.RETRY:
+            return _retry(s, ordinary, intent)
+        case Verb.PAUSE:
+            return _does(s, ordinary, intent, pause=Stop(intent.by))
+        case Verb.RESUME:
+            if s.marks.pause is None and s.marks.hold is None:
+                return "nothing is paused or held"
+            return _does(s, ordinary, intent, pause=None, hold=None)
+
+
+def _another(s: Situation, intent: Intent) -> str:
+    """Why the word is about another release than it could be about; empty if it is about the right one."""
+    if intent.verb is Verb.RETRY:
+        return "" if intent.release == s.seen.wanted else f"{s.seen.wanted} is wanted, not {intent.release}"
+    if s.flight:
+        return "" if intent.release == s.flight else f"{s.flight} is being rolled out, not {intent.release}"
+    if s.shape is Shape.FOREIGN:
+        known = {one.release for one in s.seen.alive}
+        return "" if intent.release in known else f"{intent.release} is not among what runs"
+    if s.live is not None and intent.release != s.live.release:
+        return f"{s.live.release} runs and nothing is being rolled out, {intent.release} neither"
+    return ""
+
+
+def _yes(intent: Intent) -> Handled:
+    return Handled(intent.id)
+
+
+def _does(s: Situation, ordinary: Step, intent: Intent, **fields: Any) -> Step:
+    """Only something to remember, in the phase that it is."""
+    marks = s.mark(handled=_yes(intent), **fields)
+    return s.step(_phase(s, ordinary), f"{intent.by} said {intent.verb}", *marks, health=ordinary.health)
+
+
+def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    because = f"{intent.by} said promote"
+    match s.shape:
+        case Shape.BEFORE if s.green is not None and not s.left:
+            return _promote_green(s, s.green, ordinary, intent)
+        case Shape.SHARED:
+            assert s.green is not None
+            due = s.due(s.green.release)
+            wrong = _unfit(s, s.green)
+            if wrong:
+                return wrong
+            if s.held and not (due is not None and due.stage is Stage.AT):
+                return _does(s, ordinary, intent, hold=None)
+            if due is None or due.stage is not Stage.AT or due.weight != _share(s, s.green):
+                return "it is on its way to its next share of production"
+            marks = traffic.onwards(s, s.green, due, handled=_yes(intent), hold=None)
+            return s.step(Phase.SHIFTING, because, *marks)
+        case Shape.SWITCHED:
+            return _promote_on(s, ordinary, intent)
+        case Shape.NOTHING_LIVE:
+            return "a first deployment waits for nobody"
+        case Shape.REST:
+            return "nothing is being rolled out"
+        case Shape.FOREIGN:
+            return "somebody else moved production; that has to be cleared up first"
+        case _:
+            return "it is not up yet"
+
+
+def _promote_green(s: Situation, green: TaskSet, ordinary: Step, intent: Intent) -> Answer:
+    due = s.due(green.release)
+    match due:
+        case Deadline(stage=Stage.GATE):
+            wrong = _unfit(s, green)
+            if wrong:
+                return wrong
+            marks = before.approve(s, green, handled=_yes(intent), hold=None)
+            return s.step(Phase.SHIFTING, f"{intent.by} said promote", *marks)
+        case Deadline(stage=Stage.TO) if s.held:
+            return _does(s, ordinary, intent, hold=None)
+        case Deadline(stage=Stage.TO):
+            return "it is being promoted already"
+        case Deadline(stage=Stage.TEST):
+            return "it is not tested yet"
+        case _:
+            return f"it is not healthy yet: {health.told(s.seen, green)}"
+
+
+def _promote_on(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    """It is promoted; what can be cut short is the time in which blue stays."""
+    assert s.live is not None
+    due = s.due(s.live.release)
+    if due is None or due.stage is not Stage.WARM:
+        return "it has all of production already, and is being watched there"
+    if s.seen.looks <= 0:
+        return f"it is not well: {health.told(s.seen, s.live)}"
+    soon = deadline(s.live.release, Stage.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
+    shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
+    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM)
+    return _does(s, ordinary, intent, deadline=shorter, ended=ended, hold=None)
+
+
+def _unfit(s: Situation, green: TaskSet) -> str:
+    closed = gate.closed(s)
+    if closed is not None:
+        return closed.because
+    if s.seen.looks <= 0:
+        return f"it is not well: {health.told(s.seen, green)}"
+    return f"an alarm fires: {', '.join(s.seen.alarms)}" if s.seen.alarms else ""
+
+
+def _share(s: Situation, green: TaskSet) -> int:
+    assert s.seen.production is not None
+    return s.seen.production[green.slot]
+
+
+def _rollback(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    why = _why(intent)
+    match s.shape:
+        case Shape.SHARED | Shape.SWITCHED:
+            step = traffic.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent))
+            return step or "blue has no healthy task to go back to"
+        case Shape.FOREIGN:
+            return _put_back(s, intent, why)
+        case Shape.REST:
+            return _go_back(s, ordinary, intent, why)
+        case Shape.HALF:
+            return "one side is gone; there is nothing to go back to"
+        case _:
+            return _stop(s, intent, why)
+
+
+def _abort(s: Situation, intent: Intent) -> Answer:
+    match s.shape:
+        case Shape.SWITCHED:
+            return "it has all of production already; rollback goes back"
+        case Shape.SHARED:
+            step = traffic.roll_back(s, Outcome.ABORTED, _why(intent), handled=_yes(intent))
+            return step or "blue has no healthy task to go back to"
+        case Shape.BEFORE | Shape.NOTHING_LIVE:
+            return _stop(s, intent, _why(intent))
+        case _:
+            return "nothing is being rolled out"
+
+
+def _why(intent: Intent) -> str:
+    return f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
+
+
+def _stop(s: Situation, intent: Intent, why: str) -> Answer:
+    """Production has not moved: the new version goes, that is all."""
+    if not s.flight:
+        return "nothing is being rolled out"
+    due = s.due(s.flight)
+    phase = Phase.FAILED
+    ended = s.ended(s.flight, Outcome.ABORTED, phase, why)
+    fields: dict[str, Any] = {"quarantine": s.marks.with_quarantined(s.flight), "ended": ended, "handled": _yes(intent)}
+    if s.green is not None and due is not None and (due.stage not in FIRST_STAGES or due.weight):
+        fields["deadline"] = deadline(s.flight, Stage.RETIRE, s.now, s.policy.drain)
+    return s.step(phase, why, *s.mark(**fields), health=Health.DEGRADED, ended=ended)
+
+
+def _go_back(s: Situation, ordinary: Step, intent: Intent, why: str) -> Answer:
+    """Blue is gone: an ordinary rollout of what ran before, without tests and gate."""
+    assert s.live is not None
+    previous = s.marks.previous
+    if previous is None or previous.release == s.live.release or s.marks.quarantined(previous.release):
+        return "no earlier version is known that was well in production"
+    ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, why)
+    marks = s.mark(
+        quarantine=s.marks.with_quarantined(s.live.release), back=previous, ended=ended, handled=_yes(intent)
+    )
+    return s.step(Phase.ROLLING_BACK, why, *marks, health=Health.DEGRADED, ended=ended)
+
+
+def _put_back(s: Situation, intent: Intent, why: str) -> Answer:
+    """Production has shares that nobody here gave it: all of it to the side that was there first."""
+    if s.seen.production is None or s.seen.deleting:
+        return "the production listener names what is not ours; put it back by hand"
+    side = next((one for one in s.seen.alive if one.well), None)
+    if side is None:
+        return "neither side has a healthy task"
+    point: Decision = Point("production", all_on(side.slot), s.seen.production)
+    return s.step(Phase.ROLLING_BACK, why, point, *s.mark(handled=_yes(intent)), health=Health.DEGRADED)
+
+
+def _hold(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    if s.shape not in (Shape.BEFORE, Shape.SHARED, Shape.SWITCHED) or not s.flight:
+        return "nothing is being rolled out"
+    return _does(s, ordinary, intent, hold=Stop(intent.by, s.flight))
+
+
+def _extend(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    due = s.due(s.flight) if s.flight else None
+    if due is None or due.at is None or due.stage is Stage.RETIRE:
+        return "no clock is running that could be given more time"
+    longer = deadline(s.flight, due.stage, max(due.at, s.now), timedelta(seconds=intent.seconds), weight=due.weight)
+    assert longer.at is not None
+    if longer.at - s.now > LONGEST_EXTENSION:
+        return f"that is more than {LONGEST_EXTENSION.days} days from now"
+    return _does(s, ordinary, intent, deadline=longer)
+
+
+def _retry(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    if not s.marks.quarantined(intent.release):
+        return f"{intent.release} is not in quarantine"
+    if s.shape is not Shape.NOTHING_LIVE and any(one.release == intent.release for one in s.left):
+        return "what is left of the last try is still being cleared away"
+    return _does(s, ordinary, intent, quarantine=s.marks.without_quarantined(intent.release), back=None, deadline=None)

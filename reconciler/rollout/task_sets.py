@@ -1,0 +1,184 @@
+"""The engine that moves the traffic itself: an ECS service under the EXTERNAL controller, and its task sets.
+
+ECS only runs tasks here. It neither gives up on a version that fails nor goes back; what is tested, approved, watched
+and undone is the machine's (machine.py). Each decision is one write, with a read before it where the write could do
+harm had the world moved meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler import errors
+from reconciler.model import marks
+from reconciler.model.decisions import (
+    Create,
+    Decision,
+    Declare,
+    Delete,
+    Mark,
+    Point,
+    Prefer,
+    Resize,
+    Scale,
+    Test,
+    Tune,
+)
+from reconciler.model.intents import Verb
+from reconciler.model.policy import Policy
+from reconciler.model.release import HealthCheck, Release, Subject
+from reconciler.model.resource import TOKEN_LENGTH, Calls, tag_value
+from reconciler.model.rollout import NOTHING, Engine, Known, Step
+from reconciler.model.seen import Seen
+from reconciler.rollout import machine, people, reading, traffic_calls
+from reconciler.rollout.reading import COMPANION, DIMENSION, NAMESPACE, SUSPENSIONS, autoscaling, ecs
+from reconciler.rollout.traffic_calls import elbv2
+
+RELEASE = "reconciler:release"
+COMMIT = "reconciler:commit"
+
+
+class TaskSets(Engine):
+    name: ClassVar[str] = "task_sets"
+
+    def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
+        return reading.see(subject, policy, now, known)
+
+    def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
+        return machine.step(policy, seen, now)
+
+    def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
+        return people.verbs(policy, seen, machine.step(policy, seen, now), now)
+
+    def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
+        match decision:
+            case Mark():
+                yield from mark(decision, subject)
+            case Scale():
+                yield from _scale(decision, subject)
+            case Tune():
+                yield from _tune(decision, subject)
+            case Create():
+                yield from _create(decision, subject)
+            case Resize():
+                yield ecs.update_task_set(
+                    cluster=subject.cluster,
+                    service=subject.service,
+                    taskSet=decision.id,
+                    scale={"value": float(decision.scale), "unit": "PERCENT"},
+                )
+            case Point():
+                entry = subject.production if decision.listener == "production" else subject.test
+                assert entry is not None, "only what was seen is decided about"
+                yield from traffic_calls.point(subject, entry, decision.weights, decision.was)
+            case Prefer():
+                yield ecs.update_service_primary_task_set(
+                    cluster=subject.cluster, service=subject.service, primaryTaskSet=decision.id
+                )
+            case Delete():
+                yield from _delete(decision, subject)
+            case Test() | Declare():
+                raise TypeError(f"{type(decision).__name__} is nothing that AWS is asked here")
+
+
+def mark(decision: Mark, subject: Subject) -> Calls[None]:
+    """Tags first, then untags."""
+    put, drop = marks.written(decision.before, decision.after)
+    if put:
+        yield ecs.tag_resource(resourceArn=subject.service, tags=_pairs(put))
+    if drop:
+        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
+
+
+def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+
+
+def _scale(decision: Scale, subject: Subject) -> Calls[None]:
+    yield autoscaling.register_scalable_target(
+        **NAMESPACE,
+        **DIMENSION,
+        ResourceId=subject.scalable,
+        SuspendedState=dict.fromkeys(SUSPENSIONS, decision.suspend),
+    )
+
+
+def _tune(decision: Tune, subject: Subject) -> Calls[None]:
+    check = subject.release.health
+    assert check is not None, "what has no health check is never out of tune"
+    yield elbv2.modify_target_group(TargetGroupArn=subject.groups[decision.slot], **_check(check))
+
+
+def _check(check: HealthCheck) -> dict[str, Any]:
+    return {
+        "HealthCheckProtocol": check.protocol,
+        "HealthCheckPort": check.port,
+        "HealthCheckPath": check.path,
+        "HealthCheckIntervalSeconds": check.interval,
+        "HealthCheckTimeoutSeconds": check.timeout,
+        "HealthyThresholdCount": check.healthy_threshold,
+        "UnhealthyThresholdCount": check.unhealthy_threshold,
+        "Matcher": {"HttpCode": check.matcher},
+    }
+
+
+def _create(decision: Create, subject: Subject) -> Calls[None]:
+    release = subject.release
+    tags = {**dict(subject.stack_tags), RELEASE: decision.release}
+    if not decision.task_definition:
+        tags |= {f"{COMPANION}{name}": tag_value(value) for name, value in release.companions}
+        if release.commit:
+            tags[COMMIT] = tag_value(release.commit)
+    yield ecs.create_task_set(
+        cluster=subject.cluster,
+        service=subject.service,
+        externalId=decision.release,
+        taskDefinition=decision.task_definition or release.task_definition,
+        networkConfiguration=_network(release),
+        loadBalancers=[
+            {
+                "targetGroupArn": subject.groups[decision.slot],
+                "containerName": release.container,
+                "containerPort": release.port,
+            }
+        ],
+        launchType=None if release.capacity else release.launch_type,
+        capacityProviderStrategy=[
+            {"capacityProvider": one.provider, "weight": one.weight, "base": one.base} for one in release.capacity
+        ]
+        or None,
+        platformVersion=release.platform_version,
+        scale={"value": float(decision.scale), "unit": "PERCENT"},
+        clientToken=_token(subject.service, decision.release, decision.salt),
+        tags=_pairs(tags),
+    )
+
+
+def _network(release: Release) -> dict[str, Any] | None:
+    if not release.subnets:
+        return None
+    return {
+        "awsvpcConfiguration": {
+            "subnets": list(release.subnets),
+            "securityGroups": list(release.security_groups),
+            "assignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
+        }
+    }
+
+
+def _token(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:TOKEN_LENGTH]
+
+
+def _delete(decision: Delete, subject: Subject) -> Calls[None]:
+    """The last look at production is right before its tasks are told to stop."""
+    assert subject.production is not None
+    weights = yield from traffic_calls.now_at(subject, subject.production)
+    if weights is None or weights[decision.slot]:
+        raise errors.StalePlan(f"production sends requests to {decision.id} by now; nothing was deleted")
+    try:
+        yield ecs.delete_task_set(cluster=subject.cluster, service=subject.service, taskSet=decision.id, force=True)
+    except errors.Gone:
+        return

@@ -1,0 +1,39 @@
+"""A DeploymentStrategy, and what a Service says of its traffic, as the policy that a rollout follows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from reconciler.model import policy
+from reconciler.model.policy import OnNewRevision, Policy, Promotion
+from reconciler.model.windows import Window
+from reconciler.spec.documents import DeploymentStrategy, Service
+
+
+def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Policy:
+    """How `service` is deployed; without a strategy, as ECS does it."""
+    if strategy is None:
+        return Policy(engine="rolling")
+    traffic = service.traffic
+    return Policy(
+        engine=strategy.driver,
+        healthy_within=strategy.green.healthy_within,
+        scale=strategy.green.scale,
+        max_failed_tasks=strategy.green.max_failed_tasks,
+        tests=tuple(
+            policy.SmokeTest(one.http, one.expect.status, one.expect.body or "", one.times, one.within)
+            for one in strategy.test
+        ),
+        promotion=Promotion(strategy.promotion.mode),
+        promote_after=strategy.promotion.after or timedelta(),
+        shares=tuple(policy.Share(one.weight, one.pause) for one in strategy.steps),
+        verify_for=strategy.verify.period,
+        alarms=strategy.verify.alarms,
+        max_5xx=strategy.verify.max_5xx,
+        teardown_after=strategy.teardown.after,
+        on_new_revision=OnNewRevision(strategy.on_new_revision),
+        windows=tuple(
+            Window(one.start, one.end, one.mode == "allow", one.days, one.time_zone) for one in strategy.windows
+        ),
+        drain=timedelta() if traffic is None else traffic.deregistration_delay,
+    )

@@ -1,0 +1,226 @@
+"""Walks breadth first through everything that can happen to a rollout, and holds the promises against each step of it.
+
+The step function is the real one; only AWS is abstract (`world`). From every state the faults are also stopped, to see
+whether it comes to rest where it should, or says for whom it waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from reconciler.model.policy import Policy, Promotion
+from reconciler.model.rollout import Phase, Step, Waiting
+from tests.rollout import laws, world
+from tests.rollout.laws import Broken
+from tests.rollout.world import State
+
+LONGEST_WAY_HOME = 150
+"""Events from any state to rest, once nothing goes wrong any more."""
+
+
+@dataclass
+class Report:
+    """How far the walk went. `broken` is the shortest way to a broken promise, if there is one."""
+
+    states: int = 0
+    transitions: int = 0
+    homeward: int = 0
+    longest: int = 0
+    seconds: float = 0.0
+    phases: set[tuple[Phase, Phase]] = field(default_factory=set)
+    rests: set[Phase] = field(default_factory=set)
+    broken: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.states} states, {self.transitions} transitions, {self.homeward} of them homeward "
+            f"(at most {self.longest} to rest), {self.seconds:.1f} s"
+        )
+
+
+def explore(
+    policy: Policy,
+    starts: Iterable[State],
+    *,
+    most: int | None = None,
+    only: Callable[[str], bool] | None = None,
+) -> Report:
+    """Every state that can be reached within the budget; stops at the first broken promise, or at `most` states.
+
+    `only`: which of the events that cost something may happen, by their names.
+    """
+    return _Walk(policy, most, only or (lambda name: True)).walk(starts)
+
+
+def reached(policy: Policy, phase: Phase, budget: int) -> State:
+    """The first state of a change of version that is in `phase`, when nothing went wrong on the way."""
+    walk = _Walk(policy, None, lambda name: True)
+    state: State | None = world.at_rest("B", 0)
+    while state is not None and state.phase is not phase:
+        state, _ = walk.calmly(state)
+    assert state is not None, f"a rollout under this policy is never in {phase}"
+    return state._replace(budget=budget)
+
+
+class _Walk:
+    def __init__(self, policy: Policy, most: int | None, only: Callable[[str], bool]) -> None:
+        self.policy, self.most, self.only = policy, most, only
+        self.mind = world.Mind(policy)
+        self.report = Report()
+        self.came: dict[State, tuple[State, str] | None] = {}
+        self.home: dict[State, int] = {}  # events to rest, for states that are known to come home
+        self.edge: deque[State] = deque()
+
+    def walk(self, starts: Iterable[State]) -> Report:
+        started = time.perf_counter()
+        for start in starts:
+            self.came[start] = None
+            self.edge.append(start)
+        here, event = None, ""
+        try:
+            while self.edge and (self.most is None or len(self.came) < self.most):
+                here = self.edge.popleft()
+                for event, after in self._events(here):
+                    self.report.transitions += 1
+                    laws.after(after)
+                    if after not in self.came:
+                        self.came[after] = (here, event)
+                        self.edge.append(after)
+                event = "and nothing goes wrong any more"
+                self._go_home(here)
+                event = ""
+        except Broken as broken:
+            assert here is not None
+            self.report.broken = (*self._way(here), event, str(broken))
+        self.report.states = len(self.came)
+        self.report.seconds = time.perf_counter() - started
+        return self.report
+
+    def _events(self, state: State) -> Iterator[tuple[str, State]]:
+        paid = state._replace(budget=state.budget - 1)
+        if state.queue:
+            after = self._performed(state)
+            yield f"{type(state.queue[0]).__name__}", after
+            if state.budget:
+                mishaps = world.mishaps(paid, after._replace(budget=paid.budget))
+                yield from ((name, state) for name, state in mishaps if self.only(name))
+            return
+        yield "look", self._look(state)
+        if state.lag or state.memory.waiting(world.NOW):
+            yield "a moment", world.moment(state)
+        if world.running_clock(state) is not None:
+            yield "the deadline comes", world.due(state)
+        yield from world.progress(state)
+        if state.seen.alarms:
+            yield "the alarm stops", world.quiet(state)
+        if state.budget:
+            yield from ((name, state) for name, state in world.disturbances(paid) if self.only(name))
+
+    def _performed(self, state: State) -> State:
+        """What AWS refuses breaks no promise."""
+        after = world.performed(state)
+        if after.seen is not state.seen:
+            laws.before(self.policy, state, state.queue[0])
+        return after
+
+    def _look(self, state: State) -> State:
+        looked = world.look(state, self.mind)
+        if looked.step is None:
+            return looked.state
+        laws.looked(self.policy, state, looked.seen, looked.step)
+        if looked.step.phase is not state.phase:
+            self.report.phases.add((state.phase, looked.step.phase))
+        return looked.state
+
+    # -- liveness
+
+    def _go_home(self, state: State) -> None:
+        """From here, without faults: to rest, on what is wanted or with a reason. What is known is not walked."""
+        way: list[State] = []
+        seen: set[State] = set()
+        while state not in self.home:
+            if state in seen or len(way) > LONGEST_WAY_HOME:
+                raise Broken(f"L1: it never comes to rest: {_tail(way)}")
+            seen.add(state)
+            way.append(state)
+            after, step = self.calmly(state)
+            self.report.homeward += 1
+            if after is None:
+                assert step is not None
+                self._rests_well(state, step)
+                break
+            laws.after(after)
+            state = after
+        distance = self.home.get(state, 0)
+        for one in reversed(way):
+            distance = distance if one is state and state not in self.home else distance + 1
+            self.home[one] = distance
+        self.report.longest = max(self.report.longest, distance)
+
+    def calmly(self, state: State) -> tuple[State | None, Step | None]:
+        """The next event when nothing goes wrong; None at rest, with what the last look said."""
+        if state.queue:
+            return self._performed(state), None
+        if state.lag or state.memory.waiting(world.NOW):
+            return world.moment(state), None
+        better = state
+        if better.seen.alarms:
+            better = world.quiet(better)
+        while True:
+            event = next(world.progress(better), None)
+            if event is None:
+                break
+            better = event[1]
+        if better != state:
+            return better, None
+        looked = world.look(state, self.mind)
+        if looked.step is not None and looked.step.decisions:
+            return looked.state, None
+        if looked.state.memory.looks != state.memory.looks or looked.state.memory.of != state.memory.of:
+            return looked.state, None
+        if world.running_clock(state) is not None:
+            return world.due(state), None
+        assert looked.step is not None, "a settled process may decide"
+        return None, looked.step
+
+    def _rests_well(self, state: State, step: Step) -> None:
+        self.report.rests.add(step.phase)
+        marks, seen = state.seen.marks, state.seen
+        if step.waits_for is Waiting.PERSON:
+            ended = step.phase in (Phase.FAILED, Phase.ROLLED_BACK) and marks.quarantined(seen.wanted)
+            manual = step.phase is Phase.AWAITING_PROMOTION and self.policy.promotion is Promotion.MANUAL
+            if marks.pause is not None or marks.hold is not None or step.phase is Phase.BLOCKED or ended or manual:
+                return
+            raise Broken(f"L1: it waits for a person and nobody asked it to: {step.phase}, {step.because}")
+        live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]
+        right = any(one.release == seen.wanted and one.primary for one in live)
+        if step.phase is not Phase.IDLE or not right:
+            raise Broken(f"L1: it rests as {step.phase} ({step.because}), and {seen.wanted} is wanted")
+        extra = [one for one in seen.sets if one not in live]
+        if extra:
+            raise Broken(f"L1: it rests and leaves {extra[0].id} behind")
+
+    def _way(self, state: State) -> list[str]:
+        way: list[str] = []
+        at: State | None = state
+        while at is not None:
+            origin = self.came[at]
+            if origin is None:
+                break
+            way.append(origin[1])
+            at = origin[0]
+        return way[::-1]
+
+
+def _tail(way: list[State]) -> str:
+    last = []
+    for state in way[-8:]:
+        due = state.seen.marks.deadline
+        sets = " ".join(f"{one.release}@{one.slot} {one.well}/{one.scale}" for one in state.seen.sets)
+        queue = ", ".join(type(one).__name__ for one in state.queue) or "nothing"
+        clock = due.text() if due is not None else "no clock"
+        last.append(f"[{state.phase}, production {state.seen.production}, {sets}, {clock}, to do: {queue}]")
+    return " → ".join(last)

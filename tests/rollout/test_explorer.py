@@ -1,0 +1,318 @@
+"""Everything that can happen to a rollout, walked with the real `step`; and the proof that the walk sees bugs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.model import decisions, marks
+from reconciler.model.marks import Deadline, Marks
+from reconciler.model.policy import OnNewRevision, Policy, Promotion
+from reconciler.model.rollout import Phase
+from reconciler.model.seen import WHOLE
+from reconciler.rollout import before, bootstrap, endings, gate, health, machine, people, situation, starting, traffic
+from reconciler.rollout.memory import Memory
+from reconciler.rollout.situation import Situation
+from tests.rollout import world
+from tests.rollout.explorer import Report, explore, reached
+from tests.rollout.world import State
+
+POLICIES = {
+    "timed, tested": world.policy(),
+    "canary, nobody asked": world.policy(promotion=Promotion.AUTO, shares=world.CANARY, tests=()),
+    "manual": world.policy(promotion=Promotion.MANUAL, tests=()),
+    "newer versions queue": world.policy(on_new_revision=OnNewRevision.QUEUE, promotion=Promotion.AUTO, tests=()),
+    "newer versions are rejected": world.policy(
+        on_new_revision=OnNewRevision.REJECT, promotion=Promotion.AUTO, tests=()
+    ),
+}
+
+
+def starts(budget: int) -> list[State]:
+    """A change of version, and a first deployment."""
+    return [world.at_rest("B", budget), world.empty("B", budget)]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str) -> None:
+    """From everywhere, whatever goes wrong once, at any moment, breaks no promise and comes to rest."""
+    report = explore(POLICIES[name], starts(budget=1))
+    print(f"{name}: {report}")
+    assert not report.broken, "\n".join(report.broken)
+    assert report.states > 10_000, "the world has become smaller than it was meant to be"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_promise_holds_after_two_mishaps(name: str) -> None:
+    """The same for any two mishaps, as far as a million states go."""
+    report = explore(POLICIES[name], starts(budget=2), most=1_000_000)
+    print(f"{name}: {report}")
+    assert not report.broken, "\n".join(report.broken)
+
+
+# -- the drawing
+
+
+def _arrows(drawing: str) -> set[tuple[Phase, Phase]]:
+    """Every arrow of the drawing: `a, b → c → d` are a → c, b → c and c → d."""
+    found = set()
+    for line in drawing.splitlines():
+        stations = re.sub(r"\s{3,}.*", "", line.strip()).split("→")
+        names = [[Phase(name.strip()) for name in part.split(",")] for part in stations] if len(stations) > 1 else []
+        for origins, targets in itertools.pairwise(names):
+            found |= {(origin, target) for origin in origins for target in targets}
+    return found
+
+
+def _usual(event: str) -> bool:
+    """Versions, health, people's words; neither crashes nor hands."""
+    return not any(word in event for word in ("by hand", "killed", "lost", "lag", "meanwhile", "pause", "resume"))
+
+
+def test_the_drawing_shows_exactly_what_happens() -> None:
+    """Each change of phase in a usual life is an arrow in the machine's drawing, and each arrow happens."""
+    gone_back = _rolled_back(1)
+    by_hand = world.at_rest("A", 1)
+    by_hand = by_hand._replace(seen=replace(by_hand.seen, production=(50, 50)))
+    both = replace(by_hand.seen, sets=(*by_hand.seen.sets, world.a_set("B", 1, rank=1, primary=False)))
+    happened: set[tuple[Phase, Phase]] = set()
+    for name in ("timed, tested", "canary, nobody asked"):
+        more = [gone_back, by_hand._replace(seen=both)] if name == "timed, tested" else []
+        report = explore(POLICIES[name], [*starts(1), *more], only=_usual)
+        assert not report.broken
+        happened |= report.phases
+    drawn = _arrows(machine.__doc__ or "")
+    assert happened == drawn, f"not drawn: {happened - drawn}; never happens: {drawn - happened}"
+
+
+def _rolled_back(budget: int) -> State:
+    """A serves, B was rolled back, and is still wanted."""
+    state = world.at_rest("B", budget)
+    ended = marks.Ended("B", marks.Outcome.ROLLED_BACK, "x", world.NOW)
+    remembered = Marks(quarantine=("B",), ended=ended)
+    return state._replace(
+        seen=replace(state.seen, marks=remembered),
+        ghosts=state.ghosts._replace(quarantine=frozenset({"B"})),
+        phase=Phase.ROLLED_BACK,
+    )
+
+
+# -- seeded bugs
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+BUGS: dict[str, tuple[str, Patch]] = {}
+TIMED, CANARY = "timed, tested", "canary, nobody asked"
+
+
+def bug(policy: str) -> Callable[[Patch], Patch]:
+    def add(patch: Patch) -> Patch:
+        BUGS[patch.__name__] = (policy, patch)
+        return patch
+
+    return add
+
+
+@bug(TIMED)
+def switches_without_looking_at_health(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(gate, "unproven", lambda s: None)
+
+
+@bug(TIMED)
+def one_good_look_is_enough(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(health, "proven", lambda policy, seen: seen.looks > 0)
+
+
+@bug(TIMED)
+def no_clock_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Deadline, "passed", lambda self, now: True)
+
+
+@bug(TIMED)
+def a_deadline_belongs_to_the_service(patch: pytest.MonkeyPatch) -> None:
+    """And not to the release: whatever is brought next inherits it."""
+    original, attempt = Situation.mark, starting.attempt
+
+    def mark(self: Situation, **fields: Any) -> Any:
+        kept = {name: value for name, value in fields.items() if name != "deadline" or value is not None}
+        return original(self, **kept)
+
+    patch.setattr(Situation, "due", lambda self, release: self.marks.deadline)
+    patch.setattr(Situation, "mark", mark)
+    patch.setattr(starting, "attempt", lambda s: s.marks.deadline or attempt(s))
+
+
+@bug(TIMED)
+def shifts_before_anybody_approved(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(before, "_gate", lambda s, green, due: s.step(Phase.SHIFTING, "no gate", *before.approve(s, green)))
+
+
+@bug(TIMED)
+def approves_what_was_not_tested(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(before, "_test", lambda s, green, due: before._passed(s, green, due, (), "untested"))
+
+
+@bug(TIMED)
+def deletes_the_side_that_has_production(patch: pytest.MonkeyPatch) -> None:
+    original = traffic._teardown
+    patch.setattr(traffic, "_teardown", lambda s, live, blue: original(s, blue, live))
+
+
+@bug(CANARY)
+def deletes_what_requests_are_under_way_to(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(endings, "_had_traffic", lambda one, due: False)
+
+
+@bug(TIMED)
+def deletes_the_only_healthy_side(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(endings, "spare", lambda live, one: True)
+
+
+@bug(TIMED)
+def hears_a_word_about_another_release(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(people, "_another", lambda s, intent: "")
+
+
+@bug(TIMED)
+def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Marks, "unheard", property(lambda self: self.intent))
+
+
+@bug(TIMED)
+def promotes_green_that_is_ill(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(people, "_unfit", lambda s, green: "")
+
+
+@bug(TIMED)
+def a_clock_that_starts_anew_is_shorter(patch: pytest.MonkeyPatch) -> None:
+    for module in (before, traffic, starting):
+        patch.setattr(
+            module,
+            "deadline",
+            lambda release, stage, now, wait, *, weight=0: marks.deadline(release, stage, now, wait / 2, weight=weight),
+        )
+
+
+@bug(TIMED)
+def quarantine_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Marks, "quarantined", lambda self, release: False)
+
+
+@bug(CANARY)
+def what_is_rolled_back_is_not_put_in_quarantine(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Marks, "with_quarantined", lambda self, release: self.quarantine)
+
+
+@bug(TIMED)
+def shares_that_nobody_gave_are_taken_as_ours(patch: pytest.MonkeyPatch) -> None:
+    def noticed(s: Situation, green: Any, weight: int) -> Any:
+        pause = marks.deadline(green.release, marks.Stage.AT, s.now, s.policy.drain, weight=weight)
+        return s.step(Phase.SHIFTING, "whatever", *s.mark(deadline=pause))
+
+    patch.setattr(traffic, "_noticed", noticed)
+
+
+@bug(TIMED)
+def blue_goes_while_green_is_ill(patch: pytest.MonkeyPatch) -> None:
+    original = traffic._warm
+    patch.setattr(
+        traffic,
+        "_warm",
+        lambda s, live, blue, due: original(replace(s, seen=replace(s.seen, looks=1)), live, blue, due),
+    )
+
+
+@bug(TIMED)
+def goes_back_to_a_side_that_is_ill(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(health, "can_serve", lambda seen, one, instead_of: True)
+
+
+@bug(TIMED)
+def acts_on_reads_that_lag(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Memory, "waiting", lambda self, now: False)
+
+
+@bug(TIMED)
+def a_hold_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Situation, "held", property(lambda self: False))
+
+
+@bug(TIMED)
+def a_pause_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(machine, "_paused", lambda s, ordinary: ordinary)
+
+
+@bug(TIMED)
+def autoscaling_is_never_given_back(patch: pytest.MonkeyPatch) -> None:
+    original = endings._tidied
+    patch.setattr(
+        endings,
+        "_tidied",
+        lambda s, live: tuple(one for one in original(s, live) if not isinstance(one, decisions.Scale)),
+    )
+
+
+@bug(TIMED)
+def what_is_left_over_stays(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(situation, "_but", lambda some, one: ())
+
+
+@bug(TIMED)
+def no_deadline_is_ever_forgotten(patch: pytest.MonkeyPatch) -> None:
+    original = Situation.mark
+
+    def mark(self: Situation, **fields: Any) -> Any:
+        kept = {name: value for name, value in fields.items() if name != "deadline" or value is not None}
+        return original(self, **kept)
+
+    patch.setattr(Situation, "mark", mark)
+
+
+@bug(TIMED)
+def a_first_deployment_never_gives_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(bootstrap, "_fail", lambda s, why: s.step(Phase.BOOTSTRAP, why))
+
+
+@bug(TIMED)
+def the_listener_is_not_read_again_before_it_is_written(patch: pytest.MonkeyPatch) -> None:
+    original = world.effects.after
+
+    def careless(decision: Any, seen: Any, now: Any) -> Any:
+        if isinstance(decision, decisions.Point) and decision.listener == "production":
+            decision = replace(decision, was=seen.production)
+        if isinstance(decision, decisions.Delete):
+            away = replace(seen, production=(0, WHOLE) if decision.slot == 0 else (WHOLE, 0))
+            return replace(original(decision, away, now), production=seen.production)
+        return original(decision, seen, now)
+
+    patch.setattr(world.effects, "after", careless)
+
+
+def _hunt(policy: Policy) -> Report:
+    """What one mishap leads to; then two, in the middle of a rollout."""
+    report = explore(policy, [*starts(1), _rolled_back(1)])
+    if report.broken:
+        return report
+    middle = [reached(policy, phase, 2) for phase in (Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BLUE_WARM)]
+    return explore(policy, middle, most=60_000)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_seeded_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each guard of the machine is one that the walk misses when it is taken away."""
+    policy, patch = BUGS[name]
+    patch(monkeypatch)
+    report = _hunt(POLICIES[policy])
+    print(f"{name}: {report.broken[-1:]} after {report}")
+    assert report.broken, f"{name} broke nothing in {report}"
+
+
+def test_clocks_of_the_world_are_longer_than_any_haste() -> None:
+    """The world's one duration is what the laws take for the policy's."""
+    assert timedelta(seconds=1000) == world.LONG
