@@ -162,7 +162,8 @@ def _lifecycle() -> None:
 def _push(tag: str) -> None:
     client("ecr").put_image(
         repositoryName="my-app-frontend",
-        imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": tag}}),
+        # moto draws the digest of an image without layers from a hundred
+        imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": tag}, "layers": [{"digest": tag}]}),
         imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
         imageTag=tag,
     )
