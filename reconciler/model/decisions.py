@@ -87,10 +87,8 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Probe:
     """Ask the test listener what it answers. Not an AWS call: whoever drives the engine asks, and tells the result."""
-
-    __test__ = False  # or pytest takes it for one of its own
 
     release: str
     tests: tuple[SmokeTest, ...]
@@ -104,4 +102,4 @@ class Declare:
     members: tuple[str, ...] = ()
 
 
-Decision: TypeAlias = Mark | Scale | Tune | Create | Resize | Point | Prefer | Delete | Test | Declare
+Decision: TypeAlias = Mark | Scale | Tune | Create | Resize | Point | Prefer | Delete | Probe | Declare

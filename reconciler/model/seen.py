@@ -63,7 +63,7 @@ class TaskSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Probed:
     """How the tests of a release on the test listener went."""
 
     release: str
@@ -107,7 +107,7 @@ class Seen:
     companions: tuple[tuple[str, str], ...] = ()
     deleting: bool = False
     looks: int = 0
-    tested: Tested | None = None
+    tested: Probed | None = None
 
     @property
     def alive(self) -> tuple[TaskSet, ...]:

@@ -6,7 +6,7 @@ start ─► up ─► test ─► gate ─► to (the first share of production
 
 from __future__ import annotations
 
-from reconciler.model.decisions import Decision, Point, Resize, Test
+from reconciler.model.decisions import Decision, Point, Probe, Resize
 from reconciler.model.marks import Deadline, Outcome, Stage, deadline
 from reconciler.model.policy import Promotion
 from reconciler.model.rollout import Health, Phase, Step, Waiting
@@ -124,7 +124,7 @@ def _test(s: Situation, green: TaskSet, due: Deadline) -> Step:
     if shown:
         return s.step(Phase.TESTING, "the test listener does not show green", *shown)
     if s.seen.test == all_on(green.slot):
-        return s.step(Phase.TESTING, "the tests are run", Test(green.release, s.policy.tests))
+        return s.step(Phase.TESTING, "the tests are run", Probe(green.release, s.policy.tests))
     why = "the test listener does something that is not ours"
     if due.passed(s.now):
         return _fail(s, Phase.TESTING, why)

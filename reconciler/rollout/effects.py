@@ -18,9 +18,9 @@ from reconciler.model.decisions import (
     Mark,
     Point,
     Prefer,
+    Probe,
     Resize,
     Scale,
-    Test,
     Tune,
 )
 from reconciler.model.seen import Scaling, Seen, TaskSet
@@ -62,7 +62,7 @@ def after(decision: Decision, seen: Seen, now: datetime) -> Seen:
             return _each(seen, lambda one: _stopped(one) if one.id == identifier else one)
         case Declare(definition):
             return replace(_declared(seen, definition or seen.definition, now), differs=())
-        case Test():
+        case Probe():
             return seen
 
 

@@ -1,18 +1,17 @@
 """The state machine of a rollout between two target groups, whose traffic we move ourselves.
 
-        ┌────────────────────────────── idle ◄───────────────────────────────┐
-        │ a new version is wanted                                            │
-        ▼                                                                    │
-     green_up ──► testing ──► awaiting_promotion ──► shifting ──► verifying ──► blue_warm ──► teardown
-        │            │              │                   │             │            │
-        │            │              │                   │             │            │
-        ├────────────┴──────────────┴─────► failed      └─────────────┴────────────┴──► rolling_back
-        │                                                                                  │
-        └──► superseded (by a newer version, until verifying)                              ▼
-                                                                                       rolled_back
+     ┌──────────────────────────────────── idle ◄─────────────────────────────────────┐
+     ▼                                                                                │
+  green_up ─► testing ─► awaiting_promotion ─► shifting ─► verifying ─► blue_warm ─► teardown
+     │           │               │                │            │            │
+     ├───────────┴───────────────┴────────────────┤            │            │
+     ▼                                            ▼            ▼            ▼
+  failed, superseded                           rolling_back ◄──┴────────────┘
+  (production was not touched)                    ▼
+                                               rolled_back
 
-    bootstrap ──► idle | failed     the first deployment, or everything was lost
-    blocked                         somebody else moved production; leaves when that is cleared up
+  bootstrap     there is no blue: the first deployment, or everything was lost
+  blocked       somebody else moved production
 
 Each arrow is one or several looks. The phase is concluded from the facts at each look: first by where production is
 (`Shape`), then by the stored deadline, which says how far it has come where the facts look alike:
@@ -30,23 +29,28 @@ Each arrow is one or several looks. The phase is concluded from the facts at eac
     green's, blue is there   warm                            blue_warm
     where we never put it    any                             blocked
 
-A lost deadline starts its clock anew. The picture shows the usual ways; these are all, shortcuts of versions that come,
-fail or are taken back at any moment included, and a test holds them against what the explorer sees happen:
+A lost deadline starts its clock anew. Every arrow of a usual life, in which nobody lays hands on AWS:
 
-    bootstrap, teardown, failed, rolling_back, rolled_back, superseded → idle
-    idle, failed → bootstrap
-    idle, bootstrap, testing, awaiting_promotion, teardown, failed, rolling_back, rolled_back, superseded → green_up
-    green_up → testing
-    testing → awaiting_promotion
-    idle, green_up, awaiting_promotion, blocked → shifting
-    bootstrap, shifting → verifying
-    verifying → blue_warm
-    blue_warm, failed, rolling_back, superseded → teardown
-    idle, bootstrap, green_up, testing, awaiting_promotion, shifting, teardown, rolling_back, superseded → failed
-    idle, shifting, verifying, blue_warm, teardown, blocked → rolling_back
-    rolling_back → rolled_back
-    bootstrap, green_up, testing, awaiting_promotion, shifting, failed → superseded
-    idle, shifting → blocked
+    idle → green_up → testing → awaiting_promotion → shifting → verifying → blue_warm → teardown → idle
+
+    green_up → awaiting_promotion, shifting                          nothing to test; nobody to ask
+    testing → shifting
+    testing, awaiting_promotion → green_up                           green fell ill
+    green_up, testing, awaiting_promotion, shifting → failed
+    green_up, testing, awaiting_promotion, shifting → superseded     a newer version is wanted
+    shifting, verifying, blue_warm → rolling_back → rolled_back      traffic first, then the rest
+    idle, teardown → rolling_back                                    blue is gone: an ordinary rollout, backwards
+    idle → failed                                                    stopped before it began
+    teardown → green_up, failed                                      the next version waits already
+    failed → idle, green_up, teardown, superseded
+    rolling_back → idle, green_up, teardown, failed
+    rolled_back → idle, green_up                                     a new version, or retry
+    superseded → idle, green_up, teardown, failed
+    idle, failed → bootstrap → idle, failed, green_up, verifying, superseded
+    blocked → rolling_back
+
+Hands lead from anywhere to blocked, or to bootstrap. A test holds these arrows against what the explorer sees happen,
+both ways.
 """
 
 from __future__ import annotations

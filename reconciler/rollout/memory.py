@@ -19,12 +19,12 @@ from reconciler.model.decisions import (
     Mark,
     Point,
     Prefer,
+    Probe,
     Resize,
     Scale,
-    Test,
     Tune,
 )
-from reconciler.model.seen import Scaling, Seen, TaskSet, Tested
+from reconciler.model.seen import Probed, Scaling, Seen, TaskSet
 from reconciler.rollout import health
 from reconciler.rollout.situation import LOOK_EVERY
 
@@ -46,7 +46,7 @@ class Memory:
     of: str = ""
     looks: int = 0
     looked_at: datetime | None = None
-    tested: Tested | None = None
+    tested: Probed | None = None
 
     def look(self, seen: Seen, now: datetime) -> tuple[Memory, Seen, bool]:
         """With one more look: what is remembered, the facts with it, and whether something may be decided."""
@@ -59,7 +59,7 @@ class Memory:
             return self
         return replace(self, since=now, began=False, awaited=decisions, rereads=0)
 
-    def learnt(self, tested: Tested) -> Memory:
+    def learnt(self, tested: Probed) -> Memory:
         return replace(self, tested=tested)
 
     def waiting(self, now: datetime) -> bool:
@@ -102,7 +102,7 @@ def visible(decision: Decision, seen: Seen) -> bool:
         case Tune(slot):
             return seen.tuned[slot]
         case Create(release, slot):
-            return any(one.release == release and one.slot == slot for one in seen.alive)
+            return any(one.release == release and one.slot == slot and one.scale for one in seen.alive)
         case Resize(identifier, scale):
             found = _find(seen, identifier)
             return found is None or found.scale == scale
@@ -117,7 +117,7 @@ def visible(decision: Decision, seen: Seen) -> bool:
         case Declare(definition):
             wanted = definition or seen.definition
             return any(one.primary and one.task_definition == wanted for one in seen.sets) and not seen.differs
-        case Test():
+        case Probe():
             return True
 
 

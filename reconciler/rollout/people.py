@@ -35,6 +35,8 @@ def heard(s: Situation, ordinary: Step) -> Step | None:
 
 def _phase(s: Situation, ordinary: Step) -> Phase:
     """Where it is while it is answered; `ordinary` may already speak of what comes next."""
+    if ordinary.phase is Phase.BLOCKED:
+        return ordinary.phase
     due = s.due(s.flight) if s.flight else None
     match s.shape:
         case Shape.SWITCHED:
@@ -120,6 +122,8 @@ def _does(s: Situation, ordinary: Step, intent: Intent, **fields: Any) -> Step:
 
 def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     because = f"{intent.by} said promote"
+    if ordinary.phase is Phase.BLOCKED:
+        return "somebody else moved production; that has to be cleared up first"
     match s.shape:
         case Shape.BEFORE if s.green is not None and not s.left:
             return _promote_green(s, s.green, ordinary, intent)
@@ -141,8 +145,6 @@ def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
             return "a first deployment waits for nobody"
         case Shape.REST:
             return "nothing is being rolled out"
-        case Shape.FOREIGN:
-            return "somebody else moved production; that has to be cleared up first"
         case _:
             return "it is not up yet"
 

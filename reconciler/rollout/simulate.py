@@ -19,9 +19,9 @@ from reconciler.model.decisions import (
     Mark,
     Point,
     Prefer,
+    Probe,
     Resize,
     Scale,
-    Test,
     Tune,
 )
 from reconciler.model.intents import Intent, Verb
@@ -29,7 +29,7 @@ from reconciler.model.marks import Marks, Stage
 from reconciler.model.policy import Policy, Promotion
 from reconciler.model.release import Version
 from reconciler.model.rollout import Phase, Step, Waiting, engines
-from reconciler.model.seen import WHOLE, Scaling, Seen, TaskSet, Tested, all_on
+from reconciler.model.seen import WHOLE, Probed, Scaling, Seen, TaskSet, all_on
 from reconciler.rollout import effects
 from reconciler.rollout.memory import SETTLE, Memory
 
@@ -99,6 +99,7 @@ class _Simulation:
     now: datetime = field(init=False)
     seen: Seen = field(init=False)
     stopping: dict[str, datetime] = field(init=False, default_factory=dict)
+    sized: dict[str, datetime] = field(init=False, default_factory=dict)
     waiting_since: datetime | None = field(init=False, default=None)
     phase: Phase = field(init=False, default=Phase.IDLE)
 
@@ -123,7 +124,7 @@ class _Simulation:
                 last = step.phase
             for decision in step.decisions:
                 memory = self._done(decision, memory)
-            memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, Test)), self.now)
+            memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, Probe)), self.now)
             if step.at_rest:
                 if self.fail_at is not None and not reached:
                     raise ValueError(f"a rollout under this policy is never in {self.fail_at}")
@@ -179,7 +180,7 @@ class _Simulation:
             failed = min(self.policy.max_failed_tasks, 1 + math.floor((self.now - since) / FAILS_EVERY))
             return replace(one, failed=failed, running=0, steady=False, healthy=())
         needed = one.needed(self.desired)
-        if self.now < one.born + START_UP:
+        if self.now < self.sized.get(one.id, one.born) + START_UP:
             return one
         return replace(one, running=needed, steady=True, healthy=_spread(needed))
 
@@ -215,9 +216,11 @@ class _Simulation:
 
     def _done(self, decision: Decision, memory: Memory) -> Memory:
         self.seen = effects.after(decision, self.seen, self.now)
-        if isinstance(decision, Test):
+        if isinstance(decision, Resize):
+            self.sized[decision.id] = self.now
+        if isinstance(decision, Probe):
             passed = self.fail_at is not Phase.TESTING
-            return memory.learnt(Tested(decision.release, passed, "" if passed else "the tests did not hold"))
+            return memory.learnt(Probed(decision.release, passed, "" if passed else "the tests did not hold"))
         return memory
 
     def _person(self, step: Step) -> None:
@@ -242,7 +245,7 @@ class _Simulation:
                 return self._share(weights, production)
             case Point(weights=weights):
                 return f"{self._side(weights)} on :{test}"
-            case Test(tests=tests):
+            case Probe(tests=tests):
                 return f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} on :{test}"
             case Delete(id=identifier):
                 return f"{'blue' if self._release(identifier) == BLUE else 'green'} goes"

@@ -21,9 +21,9 @@ from reconciler.model.decisions import (
     Mark,
     Point,
     Prefer,
+    Probe,
     Resize,
     Scale,
-    Test,
     Tune,
 )
 from reconciler.model.intents import Verb
@@ -79,7 +79,7 @@ class TaskSets(Engine):
                 )
             case Delete():
                 yield from _delete(decision, subject)
-            case Test() | Declare():
+            case Probe() | Declare():
                 raise TypeError(f"{type(decision).__name__} is nothing that AWS is asked here")
 
 

@@ -78,18 +78,24 @@ def _usual(event: str) -> bool:
 
 def test_the_drawing_shows_exactly_what_happens() -> None:
     """Each change of phase in a usual life is an arrow in the machine's drawing, and each arrow happens."""
-    gone_back = _rolled_back(1)
-    by_hand = world.at_rest("A", 1)
-    by_hand = by_hand._replace(seen=replace(by_hand.seen, production=(50, 50)))
-    both = replace(by_hand.seen, sets=(*by_hand.seen.sets, world.a_set("B", 1, rank=1, primary=False)))
-    happened: set[tuple[Phase, Phase]] = set()
-    for name in ("timed, tested", "canary, nobody asked"):
-        more = [gone_back, by_hand._replace(seen=both)] if name == "timed, tested" else []
-        report = explore(POLICIES[name], [*starts(1), *more], only=_usual)
-        assert not report.broken
-        happened |= report.phases
+    walks = [
+        explore(POLICIES["timed, tested"], [*starts(1), _rolled_back(1)], only=_usual),
+        explore(POLICIES["canary, nobody asked"], starts(1), only=_usual),
+        explore(POLICIES["manual"], starts(0)),
+        explore(world.policy(promotion=Promotion.AUTO), starts(0)),
+        explore(POLICIES["timed, tested"], [_moved_by_hand(1)], only=lambda event: event.startswith("rollback")),
+    ]
+    assert not [walk.broken for walk in walks if walk.broken]
+    happened = set().union(*(walk.phases for walk in walks))
     drawn = _arrows(machine.__doc__ or "")
     assert happened == drawn, f"not drawn: {happened - drawn}; never happens: {drawn - happened}"
+
+
+def _moved_by_hand(budget: int) -> State:
+    """A and B share production, and nobody here gave it to them."""
+    state = world.at_rest("B", budget)
+    sets = (*state.seen.sets, world.a_set("B", 1, rank=1, primary=False))
+    return state._replace(seen=replace(state.seen, production=(50, 50), sets=sets), phase=Phase.BLOCKED)
 
 
 def _rolled_back(budget: int) -> State:

@@ -13,12 +13,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from reconciler import errors
-from reconciler.model.decisions import Create, Decision, Mark, Point, Test
+from reconciler.model.decisions import Create, Decision, Mark, Point, Probe
 from reconciler.model.intents import Intent, Verb
 from reconciler.model.marks import Deadline, Marks, Stage
 from reconciler.model.policy import Policy, Promotion, Share, SmokeTest
 from reconciler.model.rollout import Phase, Step
-from reconciler.model.seen import Scaling, Seen, TaskSet, Tested, all_on
+from reconciler.model.seen import Probed, Scaling, Seen, TaskSet, all_on
 from reconciler.rollout import effects, machine
 from reconciler.rollout.memory import SETTLE, Memory
 
@@ -172,9 +172,9 @@ def performed(state: State) -> State:
         return _ended(state._replace(queue=()))
     ghosts = _noted(state, decision, seen)
     memory = state.memory
-    if isinstance(decision, Test):
+    if isinstance(decision, Probe):
         passed = decision.release != BAD
-        memory = memory.learnt(Tested(decision.release, passed, "" if passed else "no"))
+        memory = memory.learnt(Probed(decision.release, passed, "" if passed else "no"))
         if passed:
             ghosts = ghosts._replace(tested=ghosts.tested | {one.id for one in seen.alive if one.release in GOOD})
     after = state._replace(seen=seen, memory=memory, ghosts=ghosts, queue=tuple(rest), sent=(*state.sent, decision))
@@ -212,7 +212,7 @@ def _in_memory(memory: Memory) -> Memory:
     awaited = tuple(
         replace(one, before=_plain(one.before), after=_plain(one.after)) if isinstance(one, Mark) else one
         for one in memory.awaited
-        if not isinstance(one, Test)
+        if not isinstance(one, Probe)
     )
     return replace(memory, awaited=awaited)
 
@@ -404,8 +404,8 @@ def mishaps(state: State, after: State) -> Iterator[tuple[str, State]]:
     yield "the answer is lost", unanswered(state, after)
     yield "the request is lost", unanswered(state, state)
     yield "reads lag", lagging(state, after)
-    if isinstance(state.queue[0], Test):
-        failed = Tested(state.queue[0].release, False, "no")
+    if isinstance(state.queue[0], Probe):
+        failed = Probed(state.queue[0].release, False, "no")
         yield "the tests fail", _ended(state._replace(queue=(), memory=state.memory.learnt(failed)))
     production = state.seen.production
     other = all_on(0) if production != all_on(0) else all_on(1)

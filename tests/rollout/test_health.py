@@ -1,0 +1,83 @@
+"""When a side counts as well: all its tasks, by the load balancer's word, spread as the other side is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.model.policy import Policy
+from reconciler.rollout import health
+from tests.rollout.facts import BLUE, GREEN, seen, side
+
+WIDE = replace(GREEN, healthy=(("a", 1), ("c", 1)))
+
+
+@pytest.mark.parametrize(
+    ("green", "fields", "sound"),
+    [
+        (WIDE, {}, True),
+        (replace(WIDE, healthy=(("a", 1),)), {}, False),
+        (replace(WIDE, running=1), {}, False),
+        (replace(WIDE, healthy=None), {}, False),
+        (replace(WIDE, healthy=(("a", 2),)), {}, False),
+        (replace(WIDE, healthy=(("a", 1), ("b", 1))), {}, True),
+        (replace(WIDE, healthy=(("a", 1), ("b", 1))), {"zonal": True}, False),
+        (WIDE, {"zonal": True}, True),
+        (WIDE, {"strangers": (0, 1)}, False),
+        (WIDE, {"strangers": (1, 0)}, True),
+        (WIDE, {"desired": 0}, False),
+    ],
+)
+def test_enough_tasks_in_as_many_zones_and_nobody_else(green: object, fields: dict[str, object], sound: bool) -> None:
+    """Each condition by itself keeps a side from being sound."""
+    assert isinstance(green, type(GREEN))
+    assert health.sound(replace(seen(BLUE, green), **fields), green) is sound
+
+
+def test_one_task_may_be_in_another_zone_than_blue() -> None:
+    """It cannot be in two; and zones help each other."""
+    one_blue, one_green = side("a", 0, desired=1, age=9), replace(side("b", 1, desired=1), healthy=(("c", 1),))
+    assert health.sound(seen(one_blue, one_green, desired=1), one_green)
+
+
+def test_steady_is_for_ecs_to_say() -> None:
+    """A sound side that ECS still works on is neither well nor ill."""
+    busy = replace(WIDE, steady=False)
+    assert health.verdict(seen(BLUE, busy)) == 0
+    assert health.verdict(seen(BLUE, WIDE)) == 1
+    assert health.verdict(seen(BLUE, replace(WIDE, healthy=()))) == -1
+    assert health.verdict(seen()) == 0
+
+
+def test_a_part_of_the_tasks_is_enough_while_green_is_small() -> None:
+    """Half of three is two."""
+    half = replace(side("b", 1, desired=2), scale=50)
+    assert health.sound(seen(side("a", 0, desired=3, age=9), half, desired=3), half)
+
+
+@pytest.mark.parametrize(
+    ("blue", "green", "can"),
+    [
+        ((("a", 2),), (), True),
+        ((("a", 1),), (), True),
+        ((("a", 1),), (("a", 2),), False),
+        ((), (), False),
+        ((("a", 1),), (("a", 1),), True),
+    ],
+)
+def test_production_goes_to_the_side_that_is_not_worse_off(
+    blue: tuple[tuple[str, int], ...], green: tuple[tuple[str, int], ...], can: bool
+) -> None:
+    """Whole, or at least as good as what has it; never without a healthy task."""
+    one, other = replace(BLUE, healthy=blue), replace(GREEN, healthy=green)
+    assert health.can_serve(seen(one, other), one, other) is can
+
+
+def test_answers_count_only_where_they_were_counted() -> None:
+    """No requests, no share; and no limit, no trouble."""
+    strict = Policy(max_5xx=0.5)
+    assert not health.trouble(strict, seen(BLUE, GREEN, looks=1), GREEN)
+    assert not health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.5), GREEN)
+    assert health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.51), GREEN)
+    assert not health.trouble(Policy(), seen(BLUE, GREEN, looks=1, errors=100.0), GREEN)

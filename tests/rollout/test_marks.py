@@ -1,0 +1,128 @@
+"""What is remembered fits ECS's tags, comes back as it was, and is lost without harm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model import marks
+from reconciler.model.decisions import Mark
+from reconciler.model.intents import Handled, Intent, Verb, handled_of, intent_of
+from reconciler.model.marks import KEPT_IN_QUARANTINE, KEYS, Deadline, Ended, Marks, Outcome, Stage, Stop
+from reconciler.model.release import Version
+from tests.rollout.facts import NOW
+
+ALLOWED = re.compile(r"[\w\s.:/=+\-@]{0,256}")
+MOMENTS = st.integers(1, 4_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
+RELEASES = st.from_regex(r"[0-9a-f]{6,12}", fullmatch=True)
+WORDS = st.text(max_size=400)
+VERSIONS = st.builds(Version, RELEASES, st.from_regex(r"[A-Za-z][\w-]{0,50}:[1-9]\d{0,5}", fullmatch=True))
+DEADLINES = st.builds(
+    Deadline, RELEASES, st.sampled_from([one for one in Stage if one is not Stage.GATE]), MOMENTS, st.integers(0, 100)
+) | st.builds(Deadline, RELEASES, st.just(Stage.GATE), st.none() | MOMENTS)
+
+
+@st.composite
+def intents(draw: st.DrawFn) -> Intent:
+    verb = draw(st.sampled_from(Verb))
+    seconds = draw(st.integers(1, 9_999_999)) if verb is Verb.EXTEND else 0
+    who = draw(st.sampled_from(["ana@laptop", "arn:aws:sts::1:assumed-role/x/ana", "ana maria", "ünï", ""]))
+    return Intent(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
+
+
+@given(DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_IN_QUARANTINE), VERSIONS, VERSIONS)
+def test_what_is_written_is_what_is_read(
+    deadline: Deadline, quarantine: list[str], previous: Version, back: Version
+) -> None:
+    """Through tags and back, nothing changes."""
+    full = Marks(deadline, quarantine=tuple(quarantine), previous=previous, back=back, hold=Stop("ana", "b"))
+    full = replace(full, pause=Stop("bob"), ended=Ended("b", Outcome.FAILED, "green_up", NOW, "why not"))
+    put, drop = marks.written(Marks(), full)
+    assert not drop
+    assert marks.of_tags(put) == full
+    assert all(ALLOWED.fullmatch(value) for value in put.values())
+
+
+@given(intents())
+def test_a_word_survives_the_tag(intent: Intent) -> None:
+    """Verb, release, id, time and length exactly; names and reasons as far as a tag can say them."""
+    text = intent.text()
+    assert ALLOWED.fullmatch(text)
+    found = intent_of(text)
+    assert found is not None
+    assert (found.verb, found.release, found.id, found.at, found.seconds) == (
+        intent.verb,
+        intent.release,
+        intent.id,
+        intent.at,
+        intent.seconds,
+    )
+
+
+@given(RELEASES, st.booleans(), WORDS)
+def test_an_answer_survives_the_tag(identifier: str, accepted: bool, why: str) -> None:
+    """The caller finds its own id in it."""
+    text = Handled(identifier, accepted, "" if accepted else why).text()
+    assert ALLOWED.fullmatch(text)
+    found = handled_of(text)
+    assert found is not None
+    assert (found.id, found.accepted) == (identifier, accepted)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(KEYS.values())), WORDS))
+def test_tags_that_make_no_sense_are_tags_that_were_lost(tags: dict[str, str]) -> None:
+    """Whatever somebody wrote there, nothing breaks; and what it said was nothing."""
+    found = marks.of_tags(tags)
+    assert found.deadline is None or ":" in tags[KEYS["deadline"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "promote", "promote:b", "destroy:b:1:1:ana", "extend:b:1:1:ana", "promote+5:b:1:1:ana", "promote:b:1:x:a"],
+)
+def test_what_is_not_a_word_is_not_heard(text: str) -> None:
+    """Nor is a verb that does not exist, or time for one that takes none."""
+    assert intent_of(text) is None
+
+
+def test_a_clock_without_an_end_is_the_gates_alone() -> None:
+    """Any other would never be over."""
+    assert marks.of_tags({KEYS["deadline"]: "b:warm:-"}).deadline is None
+    assert marks.of_tags({KEYS["deadline"]: "b:gate:-"}).deadline == Deadline("b", Stage.GATE)
+
+
+def test_a_deadline_is_rounded_up() -> None:
+    """A tag says whole seconds; late is allowed, early is not."""
+    odd = NOW + timedelta(milliseconds=1)
+    found = marks.deadline("b", Stage.WARM, odd, timedelta(hours=1))
+    assert found.at == NOW + timedelta(hours=1, seconds=1)
+    assert not found.passed(NOW + timedelta(hours=1))
+
+
+def test_only_what_differs_is_written() -> None:
+    """What somebody else writes at the same time stays theirs."""
+    before = Marks(quarantine=("a",), hold=Stop("ana", "b"), pause=Stop("bob"))
+    after = replace(before, quarantine=("a", "b"), hold=None)
+    assert marks.written(before, after) == ({KEYS["quarantine"]: "a b"}, (KEYS["hold"],))
+    said = Intent(Verb.PROMOTE, "b", "1", NOW, "ana")
+    assert Mark(before, after).on(replace(before, intent=said)) == replace(after, intent=said)
+
+
+def test_the_quarantine_keeps_the_newest() -> None:
+    """As many as a tag holds."""
+    full = Marks(quarantine=tuple(f"{number:012x}" for number in range(KEPT_IN_QUARANTINE)))
+    after = replace(full, quarantine=full.with_quarantined("f" * 12))
+    put, _ = marks.written(full, after)
+    assert len(put[KEYS["quarantine"]]) <= 256
+    assert after.quarantined("f" * 12)
+    assert not after.quarantined(f"{0:012x}")
+
+
+def test_tags_of_others_are_left_alone() -> None:
+    """Only our own are read."""
+    assert marks.of_tags({"team": "x", "reconciler:stack": "y"}) == Marks()

@@ -1,0 +1,305 @@
+"""A person's word: heeded or refused at once, answered so that the caller can prove it, and never heeded twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.model.decisions import Mark, Point
+from reconciler.model.intents import Handled, Verb
+from reconciler.model.marks import Marks, Outcome, Stage, Stop
+from reconciler.model.policy import Policy
+from reconciler.model.release import Version
+from reconciler.model.rollout import Health, Phase, Waiting
+from reconciler.model.seen import Seen
+from reconciler.model.windows import Window
+from reconciler.rollout.task_sets import TaskSets
+from tests.rollout.facts import (
+    BLUE,
+    CANARY,
+    CAREFUL,
+    GOOD_LOOKS,
+    GREEN,
+    HOUR,
+    MINUTE,
+    NOW,
+    due,
+    ill,
+    kinds,
+    marked,
+    said,
+    seen,
+    side,
+    step,
+    written,
+)
+
+LIVE = replace(GREEN, primary=True)
+WAS_BLUE = replace(BLUE, primary=False)
+GATE = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(Stage.GATE)), looks=1)
+UP = seen(BLUE, ill(GREEN), marks=marked(due(Stage.UP)), looks=-1)
+TESTING = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(Stage.TEST)), looks=1)
+SHARED = seen(BLUE, GREEN, production=(90, 10), marks=marked(due(Stage.AT, weight=10)), looks=GOOD_LOOKS)
+VERIFY = seen(BLUE, GREEN, production=(0, 100), marks=marked(due(Stage.VERIFY)), looks=1)
+WARM = seen(WAS_BLUE, LIVE, production=(0, 100), marks=marked(due(Stage.WARM)), looks=1)
+REST = seen(replace(BLUE, release="b"))
+KNOWN = replace(REST, marks=marked(previous=Version("old", "web:7")))
+BLOCKED = seen(BLUE, GREEN, production=(63, 37), looks=1)
+FAILED = seen(BLUE, marks=marked(quarantine=("b",)))
+FIRST = seen(replace(GREEN, slot=0, healthy=()), marks=marked(due(Stage.UP)), looks=-1)
+FROZEN = replace(CAREFUL, windows=(Window(time(0), time(0, 1), days=("sun",)),))
+PAUSED = replace(GATE, marks=replace(GATE.marks, pause=Stop("bob")))
+
+
+def saying(facts: Seen, verb: Verb, release: str = "b", **fields: Any) -> Seen:
+    return replace(facts, marks=replace(facts.marks, intent=said(verb, release, **fields)))
+
+
+def answer(facts: Seen, verb: Verb, release: str = "b", policy: Policy = CAREFUL, **fields: Any) -> Handled:
+    handled = written(step(saying(facts, verb, release, **fields), policy)).handled
+    assert handled is not None
+    return handled
+
+
+HEEDED = [
+    (GATE, Verb.PROMOTE, CAREFUL),
+    (SHARED, Verb.PROMOTE, CANARY),
+    (WARM, Verb.PROMOTE, CAREFUL),
+    (UP, Verb.ROLLBACK, CAREFUL),
+    (TESTING, Verb.ROLLBACK, CAREFUL),
+    (GATE, Verb.ROLLBACK, CAREFUL),
+    (GATE, Verb.ROLLBACK, FROZEN),
+    (PAUSED, Verb.ROLLBACK, CAREFUL),
+    (SHARED, Verb.ROLLBACK, CANARY),
+    (VERIFY, Verb.ROLLBACK, CAREFUL),
+    (VERIFY, Verb.ROLLBACK, FROZEN),
+    (WARM, Verb.ROLLBACK, CAREFUL),
+    (KNOWN, Verb.ROLLBACK, CAREFUL),
+    (BLOCKED, Verb.ROLLBACK, CAREFUL),
+    (FIRST, Verb.ROLLBACK, CAREFUL),
+    (GATE, Verb.ABORT, CAREFUL),
+    (SHARED, Verb.ABORT, CANARY),
+    (GATE, Verb.HOLD, CAREFUL),
+    (SHARED, Verb.HOLD, CANARY),
+    (WARM, Verb.HOLD, CAREFUL),
+    (UP, Verb.EXTEND, CAREFUL),
+    (GATE, Verb.EXTEND, CAREFUL),
+    (SHARED, Verb.EXTEND, CANARY),
+    (WARM, Verb.EXTEND, CAREFUL),
+    (FAILED, Verb.RETRY, CAREFUL),
+    (GATE, Verb.PAUSE, CAREFUL),
+    (REST, Verb.PAUSE, CAREFUL),
+    (PAUSED, Verb.RESUME, CAREFUL),
+]
+
+REFUSED = [
+    (UP, Verb.PROMOTE, CAREFUL, "not healthy yet: 0 of 2 tasks are healthy"),
+    (TESTING, Verb.PROMOTE, CAREFUL, "not tested yet"),
+    (replace(GATE, looks=-1, sets=(BLUE, ill(GREEN))), Verb.PROMOTE, CAREFUL, "not well: 0 of 2"),
+    (GATE, Verb.PROMOTE, FROZEN, "the next window opens Sun 11 Jan 00:00 UTC"),
+    (replace(SHARED, alarms=("errors",)), Verb.PROMOTE, CANARY, "an alarm fires: errors"),
+    (VERIFY, Verb.PROMOTE, CAREFUL, "has all of production already"),
+    (REST, Verb.PROMOTE, CAREFUL, "nothing is being rolled out"),
+    (FIRST, Verb.PROMOTE, CAREFUL, "waits for nobody"),
+    (BLOCKED, Verb.PROMOTE, CAREFUL, "somebody else moved production"),
+    (PAUSED, Verb.PROMOTE, CAREFUL, "bob paused the service"),
+    (replace(VERIFY, sets=(ill(BLUE), GREEN)), Verb.ROLLBACK, CAREFUL, "blue has no healthy task"),
+    (REST, Verb.ROLLBACK, CAREFUL, "no earlier version is known"),
+    (replace(BLOCKED, production=None), Verb.ROLLBACK, CAREFUL, "names what is not ours"),
+    (VERIFY, Verb.ABORT, CAREFUL, "rollback goes back"),
+    (REST, Verb.ABORT, CAREFUL, "nothing is being rolled out"),
+    (REST, Verb.HOLD, CAREFUL, "nothing is being rolled out"),
+    (REST, Verb.EXTEND, CAREFUL, "no clock is running"),
+    (replace(GATE, marks=marked(replace(due(Stage.GATE), at=None))), Verb.EXTEND, CAREFUL, "no clock is running"),
+    (GATE, Verb.RETRY, CAREFUL, "not in quarantine"),
+    (replace(FAILED, sets=(BLUE, GREEN)), Verb.RETRY, CAREFUL, "still being cleared away"),
+    (GATE, Verb.RESUME, CAREFUL, "nothing is paused or held"),
+]
+
+
+@pytest.mark.parametrize(("facts", "verb", "policy"), HEEDED)
+def test_a_word_that_fits_is_heeded_and_answered(facts: Seen, verb: Verb, policy: Policy) -> None:
+    """In one step, with the id by which the caller can prove it."""
+    assert answer(facts, verb, "b", policy, seconds=600) == Handled("1")
+
+
+@pytest.mark.parametrize(("facts", "verb", "policy", "why"), REFUSED)
+def test_a_word_that_does_not_fit_is_refused_with_the_reason(facts: Seen, verb: Verb, policy: Policy, why: str) -> None:
+    """Not queued for a better moment; and nothing else is done in that step."""
+    found = step(saying(facts, verb, seconds=600), policy)
+    assert kinds(found) == ["Mark"]
+    handled = written(found).handled
+    assert handled is not None
+    assert not handled.accepted
+    assert why in handled.why
+
+
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb not in (Verb.PAUSE, Verb.RESUME)])
+def test_a_word_about_another_release_is_refused(verb: Verb) -> None:
+    """Whoever said it looked at something that is not there any more."""
+    assert not answer(GATE, verb, "x", seconds=600).accepted
+    assert answer(GATE, verb, "x", seconds=600).why.startswith("b is ")
+
+
+def test_a_word_is_heeded_once() -> None:
+    """What was answered is taken away, and nothing follows from it any more."""
+    told = saying(GATE, Verb.EXTEND, seconds=600)
+    once = step(told)
+    after = replace(told, marks=written(once))
+    assert not step(after).decisions
+    again = replace(REST, marks=replace(marked(), intent=said(Verb.PAUSE), handled=Handled("1")))
+    assert written(step(again)).intent is None
+
+
+def test_a_word_of_yesterday_is_refused() -> None:
+    """Nobody was there to hear it, and things are not what they were."""
+    late = answer(GATE, Verb.PROMOTE, at=NOW - 2 * HOUR)
+    assert (late.accepted, late.why) == (False, "it was said too long ago")
+
+
+def test_promote_opens_the_gate() -> None:
+    """And lifts a hold: it is the same person's word, or a later one's."""
+    held = replace(GATE, marks=replace(GATE.marks, hold=Stop("bob", "b")))
+    after = written(step(saying(held, Verb.PROMOTE)))
+    assert after.deadline == due(Stage.TO, CAREFUL.healthy_within, weight=100)
+    assert after.hold is None
+
+
+def test_promote_goes_on_to_the_next_share() -> None:
+    """The rest of the pause is skipped, the look at its health is not."""
+    after = written(step(saying(SHARED, Verb.PROMOTE), CANARY))
+    assert after.deadline == due(Stage.TO, CANARY.healthy_within, weight=50)
+
+
+def test_promote_while_blue_is_warm_lets_it_go() -> None:
+    """Except for the time that requests to it may take; it is counted as fast."""
+    after = written(step(saying(WARM, Verb.PROMOTE)))
+    assert after.deadline == due(Stage.WARM, CAREFUL.drain)
+    assert after.ended is not None
+    assert after.ended.outcome is Outcome.FAST_PROMOTED
+    over = replace(WARM, marks=replace(after, deadline=due(Stage.WARM, -MINUTE), intent=None))
+    assert written(step(over)).ended == after.ended
+
+
+@pytest.mark.parametrize(("facts", "policy"), [(SHARED, CANARY), (VERIFY, CAREFUL), (WARM, CAREFUL)])
+def test_rollback_is_two_calls_traffic_first(facts: Seen, policy: Policy) -> None:
+    """No task is started; the answer, the quarantine and the reason travel in the second."""
+    found = step(saying(facts, Verb.ROLLBACK, why="it looks wrong"), policy)
+    assert found.decisions[0] == Point("production", (100, 0), facts.production)
+    assert kinds(found) == ["Point", "Mark"]
+    after = written(found)
+    assert (after.quarantine, after.handled) == (("b",), Handled("1"))
+    assert after.ended is not None
+    assert after.ended.why == "ana said rollback: it looks wrong"
+    assert after.hold == facts.marks.hold, "taking a tag away would be a third call"
+
+
+def test_rollback_before_the_switch_is_an_end_without_a_move() -> None:
+    """Production has not moved, and does not."""
+    after = written(step(saying(GATE, Verb.ROLLBACK)))
+    assert after.quarantine == ("b",)
+    assert after.ended is not None
+    assert after.ended.outcome is Outcome.ABORTED
+
+
+def test_rollback_when_blue_is_gone_is_a_rollout_of_what_was() -> None:
+    """The last version that was well, without tests and gate."""
+    after = written(step(saying(KNOWN, Verb.ROLLBACK)))
+    assert (after.back, after.quarantine) == (Version("old", "web:7"), ("b",))
+    following = step(replace(KNOWN, marks=replace(after, intent=None)), FROZEN)
+    assert following.release == "old"
+    assert kinds(following) == ["Mark", "Create"]
+
+
+def test_rollback_never_goes_back_to_a_version_in_quarantine() -> None:
+    """It was taken back for a reason."""
+    bad = replace(KNOWN, marks=replace(KNOWN.marks, quarantine=("old",)))
+    assert not answer(bad, Verb.ROLLBACK).accepted
+
+
+def test_rollback_clears_up_shares_that_nobody_gave() -> None:
+    """All of production to the side that was there first."""
+    found = step(saying(BLOCKED, Verb.ROLLBACK))
+    assert found.decisions[0] == Point("production", (100, 0), (63, 37))
+    assert written(found).quarantine == ("b",)
+    nowhere = step(saying(replace(BLOCKED, production=(0, 0)), Verb.ROLLBACK, "a"))
+    assert nowhere.decisions[0] == Point("production", (100, 0), (0, 0))
+
+
+def test_a_hold_keeps_the_clock_from_moving_it() -> None:
+    """And says who holds it; going back is as free as ever."""
+    held = replace(GATE, marks=replace(marked(due(Stage.GATE, -MINUTE)), hold=Stop("bob", "b")))
+    found = step(held)
+    assert (found.waits_for, found.health) == (Waiting.PERSON, Health.SUSPENDED)
+    assert "bob holds it" in found.because
+    assert answer(held, Verb.ROLLBACK).accepted
+    assert written(step(saying(held, Verb.RESUME, "-"))).hold is None
+
+
+def test_a_hold_of_another_release_holds_nothing() -> None:
+    """It was about what was rolled out then."""
+    held = replace(GATE, marks=replace(marked(due(Stage.GATE, -MINUTE)), hold=Stop("bob", "x")))
+    assert kinds(step(held)) == ["Mark"]
+
+
+def test_extend_gives_more_time() -> None:
+    """On top of what is left, or from now if nothing is; for two weeks at most."""
+    assert written(step(saying(GATE, Verb.EXTEND, seconds=600))).deadline == due(Stage.GATE, HOUR + 10 * MINUTE)
+    over = replace(GATE, marks=marked(due(Stage.GATE, -HOUR)))
+    assert written(step(saying(over, Verb.EXTEND, seconds=600))).deadline == due(Stage.GATE, 10 * MINUTE)
+    assert not answer(GATE, Verb.EXTEND, seconds=int(timedelta(days=15).total_seconds())).accepted
+
+
+def test_retry_lifts_the_quarantine_and_nothing_else() -> None:
+    """The next look starts it anew, as another attempt."""
+    many = replace(FAILED, marks=marked(due(Stage.UP), quarantine=("x", "b")))
+    after = written(step(saying(many, Verb.RETRY)))
+    assert after.quarantine == ("x",)
+    assert after.deadline is None
+    assert kinds(step(replace(FAILED, marks=Marks()))) == ["Mark", "Create"]
+
+
+def test_a_paused_service_is_left_alone() -> None:
+    """No start, no switch, no end, no automatic way back; only a person's word."""
+    for facts in (GATE, replace(VERIFY, alarms=("errors",)), seen(BLUE)):
+        found = step(replace(facts, marks=replace(facts.marks, pause=Stop("bob"))))
+        assert not found.decisions
+        assert (found.health, found.waits_for) == (Health.SUSPENDED, Waiting.PERSON)
+        assert found.because == "bob paused the service"
+    assert written(step(saying(PAUSED, Verb.RESUME, "-"))).pause is None
+
+
+def test_what_could_be_said_is_what_would_be_heeded() -> None:
+    """The verbs that are offered are asked of the same judge."""
+    engine = TaskSets()
+    assert Verb.PROMOTE in engine.verbs(CAREFUL, GATE, NOW)
+    assert Verb.PROMOTE not in engine.verbs(CAREFUL, UP, NOW)
+    assert engine.verbs(CAREFUL, REST, NOW) == (Verb.PAUSE,)
+    assert engine.verbs(CAREFUL, FAILED, NOW) == (Verb.RETRY, Verb.PAUSE)
+    for facts, verb, policy in HEEDED:
+        assert verb in engine.verbs(policy, facts, NOW)
+
+
+def test_an_answer_writes_nothing_but_itself() -> None:
+    """Fields that people may be writing meanwhile are left out."""
+    (mark,) = step(saying(GATE, Verb.HOLD)).decisions
+    assert isinstance(mark, Mark)
+    assert set(mark.fields) == {"hold", "handled"}
+
+
+def test_a_word_is_answered_in_the_phase_that_it_is() -> None:
+    """Not in the one that comes next."""
+    over = replace(GATE, marks=marked(due(Stage.GATE, -MINUTE)))
+    assert step(saying(over, Verb.HOLD)).phase is Phase.AWAITING_PROMOTION
+    assert step(saying(WARM, Verb.HOLD)).phase is Phase.BLUE_WARM
+    assert step(saying(seen(BLUE), Verb.HOLD)).phase is Phase.IDLE
+
+
+def test_a_side_by_itself_has_nothing_to_go_back_to() -> None:
+    """Production shared with nothing is cleared up, not rolled back."""
+    alone = seen(side("b", 0), production=(90, 10))
+    alone = replace(alone, sets=(replace(alone.sets[0], primary=True),))
+    assert not answer(alone, Verb.ROLLBACK).accepted

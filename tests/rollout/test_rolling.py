@@ -1,0 +1,288 @@
+"""ECS deploys by itself; what it really did is told from the revision that runs, never from its being stable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.model.decisions import Declare, Mark
+from reconciler.model.intents import Verb
+from reconciler.model.marks import Deadline, Marks, Outcome, Stage, Stop
+from reconciler.model.policy import Policy
+from reconciler.model.release import Capacity, Version
+from reconciler.model.rollout import Health, Known, Phase, Step, Waiting
+from reconciler.model.seen import Seen
+from reconciler.model.windows import Window
+from reconciler.rollout.memory import Memory
+from reconciler.rollout.rolling import PATIENCE, Rolling
+from tests.resources.talk import Talk
+from tests.rollout.answers import ARN, BORN, RELEASE, SERVICE, SUBJECT
+from tests.rollout.facts import MINUTE, NOW, due, kinds, marked, only, said, written
+
+ENGINE = Rolling()
+POLICY = Policy(engine="rolling")
+SPEC = replace(SUBJECT, groups=(), production=None, test=None)
+NETWORK = {
+    "awsvpcConfiguration": {
+        "subnets": ["subnet-c", "subnet-a"],
+        "securityGroups": ["sg-1"],
+        "assignPublicIp": "ENABLED",
+    }
+}
+ASKED = due(Stage.ROLL, PATIENCE)
+RAN = marked(live=Version("a", "web:1"))
+
+
+def deployment(revision: int, status: str = "PRIMARY", state: str = "COMPLETED", **fields: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "id": f"ecs-svc/{revision}{status}",
+        "status": status,
+        "taskDefinition": f"{ARN.format('ecs')}task-definition/web:{revision}",
+        "rolloutState": state,
+        "networkConfiguration": NETWORK,
+        "runningCount": 2,
+        "pendingCount": 0,
+        "createdAt": BORN,
+    }
+    return usual | fields
+
+
+def service(*deployments: dict[str, Any], marks: Marks | None = None, **fields: Any) -> dict[str, Any]:
+    from reconciler.model.marks import written as tags_of
+
+    tags, _ = tags_of(Marks(), marks or Marks())
+    usual: dict[str, Any] = {
+        "serviceArn": SERVICE,
+        "status": "ACTIVE",
+        "desiredCount": 2,
+        "deployments": list(deployments),
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
+    }
+    return usual | fields
+
+
+def seen(*deployments: dict[str, Any], marks: Marks | None = None, subject: Any = SPEC, **fields: Any) -> Seen:
+    known = Known(service=service(*deployments, marks=marks, **fields))
+    talk = Talk()
+    found = talk.hold(ENGINE.see(subject, POLICY, NOW, known))
+    assert not talk.said, "the pass has read the service already"
+    return found
+
+
+def step(*deployments: dict[str, Any], marks: Marks | None = None, policy: Policy = POLICY, **fields: Any) -> Step:
+    return ENGINE.step(policy, seen(*deployments, marks=marks, **fields), NOW)
+
+
+OLD = deployment(1)
+NEW = deployment(2)
+COMING = deployment(2, state="IN_PROGRESS", runningCount=0)
+GOING = deployment(1, "ACTIVE", "COMPLETED")
+
+
+def test_it_is_read_in_one_call() -> None:
+    """And a service that is not there is an error."""
+    talk = Talk(DescribeServices={"services": [service(NEW)], "failures": []})
+    found = talk.hold(ENGINE.see(SPEC, POLICY, NOW))
+    assert talk.operations() == ["DescribeServices"]
+    assert [one.release for one in found.sets] == ["b"]
+    gone = Talk(DescribeServices={"services": [], "failures": [{"reason": "MISSING"}]})
+    with pytest.raises(errors.Gone):
+        gone.hold(ENGINE.see(SPEC, POLICY, NOW))
+
+
+def test_a_new_version_is_asked_for_and_then_noted() -> None:
+    """In that order: noted and never asked for would look like rolled back."""
+    found = step(OLD, marks=RAN)
+    assert kinds(found) == ["Declare", "Mark"]
+    assert found.decisions[0] == Declare("", ())
+    assert written(found).deadline == ASKED
+
+
+def test_asked_and_not_noted_is_noted() -> None:
+    """Whoever comes next sees what ECS does."""
+    found = step(COMING, GOING, marks=RAN)
+    assert (found.phase, written(found).deadline) == (Phase.GREEN_UP, ASKED)
+
+
+def test_while_ecs_works_nothing_is_written() -> None:
+    """However long it takes; and after an hour that is said."""
+    noted = replace(RAN, deadline=ASKED)
+    assert not step(COMING, GOING, marks=noted).decisions
+    late = step(COMING, GOING, marks=replace(RAN, deadline=due(Stage.ROLL, -MINUTE)))
+    assert not late.decisions
+    assert late.health is Health.DEGRADED
+    assert "longer than it should" in late.because
+
+
+def test_done_is_done_when_ours_runs_alone() -> None:
+    """All tasks, one deployment, completed; then it is known as what to go back to."""
+    noted = replace(RAN, deadline=ASKED)
+    assert step(NEW, GOING, marks=noted).phase is Phase.GREEN_UP
+    assert step(deployment(2, runningCount=1), marks=noted).phase is Phase.GREEN_UP
+    found = step(NEW, marks=noted)
+    assert found.ended is not None
+    assert found.ended.outcome is Outcome.PROMOTED
+    after = written(found)
+    assert (after.live, after.previous, after.deadline) == (Version("b", "web:2"), Version("a", "web:1"), None)
+    rest = step(NEW, marks=after)
+    assert (rest.at_rest, rest.health) == (True, Health.HEALTHY)
+
+
+def test_ecs_going_back_is_rolled_back_and_never_done() -> None:
+    """Everything is stable, one deployment, all tasks run: and it is the wrong revision."""
+    found = step(OLD, marks=replace(RAN, deadline=ASKED))
+    assert (found.phase, found.health) == (Phase.ROLLED_BACK, Health.DEGRADED)
+    assert found.ended is not None
+    assert found.ended.outcome is Outcome.ROLLED_BACK
+    after = written(found)
+    assert after.quarantine == ("b",)
+    rest = step(OLD, marks=replace(after, deadline=None))
+    assert (rest.phase, rest.waits_for) == (Phase.ROLLED_BACK, Waiting.PERSON)
+    assert rest.at_rest
+
+
+def test_what_failed_while_nobody_looked_is_not_tried_again() -> None:
+    """ECS still shows the deployment that failed, with the reason."""
+    failed = deployment(2, "ACTIVE", "FAILED", rolloutStateReason="tasks failed to start.")
+    found = step(OLD, failed, marks=RAN)
+    assert found.phase is Phase.ROLLED_BACK
+    assert found.because == "tasks failed to start."
+
+
+def test_failed_without_a_way_back_is_failed() -> None:
+    """Where the circuit breaker only gives up."""
+    found = step(
+        deployment(2, state="FAILED", rolloutStateReason="tasks failed"), GOING, marks=replace(RAN, deadline=ASKED)
+    )
+    assert (found.phase, written(found).quarantine) == (Phase.FAILED, ("b",))
+
+
+def test_a_hundred_looks_after_a_failure_write_nothing() -> None:
+    """Until the content changes, or retry."""
+    quarantined = replace(RAN, quarantine=("b",))
+    assert all(step(OLD, marks=quarantined).at_rest for _ in range(100))
+    newer = replace(SPEC, release=replace(RELEASE, id="c", task_definition=RELEASE.task_definition[:-1] + "3"))
+    facts = seen(OLD, marks=quarantined, subject=newer)
+    assert kinds(ENGINE.step(POLICY, facts, NOW)) == ["Declare", "Mark"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "differs"),
+    [
+        ({}, ()),
+        (
+            {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-1"]}}},
+            ("networkConfiguration",),
+        ),
+        (
+            {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]},
+            ("capacityProviderStrategy",),
+        ),
+    ],
+)
+def test_more_than_the_revision_may_differ(facts: dict[str, Any], differs: tuple[str, ...]) -> None:
+    """A change of network is a new version, too; and only what differs is sent."""
+    found = seen(deployment(2, **facts))
+    assert found.differs == differs
+    first = ENGINE.step(POLICY, found, NOW).decisions
+    assert (Declare("", differs) in first) is bool(differs)
+
+
+def test_a_window_holds_it_up() -> None:
+    """Starting is what a window is about."""
+    closed = replace(POLICY, windows=(Window(time(20), time(21)),))
+    found = step(OLD, marks=RAN, policy=closed)
+    assert not found.decisions
+    assert found.health is Health.SUSPENDED
+    assert found.wake_at == NOW.replace(hour=20)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "marks", "back"),
+    [
+        ((COMING, GOING), replace(RAN, deadline=ASKED), Version("a", "web:1")),
+        ((NEW,), marked(live=Version("b", "web:2"), previous=Version("a", "web:1")), Version("a", "web:1")),
+    ],
+)
+def test_rollback_declares_what_ran_before(
+    deployments: tuple[dict[str, Any], ...], marks: Marks, back: Version
+) -> None:
+    """In mid-flight and afterwards alike; and it is over when that runs again."""
+    found = step(*deployments, marks=replace(marks, intent=said(Verb.ROLLBACK)))
+    after = written(found)
+    assert (after.back, after.quarantine) == (back, ("b",))
+    assert after.handled is not None
+    assert after.handled.accepted
+    answered = replace(after, intent=None)
+    following = step(*deployments, marks=answered)
+    assert (following.phase, only(following)) == (Phase.ROLLING_BACK, Declare("web:1"))
+    assert step(OLD, marks=replace(answered, deadline=None)).phase is Phase.ROLLED_BACK
+    going = step(deployment(1, state="IN_PROGRESS", runningCount=0), deployment(2, "ACTIVE"), marks=answered)
+    assert (going.phase, going.decisions) == (Phase.ROLLING_BACK, ())
+
+
+@pytest.mark.parametrize(
+    ("verb", "release", "why"),
+    [
+        (Verb.PROMOTE, "b", "no gate"),
+        (Verb.HOLD, "b", "no gate"),
+        (Verb.ROLLBACK, "x", "here is b"),
+        (Verb.ROLLBACK, "b", "no earlier version"),
+        (Verb.RETRY, "b", "not in quarantine"),
+        (Verb.RESUME, "-", "nothing is paused"),
+    ],
+)
+def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str, why: str) -> None:
+    """The same verbs as everywhere; and an answer to each."""
+    found = step(COMING, GOING, marks=marked(ASKED, intent=said(verb, release)))
+    handled = written(found).handled
+    assert handled is not None
+    assert not handled.accepted
+    assert why in handled.why
+
+
+def test_retry_and_pause_are_heeded() -> None:
+    """Quarantine lifted; or nothing done at all."""
+    quarantined = replace(RAN, quarantine=("b",), intent=said(Verb.RETRY))
+    assert written(step(OLD, marks=quarantined)).quarantine == ()
+    paused = step(OLD, marks=replace(RAN, pause=Stop("bob")))
+    assert (paused.decisions, paused.health) == ((), Health.SUSPENDED)
+    facts = seen(OLD, marks=replace(RAN, quarantine=("b",)))
+    assert ENGINE.verbs(POLICY, facts, NOW) == (Verb.RETRY, Verb.PAUSE)
+
+
+def test_performing_sends_only_what_differs() -> None:
+    """Each call as AWS describes it."""
+    spot = replace(SPEC, release=replace(RELEASE, capacity=(Capacity("FARGATE_SPOT"),)))
+    talk = Talk()
+    talk.hold(ENGINE.perform(Declare("", ("networkConfiguration", "capacityProviderStrategy")), spot))
+    talk.hold(ENGINE.perform(Declare("web:1"), SPEC))
+    talk.hold(ENGINE.perform(Mark(Marks(), RAN), SPEC))
+    first, second = talk.params("UpdateService")
+    assert set(first) == {
+        "cluster",
+        "service",
+        "taskDefinition",
+        "networkConfiguration",
+        "capacityProviderStrategy",
+        "forceNewDeployment",
+    }
+    assert set(second) == {"cluster", "service", "taskDefinition"}
+    assert talk.operations()[-1] == "TagResource"
+
+
+def test_a_request_is_waited_for_until_ecs_shows_it() -> None:
+    """A read from before it would look like ECS having gone back."""
+    memory = Memory(NOW, began=False).wrote((Declare(),), NOW)
+    assert not memory.look(seen(OLD), NOW)[2]
+    assert memory.look(seen(COMING, GOING), NOW)[2]
+
+
+def test_a_deadline_of_another_release_says_nothing() -> None:
+    """What was asked for then was something else."""
+    other = Deadline("x", Stage.ROLL, NOW)
+    assert kinds(step(OLD, marks=replace(RAN, deadline=other))) == ["Declare", "Mark"]

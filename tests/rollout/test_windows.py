@@ -1,0 +1,94 @@
+"""Windows: when starting and switching are allowed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from reconciler.model.marks import Stage
+from reconciler.model.rollout import Health, Phase
+from reconciler.model.windows import Window, open_at, opens_at
+from tests.rollout.facts import BLUE, CAREFUL, GOOD_LOOKS, GREEN, MINUTE, due, kinds, marked, seen, step
+
+OFFICE = Window(time(9), time(17), days=("mon", "tue", "wed", "thu", "fri"))
+NIGHT = Window(time(22), time(2), days=("fri",))
+LUNCH = Window(time(12), time(13), allow=False)
+
+
+def at(day: int, hour: int, minute: int = 0) -> datetime:
+    """January 2026, of which the 5th is a Monday."""
+    return datetime(2026, 1, day, hour, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "open_"),
+    [
+        ((), at(5, 3), True),
+        ((OFFICE,), at(5, 9), True),
+        ((OFFICE,), at(5, 17), False),
+        ((OFFICE,), at(10, 12), False),
+        ((OFFICE, LUNCH), at(5, 12, 30), False),
+        ((LUNCH,), at(5, 3), True),
+        ((NIGHT,), at(9, 23), True),
+        ((NIGHT,), at(10, 1), True),
+        ((NIGHT,), at(10, 23), False),
+        ((OFFICE, NIGHT), at(10, 1), True),
+    ],
+)
+def test_deny_beats_allow_and_a_night_belongs_to_the_day_it_begins_on(
+    windows: tuple[Window, ...], now: datetime, open_: bool
+) -> None:
+    """No window: always. Any that allows: only there."""
+    assert open_at(windows, now) is open_
+
+
+def test_the_next_opening_is_told() -> None:
+    """Over the week's end, and past a window that denies."""
+    assert opens_at((OFFICE,), at(9, 18)) == at(12, 9)
+    assert opens_at((OFFICE, LUNCH), at(5, 12, 15)) == at(5, 13)
+    assert opens_at((replace(OFFICE, allow=False), OFFICE), at(5, 3)) is None
+
+
+def test_a_window_keeps_its_hours_when_summer_begins() -> None:
+    """In its own zone: 9 o'clock in Berlin is 8 UTC in winter and 7 in summer."""
+    berlin = Window(time(9), time(10), time_zone="Europe/Berlin")
+    assert open_at((berlin,), datetime(2026, 1, 5, 8, 30, tzinfo=UTC))
+    assert open_at((berlin,), datetime(2026, 7, 6, 7, 30, tzinfo=UTC))
+    assert not open_at((berlin,), datetime(2026, 7, 6, 8, 30, tzinfo=UTC))
+
+
+CLOSED = replace(CAREFUL, windows=(Window(time(20), time(21)),))
+
+
+def test_starting_waits_for_a_window() -> None:
+    """And says when it opens."""
+    found = step(seen(BLUE), CLOSED)
+    assert not found.decisions
+    assert (found.phase, found.health) == (Phase.IDLE, Health.SUSPENDED)
+    assert found.wake_at == at(5, 20)
+    assert "Mon 05 Jan 20:00 UTC" in found.because
+
+
+def test_switching_waits_for_a_window_and_does_not_fail_of_it() -> None:
+    """Its deadline may pass while it is closed; green is as well as ever when it opens."""
+    facts = seen(BLUE, GREEN, marks=marked(due(Stage.TO, -MINUTE, weight=100)), looks=GOOD_LOOKS)
+    assert not step(facts, CLOSED).decisions
+    assert kinds(step(facts, CLOSED, now=at(5, 20, 30))) == ["Point"]
+    gate = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(Stage.GATE, -MINUTE)), looks=1)
+    assert not step(gate, CLOSED).decisions
+
+
+def test_going_back_waits_for_no_window() -> None:
+    """An alarm at night is an alarm."""
+    facts = seen(BLUE, GREEN, production=(0, 100), marks=marked(due(Stage.VERIFY)), looks=1, alarms=("errors",))
+    assert kinds(step(facts, CLOSED)) == ["Point", "Mark"]
+
+
+def test_a_window_that_never_opens_is_said() -> None:
+    """A policy that contradicts itself is for a person to mend."""
+    never = replace(CAREFUL, windows=(replace(OFFICE, allow=False), OFFICE))
+    found = step(seen(BLUE), never, now=at(5, 3))
+    assert found.health is Health.DEGRADED
+    assert found.wake_at == at(5, 3) + timedelta(seconds=15)
