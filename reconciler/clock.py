@@ -26,11 +26,12 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock, optionally compressed: with `speed=360` two hours pass in twenty seconds."""
 
-    def __init__(self, speed: float = 1.0) -> None:
+    def __init__(self, speed: float = 1.0, *, now: datetime | None = None) -> None:
+        """`now` is what time it is at this moment on the clock that this one goes along with."""
         if speed <= 0:
             raise ValueError(f"a clock's speed must be above 0, not {speed}")
         self.speed = speed
-        self._started_at = datetime.now(UTC)
+        self._started_at = now or datetime.now(UTC)
         self._started = time.monotonic()
 
     def now(self) -> datetime:

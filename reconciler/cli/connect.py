@@ -79,12 +79,13 @@ def connect(
     from reconciler.aws.client import Aws
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
+    from reconciler.cli.laptop_client import clock_of
     from reconciler.engine.observe import Place
     from reconciler.engine.reconcile import Wish
     from reconciler.model.guard import Guard
     from reconciler.model.kind import discover
     from reconciler.model.planner import Consent
-    from reconciler.spec.compile import compile_specs
+    from reconciler.spec.compile import compile_deliveries, compile_specs
 
     logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
     transport = Boto(
@@ -105,13 +106,14 @@ def connect(
     guard = Guard(declared.max_delete, declared.max_delete_percent) if max_delete is None else Guard(max_delete, None)
     return Stack(
         specs=specs,
-        aws=Aws(transport),
+        aws=Aws(transport, clock=clock_of(identity.endpoint)),
         kinds=discover(),
         wish=Wish(
             Place(specs.stack.name, identity.account, identity.region, identity.partition),
             compile_specs(specs, account=identity.account, partition=identity.partition),
             guard,
             Consent(frozenset(_address(text) for text in allow_replace), delete_images),
+            deliveries=compile_deliveries(specs),
         ),
         identity=identity,
         folder=place,

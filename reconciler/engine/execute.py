@@ -20,8 +20,8 @@ import structlog
 
 from reconciler import errors, events
 from reconciler.aws.client import Aws
-from reconciler.aws.retry import may_double
-from reconciler.engine.expectations import Expectations
+from reconciler.aws.retry import READ, may_double
+from reconciler.engine.expectations import TRIES, Expectations
 from reconciler.model.kind import Kind, Kinds
 from reconciler.model.plan import Action, Plan, Step, Verb
 from reconciler.model.resource import Address, Call, Desired
@@ -42,7 +42,7 @@ class Result(StrEnum):
 class Outcome:
     """What became of one step. `because` finishes the sentence, and is empty for what is done.
 
-    `held_by` is what a step was not begun for: another step's result, not its own.
+    `held_by` is what a step was not begun for: another step's result, not its own. `id` is what was made, or revised.
     """
 
     step: Step
@@ -51,6 +51,7 @@ class Outcome:
     because: str = ""
     error: errors.ReconcilerError | None = None
     held_by: Address | None = None
+    id: str = ""
 
 
 class Stopped(Exception):
@@ -165,13 +166,23 @@ class _Execution:
         except (errors.Blocked, errors.Propagating, errors.Throttled) as error:
             return Outcome(step, action, Result.WAITING, str(error), error)
         except errors.Ambiguous as error:
-            return Outcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
+            return self._lost(step, action, error)
         except errors.Exists as error:
             return Outcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
         except errors.ReconcilerError as error:
             self.breached |= isinstance(error, errors.OwnershipBreach)
             return Outcome(step, action, Result.FAILED, str(error), error)
-        return Outcome(step, action, Result.DONE)
+        self.expectations.answered(step)
+        made = self.ids.get(action.address, "") if step.part == "make" else ""
+        return Outcome(step, action, Result.DONE, id=made)
+
+    def _lost(self, step: Step, action: Action, error: errors.Ambiguous) -> Outcome:
+        """Looked at again in the next pass, which begins it anew where nothing came of it; but not for ever."""
+        said = repr((action.verb, action.changes, action.tags, action.new and action.new.spec))
+        if not READ.match(error.call.rpartition(".")[2]) and self.expectations.unanswered(step, said):
+            because = f"AWS's answer was lost {TRIES} times in a row, and nothing came of it ({error})"
+            return Outcome(step, action, Result.FAILED, because, error)
+        return Outcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
 
     def _drop(self, action: Action) -> None:
         assert action.old is not None
@@ -209,19 +220,20 @@ class _Execution:
     def _change(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
         old = action.old
         assert old is not None
+        changes = tuple(change for change in action.changes if not change.rolls)  # those are the rollout's to make
         wrote: list[Call] = []
         try:
             if action.tags:
                 self.aws.run(kind.retag(old, action.tags.put, action.tags.drop), wrote=wrote.append)
-            if action.changes:
-                updating = kind.update(old, new, action.changes)
+            if changes:
+                updating = kind.update(old, new, changes)
                 identifier = self.aws.run(updating, creating=kind.revisions, fresh=fresh, wrote=wrote.append)
                 if identifier is not None:
                     self.aws.mine.add(identifier)
                     self._has_id(action.address, identifier)
         finally:
             if wrote and not kind.revisions:
-                self.expectations.changed(old, new, action.changes, action.tags)
+                self.expectations.changed(old, new, changes, action.tags)
 
     def _has_id(self, address: Address, identifier: str) -> None:
         self.ids[address] = identifier

@@ -14,11 +14,12 @@ from reconciler.aws.client import Aws
 from reconciler.engine.execute import Outcome, Result, execute
 from reconciler.engine.expectations import Expectations
 from reconciler.engine.observe import Place, made_meanwhile, observe, owned_ids
+from reconciler.model.delivery import Delivery
 from reconciler.model.guard import Guard, check
 from reconciler.model.kind import Depth, Kinds
 from reconciler.model.plan import Action, Plan, Refusal, Step, Verb
 from reconciler.model.planner import Consent, World, plan
-from reconciler.model.resource import Desired
+from reconciler.model.resource import Address, Desired
 
 log = structlog.get_logger()
 
@@ -28,13 +29,17 @@ LONGEST_PAUSE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Everything that a pass is asked for. `leaving`: all of it is to go, and `desired` only says where to look."""
+    """Everything that a pass is asked for. `leaving`: all of it is to go, and `desired` only says where to look.
+
+    `deliveries` are the services whose versions are rolled out once what they stand on is there (rollouts.py).
+    """
 
     place: Place
     desired: tuple[Desired[Any], ...]
     guard: Guard = field(default_factory=Guard)
     consent: Consent = field(default_factory=Consent)
     leaving: bool = False
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +62,24 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How `converge` ended. `timed_out` says that something still waits and the patience is over."""
+    """How `converge` ended. `timed_out` says that something still waits and the patience is over.
+
+    `world` is as the last look saw it, after everything that was done; None where that was not looked at.
+    """
 
     passes: tuple[Pass, ...]
     timed_out: bool = False
     interrupted: bool = False
+    world: World | None = None
 
     @property
     def last(self) -> Pass:
         return self.passes[-1]
+
+    @property
+    def made(self) -> dict[Address, str]:
+        """The ids of what was made or revised, by address."""
+        return {one.step.address: one.id for each in self.passes for one in each.outcomes if one.id}
 
 
 def look(
@@ -154,10 +168,10 @@ def converge(
             return Report(tuple(passes), interrupted=True)
         if not last.unfinished:
             if last.failed or not last.outcomes:
-                return Report(tuple(passes))
+                return Report(tuple(passes), world=None if last.outcomes else world)
             again = _look_again(aws, kinds, wish, first[1], told)
             if again is not None and not _more(again[1], wish):
-                return Report(tuple(passes))
+                return Report(tuple(passes), world=again[0])
             if again is not None:
                 world, todo = again
                 continue

@@ -61,7 +61,14 @@ class Endpoint:
         faults = self.laptop.faults
         match method, name:
             case "GET", "health":
-                return 200, {"status": "ok", "region": self.laptop.region, "account": self.laptop.account}
+                clock = self.laptop.clock
+                return 200, {
+                    "status": "ok",
+                    "region": self.laptop.region,
+                    "account": self.laptop.account,
+                    "now": clock.now().isoformat(),
+                    "speed": getattr(clock, "speed", 1.0),
+                }
             case "GET", "faults":
                 return 200, [fault.as_json() for fault in faults.active()]
             case "POST", "faults":

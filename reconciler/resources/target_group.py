@@ -1,6 +1,7 @@
 """A target group: the set of tasks that a load balancer sends requests to, and how it finds out that they are well.
 
-Only its health check and its attributes can be changed. Another one could stand beside it only under another name, and
+Only its health check and its attributes can be changed; where versions take turns in it, the health check belongs to
+the version, and the specs only say what it is at first. Another one could stand beside it only under another name, and
 a service would have to be moved over to it, so it is never replaced. Which targets are registered is for ECS to say.
 """
 
@@ -11,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, Scope
+from reconciler.model.kind import Depth, Kind, Mark, OwnedBy, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
@@ -38,6 +39,7 @@ class TargetGroupSpec(resource.Spec):
     target_type: Annotated[str, Mark.IMMUTABLE]
     protocol_version: Annotated[str | None, Mark.IMMUTABLE] = None
     health_check: HealthCheck | None = None
+    initial_health_check: Annotated[HealthCheck | None, OwnedBy("rollout")] = None
     attributes: Annotated[dict[str, str] | None, Mark.PARTIAL] = None
 
 
@@ -49,10 +51,16 @@ class TargetGroup(Kind[TargetGroupSpec]):
         answer = yield elbv2.describe_target_groups()
         items = _elb.relevant(answer["TargetGroups"], "TargetGroupName", "TargetGroupArn", scope)
         arns = sorted(items) if scope.depth is Depth.FULL else []
-        tags, read = yield from _elb.read(
-            items, *(elbv2.describe_target_group_attributes(TargetGroupArn=arn) for arn in arns)
-        )
-        attributes = dict(zip(arns, read, strict=True))
+
+        def build(tags: _elb.Tags, read: list[Any]) -> list[Observed[TargetGroupSpec]]:
+            return self._observed(scope, items, tags, dict(zip(arns, read, strict=True)))
+
+        attributes = (elbv2.describe_target_group_attributes(TargetGroupArn=arn) for arn in arns)
+        return (yield from _elb.observed(scope, items, build, *attributes))
+
+    def _observed(
+        self, scope: Scope, items: Mapping[str, Any], tags: _elb.Tags, attributes: Mapping[str, Any]
+    ) -> list[Observed[TargetGroupSpec]]:
         wanted = {want.spec.name: want for want in scope.wanted}
         found = []
         for arn, item in items.items():
@@ -95,7 +103,7 @@ class TargetGroup(Kind[TargetGroupSpec]):
             VpcId=spec.vpc,
             TargetType=spec.target_type,
             Tags=_tags.pairs(new.tags),
-            **_written_check(spec, None),
+            **_written_check(spec, spec.initial_health_check),
         )
         arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
         if spec.attributes:

@@ -1,9 +1,10 @@
 """A task definition: what a task is made of. A revision never changes; a change registers the next one.
 
-Which revision is *the* task definition? The one that the family's service runs, else the newest of the family that is
-ours. So after a crash between registering and using, the comparison is still with what runs, and the revision that was
-registered already is found and used instead of making another. A revision that somebody else registers in our family is
-theirs: if our service was pointed at it, that is the service's drift.
+Which revision is *the* task definition? Where a service runs one: one that is known to be what the specs want, which a
+rollout may be bringing; else the one that the service runs, else the newest of the family that is ours. So after a
+crash between registering and using, the revision that was registered already is found and used instead of making
+another. A revision that somebody else registers in our family is theirs: if our service was pointed at it, that is the
+service's drift.
 
 ECS never tells two equal registrations apart, so each of ours carries a hash of what was registered. Where it is the
 hash of what the specs want, the revision is what they want, however AWS may spell it back. Elsewhere the fields are
@@ -16,12 +17,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
-from reconciler.model.kind import Kind, Mark, Replace, Scope
+from reconciler.model.kind import Depth, Kind, Mark, Replace, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed, refs_in
 from reconciler.resources import _containers, _ecs, _gone, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
@@ -71,14 +73,26 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     kind: ClassVar[str] = "task-definition"
     Spec = TaskDefinitionSpec
     reads_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
+    moves: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskDefinitionSpec]]]:
         wanted = {want.spec.family: want for want in scope.wanted}
         swept = _revisions.by_family(scope.swept_arns("ecs", "task-definition/"))
-        answers = yield from _revisions.read(sorted(set(wanted) | set(swept)), _revisions.running(scope), swept)
-        observed = []
+        running = _revisions.running(scope)
+        registered = {family: arn for family, arn in _registered_already(scope).items() if family in running}
+        carried = _unmoved(scope, running)
+        families = sorted((set(wanted) | set(swept)) - carried.keys())
+        lasting = _lasting(scope, running)
+        answers = yield from _revisions.read(families, running | registered, swept, lasting)
+        for family in registered:  # the sweep may be out of date
+            if family in answers and not _is_active(answers[family]):
+                answers[family] = yield from _revisions.one(running.get(family, family))
+        in_use = _revisions.in_use(scope)
+        observed = [
+            replace(one, facts={**one.facts, "in_use": in_use.get(family, ())}) for family, one in carried.items()
+        ]
         for family, said in answers.items():
             answer, want, known = said, wanted.get(family), set(swept.get(family, ()))
             foreign = answer is not None and not _revisions.is_of(answer, scope.stack)
@@ -90,12 +104,12 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
             address = _ecs.address_of(self.kind, family, tags, want, scope)
             if address is None:
                 continue
-            spec = _as_wanted(_spec(answer), answer, want)
+            spec = _as_wanted(read_spec(answer), answer, want)
             facts = {
                 "arn": arn,
                 "revision": _revisions.revision_of(arn),
                 "ids": (family, *sorted(known | {arn}, key=_revisions.revision_of)),
-                "in_use": _revisions.in_use(scope, family),
+                "in_use": in_use.get(family, ()),
             }
             observed.append(Observed(address, arn, spec, tags, facts=facts))
         return observed
@@ -135,6 +149,37 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         yield from _ecs.retag(old.id, put, drop)
 
 
+def _registered_already(scope: Scope) -> dict[str, str]:
+    """Family → the newest revision of ours that carries the hash of what is wanted, as far as the sweep knows."""
+    wanted = {want.spec.family: content(want.spec) for want in scope.wanted if next(refs_in(want.spec), None) is None}
+    found: dict[str, str] = {}
+    for arn in scope.swept_arns("ecs", "task-definition/"):
+        family = _revisions.family_of(arn)
+        if scope.swept[arn].get(CONTENT) == wanted.get(family, ""):
+            found[family] = max(arn, found.get(family, arn), key=_revisions.revision_of)
+    return found
+
+
+def _unmoved(scope: Scope, running: Mapping[str, str]) -> dict[str, Observed[TaskDefinitionSpec]]:
+    """What a fast pass need not read: by family, those of which the service still runs the revision found earlier."""
+    if scope.depth is not Depth.FAST:
+        return {}
+    return {one.spec.family: one for one in scope.before if running.get(one.spec.family, one.id) == one.id}
+
+
+def _lasting(scope: Scope, running: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The revisions whose earlier description will do, with their tags: those that run, and carry our hash. One that
+    is still to be started from could have been deregistered meanwhile, and one that was run by itself is remembered by
+    tags that somebody else may be writing now."""
+    return {
+        arn: ownership.without_aws(scope.swept[arn]) for arn in running.values() if CONTENT in scope.swept.get(arn, {})
+    }
+
+
+def _is_active(answer: Mapping[str, Any] | None) -> bool:
+    return answer is not None and answer["taskDefinition"]["status"] == "ACTIVE"
+
+
 def content(spec: TaskDefinitionSpec) -> str:
     """A hash of what is registered for `spec`, whose references are all resolved."""
     return hashlib.sha256(json.dumps(_definition(spec), sort_keys=True).encode()).hexdigest()[:32]
@@ -145,7 +190,7 @@ def _registered(active: Sequence[str], new: Desired[TaskDefinitionSpec]) -> Call
     answer = (yield from _revisions.one(active[0])) if active else None
     if answer is None or not _revisions.is_of(answer, new.tags.get(ownership.STACK)):
         return None
-    found = Observed(new.address, _revisions.arn_of(answer), _spec(answer))
+    found = Observed(new.address, _revisions.arn_of(answer), read_spec(answer))
     same = _ecs.tags_of(answer).get(CONTENT) == content(new.spec) or not diff(found, new.spec)
     return found.id if same else None
 
@@ -193,14 +238,11 @@ def _as_wanted(
     spec: TaskDefinitionSpec, answer: Mapping[str, Any], want: Desired[TaskDefinitionSpec] | None
 ) -> TaskDefinitionSpec:
     """`spec`, in the wanted one's spelling where both say the same."""
-    if want is None:
-        return spec
-    resolved = next(refs_in(want.spec), None) is None
+    if want is None or next(refs_in(want.spec), None) is not None:
+        return spec  # what it refers to is not there: it has no hash
     registered = answer["taskDefinition"]["status"] == "ACTIVE"
     hashed = _ecs.tags_of(answer).get(CONTENT) == content(want.spec)
-    if resolved and registered and hashed and _plainly_same(spec, want.spec):
-        return want.spec
-    return spec
+    return want.spec if registered and hashed and _plainly_same(spec, want.spec) else spec
 
 
 def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:
@@ -212,7 +254,8 @@ def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:
     )
 
 
-def _spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
+def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
+    """What DescribeTaskDefinition answered, as the spec that would have made it."""
     item = answer["taskDefinition"]
     other = _containers.significant(item, _NOT_OURS)
     if item.get("networkMode") != "awsvpc":

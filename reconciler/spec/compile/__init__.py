@@ -13,6 +13,7 @@ from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address, Desired
 from reconciler.spec.compile import cluster, load_balancer, network, registry, role, service, task
 from reconciler.spec.compile.context import Context
+from reconciler.spec.compile.delivery import compile_deliveries
 from reconciler.spec.specs import Specs
 
 Resources = Iterable[Desired[Any]]
@@ -45,4 +46,4 @@ def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tupl
     return tuple(found.values())
 
 
-__all__ = ["compile_specs"]
+__all__ = ["compile_deliveries", "compile_specs"]

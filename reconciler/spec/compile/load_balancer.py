@@ -15,7 +15,8 @@ from reconciler.resources._elb import Action, FixedResponse, Forward
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.spec.compile.context import Context, seconds
-from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.compile.policy import compile_policy
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 
 NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
 NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
@@ -49,7 +50,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 protocol=listener.protocol,
                 certificates=listener.certificates or None,
                 ssl_policy=listener.tls_policy,
-                default_action=default_action(context, balancer, name),
+                **default_action(context, balancer, name),
             ),
             "listeners",
             name,
@@ -71,13 +72,16 @@ def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Servi
     ]
 
 
-def default_action(context: Context, balancer: LoadBalancer, listener: str) -> Action:
+def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Action]:
+    """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
     served = users(context, balancer, listener)
     for service in served:
         assert service.traffic is not None
         if not service.traffic.match.given:
-            return forward(service)
-    return Action(fixed_response=NOT_FOUND if served else NOBODY)
+            strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
+            ours = compile_policy(strategy, service).engine == "task_sets"
+            return {"initial_action" if ours else "default_action": forward(service)}
+    return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
 
 
 def forward(service: Service) -> Action:

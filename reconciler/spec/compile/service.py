@@ -1,4 +1,8 @@
-"""A Service: its workload, its target groups and rules, the ECS service, and its scaling."""
+"""A Service: its workload, its target groups and rules, the ECS service, and its scaling.
+
+Where we move the traffic ourselves, ECS's controller is EXTERNAL: the service is a name and a count, and what runs is a
+task set's (rollout/task_sets.py). Which target group is live, and how health is checked there, is then the rollout's.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,10 @@ from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.spec import names
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.context import Context, link, seconds
+from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import forward, listener_address
 from reconciler.spec.compile.workload import compile_workload, placement
-from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
 
 METRICS = {
@@ -32,6 +37,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     address = Address("service", service.name)
     scaled = service.scaling
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
+    ours = compile_delivery(context.specs, service).moves_traffic
     yield context.desired(
         service,
         address,
@@ -43,26 +49,16 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             initial_count=initial,
             platform_version=None if service.platform_version == "LATEST" else service.platform_version,
             network=placement(context, service),
-            load_balancers=_targets(service),
+            load_balancers=None if ours else _targets(service),
             grace_period=seconds(service.grace_period),
-            deployment=_deployment(context, service),
+            deployment=None if ours else _deployment(context, service),
             exec=service.exec,
-            controller="ECS",
+            controller="EXTERNAL" if ours else "ECS",
             **capacity(context, service),
         ),
     )
     if scaled is not None:
         yield _scaling(context, service, address)
-
-
-def container_port(service: Service) -> int:
-    """The port that the load balancer sends to; a check has made sure that there is one."""
-    traffic = service.traffic
-    assert traffic is not None
-    if traffic.port is not None:
-        return traffic.port
-    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
-    return ports[0]
 
 
 def _vpc(context: Context, service: Service) -> Link:
@@ -81,6 +77,17 @@ def _target_groups(context: Context, service: Service) -> Iterator[Desired[Any]]
     if traffic is None:
         return
     check = traffic.health_check
+    declared = HealthCheck(
+        path=check.path,
+        port="traffic-port",
+        protocol="HTTP",
+        interval=seconds(check.interval),
+        timeout=seconds(check.timeout),
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+        matcher=check.matcher,
+    )
+    ours = compile_delivery(context.specs, service).moves_traffic
     for number, name in enumerate(traffic.target_groups):
         yield context.desired(
             service,
@@ -92,16 +99,8 @@ def _target_groups(context: Context, service: Service) -> Iterator[Desired[Any]]
                 vpc=_vpc(context, service),
                 target_type="ip",
                 protocol_version="HTTP1",
-                health_check=HealthCheck(
-                    path=check.path,
-                    port="traffic-port",
-                    protocol="HTTP",
-                    interval=seconds(check.interval),
-                    timeout=seconds(check.timeout),
-                    healthy_threshold=check.healthy_threshold,
-                    unhealthy_threshold=check.unhealthy_threshold,
-                    matcher=check.matcher,
-                ),
+                health_check=None if ours else declared,
+                initial_health_check=declared if ours else None,
                 attributes={
                     "deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)),
                 },
@@ -118,19 +117,20 @@ def _rules(context: Context, service: Service) -> Iterator[Desired[Any]]:
         return
     balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     declared = balancer.listeners if balancer is not None else {}
+    ours = compile_delivery(context.specs, service).moves_traffic
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue
         assert traffic.match.priority is not None, "checked: a rule has a priority"
         yield context.desired(
             service,
-            Address("listener-rule", f"{service.name}-{listener}"),
+            entry(service, listener),
             ListenerRuleSpec(
                 listener=Ref(listener_address(traffic.load_balancer, listener)),
                 priority=traffic.match.priority,
                 paths=traffic.match.path,
                 hosts=traffic.match.host,
-                action=forward(service),
+                **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
             ),
             "traffic",
             "match",
@@ -146,7 +146,7 @@ def _targets(service: Service) -> tuple[Target, ...] | None:
 
 
 def _deployment(context: Context, service: Service) -> Deployment:
-    strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
+    strategy = strategy_of(context.specs, service)
     rolling = Rolling() if strategy is None else strategy.rolling
     return Deployment(
         min_percent=rolling.min_percent,

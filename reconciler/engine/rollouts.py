@@ -1,0 +1,273 @@
+"""Drives rollouts: look, step, carry out what was decided, look again.
+
+What to do is the engine's to say (rollout/); what has happened is AWS's. In between stands one rule: after a write,
+nothing further is decided until AWS shows it, or has been asked often enough (rollout/memory.py). Nothing here is
+needed by the next process: kill this one anywhere, and the next looks at what is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.engine.obituary import Obituary
+from reconciler.engine.smoke import Smoke
+from reconciler.engine.subjects import Job
+from reconciler.model.decisions import Decision, Probe
+from reconciler.model.diagnosis import Diagnosis
+from reconciler.model.marks import Outcome
+from reconciler.model.resource import Address
+from reconciler.model.rollout import NOTHING, Known, Phase, Step, Waiting
+from reconciler.model.seen import Seen
+from reconciler.rollout.memory import Memory
+
+log = structlog.get_logger()
+
+WIDTH = 8
+"""Services looked at side by side."""
+
+AGAIN = timedelta(seconds=1)
+"""How soon to look again for a write that AWS does not show yet, or at a test that did not hold."""
+
+WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ABORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One look at one service, and what came of it.
+
+    `seen` and `step` are None where AWS could not be read. `settling`: something that was written is not visible yet,
+    and nothing was decided. `done` was carried out; `error` is why the rest was not. `diagnosis` is of a failure that
+    this very look found.
+    """
+
+    job: Job
+    at: datetime
+    seen: Seen | None = None
+    step: Step | None = None
+    settling: bool = False
+    done: tuple[Decision, ...] = ()
+    error: errors.ReconcilerError | None = None
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When to look again; None: only a person or a new spec changes anything."""
+        if self.settling or self.error is not None or self.step is None:
+            return self.at + AGAIN
+        if any(isinstance(one, Probe) and one not in self.done for one in self.step.decisions):
+            return self.at + AGAIN
+        return self.step.wake_at
+
+    @property
+    def busy(self) -> bool:
+        """There is more to do at once; nothing has to happen first."""
+        return self.settling or self.step is None or bool(self.step.decisions) or self.error is not None
+
+    @property
+    def stuck(self) -> bool:
+        """AWS refused, and will again."""
+        return self.error is not None and not isinstance(self.error, PASSING)
+
+    @property
+    def at_rest(self) -> bool:
+        return not self.busy and self.wake_at is None
+
+
+PASSING = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled, errors.StalePlan)
+"""Errors that the next look may not meet again."""
+
+
+@dataclass(slots=True)
+class Rollouts:
+    """All rollouts of one stack, as one process drives them.
+
+    `fresh` says that nobody wrote anything before this process: then there is nothing to wait for at its first look.
+    """
+
+    aws: Aws
+    smoke: Smoke
+    obituary: Obituary = field(default_factory=Obituary)
+    fresh: frozenset[Address] = frozenset()
+    memories: dict[Address, Memory] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def look(self, job: Job, known: Known = NOTHING) -> tuple[Seen, Step]:
+        """The facts and what they lead to; nothing is written, and nothing remembered.
+
+        Raises `errors.AwsError` where AWS cannot be read.
+        """
+        now = self.aws.clock.now()
+        seen = self.aws.run(job.engine.see(job.subject, job.delivery.policy, now, known))
+        return seen, job.engine.step(job.delivery.policy, seen, now)
+
+    def turn(self, job: Job, known: Known = NOTHING) -> Turn:
+        """Look once, and do what that leads to. Raises nothing of AWS's: what went wrong is in the turn."""
+        now, policy = self.aws.clock.now(), job.delivery.policy
+        memory = self.memories.setdefault(job.address, Memory(now, began=job.address not in self.fresh))
+        try:
+            seen = self.aws.run(job.engine.see(job.subject, policy, now, known))
+        except errors.AwsError as unread:
+            return Turn(job, now, error=unread)
+        memory, seen, free = memory.look(seen, now)
+        self.memories[job.address] = memory
+        step = job.engine.step(policy, seen, now)
+        if not free and (step.decisions or memory.awaited):
+            return Turn(job, now, seen, step, settling=True)
+        diagnosis = None
+        if step.ended is not None and step.ended.outcome in WENT_WRONG:
+            diagnosis = self.obituary.write(self.aws, job, seen, step)
+        done, error = self._carry_out(job, step, now)
+        self._say(job, step, done, error)
+        return Turn(job, now, seen, step, done=done, error=error, diagnosis=diagnosis)
+
+    def turns(self, jobs: Iterable[Job], known: Mapping[Address, Known] | None = None) -> tuple[Turn, ...]:
+        """One turn of each, side by side."""
+        several, told = tuple(jobs), known or {}
+        if len(several) <= 1:
+            return tuple(self.turn(job, told.get(job.address, NOTHING)) for job in several)
+        with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="rollout") as pool:
+            return tuple(pool.map(lambda job: self.turn(job, told.get(job.address, NOTHING)), several))
+
+    def _carry_out(
+        self, job: Job, step: Step, now: datetime
+    ) -> tuple[tuple[Decision, ...], errors.ReconcilerError | None]:
+        """In order, and none after one that failed. What may have been written is waited for."""
+        written: list[Decision] = []
+        done: list[Decision] = []
+        error: errors.ReconcilerError | None = None
+        for decision in step.decisions:
+            if isinstance(decision, Probe):
+                result = self.smoke.probe(job.delivery, job.subject, decision.tests, now)
+                if result is not None:
+                    self.memories[job.address] = self.memories[job.address].learnt(result)
+                    done.append(decision)
+                continue
+            try:
+                self.aws.run(job.engine.perform(decision, job.subject))
+            except errors.ReconcilerError as refusal:
+                if isinstance(refusal, errors.Ambiguous):
+                    written.append(decision)
+                error = refusal
+                break
+            written.append(decision)
+            done.append(decision)
+        self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now)
+        return tuple(done), error
+
+    def _say(self, job: Job, step: Step, done: tuple[Decision, ...], error: errors.ReconcilerError | None) -> None:
+        common = {"address": str(job.address), "release": step.release, "phase": step.phase}
+        if done:
+            log.info(events.ROLLOUT_STEP, **common, did=[type(one).__name__ for one in done], because=step.because)
+        if step.ended is not None and error is None:
+            log.info(events.ROLLOUT_ENDED, **common, outcome=step.ended.outcome, why=step.ended.why)
+        if error is not None:
+            log.warning(events.ROLLOUT_REFUSED, **common, because=str(error))
+
+
+class Goal:
+    """How long `follow` goes on with a service."""
+
+    @staticmethod
+    def begun(turn: Turn) -> bool:
+        """All that can be done at once is done; the rest takes time."""
+        return not turn.busy or turn.stuck
+
+    @staticmethod
+    def ended(turn: Turn) -> bool:
+        """Only a person or a new spec moves it, or AWS refuses."""
+        return turn.at_rest or turn.stuck
+
+    @staticmethod
+    def promoted(turn: Turn) -> bool:
+        """As `ended`, or production has moved and was watched."""
+        moved = turn.step is not None and turn.step.phase in (Phase.BLUE_WARM, Phase.TEARDOWN) and not turn.busy
+        return moved or Goal.ended(turn)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How following ended: the last turn of each service, and the failures that were seen on the way."""
+
+    turns: tuple[Turn, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
+    timed_out: bool = False
+    interrupted: bool = False
+
+    @property
+    def waits_for_person(self) -> bool:
+        steps = [turn.step for turn in self.turns if turn.step is not None]
+        return any(step.waits_for is Waiting.PERSON and step.phase is Phase.AWAITING_PROMOTION for step in steps)
+
+    @property
+    def went_wrong(self) -> tuple[Turn, ...]:
+        """Those whose wanted version is not in production, and will not be by itself."""
+        return tuple(turn for turn in self.turns if turn.step is not None and went_wrong(turn))
+
+    @property
+    def refused(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.turns if turn.stuck)
+
+
+def went_wrong(turn: Turn) -> bool:
+    assert turn.step is not None
+    wanted = turn.seen.wanted if turn.seen is not None else ""
+    marks = turn.seen.marks if turn.seen is not None else None
+    if turn.step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
+        return True
+    return marks is not None and marks.quarantined(wanted)
+
+
+def follow(
+    rollouts: Rollouts,
+    jobs: Iterable[Job],
+    goal: Callable[[Turn], bool],
+    *,
+    patience_seconds: float | None = None,
+    on_turn: Callable[[Turn], None] | None = None,
+) -> Followed:
+    """Turn after turn of every job until each has reached the goal, patience ends, or `rollouts.stop` is set."""
+    clock = rollouts.aws.clock
+    started = clock.monotonic()
+    left = {job.address: job for job in jobs}
+    last: dict[Address, Turn] = {}
+    diagnoses: list[Diagnosis] = []
+    while True:
+        now = clock.now()
+        due = [job for address, job in left.items() if _due(last.get(address), now)]
+        for turn in rollouts.turns(due):
+            last[turn.job.address] = turn
+            if turn.diagnosis is not None:
+                diagnoses.append(turn.diagnosis)
+            if on_turn is not None:
+                on_turn(turn)
+        left = {address: job for address, job in left.items() if not goal(last[address])}
+        turns = tuple(last.values())
+        if not left:
+            return Followed(turns, tuple(diagnoses))
+        if rollouts.stop.is_set():
+            return Followed(turns, tuple(diagnoses), interrupted=True)
+        wakes = [wake for address in left if (wake := last[address].wake_at) is not None]
+        pause = max(0.0, min((wake - clock.now()).total_seconds() for wake in wakes)) if wakes else IDLE_SECONDS
+        if patience_seconds is not None:
+            rest = patience_seconds - (clock.monotonic() - started)
+            if rest <= 0:
+                return Followed(turns, tuple(diagnoses), timed_out=True)
+            pause = min(pause, rest)
+        if pause and clock.wait(rollouts.stop, pause):
+            return Followed(turns, tuple(diagnoses), interrupted=True)
+
+
+IDLE_SECONDS = 5.0
+"""How often to look at what waits for nothing but a word."""
+
+
+def _due(last: Turn | None, now: datetime) -> bool:
+    return last is None or last.wake_at is None or now >= last.wake_at

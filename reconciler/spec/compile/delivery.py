@@ -1,0 +1,102 @@
+"""What is rolled out, beside what is just there: a Delivery for each Service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.errors import SpecInvalid
+from reconciler.model import release
+from reconciler.model.delivery import Delivery
+from reconciler.model.resource import Address
+from reconciler.model.rollout import engines
+from reconciler.spec.compile import registry
+from reconciler.spec.compile.context import whole_seconds
+from reconciler.spec.compile.load_balancer import listener_address
+from reconciler.spec.compile.policy import compile_policy
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.documents.service import TargetHealthCheck
+from reconciler.spec.specs import Specs
+
+
+def compile_deliveries(specs: Specs) -> tuple[Delivery, ...]:
+    """One for each service, in the order of the documents. `specs` must be `ok`."""
+    return tuple(compile_delivery(specs, service) for service in specs.services)
+
+
+def compile_delivery(specs: Specs, service: Service) -> Delivery:
+    """Raises `errors.SpecInvalid` for an engine that there is not."""
+    traffic = service.traffic
+    strategy = strategy_of(specs, service)
+    policy = compile_policy(strategy, service)
+    if strategy is not None and policy.engine not in engines():
+        place = specs.where(strategy, "engine").place
+        raise SpecInvalid(f"{place}: engine: this version does not drive {policy.engine}; task_sets does all types")
+    plain = Delivery(
+        Address("service", service.name),
+        Address("task-definition", service.name),
+        policy,
+        images=_images(service),
+        scales=service.scaling is not None,
+        where=specs.where(service).place,
+    )
+    if traffic is None:
+        return plain
+    balancer = specs.get(LoadBalancer, traffic.load_balancer)
+    listeners = balancer.listeners if balancer is not None else {}
+    production, test = (
+        listeners[name].port if name in listeners else otherwise
+        for name, otherwise in ((traffic.listener, 80), (traffic.test_listener, 9000))
+    )
+    return replace(
+        plain,
+        container=traffic.container,
+        port=container_port(service),
+        groups=tuple(Address("target-group", name) for name in traffic.target_groups),
+        production=entry(service, traffic.listener),
+        test=entry(service, traffic.test_listener) if traffic.test_listener in listeners else None,
+        ports=(production, test),
+        health=health_check(traffic.health_check),
+        host=next((host for host in traffic.match.host if "*" not in host and "?" not in host), ""),
+    )
+
+
+def strategy_of(specs: Specs, service: Service) -> DeploymentStrategy | None:
+    return None if service.deployment is None else specs.get(DeploymentStrategy, service.deployment)
+
+
+def entry(service: Service, listener: str) -> Address:
+    """Where requests of the service come in: its own rule, or all of a listener."""
+    assert service.traffic is not None
+    if service.traffic.match.given:
+        return Address("listener-rule", f"{service.name}-{listener}")
+    return listener_address(service.traffic.load_balancer, listener)
+
+
+def container_port(service: Service) -> int:
+    """The port that the load balancer sends to; a check has made sure that there is one."""
+    traffic = service.traffic
+    assert traffic is not None
+    if traffic.port is not None:
+        return traffic.port
+    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
+    return ports[0]
+
+
+def health_check(check: TargetHealthCheck) -> release.HealthCheck:
+    return release.HealthCheck(
+        path=check.path,
+        interval=whole_seconds(check.interval),
+        timeout=whole_seconds(check.timeout),
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+        matcher=check.matcher,
+    )
+
+
+def _images(service: Service) -> tuple[Address, ...]:
+    found = [container.image for container in service.task.containers.values()]
+    return tuple(
+        registry.image_ref(one.registry, one.tag).address
+        for one in found
+        if one.registry is not None and one.tag is not None
+    )
