@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +19,16 @@ from reconciler.cli.connect import Stack, banner, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.options import Where
 from reconciler.cli.terminal import Look, interactive, look_of, say
-from reconciler.cli.views.plan_json import dumps
+from reconciler.cli.views.plan_json import dumps, rollouts_document
 from reconciler.cli.views.plan_markdown import plan_markdown
 from reconciler.cli.views.plan_text import plan_text
 from reconciler.model.plan import Plan
 
+if TYPE_CHECKING:
+    from reconciler.engine.prospects import Prospect
+
 APPLY_PATIENCE = 15 * 60.0
+BEGIN_PATIENCE = 120.0
 DESTROY_PATIENCE = 45 * 60.0
 
 
@@ -51,7 +55,9 @@ def diff(
     **aws: Any,
 ) -> int:
     """Show what apply would do. Exit 0: nothing; 2: changes are pending; 5: blocked."""
+    from reconciler.cli.rolling import scene
     from reconciler.engine import reconcile
+    from reconciler.engine.prospects import prospects
 
     stack = connect(
         folder,
@@ -63,23 +69,26 @@ def diff(
         max_delete=max_delete,
     )
     try:
-        _, plan = reconcile.look(stack.aws, stack.kinds, stack.wish)
+        world, plan = reconcile.look(stack.aws, stack.kinds, stack.wish)
+        stage = scene(stack, world)
+        ahead = prospects(stage.rollouts, stage.jobs, stage.missing)
         if out is not None:
             planfile.write(out, stack, plan, allow_replace=allow_replace, max_delete=max_delete)
-        _show(stack, plan, output, look_of(sys.stdout, color), verbose)
+        _show(stack, plan, ahead, output, look_of(sys.stdout, color), verbose)
         _calls(stack, verbose)
     finally:
         stack.aws.close()
     if plan.refusals:
         return Exit.BLOCKED
-    return Exit.PENDING if plan.actions or plan.waiting else Exit.DONE
+    return Exit.PENDING if plan.actions or plan.waiting or any(one.pending for one in ahead) else Exit.DONE
 
 
 @click.command()
 @options.specs
 @options.output("text", "json")
 @click.option("-y", "--auto-approve", is_flag=True, help="Do not ask.")
-@click.option("--timeout", default=APPLY_PATIENCE, metavar="SECONDS", help="How long to wait for AWS to get ready.")
+@click.option("-w", "--wait", is_flag=True, help="Stay until every rollout has ended, and drive it.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for AWS, and then for rollouts.")
 @options.consent
 @options.aws
 @options.look
@@ -88,15 +97,22 @@ def apply(
     environment: str | None,
     output: str,
     auto_approve: bool,
-    timeout: float,
+    wait: bool,
+    timeout: float | None,
     allow_replace: tuple[str, ...],
     max_delete: int | None,
     verbose: int,
     color: str,
     **aws: Any,
 ) -> int:
-    """Make AWS what the specs say. FOLDER may also be a plan file: then exactly that plan is done, or nothing."""
+    """Make AWS what the specs say. FOLDER may also be a plan file: then exactly that plan is done, or nothing.
+
+    Returns once the changes are made and new versions are on their way; names the rollouts still under way. Exit 3: a
+    rollout failed or was rolled back; with --wait also 4: it goes on, 6: it waits for a person.
+    """
+    from reconciler.cli.rolling import scene
     from reconciler.engine import reconcile
+    from reconciler.engine.prospects import prospects
 
     agreed = planfile.read(folder) if folder is not None and folder.is_file() else None
     if agreed is not None:
@@ -117,17 +133,21 @@ def apply(
         plan = first[1]
         if agreed is not None:
             planfile.hold_against(agreed, stack, plan)
-        say(plan_text(plan, look, verbose=verbose), look, err=True)
+        stage = scene(stack, first[0])
+        ahead = prospects(stage.rollouts, stage.jobs, stage.missing)
+        say(plan_text(plan, look, ahead, verbose=verbose), look, err=True)
         if plan.refusals:
             _result(stack, plan, output, done=0)
             return Exit.BLOCKED
-        if not plan.actions and not plan.waiting:
+        going = any(one.told if wait else one.pending or one.due for one in ahead)
+        if not plan.actions and not plan.waiting and not going:
             _result(stack, plan, output, done=0)
             return Exit.DONE
         click.echo(banner(stack), err=True)
-        if agreed is None:
+        changing = plan.actions or any(one.due for one in ahead)
+        if agreed is None and changing:
             _ask("Apply these changes? Only 'yes' is taken for it", "yes", auto_approve, output, look)
-        return _carry_out(stack, first, look, output, timeout, verbose)
+        return _carry_out(stack, first, look, output, timeout, verbose, wait=wait)
     finally:
         stack.aws.close()
 
@@ -137,7 +157,7 @@ def apply(
 @options.output("text", "json")
 @click.option("-y", "--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--delete-images", is_flag=True, help="Delete repositories although they hold images.")
-@click.option("--timeout", default=DESTROY_PATIENCE, metavar="SECONDS", help="How long to wait for AWS to let go.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for AWS to let go.")
 @options.aws
 @options.look
 def destroy(
@@ -146,7 +166,7 @@ def destroy(
     output: str,
     auto_approve: bool,
     delete_images: bool,
-    timeout: float,
+    timeout: float | None,
     verbose: int,
     color: str,
     **aws: Any,
@@ -186,27 +206,35 @@ def _ask(question: str, word: str, auto_approve: bool, output: str, look: Look) 
         raise errors.Refused("not approved; nothing was changed")
 
 
-def _carry_out(stack: Stack, first: Any, look: Look, output: str, timeout: float, verbose: int) -> int:
+def _carry_out(
+    stack: Stack, first: Any, look: Look, output: str, timeout: float | None, verbose: int, *, wait: bool = False
+) -> int:
     from reconciler.cli.progress import Progress
     from reconciler.engine import reconcile
     from reconciler.engine.execute import Result, summary
 
     progress = Progress(look)
+    patience = (DESTROY_PATIENCE if stack.wish.leaving else APPLY_PATIENCE) if timeout is None else timeout
     with _stopping() as (stop, caught):
         report = reconcile.converge(
             stack.aws,
             stack.kinds,
             stack.wish,
             first,
-            patience_seconds=timeout,
+            patience_seconds=patience * getattr(stack.aws.clock, "speed", 1.0),
             stop=stop,
             on_start=progress.start,
             on_end=progress.end,
             on_wait=progress.wait,
         )
-    counts = [summary(one.outcomes) for one in report.passes]
-    done = sum(count[Result.DONE] for count in counts)
-    failed = counts[-1][Result.FAILED]
+        counts = [summary(one.outcomes) for one in report.passes]
+        done = sum(count[Result.DONE] for count in counts)
+        failed = counts[-1][Result.FAILED]
+        code = Exit.DONE
+        if not report.interrupted and not stack.wish.leaving:
+            if output == "text" and done:
+                click.echo(f"Done: {done} changes made." if not failed else f"{done} changes made.", err=bool(failed))
+            code = Exit(_roll(stack, report, look, stop, timeout, verbose, wait=wait))
     _calls(stack, verbose)
     if output == "json":
         click.echo(
@@ -215,7 +243,7 @@ def _carry_out(stack: Stack, first: Any, look: Look, output: str, timeout: float
                 | {"done": done, "failed": failed, "timed_out": report.timed_out, "interrupted": report.interrupted}
             )
         )
-    if report.interrupted:
+    if report.interrupted or code is Exit.INTERRUPTED:
         click.echo(f"Interrupted after {done} changes; the next apply goes on from there.", err=True)
         return Exit.TERMINATED if caught == [signal.SIGTERM] else Exit.INTERRUPTED
     if failed:
@@ -224,20 +252,45 @@ def _carry_out(stack: Stack, first: Any, look: Look, output: str, timeout: float
     if report.timed_out:
         click.echo(f"{done} changes made; AWS is not ready for the rest. Run it again, or with --timeout.", err=True)
         return Exit.TIMED_OUT
-    if output == "text":
+    if output == "text" and stack.wish.leaving:
         click.echo(f"Done: {done} changes made.")
-        for service in sorted(_rolling(report.passes)):
-            click.echo(f"{service} is rolling out; `reconciler diff` shows when it is done.")
-    return Exit.DONE
+    return code
 
 
-def _rolling(passes: Any) -> set[str]:
-    return {
-        str(outcome.step.address)
-        for one in passes
-        for outcome in one.outcomes
-        if outcome.step.address.kind == "service" and outcome.action.new is not None
-    }
+def _roll(
+    stack: Stack, report: Any, look: Look, stop: threading.Event, timeout: float | None, verbose: int, *, wait: bool
+) -> int:
+    """Begin what is to be rolled out, and with `wait` see it to its end; what stands on something undone waits."""
+    from reconciler.cli.rolling import Reporter, blocked_by, goal_of, result, scene
+    from reconciler.engine.execute import Result
+    from reconciler.engine.rollouts import follow
+    from reconciler.model.plan import Verb
+
+    new = {one.step.address for each in report.passes for one in each.outcomes if one.action.verb is Verb.CREATE}
+    stage = scene(stack, report.world, made=report.made, fresh=frozenset(new), stop=stop)
+    for address, lack in stage.missing.items():
+        click.echo(f"{address} is not deployed yet: {lack.because}.", err=True)
+    undone = {one.step.address for one in report.last.outcomes if one.result is not Result.DONE}
+    jobs = []
+    for job in stage.jobs:
+        held = blocked_by(stack, job.address, undone)
+        if held is None:
+            jobs.append(job)
+        else:
+            click.echo(f"{job.address} is left as it is: {held} was not done.", err=True)
+    speed = getattr(stack.aws.clock, "speed", 1.0)
+    patience = timeout if timeout is not None or wait else BEGIN_PATIENCE
+    followed = follow(
+        stage.rollouts,
+        jobs,
+        goal_of(wait=wait),
+        patience_seconds=None if patience is None else patience * speed,
+        on_turn=Reporter(stack, look),
+    )
+    code = result(followed, look, waited=wait, verbose=verbose)
+    if code == Exit.DONE and not wait and any(not turn.at_rest for turn in followed.turns):
+        click.echo("`reconciler status --watch` shows it; the loop, or `apply --wait`, brings it to its end.", err=True)
+    return code
 
 
 @contextmanager
@@ -265,19 +318,19 @@ def _result(stack: Stack, plan: Plan, output: str, *, done: int) -> None:
         click.echo(dumps(planfile.document(stack, plan) | {"done": done}))
 
 
-def _show(stack: Stack, plan: Plan, output: str, look: Look, verbose: int) -> None:
+def _show(stack: Stack, plan: Plan, ahead: tuple[Prospect, ...], output: str, look: Look, verbose: int) -> None:
     match output:
         case "json":
-            click.echo(dumps(planfile.document(stack, plan)))
+            click.echo(dumps(planfile.document(stack, plan) | {"rollouts": rollouts_document(ahead)}))
         case "markdown":
-            click.echo(plan_markdown(plan, banner(stack)))
+            click.echo(plan_markdown(plan, banner(stack), ahead))
         case "github":
             from reconciler.cli.views.plan_github import plan_github
 
             click.echo(plan_github(plan), nl=False)
         case _:
             say(look.paint(banner(stack), "bold") + "\n", look)
-            say(plan_text(plan, look, verbose=verbose), look)
+            say(plan_text(plan, look, ahead, verbose=verbose), look)
 
 
 def _calls(stack: Stack, verbose: int) -> None:

@@ -30,6 +30,15 @@ def specs(function: F) -> F:
     return click.argument("folder", required=False, type=click.Path(path_type=Path))(function)
 
 
+def service(function: F) -> F:
+    """A service by its name in the specs, and where those are."""
+    function = click.option("-e", "--environment", metavar="NAME", help="Merge specs/environments/NAME over the base.")(
+        function
+    )
+    function = click.option("--specs", "folder", type=click.Path(path_type=Path), help="The specs folder.")(function)
+    return click.argument("service", required=False)(function)
+
+
 def aws(function: F) -> F:
     """Where AWS is. Everything else comes from boto3's standard chain (AWS_PROFILE, SSO, AWS_ENDPOINT_URL …)."""
     for option in (

@@ -15,7 +15,7 @@ DONE = {
     Verb.UPDATE: "updated",
     Verb.REPLACE: "replaced",
     Verb.DELETE: "deleted",
-    Verb.ROLL: "new version handed to ECS",
+    Verb.ROLL: "updated",
     Verb.ADOPT: "adopted",
 }
 QUIET_SECONDS = 10.0
@@ -40,7 +40,8 @@ class Progress:
             took = time.monotonic() - self._started.get(outcome.step, time.monotonic())
             key = (str(outcome.step), outcome.because)
             held = outcome.result is Result.WAITING and outcome.held_by is not None
-            if held or (outcome.result is not Result.DONE and key in self._said):
+            nothing = outcome.action.only_rolls and outcome.result is Result.DONE  # its rollout says more
+            if held or nothing or (outcome.result is not Result.DONE and key in self._said):
                 return
             self._said.add(key)
             self._say(outcome, took)

@@ -257,10 +257,15 @@ _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
 
 
 def summary(outcomes: tuple[Outcome, ...]) -> Mapping[Result, int]:
-    """How many actions ended how; an action is as good as the worse of its steps."""
+    """How many actions ended how; an action is as good as the worse of its steps.
+
+    What is a rollout's to do is not counted as done.
+    """
     worst: dict[Address, Result] = {}
     rank = [Result.DONE, Result.WAITING, Result.SKIPPED, Result.FAILED]
     for outcome in outcomes:
+        if outcome.action.only_rolls and outcome.result is Result.DONE:
+            continue
         now = worst.get(outcome.step.address, Result.DONE)
         worst[outcome.step.address] = max(now, outcome.result, key=rank.index)
     return {result: sum(one is result for one in worst.values()) for result in Result}

@@ -140,8 +140,4 @@ def _done(seen: Seen, blue: TaskSet) -> str:
 def _next(delivery: Delivery, changed: tuple[Changed, ...]) -> tuple[str, ...]:
     place = next((one.where for one in changed if one.where), delivery.where)
     fix = f"fix {place} and apply again" if place else "fix the specs and apply again"
-    return (
-        fix,
-        f"reconciler logs {delivery.name} --previous",
-        f"reconciler retry {delivery.name} (the same version once more)",
-    )
+    return fix, f"reconciler logs {delivery.name} --previous"

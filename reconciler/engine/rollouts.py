@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -26,6 +26,7 @@ from reconciler.model.marks import Outcome
 from reconciler.model.resource import Address
 from reconciler.model.rollout import NOTHING, Known, Phase, Step, Waiting
 from reconciler.model.seen import Seen
+from reconciler.rollout import health
 from reconciler.rollout.memory import Memory
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ WIDTH = 8
 AGAIN = timedelta(seconds=1)
 """How soon to look again for a write that AWS does not show yet, or at a test that did not hold."""
 
-WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ABORTED})
+WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,14 @@ class Rollouts:
     def look(self, job: Job, known: Known = NOTHING) -> tuple[Seen, Step]:
         """The facts and what they lead to; nothing is written, and nothing remembered.
 
+        One look is taken for as many as it takes to be believed: whoever drives the rollout looks again and again.
         Raises `errors.AwsError` where AWS cannot be read.
         """
         now = self.aws.clock.now()
-        seen = self.aws.run(job.engine.see(job.subject, job.delivery.policy, now, known))
-        return seen, job.engine.step(job.delivery.policy, seen, now)
+        policy = job.delivery.policy
+        seen = self.aws.run(job.engine.see(job.subject, policy, now, known))
+        seen = replace(seen, looks=health.verdict(seen) * policy.looks)
+        return seen, job.engine.step(policy, seen, now)
 
     def turn(self, job: Job, known: Known = NOTHING) -> Turn:
         """Look once, and do what that leads to. Raises nothing of AWS's: what went wrong is in the turn."""
@@ -122,7 +126,7 @@ class Rollouts:
         if not free and (step.decisions or memory.awaited):
             return Turn(job, now, seen, step, settling=True)
         diagnosis = None
-        if step.ended is not None and step.ended.outcome in WENT_WRONG:
+        if step.ended is not None and step.ended.outcome in WENT_WRONG and not step.ended.by_person:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
         done, error = self._carry_out(job, step, now)
         self._say(job, step, done, error)

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from reconciler.model.kind import Mark, OwnedBy
 from reconciler.model.resource import Observed, S
+from reconciler.model.secrecy import sensitive
 
 
 class Absent(StrEnum):
@@ -73,7 +74,10 @@ def _notes(annotation: Any) -> Iterator[Any]:
 
 
 def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
-    """The changes that make `old` what `new` declares, in the order of the spec's fields."""
+    """The changes that make `old` what `new` declares, in the order of the spec's fields.
+
+    What looks like a secret is marked as one: by hand, people put into an account what the specs would refuse.
+    """
     changes: list[Change] = []
     for item in fields(type(new)):
         want, have = getattr(new, item.name), getattr(old.spec, item.name)
@@ -90,7 +94,7 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
                     after,
                     immutable=Mark.IMMUTABLE in item.marks,
                     rolls=Mark.ROLLS in item.marks,
-                    secret=Mark.SECRET in item.marks,
+                    secret=Mark.SECRET in item.marks or sensitive(path, before, after),
                 )
             )
     return tuple(changes)

@@ -55,7 +55,11 @@ class Replace(StrEnum):
 
 
 class Depth(IntEnum):
-    """How much a pass reads: `FULL` is everything, `FAST` only what can move by itself."""
+    """How much a pass reads.
+
+    `FULL` is everything. `MEDIUM` leaves out what takes a call for each single resource, and only a person's hand can
+    change: those fields are `unread`. `FAST` reads what moves by itself, and takes the rest from an earlier pass.
+    """
 
     FAST = 0
     MEDIUM = 1
@@ -68,7 +72,8 @@ class Scope:
 
     `wanted`: what the specs want of this kind, with the ids known so far. `seen`: what this pass has already read of
     the kinds in `reads_after`. `swept`: ARN → tags of everything the tagging service knows to be the stack's; it lags
-    by minutes, so it says where to look, never what is.
+    by minutes, so it says where to look, never what is. `before`: what an earlier pass has found of this kind, where
+    this one need not read everything again.
     """
 
     stack: str
@@ -79,6 +84,7 @@ class Scope:
     seen: Mapping[str, tuple[Observed[Any], ...]] = field(default_factory=dict)
     swept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     depth: Depth = Depth.FULL
+    before: tuple[Observed[Any], ...] = ()
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -117,6 +123,9 @@ class Kind(ABC, Generic[S]):
 
     revisions: ClassVar[bool] = False
     """A change makes a new revision with a new id beside the old one, which stays."""
+
+    moves: ClassVar[bool] = False
+    """It changes without anybody writing to it: a fast pass reads it too, and `observe` heeds `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
     """Only ever looked up: neither made nor deleted by us (an image in a registry)."""

@@ -87,6 +87,11 @@ class Ended:
     at: datetime
     why: str = ""
 
+    @property
+    def by_person(self) -> bool:
+        """Somebody said so: there is no failure to look into."""
+        return re.match(r".+ said (rollback|abort)", self.why) is not None
+
     def text(self) -> str:
         return tag_value(f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.why}")
 

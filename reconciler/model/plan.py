@@ -74,6 +74,11 @@ class Action:
     def where(self) -> str:
         return self.new.where if self.new is not None else ""
 
+    @property
+    def only_rolls(self) -> bool:
+        """Nothing is written for it: all of it is the rollout's, which comes afterwards."""
+        return self.verb is Verb.ROLL and not self.tags and all(change.rolls for change in self.changes)
+
     def steps(self) -> tuple[Step, ...]:
         make = Step(self.address, "make")
         match self.verb:

@@ -30,10 +30,16 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a pass has observed: everything by kind, and the kinds that could not be read, with the reason."""
+    """What a pass has observed: everything by kind, and the kinds that could not be read, with the reason.
+
+    `carried` are the kinds that it did not read, but has from an earlier pass. `swept` is what the tagging service
+    knows to be the stack's, as of the last pass that asked it.
+    """
 
     found: Mapping[str, Sequence[Observed[Any]]] = field(default_factory=dict)
     unreadable: Mapping[str, AwsError] = field(default_factory=dict)
+    carried: frozenset[str] = frozenset()
+    swept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     def __iter__(self) -> Iterator[Observed[Any]]:
         for kind in sorted(self.found):

@@ -60,11 +60,16 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One AWS API call, as a value: `Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/20"})`."""
+    """One AWS API call, as a value: `Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/20"})`.
+
+    `lasting` says of a read that its answer never changes, but for its tags: an answer given earlier will do, where it
+    has just these.
+    """
 
     service: str
     operation: str
     params: dict[str, Any] = field(default_factory=dict)
+    lasting: Mapping[str, str] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.service}.{self.operation}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from reconciler.cli.views.values import SENSITIVE
+from reconciler.engine.prospects import Prospect
 from reconciler.model.diff import ABSENT, Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
 from reconciler.model.resource import Ref
@@ -31,6 +33,23 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "warnings": [_note(note) for note in plan.warnings],
         "refusals": [_refusal(refusal) for refusal in plan.refusals],
     }
+
+
+def rollouts_document(ahead: Iterable[Prospect]) -> list[dict[str, Any]]:
+    """What the rollouts have before them."""
+    return [
+        {
+            "address": str(one.address),
+            "outlook": one.outlook.value,
+            "phase": None if one.step is None else one.step.phase.value,
+            "release": None if one.step is None else one.step.release,
+            "because": one.because,
+            "then": one.then or None,
+            "pending": one.pending,
+            "where": one.where or None,
+        }
+        for one in ahead
+    ]
 
 
 def dumps(document: Any) -> str:

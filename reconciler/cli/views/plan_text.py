@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.cli.terminal import Look
 from reconciler.cli.views.values import flat, path, show, sides
+from reconciler.engine.prospects import Outlook, Prospect
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
 
@@ -22,12 +23,17 @@ NAME_WIDTH = 44
 REMARK_WIDTH = 42
 
 
-def plan_text(plan: Plan, look: Look, *, verbose: int = 0) -> str:
-    """The whole plan, ending in the line that counts."""
+def plan_text(plan: Plan, look: Look, ahead: Sequence[Prospect] = (), *, verbose: int = 0) -> str:
+    """The whole plan, ending in the line that counts. `ahead`: what the rollouts have before them."""
     lines: list[str] = []
+    told = {one.address: one for one in ahead}
     for action in plan.actions:
-        lines += _action(action, plan, look, verbose)
+        prospect = told.pop(action.address, None)
+        lines += _action(action, plan, look, verbose, prospect)
         lines.append("")
+    for prospect in told.values():
+        if prospect.told:
+            lines += [*_prospect(prospect, look), ""]
     for note in plan.waiting:
         lines.append(_note(look.sign("wait"), note, "waits: "))
     for note in (*plan.unsettled, *plan.warnings):
@@ -36,16 +42,21 @@ def plan_text(plan: Plan, look: Look, *, verbose: int = 0) -> str:
         lines += _refusal(refusal, look)
     if plan.waiting or plan.unsettled or plan.warnings or plan.refusals:
         lines.append("")
-    lines.append(counts(plan, look))
+    lines.append(counts(plan, look, ahead))
     return "\n".join(lines)
 
 
-def counts(plan: Plan, look: Look) -> str:
+def counts(plan: Plan, look: Look, ahead: Sequence[Prospect] = ()) -> str:
     """`Plan: 0 to create, 1 to update, …`, or that there is nothing to do."""
+    rolling = [one for one in ahead if one.told]
     if not plan.actions and not plan.refusals and not plan.waiting:
+        if rolling:
+            of = "service is" if len(rolling) == 1 else "services are"
+            same = f"{plan.unchanged} resources are as the specs have them"
+            return look.paint(f"{same}; {len(rolling)} {of} not at rest.", "yellow")
         return look.paint(f"No changes. {plan.unchanged} resources are as the specs have them.", "green")
     adopt = plan.count(Verb.ADOPT)
-    rolls = plan.count(Verb.ROLL)
+    rolls = len({a.address for a in plan.actions if a.verb is Verb.ROLL} | {one.address for one in ahead if one.then})
     words = [
         f"{plan.count(Verb.CREATE)} to create",
         *([f"{adopt} to adopt"] if adopt else []),
@@ -76,10 +87,12 @@ def remark(action: Action) -> str:
             return action.because
 
 
-def _action(action: Action, plan: Plan, look: Look, verbose: int) -> Iterator[str]:
+def _action(action: Action, plan: Plan, look: Look, verbose: int, prospect: Prospect | None = None) -> Iterator[str]:
     color = COLORS[action.verb]
     head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
-    note = remark(action).ljust(REMARK_WIDTH) if action.where else remark(action)
+    rolls = action.verb is Verb.ROLL and prospect is not None and prospect.told
+    note = _headline(prospect) if rolls and prospect is not None else remark(action)
+    note = note.ljust(REMARK_WIDTH) if action.where else note
     yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
     if action.verb is Verb.CREATE and action.new is not None:
         rows = flat(declared(action.new.spec))
@@ -99,6 +112,43 @@ def _action(action: Action, plan: Plan, look: Look, verbose: int) -> Iterator[st
     if action.changes and action.unchanged:
         word = "field" if action.unchanged == 1 else "fields"
         yield look.paint(f"    ({action.unchanged} unchanged {word} hidden)", "dim")
+    if prospect is not None and prospect.told:
+        yield from _ahead(prospect, look)
+
+
+def _prospect(prospect: Prospect, look: Look) -> Iterator[str]:
+    """A rollout of which the plan itself knows nothing: the health check alone has changed, or it is under way."""
+    head = f"{look.sign('roll')} {prospect.address}".ljust(NAME_WIDTH)
+    note = _headline(prospect).ljust(REMARK_WIDTH) if prospect.where else _headline(prospect)
+    yield (look.paint(head, "cyan") + note + look.paint(prospect.where, "dim")).rstrip()
+    yield from _ahead(prospect, look)
+
+
+def _headline(prospect: Prospect) -> str:
+    match prospect.outlook:
+        case Outlook.NEW:
+            return f"new version, {prospect.way}"
+        case Outlook.FIRST:
+            return "first deployment"
+        case Outlook.UNDER_WAY:
+            return f"a rollout is under way, {prospect.way}"
+        case Outlook.GIVEN_UP:
+            return "not tried again"
+        case Outlook.WAITS:
+            return "not deployed yet"
+        case Outlook.UNREAD:
+            return "could not be read"
+        case Outlook.REST:
+            return "at rest"
+
+
+def _ahead(prospect: Prospect, look: Look) -> Iterator[str]:
+    """`then: green 1 task → healthy on :9000 → promote, or 2h → …`, or why nothing moves."""
+    if prospect.then:
+        text = prospect.then.replace("→", look.sign("arrow")).replace("≈", "≈" if look.unicode else "about")
+        yield look.paint(f"    then: {text}", "dim")
+    elif prospect.because:
+        yield look.paint(f"    {prospect.because}", "dim")
 
 
 def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:

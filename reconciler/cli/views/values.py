@@ -29,6 +29,8 @@ def _text(value: Any, names: Mapping[str, Address]) -> str:
         case Ref(address):
             return f"{address} {AFTER_APPLY}"
         case str():
+            if ":task-definition/" in value:
+                return value.rpartition("/")[2]
             if value in names:
                 return str(names[value])
             return value if value in (ABSENT, SENSITIVE) or _plain(value) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,209 @@
+"""promote, rollback, abort, hold, extend, retry, pause, resume: a person's word, written where the loop reads it.
+
+The word is a tag on the ECS service: who, when, about which release. Whoever drives the rollout answers it there, and
+the command waits for the answer. IAM says who may; CloudTrail keeps who did. What would be refused is not even written.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler import errors
+from reconciler.cli import options
+from reconciler.cli.connect import banner, connect
+from reconciler.cli.exits import Exit
+from reconciler.cli.options import Where
+from reconciler.model.decisions import Mark
+from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, Verb
+from reconciler.model.rollout import Step
+from reconciler.model.seen import Seen
+
+if TYPE_CHECKING:
+    from reconciler.cli.rolling import Scene
+    from reconciler.cli.terminal import Look
+    from reconciler.engine.subjects import Job
+
+ANSWER_SECONDS = 60.0
+POLL_SECONDS = 1.0
+
+HELP = {
+    Verb.PROMOTE: "Let the new version into production now.",
+    Verb.ROLLBACK: "Go back to the version before; traffic first.",
+    Verb.ABORT: "Stop the rollout that is under way, and go back.",
+    Verb.HOLD: "Stop the clock of a promotion: only a person may let it in.",
+    Verb.EXTEND: "Give the phase that it is in more time.",
+    Verb.RETRY: "Try a version again that failed or was rolled back.",
+    Verb.PAUSE: "Leave the service alone until `resume`, whatever the specs say.",
+    Verb.RESUME: "Go on after `pause`.",
+}
+
+
+def _command(verb: Verb) -> click.Command:
+    @click.command(name=str(verb), help=HELP[verb], short_help=HELP[verb])
+    @options.service
+    @click.option("--release", metavar="ID", help="The release that is meant; default: the one that is under way.")
+    @click.option("--why", default="", metavar="TEXT", help="Kept with the word, for those who ask later.")
+    @click.option("--now", is_flag=True, help="Do it from here, where no loop is running to hear it.")
+    @click.option("--timeout", default=ANSWER_SECONDS, metavar="SECONDS", help="How long to wait for the answer.")
+    @options.aws
+    @options.look
+    def command(**keywords: Any) -> int:
+        return say_it(verb, **keywords)
+
+    if verb is Verb.EXTEND:
+        command = click.option("--by", "by", required=True, metavar="TIME", help="How much longer: 30m, 1h.")(command)
+    return command
+
+
+def say_it(
+    verb: Verb,
+    *,
+    service: str | None,
+    folder: Path | None,
+    environment: str | None,
+    release: str | None,
+    why: str,
+    now: bool,
+    timeout: float,
+    verbose: int,
+    color: str,
+    by: str = "",
+    **aws: Any,
+) -> int:
+    """Write the word, unless it would be refused, and wait until it is answered.
+
+    Exit 0: accepted; 5: refused, with the reason; 4: nobody has answered yet.
+    """
+    from reconciler.cli.rolling import looks, scene
+    from reconciler.rollout.task_sets import mark
+
+    seconds = duration(by) if by else 0
+    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"])
+    stack = connect(folder, environment, where, color=color, verbose=verbose)
+    _, look = looks(color)
+    try:
+        stage = scene(stack)
+        job = stage.job(service)
+        seen, step = stage.rollouts.look(job)
+        intent = Intent(
+            verb,
+            _meant(verb, release, seen, step),
+            uuid.uuid4().hex[:8],
+            stack.aws.clock.now(),
+            stack.identity.who,
+            why,
+            seconds,
+        )
+        refused = _refused(job, seen, intent, stack.aws.clock.now())
+        if refused:
+            raise errors.Refused(f"{verb} {job.delivery.name}: {refused}")
+        click.echo(banner(stack), err=True)
+        stack.aws.run(mark(Mark(seen.marks, replace(seen.marks, intent=intent)), job.subject))
+        if now:
+            return _drive(stage, job, intent, look)
+        answer = _answer(stage, job, intent, timeout)
+    finally:
+        stack.aws.close()
+    return _told(verb, job.delivery.name, answer)
+
+
+def duration(text: str) -> int:
+    """Seconds in `1h30m`, `45m`, `90s`.
+
+    Raises `click.UsageError`."""
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if match is None or not any(match.groups()):
+        raise click.UsageError(f"{text!r} is not a time; say 30m, 1h or 1h30m")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return int(timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds())
+
+
+def _meant(verb: Verb, release: str | None, seen: Seen, step: Step) -> str:
+    """The release in the person's mind; a short form of one that is there is taken for it."""
+    if verb in OF_THE_SERVICE:
+        return ANY
+    known = sorted({one.release for one in seen.sets} | {seen.wanted})
+    if release is not None:
+        return next((one for one in known if one.startswith(release)), release)
+    return seen.wanted if verb is Verb.RETRY else step.release
+
+
+def _refused(job: Job, seen: Seen, intent: Intent, now: datetime) -> str:
+    """Why the very `step` that will hear it would say no; empty if it would not."""
+    heard = job.engine.step(job.delivery.policy, replace(seen, marks=replace(seen.marks, intent=intent)), now)
+    for decision in heard.decisions:
+        if isinstance(decision, Mark) and decision.after.handled is not None:
+            handled = decision.after.handled
+            if handled.id == intent.id and not handled.accepted:
+                return handled.why
+    return ""
+
+
+def _answer(stage: Scene, job: Job, intent: Intent, timeout: float) -> Handled | None:
+    clock, never = stage.rollouts.aws.clock, threading.Event()
+    end = clock.monotonic() + timeout * getattr(clock, "speed", 1.0)
+    while True:
+        seen, _ = stage.rollouts.look(job)
+        handled: Handled | None = seen.marks.handled
+        if handled is not None and handled.id == intent.id:
+            return handled
+        if clock.monotonic() >= end:
+            return None
+        clock.wait(never, POLL_SECONDS)
+
+
+def _told(verb: Verb, name: str, answer: Handled | None) -> int:
+    if answer is None:
+        click.echo(
+            f"{verb} {name}: it is written down, and nobody has answered yet. The loop (`reconciler run`) or the next "
+            "`reconciler apply` acts on it; `--now` does it from here. After an hour it is not acted on any more.",
+            err=True,
+        )
+        return Exit.TIMED_OUT
+    if not answer.accepted:
+        raise errors.Refused(f"{verb} {name}: {answer.why}")
+    click.echo(f"{verb} {name}: accepted. `reconciler status {name}` shows what comes of it.")
+    return Exit.DONE
+
+
+def _drive(stage: Scene, job: Job, intent: Intent, look: Look) -> int:
+    """Be the one who hears it: until it is answered, and all that follows at once is done."""
+    from reconciler.cli.rolling import Reporter
+    from reconciler.cli.views.rollout_text import under_way
+    from reconciler.engine.rollouts import Turn, follow
+
+    answers: list[Handled] = []
+
+    def goal(turn: Turn) -> bool:
+        handled = turn.seen.marks.handled if turn.seen is not None else None
+        if handled is not None and handled.id == intent.id:
+            answers[:] = [handled]
+        return turn.stuck or (bool(answers) and not turn.busy)
+
+    followed = follow(stage.rollouts, [job], goal, on_turn=Reporter(stage.stack, look))
+    for turn in followed.refused:
+        raise errors.ReconcilerError(f"{job.address}: {turn.error}")
+    if followed.interrupted or not answers:
+        return Exit.INTERRUPTED
+    for turn in followed.turns:
+        if answers[0].accepted and turn.step is not None and not turn.at_rest:
+            click.echo(under_way(turn))
+    return _told(intent.verb, job.delivery.name, answers[0])
+
+
+promote = _command(Verb.PROMOTE)
+rollback = _command(Verb.ROLLBACK)
+abort = _command(Verb.ABORT)
+hold = _command(Verb.HOLD)
+extend = _command(Verb.EXTEND)
+retry = _command(Verb.RETRY)
+pause = _command(Verb.PAUSE)
+resume = _command(Verb.RESUME)

@@ -1,0 +1,186 @@
+"""What the commands that look at rollouts or drive them have in common: from a stack to its jobs, and to an exit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import click
+
+from reconciler import errors
+from reconciler.cli.connect import Stack
+from reconciler.cli.exits import Exit
+from reconciler.cli.laptop_client import urls_of
+from reconciler.cli.terminal import Look, look_of, say
+from reconciler.cli.views.failure_text import failure_text
+from reconciler.cli.views.rollout_text import turn_line, under_way
+from reconciler.engine import reconcile
+from reconciler.engine.obituary import Obituary
+from reconciler.engine.observe import owned_ids
+from reconciler.engine.rollouts import Followed, Goal, Rollouts, Turn
+from reconciler.engine.smoke import Reach, Smoke
+from reconciler.engine.subjects import Job, Missing, jobs_of
+from reconciler.model.delivery import Delivery
+from reconciler.model.planner import World
+from reconciler.model.release import Subject
+from reconciler.model.resource import Address
+
+HEARTBEAT_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Scene:
+    """A stack's rollouts, ready to be looked at or driven."""
+
+    stack: Stack
+    rollouts: Rollouts
+    jobs: tuple[Job, ...]
+    missing: dict[Address, Missing]
+
+    def job(self, name: str | None) -> Job:
+        """The one service of that name, or the only one there is.
+
+        Raises `click.UsageError` for a name that the specs do not know, `errors.ReconcilerError` where it is not there.
+        """
+        delivery = delivery_of(self.stack.wish.deliveries, name)
+        for job in self.jobs:
+            if job.delivery.service == delivery.service:
+                return job
+        raise errors.ReconcilerError(f"{delivery.service}: {self.missing[delivery.service].because}")
+
+
+def delivery_of(deliveries: tuple[Delivery, ...], name: str | None) -> Delivery:
+    """Raises `click.UsageError`."""
+    names = [one.name for one in deliveries]
+    if name is None:
+        if len(deliveries) != 1:
+            raise click.UsageError(f"say which service; there are: {', '.join(names) or 'none'}")
+        return deliveries[0]
+    wanted = name.removeprefix("service/")
+    if wanted not in names:
+        close = get_close_matches(wanted, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(names) or 'none'}."
+        raise click.UsageError(f"the specs know no service {wanted!r}.{hint}")
+    return deliveries[names.index(wanted)]
+
+
+def scene(
+    stack: Stack,
+    world: World | None = None,
+    *,
+    made: dict[Address, str] | None = None,
+    fresh: frozenset[Address] = frozenset(),
+    stop: threading.Event | None = None,
+) -> Scene:
+    """`world`, where it was looked at already; `made` are ids that it does not show yet."""
+    wish = stack.wish
+    if world is None:
+        world, _ = reconcile.look(stack.aws, stack.kinds, wish)
+    stack.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, {})))
+    jobs, missing = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack, made=made)
+    rollouts = Rollouts(
+        stack.aws,
+        Smoke(_reach(stack, world)),
+        Obituary({want.address: want for want in wish.desired}),
+        fresh=fresh,
+        stop=stop or threading.Event(),
+    )
+    return Scene(stack, rollouts, jobs, missing)
+
+
+def _reach(stack: Stack, world: World) -> Reach:
+    """The laptop AWS says where its listeners are; a real load balancer has a name in the DNS."""
+    endpoint = stack.identity.endpoint
+    names = {one.id: one.facts.get("dns_name", "") for one in world.found.get("load-balancer", ())}
+    listeners = {one.id: one.spec for one in world.found.get("listener", ())}
+
+    def reach(delivery: Delivery, subject: Subject) -> str:
+        assert subject.test is not None, "a strategy with tests has a test listener"
+        arn = subject.test.listener
+        url = urls_of(endpoint).get(arn)
+        if url is not None:
+            return url
+        listener = listeners.get(arn)
+        protocol = "http" if listener is None else str(listener.protocol).lower()
+        balancer = arn.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
+        return f"{protocol}://{names.get(balancer, '')}:{delivery.ports[1]}"
+
+    return reach
+
+
+# -- while they are followed
+
+
+class Reporter:
+    """One line whenever a rollout says something new, on stderr; and a heartbeat where nothing does."""
+
+    def __init__(self, stack: Stack, look: Look, on_line: Callable[[str], None] | None = None) -> None:
+        self.stack, self.look = stack, look
+        self._on_line = on_line or (lambda line: say(line, look, err=True))
+        self._last: dict[Address, str] = {}
+        self._at = stack.aws.clock.monotonic()
+
+    def __call__(self, turn: Turn) -> None:
+        line = turn_line(turn, self.look)
+        now = self.stack.aws.clock.monotonic()
+        settling = turn.settling and turn.job.address in self._last
+        if (line == self._last.get(turn.job.address) or settling) and now - self._at < HEARTBEAT_SECONDS:
+            return
+        if line == self._last.get(turn.job.address) and turn.step is not None and not turn.busy:
+            line = self.look.paint(line, "dim")
+        else:
+            self._last[turn.job.address] = line
+        self._at = now
+        self._on_line(line)
+
+
+def result(followed: Followed, look: Look, *, waited: bool, verbose: int = 0) -> int:
+    """What is said at the end, and the exit code: the worst that is true of any service."""
+    for diagnosis in followed.diagnoses:
+        say("\n" + failure_text(diagnosis, look, verbose=verbose), look, err=True)
+    if followed.interrupted:
+        return Exit.INTERRUPTED
+    for turn in followed.refused:
+        click.echo(f"error: {turn.job.address}: {turn.error}", err=True)
+    if followed.refused:
+        return Exit.FAILED
+    told = {diagnosis.story.address for diagnosis in followed.diagnoses}
+    for turn in followed.went_wrong:
+        assert turn.step is not None
+        if str(turn.job.address) not in told:
+            text = f"{look.sign('bad')} {turn.job.address}   {turn.step.because}"
+            say(look.paint(text, "red"), look, err=True)
+    for turn in followed.turns:
+        if turn.step is not None and not turn.at_rest and turn not in followed.went_wrong:
+            click.echo(under_way(turn))
+    if followed.went_wrong:
+        return Exit.ROLLED_BACK
+    if followed.timed_out and waited:
+        return Exit.WAITING if followed.waits_for_person else Exit.TIMED_OUT
+    return Exit.DONE
+
+
+def goal_of(*, wait: bool) -> Callable[[Turn], bool]:
+    return Goal.ended if wait else Goal.begun
+
+
+def blocked_by(stack: Stack, address: Address, undone: set[Address]) -> Address | None:
+    """What a service stands on, directly or not, that this apply could not do."""
+    desired = {want.address: want for want in stack.wish.desired}
+    seen, todo = set[Address](), [address]
+    while todo:
+        at = todo.pop()
+        if at in seen or at not in desired:
+            continue
+        seen.add(at)
+        todo += sorted(desired[at].refs() | desired[at].after)
+    return next(iter(sorted(seen & undone)), None)
+
+
+def looks(color: str) -> tuple[Look, Look]:
+    """How stdout and stderr look."""
+    import sys
+
+    return look_of(sys.stdout, color), look_of(sys.stderr, color)

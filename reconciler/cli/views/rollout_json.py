@@ -1,0 +1,79 @@
+"""A rollout as a document, for scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.cli.exits import Exit
+from reconciler.engine.subjects import Job
+from reconciler.model.intents import Verb
+from reconciler.model.rollout import Phase, Step, Waiting
+from reconciler.model.seen import Seen, TaskSet, Weights
+
+
+def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -> dict[str, Any]:
+    ended = seen.marks.ended
+    return {
+        "address": str(job.address),
+        "engine": job.delivery.policy.engine,
+        "phase": step.phase.value,
+        "health": step.health.value,
+        "because": step.because,
+        "release": step.release,
+        "wanted": seen.wanted,
+        "until": None if step.until is None else step.until.isoformat(),
+        "waits_for": step.waits_for.value or None,
+        "desired": seen.desired,
+        "production": _shares(seen, seen.production),
+        "test": _shares(seen, seen.test) if seen.has_test else None,
+        "versions": [_version(one) for one in seen.sets],
+        "quarantine": list(seen.marks.quarantine),
+        "paused_by": None if seen.marks.pause is None else seen.marks.pause.by,
+        "held_by": None if seen.marks.hold is None else seen.marks.hold.by,
+        "ended": None
+        if ended is None
+        else {
+            "release": ended.release,
+            "outcome": ended.outcome.value,
+            "phase": str(ended.phase),
+            "at": ended.at.isoformat(),
+            "why": ended.why,
+        },
+        "verbs": [verb.value for verb in verbs],
+    }
+
+
+def outcome_of(seen: Seen, step: Step) -> Exit:
+    """What `status` says of one service by its exit code."""
+    if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
+        return Exit.ROLLED_BACK
+    if step.waits_for is Waiting.PERSON:
+        return Exit.WAITING
+    return Exit.DONE if step.at_rest else Exit.PENDING
+
+
+def _version(one: TaskSet) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "release": one.release,
+        "task_definition": one.task_definition,
+        "primary": one.primary,
+        "draining": one.draining,
+        "scale": one.scale,
+        "running": one.running,
+        "pending": one.pending,
+        "healthy": None if one.healthy is None else one.well,
+        "failed": one.failed,
+    }
+
+
+def _shares(seen: Seen, weights: Weights | None) -> dict[str, int] | None:
+    """Release → percent; None where the listener does something that is not ours."""
+    if weights is None:
+        return None
+    found: dict[str, int] = {}
+    for slot in (0, 1):
+        here = [one for one in seen.alive if one.slot == slot]
+        if weights[slot]:
+            found[here[-1].release if here else "nobody"] = weights[slot]
+    return found

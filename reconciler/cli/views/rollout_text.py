@@ -1,0 +1,180 @@
+"""A rollout as people read it: where it stands, who runs what, what comes next and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from reconciler.cli.terminal import Look
+from reconciler.engine.rollouts import Turn
+from reconciler.engine.subjects import Job
+from reconciler.model.delivery import Delivery
+from reconciler.model.intents import Verb
+from reconciler.model.policy import Promotion
+from reconciler.model.rollout import Health, Phase, Step, Waiting
+from reconciler.model.seen import WHOLE, Seen, TaskSet, Weights
+from reconciler.rollout.simulate import spoken
+
+BAR = 20
+WORDS = {
+    Phase.IDLE: "at rest",
+    Phase.BOOTSTRAP: "first deployment",
+    Phase.GREEN_UP: "green is coming up",
+    Phase.TESTING: "green is tested",
+    Phase.AWAITING_PROMOTION: "waiting for promotion",
+    Phase.SHIFTING: "production is moving",
+    Phase.VERIFYING: "production is watched",
+    Phase.BLUE_WARM: "promoted; blue is kept warm",
+    Phase.TEARDOWN: "blue goes",
+    Phase.FAILED: "failed",
+    Phase.ROLLING_BACK: "rolling back",
+    Phase.ROLLED_BACK: "rolled back",
+    Phase.SUPERSEDED: "superseded",
+    Phase.BLOCKED: "blocked",
+}
+SIGNS = {Health.HEALTHY: "ok", Health.PROGRESSING: "roll", Health.SUSPENDED: "wait", Health.DEGRADED: "bad"}
+COLORS = {Health.HEALTHY: "green", Health.PROGRESSING: "cyan", Health.SUSPENDED: "yellow", Health.DEGRADED: "red"}
+ORDER = (
+    Phase.GREEN_UP,
+    Phase.TESTING,
+    Phase.AWAITING_PROMOTION,
+    Phase.SHIFTING,
+    Phase.VERIFYING,
+    Phase.BLUE_WARM,
+    Phase.TEARDOWN,
+)
+
+
+def words_of(phase: Phase, delivery: Delivery) -> str:
+    """The phase in words; where ECS deploys by itself there is no green."""
+    if not delivery.moves_traffic and phase is Phase.GREEN_UP:
+        return "ECS replaces the tasks"
+    return WORDS[phase]
+
+
+def status_text(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...], now: datetime, look: Look) -> str:
+    """The whole block of one service."""
+    return "\n".join(_lines(job, seen, step, verbs, now, look))
+
+
+def _lines(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...], now: datetime, look: Look) -> Iterator[str]:
+    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, job.delivery)}", COLORS[step.health])
+    commit = f"   {job.subject.release.commit[:7]}" if job.subject.release.commit else ""
+    yield f"{look.paint(str(job.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
+    if step.because:
+        yield f"  {step.because}"
+    if step.phase in ORDER and job.delivery.moves_traffic:
+        yield "  " + _timeline(job.delivery, step, now, look)
+    if job.delivery.moves_traffic:
+        yield from _traffic(job.delivery, seen, look)
+    if seen.sets:
+        yield from _table(seen)
+    if seen.marks.pause is not None:
+        yield look.paint(f"  paused by {seen.marks.pause.by}", "yellow")
+    if seen.marks.hold is not None:
+        yield look.paint(f"  held by {seen.marks.hold.by}", "yellow")
+    intent = seen.marks.unheard
+    if intent is not None:
+        yield f"  {intent.by} said {intent.verb}; nobody has answered yet"
+    offered = [verb for verb in verbs if verb not in (Verb.PAUSE,)]
+    if offered and step.phase is not Phase.IDLE:
+        first, *others = offered
+        more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
+        yield look.paint(f"  reconciler {first} {job.delivery.name}{more}", "dim")
+
+
+def _typed(verb: Verb) -> str:
+    return "extend --by 1h" if verb is Verb.EXTEND else str(verb)
+
+
+def _timeline(delivery: Delivery, step: Step, now: datetime, look: Look) -> str:
+    """`✔ green up   ✔ tested on :9000   ‖ 1h59m53s left   · switch :80   · blue goes`"""
+    policy, (production, test) = delivery.policy, delivery.ports
+    stages = [(Phase.GREEN_UP, "green up")]
+    if policy.tests:
+        stages.append((Phase.TESTING, f"tested on :{test}"))
+    if policy.promotion is not Promotion.AUTO:
+        stages.append((Phase.AWAITING_PROMOTION, "promoted"))
+    shares = "".join(f"{share.weight} % {look.sign('arrow')} " for share in policy.shares)
+    stages.append((Phase.SHIFTING, f"{shares}switch :{production}"))
+    if policy.verify_for:
+        stages.append((Phase.VERIFYING, "watched"))
+    stages += [(Phase.BLUE_WARM, "blue warm"), (Phase.TEARDOWN, "blue goes")]
+    at = ORDER.index(step.phase)
+    parts = []
+    for phase, words in stages:
+        place = ORDER.index(phase)
+        if place < at:
+            parts.append(look.paint(f"{look.sign('ok')} {words}", "green"))
+        elif place == at:
+            left = f" {_left(step.until, now)}" if step.until is not None and step.until > now else ""
+            parts.append(look.paint(f"{look.sign('wait')} {words}{left}", "yellow"))
+        else:
+            parts.append(look.paint(f"{look.sign('dot')} {words}", "dim"))
+    return "   ".join(parts)
+
+
+def _left(until: datetime, now: datetime) -> str:
+    return f"({spoken(timedelta(seconds=int((until - now).total_seconds())))} left)"
+
+
+def _traffic(delivery: Delivery, seen: Seen, look: Look) -> Iterator[str]:
+    parts = [_listener(delivery.ports[0], seen, seen.production, look)]
+    if seen.has_test:
+        parts.append(_listener(delivery.ports[1], seen, seen.test, look))
+    yield "  " + "      ".join(parts)
+
+
+def _listener(port: int, seen: Seen, weights: Weights | None, look: Look) -> str:
+    if weights is None:
+        return f":{port}  does something that is not ours"
+    parts = []
+    for slot in (0, 1):
+        if weights[slot]:
+            filled = max(1, round(BAR * weights[slot] / WHOLE))
+            bar = ("█" if look.unicode else "#") * filled
+            parts.append(f"{_who(seen, slot)} {bar} {weights[slot]}%")
+    return f":{port}  {'  '.join(parts) or 'nobody'}"
+
+
+def _who(seen: Seen, slot: int) -> str:
+    here = [one for one in seen.alive if one.slot == slot]
+    return f"{_color(seen, here[-1])} {here[-1].release[:6]}" if here else "(nobody)"
+
+
+def _color(seen: Seen, one: TaskSet) -> str:
+    """Blue is what serves, or did until now: the older of two."""
+    alive = seen.alive
+    return "green" if len(alive) > 1 and one is alive[-1] else "blue"
+
+
+def _table(seen: Seen) -> Iterator[str]:
+    yield f"  {'':8}{'release':10}{'revision':24}{'desired':>8}{'running':>8}{'healthy':>8}{'failed':>7}"
+    for one in sorted(seen.sets, key=lambda one: (one.born, one.id)):
+        label = "GOING" if one.draining else _color(seen, one).upper()
+        healthy = "-" if one.healthy is None else str(one.well)
+        desired = 0 if one.draining else one.needed(seen.desired)
+        yield (
+            f"  {label:8}{one.release[:6]:10}{one.task_definition:24}"
+            f"{desired:>8}{one.running:>8}{healthy:>8}{one.failed:>7}"
+        )
+
+
+def turn_line(turn: Turn, look: Look) -> str:
+    """One line of progress: `↷ service/api   green is coming up: 1 of 2 tasks run`"""
+    if turn.step is None:
+        return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
+    step = turn.step
+    sign = look.paint(look.sign(SIGNS[step.health]), COLORS[step.health])
+    until = f" (until {step.until:%H:%M:%S} UTC)" if step.until is not None else ""
+    refused = f"; AWS said: {turn.error}" if turn.error is not None else ""
+    words = words_of(step.phase, turn.job.delivery)
+    return f"  {sign} {turn.job.address}   {words}: {step.because}{until}{refused}"
+
+
+def under_way(turn: Turn) -> str:
+    """What an apply that does not wait says of what goes on."""
+    assert turn.step is not None
+    who = " for a person" if turn.step.waits_for is Waiting.PERSON else ""
+    words = words_of(turn.step.phase, turn.job.delivery)
+    return f"{turn.job.address} is under way{who}: {words}, {turn.step.because}"

@@ -1,0 +1,96 @@
+"""What rollouts have ahead of them, as a dry run shows it: read, stepped, and nothing carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler import errors
+from reconciler.engine.rollouts import Rollouts
+from reconciler.engine.subjects import Job, Missing
+from reconciler.model.resource import Address
+from reconciler.model.rollout import Phase, Step
+from reconciler.model.seen import Seen
+from reconciler.rollout.simulate import timeline_sentence
+
+
+class Outlook(StrEnum):
+    REST = "rest"  # what runs is what is wanted
+    NEW = "new"  # a new version begins with the next apply
+    FIRST = "first"  # nothing runs yet
+    UNDER_WAY = "under way"
+    GIVEN_UP = "given up"  # the wanted version failed or was rolled back, and is not tried again
+    WAITS = "waits"  # there is nothing to roll out yet
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """One service's. `then` is the timeline of a new version, in one sentence; `because` finishes one."""
+
+    address: Address
+    outlook: Outlook
+    because: str = ""
+    then: str = ""
+    way: str = ""
+    where: str = ""
+    step: Step | None = None
+    seen: Seen | None = None
+
+    @property
+    def told(self) -> bool:
+        """It is worth a line."""
+        return self.outlook is not Outlook.REST
+
+    @property
+    def pending(self) -> bool:
+        """What the specs want is not there, and nothing that has begun will bring it."""
+        unbegun = self.outlook is Outlook.FIRST and self.seen is not None and not self.seen.sets
+        return unbegun or self.outlook in (Outlook.NEW, Outlook.GIVEN_UP)
+
+    @property
+    def due(self) -> bool:
+        """There is something to be done for it now."""
+        return self.step is not None and bool(self.step.decisions)
+
+
+def prospects(rollouts: Rollouts, jobs: Iterable[Job], missing: Mapping[Address, Missing]) -> tuple[Prospect, ...]:
+    """One for each service that is there, or that waits for more than being made."""
+    found = [Prospect(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent]
+    return (*found, *(_prospect(rollouts, job) for job in jobs))
+
+
+def _prospect(rollouts: Rollouts, job: Job) -> Prospect:
+    where, policy = job.delivery.where, job.delivery.policy
+    try:
+        seen, step = rollouts.look(job)
+    except errors.AwsError as error:
+        return Prospect(job.address, Outlook.UNREAD, str(error), where=where)
+    outlook = _outlook(seen, step)
+    then = ""
+    if outlook is Outlook.NEW:
+        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports)
+    return Prospect(
+        job.address, outlook, step.because, then, way(policy.engine, bool(policy.shares)), where, step, seen
+    )
+
+
+def _outlook(seen: Seen, step: Step) -> Outlook:
+    if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
+        return Outlook.GIVEN_UP
+    if step.phase is Phase.BOOTSTRAP:
+        return Outlook.FIRST
+    if _not_begun(seen) and step.phase in (Phase.IDLE, Phase.GREEN_UP):
+        return Outlook.NEW
+    return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
+
+
+def _not_begun(seen: Seen) -> bool:
+    """No task of the wanted version has been asked for."""
+    return not any(one.release == seen.wanted for one in seen.sets)
+
+
+def way(engine: str, shared: bool) -> str:
+    """How versions take turns, in the words of the specs."""
+    return "rolling" if engine == "rolling" else "in steps" if shared else "blue/green"
