@@ -44,7 +44,7 @@ class SmokeTest:
         if status != self.status:
             return f"GET {self.path} answered {status}, not {self.status}"
         if self.body not in body:
-            return f"GET {self.path} answered without {self.body!r}"
+            return f"GET {self.path} answered without {self.body}"
         return ""
 
 

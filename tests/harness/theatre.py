@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws.client import Aws
+from reconciler.aws.client import Aws, Transport
 from reconciler.aws.session import Boto
 from reconciler.engine import reconcile, rollouts
 from reconciler.engine.obituary import Obituary
@@ -88,6 +88,7 @@ class Theatre:
     laptop: Laptop
     texts: dict[str, str] = field(default_factory=dict)
     answers: Callable[[str], tuple[int, str]] = lambda path: HELLO
+    terms: dict[str, Any] = field(default_factory=dict)
     transport: InProcess = field(init=False)
     wish: Wish = field(init=False)
     seen: list[Turn] = field(init=False, default_factory=list)
@@ -99,10 +100,10 @@ class Theatre:
 
     # -- the process
 
-    def restart(self) -> None:
+    def restart(self, transport: Transport | None = None) -> None:
         """A new process: nothing is remembered but what is in AWS and in the specs."""
         self.wish = self.compiled()
-        aws = Aws(self.transport, clock=StageClock(self.laptop))
+        aws = Aws(transport or self.transport, clock=StageClock(self.laptop))
         smoke = Smoke(lambda delivery, subject: "http://test", lambda base, path, host: self.answers(path))
         obituary = Obituary({want.address: want for want in self.wish.desired})
         self.rollouts = Rollouts(aws, smoke, obituary)
@@ -120,7 +121,8 @@ class Theatre:
         assert specs.stack is not None
         account = self.laptop.aws.account
         place_ = Place(specs.stack.name, account, self.laptop.aws.region)
-        return Wish(place_, compile_specs(specs, account=account), deliveries=compile_deliveries(specs))
+        deliveries = tuple(replace(one, policy=replace(one.policy, **self.terms)) for one in compile_deliveries(specs))
+        return Wish(place_, compile_specs(specs, account=account), deliveries=deliveries)
 
     def spec(self, **texts: str) -> None:
         """Save a change: `spec(v1="v2")` is `tag: v1` → `tag: v2`; other texts as they are."""
@@ -136,6 +138,15 @@ class Theatre:
         return self.rollouts.aws
 
     # -- what a person types
+
+    def serving(self) -> None:
+        """The stack as it is once its first version has been deployed; v2 and v3 are pushed, too."""
+        self.infrastructure()
+        for one in ("v1", "v2", "v3"):
+            self.push(one)
+        assert not self.apply(Goal.ended).went_wrong
+        self.seen.clear()
+        self.transport.sent.clear()
 
     def push(self, tag: str, repository: str = SERVICE) -> None:
         digest = f"sha256:{tag.encode().hex():0<64}"
@@ -241,14 +252,19 @@ class Theatre:
 
 
 @contextmanager
-def theatre(texts: Mapping[str, str] | None = None, **fields: Any) -> Iterator[Theatre]:
+def theatre(
+    texts: Mapping[str, str] | None = None, terms: Mapping[str, Any] | None = None, **fields: Any
+) -> Iterator[Theatre]:
+    """`texts` are changed in the seed's specs, `terms` in the policy of every rollout; `fields` are the laptop's."""
     with laptop_session(**fields) as laptop:
-        yield Theatre(laptop, dict(texts or {}))
+        yield Theatre(laptop, dict(texts or {}), terms=dict(terms or {}))
 
 
-def with_policy(stage: Theatre, **fields: Any) -> None:
-    """Other terms for every rollout than the specs have."""
-    stage.wish = replace(
-        stage.wish,
-        deliveries=tuple(replace(one, policy=replace(one.policy, **fields)) for one in stage.wish.deliveries),
-    )
+SHORT: dict[str, Any] = {
+    "promote_after": timedelta(minutes=2),
+    "verify_for": timedelta(seconds=30),
+    "teardown_after": timedelta(minutes=1),
+    "drain": timedelta(seconds=30),
+    "healthy_within": timedelta(minutes=2),
+}
+"""Terms under which a rollout has every phase, and is over in five minutes."""
