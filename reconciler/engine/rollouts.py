@@ -20,7 +20,7 @@ from reconciler.aws.client import Aws
 from reconciler.engine.obituary import Obituary
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import Job
-from reconciler.model.decisions import Decision, Probe
+from reconciler.model.decisions import Create, Decision, Declare, Probe
 from reconciler.model.diagnosis import Diagnosis
 from reconciler.model.marks import Outcome
 from reconciler.model.resource import Address
@@ -155,6 +155,8 @@ class Rollouts:
                     done.append(decision)
                 continue
             try:
+                if _unregistered(decision, job):
+                    raise errors.Blocked("the new revision of the task definition is not registered yet")
                 self.aws.run(job.engine.perform(decision, job.subject))
             except errors.ReconcilerError as refusal:
                 if isinstance(refusal, errors.Ambiguous):
@@ -174,6 +176,12 @@ class Rollouts:
             log.info(events.ROLLOUT_ENDED, **common, outcome=step.ended.outcome, why=step.ended.why)
         if error is not None:
             log.warning(events.ROLLOUT_REFUSED, **common, because=str(error))
+
+
+def _unregistered(decision: Decision, job: Job) -> bool:
+    """It would run the wanted revision, and that is not there."""
+    wants = isinstance(decision, Create | Declare) and not decision.task_definition
+    return wants and not job.subject.release.task_definition
 
 
 class Goal:

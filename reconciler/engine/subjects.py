@@ -84,7 +84,7 @@ def subject_of(
     service = found.get(delivery.service)
     if service is None:
         return Missing(f"{delivery.service} does not exist yet", absent=True)
-    for image in delivery.images:
+    for image in delivery.images if delivery.moves_traffic else ():  # else ECS tries until it is there
         if image not in found or found[image].health is not Health.READY:
             return Missing(found[image].reason if image in found else f"{image} could not be looked up")
     parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]

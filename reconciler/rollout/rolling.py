@@ -277,7 +277,7 @@ def _seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
     return Seen(
         wanted=subject.release.id,
         desired=item["desiredCount"],
-        sets=tuple(_deployment(one, names) for one in deployments if one["status"] != "INACTIVE"),
+        sets=tuple(_deployment(one, names, item) for one in deployments if one["status"] != "INACTIVE"),
         production=None,
         test=None,
         has_test=False,
@@ -297,14 +297,16 @@ def _names(subject: Subject, remembered: Marks) -> dict[str, str]:
     }
 
 
-def _deployment(item: Mapping[str, Any], names: Mapping[str, str]) -> TaskSet:
-    revision = _revision(item.get("taskDefinition", ""))
+def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapping[str, Any]) -> TaskSet:
+    """The primary one is of the revision that the service names; an answer may show the one before the other."""
+    primary = item["status"] == "PRIMARY"
+    revision = _revision((service.get("taskDefinition") if primary else None) or item.get("taskDefinition", ""))
     return TaskSet(
         id=item["id"],
         release=names.get(revision, revision),
         slot=0,
         born=item["createdAt"],
-        primary=item["status"] == "PRIMARY",
+        primary=primary,
         running=item.get("runningCount", 0),
         pending=item.get("pendingCount", 0),
         steady=item.get("rolloutState") == "COMPLETED",

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from reconciler.model.decisions import (
     Create,
@@ -168,7 +168,7 @@ class _Simulation:
                     sets.append(one)
             else:
                 sets.append(self._task_set(one))
-        self.seen = replace(self.seen, sets=tuple(sets), alarms=self._alarms())
+        self.seen = replace(self.seen, sets=tuple(sets), **self._complaints())
         if self.policy.engine == "rolling":
             self._ecs_deploys()
 
@@ -185,23 +185,33 @@ class _Simulation:
         return replace(one, running=needed, steady=True, healthy=_spread(needed))
 
     def _breaks(self, one: TaskSet) -> bool:
-        broken = one.id in self.stopping
-        return one.release == GREEN and (
-            broken
-            or (
-                self.fail_at in (Phase.BOOTSTRAP, Phase.GREEN_UP, Phase.AWAITING_PROMOTION, Phase.BLUE_WARM)
-                and self.phase is self.fail_at
-            )
-        )
+        if one.release != GREEN or one.id in self.stopping:
+            return one.release == GREEN
+        if self._bad_in_production():
+            return not self.policy.alarms and not self._answers_count()
+        by_itself = (Phase.BOOTSTRAP, Phase.GREEN_UP, Phase.AWAITING_PROMOTION, Phase.BLUE_WARM)
+        return self.fail_at in by_itself and self.phase is self.fail_at
 
-    def _alarms(self) -> tuple[str, ...]:
+    def _complaints(self) -> dict[str, Any]:
+        """What the policy has watched says so; where it watches nothing, the tasks stop."""
+        bad = self._bad_in_production()
+        answers = bad and not self.policy.alarms and self._answers_count()
+        return {"alarms": self.policy.alarms[:1] if bad else (), "errors": float(WHOLE) if answers else None}
+
+    def _answers_count(self) -> bool:
+        """Green has some of production, and its 5xx are watched there."""
+        green = next((one.slot for one in self.seen.alive if one.release == GREEN), None)
+        share = self.seen.production[green] if green is not None and self.seen.production is not None else 0
+        return self.policy.max_5xx is not None and share > 0
+
+    def _bad_in_production(self) -> bool:
         due, production = self.seen.marks.deadline, self.seen.production
         shared = production not in (all_on(0), all_on(1))
-        if self.fail_at is Phase.VERIFYING and due is not None and due.stage is Stage.VERIFY:
-            return ("errors",)
+        if self.fail_at is Phase.VERIFYING:
+            return due is not None and due.stage is Stage.VERIFY
         if self.fail_at is Phase.SHIFTING and due is not None and due.stage in (Stage.TO, Stage.AT):
-            return ("errors",) if shared or not self.policy.shares else ()
-        return ()
+            return shared or not self.policy.shares
+        return False
 
     def _ecs_deploys(self) -> None:
         """ECS's own deployment: done once its tasks are up, or gone back to the one before."""
@@ -209,7 +219,9 @@ class _Simulation:
         if primary is None or primary.state != "IN_PROGRESS" or self.now < primary.born + START_UP:
             return
         done = replace(primary, running=self.desired, pending=0, state="COMPLETED", failed=0, steady=True)
-        if self.fail_at is Phase.GREEN_UP and primary.release == GREEN:
+        if self.fail_at is Phase.GREEN_UP and primary.release == GREEN and False:
+            done = replace(primary, state="FAILED", running=0, failed=self.policy.max_failed_tasks)
+        elif self.fail_at is Phase.GREEN_UP and primary.release == GREEN:
             before = replace(done, id=f"{BLUE} again", release=BLUE, task_definition=f"{BLUE}:1")
             done = before
         self.seen = replace(self.seen, sets=(done,))

@@ -1,4 +1,8 @@
-"""The seed stack's whole life on moto: made, left alone, put right, changed, destroyed."""
+"""The seed stack's whole life on moto: made, left alone, put right, changed, destroyed.
+
+moto runs no tasks and checks no health, so what is rolled out here is ECS's own rolling deployment; blue/green has the
+laptop AWS (tests/engine/test_rollouts.py, test_blue_green.py).
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,17 @@ def account() -> Iterator[None]:
 
 
 @pytest.fixture
-def specs(tmp_path: Path) -> Path:
+def seed(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SPECS, tmp_path / "specs"))
+
+
+@pytest.fixture
+def specs(seed: Path) -> Path:
+    """The seed, deployed by ECS's own rolling deployment."""
+    file = seed / "services" / "frontend.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("deployment: careful", "deployment: plain"))
+    (seed / "plain.yaml").write_text("kind: DeploymentStrategy\nname: plain\ntype: rolling\n", encoding="utf-8")
+    return seed
 
 
 @pytest.fixture
@@ -56,10 +69,21 @@ def test_apply_makes_everything_and_a_second_diff_writes_nothing(account: None, 
     assert (made["cluster"], made["service"], made["task"], made["repository"]) == (1, 1, 1, 1)
     assert len({str(call.params) for call in writes}) == len(writes), "a write was sent twice"
     with recorded() as calls:
-        ran = run("diff", specs)
+        ran = run("diff", specs, "-o", "json")
     assert ran.code == 0, ran.out
-    assert "No changes." in ran.out
+    assert json.loads(ran.out)["actions"] == []
     assert [str(call) for call in calls if not is_read(call)] == []
+
+
+def test_a_blue_green_stack_is_as_quiet_before_anything_was_pushed(account: None, seed: Path) -> None:
+    """Nothing can be deployed yet: that is said, and is no change that an apply could make."""
+    assert run("apply", seed, "-y").code == 0
+    with recorded() as calls:
+        ran = run("diff", seed)
+    assert ran.code == 0, ran.out
+    assert "my-app-frontend:v1 has not been pushed yet" in ran.out
+    assert [str(call) for call in calls if not is_read(call)] == []
+    assert run("destroy", seed, "-y").code == 0
 
 
 def test_no_read_is_sent_twice_in_a_pass(applied: Path) -> None:
@@ -269,7 +293,8 @@ def test_a_new_image_tag_is_one_rollout(applied: Path) -> None:
     ]
     with recorded() as calls:
         assert run("apply", applied, "-y").code == 0
-    assert sorted(call.operation for call in calls if not is_read(call)) == ["RegisterTaskDefinition", "UpdateService"]
+    writes = sorted(call.operation for call in calls if not is_read(call))
+    assert writes == ["RegisterTaskDefinition", "TagResource", "UpdateService"], "the tag says that it was asked for"
     assert run("diff", applied).code == 0
 
 
