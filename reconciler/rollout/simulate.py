@@ -219,7 +219,7 @@ class _Simulation:
         if primary is None or primary.state != "IN_PROGRESS" or self.now < primary.born + START_UP:
             return
         done = replace(primary, running=self.desired, pending=0, state="COMPLETED", failed=0, steady=True)
-        if self.fail_at is Phase.GREEN_UP and primary.release == GREEN and False:
+        if self.fail_at is Phase.GREEN_UP and primary.release == GREEN and self.first:
             done = replace(primary, state="FAILED", running=0, failed=self.policy.max_failed_tasks)
         elif self.fail_at is Phase.GREEN_UP and primary.release == GREEN:
             before = replace(done, id=f"{BLUE} again", release=BLUE, task_definition=f"{BLUE}:1")

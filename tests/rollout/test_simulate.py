@@ -7,7 +7,7 @@ from datetime import time, timedelta
 
 import pytest
 
-from reconciler.model.policy import Policy, Promotion
+from reconciler.model.policy import Policy, Promotion, Share
 from reconciler.model.rollout import Phase
 from reconciler.model.windows import Window
 from reconciler.rollout.simulate import FAILS_AT, MORNING, Row, about, simulate, spoken, timeline_sentence
@@ -54,6 +54,48 @@ def test_a_failure_in_each_phase(phase: Phase) -> None:
     assert (":80 goes back to blue" in done(rows)) is after_the_switch
     assert done(rows)[-1] == "green goes"
     assert phase in phases(rows)
+
+
+STRATEGIES = {
+    "auto": Policy(drain=timedelta(seconds=30)),
+    "manual": replace(TIMED, promotion=Promotion.MANUAL),
+    "timed": TIMED,
+    "scaled": replace(TIMED, scale=50),
+    "at once": Policy(drain=timedelta(seconds=30), verify_for=timedelta(), teardown_after=timedelta()),
+    "alarms": replace(TIMED, alarms=("latency",)),
+    "5xx": replace(TIMED, max_5xx=0.5),
+    "canary": CANARY,
+    "canary, 5xx": replace(CANARY, max_5xx=0.5),
+    "canary, timed": replace(CANARY, promotion=Promotion.TIMED, promote_after=timedelta(hours=2), tests=TIMED.tests),
+    "linear": replace(CANARY, shares=tuple(Share(weight, timedelta(minutes=1)) for weight in (20, 40, 60, 80))),
+    "rolling": ROLLING,
+}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["next", "first"])
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_whatever_fails_wherever_it_comes_to_an_end(name: str, first: bool) -> None:
+    """Each strategy, each phase that it comes to: the last phase is a terminal one, and a bad one; nothing is stuck."""
+    policy = STRATEGIES[name]
+    well = phases(simulate(policy, 3, first=first))
+    assert well[-1] is Phase.IDLE
+    possible = [phase for phase in FAILS_AT if phase in well]
+    assert possible
+    for phase in possible:
+        rows = simulate(policy, 3, fail_at=phase, first=first)
+        assert phase in phases(rows), phase
+        assert rows[-1].phase in (Phase.FAILED, Phase.ROLLED_BACK), phase
+        assert rows[-1].phase is Phase.FAILED or not first, "there is nothing to go back to"
+        assert "switch :80" not in done(rows) or ":80 goes back to blue" in done(rows), phase
+        assert policy.alarms or not any("in alarm" in row.because for row in rows), "an alarm that nobody has"
+
+
+@pytest.mark.parametrize("name", ["auto", "rolling"])
+@pytest.mark.parametrize("phase", [Phase.BOOTSTRAP, Phase.TESTING, Phase.AWAITING_PROMOTION])
+def test_a_phase_that_a_strategy_never_comes_to_cannot_fail(name: str, phase: Phase) -> None:
+    """Whatever the strategy: there is no timeline in which nothing fails."""
+    with pytest.raises(ValueError, match=f"never in {phase}"):
+        simulate(STRATEGIES[name], 3, fail_at=phase)
 
 
 def test_a_first_deployment() -> None:

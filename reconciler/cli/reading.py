@@ -1,0 +1,222 @@
+"""tree, events, history: what AWS says of the stack and of its services. Nothing is ever written."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.connect import Stack, connect
+from reconciler.cli.exits import Exit
+from reconciler.cli.options import Where
+from reconciler.cli.terminal import look_of, say
+
+if TYPE_CHECKING:
+    from reconciler.engine.running import Found
+    from reconciler.model.delivery import Delivery
+
+POLL_SECONDS = 5.0
+
+
+@click.command()
+@options.specs
+@options.output("text", "json")
+@options.aws
+@options.look
+def tree(folder: Path | None, environment: str | None, output: str, verbose: int, color: str, **aws: Any) -> int:
+    """Show the stack as a tree: what is inside what, its id and health in AWS, and what runs where.
+
+    Exit 1 where a part of it could not be read.
+    """
+    from reconciler.cli.views.plan_json import FORMAT_VERSION, dumps
+    from reconciler.cli.views.tree_text import tree_document, tree_text
+    from reconciler.engine import tree as trees
+    from reconciler.engine.observe import observe
+    from reconciler.model import ownership
+
+    with open_stack(folder, environment, verbose, color, aws) as stack:
+        wish, name = stack.wish, stack.wish.place.stack
+        world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
+        services = [one for one in world.found.get("service", ()) if ownership.owner(one.tags) == name]
+        tasks = stack.aws.run(trees.tasks_of(services))
+    nodes = trees.tree(world, name, wish.deliveries, tasks)
+    missing = trees.absent(world, (want.address for want in wish.desired))
+    unread = {kind: str(error) for kind, error in sorted(world.unreadable.items())}
+    if output == "json":
+        found = [tree_document(node) for node in nodes]
+        absent = [str(one) for one in missing]
+        click.echo(
+            dumps({"format_version": FORMAT_VERSION, "stack": name, "tree": found, "absent": absent, "unread": unread})
+        )
+    else:
+        look = look_of(sys.stdout, color)
+        say(tree_text(name, nodes, look, absent=missing, unread=unread), look)
+    return Exit.FAILED if unread else Exit.DONE
+
+
+@click.command()
+@options.service
+@click.option("--since", metavar="TIME", help="How far back: 30m, 1h. Default: all that AWS still knows.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C, oldest first.")
+@options.output("text", "jsonl")
+@options.aws
+@options.look
+def events(
+    service: str | None,
+    folder: Path | None,
+    environment: str | None,
+    since: str | None,
+    follow: bool,
+    output: str,
+    verbose: int,
+    color: str,
+    **aws: Any,
+) -> int:
+    """Show what happened to SERVICE, newest first: ECS's own events, its scaling, and what rollouts did.
+
+    Equal events are one line, with how many there were.
+    """
+    from reconciler.cli.views.events_text import event_document, event_line, events_text
+    from reconciler.engine import happenings
+
+    back = None if since is None else lasting(since)
+    look = look_of(sys.stdout, color)
+    with open_service(service, folder, environment, verbose, color, aws) as (stack, _, found):
+        start = None if back is None else stack.aws.clock.now() - back
+        known = [one for one in stack.aws.run(happenings.read(found)) if start is None or one.at >= start]
+        if not follow:
+            if output == "jsonl":
+                for one in known:
+                    click.echo(jsonl(event_document(one)))
+            elif known:
+                say(events_text(happenings.folded(known), look), look)
+            if not known:
+                click.echo(f"nothing happened to {found.delivery.service}{in_the_last(since)}", err=True)
+            return Exit.DONE
+        said: set[str] = set()
+        for one in _new_happenings(stack, found, known):
+            if one.id not in said:
+                said.add(one.id)
+                say(jsonl(event_document(one)) if output == "jsonl" else event_line(one, look), look)
+    return Exit.DONE
+
+
+@click.command()
+@options.service
+@options.output("text", "json")
+@options.aws
+@options.look
+def history(
+    service: str | None,
+    folder: Path | None,
+    environment: str | None,
+    output: str,
+    verbose: int,
+    color: str,
+    **aws: Any,
+) -> int:
+    """Show the releases of SERVICE that AWS still knows: which is live, on its way, or in quarantine, and why.
+
+    They are the revisions of its task definition that carry the stack's tag.
+    """
+    from reconciler.cli.views.history_text import history_document, history_text
+    from reconciler.cli.views.plan_json import FORMAT_VERSION, dumps
+    from reconciler.engine import history as histories
+    from reconciler.engine import running
+    from reconciler.engine.observe import observe
+    from reconciler.engine.subjects import Missing, subject_of
+
+    with open_stack(folder, environment, verbose, color, aws) as stack:
+        delivery = delivery_in(stack, service)
+        wish, name = stack.wish, stack.wish.place.stack
+        world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
+        found = running.find(world, delivery, name)
+        subject = subject_of(delivery, wish.desired, world, name)
+        wanted = None if isinstance(subject, Missing) else subject.release
+        if isinstance(subject, Missing):
+            click.echo(f"what the specs want is no release yet: {subject.because}", err=True)
+        known = stack.aws.run(histories.revisions(delivery.task_definition.name, name))
+        commits = stack.aws.run(histories.commits(found))
+    rows = histories.history(known, found.runs, found.marks, wanted, commits)
+    if output == "json":
+        click.echo(dumps({"format_version": FORMAT_VERSION, **history_document(delivery.name, rows)}))
+    else:
+        look = look_of(sys.stdout, color)
+        say(history_text(str(delivery.service), rows, look), look)
+    return Exit.DONE
+
+
+# -- what they have in common
+
+
+@contextmanager
+def open_stack(
+    folder: Path | None, environment: str | None, verbose: int, color: str, aws: dict[str, Any]
+) -> Iterator[Stack]:
+    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"])
+    stack = connect(folder, environment, where, color=color, verbose=verbose)
+    try:
+        yield stack
+    finally:
+        stack.aws.close()
+
+
+@contextmanager
+def open_service(
+    service: str | None,
+    folder: Path | None,
+    environment: str | None,
+    verbose: int,
+    color: str,
+    aws: dict[str, Any],
+) -> Iterator[tuple[Stack, Delivery, Found]]:
+    with open_stack(folder, environment, verbose, color, aws) as stack:
+        delivery = delivery_in(stack, service)
+        yield stack, delivery, find(stack, delivery)
+
+
+def delivery_in(stack: Stack, service: str | None) -> Delivery:
+    from reconciler.cli.rolling import delivery_of
+
+    return delivery_of(stack.wish.deliveries, service)
+
+
+def find(stack: Stack, delivery: Delivery) -> Found:
+    from reconciler.engine import running
+
+    place = stack.wish.place
+    return running.find(running.look(stack.aws, stack.kinds, place, stack.wish.desired), delivery, place.stack)
+
+
+def _new_happenings(stack: Stack, found: Found, known: list[Any]) -> Iterator[Any]:
+    """Oldest first, for ever."""
+    from reconciler.engine import happenings
+
+    never, speed = threading.Event(), getattr(stack.aws.clock, "speed", 1.0)
+    while True:
+        yield from reversed(known)
+        stack.aws.clock.wait(never, POLL_SECONDS * speed)
+        known = list(stack.aws.run(happenings.read(found)))
+
+
+def in_the_last(text: str | None) -> str:
+    return "" if text is None else f" in the last {text}"
+
+
+def lasting(text: str) -> timedelta:
+    from reconciler.cli.acting import duration
+
+    return timedelta(seconds=duration(text))
+
+
+def jsonl(document: dict[str, Any]) -> str:
+    import orjson
+
+    return orjson.dumps(document).decode()

@@ -1,0 +1,45 @@
+"""A simulated rollout as people read it: when what would happen, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.cli.terminal import Look
+from reconciler.model.delivery import Delivery
+from reconciler.model.rollout import Phase
+from reconciler.rollout.simulate import Row, about
+
+BAD = frozenset({Phase.FAILED, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.BLOCKED})
+PHASE_WIDTH = max(len(phase) for phase in Phase) + 2
+
+
+def timeline_text(delivery: Delivery, rows: Sequence[Row], look: Look) -> str:
+    """`+2h 01m  shifting   switch :80   because …`, a row for everything that happens."""
+    whens = [f"+{about(row.after)}" for row in rows]
+    when_width = max(map(len, whens)) + 2
+    what_width = max(len(row.what) for row in rows) + 2
+    lines = []
+    for when, row in zip(whens, rows, strict=True):
+        phase = str(row.phase).ljust(PHASE_WIDTH)
+        because = look.paint(f"because {row.because}", "dim") if row.because else ""
+        painted = look.paint(phase, "red" if row.phase in BAD else "cyan")
+        lines.append(f"{when.ljust(when_width)}{painted}{row.what.ljust(what_width)}{because}".rstrip())
+    return "\n".join([look.paint(str(delivery.service), "bold"), *lines])
+
+
+def timeline_document(delivery: Delivery, rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "service": delivery.name,
+        "engine": delivery.policy.engine,
+        "ends_in": str(rows[-1].phase),
+        "rows": [
+            {
+                "after_seconds": row.after.total_seconds(),
+                "phase": str(row.phase),
+                "what": row.what,
+                "because": row.because,
+            }
+            for row in rows
+        ],
+    }

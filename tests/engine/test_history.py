@@ -1,0 +1,115 @@
+"""What a revision is to its service, by what AWS says; nothing is claimed that does not follow from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.engine.happenings import Happening, Source, folded
+from reconciler.engine.history import Revision, Row, history, rehashed
+from reconciler.engine.running import Running
+from reconciler.engine.subjects import Job
+from reconciler.model.marks import Deadline, Ended, Marks, Outcome, Stage
+from reconciler.model.release import Release, Version, release_id
+from reconciler.resources.task_definition import content
+from tests.harness.theatre import theatre
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def standing(rows: tuple[Row, ...]) -> dict[str, tuple[str, ...]]:
+    return {row.revision.name if row.revision is not None else row.release: row.standing for row in rows}
+
+
+def run(number: int, share: int, **more: object) -> Running:
+    return Running(f"ecs-svc/{number}", f"web:{number}", f"r{number}", share, born=NOW + number * HOUR, **more)  # type: ignore[arg-type]  # the rest is as the test says
+
+
+def test_each_standing_follows_from_tags_sets_and_shares() -> None:
+    """Live, on its way with a share, being gone back to, previous, quarantined, and nothing at all."""
+    known = [Revision(f"web:{number}") for number in (4, 3, 2, 1)]
+    marks = Marks(deadline=Deadline("r4", Stage.AT, NOW, 10), previous=Version("r2", "web:2"))
+    rows = history(known, (run(4, 10), run(3, 90)), marks, None)
+    assert standing(rows) == {
+        "web:4": ("live, 10 % of production", "on its way"),
+        "web:3": ("live, 90 % of production",),
+        "web:2": ("previous",),
+        "web:1": (),
+    }
+    gone_back = Marks(back=Version("r3", "web:3"), quarantine=("r4",))
+    rows = history(known, (run(4, 100),), gone_back, None)
+    assert standing(rows)["web:4"] == ("live", "quarantined")
+    assert standing(rows)["web:3"] == ("being gone back to",)
+
+
+def test_a_release_without_a_revision_is_still_told_of() -> None:
+    """It was let go of, and it is in quarantine for ever; the outcome is told once."""
+    ended = Ended("lost", Outcome.ROLLED_BACK, "verifying", NOW, "5xx")
+    rows = history([Revision("web:1")], (run(1, 100),), Marks(quarantine=("older", "lost"), ended=ended), None)
+    assert [(row.release, row.standing, row.ended) for row in rows] == [
+        ("r1", ("live",), None),
+        ("lost", ("quarantined",), ended),
+        ("older", ("quarantined",), None),
+    ]
+
+
+def test_a_release_is_found_again_by_its_revisions_hash_alone() -> None:
+    """Also where no task set and no mark names it; and another hash is another release."""
+    wanted = Release("now", subnets=("a",), container="app", port=80)
+    old = release_id("hash", **{name: getattr(wanted, name) for name in FIELDS})
+    rows = history(
+        [Revision("web:2", content="other"), Revision("web:1", content="hash")], (), Marks(quarantine=(old,)), wanted
+    )
+    assert standing(rows) == {"web:2": (), "web:1": ("quarantined",)}
+
+
+FIELDS = (
+    "subnets",
+    "security_groups",
+    "public_ip",
+    "launch_type",
+    "capacity",
+    "platform_version",
+    "container",
+    "port",
+    "health",
+)
+
+
+def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
+    """For what the specs want now, from a whole stack: the two may never drift apart."""
+    with theatre() as stage:
+        stage.infrastructure()
+        stage.push("v1")
+        (job,) = stage.jobs(stage.infrastructure())
+        assert isinstance(job, Job)
+        world_spec = next(one for one in stage.wish.desired if one.address == job.delivery.task_definition)
+        from reconciler.engine.observe import observe
+        from reconciler.model.kind import discover
+
+        world = observe(stage.aws, discover(), stage.wish.place, stage.wish.desired)
+        ids = {one.address: one.id for one in world}
+        assert rehashed(job.subject.release, content(world_spec.resolved(ids).spec)) == job.subject.release.id
+
+
+@pytest.mark.parametrize(
+    ("texts", "counts"),
+    [
+        (
+            [
+                "task 0123456789abcdef0123456789abcdef of ecs-svc/1 stopped",
+                "task fedcba9876543210fedcba9876543210 of ecs-svc/1 stopped",
+            ],
+            [2],
+        ),
+        (["of ecs-svc/1 stopped", "of ecs-svc/2 stopped"], [1, 1]),
+        (["a", "b", "a"], [2, 1]),
+    ],
+)
+def test_equal_events_of_one_version_are_folded(texts: list[str], counts: list[int]) -> None:
+    """Ids of tasks do not matter, those of versions do; the newest stands for all, in its place."""
+    several = [Happening(NOW - n * HOUR, Source.ECS, text, str(n)) for n, text in enumerate(texts)]
+    assert [fold.count for fold in folded(several)] == counts
+    assert folded(several)[0].newest is several[0]
