@@ -6,10 +6,15 @@ ReconcilerError
 │   ├── GuardRefused         the plan deletes or replaces more than it may
 │   ├── StalePlan            specs or account moved since the plan was made
 │   ├── WrongAccount         the stack is pinned to another account
-│   └── ConsentNeeded        no terminal to ask on, and no flag that says yes
+│   ├── ConsentNeeded        no terminal to ask on, and no flag that says yes
+│   └── LeaseHeld            another reconciler is at work on the stack
 ├── SpecInvalid              a person: the specs do not say what to do; exit 1
+│   └── RevisionRejected     this revision must not be applied, whatever it says; the last good one stays
 ├── CredentialsMissing       a person: nobody is signed in; exit 1
 ├── OwnershipBreach          us: a write was about to leave for something that is not ours; never sent
+├── LeaseLost                time: a write was about to leave after the lease was lost; never sent
+├── SourceUnreachable        time: the specs could not be read; the last good revision stays
+├── StoreUnreachable         time: the lease, the events or the history could not be read or written
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
     ├── Gone                 it is not there: success for a delete, absent for a read
     ├── Exists               it is there already: adopt it if it is ours
@@ -54,8 +59,22 @@ class ConsentNeeded(Refused):
     pass
 
 
+class LeaseHeld(Refused):
+    pass
+
+
 class SpecInvalid(ReconcilerError):
     pass
+
+
+class RevisionRejected(SpecInvalid):
+    """`revision` is the id of what was rejected; the message says why."""
+
+    def __init__(self, message: str, *, revision: str = "", author: str = "", subject: str = "") -> None:
+        super().__init__(message)
+        self.revision = revision
+        self.author = author
+        self.subject = subject
 
 
 class CredentialsMissing(ReconcilerError):
@@ -63,6 +82,18 @@ class CredentialsMissing(ReconcilerError):
 
 
 class OwnershipBreach(ReconcilerError):
+    pass
+
+
+class LeaseLost(ReconcilerError):
+    pass
+
+
+class SourceUnreachable(ReconcilerError):
+    pass
+
+
+class StoreUnreachable(ReconcilerError):
     pass
 
 

@@ -40,8 +40,14 @@ def loader() -> Loader:
     return Loader(extra_search_paths=extra, file_loader=_Fast())
 
 
-def session(profile: str | None = None) -> Any:
-    """A botocore session over the shared loader; `profile` as in AWS's configuration files."""
+def session(profile: str | None = None, region: str | None = None) -> Any:
+    """A botocore session over the shared loader; `profile` as in AWS's configuration files.
+
+    Raises `botocore.exceptions.ProfileNotFound`.
+    """
     made = botocore.session.Session(profile=profile)
+    made.get_scoped_config()  # else a profile that does not exist is found out much later
     made.register_component("data_loader", loader())
+    if region is not None:
+        made.set_config_variable("region", region)
     return made

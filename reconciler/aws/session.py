@@ -1,23 +1,24 @@
-"""boto3 behind the seam: credentials, clients made once, paging, and one attempt a call.
+"""botocore behind the seam: credentials, clients made once, paging, and one attempt a call.
 
 The standard chain is left as it is (`AWS_PROFILE`, SSO, container credentials, `AWS_ENDPOINT_URL`). Clients are made
 when they are first needed, from one session: each loads its service model, which is what start-up time is made of.
+boto3 itself, which would bring S3's transfer manager along, is left out: its clients are botocore's.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from reconciler import __version__, errors
-from reconciler.aws import models
+from reconciler.aws import bodies, models, tls
 from reconciler.aws.errors import translate
 from reconciler.aws.retry import is_read
 from reconciler.model.resource import Call
@@ -40,7 +41,7 @@ class Identity:
 
 
 class Boto:
-    """Performs calls with boto3: the product's `Transport`."""
+    """Performs calls with botocore: the product's `Transport`."""
 
     def __init__(
         self,
@@ -51,24 +52,31 @@ class Boto:
         assume_role: str | None = None,
         stack: str = "",
         anonymous: bool = False,
+        fence: Callable[[], None] | None = None,
+        read_timeout: float = 60,
     ) -> None:
-        """`anonymous` signs with credentials that mean nothing: the laptop AWS takes any."""
-        keys: dict[str, Any] = {"aws_access_key_id": "laptop", "aws_secret_access_key": "laptop"} if anonymous else {}
+        """`anonymous` signs with credentials that mean nothing: the laptop AWS takes any.
+
+        `fence` is called before each write is signed and again before it is sent; what it raises, `perform` raises, and
+        nothing is sent. `read_timeout` is in seconds.
+        """
         try:
-            inner = models.session(profile)
-            self._session: Any = boto3.Session(botocore_session=inner, region_name=region, **keys)
+            self._session: Any = models.session(profile, region)
         except BotoCoreError as error:
             raise errors.CredentialsMissing(str(error)) from error
+        if anonymous:
+            self._session.set_credentials("laptop", "laptop")
         self.region = region
         self.profile = profile
         self.endpoint = endpoint
         self._config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},  # ours: aws/retry.py
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=read_timeout,
             max_pool_connections=16,
             user_agent_extra=f"reconciler/{__version__}" + (f" stack/{_agent(stack)}" if stack else ""),
         )
+        self._fence = fence
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         if assume_role is not None:
@@ -79,8 +87,8 @@ class Boto:
         method = _METHOD_NAMES.get((call.service, call.operation)) or _remember(client, call)
         try:
             if is_read(call) and client.can_paginate(method) and not _pages_by_hand(call):
-                pages: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
-                return pages
+                shape = client.meta.service_model.operation_model(call.operation).output_shape
+                return _whole(client.get_paginator(method).paginate(**call.params), shape)
             answer: dict[str, Any] = getattr(client, method)(**call.params)
             return answer
         except (BotoCoreError, ClientError, *GARBLED) as error:
@@ -114,7 +122,13 @@ class Boto:
         with self._lock:
             client = self._clients.get(service)
             if client is None:
-                client = self._session.client(service, config=self._config, endpoint_url=self.endpoint)
+                client = self._session.create_client(
+                    service, region_name=self.region, config=self._config, endpoint_url=self.endpoint
+                )
+                tls.share(client)
+                bodies.watch(client)
+                if self._fence is not None:
+                    _fenced(client, service, self._fence)
                 self._clients[service] = client
             return client
 
@@ -126,12 +140,11 @@ class Boto:
         if source is None:
             raise errors.CredentialsMissing(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
         fetcher = AssumeRoleCredentialFetcher(
-            self._session._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
+            self._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
         )
-        inner = models.session()
+        inner = models.session(None, self.region)
         inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-        inner.set_config_variable("region", self.region)
-        self._session = boto3.Session(botocore_session=inner, region_name=self.region)
+        self._session = inner
 
 
 GARBLED = (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -148,6 +161,33 @@ def _remember(client: Any, call: Call) -> str:
         return _METHOD_NAMES[(call.service, call.operation)]
     except KeyError:
         raise errors.Invalid("botocore knows no such operation", call=str(call), code="UnknownOperation") from None
+
+
+def _fenced(client: Any, service: str, fence: Callable[[], None]) -> None:
+    """Have `fence` called at the last moments before a write leaves: credentials may take seconds to be renewed.
+
+    First at the sending, since whoever comes after it there may be the one who sends.
+    """
+
+    def check(event_name: str, **_: Any) -> None:
+        if not is_read(Call(service, event_name.rpartition(".")[2])):
+            fence()
+
+    client.meta.events.register_last("before-sign", check)
+    client.meta.events.register_first("before-send", check)
+
+
+def _whole(pages: Any, shape: Any) -> dict[str, Any]:
+    """All pages as one answer. A list that none of them holds is empty: AWS may leave out what has nothing in it.
+
+    That each page is an answer at all, and not a proxy's page or half a body, bodies.py has seen to.
+    """
+    whole: dict[str, Any] = pages.build_full_result()
+    for key in pages.result_keys:
+        member = shape.members.get(key.expression)
+        if member is not None and member.type_name == "list":
+            whole.setdefault(key.expression, [])
+    return whole
 
 
 def _pages_by_hand(call: Call) -> bool:

@@ -1,0 +1,306 @@
+"""A branch of a Git repository, read from its objects.
+
+    the host's branch ──▶ new commits, one pack ──▶ descends from the last one? ──▶ signed? ──▶ files below the folder
+
+The objects are kept in a bare repository of this process alone, which begins with the newest commit and learns what is
+new after that; how far a new commit lies from the last one is found out by deepening, up to a limit. Nothing of value
+is in it: whatever goes wrong, it is begun again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import tempfile
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final
+
+import urllib3
+from dulwich.client import GitClient, HTTPProxyUnauthorized, HTTPUnauthorized
+from dulwich.errors import FileFormatException, GitProtocolError, HangupException, NotGitRepository
+from dulwich.objects import Commit, ObjectID, Tag
+from dulwich.repo import Repo
+
+from reconciler import errors
+from reconciler.clock import Clock
+from reconciler.source import signatures, transport
+from reconciler.source.base import Fetched, Revision
+from reconciler.source.credentials import Credentials
+from reconciler.source.location import Location
+from reconciler.source.tree import Reader
+
+INTERVAL_SECONDS: Final = 30.0
+LARGEST_PACK: Final = 256 * 1024 * 1024
+LONGEST_FETCH_SECONDS: Final = 120.0
+DEPTHS: Final = (1, 64, 1024, 16384)
+"""How many commits back is looked for the last one, one try after the other."""
+MOST_PACKS: Final = 64
+"""After so many fetches the repository is begun again."""
+
+_REFUSED = (HTTPUnauthorized, HTTPProxyUnauthorized)
+_FAILED = (GitProtocolError, HangupException, OSError, urllib3.exceptions.HTTPError)
+_NONSENSE = (
+    AssertionError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    FileFormatException,
+    LookupError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What dulwich raises over an answer that is not Git's."""
+
+
+class Git:
+    """The `Source` at `location`."""
+
+    def __init__(
+        self,
+        location: Location,
+        clock: Clock,
+        *,
+        credentials: Credentials | None = None,
+        signers: tuple[signatures.Signer, ...] = (),
+        must_descend: bool = True,
+        interval: float = INTERVAL_SECONDS,
+        cache: Path | None = None,
+    ) -> None:
+        """With `signers`, a commit must be signed by one of them. `cache` is a folder for the objects; else a temporary
+        one. Call `close` in the end."""
+        self.location = location
+        self.interval = interval
+        self._clock = clock
+        self._credentials = credentials or Credentials()
+        self._signers = signers
+        self._must_descend = must_descend
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._repository: Repo | None = None
+        self._last: tuple[str | None, str, Fetched | errors.RevisionRejected] | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.location)
+
+    def close(self) -> None:
+        with self._lock:
+            self._discard()
+
+    def changed(self, since: str | None) -> bool:
+        """Whether the branch is at another commit. One request, or two."""
+        with self._connected() as (client, path):
+            tip = self._tip(client, path).decode()
+        last = self._last
+        if last is not None and last[1] == tip:
+            return _id(last[2]) != since  # a tag is another object than its commit
+        return tip != since
+
+    def fetch(self, after: str | None = None) -> Fetched:
+        with self._lock:
+            with self._connected() as (client, path):
+                tip = self._tip(client, path)
+            if self._last is None or self._last[:2] != (after, tip.decode()):
+                self._last = (after, tip.decode(), self._judged(tip, after))
+            found = self._last[2]
+            if isinstance(found, errors.RevisionRejected):
+                raise found.with_traceback(None)  # it would grow with each time
+            return found
+
+    def _judged(self, tip: ObjectID, after: str | None) -> Fetched | errors.RevisionRejected:
+        """What is at `tip`, or why not: neither changes, so neither is found out twice."""
+        try:
+            return self._read(self._commit(tip, after))
+        except errors.RevisionRejected as error:
+            return error
+        except errors.SourceUnreachable:
+            self._discard()
+            raise
+
+    def _commit(self, tip: ObjectID, after: str | None) -> Commit:
+        """The commit, with enough of its past to tell whether it follows `after`."""
+        wanted = ObjectID(after.encode()) if after is not None and self._must_descend else None
+        if self._repository is not None and len(self._repository.object_store.packs) < MOST_PACKS:
+            commit = self._learn(self._repository, tip, DEPTHS[1])
+            if wanted is None or self._descends(self._repository, commit, wanted):
+                return commit
+        for depth in DEPTHS:
+            commit = self._learn(self._begin(), tip, depth)
+            assert self._repository is not None
+            if wanted is None or self._descends(self._repository, commit, wanted):
+                return commit
+            if not self._repository.get_shallow():
+                break
+        raise _rejected(commit, f"it does not descend from {after[:7] if after else ''}, the last one that was applied")
+
+    def _read(self, commit: Commit) -> Fetched:
+        assert self._repository is not None
+        revision = _revision(commit)
+        try:
+            signed_by = ""
+            if self._signers:
+                assert revision.at is not None
+                signed_by = signatures.signer(commit.raw_without_sig(), commit.gpgsig, self._signers, revision.at)
+            reader = Reader(self._repository.object_store.__getitem__, self.location.path or ".")
+            reader.read(commit.tree, self.location.path)
+        except errors.RevisionRejected as error:
+            raise _rejected(commit, str(error)) from error
+        revision = Revision(revision.id, revision.author, revision.subject, revision.at, signed_by)
+        return Fetched(revision, tuple(reader.sources), tuple(reader.findings), self.location.path or ".")
+
+    def _tip(self, client: GitClient, path: str) -> ObjectID:
+        """Where the branch is. Raises `errors.SourceUnreachable` for a branch that is not there: it may come back."""
+        ref = self.location.ref
+        found = client.get_refs(path.encode(), ref_prefix=[ref])
+        if getattr(client, "dumb", False):
+            raise GitProtocolError("the host does not speak Git")
+        tip = found.refs.get(ref)  # type: ignore[call-overload]  # a ref is bytes
+        if tip is None:
+            raise errors.SourceUnreachable(f"{self.name}: there is no branch {self.location.branch or 'at all'}")
+        return ObjectID(tip)
+
+    def _learn(self, repository: Repo, tip: ObjectID, depth: int) -> Commit:
+        """Have `tip` in the repository. Raises `errors.SourceUnreachable`."""
+        if tip not in repository.object_store:
+            with self._connected() as (client, path), tempfile.SpooledTemporaryFile(16 * 1024 * 1024) as pack:
+                local = self.location.scheme == "file"
+                result = client.fetch_pack(
+                    path,
+                    lambda *_, **__: [tip],
+                    repository.get_graph_walker(),
+                    _Bounded(pack, self._clock, self.name),
+                    progress=lambda _: None,
+                    depth=None if local else depth,
+                )
+                if pack.tell():
+                    pack.seek(0)
+                    repository.object_store.add_thin_pack(pack.read, None)
+                repository.update_shallow(result.new_shallow, result.new_unshallow)
+        with self._understood():
+            found = repository.object_store[tip]
+            for _ in range(8):
+                if not isinstance(found, Tag):
+                    break
+                found = repository.object_store[found.object[1]]
+            if not isinstance(found, Commit):
+                raise errors.SourceUnreachable(f"{self.name}: {tip.decode()[:7]} is not a commit")
+            found.check()
+            return found
+
+    def _descends(self, repository: Repo, commit: Commit, wanted: ObjectID) -> bool:
+        """Whether `wanted` is the commit or one of those before it, as far as they are known here."""
+        queue, seen = deque([commit.id]), {commit.id}
+        shallow = repository.get_shallow()
+        while queue:
+            id = queue.popleft()
+            if id == wanted:
+                return True
+            if id in shallow:
+                continue
+            with self._understood():
+                found = repository.object_store[id]
+                parents = found.parents if isinstance(found, Commit) else []
+            new = [parent for parent in parents if parent not in seen]
+            seen.update(new)
+            queue.extend(new)
+        return False
+
+    def _begin(self) -> Repo:
+        """An empty repository in place of what there was."""
+        self._discard()
+        try:
+            if self._cache is not None:
+                self._cache.mkdir(parents=True, exist_ok=True)
+            self._repository = Repo.init_bare(tempfile.mkdtemp(prefix="reconciler-git-", dir=self._cache))
+        except OSError as error:
+            raise errors.SourceUnreachable(f"{self.name}: no place for its objects: {error}") from error
+        return self._repository
+
+    def _discard(self) -> None:
+        if self._repository is not None:
+            self._repository.close()
+            shutil.rmtree(self._repository.path, ignore_errors=True)
+            self._repository = None
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[GitClient, str]]:
+        """A conversation with the host. Raises `errors.SourceUnreachable`."""
+        with self._understood(), transport.connected(self.location, self._credentials) as found:
+            yield found
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Whatever dulwich raises becomes `errors.SourceUnreachable`."""
+        try:
+            yield
+        except _REFUSED as error:
+            raise errors.SourceUnreachable(f"{self.name}: the host wants other credentials") from error
+        except NotGitRepository as error:
+            raise errors.SourceUnreachable(f"{self.name}: there is no such repository, or none for us") from error
+        except _FAILED as error:
+            raise errors.SourceUnreachable(f"{self.name}: {_line(error)}") from error
+        except _NONSENSE as error:
+            what = type(error).__name__
+            raise errors.SourceUnreachable(f"{self.name}: the host's answer is not Git's ({what})") from error
+
+
+class _Bounded:
+    """Takes a pack, to a size and within a time."""
+
+    def __init__(self, file: IO[bytes], clock: Clock, name: str) -> None:
+        self._file = file
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._size = 0
+        self._name = name
+
+    def __call__(self, data: bytes) -> int:
+        self._size += len(data)
+        if self._size > LARGEST_PACK:
+            raise errors.SourceUnreachable(f"{self._name}: more than {LARGEST_PACK // 1024**2} MiB were sent")
+        if self._clock.monotonic() - self._began > LONGEST_FETCH_SECONDS:
+            raise errors.SourceUnreachable(f"{self._name}: it takes more than {LONGEST_FETCH_SECONDS:g} s")
+        return self._file.write(data)
+
+
+def _id(found: Fetched | errors.RevisionRejected) -> str:
+    return found.revision.id if isinstance(found, Fetched) else found.revision
+
+
+def _revision(commit: Commit) -> Revision:
+    """Names and subject come from strangers: one line, printable, and not without end."""
+    author = commit.author.decode(errors="replace")
+    subject = commit.message.decode(errors="replace").strip().split("\n", 1)[0]
+    at = _when(commit.commit_time)
+    return Revision(commit.id.decode(), _printable(author, 100), _printable(subject, 100), at)
+
+
+def _when(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _printable(text: str, most: int) -> str:
+    clean = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+
+
+def _rejected(commit: Commit, reason: str) -> errors.RevisionRejected:
+    revision = _revision(commit)
+    return errors.RevisionRejected(
+        f"{revision}: {reason}", revision=revision.id, author=revision.author, subject=revision.subject
+    )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

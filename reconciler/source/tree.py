@@ -1,0 +1,137 @@
+"""Spec files out of a commit's objects, without a work tree: nothing of a repository is ever written to a disk by name.
+
+What is taken is what a folder on a disk would give (spec/files.py), with the same limits and the same words; but links
+and submodules are not followed at all. Everything that is visited counts, since a tree of a few hundred bytes can hold
+itself a million times over.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from dulwich.errors import FileFormatException, ObjectFormatException
+from dulwich.objects import Blob, ObjectID, ShaFile, Tree
+
+from reconciler import errors
+from reconciler.spec import files
+from reconciler.spec.diagnostics import Diagnostic
+from reconciler.spec.load import Source as File
+from reconciler.spec.node import Position
+
+MOST_ENTRIES: Final = 20_000
+DEEPEST: Final = 32
+_SPEC: Final = (".yaml", ".yml")
+_LINK: Final = 0o120000
+_SUBMODULE: Final = 0o160000
+
+
+class Reader:
+    """Reads the spec files below one tree; made for each commit. `above` is how messages call the folder."""
+
+    def __init__(self, lookup: Callable[[ObjectID], ShaFile], above: str) -> None:
+        self.sources: list[File] = []
+        self.findings: list[Diagnostic] = []
+        self._lookup = lookup
+        self._above = above
+        self._entries = 0
+        self._room = files.LARGEST_FOLDER
+        self._full = False
+
+    def read(self, root: ObjectID, path: str) -> None:
+        """Take the files below `path`. Raises `errors.RevisionRejected` for what no honest commit holds."""
+        found: ObjectID | None = root
+        for step in path.split("/") if path else ():
+            found = self._folder(found, step)
+            if found is None:
+                here = Position(self._above, 1, 1, 2)
+                self.findings.append(Diagnostic("E1012", f"the specs folder {self._above} does not exist", here))
+                return
+        assert found is not None
+        self._walk(found, "", 0)
+
+    def _folder(self, tree: ObjectID | None, step: str) -> ObjectID | None:
+        for name, mode, id in self._tree(tree):
+            if name == step:
+                return id if stat.S_ISDIR(mode) else None
+        return None
+
+    def _walk(self, tree: ObjectID, below: str, depth: int) -> None:
+        if depth > DEEPEST:
+            raise errors.RevisionRejected(f"folders are nested more than {DEEPEST} deep")
+        for name, mode, id in sorted(self._tree(tree)):
+            self._entries += 1
+            if self._entries > MOST_ENTRIES:
+                raise errors.RevisionRejected(f"more than {MOST_ENTRIES} files and folders below {self._above}")
+            if self._full:
+                return
+            if name.startswith("."):
+                continue
+            if stat.S_ISDIR(mode):
+                self._walk(id, f"{below}{name}/", depth + 1)
+            elif mode == _SUBMODULE:
+                self._find("E1011", "submodules are not followed", below + name)
+            elif name.endswith(_SPEC):
+                self._file(below + name, mode, id)
+
+    def _file(self, relative: str, mode: int, id: ObjectID) -> None:
+        if mode == _LINK:
+            self._find("E1011", "links are not followed in a Git repository", relative)
+        elif not stat.S_ISREG(mode):
+            self._find("E1019", "this is not a regular file", relative)
+        elif relative.count("/") == 1 and relative.startswith(f"{files.ENVIRONMENTS}/"):
+            self._find("E1021", "a file in environments/ must be in a folder named like its environment", relative)
+        elif len(self.sources) == files.MOST_FILES:
+            self._find("E1018", f"more than {files.MOST_FILES} spec files", relative)
+            self._full = True
+        else:
+            self._take(relative, id)
+
+    def _take(self, relative: str, id: ObjectID) -> None:
+        blob = self._object(id)
+        if not isinstance(blob, Blob):
+            raise errors.RevisionRejected(f"{relative} is not a file, though its folder says so")
+        size = blob.raw_length()
+        if size > files.LARGEST_FILE:
+            self._find("E1004", "the file is larger than 1 MiB", relative)
+            return
+        self._room -= size
+        if self._room < 0:
+            self._find("E1018", "the spec files are larger than 16 MiB together", relative)
+            self._full = True
+            return
+        self.sources.append(File(relative, self._shown(relative), blob.data))
+
+    def _tree(self, id: ObjectID | None) -> list[tuple[str, int, ObjectID]]:
+        tree = self._object(id)
+        if not isinstance(tree, Tree):
+            raise errors.RevisionRejected("a folder is something else, though its own folder says so")
+        entries = []
+        for entry in tree.iteritems():
+            try:
+                name = entry.path.decode()
+            except UnicodeDecodeError:
+                raise errors.RevisionRejected(f"the file name {entry.path!r} is not UTF-8") from None
+            if name in ("", ".", "..") or "/" in name or not name.isprintable():
+                raise errors.RevisionRejected(f"{name!r} is no name for a file")
+            entries.append((name, entry.mode, entry.sha))
+        return entries
+
+    def _object(self, id: ObjectID | None) -> ShaFile:
+        if id is None:
+            raise errors.RevisionRejected("a folder is missing from the repository")
+        try:
+            found = self._lookup(id)
+            found.check()
+        except KeyError:
+            raise errors.SourceUnreachable(f"the object {id.decode()[:12]} is missing from what was sent") from None
+        except (FileFormatException, ObjectFormatException) as error:
+            raise errors.RevisionRejected(f"the object {id.decode()[:12]} is damaged: {error}") from error
+        return found
+
+    def _find(self, rule: str, message: str, relative: str) -> None:
+        self.findings.append(Diagnostic(rule, message, Position(self._shown(relative), 1, 1, 2)))
+
+    def _shown(self, relative: str) -> str:
+        return f"{self._above}/{relative}" if self._above != "." else relative

@@ -1,0 +1,72 @@
+"""Looks at a source again and again, and wakes whoever waits when there may be something new."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.clock import Clock
+from reconciler.source.base import Source
+
+JITTER: Final = 0.1
+"""The part of an interval by which it is longer or shorter, so that many reconcilers do not ask a host in step."""
+
+log = structlog.get_logger()
+
+
+class Watch:
+    """`with Watch(source, clock, last=…, wake=…): …`
+
+    `last` says which revision was handled last, whatever became of it, and `wake` is called while there is another.
+    """
+
+    def __init__(
+        self, source: Source, clock: Clock, *, last: Callable[[], str | None], wake: Callable[[], None]
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._last = last
+        self._wake = wake
+        self._stop = threading.Event()
+        self._unreachable = ""
+        self._thread = threading.Thread(target=self._run, name="source", daemon=True)
+
+    @property
+    def unreachable(self) -> str:
+        """Why the source could not be looked at the last time; empty when it could."""
+        return self._unreachable
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._stop, self._source.interval * random.uniform(1 - JITTER, 1 + JITTER)):
+            try:
+                changed = self._source.changed(self._last())
+            except errors.SourceUnreachable as error:
+                self._say(str(error))
+                continue
+            self._say("")
+            if changed:
+                self._wake()
+
+    def _say(self, unreachable: str) -> None:
+        """One line when it begins and one when it is over, not one a look."""
+        if unreachable and not self._unreachable:
+            log.warning(events.SOURCE_UNREACHABLE, source=self._source.name, reason=unreachable)
+        elif self._unreachable and not unreachable:
+            log.info(events.SOURCE_REACHABLE, source=self._source.name)
+        self._unreachable = unreachable

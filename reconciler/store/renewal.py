@@ -1,0 +1,69 @@
+"""Keeps a lease while something long goes on: a pass may wait for AWS for minutes.
+
+A thread of its own renews it three times a TTL, and more often once the store does not answer. It never acquires: when
+the lease is lost it stops, sets `lost`, and the fence holds back what is still under way.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+import structlog
+
+from reconciler import errors, events
+from reconciler.clock import Clock
+from reconciler.store.lease import Lease
+
+log = structlog.get_logger()
+
+
+class Renewal:
+    """`with Renewal(lease, clock): …` renews until the end of the block, and does not release."""
+
+    def __init__(self, lease: Lease, clock: Clock) -> None:
+        self.lost = threading.Event()
+        self._lease = lease
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def __enter__(self) -> Renewal:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = self._lease.ttl / 3
+        while not self._clock.wait(self._stop, pause):
+            try:
+                self._lease.renew()
+                pause = self._lease.ttl / 3
+            except errors.LeaseLost as error:
+                log.error(events.LEASE_LOST, reason=str(error))
+                self.lost.set()
+                return
+            except errors.StoreUnreachable as error:
+                log.warning(events.LEASE_UNSURE, reason=str(error), left=round(max(0.0, self._lease.left()), 1))
+                pause = self._lease.ttl / 12
+
+
+def acquired(lease: Lease, clock: Clock, stop: threading.Event, *, patience: float | None, every: float = 1.0) -> bool:
+    """Contend until the lease is ours; False when `stop` is set or `patience` (seconds; None: for ever) is over first.
+
+    Released leases are noticed within `every` seconds, dead holders within the TTL and `every`. Raises
+    `errors.StoreUnreachable`.
+    """
+    began = clock.monotonic()
+    while not stop.is_set():
+        if lease.acquire():
+            return True
+        if patience is not None and clock.monotonic() - began >= patience:
+            return False
+        clock.wait(stop, every)
+    return False

@@ -1,0 +1,148 @@
+"""The store of one machine: one SQLite file.
+
+Every write is a transaction that locks first, so a conditional write is one step between all processes of the machine.
+The file belongs on a local disk: write-ahead logs do not work on network file systems.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from reconciler import errors
+from reconciler.store import encoding
+from reconciler.store.base import MOST_EVENTS, MOST_HISTORY, Entry, Log, Record, Records
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long a transaction waits for another process's to end."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS lease (
+    stack TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch INTEGER NOT NULL, version TEXT NOT NULL, ttl REAL NOT NULL,
+    renewed_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entry (
+    number INTEGER PRIMARY KEY, stack TEXT NOT NULL, log TEXT NOT NULL, address TEXT NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS entry_of_log ON entry (stack, log, number);
+"""
+
+
+class Sqlite:
+    """The `Store` of `stack` in the file at `path`, which is made if it is not there."""
+
+    def __init__(self, path: Path, stack: str) -> None:
+        """Raises `errors.StoreUnreachable`."""
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise _unreachable(path, error) from error
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute("PRAGMA journal_size_limit = 4194304")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise _unreachable(path, error) from error
+        self.records: Records = _Records(self, stack)
+        self.events: Log = _Log(self, stack, "event", MOST_EVENTS)
+        self.history: Log = _Log(self, stack, "history", MOST_HISTORY)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing, and nobody in between. Raises `errors.StoreUnreachable`."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise _unreachable(self.path, error) from error
+            finally:
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Whatever went wrong: a transaction left open would be everybody's last."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise _unreachable(self.path, error) from error
+
+
+class _Records:
+    def __init__(self, store: Sqlite, stack: str) -> None:
+        self._store = store
+        self._stack = stack
+
+    def read(self) -> Record | None:
+        with self._store.transaction(writing=False) as connection:
+            return self._read(connection)
+
+    def swap(self, expected: str | None, record: Record) -> bool:
+        with self._store.transaction(writing=True) as connection:
+            found = self._read(connection)
+            if (found.version if found is not None else None) != expected:
+                return False
+            connection.execute(
+                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?)",
+                (self._stack, record.holder, record.epoch, record.version, record.ttl, record.renewed_at.isoformat()),
+            )
+            return True
+
+    def _read(self, connection: sqlite3.Connection) -> Record | None:
+        row = connection.execute(
+            "SELECT holder, epoch, version, ttl, renewed_at FROM lease WHERE stack = ?", (self._stack,)
+        ).fetchone()
+        if row is None:
+            return None
+        holder, epoch, version, ttl, renewed_at = row
+        return Record(holder, epoch, version, ttl, datetime.fromisoformat(renewed_at).astimezone(UTC))
+
+
+class _Log:
+    def __init__(self, store: Sqlite, stack: str, log: str, most: int) -> None:
+        self._store = store
+        self._key = (stack, log)
+        self._most = most
+
+    def append(self, entry: Entry) -> None:
+        body = encoding.encode(entry)
+        with self._store.transaction(writing=True) as connection:
+            connection.execute(
+                "INSERT INTO entry (stack, log, address, body) VALUES (?, ?, ?, ?)", (*self._key, entry.address, body)
+            )
+            connection.execute(
+                "DELETE FROM entry WHERE stack = ?1 AND log = ?2 AND number <= "
+                "(SELECT number FROM entry WHERE stack = ?1 AND log = ?2 ORDER BY number DESC LIMIT 1 OFFSET ?3)",
+                (*self._key, self._most),
+            )
+
+    def newest(self, limit: int = 100, *, address: str | None = None) -> Sequence[Entry]:
+        of_address = "" if address is None else "AND address = ?4 "
+        values = (*self._key, limit) if address is None else (*self._key, limit, address)
+        with self._store.transaction(writing=False) as connection:
+            rows = connection.execute(
+                f"SELECT body FROM entry WHERE stack = ?1 AND log = ?2 {of_address}ORDER BY number DESC LIMIT ?3",
+                values,
+            ).fetchall()
+        return [encoding.decode(body) for (body,) in rows]
+
+
+def _unreachable(path: Path, error: Exception) -> errors.StoreUnreachable:
+    return errors.StoreUnreachable(f"the store {path}: {error}")
