@@ -34,3 +34,5 @@ PLAN_FREE: Final = "plan.free"
 PASS_FAILED: Final = "pass.failed"
 SUSPENDED: Final = "stack.suspended"
 RESUMED: Final = "stack.resumed"
+LEASE_HELD: Final = "lease.held"  # from here on we may write
+STOPPING: Final = "loop.stopping"

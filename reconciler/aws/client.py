@@ -21,6 +21,8 @@ import structlog
 
 from reconciler import errors, events
 from reconciler.aws.errors import garbled
+from reconciler.aws.memory import Memory
+from reconciler.aws.pace import Pace
 from reconciler.aws.retry import Policy, is_read
 from reconciler.clock import Clock, SystemClock
 from reconciler.model.resource import Call, Calls, Together
@@ -90,17 +92,23 @@ class Aws:
         clock: Clock | None = None,
         mine: Mine | None = None,
         on_call: Callable[[Call], None] | None = None,
+        pace: Pace | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        """`pace`: shared by all that call in one account; without it, this one keeps to its own. `memory`: of answers
+        that never change."""
         self.transport = transport
         self.clock = clock or SystemClock()
         self.mine = mine or Mine()
+        self.pace = pace or Pace(self.clock)
+        self.memory = memory
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
         self._on_call = on_call
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._gates: dict[str, threading.Semaphore] = {}
-        self._pool = ThreadPoolExecutor(max_workers=2 * CONCURRENCY, thread_name_prefix="aws")
+        self._gates: dict[tuple[str, bool], threading.Semaphore] = {}
+        self._pools: dict[tuple[str, bool], ThreadPoolExecutor] = {}
 
     def run(
         self,
@@ -108,12 +116,14 @@ class Aws:
         *,
         creating: bool = False,
         fresh: bool = False,
+        urgent: bool = False,
         wrote: Callable[[Call], None] | None = None,
     ) -> T:
         """Hold a conversation to its end and return its result.
 
-        `creating`: it may write to what it creates itself. `fresh`: something it names was made in this pass. `wrote`
-        is told of each write that was executed, or may have been, whatever becomes of the conversation.
+        `creating`: it may write to what it creates itself. `fresh`: something it names was made in this pass. `urgent`:
+        its calls go before all others that wait for AWS's rates. `wrote` is told of each write that was executed, or
+        may have been, whatever becomes of the conversation.
         Raises what the conversation raises, AWS's refusals among it; an answer that it cannot read is `Ambiguous`.
         """
         policy = Policy(fresh=fresh)
@@ -122,7 +132,7 @@ class Aws:
             said = next(conversation)
             while True:
                 try:
-                    answer = self._ask(said, policy, creating=creating)
+                    answer = self._ask(said, policy, creating=creating, urgent=urgent)
                 except errors.AwsError as refusal:
                     if wrote is not None and isinstance(refusal, errors.Ambiguous):
                         _tell(wrote, said)
@@ -144,28 +154,47 @@ class Aws:
     def close(self) -> None:
         """Stop waiting and let the threads go."""
         self._stop.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            pools = list(self._pools.values())
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, said: Call | Together, policy: Policy, *, creating: bool) -> Any:
+    def _ask(self, said: Call | Together, policy: Policy, *, creating: bool, urgent: bool) -> Any:
         if isinstance(said, Call):
-            return self._call(said, policy, creating=creating)
+            return self._call(said, policy, creating=creating, urgent=urgent)
         if len(said.calls) <= 1:
-            return [self._call(call, policy, creating=creating) for call in said.calls]
-        futures = [self._pool.submit(self._call, call, policy, creating=creating) for call in said.calls]
-        return [future.result() for future in futures]
+            return [self._call(call, policy, creating=creating, urgent=urgent) for call in said.calls]
+        answers = [self._recall(call) for call in said.calls]
+        futures = {
+            place: self._pool(call.service, urgent).submit(
+                self._call, call, policy, creating=creating, urgent=urgent, asked=True
+            )
+            for place, call in enumerate(said.calls)
+            if answers[place] is None
+        }
+        for place, future in futures.items():
+            answers[place] = future.result()
+        return answers
 
-    def _call(self, call: Call, policy: Policy, *, creating: bool) -> dict[str, Any]:
+    def _call(self, call: Call, policy: Policy, *, creating: bool, urgent: bool, asked: bool = False) -> dict[str, Any]:
+        """`asked`: memory has been asked already, and does not know."""
+        known = None if asked else self._recall(call)
+        if known is not None:
+            return known
         writing = not is_read(call)
         if writing:
             self._assert_ours(call, creating=creating)
         started, attempt = self.clock.monotonic(), 0
         while True:
             attempt += 1
+            started += self.pace.wait(call, self._stop, urgent=urgent)  # waiting for our turn is no propagation
             self._count(call, writing=writing)
             try:
-                with self._gate(call.service):
+                with self._gate(call.service, urgent):
                     answer = self.transport.perform(call)
             except errors.AwsError as refusal:
+                if isinstance(refusal, errors.Throttled):
+                    self.pace.throttled(call)
                 pause = policy.pause(call, refusal, attempt, self.clock.monotonic() - started)
                 if pause is None or self._stop.is_set():
                     raise
@@ -174,11 +203,16 @@ class Aws:
                 continue
             request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
             log.debug(events.AWS_CALL, call=str(call), attempt=attempt, aws_request_id=request_id)
+            if self.memory is not None:
+                self.memory.keep(call, answer)
             if writing:
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating:
                     self.mine.add(*_made(call, answer))
             return answer
+
+    def _recall(self, call: Call) -> dict[str, Any] | None:
+        return None if self.memory is None else self.memory.recall(call)
 
     def _assert_ours(self, call: Call, *, creating: bool) -> None:
         if self.mine.covers(call) or (creating and _creates(call)):
@@ -195,9 +229,18 @@ class Aws:
         if self._on_call is not None:
             self._on_call(call)
 
-    def _gate(self, service: str) -> threading.Semaphore:
+    def _gate(self, service: str, urgent: bool) -> threading.Semaphore:
         with self._lock:
-            return self._gates.setdefault(service, threading.Semaphore(CONCURRENCY))
+            return self._gates.setdefault((service, urgent), threading.Semaphore(CONCURRENCY))
+
+    def _pool(self, service: str, urgent: bool) -> ThreadPoolExecutor:
+        """A service's own threads: two hundred calls that wait for one service's rates are in no other's way."""
+        with self._lock:
+            pool = self._pools.get((service, urgent))
+            if pool is None:
+                pool = ThreadPoolExecutor(max_workers=CONCURRENCY, thread_name_prefix=f"aws-{service}")
+                self._pools[service, urgent] = pool
+            return pool
 
 
 CREATES = ("Create", "Allocate", "Register", "Run")

@@ -94,6 +94,16 @@ class Boto:
         except (BotoCoreError, ClientError, *GARBLED) as error:
             raise translate(call, error) from error
 
+    def credentials(self) -> tuple[str, str, str]:
+        """Access key, secret key and session token of now, for what signs by itself.
+
+        Raises `errors.CredentialsMissing`."""
+        found = self._session.get_credentials()
+        if found is None:
+            raise errors.CredentialsMissing("no AWS credentials; set AWS_PROFILE or sign in")
+        frozen = found.get_frozen_credentials()
+        return frozen.access_key, frozen.secret_key, frozen.token or ""
+
     def identity(self) -> Identity:
         """Who the credentials belong to.
 

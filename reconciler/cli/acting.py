@@ -20,6 +20,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.connect import banner, connect
 from reconciler.cli.exits import Exit
+from reconciler.cli.holding import held
 from reconciler.cli.options import Where
 from reconciler.model.decisions import Mark
 from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, Verb
@@ -53,6 +54,7 @@ def _command(verb: Verb) -> click.Command:
     @click.option("--why", default="", metavar="TEXT", help="Kept with the word, for those who ask later.")
     @click.option("--now", is_flag=True, help="Do it from here, where no loop is running to hear it.")
     @click.option("--timeout", default=ANSWER_SECONDS, metavar="SECONDS", help="How long to wait for the answer.")
+    @options.store
     @options.aws
     @options.look
     def command(**keywords: Any) -> int:
@@ -86,7 +88,7 @@ def say_it(
     from reconciler.rollout.task_sets import mark
 
     seconds = duration(by) if by else 0
-    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"])
+    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"], aws["store"])
     stack = connect(folder, environment, where, color=color, verbose=verbose)
     _, look = looks(color)
     try:
@@ -108,7 +110,8 @@ def say_it(
         click.echo(banner(stack), err=True)
         stack.aws.run(mark(Mark(seen.marks, replace(seen.marks, intent=intent)), job.subject))
         if now:
-            return _drive(stage, job, intent, look)
+            with held(stack, str(verb)):
+                return _drive(stage, job, intent, look)
         answer = _answer(stage, job, intent, timeout)
     finally:
         stack.aws.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from reconciler import errors
 from reconciler.cli import options, planfile
 from reconciler.cli.connect import Stack, banner, connect
 from reconciler.cli.exits import Exit
+from reconciler.cli.holding import held
 from reconciler.cli.options import Where
 from reconciler.cli.terminal import Look, interactive, look_of, say
 from reconciler.cli.views.plan_json import dumps, rollouts_document
@@ -33,7 +35,13 @@ DESTROY_PATIENCE = 45 * 60.0
 
 
 def _where(keywords: dict[str, Any]) -> Where:
-    return Where(keywords.pop("profile"), keywords.pop("region"), keywords.pop("assume_role"), keywords.pop("local"))
+    return Where(
+        keywords.pop("profile"),
+        keywords.pop("region"),
+        keywords.pop("assume_role"),
+        keywords.pop("local"),
+        keywords.pop("store", None),
+    )
 
 
 @click.command()
@@ -87,6 +95,7 @@ def diff(
 @options.specs
 @options.output("text", "json")
 @click.option("-y", "--auto-approve", is_flag=True, help="Do not ask.")
+@options.store
 @click.option("-w", "--wait", is_flag=True, help="Stay until every rollout has ended, and drive it.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for AWS, and then for rollouts.")
 @options.consent
@@ -128,7 +137,9 @@ def apply(
         max_delete=max_delete,
     )
     look = look_of(sys.stderr, color)
-    try:
+    with contextlib.ExitStack() as inside:
+        inside.callback(stack.aws.close)
+        inside.enter_context(held(stack, "apply"))
         first = reconcile.look(stack.aws, stack.kinds, stack.wish)
         plan = first[1]
         if agreed is not None:
@@ -148,14 +159,13 @@ def apply(
         if agreed is None and changing:
             _ask("Apply these changes? Only 'yes' is taken for it", "yes", auto_approve, output, look)
         return _carry_out(stack, first, look, output, timeout, verbose, wait=wait)
-    finally:
-        stack.aws.close()
 
 
 @click.command()
 @options.specs
 @options.output("text", "json")
 @click.option("-y", "--auto-approve", is_flag=True, help="Do not ask.")
+@options.store
 @click.option("--delete-images", is_flag=True, help="Delete repositories although they hold images.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for AWS to let go.")
 @options.aws
@@ -177,7 +187,9 @@ def destroy(
     stack = connect(folder, environment, _where(aws), color=color, verbose=verbose, delete_images=delete_images)
     stack.wish = replace(stack.wish, leaving=True)
     look = look_of(sys.stderr, color)
-    try:
+    with contextlib.ExitStack() as inside:
+        inside.callback(stack.aws.close)
+        inside.enter_context(held(stack, "destroy"))
         first = reconcile.look(stack.aws, stack.kinds, stack.wish)
         plan = first[1]
         say(plan_text(plan, look, verbose=verbose), look, err=True)
@@ -191,8 +203,6 @@ def destroy(
         name = stack.wish.place.stack
         _ask(f"Destroy all of this? Type the stack's name ({name}) if you mean it", name, auto_approve, output, look)
         return _carry_out(stack, first, look, output, timeout, verbose)
-    finally:
-        stack.aws.close()
 
 
 def _ask(question: str, word: str, auto_approve: bool, output: str, look: Look) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,14 @@ from reconciler.model.resource import Address
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Aws
-    from reconciler.aws.session import Identity
+    from reconciler.aws.session import Boto, Identity
     from reconciler.engine.reconcile import Wish
+    from reconciler.model.guard import Guard
     from reconciler.model.kind import Kinds
+    from reconciler.model.planner import Consent
     from reconciler.spec.specs import Specs
+    from reconciler.store.fence import Fence
+    from reconciler.store.lease import Lease
 
 LAPTOP = "http://127.0.0.1:4566"
 
@@ -36,9 +40,37 @@ class Stack:
     wish: Wish
     identity: Identity
     folder: Path
+    transport: Boto
+    gate: Gate
     environment: str | None = None
     local: bool = False
-    notes: list[str] = field(default_factory=list)
+    store: str | None = None
+
+
+class Gate:
+    """The fence of a command: open until it holds a lease, and then whatever that lease's fence says."""
+
+    def __init__(self) -> None:
+        self._fence: Fence | None = None
+
+    def guard(self, lease: Lease) -> None:
+        from reconciler.store.fence import Fence
+
+        fence = Fence(lease)
+        fence.begin()
+        self._fence = fence
+
+    def begin(self) -> None:
+        """Bind what follows to the lease's epoch of now."""
+        if self._fence is not None:
+            self._fence.begin()
+
+    def open(self) -> None:
+        self._fence = None
+
+    def __call__(self) -> None:
+        if self._fence is not None:
+            self._fence()
 
 
 def load_specs(folder: Path | None, environment: str | None, *, color: str = "auto") -> tuple[Path, Specs]:
@@ -72,7 +104,43 @@ def connect(
 
     Raises `errors.WrongAccount` before anything else is asked of AWS when the Stack is pinned to another account.
     """
+    from reconciler.model.guard import Guard
+    from reconciler.model.kind import discover
+    from reconciler.model.planner import Consent
+
     place, specs = load_specs(folder, environment, color=color)
+    signed = sign_in(specs, where, verbose=verbose)
+    assert specs.stack is not None
+    declared = specs.stack.guard
+    guard = Guard(declared.max_delete, declared.max_delete_percent) if max_delete is None else Guard(max_delete, None)
+    consent = Consent(frozenset(_address(text) for text in allow_replace), delete_images)
+    return Stack(
+        specs=specs,
+        aws=signed.aws,
+        kinds=discover(),
+        wish=wish_of(specs, signed.identity, guard, consent),
+        identity=signed.identity,
+        folder=place,
+        transport=signed.transport,
+        gate=signed.gate,
+        environment=environment,
+        local=where.local,
+        store=where.store,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """AWS, ready to be asked in the name of a stack."""
+
+    aws: Aws
+    transport: Boto
+    identity: Identity
+    gate: Gate
+
+
+def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
+    """Raises `errors.WrongAccount`, `errors.CredentialsMissing`."""
     assert specs.stack is not None
     if where.region is not None and where.region != specs.stack.region:
         raise errors.WrongAccount(f"--region {where.region}, but the Stack is in {specs.stack.region}")
@@ -80,13 +148,8 @@ def connect(
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
     from reconciler.cli.laptop_client import clock_of
-    from reconciler.engine.observe import Place
-    from reconciler.engine.reconcile import Wish
-    from reconciler.model.guard import Guard
-    from reconciler.model.kind import discover
-    from reconciler.model.planner import Consent
-    from reconciler.spec.compile import compile_deliveries, compile_specs
 
+    gate = Gate()
     logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
     transport = Boto(
         specs.stack.region,
@@ -95,6 +158,7 @@ def connect(
         assume_role=where.assume_role,
         stack=specs.stack.name,
         anonymous=where.local,
+        fence=gate,
     )
     identity = transport.identity()
     if specs.stack.account is not None and specs.stack.account != identity.account:
@@ -102,23 +166,22 @@ def connect(
             f"the Stack {specs.stack.name!r} is pinned to account {specs.stack.account} "
             f"({specs.where(specs.stack, 'account')}), and these credentials are for {identity.account}"
         )
-    declared = specs.stack.guard
-    guard = Guard(declared.max_delete, declared.max_delete_percent) if max_delete is None else Guard(max_delete, None)
-    return Stack(
-        specs=specs,
-        aws=Aws(transport, clock=clock_of(identity.endpoint)),
-        kinds=discover(),
-        wish=Wish(
-            Place(specs.stack.name, identity.account, identity.region, identity.partition),
-            compile_specs(specs, account=identity.account, partition=identity.partition),
-            guard,
-            Consent(frozenset(_address(text) for text in allow_replace), delete_images),
-            deliveries=compile_deliveries(specs),
-        ),
-        identity=identity,
-        folder=place,
-        environment=environment,
-        local=where.local,
+    return Signed(Aws(transport, clock=clock_of(identity.endpoint)), transport, identity, gate)
+
+
+def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:
+    """What the specs want of the account that `identity` is in."""
+    from reconciler.engine.observe import Place
+    from reconciler.engine.reconcile import Wish
+    from reconciler.spec.compile import compile_deliveries, compile_specs
+
+    assert specs.stack is not None
+    return Wish(
+        Place(specs.stack.name, identity.account, identity.region, identity.partition),
+        compile_specs(specs, account=identity.account, partition=identity.partition),
+        guard,
+        consent,
+        deliveries=compile_deliveries(specs),
     )
 
 

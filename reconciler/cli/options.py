@@ -20,6 +20,7 @@ class Where:
     region: str | None = None
     assume_role: str | None = None
     local: bool = False
+    store: str | None = None
 
 
 def specs(function: F) -> F:
@@ -49,6 +50,16 @@ def aws(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def store(function: F) -> F:
+    """Where the stack's lease is kept: whoever writes to one stack has to say the same."""
+    return click.option(
+        "--store",
+        envvar="RECONCILER_STORE",
+        metavar="WHERE",
+        help="sqlite:PATH (default: a file of this machine) or dynamodb:TABLE.",
+    )(function)
 
 
 def output(*formats: str) -> Callable[[F], F]:

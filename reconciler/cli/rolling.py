@@ -82,7 +82,7 @@ def scene(
     jobs, missing = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack, made=made)
     rollouts = Rollouts(
         stack.aws,
-        Smoke(_reach(stack, world)),
+        Smoke(reach_of(stack.identity.endpoint, world)),
         Obituary({want.address: want for want in wish.desired}),
         fresh=fresh,
         stop=stop or threading.Event(),
@@ -90,9 +90,8 @@ def scene(
     return Scene(stack, rollouts, jobs, missing)
 
 
-def _reach(stack: Stack, world: World) -> Reach:
+def reach_of(endpoint: str | None, world: World) -> Reach:
     """The laptop AWS says where its listeners are; a real load balancer has a name in the DNS."""
-    endpoint = stack.identity.endpoint
     names = {one.id: one.facts.get("dns_name", "") for one in world.found.get("load-balancer", ())}
     listeners = {one.id: one.spec for one in world.found.get("listener", ())}
 

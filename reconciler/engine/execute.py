@@ -173,7 +173,7 @@ class _Execution:
             self.breached |= isinstance(error, errors.OwnershipBreach)
             return Outcome(step, action, Result.FAILED, str(error), error)
         self.expectations.answered(step)
-        made = self.ids.get(action.address, "") if step.part == "make" else ""
+        made = self.ids[action.address] if step.part == "make" and action.address in self.made else ""
         return Outcome(step, action, Result.DONE, id=made)
 
     def _lost(self, step: Step, action: Action, error: errors.Ambiguous) -> Outcome:

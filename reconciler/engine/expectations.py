@@ -15,6 +15,8 @@ Reads need not agree with each other either: what one read shows, the next may h
 its whole settle time, met or not. Once that is over and three reads in a row still do not show the write, the reads are
 believed: somebody else undid it, or it never happened.
 
+What is written again and again, is never answered, and never shows, is given up after a while: somebody has to look.
+
 A process that has just begun expects nothing. Against that, what AWS would make twice without complaint is looked for
 once more before it is made (observe.py), and of two of ours at one address the spare one goes (model/planner.py).
 """
@@ -22,7 +24,7 @@ once more before it is made (observe.py), and of two of ours at one address the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +44,10 @@ WRITE_SECONDS = 60.0
 READS = 3
 """How often, after that, a write must be missing before its absence is believed."""
 
+TRIES = 3
+"""How often the same write may go without an answer that can be understood, and nothing come of it, until it is given
+up. Not within `WRITE_SECONDS`, though: AWS has bad minutes."""
+
 Seen = Callable[[tuple[Observed[Any], ...]], bool]
 
 
@@ -59,12 +65,22 @@ class Expectation:
     missing: int = 0
 
 
+@dataclass(slots=True)
+class Unanswered:
+    """A write that was tried `tries` times from `since` on. `what` tells it from another write to the same thing."""
+
+    what: str
+    since: float
+    tries: int = 1
+
+
 class Expectations:
     """Everything that one process expects of one stack. Told by several threads, asked by one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._all: dict[tuple[str, Address, str], Expectation] = {}
+        self._unanswered: dict[Hashable, Unanswered] = {}
         self._lock = threading.Lock()
 
     # -- what was written
@@ -122,6 +138,25 @@ class Expectations:
         because = "it was deleted moments ago, and AWS still shows it"
         self._expect("dropped", old.address, because, WRITE_SECONDS, seen, old.id)
 
+    def unanswered(self, step: Hashable, what: str) -> bool:
+        """`what` was written for `step`, and nobody knows how it ended: whether to give it up.
+
+        That it is written again says that nothing of it has shown since.
+        """
+        now = self._clock.monotonic()
+        with self._lock:
+            before = self._unanswered.get(step)
+            if before is None or before.what != what:
+                self._unanswered[step] = Unanswered(what, now)
+                return False
+            before.tries += 1
+            return before.tries >= TRIES and now - before.since >= WRITE_SECONDS
+
+    def answered(self, step: Hashable) -> None:
+        """Whatever was written for `step`, AWS has answered."""
+        with self._lock:
+            self._unanswered.pop(step, None)
+
     # -- what a read shows
 
     def filled(self, kind: str, found: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
@@ -148,7 +183,11 @@ class Expectations:
                 found[kind] += (_mark(one.stand_in, one.because),)
             else:
                 found[kind] = tuple(_mark(each, one.because) if each.id == one.id else each for each in found[kind])
-        return World(found, world.unreadable)
+        return replace(world, found=found)
+
+    def kinds(self) -> frozenset[str]:
+        """The kinds of which something was written that is not to be acted on yet: they have to be read."""
+        return frozenset(address.kind for (_, address, _), _ in self._current())
 
     def __len__(self) -> int:
         return len(self._all)

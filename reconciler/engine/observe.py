@@ -7,8 +7,9 @@ type that builds on it. Nothing is planned from a short read.
 from __future__ import annotations
 
 import graphlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import structlog
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine.expectations import UNSEEN, Expectations
+from reconciler.engine.tiers import Reading
 from reconciler.model import ownership
 from reconciler.model.kind import Depth, Kinds, Scope
 from reconciler.model.planner import World
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 tagging = Service("resourcegroupstaggingapi")
 
 WIDTH = 8  # types read side by side
+SWEPT_AT_ONCE = 100  # the most that GetResources takes; it answers fifty unless told
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Place:
 
 def sweep(stack: str) -> Calls[dict[str, dict[str, str]]]:
     """ARN → tags of everything that the tagging service knows to carry the stack's tag; it lags by minutes."""
-    answer = yield tagging.get_resources(TagFilters=[{"Key": ownership.STACK, "Values": [stack]}])
+    filters = [{"Key": ownership.STACK, "Values": [stack]}]
+    answer = yield tagging.get_resources(TagFilters=filters, ResourcesPerPage=SWEPT_AT_ONCE)
     return {
         item["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in item.get("Tags", ())}
         for item in answer["ResourceTagMappingList"]
@@ -55,42 +59,71 @@ def observe(
     *,
     depth: Depth = Depth.FULL,
     expectations: Expectations | None = None,
+    before: World | None = None,
 ) -> World:
     """Everything that the stack owns or its specs name, of every type.
 
-    What `expectations` say was written and does not show yet is in it, marked as not to be acted on.
+    What `expectations` say was written and does not show yet is in it, marked as not to be acted on. `before` is what
+    the last pass has observed, with the same expectations: what a pass of less than full depth need not read is taken
+    from it, and named in `World.carried`. A fast pass must have one.
     Raises `errors.AwsError` when not even the sweep can be read.
     """
-    swept = aws.run(sweep(place.stack))
+    written = frozenset() if expectations is None else expectations.kinds()
+    swept = before.swept if depth is Depth.FAST and before is not None and not written else aws.run(sweep(place.stack))
+    reading = Reading(depth, before, swept, written)
+    wanted: dict[str, list[Desired[Any]]] = defaultdict(list)
+    for want in desired:
+        wanted[want.address.kind].append(want)
     sorter = graphlib.TopologicalSorter({name: [r for r in kinds[name].reads_after if r in kinds] for name in kinds})
     sorter.prepare()
     found: dict[str, tuple[Observed[Any], ...]] = {}
+    ids: dict[Address, str] = {}
     unreadable: dict[str, errors.AwsError] = {}
+    carried: set[str] = set()
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
+        under_way: dict[Future[list[Observed[Any]]], str] = {}
         while sorter.is_active():
-            ready = sorted(sorter.get_ready())
-            ids = {one.address: one.id for several in found.values() for one in several}
-            futures = {}
-            for name in ready:
-                cause = next((unreadable[r] for r in kinds[name].reads_after if r in unreadable), None)
+            for name in sorted(sorter.get_ready()):
+                kind = kinds[name]
+                cause = next((unreadable[r] for r in kind.reads_after if r in unreadable), None)
+                at = None if cause is not None else reading.depth_of(kind, wanted[name], found)
                 if cause is not None:
                     unreadable[name] = cause
+                elif at is None:
+                    found[name] = reading.known(name)
+                    carried.add(name)
+                else:
+                    resolved = tuple(want.resolved(ids) for want in wanted[name])
+                    scope = Scope(
+                        place.stack,
+                        place.region,
+                        place.account,
+                        place.partition,
+                        resolved,
+                        dict(found),
+                        swept,
+                        at,
+                        reading.known(name),
+                    )
+                    under_way[pool.submit(aws.run, kind.observe(scope))] = name
                     continue
-                wanted = tuple(want.resolved(ids) for want in desired if want.address.kind == name)
-                scope = Scope(
-                    place.stack, place.region, place.account, place.partition, wanted, dict(found), swept, depth
-                )
-                futures[name] = pool.submit(aws.run, kinds[name].observe(scope))
-            for name, future in futures.items():
+                ids |= {one.address: one.id for one in found.get(name, ())}
+                sorter.done(name)
+            if not under_way:
+                continue
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in sorted(done, key=lambda each: under_way[each]):
+                name = under_way.pop(future)
                 try:
                     read = tuple(future.result())
                 except errors.AwsError as error:
                     unreadable[name] = error
                 else:
                     found[name] = read if expectations is None else expectations.filled(name, read)
-            sorter.done(*ready)
+                ids |= {one.address: one.id for one in found.get(name, ())}
+                sorter.done(name)
     log.debug(events.OBSERVED, found=sum(map(len, found.values())), unreadable=sorted(unreadable))
-    world = World(found, unreadable)
+    world = World(found, unreadable, frozenset(carried), swept)
     return world if expectations is None else expectations.held(world)
 
 

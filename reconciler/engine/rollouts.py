@@ -158,6 +158,8 @@ class Rollouts:
                 if _unregistered(decision, job):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
                 self.aws.run(job.engine.perform(decision, job.subject))
+            except errors.LeaseLost:
+                raise
             except errors.ReconcilerError as refusal:
                 if isinstance(refusal, errors.Ambiguous):
                     written.append(decision)

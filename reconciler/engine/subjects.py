@@ -17,7 +17,7 @@ from reconciler.model.diff import diff
 from reconciler.model.planner import World
 from reconciler.model.release import Capacity, Entry, Release, Subject, release_id
 from reconciler.model.resource import Address, Desired, Health, Observed
-from reconciler.model.rollout import Engine, engines
+from reconciler.model.rollout import Engine, Known, engines
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
 
@@ -66,6 +66,24 @@ def jobs_of(
         else:
             jobs.append(Job(delivery, subject))
     return tuple(jobs), missing
+
+
+def known_of(job: Job, world: World) -> Known:
+    """What `world` shows of a job, in AWS's own words: its rollout need not ask again."""
+    found = {one.id: one for kind in _OF_A_ROLLOUT for one in world.found.get(kind, ())}
+    subject = job.subject
+    service = found.get(subject.service)
+    entries = [entry.arn for entry in (subject.production, subject.test) if entry is not None]
+    scalable = found.get(subject.scalable or "")
+    return Known(
+        service=None if service is None else service.facts["item"],
+        actions={arn: found[arn].facts["actions"] for arn in entries if arn in found},
+        groups={arn: found[arn].facts["item"] for arn in subject.groups if arn in found},
+        scalable=None if scalable is None else scalable.facts["item"],
+    )
+
+
+_OF_A_ROLLOUT = ("service", "listener", "listener-rule", "target-group", "scaling")
 
 
 def subject_of(

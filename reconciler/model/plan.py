@@ -13,7 +13,7 @@ from __future__ import annotations
 import graphlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -123,7 +123,7 @@ class Plan:
 
     stack: str
     actions: tuple[Action, ...] = ()
-    after: Mapping[Step, frozenset[Step]] = field(default_factory=dict)
+    after: Mapping[Step, Set[Step]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     warnings: tuple[Note, ...] = ()
     waiting: tuple[Note, ...] = ()

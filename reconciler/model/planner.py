@@ -67,6 +67,7 @@ class _Planner:
     ) -> None:
         self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
         self.desired = {want.address: want for want in desired}
+        self.needs: dict[Address, frozenset[Address]] = {}
         self.found: dict[Address, Observed[Any]] = {}
         self.extra: list[Observed[Any]] = []
         self.doubtful: set[Address] = set()  # nobody's, and there are several of them
@@ -83,12 +84,13 @@ class _Planner:
         self._sort_out()
         for kind, error in sorted(self.world.unreadable.items()):
             self.refusals.append(Refusal("read-failed", None, f"{kind} could not be read: {error}"))
-        needs = {a: [need for need in w.refs() | w.after if need in self.desired] for a, w in self.desired.items()}
+        self.needs = {address: want.refs() | want.after for address, want in self.desired.items()}
+        needs = {address: [need for need in those if need in self.desired] for address, those in self.needs.items()}
         for address in ordering.static_order(needs):
             self._decide(self.desired[address])
         self._delete_what_is_no_longer_wanted()
         after = ordering.edges(self.actions, self.desired, self.kinds)
-        rank = {step: number for number, step in enumerate(ordering.static_order(after))}
+        rank = {step: number for number, step in enumerate(ordering.in_order(after))}
         return Plan(
             self.stack,
             tuple(sorted(self.actions, key=lambda action: min(rank[step] for step in action.steps()))),
@@ -134,7 +136,7 @@ class _Planner:
     def _decide(self, raw: Desired[Any]) -> None:
         address, kind = raw.address, self.kinds[raw.address.kind]
         found = self.found.get(address)
-        stuck = next((need for need in sorted(raw.refs() | raw.after) if need in self.held), None)
+        stuck = next((need for need in sorted(self.needs[address]) if need in self.held), None)
         if address.kind in self.world.unreadable:
             self._hold(address)
             return

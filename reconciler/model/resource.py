@@ -10,13 +10,15 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Generic, TypeAlias, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Spec")
 
+NONE: frozenset[Any] = frozenset()
 TOKEN_LENGTH = 32  # ECS allows 36 characters, EC2 64
 
 
@@ -156,7 +158,7 @@ class Desired(Generic[S]):
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def refs(self) -> frozenset[Address]:
-        return frozenset(ref.address for ref in refs_in(self.spec))
+        return frozenset(ref.address for ref in refs_in(self.spec)) if may_refer(type(self.spec)) else NONE
 
     def resolved(self, ids: Mapping[Address, str]) -> Desired[S]:
         """The same with every reference whose id is known written as that id."""
@@ -171,43 +173,63 @@ class Desired(Generic[S]):
 
 def refs_in(value: Any) -> Iterator[Ref]:
     """Every reference in a spec, however deep."""
-    match value:
-        case Ref():
-            yield value
-        case BaseModel():
-            for name in type(value).model_fields:
-                yield from refs_in(getattr(value, name))
-        case Mapping():
-            for item in value.values():
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, str):
+        return
+    elif isinstance(value, BaseModel):
+        for name in may_refer(type(value)):
+            item = getattr(value, name)
+            if item is not None:
                 yield from refs_in(item)
-        case tuple() | list() | frozenset():
-            for item in value:
-                yield from refs_in(item)
-        case _:
-            return
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from refs_in(item)
+    elif isinstance(value, tuple | list | frozenset):
+        for item in value:
+            yield from refs_in(item)
 
 
 def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
     """`value` with known references replaced; the very same object where there was none."""
-    match value:
-        case Ref(address):
-            return ids.get(address, value)
-        case BaseModel():
-            changed = {}
-            for name in type(value).model_fields:
-                old = getattr(value, name)
-                new = resolve(old, ids)
-                if new is not old:
-                    changed[name] = new
-            return value.model_copy(update=changed) if changed else value
-        case Mapping():
-            resolved = {key: resolve(item, ids) for key, item in value.items()}
-            return value if all(resolved[key] is value[key] for key in resolved) else resolved
-        case tuple() | list():
-            items = type(value)(resolve(item, ids) for item in value)
-            return value if all(new is old for new, old in zip(items, value, strict=True)) else items
-        case _:
-            return value
+    if isinstance(value, Ref):
+        return ids.get(value.address, value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, BaseModel):
+        changed = {}
+        for name in may_refer(type(value)):
+            old = getattr(value, name)
+            if old is None:
+                continue
+            new = resolve(old, ids)
+            if new is not old:
+                changed[name] = new
+        return value.model_copy(update=changed) if changed else value
+    if isinstance(value, dict):
+        resolved = {key: resolve(item, ids) for key, item in value.items()}
+        return value if all(resolved[key] is value[key] for key in resolved) else resolved
+    if isinstance(value, tuple | list):
+        items = type(value)(resolve(item, ids) for item in value)
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    return value
+
+
+@cache
+def may_refer(spec: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of `spec` that can hold a reference, however deep. Most cannot, and planning looks at all of them."""
+    return tuple(name for name, info in spec.model_fields.items() if _can_hold_ref(info.annotation, frozenset({spec})))
+
+
+def _can_hold_ref(annotation: Any, inside: frozenset[type]) -> bool:
+    if annotation in (Any, Ref, object):
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation in inside:
+            return False  # what it can hold itself is being found out just now
+        deeper = inside | {annotation}
+        return any(_can_hold_ref(info.annotation, deeper) for info in annotation.model_fields.values())
+    return any(_can_hold_ref(part, inside) for part in get_args(annotation))
 
 
 _UNSAFE_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")

@@ -92,12 +92,13 @@ class Known:
     """Answers that a pass already has, so that `see` need not ask, in AWS's own words.
 
     `service`: as DescribeServices with TAGS gives it. `actions`: of listeners and rules, `groups`: target groups, by
-    ARN.
+    ARN. `scalable`: as DescribeScalableTargets gives it.
     """
 
     service: Mapping[str, Any] | None = None
     actions: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, Any] = field(default_factory=dict)
+    scalable: Mapping[str, Any] | None = None
 
 
 NOTHING = Known()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import field_validator
 
 from reconciler import errors
-from reconciler.model import resource
-from reconciler.model.diff import Change
-from reconciler.model.kind import Mark, Scope
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Service
+from reconciler.model import ownership, resource
+from reconciler.model.diff import Change, diff
+from reconciler.model.kind import Depth, Mark, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, Service
 from reconciler.resources import _gone, _tags
 
 elbv2 = Service("elbv2")
 
 TAGS_AT_ONCE = 20
 """ARNs that DescribeTags takes in one call."""
+
+T = TypeVar("T")
+
+Tags: TypeAlias = dict[str, dict[str, str]]
+"""By ARN."""
 
 WHOLE = 100
 """The weight of a target group that has all the traffic to itself."""
@@ -152,6 +157,58 @@ def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, st
     return tags, answers[len(groups) :]
 
 
+def observed(
+    scope: Scope, arns: Iterable[str], build: Callable[[Tags, list[Any]], list[Observed[Any]]], *more: Call
+) -> Calls[list[Observed[Any]]]:
+    """What `build` makes of the tags of `arns` and the answers to `more`.
+
+    Twenty ARNs a call are many calls, so tags are first taken on hearsay: from the earlier pass in a fast one, else
+    from the sweep where it has just those that the specs want. Where anything follows from it, because something
+    differs or is not wanted, AWS itself is asked: nothing is written on hearsay.
+    """
+    names = sorted(arns)
+    hearsay = _hearsay(names, scope)
+    told, answers = yield from read((arn for arn in names if arn not in hearsay), *more)
+    found = build(hearsay | told, answers)
+    wanted = {want.address: want.spec for want in scope.wanted}
+    doubted = {one.id for one in found if one.id in hearsay and _something_follows(one, wanted.get(one.address))}
+    if not doubted:
+        return found
+    own, _ = yield from read(doubted)
+    believed = {arn: tags for arn, tags in hearsay.items() if arn not in doubted}
+    return build(believed | told | own, answers)
+
+
+def _something_follows(one: Observed[Any], wanted: Any) -> bool:
+    """Whether it would be written to. What refers to something that is being read just now cannot be compared."""
+    return wanted is None or any(not isinstance(change.new, Ref) for change in diff(one, wanted))
+
+
+def _hearsay(arns: Iterable[str], scope: Scope) -> Tags:
+    if scope.depth is Depth.FAST:
+        earlier = {one.id: dict(one.tags) for one in scope.before}
+        return {arn: earlier[arn] for arn in arns if arn in earlier}
+    wanted = {want.address: want for want in scope.wanted}
+    found = {}
+    for arn in arns:
+        address = ownership.address(scope.swept.get(arn, {}))
+        tags = None if address is None else _tags.from_sweep(arn, scope, wanted.get(address))
+        if tags is not None:
+            found[arn] = tags
+    return found
+
+
+def known(
+    items: Mapping[str, T], places: Mapping[str, tuple[Any, ...]], wanted: Container[tuple[Any, ...]], scope: Scope
+) -> dict[str, T]:
+    """Those of `items` that a pass has to look at: in a fast one not what is new, unless it stands where the specs
+    want something of ours. The rest is for a pass that asks whose it is."""
+    if scope.depth is not Depth.FAST:
+        return dict(items)
+    earlier = {one.id for one in scope.before}
+    return {arn: item for arn, item in items.items() if arn in earlier or places[arn] in wanted}
+
+
 def relevant(items: Iterable[Mapping[str, Any]], named: str, arn: str, scope: Scope) -> dict[str, Mapping[str, Any]]:
     """By ARN, what a listing of the whole account holds under a name that the specs want, or that is known as ours."""
     names = {want.spec.name for want in scope.wanted}
@@ -191,7 +248,8 @@ def addresses(
         if (told := _tags.address_of(kind, arn.rpartition("/")[2], tags[arn], scope, None)) is not None
     }
     others = {arn: wanted[place] for arn, place in places.items() if arn not in ours and place in wanted}
-    return ours | {arn: address for arn, address in others.items() if address not in ours.values()}
+    taken = set(ours.values())
+    return ours | {arn: address for arn, address in others.items() if address not in taken}
 
 
 def attributes(answer: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import ownership
@@ -42,9 +43,10 @@ def running(scope: Scope) -> dict[str, str]:
     return found
 
 
-def in_use(scope: Scope, family: str) -> tuple[str, ...]:
+def in_use(scope: Scope) -> dict[str, tuple[str, ...]]:
+    """Family → its revisions that any service names."""
     arns = {arn for service in scope.seen.get("service", ()) for arn in service.facts.get("task_definitions", ())}
-    return tuple(sorted(arn for arn in arns if family_of(arn) == family))
+    return {family: tuple(sorted(named)) for family, named in by_family(arns).items()}
 
 
 def by_family(arns: Iterable[str]) -> dict[str, list[str]]:
@@ -55,8 +57,9 @@ def by_family(arns: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def describe(name: str) -> Call:
-    return ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
+def describe(name: str, lasting: Mapping[str, str] | None = None) -> Call:
+    """`lasting`: the tags by which an earlier answer will do."""
+    return replace(ecs.describe_task_definition(taskDefinition=name, include=["TAGS"]), lasting=lasting)
 
 
 def one(name: str) -> Calls[dict[str, Any] | None]:
@@ -66,11 +69,16 @@ def one(name: str) -> Calls[dict[str, Any] | None]:
 
 
 def read(
-    families: Sequence[str], running: Mapping[str, str], swept: Mapping[str, Sequence[str]]
+    families: Sequence[str],
+    running: Mapping[str, str],
+    swept: Mapping[str, Sequence[str]],
+    lasting: Mapping[str, Mapping[str, str]],
 ) -> Calls[dict[str, dict[str, Any] | None]]:
-    """Each family's current revision: those that should be there side by side, the others one by one."""
+    """Each family's current revision: those that should be there side by side, the others one by one. `lasting`: the
+    tags of those that need not be asked of AWS."""
     likely = [family for family in families if family in running or family in swept]
-    answers = yield from _gone.answers([describe(running.get(family, family)) for family in likely])
+    names = [running.get(family, family) for family in likely]
+    answers = yield from _gone.answers([describe(name, lasting.get(name)) for name in names])
     found = dict(zip(likely, answers, strict=True))
     for family in families:
         if family not in found:

@@ -52,6 +52,7 @@ def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:
     deployments, sets = item.get("deployments") or (), item.get("taskSets") or ()
     named = {one.get("taskDefinition") for one in (item, *deployments, *sets)}
     return {
+        "item": item,
         "arn": item["serviceArn"],
         "cluster": cluster,
         "deleting": item["status"] != "ACTIVE",

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NoReturn
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Scope
-from reconciler.model.resource import Calls, Desired, Health, Observed, Service
+from reconciler.model.kind import Depth, Kind, Scope
+from reconciler.model.resource import Address, Calls, Desired, Health, Observed, Service
 from reconciler.resources import _gone
 
 ecr = Service("ecr")
@@ -43,8 +43,11 @@ class Image(Kind[ImageSpec]):
     lookup: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ImageSpec]]]:
+        known = _lasting(scope)
         tags: dict[str, set[str]] = defaultdict(set)
         for want in scope.wanted:
+            if want.address in known:
+                continue
             tags[want.spec.repository].add(want.spec.tag)
         asked = [(repository, chunk) for repository in sorted(tags) for chunk in _chunks(sorted(tags[repository]))]
         answers = yield from _gone.answers(
@@ -61,7 +64,7 @@ class Image(Kind[ImageSpec]):
         listings = yield from _gone.answers([ecr.describe_images(repositoryName=repository) for repository in short])
         for repository, listing in zip(short, listings, strict=True):
             pushed[repository] = [] if listing is None else listing["imageDetails"]
-        return [_look_up(want, pushed[want.spec.repository]) for want in scope.wanted]
+        return [known.get(want.address) or _look_up(want, pushed[want.spec.repository]) for want in scope.wanted]
 
     def create(self, new: Desired[ImageSpec]) -> Calls[str]:
         _never("made")
@@ -74,6 +77,18 @@ class Image(Kind[ImageSpec]):
 
     def retag(self, old: Observed[ImageSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         _never("tagged as ours")
+
+
+def _lasting(scope: Scope) -> dict[Address, Observed[ImageSpec]]:
+    """What need not be looked up again: a tag that never names anything else, and was found in an earlier pass."""
+    if scope.depth is Depth.FULL:
+        return {}
+    wanted = {want.address: want.spec for want in scope.wanted}
+    return {
+        one.address: one
+        for one in scope.before
+        if one.spec.immutable_tags and one.health is Health.READY and wanted.get(one.address) == one.spec
+    }
 
 
 def _look_up(want: Desired[ImageSpec], images: Sequence[Mapping[str, Any]]) -> Observed[ImageSpec]:

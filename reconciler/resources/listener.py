@@ -39,20 +39,29 @@ class ListenerSpec(resource.Spec):
 class Listener(Kind[ListenerSpec]):
     kind: ClassVar[str] = "listener"
     Spec = ListenerSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("load-balancer",)
+    reads_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
+    moves: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerSpec]]]:
         answers = yield from _gone.answers(
             [elbv2.describe_listeners(LoadBalancerArn=arn) for arn in _load_balancers(scope)]
         )
         items = {item["ListenerArn"]: item for answer in answers if answer for item in answer["Listeners"]}
+        items = _elb.known(items, _places(items), _wanted(scope), scope)
         secure = [arn for arn in items if items[arn].get("Certificates") and scope.depth is Depth.FULL]
-        tags, read = yield from _elb.read(
-            items, *(elbv2.describe_listener_certificates(ListenerArn=arn) for arn in secure)
-        )
-        certificates = dict(zip(secure, read, strict=True))
+
+        def build(tags: _elb.Tags, read: list[Any]) -> list[Observed[ListenerSpec]]:
+            return self._observed(scope, items, tags, dict(zip(secure, read, strict=True)))
+
+        certificates = (elbv2.describe_listener_certificates(ListenerArn=arn) for arn in secure)
+        return (yield from _elb.observed(scope, items, build, *certificates))
+
+    def _observed(
+        self, scope: Scope, items: Mapping[str, Any], tags: _elb.Tags, certificates: Mapping[str, Any]
+    ) -> list[Observed[ListenerSpec]]:
         known = [arn for arn in items if arn in tags and certificates.get(arn, items) is not None]
-        addresses = _addresses({arn: items[arn] for arn in known}, tags, scope)
+        places = _places({arn: items[arn] for arn in known})
+        addresses = _elb.addresses(self.kind, places, _wanted(scope), tags, scope)
         return [
             Observed(
                 address,
@@ -60,6 +69,7 @@ class Listener(Kind[ListenerSpec]):
                 _read(items[arn], certificates.get(arn)),
                 tags=tags[arn],
                 unread=_unread(items[arn], scope),
+                facts={"actions": items[arn]["DefaultActions"]},
             )
             for arn, address in addresses.items()
         ]
@@ -131,12 +141,12 @@ def _load_balancer_of(listener: str) -> str:
     return listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
 
 
-def _addresses(
-    items: Mapping[str, Mapping[str, Any]], tags: Mapping[str, Mapping[str, str]], scope: Scope
-) -> dict[str, Address]:
-    places = {arn: (item["LoadBalancerArn"], item.get("Port")) for arn, item in items.items()}
-    wanted = {(want.spec.load_balancer, want.spec.port): want.address for want in scope.wanted}
-    return _elb.addresses("listener", places, wanted, tags, scope)
+def _places(items: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    return {arn: (item["LoadBalancerArn"], item.get("Port")) for arn, item in items.items()}
+
+
+def _wanted(scope: Scope) -> dict[tuple[Any, ...], Address]:
+    return {(want.spec.load_balancer, want.spec.port): want.address for want in scope.wanted}
 
 
 def _read(item: Mapping[str, Any], answer: Mapping[str, Any] | None) -> ListenerSpec:

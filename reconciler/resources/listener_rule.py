@@ -47,7 +47,8 @@ class ListenerRuleSpec(resource.Spec):
 class ListenerRule(Kind[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
     Spec = ListenerRuleSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("listener",)
+    reads_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
+    moves: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerRuleSpec]]]:
@@ -59,14 +60,19 @@ class ListenerRule(Kind[ListenerRuleSpec]):
             for item in (answer or {"Rules": ()})["Rules"]
             if not item.get("IsDefault")  # the listener's own action, shown as a rule
         }
-        tags, _ = yield from _elb.read(items)
-        places = {arn: (listener, int(item["Priority"])) for arn, (listener, item) in items.items() if arn in tags}
+        places = {arn: (listener, int(item["Priority"])) for arn, (listener, item) in items.items()}
         wanted = {(want.spec.listener, want.spec.priority): want.address for want in scope.wanted}
-        found = _elb.addresses(self.kind, places, wanted, tags, scope)
-        return [
-            Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts={"conditions": _others(items[arn][1])})
-            for arn, address in found.items()
-        ]
+        items = _elb.known(items, places, wanted, scope)
+
+        def build(tags: _elb.Tags, _: list[Any]) -> list[Observed[ListenerRuleSpec]]:
+            there = {arn: places[arn] for arn in items if arn in tags}
+            found = _elb.addresses(self.kind, there, wanted, tags, scope)
+            return [
+                Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts=_facts(items[arn][1]))
+                for arn, address in found.items()
+            ]
+
+        return (yield from _elb.observed(scope, items, build))
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec
@@ -183,6 +189,10 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
         headers=headers,
         action=_elb.read_action(item["Actions"]),
     )
+
+
+def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"conditions": _others(item), "actions": item["Actions"]}
 
 
 def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

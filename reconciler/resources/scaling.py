@@ -89,6 +89,7 @@ class Scaling(Kind[ScalingSpec]):
                     spec,
                     tags={**service.tags, ownership.ADDRESS: tag_value(str(address))},
                     parent=service.id,
+                    facts={"item": item},
                 )
             )
         return observed

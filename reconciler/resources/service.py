@@ -81,6 +81,7 @@ class Service(Kind[ServiceSpec]):
         "security-group-rules",
     )
     reads_after: ClassVar[tuple[str, ...]] = ("cluster",)
+    moves: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     lingers: ClassVar[bool] = True
 

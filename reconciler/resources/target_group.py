@@ -84,7 +84,7 @@ class TargetGroup(Kind[TargetGroupSpec]):
                     ),
                     tags=tags[arn],
                     unread=frozenset() if arn in attributes else frozenset({"attributes"}),
-                    facts={"load_balancers": tuple(sorted(set(item.get("LoadBalancerArns", ()))))},
+                    facts={"item": item, "load_balancers": tuple(sorted(set(item.get("LoadBalancerArns", ()))))},
                 )
             )
         return found

@@ -37,6 +37,7 @@ CONTENT: Final = "reconciler:content"
 KEEP: Final = 10
 """Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
 
+LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing is started from it any more
 TRIM_AT_ONCE: Final = 5  # ECS allows one DeregisterTaskDefinition a second
 BATCH: Final = 10  # revisions a DeleteTaskDefinitions
 
@@ -96,7 +97,8 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         for family, said in answers.items():
             answer, want, known = said, wanted.get(family), set(swept.get(family, ()))
             foreign = answer is not None and not _revisions.is_of(answer, scope.stack)
-            if want is None or foreign:
+            left = answer is None and bool(known)  # a deletion that was cut short, or somebody's
+            if want is None or foreign or left:
                 answer = yield from _revisions.ours_of(family, answer, known, scope.stack, every=want is None)
             if answer is None:
                 continue
@@ -177,7 +179,7 @@ def _lasting(scope: Scope, running: Mapping[str, str]) -> dict[str, dict[str, st
 
 
 def _is_active(answer: Mapping[str, Any] | None) -> bool:
-    return answer is not None and answer["taskDefinition"]["status"] == "ACTIVE"
+    return answer is not None and answer["taskDefinition"]["status"] not in LEFT
 
 
 def content(spec: TaskDefinitionSpec) -> str:
@@ -240,7 +242,7 @@ def _as_wanted(
     """`spec`, in the wanted one's spelling where both say the same."""
     if want is None or next(refs_in(want.spec), None) is not None:
         return spec  # what it refers to is not there: it has no hash
-    registered = answer["taskDefinition"]["status"] == "ACTIVE"
+    registered = _is_active(answer)
     hashed = _ecs.tags_of(answer).get(CONTENT) == content(want.spec)
     return want.spec if registered and hashed and _plainly_same(spec, want.spec) else spec
 
@@ -262,7 +264,7 @@ def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
         other["networkMode"] = item.get("networkMode") or "bridge"
     if "FARGATE" not in (item.get("requiresCompatibilities") or ()):
         other["requiresCompatibilities"] = json.dumps(item.get("requiresCompatibilities") or [])
-    if item["status"] != "ACTIVE":
+    if item["status"] in LEFT:
         other["status"] = item["status"]  # nothing new can be started from it
     platform = item.get("runtimePlatform") or {}
     return TaskDefinitionSpec(

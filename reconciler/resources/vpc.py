@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Scope
+from reconciler.model.kind import Depth, Kind, Mark, Scope
 from reconciler.model.resource import Call, Calls, Desired, Health, Observed
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, ec2
@@ -31,21 +31,23 @@ class Vpc(Kind[VpcSpec]):
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcSpec]]]:
         answer = yield ec2.describe_vpcs()
         located = _ec2.located(self.kind, scope, answer["Vpcs"])
+        full = scope.depth is Depth.FULL
         attributes = yield from _gone.answers(
             [
                 ec2.describe_vpc_attribute(VpcId=item["VpcId"], Attribute=attribute)
-                for _, item in located
+                for _, item in (located if full else ())
                 for attribute in ("enableDnsSupport", "enableDnsHostnames")
             ]
         )
         found = []
-        for (address, item), support, hostnames in zip(located, attributes[::2], attributes[1::2], strict=True):
+        pairs = list(zip(attributes[::2], attributes[1::2], strict=True)) if full else [({}, {})] * len(located)
+        for (address, item), (support, hostnames) in zip(located, pairs, strict=True):
             if support is None or hostnames is None:
                 continue
             spec = VpcSpec(
                 cidr=item["CidrBlock"],
-                dns_support=support["EnableDnsSupport"]["Value"],
-                dns_hostnames=hostnames["EnableDnsHostnames"]["Value"],
+                dns_support=support["EnableDnsSupport"]["Value"] if full else None,
+                dns_hostnames=hostnames["EnableDnsHostnames"]["Value"] if full else None,
             )
             ready = item["State"] == "available"
             found.append(
@@ -56,6 +58,7 @@ class Vpc(Kind[VpcSpec]):
                     tags=_ec2.tags_of(item),
                     health=Health.READY if ready else Health.PROGRESSING,
                     reason="" if ready else f"the VPC is {item['State']}",
+                    unread=frozenset() if full else frozenset({"dns_support", "dns_hostnames"}),
                 )
             )
         return found

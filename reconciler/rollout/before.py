@@ -22,7 +22,7 @@ TEST_SLACK = LOOK_EVERY * 12
 def step(s: Situation) -> Step:
     if s.green is None:
         return clear(s) if s.left else _start(s)
-    if _moved_back(s, s.green):
+    if moved_back(s, s.green):
         why = "production went back to blue"
         ended = s.ended(s.green.release, Outcome.ROLLED_BACK, Phase.ROLLING_BACK, why)
         marks = s.mark(quarantine=s.marks.with_quarantined(s.green.release), ended=ended, deadline=ends_at(s, s.green))
@@ -53,7 +53,7 @@ def _start(s: Situation) -> Step:
     return s.step(Phase.GREEN_UP, "a new version is wanted", *decisions)
 
 
-def _moved_back(s: Situation, green: TaskSet) -> bool:
+def moved_back(s: Situation, green: TaskSet) -> bool:
     """It had a share of production that it has no more: a person's doing, or ours, cut short before it was noted."""
     due = s.due(green.release)
     if due is None:

@@ -230,12 +230,15 @@ def _why(intent: Intent) -> str:
 
 
 def _stop(s: Situation, intent: Intent, why: str) -> Answer:
-    """Production has not moved: the new version goes, that is all."""
+    """Production has not moved, or has gone back already and only the note of it is missing: the new version goes."""
     if not s.flight:
         return "nothing is being rolled out"
     due = s.due(s.flight)
-    phase = Phase.FAILED
-    ended = s.ended(s.flight, Outcome.ABORTED, phase, why)
+    phase, outcome = Phase.FAILED, Outcome.ABORTED
+    if s.green is not None and before.moved_back(s, s.green):
+        phase = Phase.ROLLING_BACK
+        outcome = Outcome.ROLLED_BACK if intent.verb is Verb.ROLLBACK else outcome
+    ended = s.ended(s.flight, outcome, phase, why)
     fields: dict[str, Any] = {"quarantine": s.marks.with_quarantined(s.flight), "ended": ended, "handled": _yes(intent)}
     if s.green is not None and due is not None and (due.stage not in FIRST_STAGES or due.weight):
         fields["deadline"] = deadline(s.flight, Stage.RETIRE, s.now, s.policy.drain)

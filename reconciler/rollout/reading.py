@@ -91,7 +91,7 @@ def _standing(subject: Subject, known: Known) -> Calls[tuple[Any, dict[str, Any]
         calls[f"actions {number}"] = call
     if unknown:
         calls["groups"] = elbv2.describe_target_groups(TargetGroupArns=unknown)
-    if subject.scalable is not None:
+    if subject.scalable is not None and known.scalable is None:
         calls["scaling"] = autoscaling.describe_scalable_targets(
             **NAMESPACE, **DIMENSION, ResourceIds=[subject.scalable]
         )
@@ -103,7 +103,7 @@ def _standing(subject: Subject, known: Known) -> Calls[tuple[Any, dict[str, Any]
     groups = dict(known.groups) | {item["TargetGroupArn"]: item for item in listed}
     targets = answers.get("scaling", {}).get("ScalableTargets", ())
     item = known.service if known.service is not None else _only_service(answers["service"])
-    return item, actions, groups, targets[0] if targets else None
+    return item, actions, groups, targets[0] if targets else known.scalable
 
 
 def _only_service(answer: Mapping[str, Any]) -> Any:

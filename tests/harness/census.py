@@ -33,6 +33,11 @@ NOISE = frozenset(
         "pushedAt",
         "DnsEntries",
         "AvailableIpAddressCount",
+        "LoadBalancerArns",
+        "pendingCount",
+        "pendingTasksCount",
+        "runningCount",
+        "runningTasksCount",
     }
 )
 

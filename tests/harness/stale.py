@@ -1,8 +1,8 @@
 """StaleView: reads from copies of the account that lag behind.
 
-Before each write the account is remembered as it is, by a fork that does nothing but answer reads from then on. A read
-is then answered from the account as it was some writes ago, which makes every read stale that AWS could make stale, and
-not only those that were asked before.
+Before each write a copy is kept of the account as it is, and a read is then answered by the copy from some writes ago.
+So every read is stale that AWS could make stale, and not only those that were asked before. A copy of moto is a fork
+that does nothing but answer reads; of the toy world it is a copy.
 """
 
 from __future__ import annotations
@@ -14,74 +14,115 @@ import signal
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from reconciler import errors
 from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
+from reconciler.clock import Clock
 from reconciler.model.resource import Call
 
 Age = Callable[[Call, int], int]
 """How many writes ago a read is answered from, given how many are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """The account as it was, in a process of its own."""
+class Copy(Protocol):
+    """The account as it was."""
 
-    process: int
-    ask: int
-    hear: int
+    def perform(self, call: Call) -> dict[str, Any]: ...
+
+    def end(self) -> None: ...
 
 
 class StaleView:
-    """A transport over an account whose reads may be `lag` writes old. To be used as a context: it ends its forks."""
+    """A transport over an account whose reads may be `lag` writes old. A context: at its end the copies go.
 
-    def __init__(self, inner: Transport, *, lag: int, seed: int = 0, age: Age | None = None) -> None:
+    Without `age` each read is as old as a seeded die says. With a `clock`, no copy lags for longer than `seconds`.
+    """
+
+    def __init__(
+        self,
+        inner: Transport,
+        *,
+        lag: int,
+        seed: int = 0,
+        age: Age | None = None,
+        copy: Callable[[Transport], Copy] | None = None,
+        clock: Clock | None = None,
+        seconds: float = 45.0,
+    ) -> None:
         self.inner, self.lag, self.seed = inner, lag, seed
         self.stale = 0
         self._dice = random.Random(seed)
-        self._age = age or (lambda _, known: self._dice.randint(0, known))
-        self._past: deque[Copy] = deque()
+        self.age: Age = age or (lambda _, known: self._dice.randint(0, known))
+        self._copy = copy or Fork
+        self._clock, self._seconds = clock, seconds
+        self._past: deque[tuple[float, Copy]] = deque()
 
     def perform(self, call: Call) -> dict[str, Any]:
         if not is_read(call):
-            self.remember()
+            self._remember()
             return self.inner.perform(call)
-        age = min(self._age(call, len(self._past)), len(self._past))
+        while self._past and self._now() - self._past[0][0] > self._seconds:
+            self._forget()
+        age = min(self.age(call, len(self._past)), len(self._past))
         if age == 0:
             return self.inner.perform(call)
         self.stale += 1
-        return _ask(self._past[-age], call)
+        return self._past[-age][1].perform(call)
 
-    def remember(self) -> None:
-        """The account as it is now is what a read may see once this write, and up to `lag` in all, have happened."""
-        if self.lag == 0:
-            return
-        ask_there, ask_here = os.pipe()
-        hear_here, hear_there = os.pipe()
-        process = os.fork()
-        if process == 0:
-            os.close(ask_here)
-            os.close(hear_here)
-            _answer(self.inner, ask_there, hear_there)
-        os.close(ask_there)
-        os.close(hear_there)
-        self._past.append(Copy(process, ask_here, hear_here))
+    def _remember(self) -> None:
+        if self.lag:
+            self._past.append((self._now(), self._copy(self.inner)))
         if len(self._past) > self.lag:
-            _end(self._past.popleft())
+            self._forget()
+
+    def _now(self) -> float:
+        return 0.0 if self._clock is None else self._clock.monotonic()
+
+    def _forget(self) -> None:
+        _, oldest = self._past.popleft()
+        oldest.end()
 
     def settle(self) -> None:
-        """From now on every read is of what is."""
+        """From now on, and until the next write, every read is of what is."""
         while self._past:
-            _end(self._past.popleft())
+            self._forget()
 
     def __enter__(self) -> StaleView:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.settle()
+
+
+class Fork:
+    """An account in a process of its own, which answers reads through a pipe until it is killed."""
+
+    def __init__(self, inner: Transport) -> None:
+        ask_there, self._ask = os.pipe()
+        self._hear, hear_there = os.pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            os.close(self._ask)
+            os.close(self._hear)
+            _answer(inner, ask_there, hear_there)
+        os.close(ask_there)
+        os.close(hear_there)
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        _send(self._ask, call)
+        fine, said = _receive(self._hear)
+        if fine:
+            return said  # type: ignore[no-any-return]  # what `_answer` sent
+        kind, message, name, code = said
+        raise kind(message, call=name, code=code)
+
+    def end(self) -> None:
+        os.kill(self._process, signal.SIGKILL)
+        os.waitpid(self._process, 0)
+        os.close(self._ask)
+        os.close(self._hear)
 
 
 def _answer(inner: Transport, ask: int, hear: int) -> None:
@@ -97,22 +138,6 @@ def _answer(inner: Transport, ask: int, hear: int) -> None:
             _send(hear, said)
     finally:
         os._exit(0)
-
-
-def _ask(copy: Copy, call: Call) -> dict[str, Any]:
-    _send(copy.ask, call)
-    fine, said = _receive(copy.hear)
-    if fine:
-        return said  # type: ignore[no-any-return]  # what `_answer` sent
-    kind, message, name, code = said
-    raise kind(message, call=name, code=code)
-
-
-def _end(copy: Copy) -> None:
-    os.kill(copy.process, signal.SIGKILL)
-    os.waitpid(copy.process, 0)
-    os.close(copy.ask)
-    os.close(copy.hear)
 
 
 def _send(pipe: int, value: Any) -> None:

@@ -7,11 +7,12 @@ Only what the promises need. Each rule says what AWS does; where moto already do
 - CreateService for a name that is active is refused: "Creation of service was not idempotent."
 - CreateLoadBalancer, CreateTargetGroup and CreateListener succeed for what exists with the same settings, and refuse
   the name, or the port, with other ones (ELB API reference: "each call succeeds").
+- A family without an active revision is answered with ClientException, where moto breaks down.
 - A VPC has one internet gateway, and a gateway one VPC (EC2 API reference, AttachInternetGateway).
 - What something stands in cannot be deleted: DependencyViolation for a VPC with a gateway or a group of its own, for a
-  subnet and a group that a load balancer is in, for a group that another one's rule names, for a gateway while a NAT
-  gateway holds a public address; AuthFailure for an address in use, which one is no more once its NAT gateway is
-  deleted; ClusterContainsServicesException.
+  subnet and a group that a load balancer is in, for a subnet with a NAT gateway or an endpoint in it, for a group that
+  another one's rule names, for a gateway while a NAT gateway holds a public address; AuthFailure for an address in use,
+  which one is no more once its NAT gateway is deleted; ClusterContainsServicesException.
 - Scaling policies go with their target (Application Auto Scaling API reference, DeregisterScalableTarget).
 """
 
@@ -50,6 +51,7 @@ class Strict:
             "DeleteSubnet": self._delete_subnet,
             "DeleteVpc": self._delete_vpc,
             "DeregisterScalableTarget": self._deregister_scalable_target,
+            "DescribeTaskDefinition": self._describe_task_definition,
             "DetachInternetGateway": self._detach_internet_gateway,
             "ReleaseAddress": self._release_address,
         }
@@ -122,6 +124,13 @@ class Strict:
                     raise refusal(call, "InvalidParameterValue", text)
         return None
 
+    def _describe_task_definition(self, call: Call) -> None:
+        name = str(call.params["taskDefinition"]).rpartition("/")[2]
+        if ":" not in name:
+            found = self._ask("ecs", "ListTaskDefinitions", familyPrefix=name, status="ACTIVE")["taskDefinitionArns"]
+            if not any(arn.rpartition("/")[2].partition(":")[0] == name for arn in found):
+                raise refusal(call, "ClientException", "Unable to describe task definition.")
+
     # -- what something stands in
 
     def _delete_vpc(self, call: Call) -> None:
@@ -141,13 +150,18 @@ class Strict:
 
     def _nat_gateways(self, vpc: str) -> list[Any]:
         found = self._ask("ec2", "DescribeNatGateways")["NatGateways"]
-        return [one for one in found if one["VpcId"] == vpc and one["State"] in {"pending", "available", "deleting"}]
+        return [one for one in found if one["VpcId"] == vpc and one["State"] in _STANDING]
 
     def _delete_subnet(self, call: Call) -> None:
         subnet = call.params["SubnetId"]
         for one in self._ask("elbv2", "DescribeLoadBalancers")["LoadBalancers"]:
             if any(zone["SubnetId"] == subnet for zone in one["AvailabilityZones"]):
                 raise refusal(call, "DependencyViolation", f"{subnet} has dependencies and cannot be deleted")
+        gateways = self._ask("ec2", "DescribeNatGateways")["NatGateways"]
+        endpoints = self._ask("ec2", "DescribeVpcEndpoints")["VpcEndpoints"]
+        inside = any(one["SubnetId"] == subnet and one["State"] in _STANDING for one in gateways)
+        if inside or any(subnet in one.get("SubnetIds", ()) and one["State"] in _STANDING for one in endpoints):
+            raise refusal(call, "DependencyViolation", f"{subnet} has dependencies and cannot be deleted")
 
     def _delete_security_group(self, call: Call) -> None:
         group = call.params["GroupId"]
@@ -165,7 +179,7 @@ class Strict:
     def _release_address(self, call: Call) -> None:
         address = call.params["AllocationId"]
         gateways = self._ask("ec2", "DescribeNatGateways")["NatGateways"]
-        holding = [one for one in gateways if one["State"] in {"pending", "available", "deleting"}]
+        holding = [one for one in gateways if one["State"] in _STANDING]
         if any(each["AllocationId"] == address for one in holding for each in one["NatGatewayAddresses"]):
             raise refusal(call, "AuthFailure", "You do not have permission to access the specified resource.")
 
@@ -196,6 +210,9 @@ def refusal(call: Call, code: str, message: str = "", status: int = 400) -> erro
     """AWS's error as the product gets to see it: through its own translation."""
     response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return translate(call, ClientError(response, call.operation))
+
+
+_STANDING = frozenset({"pending", "available", "deleting"})
 
 
 def _name_of(call: Call) -> str:

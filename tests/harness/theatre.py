@@ -32,12 +32,15 @@ from reconciler.engine.rollouts import Followed, Goal, Rollouts, Turn
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import Job, Missing, jobs_of
 from reconciler.local.inprocess import Laptop, laptop_session
+from reconciler.model.guard import Guard
 from reconciler.model.intents import Intent, Verb
 from reconciler.model.kind import discover
 from reconciler.model.marks import KEYS
+from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
+from reconciler.spec.specs import Specs
 
 SEED = Path(__file__).parents[2] / "specs"
 SERVICE = "my-app-frontend"
@@ -118,11 +121,15 @@ class Theatre:
                 file.write_text(text, encoding="utf-8")
             specs = load(copy, None)
         assert specs.ok, specs.diagnostics
+        return self.wish_of(specs)
+
+    def wish_of(self, specs: Specs, guard: Guard | None = None, consent: Consent | None = None) -> Wish:
         assert specs.stack is not None
         account = self.laptop.aws.account
-        place_ = Place(specs.stack.name, account, self.laptop.aws.region)
+        place = Place(specs.stack.name, account, self.laptop.aws.region)
         deliveries = tuple(replace(one, policy=replace(one.policy, **self.terms)) for one in compile_deliveries(specs))
-        return Wish(place_, compile_specs(specs, account=account), deliveries=deliveries)
+        desired = compile_specs(specs, account=account)
+        return Wish(place, desired, guard or Guard(), consent or Consent(), deliveries=deliveries)
 
     def spec(self, **texts: str) -> None:
         """Save a change: `spec(v1="v2")` is `tag: v1` → `tag: v2`; other texts as they are."""

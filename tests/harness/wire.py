@@ -58,6 +58,8 @@ class Decisions:
     def perform(self, call: Call) -> dict[str, Any]:
         from reconciler import errors
 
+        if call.service == "resourcegroupstaggingapi":
+            self.decide()  # a pass begins with it
         if is_read(call) or has_token(call) or not call.operation.startswith(("Create", "Allocate", "Register", "Run")):
             return self.inner.perform(call)  # type: ignore[no-any-return]
         key = f"{call} {sorted(call.params.items(), key=str)}"

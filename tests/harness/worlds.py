@@ -237,17 +237,18 @@ def until_settled(
 
     A run that fails for a passing reason is followed by the next, as a loop would.
     """
-    passes, clock = 0, clock or ManualClock()
+    passes, clock, refused = 0, clock or ManualClock(), ""
     for number in range(1, runs + 1):
         try:
             report = run(transport(), wanted, clock=clock)
-        except (errors.AwsError, errors.Refused):
+        except (errors.AwsError, errors.Refused) as error:
+            refused = f"; the last said {error}"
             clock.wait(threading.Event(), 30.0)
             continue
         passes += len(report.passes)
         if not any(one.outcomes for one in report.passes) and not report.timed_out:
             return number, passes
-    raise AssertionError(f"nothing settled in {runs} runs and {passes} passes")
+    raise AssertionError(f"nothing settled in {runs} runs and {passes} passes{refused}")
 
 
 # -- forks

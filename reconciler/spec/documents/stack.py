@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.spec.documents.base import Block, Document
-from reconciler.spec.documents.values import Whole, matching
+from reconciler.spec.documents.values import Text, Whole, matching
 
 AccountNumber = Annotated[str, *matching(r"\d{12}", 12, "an account number has twelve digits", 12)]
 
@@ -21,6 +21,23 @@ class Guard(Block):
     """Percent of the resources that the stack owns."""
 
 
+class DriftRule(Block):
+    """What becomes of a difference that the specs did not make; the first rule that matches decides."""
+
+    match: Annotated[
+        str,
+        *matching(
+            r"[A-Za-z0-9*?./_:-]+", 256, "a pattern over addresses such as service/api or security-group-rules/*"
+        ),
+    ]
+    path: Annotated[str, *matching(r"[\x21-\x7e]+", 256, "a pattern over fields such as desired_count or tags.*")] = "*"
+    """Covers everything below it, too."""
+    mode: Literal["enforce", "warn", "ignore"]
+    """`enforce` puts it back, `warn` only tells, `ignore` leaves the field to somebody else for good."""
+    reason: Text
+    """Said wherever the rule is applied."""
+
+
 class Stack(Document):
     """The one Stack of a specs folder; its name marks everything the stack owns (tag `reconciler:stack`)."""
 
@@ -30,3 +47,5 @@ class Stack(Document):
     account: AccountNumber | None = None
     """The only account these specs may be applied to. Any other is refused before the first write."""
     guard: Guard = Field(default_factory=Guard)
+    drift: Annotated[tuple[DriftRule, ...], Field(max_length=100)] = ()
+    """For the loop (`reconciler run`). Without a rule, drift is put back."""

@@ -1,0 +1,205 @@
+"""One POST to an address that the operator has configured: https, bounded in time, and never to a metadata service.
+
+A URL like that holds a secret, so it appears in no message, no log and no `repr`. The name is looked up once, every
+address it has is held against what may not be reached, and the connection goes to the address that was looked at. No
+redirect is followed, and nothing of the answer is kept but its status and how long to wait.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from reconciler import __version__, errors
+
+SECONDS: Final = 5.0
+"""For all of it once the name is looked up: connect, TLS, send, and the head of the answer."""
+LARGEST_HEAD: Final = 8 * 1024
+LONGEST_PAUSE: Final = 60.0
+"""However long they ask us to wait."""
+
+IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_TARGET: Final = re.compile(r"[\x21-\x7e]*")
+_HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+_EC2: Final = ipaddress.ip_network("fd00:ec2::/32")  # instance metadata, pod identities, DNS and time
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to send to. `host` is what may be said of it."""
+
+    host: str
+    port: int
+    secure: bool
+    target: str = field(repr=False)
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`pause`: the seconds they ask us to wait before the next one, if they do."""
+
+    status: int
+    pause: float | None = None
+
+
+class Unreachable(Exception):
+    """Nothing came back; the message says why and not where."""
+
+
+def place_of(url: str) -> Place:
+    """Raises `errors.SpecInvalid`, without the URL."""
+    try:
+        parts = urlsplit(url)
+        host, port, scheme = parts.hostname or "", parts.port, parts.scheme
+    except ValueError as error:
+        raise errors.SpecInvalid("the URL to notify makes no sense") from error
+    if scheme not in ("https", "http") or not _HOST.fullmatch(host):
+        raise errors.SpecInvalid("the URL to notify is not https://host/…")
+    if scheme == "http" and host not in _MACHINE:
+        raise errors.SpecInvalid(f"the URL to notify on {host} must be https; plain http is for this machine only")
+    if parts.username is not None or parts.password is not None:
+        raise errors.SpecInvalid(f"the URL to notify on {host} holds a user name; sign with a secret instead")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.fullmatch(target):
+        raise errors.SpecInvalid(f"the URL to notify on {host} holds spaces or characters that are not ASCII")
+    fault = forbidden(literal) if (literal := _literal(host)) is not None else ""
+    if fault:
+        raise errors.SpecInvalid(f"{host} must not be notified: it is {fault}")
+    return Place(host, port or (443 if scheme == "https" else 80), scheme == "https", target)
+
+
+def forbidden(address: IP) -> str:
+    """What `address` is that nothing may be sent to; empty where it may."""
+    if address in _EC2:
+        return "a metadata service"
+    inner = _inside(address)
+    if inner is not None:
+        return forbidden(inner)
+    for wrong, what in (
+        (address.is_link_local, "link-local, as metadata services are"),
+        (address.is_unspecified, "no address"),
+        (address.is_multicast, "many machines"),
+    ):
+        if wrong:
+            return what
+    return "" if str(address) != "255.255.255.255" else "many machines"
+
+
+def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
+    """One attempt. Raises `Unreachable`."""
+    fields = {
+        "Host": place.authority,
+        "User-Agent": f"reconciler/{__version__}",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **headers,
+    }
+    lines = [f"POST {place.target} HTTP/1.1", *(f"{key}: {fields[key]}" for key in fields), "", ""]
+    addresses = _addresses(place)
+    end = time.monotonic() + SECONDS
+    try:
+        with _connected(place, addresses, end) as sock:
+            sock.settimeout(_left(end))
+            sock.sendall("\r\n".join(lines).encode("ascii") + body)
+            return _answer(sock, end)
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(f"its certificate is not trusted: {error.verify_message}") from None
+    except (OSError, ValueError) as error:
+        raise Unreachable(type(error).__name__) from None
+
+
+def _addresses(place: Place) -> tuple[IP, ...]:
+    """Of the host, every one of them fit to be reached."""
+    try:
+        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Unreachable("its name cannot be looked up") from None
+    addresses = tuple(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
+    for address in addresses:
+        fault = forbidden(address)
+        if fault:
+            raise Unreachable(f"its name means {address}, which is {fault}")
+        if not place.secure and not address.is_loopback:
+            raise Unreachable(f"its name means {address}, which is not this machine, and it is plain http")
+    return addresses
+
+
+def _connected(place: Place, addresses: tuple[IP, ...], end: float) -> socket.socket:
+    """To the first address that answers."""
+    last: OSError = OSError("no address")
+    for address in addresses[:4]:
+        try:
+            sock = socket.create_connection((str(address), place.port), timeout=_left(end))
+        except OSError as error:
+            last = error
+            continue
+        if not place.secure:
+            return sock
+        try:
+            sock.settimeout(_left(end))
+            return _trust().wrap_socket(sock, server_hostname=place.host)
+        except BaseException:
+            sock.close()
+            raise
+    raise last
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _answer(sock: socket.socket, end: float) -> Answered:
+    text = b""
+    while b"\r\n\r\n" not in text and len(text) < LARGEST_HEAD:
+        sock.settimeout(_left(end))
+        more = sock.recv(4096)
+        if not more:
+            break
+        text += more
+    first, *lines = text.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not re.fullmatch(r"[1-5]\d\d", words[1]):
+        raise ValueError("no HTTP")
+    asked = next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("retry-after:")), "")
+    return Answered(int(words[1]), min(LONGEST_PAUSE, float(asked)) if re.fullmatch(r"\d{1,6}", asked) else None)
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _literal(host: str) -> IP | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _inside(address: IP) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address only stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or None

@@ -1,0 +1,243 @@
+"""What the loop shows over HTTP: /healthz, /readyz and /metrics. Nothing can be changed here, and nothing is secret.
+
+    GET /healthz   200 while the loop comes on, else 503: restart it
+    GET /readyz    200 while it does its work, else 503 and which part of it is missing
+    GET /metrics   Prometheus's text format
+
+Every request is small and short: 8 KiB and five seconds for all of it, eight at a time, one a connection. One too many
+is turned away at once rather than kept waiting, so that nobody on the network can make this process grow.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+
+from reconciler import errors
+from reconciler.server import metrics as prometheus
+from reconciler.server.health import Health, Verdict
+from reconciler.server.metrics import Metrics
+
+log = structlog.get_logger()
+
+REQUEST_FAILED: Final = "server.request_failed"
+
+MOST_AT_ONCE: Final = 8
+LARGEST_REQUEST: Final = 8 * 1024
+REQUEST_SECONDS: Final = 5.0
+
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Connection": "close",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "application/json"
+
+    @classmethod
+    def of(cls, status: HTTPStatus, said: Mapping[str, Any]) -> Answer:
+        return cls(status, json.dumps(said).encode() + b"\n")
+
+    def bytes(self, *, head: bool = False) -> bytes:
+        fields = {"Content-Type": self.content_type, "Content-Length": str(len(self.body)), **HEADERS}
+        if self.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            fields["Allow"] = "GET, HEAD"
+        lines = [f"HTTP/1.1 {self.status.value} {self.status.phrase}", *(f"{key}: {fields[key]}" for key in fields)]
+        return "\r\n".join([*lines, "", ""]).encode("ascii") + (b"" if head else self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Which path shows what. `private`: reached over loopback only, so a browser must have meant this machine."""
+
+    health: Health
+    metrics: Metrics
+    private: bool
+
+    def answer(self, method: str, target: str, host: str) -> Answer:
+        page = self._routes().get(target.partition("?")[0])
+        if self.private and not _is_this_machine(host):
+            return Answer.of(HTTPStatus.MISDIRECTED_REQUEST, {"error": "ask for it by its loopback address"})
+        if page is None:
+            return Answer.of(HTTPStatus.NOT_FOUND, {"error": "there are /healthz, /readyz and /metrics"})
+        if method not in ("GET", "HEAD"):
+            return Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "there is only GET and HEAD"})
+        return page()
+
+    def _routes(self) -> dict[str, Callable[[], Answer]]:
+        return {
+            "/healthz": lambda: _verdict(self.health.live()),
+            "/readyz": lambda: _verdict(self.health.ready()),
+            "/metrics": lambda: Answer(HTTPStatus.OK, self.metrics.text(), prometheus.CONTENT_TYPE),
+        }
+
+
+def _verdict(verdict: Verdict) -> Answer:
+    return Answer.of(HTTPStatus.OK if verdict.well else HTTPStatus.SERVICE_UNAVAILABLE, verdict.said)
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a Host header means loopback: a name that some page has made to point here does not."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+# -- sockets
+
+
+class _Malformed(Exception):
+    """`status` is what to answer."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class _Request(socketserver.BaseRequestHandler):
+    """One connection: one request, one answer."""
+
+    server: _Server
+
+    def handle(self) -> None:
+        try:
+            method, target, host = _parsed(_head(self.request))
+        except _Malformed as error:
+            self.request.sendall(Answer.of(error.status, {"error": error.status.phrase}).bytes())
+            return
+        except OSError:
+            return  # they went away, or said nothing
+        answer = self.server.pages.answer(method, target, host)
+        try:
+            self.request.settimeout(REQUEST_SECONDS)
+            self.request.sendall(answer.bytes(head=method == "HEAD"))
+        except OSError:
+            return
+
+
+def _head(sock: socket.socket) -> bytes:
+    """Everything up to the empty line. Raises `OSError` where that does not come in time."""
+    end, text = time.monotonic() + REQUEST_SECONDS, b""
+    while b"\r\n\r\n" not in text:
+        if len(text) >= LARGEST_REQUEST:
+            raise _Malformed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        sock.settimeout(max(0.001, end - time.monotonic()))
+        more = sock.recv(min(4096, LARGEST_REQUEST - len(text)))
+        if not more:
+            raise ConnectionResetError
+        text += more
+    return text.partition(b"\r\n\r\n")[0]
+
+
+def _parsed(head: bytes) -> tuple[str, str, str]:
+    """Method, target and Host."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
+        raise _Malformed(HTTPStatus.BAD_REQUEST)
+    hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
+    if len(hosts) > 1:
+        raise _Malformed(HTTPStatus.BAD_REQUEST)
+    return words[0], words[1], hosts[0] if hosts else ""
+
+
+class _Server(socketserver.TCPServer):
+    allow_reuse_address = True
+    request_queue_size = 32
+
+    def __init__(self, family: socket.AddressFamily, address: tuple[str, int], pages: Pages) -> None:
+        self.address_family = family
+        self.pages = pages
+        self._free = threading.Semaphore(MOST_AT_ONCE)
+        super().__init__(address, _Request)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self._turn_away(request)
+            return
+        thread = threading.Thread(target=self._serve, args=(request, client_address), name="http", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no threads left
+            self._free.release()
+            self._turn_away(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.exception(REQUEST_FAILED)
+
+    def _serve(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001 - a fault in one answer must not end the others
+            self.handle_error(request, client_address)
+        finally:
+            self._free.release()
+            self.shutdown_request(request)
+
+    def _turn_away(self, request: Any) -> None:
+        try:
+            request.setblocking(False)
+            request.send(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "too many requests at once"}).bytes())
+        except OSError:
+            pass  # they know less, and are gone all the same
+        finally:
+            self.shutdown_request(request)
+
+
+class Serving:
+    """A server that is up. `url` is where."""
+
+    def __init__(self, server: _Server) -> None:
+        host, port = server.server_address[:2]
+        self.url = f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
+        self._server = server
+        self._thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http-accept", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more requests; those under way end within their five seconds, or with the process."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def serve(address: str, port: int, health: Health, metrics: Metrics) -> Serving:
+    """Listen on `address`, an IP address or `localhost`; port 0 is any that is free.
+
+    Raises `errors.ReconcilerError` where that cannot be listened on.
+    """
+    place = "127.0.0.1" if address == "localhost" else address
+    family = socket.AF_INET6 if ":" in place else socket.AF_INET
+    try:
+        server = _Server(family, (place, port), Pages(health, metrics, private=_is_loopback(place)))
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise errors.ReconcilerError(f"cannot listen on {address}:{port}: {why}") from error
+    return Serving(server)

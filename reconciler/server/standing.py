@@ -1,0 +1,49 @@
+"""How a loop stands at this moment: read from beside it, without stopping it and without asking AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.engine.loop import Loop
+from reconciler.engine.notify import Notifier, Tally
+from reconciler.model.rollout import Phase
+from reconciler.store.lease import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`revision` is empty until one is enforced. `phases` are by service, calls and writes by `service.Operation`.
+
+    `lease_seconds` is what is left of the lease; a loop that needs none holds it for ever.
+    """
+
+    revision: str = ""
+    lease_held: bool = True
+    lease_seconds: float = float("inf")
+    epoch: int = 0
+    suspended: bool = False
+    rejected: bool = False
+    calls: Mapping[str, int] = field(default_factory=dict)
+    writes: Mapping[str, int] = field(default_factory=dict)
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    notices: Mapping[str, Tally] = field(default_factory=dict)
+
+
+def of(loop: Loop, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
+    """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
+    left = float("inf") if lease is None else lease.left()
+    desk = loop.desk
+    turns = dict(loop.turns)
+    return Standing(
+        revision="" if desk is None else desk.revision.short,
+        lease_held=left > 0,
+        lease_seconds=max(0.0, left),
+        epoch=0 if lease is None else lease.epoch,
+        suspended=bool(loop.said.suspended),
+        rejected=bool(loop.rejected),
+        calls=dict(loop.aws.counts),
+        writes=dict(loop.aws.writes),
+        phases={address.name: turn.step.phase for address, turn in turns.items() if turn.step is not None},
+        notices={f"{number} {one.label}": one.tally for number, one in enumerate(notifiers, start=1)},
+    )

@@ -1,0 +1,327 @@
+"""The loop over the laptop AWS: a change becomes so, drift is put back, and what is wrong changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from reconciler import errors, events
+from reconciler.engine.drift import Mode, Rule
+from reconciler.engine.loop import Loop, Rhythm
+from reconciler.engine.reconcile import Wish
+from reconciler.engine.report import PassReport
+from reconciler.model import words
+from reconciler.model.guard import Guard
+from reconciler.model.kind import Depth, discover
+from reconciler.model.planner import Consent
+from reconciler.model.rollout import Phase
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec import files
+from reconciler.spec.specs import Specs
+from reconciler.store.base import Entry
+from tests.harness.theatre import CLUSTER, SEED, SERVICE, SHORT, Theatre, theatre
+
+
+@dataclass(slots=True)
+class Files:
+    """A source whose files a test changes; `down` while it cannot be reached."""
+
+    folder: Path
+    number: int = 1
+    down: bool = False
+    rejected: str = ""
+    interval: float = 1.0
+    name: str = "specs"
+
+    @property
+    def revision(self) -> Revision:
+        return Revision(f"rev{self.number:04}", "ana", f"change {self.number}")
+
+    def changed(self, since: str | None) -> bool:
+        self._reach()
+        return since != self.revision.id
+
+    def fetch(self, after: str | None = None) -> Fetched:
+        self._reach()
+        if self.rejected and after is not None:
+            raise errors.RevisionRejected(self.rejected, revision=self.revision.id)
+        found = sorted(self.folder.rglob("*.yaml"))
+        names = [(str(path.relative_to(self.folder)), path) for path in found]
+        sources = tuple(files.Source(name, name, path.read_bytes()) for name, path in names)
+        return Fetched(self.revision, sources, (), str(self.folder))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, file
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        self.number += 1
+
+    def _reach(self) -> None:
+        if self.down:
+            raise errors.SourceUnreachable("the host does not answer")
+
+
+@dataclass(slots=True)
+class Running:
+    """A loop on a stage; time passes as it sleeps."""
+
+    stage: Theatre
+    files: Files
+    rules: tuple[Rule, ...] = ()
+    guard: Guard = field(default_factory=Guard)
+    entries: list[Entry] = field(default_factory=list)
+    passes: list[PassReport] = field(default_factory=list)
+    loop: Loop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.stage.restart()
+        self.loop = Loop(
+            self.stage.aws,
+            discover(),
+            self.files,
+            self.compiled,
+            self.stage.rollouts.smoke,
+            sinks=(self.entries.append,),
+            reports=(self.passes.append,),
+            rhythm=Rhythm(),
+        )
+
+    def compiled(self, specs: Specs) -> tuple[Wish, tuple[Rule, ...]]:
+        return self.stage.wish_of(specs, self.guard, Consent()), self.rules
+
+    def go(self, seconds: float) -> None:
+        """Rounds until that time has passed."""
+        clock = self.stage.laptop.clock
+        end = clock.monotonic() + seconds
+        while clock.monotonic() < end:
+            self.loop.round()
+            self.stage.laptop.advance(max(0.05, min(self.loop.pause(), end - clock.monotonic())))
+
+    def said(self, name: str) -> list[str]:
+        return [one.message for one in self.entries if one.name == name]
+
+    def quiet(self) -> None:
+        self.entries.clear()
+        self.passes.clear()
+        self.stage.transport.sent.clear()
+
+    def writes(self) -> dict[str, int]:
+        reads = ("Describe", "List", "Get")
+        return {name: n for name, n in self.stage.transport.sent.items() if not name.startswith(reads)}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """v1 is in place, and the loop is quiet."""
+    with theatre(terms=SHORT) as stage:
+        stage.serving()
+        found = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
+        found.go(60)
+        assert found.said(events.IN_PLACE)
+        found.quiet()
+        yield found
+
+
+def test_a_saved_change_happens_by_itself(running: Running) -> None:
+    """The version rolls out to its end without anybody saying anything more."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(600)
+    assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    assert sum(running.stage.weights(80).values()) == 100
+    phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
+    assert phases[:4] == ["green_up", "testing", "awaiting_promotion", "shifting"]
+    assert phases[-1] == "idle"
+    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert words.of_tags(running.stage.tags()).revision == running.files.revision.id
+
+
+def test_a_quiet_stack_is_left_in_peace(running: Running) -> None:
+    """An hour of passes: mostly fast ones of two calls, and no write at all."""
+    running.go(3600)
+    assert running.writes() == {}
+    assert running.entries == []
+    depths = [one.depth for one in running.passes]
+    assert depths.count(Depth.FULL) in (1, 2)
+    assert 10 <= depths.count(Depth.MEDIUM) <= 13
+    assert depths.count(Depth.FAST) > 200
+    assert max(one.calls for one in running.passes if one.depth is Depth.FAST) <= 4
+
+
+def test_drift_is_put_back_and_told(running: Running) -> None:
+    """A rule that somebody opened is closed again; the event names the path."""
+    group = running.stage.laptop.client("ec2").describe_security_groups(
+        Filters=[{"Name": "tag:reconciler:address", "Values": ["security-group/my-app-lb-sg"]}]
+    )["SecurityGroups"][0]["GroupId"]
+    open_ssh = {"GroupId": group, "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"}
+    running.stage.laptop.client("ec2").authorize_security_group_ingress(**open_ssh)
+    running.go(400)
+    assert running.said(events.DRIFT_REPAIRED) == ["security-group-rules/my-app-lb-sg: ingress.tcp 22 from 0.0.0.0/0"]
+    assert running.writes() == {"RevokeSecurityGroupIngress": 1}
+
+
+def scaled(running: Running, count: int) -> None:
+    running.stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=count)
+
+
+def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
+    """By rule: `warn` says it once and writes nothing; `ignore` says nothing either."""
+    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "match day"),)
+    running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
+    running.go(60)
+    running.quiet()
+    scaled(running, 3)
+    running.go(400)
+    assert running.said(events.DRIFT_FOUND) == [f"service/{SERVICE}: desired_count (match day)"]
+    assert "UpdateService" not in running.writes()
+    running.rules = (Rule("service/*", Mode.IGNORE, "desired_count"),)
+    running.files.edit("services/frontend.yaml", "# The same web app", "# The web app")
+    running.go(60)
+    running.quiet()
+    scaled(running, 4)
+    running.go(400)
+    assert running.said(events.DRIFT_FOUND) == []
+    assert running.stage.service()["desiredCount"] == 4
+
+
+def test_what_the_specs_change_is_carried_out_where_drift_is_only_told(running: Running) -> None:
+    """`warn` is about what others do; a new count in the specs is ours."""
+    running.rules = (Rule("service/*", Mode.WARN),)
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 2
+
+
+def test_who_keeps_undoing_it_is_left_with_it(running: Running) -> None:
+    """After three times the loop stops fighting and says so; a new revision makes it try again."""
+    for _ in range(6):
+        scaled(running, 5)
+        running.go(45)
+    assert len(running.said(events.DRIFT_REPAIRED)) == 3
+    (contested,) = running.said(events.CONTESTED)
+    assert "undone 3 times" in contested
+    assert running.stage.service()["desiredCount"] == 5
+    running.files.edit("services/frontend.yaml", "# The web app", "# A web app")
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("kind: Cluster", "kind: Clutser"), ("kind: Cluster", "kind: [Cluster"), ("name: my-app-cluster", "name: other")],
+)
+def test_a_bad_revision_changes_nothing_and_the_last_good_one_stays(running: Running, old: str, new: str) -> None:
+    """No write comes of it, it is reported once, and drift is repaired meanwhile by what was good."""
+    running.files.edit("cluster.yaml", old, new)
+    running.go(60)
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+    assert running.writes() == {}
+    scaled(running, 5)
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 1
+    running.files.edit("cluster.yaml", new, old)
+    running.go(60)
+    assert running.loop.rejected == ""
+
+
+def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
+    """A rollout under way goes on to its end by the clock, drift is repaired, and the return is told."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(30)
+    running.files.down = True
+    running.go(600)
+    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert len(running.said(events.SOURCE_UNREACHABLE)) == 1
+    running.files.down = False
+    running.go(30)
+    assert len(running.said(events.SOURCE_REACHABLE)) == 1
+
+
+def test_a_restart_in_any_phase_goes_on_where_it_was(running: Running) -> None:
+    """A new process every quarter of a minute: the rollout ends as if there had been one."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    for _ in range(40):
+        running.go(15)
+        running.restart()
+    assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    assert running.writes()["CreateTaskSet"] == 1
+    assert running.writes()["DeleteTaskSet"] == 1
+
+
+def test_a_new_process_takes_no_revision_that_does_not_follow(running: Running) -> None:
+    """What was in place last is written on the stack; a commit that does not descend from it is not applied."""
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.files.rejected = "it does not descend from what was applied last"
+    running.restart()
+    running.quiet()
+    running.go(120)
+    assert running.writes() == {}
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+    assert running.stage.service()["desiredCount"] == 1
+
+
+def test_a_poke_is_answered_after_a_look_at_everything(running: Running) -> None:
+    """The answer carries the poke's id and the revision."""
+    arn = running.stage.service()["serviceArn"]
+    running.stage.laptop.client("ecs").tag_resource(resourceArn=arn, tags=[{"key": words.POKE, "value": "p1"}])
+    running.go(45)
+    assert running.stage.tags()[words.POKED] == f"p1:{running.files.revision.short}"
+    assert Depth.FULL in [one.depth for one in running.passes]
+
+
+def test_a_suspended_stack_is_left_alone_until_it_is_resumed(running: Running) -> None:
+    """Neither drift nor a new version is acted on; both are, afterwards."""
+    arn = running.stage.service()["serviceArn"]
+    ecs = running.stage.laptop.client("ecs")
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": words.SUSPEND, "value": "ana"}])
+    running.go(30)
+    running.quiet()
+    scaled(running, 3)
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(300)
+    assert set(running.writes()) <= {"UpdateService"}  # the person's own
+    assert running.stage.service()["desiredCount"] == 3
+    ecs.untag_resource(resourceArn=arn, tagKeys=[words.SUSPEND])
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 1
+    assert len(running.stage.sets()) == 2
+
+
+def test_a_plan_that_deletes_too_much_waits_and_the_rest_of_the_loop_goes_on(running: Running) -> None:
+    """Blocked is told once; rollouts are still looked after."""
+    running.guard = Guard(0, None)
+    path = running.files.folder / "tasks.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    running.files.number += 1
+    running.go(120)
+    assert len(running.said(events.PLAN_BLOCKED)) == 1
+    assert running.writes() == {}
+    path.write_text(text, encoding="utf-8")
+    running.files.number += 1
+    running.go(60)
+    assert running.said(events.PLAN_FREE)
+
+
+def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
+    """The ending carries why; the stack is otherwise in order."""
+    from reconciler.local.scripted import Script
+    from tests.engine.test_rollouts import digest
+
+    image = f"*{digest(running.stage, 'v3')}*"
+    running.stage.laptop.script(Script(image=image, exits_after=2.0, exit_code=1, logs=("no database",)))
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v3")
+    running.go(600)
+    (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
+    assert ended.details["outcome"] == "Failed"
+    assert ended.details["cause"]
+    turn = running.loop.turns[next(iter(running.loop.turns))]
+    assert turn.step is not None
+    assert turn.step.phase is Phase.FAILED
