@@ -1,7 +1,8 @@
 """Steady load from a process of its own: `python -m benchmarks.load HOST PORT CONNECTIONS SECONDS [RATE]`.
 
 Every connection asks again as soon as it has its answer, or all together RATE times a second. A request is lost when
-its answer does not come whole with status 200. Prints JSON.
+its answer does not come whole with status 200. Prints JSON, at the end or on SIGTERM: `timeline` has what was answered
+in each second since `began`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -23,6 +25,13 @@ class Tally:
     versions: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
+    timeline: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    began: float = field(default_factory=time.time)
+    over: bool = False
+
+    def answered(self, version: str) -> None:
+        self.versions[version] += 1
+        self.timeline[int(time.time() - self.began)][version] += 1
 
 
 async def client(host: str, port: int, until: float, pause: float, tally: Tally) -> None:
@@ -31,7 +40,7 @@ async def client(host: str, port: int, until: float, pause: float, tally: Tally)
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
     due = loop.time()
-    while loop.time() < until:
+    while loop.time() < until and not tally.over:
         if pause:
             due += pause
             await asyncio.sleep(max(0.0, due - loop.time()))
@@ -53,7 +62,7 @@ async def client(host: str, port: int, until: float, pause: float, tally: Tally)
             tally.lost[head.split(b"\r\n")[0].decode()] += 1
         else:
             version = VERSION.search(head)
-            tally.versions[version[1].decode() if version else ""] += 1
+            tally.answered(version[1].decode() if version else "")
         if b"\r\nConnection: close" in head:
             writer.close()
             reader = writer = None
@@ -64,6 +73,7 @@ async def client(host: str, port: int, until: float, pause: float, tally: Tally)
 async def main(host: str, port: int, connections: int, seconds: float, rate: float) -> None:
     tally = Tally()
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: setattr(tally, "over", True))
     begun = time.monotonic()
     pause = connections / rate if rate else 0.0
     until = loop.time() + seconds
@@ -79,6 +89,8 @@ async def main(host: str, port: int, connections: int, seconds: float, rate: flo
                 "versions": tally.versions,
                 "per_second": answered / took,
                 "slowest_ms": tally.slowest * 1000,
+                "began": tally.began,
+                "timeline": tally.timeline,
             }
         )
     )

@@ -1,8 +1,7 @@
-"""botocore behind the seam: credentials, clients made once, paging, and one attempt a call.
+"""boto3 behind the seam: credentials, clients made once, paging, and one attempt a call.
 
 The standard chain is left as it is (`AWS_PROFILE`, SSO, container credentials, `AWS_ENDPOINT_URL`). Clients are made
 when they are first needed, from one session: each loads its service model, which is what start-up time is made of.
-boto3 itself, which would bring S3's transfer manager along, is left out: its clients are botocore's.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -41,7 +41,7 @@ class Identity:
 
 
 class Boto:
-    """Performs calls with botocore: the product's `Transport`."""
+    """Performs calls with boto3: the product's `Transport`."""
 
     def __init__(
         self,
@@ -61,11 +61,12 @@ class Boto:
         nothing is sent. `read_timeout` is in seconds.
         """
         try:
-            self._session: Any = models.session(profile, region)
+            inner = models.session(profile, region)
         except BotoCoreError as error:
             raise errors.CredentialsMissing(str(error)) from error
         if anonymous:
-            self._session.set_credentials("laptop", "laptop")
+            inner.set_credentials("laptop", "laptop")
+        self._session: Any = boto3.Session(botocore_session=inner, region_name=region)
         self.region = region
         self.profile = profile
         self.endpoint = endpoint
@@ -132,9 +133,7 @@ class Boto:
         with self._lock:
             client = self._clients.get(service)
             if client is None:
-                client = self._session.create_client(
-                    service, region_name=self.region, config=self._config, endpoint_url=self.endpoint
-                )
+                client = self._session.client(service, config=self._config, endpoint_url=self.endpoint)
                 tls.share(client)
                 bodies.watch(client)
                 if self._fence is not None:
@@ -150,11 +149,11 @@ class Boto:
         if source is None:
             raise errors.CredentialsMissing(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
         fetcher = AssumeRoleCredentialFetcher(
-            self._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
+            self._session._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
         )
         inner = models.session(None, self.region)
         inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-        self._session = inner
+        self._session = boto3.Session(botocore_session=inner, region_name=self.region)
 
 
 GARBLED = (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -144,7 +144,9 @@ def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
     assert specs.stack is not None
     if where.region is not None and where.region != specs.stack.region:
         raise errors.WrongAccount(f"--region {where.region}, but the Stack is in {specs.stack.region}")
+    from reconciler.aws import memory
     from reconciler.aws.client import Aws
+    from reconciler.aws.memory import Memory
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
     from reconciler.cli.laptop_client import clock_of
@@ -166,7 +168,8 @@ def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
             f"the Stack {specs.stack.name!r} is pinned to account {specs.stack.account} "
             f"({specs.where(specs.stack, 'account')}), and these credentials are for {identity.account}"
         )
-    return Signed(Aws(transport, clock=clock_of(identity.endpoint)), transport, identity, gate)
+    known = Memory(memory.folder())
+    return Signed(Aws(transport, clock=clock_of(identity.endpoint), memory=known), transport, identity, gate)
 
 
 def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,11 @@ from reconciler import errors
 if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.cli.connect import Stack
+    from reconciler.clock import Clock
     from reconciler.store.base import Store
     from reconciler.store.lease import Lease
+
+CONTEND_SECONDS = 1.0
 
 
 def state_folder() -> Path:
@@ -59,7 +63,8 @@ def holder(what: str) -> str:
 def held(stack: Stack, what: str) -> Iterator[Lease]:
     """The stack's lease for the length of a command, renewed meanwhile.
 
-    Raises `errors.LeaseHeld` with who has it.
+    Raises `errors.LeaseHeld` with who has it, once that process has shown that it lives; of one that died the lease is
+    taken over when its time is up.
     """
     from reconciler.clock import SystemClock
     from reconciler.store.lease import Lease
@@ -70,12 +75,10 @@ def held(stack: Stack, what: str) -> Iterator[Lease]:
     store = open_store(stack.store, stack.transport, place.stack, place.account, place.region)
     try:
         lease = Lease(store.records, holder(what), clock)
-        if not lease.acquire():
-            seen = lease.seen
-            who = "somebody else" if seen is None else seen.holder.rpartition("/")[0]
+        if not _ours(lease, clock, place.stack):
             raise errors.LeaseHeld(
-                f"the stack {place.stack!r} is held by {who}; it ends by itself, or {lease.ttl:.0f} s after that "
-                "process died. Where it is the loop: save or commit the change, or `reconciler reconcile`"
+                f"the stack {place.stack!r} is held by {_whose(lease)}, which is at work. Where it is the loop: save "
+                "or commit the change, or `reconciler reconcile`"
             )
         stack.gate.guard(lease)
         try:
@@ -86,3 +89,27 @@ def held(stack: Stack, what: str) -> Iterator[Lease]:
             lease.release()
     finally:
         store.close()
+
+
+def _ours(lease: Lease, clock: Clock, stack: str) -> bool:
+    """Contend until the lease is ours, or its holder has renewed it. Whether a holder is dead can only be told by
+    watching the lease for the whole of its time: no process knows what another one saw before."""
+    if lease.acquire():
+        return True
+    first = lease.seen
+    click.echo(
+        f"the stack {stack!r} is held by {_whose(lease)}; watching for up to {lease.ttl:.0f} s whether it lives",
+        err=True,
+    )
+    never, began = threading.Event(), clock.monotonic()
+    while clock.monotonic() - began < lease.ttl + 2 * CONTEND_SECONDS:
+        clock.wait(never, CONTEND_SECONDS)
+        if lease.acquire():
+            return True
+        if first is None or lease.seen is None or lease.seen.version != first.version:
+            return False
+    return False
+
+
+def _whose(lease: Lease) -> str:
+    return "somebody else" if lease.seen is None else lease.seen.holder.rpartition("/")[0]

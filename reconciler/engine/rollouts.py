@@ -108,7 +108,7 @@ class Rollouts:
         """
         now = self.aws.clock.now()
         policy = job.delivery.policy
-        seen = self.aws.run(job.engine.see(job.subject, policy, now, known))
+        seen = self.aws.run(job.engine.see(job.subject, policy, now, known), urgent=True)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
         return seen, job.engine.step(policy, seen, now)
 
@@ -117,7 +117,7 @@ class Rollouts:
         now, policy = self.aws.clock.now(), job.delivery.policy
         memory = self.memories.setdefault(job.address, Memory(now, began=job.address not in self.fresh))
         try:
-            seen = self.aws.run(job.engine.see(job.subject, policy, now, known))
+            seen = self.aws.run(job.engine.see(job.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
             return Turn(job, now, error=unread)
         memory, seen, free = memory.look(seen, now)
@@ -157,7 +157,7 @@ class Rollouts:
             try:
                 if _unregistered(decision, job):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
-                self.aws.run(job.engine.perform(decision, job.subject))
+                self.aws.run(job.engine.perform(decision, job.subject), urgent=True)
             except errors.LeaseLost:
                 raise
             except errors.ReconcilerError as refusal:

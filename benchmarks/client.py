@@ -1,0 +1,171 @@
+"""The product, measured from inside: one process that does passes over a stack and prints a line of JSON for each.
+
+    python -m benchmarks.client URL FOLDER STEP…
+
+A step is `create` (apply until nothing waits), or a pass: `full`, `medium`, `fast`. Wall is the pass's own, without the
+process's start. `cold` before the first step begins with an empty memory of task definitions.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+BEGAN = time.perf_counter()
+
+from reconciler.aws.pace import Pace  # noqa: E402 - the clock above counts the imports too
+from reconciler.clock import SystemClock  # noqa: E402
+from reconciler.model.resource import Call  # noqa: E402
+
+
+def specs_of(folder: Path) -> Any:
+    """As loaded, with AWS's quotas for one load balancer raised: that is all that may be wrong with them."""
+    from reconciler.spec.load import load
+
+    found = load(folder, None)
+    wrong = [one for one in found.diagnostics if one.rule not in {"E4012", "E4013"}]
+    if wrong:
+        raise SystemExit(str(wrong[0]))
+    return replace(found, diagnostics=())
+
+
+def _desired(folder: Path) -> Any:
+    from reconciler.spec.compile import compile_specs
+
+    return compile_specs(specs_of(folder), account="123456789012", partition="aws")
+
+
+def main(url: str, folder: str, *steps: str) -> None:
+    from reconciler.aws.client import Aws
+    from reconciler.aws.memory import Memory
+    from reconciler.aws.session import Boto
+    from reconciler.cli import logs
+    from reconciler.engine.expectations import Expectations
+    from reconciler.engine.observe import Place, observe
+    from reconciler.engine.reconcile import Wish, act, converge, look
+    from reconciler.model.guard import Guard
+    from reconciler.model.kind import Depth, discover
+    from reconciler.model.planner import World, plan
+    from reconciler.spec.compile import compile_specs
+    from reconciler.spec.compile.delivery import compile_deliveries
+
+    logs.configure(0, stack="bench", region="us-west-2")
+    specs = specs_of(Path(folder))
+    memory = Memory(Path(folder).with_suffix(".memory"))
+    pace = Unpaced(SystemClock()) if "unpaced" in steps else None
+    aws = Aws(Boto("us-west-2", endpoint=url, anonymous=True), memory=memory, pace=pace)
+    account = "123456789012"
+    wish = Wish(
+        Place("bench", account, "us-west-2"),
+        compile_specs(specs, account=account, partition="aws"),
+        guard=Guard(None, None),
+    )
+    kinds, expectations = discover(), Expectations(aws.clock)
+    print(json.dumps({"step": "start", "wall": time.perf_counter() - BEGAN, "cpu": _cpu()}), flush=True)
+    world: World | None = None
+    for step in (each for each in steps if each != "unpaced"):
+        if step == "warm":
+            _bench(url, "reset", {"delay": 0, "buckets": False})
+            quick = Aws(aws.transport, memory=memory, pace=Unpaced(SystemClock()))
+            world = observe(quick, kinds, wish.place, wish.desired)
+            quick.close()
+            _bench(url, "reset", {"delay": 0.02, "buckets": True})
+            print(json.dumps({"step": "warm", "wall": 0, "cpu": 0}), flush=True)
+            continue
+        before = _tally(url)
+        wall, cpu = time.perf_counter(), _cpu()
+        if step == "create":
+            report = converge(
+                aws,
+                kinds,
+                wish,
+                look(aws, kinds, wish),
+                patience_seconds=600,
+                stop=threading.Event(),
+                expectations=expectations,
+            )
+            failed = [str(one) for each in report.passes for one in each.failed]
+            if failed:
+                raise SystemExit(failed[0])
+            world, actions = None, sum(len(each.outcomes) for each in report.passes)
+        elif step.startswith("change:"):
+            changed = replace(wish, desired=_desired(Path(step.partition(":")[2])))
+            assert world is not None
+            world = observe(aws, kinds, wish.place, changed.desired, depth=Depth.FAST, before=world)
+            todo = plan("bench", changed.desired, world, kinds, consent=wish.consent)
+            done = act(aws, kinds, changed, world, todo, expectations=expectations)
+            if done.failed:
+                raise SystemExit(str(done.failed[0]))
+            actions = len(todo.actions)
+        elif step == "deploy":
+            world, actions = None, _deploy(aws, kinds, wish, compile_deliveries(specs))
+        else:
+            depth = Depth[step.upper()]
+            world = observe(aws, kinds, wish.place, wish.desired, depth=depth, before=world)
+            if world.unreadable:
+                raise SystemExit(str(world.unreadable))
+            found = plan("bench", wish.desired, world, kinds, consent=wish.consent)
+            actions = len(found.actions)
+            if found.actions and "-v" in sys.argv:
+                print([(str(a.address), a.because, [str(c) for c in a.changes]) for a in found.actions[:5]])
+        told = {"step": step, "wall": time.perf_counter() - wall, "cpu": _cpu() - cpu, "actions": actions}
+        after = _tally(url)
+        calls = {name: count - before["calls"].get(name, 0) for name, count in after["calls"].items()}
+        throttled = sum(after["throttled"].values()) - sum(before["throttled"].values())
+        told |= {"calls": {name: count for name, count in sorted(calls.items()) if count}, "throttled": throttled}
+        told["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(json.dumps(told), flush=True)
+    aws.close()
+
+
+class Unpaced(Pace):
+    """For the time when nothing is measured."""
+
+    def wait(self, call: Call, stop: threading.Event, *, urgent: bool = False) -> float:
+        return 0.0
+
+
+def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> int:
+    """Bring out what is wanted, and see it in production; what tests would ask is answered for them."""
+    from reconciler.engine.observe import observe, owned_ids
+    from reconciler.engine.rollouts import Goal, Rollouts, follow
+    from reconciler.engine.smoke import Smoke
+    from reconciler.engine.subjects import jobs_of
+
+    world = observe(aws, kinds, wish.place, wish.desired)
+    aws.mine.add(*owned_ids(world, wish.place.stack, {}))
+    jobs, missing = jobs_of(deliveries, wish.desired, world, wish.place.stack)
+    if missing:
+        raise SystemExit(str(missing))
+    smoke = Smoke(lambda *_: "http://nowhere", lambda *_: (200, ""))
+    rollouts = Rollouts(aws, smoke, fresh=frozenset(job.address for job in jobs))
+    followed = follow(rollouts, jobs, Goal.promoted, patience_seconds=600)
+    if followed.timed_out or followed.went_wrong or followed.refused:
+        raise SystemExit(str([(turn.step, turn.error) for turn in followed.turns[:2]]))
+    return len(jobs)
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _bench(url: str, name: str, said: dict[str, Any]) -> None:
+    with urllib.request.urlopen(f"{url}/_bench/{name}", json.dumps(said).encode()) as answer:
+        answer.read()
+
+
+def _tally(url: str) -> Any:
+    with urllib.request.urlopen(f"{url}/_bench/counts") as answer:
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    main(*(word for word in sys.argv[1:] if word != "-v"))

@@ -1,0 +1,90 @@
+"""docs/reference/performance.md, from measurements made now: `python -m benchmarks.against_terraform --write`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import against_terraform, passes, plan
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
+PASSES = (1, 20, 100)
+
+_TEXT = """\
+# Performance
+
+<!-- Written by `python -m benchmarks.against_terraform --write`. -->
+
+Measured on {when}, on {machine}, load {load} when it began.
+Other work on the machine makes walls and CPU longer and leaves calls as they are.
+The stack: one VPC, one load balancer with two listeners, S services with two target groups, two listener rules, a role,
+a log group and a task definition each.
+The backend is the laptop AWS behind a gate that counts requests, takes its time, and has AWS's own token buckets.
+
+## What a pass reads
+
+- **Full**, what `diff` does: everything, each target group's attributes included, which is a call each.
+- **Medium**, every few minutes in a loop: every type in batches, without what takes a call for each single resource.
+- **Fast**, every half minute: services, listeners and rules, which move by themselves; the rest is from the last pass.
+
+Descriptions of task definitions that run are kept in `~/.cache/reconciler/revisions` (0700, files 0600): a revision
+never changes, and the tag sweep says whether its tags still are what they were.
+Tags are taken from the sweep where they are as the specs want them; whatever differs has its tags read from its own
+service before anything is done about it.
+
+The client keeps to four fifths of the rates that AWS publishes, halves that when it is throttled all the same, and lets
+the calls of a rollout go first.
+So a full pass of a hundred services takes as long as AWS lets it: two hundred attribute reads at eight a second.
+
+`python -m benchmarks.passes --services {sizes}`
+
+{passes}
+
+## Planning alone
+
+`python -m benchmarks.plan`
+
+{plan}
+
+## Against Terraform
+
+Terraform 1.11 with AWS provider 5.100, the same stack and backend in the same run, 20 ms a call, without AWS's buckets.
+`one image changed` is up to where the rollout begins; `nothing changed` counts the process's start.
+
+`python -m benchmarks.against_terraform --services {compared}`
+
+{terraform}
+
+With AWS's buckets where nothing is changed: `python -m benchmarks.against_terraform --buckets --services {compared}`
+
+{bucketed}
+"""
+
+
+def write(sizes: list[int]) -> None:
+    began = {"when": f"{datetime.now(UTC):%Y-%m-%d}", "load": f"{os.getloadavg()[0]:.1f}"}
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    measured = "\n\n".join(_passes(services) for services in PASSES)
+    rows = plan.table([plan.measure(services) for services in plan.SERVICES])
+    PAGE.write_text(
+        _TEXT.format(
+            **began,
+            machine=machine,
+            sizes=" ".join(map(str, PASSES)),
+            compared=" ".join(map(str, sizes)),
+            passes=measured,
+            plan=rows,
+            terraform=against_terraform.compare(sizes, buckets=False),
+            bucketed=against_terraform.compare(sizes, buckets=True),
+        ),
+        encoding="utf-8",
+    )
+
+
+def _passes(services: int) -> str:
+    rows = passes.measure(services, delay=0.05, everything=False)
+    full = sum(next(row for row in rows if row["what"] == "full, no delay")["calls"].values())
+    least = passes.floor(services, everything=False)
+    return f"{passes.table(rows)}\n\nA full pass of {services}: {full / least:.2f} x of the floor, {least} calls."
