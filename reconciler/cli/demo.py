@@ -1,7 +1,8 @@
-"""demo: the whole product on this machine: an AWS, the specs applied to it, the app behind a real load balancer.
+"""demo: the whole product on this machine: an AWS, the loop over the specs, the app behind a real load balancer.
 
-It types the commands that one would type against AWS. Then it watches the specs and applies what is saved, until
-Ctrl-C; with `--exit` it saves one change itself, shows that the new version answers, and ends.
+It tells a story by typing the commands that one would type against AWS: a first version, a second one that is tested
+beside it and promoted by a person, a third that fails and never sees production. Time passes sixty times as fast, so
+that the hour for which the old version is kept takes a minute. Then, on a terminal, the loop goes on until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,17 +29,20 @@ from reconciler.cli.exits import Exit
 from reconciler.cli.laptop import Laptop
 
 REPOSITORY = "my-app-frontend"
-VERSIONS = ("v1", "v2")
+SERVICE = "my-app-frontend"
+FILE = Path("services") / "frontend.yaml"
 POLL_SECONDS = 0.3
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
+SPEED = 60.0
+BROKEN = "\nraise SystemExit('OperationalError: could not translate host name \"db-new\" to address')\n"
 
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--app", "app", default="app", type=click.Path(path_type=Path, exists=True), help="The app's folder.")
-@click.option("--clock", default=1.0, metavar="N", help="Let time pass N times as fast.")
+@click.option("--clock", default=SPEED, metavar="N", show_default=True, help="Let time pass N times as fast.")
 @click.option("--port", default=4566, help="The laptop AWS's port; a free one where it is taken.")
-@click.option("--exit", "ends", is_flag=True, help="Tell the story once and end.")
+@click.option("--exit", "ends", is_flag=True, help="End with the story, on a terminal too.")
 def demo(folder: Path | None, app: Path, clock: float, port: int, ends: bool) -> int:
     """See it work on this machine: no AWS account, no Docker."""
     started = time.monotonic()
@@ -47,9 +51,9 @@ def demo(folder: Path | None, app: Path, clock: float, port: int, ends: bool) ->
         signal.signal(number, lambda *_: stop.set())
     source = options.find_specs(folder)
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as scratch:
-        specs = Path(shutil.copytree(source, Path(scratch) / "specs")) if ends else source
+        specs = Path(shutil.copytree(source, Path(scratch) / "specs"))
         with _laptop(Path(scratch) / "state", port, clock) as laptop:
-            Story(laptop, specs, app, stop, started).tell(ends=ends)
+            Story(laptop, specs, app, stop, started, Path(scratch)).tell(ends=ends or not sys.stdin.isatty())
     return Exit.DONE
 
 
@@ -68,101 +72,147 @@ class Interrupted(Exception):
 
 
 class Story:
-    def __init__(self, laptop: Laptop, specs: Path, app: Path, stop: threading.Event, started: float) -> None:
-        self.laptop, self.specs, self.app, self.stop, self.started = laptop, specs, app, stop, started
+    def __init__(
+        self, laptop: Laptop, specs: Path, app: Path, stop: threading.Event, started: float, scratch: Path
+    ) -> None:
+        self.laptop, self.specs, self.app, self.stop = laptop, specs, app, stop
+        self.started, self.scratch = started, scratch
+        self._process: subprocess.Popen[bytes] | None = None
 
     def tell(self, *, ends: bool) -> None:
         try:
-            self._begin()
-            if ends:
-                self._save_a_change()
-                self._apply_what_is_saved()
-                self._answers("v2")
-                self._say("That was it. Without --exit it now watches the specs.")
-            else:
-                self._watch()
+            self._say(f"An AWS answers on {self.laptop.url}. The loop keeps it equal to {self.specs}:")
+            for note in self.laptop.notes:
+                click.echo(f"  note: {note}")
+            with self._loop():
+                self._first()
+                self._second()
+                self._third()
+                if not ends:
+                    self._stay()
+                self._say("That was it; everything that it started ends here.")
         except Interrupted:
             self._say("Stopped; everything that it started has ended.")
 
-    def _begin(self) -> None:
-        self._say(f"An AWS answers on {self.laptop.url}. First, everything in {self.specs}/ is made:")
-        for note in self.laptop.notes:
-            click.echo(f"  note: {note}")
-        self._run("apply", "--auto-approve")
-        self._say("The registry exists now; the app is pushed to it, as v1 and v2:")
-        for version in VERSIONS:
-            click.echo(f"$ reconciler local push {self.app} --tag {version}")
-            click.echo(f"{REPOSITORY}:{version} {self._push(version)}")
-        self._say("v1 is pinned by its digest, and its tasks start:")
-        self._run("apply", "--auto-approve")
-        self._answers("v1")
-        self._run("diff")
-        self._say("Where to look:")
-        for arn, url in sorted(self.laptop.aws.urls().items(), key=lambda item: item[1]):
-            click.echo(f"  {url}  {'test' if url.endswith('9000') else 'production'}  {arn.split('/')[-3]}")
-        click.echo(f"  AWS_ENDPOINT_URL={self.laptop.url}  for any AWS tool")
+    # -- the story
 
-    def _push(self, version: str) -> str:
+    def _first(self) -> None:
+        self._until(lambda: REPOSITORY in self._repositories(), "the registry was not made")
+        self._say("The registry is there: the app is pushed to it, as v1, v2 and v3. v3 will turn out to be broken.")
+        for version in ("v1", "v2", "v3"):
+            click.echo(f"$ reconciler local push {self.app} --tag {version}")
+            click.echo(f"{REPOSITORY}:{version} {self._push(version, broken=version == 'v3')}")
+        self._answers("v1", 80)
+
+    def _second(self) -> None:
+        self._change("v1", "v2")
+        self._answers("v2", 9000)
+        self._say("Green answers on :9000, production is still v1. Somebody looks at it, and says the word:")
+        self._phase("awaiting_promotion")
+        self._run("status", SERVICE)
+        self._run("promote", SERVICE, "--why", "looks good")
+        self._answers("v2", 80)
+        self._say("Production is v2. For an hour, which is a minute here, blue stays warm: going back is one write.")
+        self._phase("idle")
+        self._run("status", SERVICE)
+
+    def _third(self) -> None:
+        self._change("v2", "v3")
+        self._phase("failed")
+        self._run("status", SERVICE, allowed=(Exit.ROLLED_BACK,))
+        self._answers("v2", 80)
+        self._say("Production never saw v3. It is not tried again until its content changes, or somebody says retry.")
+
+    def _stay(self) -> None:
+        self._say("The loop goes on. Change something, and watch; Ctrl-C ends it all.")
+        click.echo(f"  specs       {self.specs}  (a copy: edit it as you like)")
+        for port in (80, 9000):
+            click.echo(f"  :{port:<10} {self._url(port)}")
+        click.echo(f"  commands    AWS_ENDPOINT_URL={self.laptop.url} reconciler status --specs {self.specs} --watch")
+        while True:
+            self._pause()
+
+    # -- its parts
+
+    @contextmanager
+    def _loop(self) -> Iterator[None]:
+        """`reconciler run`, whose lines are part of the story."""
+        click.echo("\n$ reconciler run --interval 5")
+        line = [sys.executable, "-m", "reconciler", "run", str(self.specs), "--interval", "5", "-o", "text"]
+        process = self._process = subprocess.Popen(line, env=self._environment())
+        try:
+            yield
+        finally:
+            self._process = None
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _push(self, version: str, *, broken: bool) -> str:
         """The app's folder with its version in its Dockerfile, as a build would bake it in."""
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(shutil.copytree(self.app, Path(scratch) / "app"))
             with (folder / "Dockerfile").open("a", encoding="utf-8") as file:
                 file.write(f"\nENV VERSION={version}\n")
+            if broken:
+                with (folder / "settings.py").open("a", encoding="utf-8") as file:
+                    file.write(BROKEN)
             return self.laptop.push(folder, REPOSITORY, version)
 
-    def _save_a_change(self) -> None:
-        service = self.specs / "services" / "frontend.yaml"
-        text = service.read_text(encoding="utf-8")
-        service.write_text(text.replace("tag: v1", "tag: v2"), encoding="utf-8")
-        self._say("tag: v1 becomes tag: v2 in services/frontend.yaml; the file is saved:")
+    def _change(self, old: str, new: str) -> None:
+        file = self.specs / FILE
+        text = file.read_text(encoding="utf-8").replace(f"tag: {old}", f"tag: {new}")
+        beside = file.with_suffix(".part")
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, file)
+        self._say(f"tag: {old} becomes tag: {new} in {FILE}; the file is saved.")
 
-    def _watch(self) -> None:
-        self._say(f"Watching {self.specs}/: save a change (try tag: v2 in services/frontend.yaml). Ctrl-C ends it all.")
-        seen = self._saved()
-        while True:
-            self._pause()
-            now = self._saved()
-            if now != seen:
-                self._apply_what_is_saved()
-                seen = now
+    def _phase(self, phase: str) -> None:
+        self._until(lambda: self._document().get("phase") == phase, f"the rollout never came to {phase}")
 
-    def _apply_what_is_saved(self) -> None:
-        if self._run("diff", allowed=(Exit.DONE, Exit.PENDING, Exit.FAILED, Exit.BLOCKED)) == Exit.PENDING:
-            self._run("apply", "--auto-approve", allowed=tuple(Exit))
+    def _document(self) -> dict[str, object]:
+        import orjson
 
-    def _saved(self) -> dict[Path, tuple[int, int]]:
-        return {
-            path: (found.st_mtime_ns, found.st_size)
-            for path in sorted(self.specs.rglob("*.y*ml"))
-            if (found := path.stat())
-        }
+        line = [sys.executable, "-m", "reconciler", "status", SERVICE, "--specs", str(self.specs), "-o", "json"]
+        ended = subprocess.run(line, env=self._environment(), check=False, capture_output=True)
+        if not ended.stdout:
+            return {}
+        found: dict[str, object] = orjson.loads(ended.stdout)["services"][0]
+        return found
 
-    def _answers(self, version: str) -> None:
-        """Wait until production is `version`, and only that."""
+    def _answers(self, version: str, port: int) -> None:
+        """Wait until that is all that answers on the port."""
 
         def asked() -> bool:
-            return all(self._version() == version for _ in range(5))
+            return all(self._version(port) == version for _ in range(3))
 
-        self._until(asked, f"{version} does not answer")
-        url = self._production()
+        self._until(asked, f"{version} does not answer on :{port}")
         took = time.monotonic() - self.started
-        click.echo(f"\n$ curl {url}\n{self._fetch(url)[1].strip()}    ({took:.1f} s after the start)")
+        url = self._url(port)
+        click.echo(f"\n$ curl {url}\n{self._fetch(url)[1].strip()}    (:{port}, {took:.1f} s after the start)")
 
-    def _version(self) -> str:
+    def _version(self, port: int) -> str:
         try:
-            return self._fetch(self._production())[0]
-        except OSError:
+            return self._fetch(self._url(port))[0]
+        except (OSError, LookupError):
             return ""
 
     def _fetch(self, url: str) -> tuple[str, str]:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.headers.get("X-App-Version", ""), answer.read().decode()
 
-    def _production(self) -> str:
+    def _url(self, port: int) -> str:
+        """The listener's own address on this machine; production has the lower port."""
         urls = sorted(self.laptop.aws.urls().values(), key=lambda url: int(url.rpartition(":")[2]) % 10_000)
-        if not urls:
-            raise errors.ReconcilerError("the specs have no listener")
-        return urls[0]
+        return urls[0] if port == 80 else urls[-1]
+
+    def _repositories(self) -> list[str]:
+        from reconciler.cli.laptop import repositories
+
+        return repositories(self.laptop.url)
 
     def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
@@ -174,25 +224,31 @@ class Story:
     def _pause(self) -> None:
         if self.stop.wait(POLL_SECONDS):
             raise Interrupted
+        if self._process is not None and self._process.poll() is not None:
+            raise errors.ReconcilerError(f"`reconciler run` ended with {self._process.returncode}")
 
-    def _run(self, command: str, *arguments: str, allowed: tuple[Exit, ...] = (Exit.DONE,)) -> int:
+    def _run(self, command: str, *arguments: str, allowed: tuple[Exit, ...] = tuple(Exit)) -> None:
         """Type a command; Ctrl-C reaches it as it reaches us."""
         click.echo(f"\n$ reconciler {' '.join([command, *arguments])}")
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        sys.stdout.flush()
+        line = [sys.executable, "-m", "reconciler", command, *arguments, "--specs", str(self.specs)]
+        code = subprocess.run(line, env=self._environment(), check=False).returncode
+        if self.stop.is_set():
+            raise Interrupted
+        if code not in allowed:
+            raise errors.ReconcilerError(f"`reconciler {command}` ended with {code}")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RECONCILER_"))},
             "AWS_ENDPOINT_URL": self.laptop.url,
             "AWS_ACCESS_KEY_ID": "laptop",
             "AWS_SECRET_ACCESS_KEY": "laptop",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "XDG_STATE_HOME": str(self.scratch / "state-of-commands"),
+            "XDG_CACHE_HOME": str(self.scratch / "cache-of-commands"),
         }
-        line = [sys.executable, "-m", "reconciler", command, str(self.specs), *arguments]
-        code = subprocess.run(line, env=environment, check=False).returncode
-        if self.stop.is_set():
-            raise Interrupted
-        if code not in allowed:
-            raise errors.ReconcilerError(f"`reconciler {command}` ended with {code}")
-        return code
 
     def _say(self, text: str) -> None:
         click.echo(f"\n{text}")

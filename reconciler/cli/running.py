@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from reconciler import errors, events
 from reconciler.cli import options
 from reconciler.cli.exits import Exit
 from reconciler.cli.options import Where
+from reconciler.cli.terminal import Look, look_of, say
 
 if TYPE_CHECKING:
     from reconciler.cli.connect import Signed
@@ -48,6 +50,9 @@ STORE_SECONDS = 5.0
 @click.option("--interval", default=15.0, metavar="SECONDS", help="Between two fast passes.", show_default=True)
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics.")
 @click.option("--notify", multiple=True, metavar="WHERE", help="slack:URL, webhook:URL or sns:ARN; several times.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), help="Default: text on a terminal, JSON elsewhere."
+)
 @options.store
 @options.aws
 @options.look
@@ -61,6 +66,7 @@ def run(
     interval: float,
     listen: str | None,
     notify: tuple[str, ...],
+    output: str | None,
     verbose: int,
     color: str,
     **aws: Any,
@@ -69,9 +75,10 @@ def run(
     from reconciler.cli import logs
     from reconciler.clock import SystemClock
 
-    del color
+    text = output == "text" or (output is None and sys.stdout.isatty())
+    look = look_of(sys.stdout, color) if text else None
     where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"], aws["store"])
-    logs.configure(max(verbose, 1))
+    logs.configure(verbose if text else max(verbose, 1))
     stop, wake = threading.Event(), threading.Event()
     with contextlib.ExitStack() as inside:
         caught = inside.enter_context(_stopping(stop, wake))
@@ -81,7 +88,7 @@ def run(
         first = _first_good(told, environment, clock, stop)
         if first is None:
             return _left(caught)
-        post = _Post(first, told, environment, where, interval, listen, notify, verbose, stop, wake)
+        post = _Post(first, told, environment, where, interval, listen, notify, look, verbose, stop, wake)
         post.serve(inside)
         return _left(caught)
 
@@ -155,6 +162,7 @@ class _Post:
     interval: float
     listen: str | None
     notify: tuple[str, ...]
+    look: Look | None
     verbose: int
     stop: threading.Event
     wake: threading.Event
@@ -170,7 +178,8 @@ class _Post:
         from reconciler.store.lease import Lease
         from reconciler.store.renewal import Renewal, acquired
 
-        signed = sign_in(self.specs, self.where, verbose=max(self.verbose, 1))
+        level = self.verbose if self.look is not None else max(self.verbose, 1)
+        signed = sign_in(self.specs, self.where, verbose=level)
         inside.callback(signed.aws.close)
         inside.enter_context(_hurry(self.stop, signed.aws.close))
         assert self.specs.stack is not None
@@ -188,7 +197,7 @@ class _Post:
         inside.callback(store.close)
         clock = SystemClock()
         lease = Lease(store.records, holder("run"), clock)
-        logs.configure(max(self.verbose, 1), stack=stack, region=identity.region, account=identity.account)
+        logs.configure(level, stack=stack, region=identity.region, account=identity.account)
         loop = self._loop(signed, store, lease, unfenced, inside)
         with Watch(self.source, clock, last=lambda: loop.handled, wake=self.wake.set):
             while not self.stop.is_set():
@@ -212,12 +221,16 @@ class _Post:
         from reconciler.model.planner import World
 
         sinks: list[Sink] = [_kept(store)]
+        if self.look is not None:
+            sinks.append(_told(self.look))
         loop = Loop(
             signed.aws,
             discover(),
             self.source,
             self._compiler(signed),
-            Smoke(lambda delivery, subject: reach_of(signed.identity.endpoint, loop.world or World())(delivery, subject)),
+            Smoke(
+                lambda delivery, subject: reach_of(signed.identity.endpoint, loop.world or World())(delivery, subject)
+            ),
             begin=signed.gate.begin,
             environment=self.environment,
             rhythm=Rhythm(fast=self.interval),
@@ -263,6 +276,18 @@ class _Post:
             return wish_of(specs, signed.identity, guard, Consent()), rules
 
         return compile_
+
+
+def _told(look: Look) -> Sink:
+    """For the person who watches."""
+
+    def tell(entry: Entry) -> None:
+        from reconciler.cli.views.entry_text import entry_text
+
+        say(entry_text(entry, look), look)
+        sys.stdout.flush()
+
+    return tell
 
 
 def _kept(store: Store) -> Sink:

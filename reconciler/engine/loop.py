@@ -364,7 +364,9 @@ class Loop:
         self._settled = desk.wanted
         if first:
             report.in_place = True
-            self._say(events.IN_PLACE, "", f"{desk.revision} is in place")
+            rolling = sorted(str(one.address) for one in report.plan.actions if one.only_rolls)
+            rest = f"; {', '.join(rolling)} is rolled out next" if rolling else ""
+            self._say(events.IN_PLACE, "", f"{desk.revision} is in place{rest}")
         service = self._notice_board(desk)
         if service is not None and self.said.revision != desk.revision.id:
             self._tag(service, {words.REVISION: words.in_place(desk.revision.id, desk.revision.subject)})

@@ -10,6 +10,7 @@ a secret is starred out, what would be mark-up to the reader is not.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
@@ -127,6 +128,10 @@ def notice_of(entry: Entry, stack: str) -> Notice | None:
     )
 
 
+_TYPEABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
+"""As ECS names services, and fit for any shell."""
+
+
 def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...]:
     match name:
         case events.SPEC_REJECTED:
@@ -149,7 +154,7 @@ def _service(address: str) -> str:
         parsed = Address.parse(address)
     except ValueError:
         return ""
-    return parsed.name if parsed.kind == "service" else ""
+    return parsed.name if parsed.kind == "service" and _TYPEABLE.fullmatch(parsed.name) else ""
 
 
 def _clean(text: str) -> str:

@@ -76,7 +76,7 @@ class Obituary:
             production=_production(delivery, phase, blue),
             done="" if blue is None else _done(seen, blue),
             changed=changed,
-            next=_next(delivery, changed),
+            next=(f"reconciler logs {delivery.name} --previous",),
         )
 
     def _changed(
@@ -135,9 +135,3 @@ def _production(delivery: Delivery, phase: str, blue: TaskSet | None) -> str:
 def _done(seen: Seen, blue: TaskSet) -> str:
     healthy = f", {blue.well} of them healthy" if blue.healthy is not None else ""
     return f"{blue.task_definition or blue.release} serves with {blue.running} of {seen.desired} tasks{healthy}"
-
-
-def _next(delivery: Delivery, changed: tuple[Changed, ...]) -> tuple[str, ...]:
-    place = next((one.where for one in changed if one.where), delivery.where)
-    fix = f"fix {place} and apply again" if place else "fix the specs and apply again"
-    return fix, f"reconciler logs {delivery.name} --previous"

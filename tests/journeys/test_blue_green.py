@@ -1,0 +1,250 @@
+"""Blue/green as a person meets it: commands typed against a laptop AWS, killed, interrupted, refused, under load.
+
+Real processes all of them. Time goes faster on the laptop, and every command goes along with its clock.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+import pytest
+
+from reconciler.cli.exits import Exit
+from reconciler.cli.views.rollout_text import WORDS
+from reconciler.model import marks
+from reconciler.model.marks import Deadline, Stage
+from reconciler.model.rollout import Phase
+from tests.harness.laptop import SERVICE, Desk, Going, Load, Typed, desk
+
+SPEED = 40.0
+TERMS = {
+    r"healthy_within: \w+": "healthy_within: 20m",  # a machine that is busy is given time
+    r"after: 2h": "after: 1m",
+    r"\{for: \w+\}": "{for: 20s}",
+    r"after: 1h": "after: 1m",
+}
+GATED = {r"promotion: \{.*?\}": "promotion: {mode: timed, after: 1m}"}
+MANUAL = {r"promotion: \{.*?\}": "promotion: {mode: manual}"}
+LONG = {r"teardown: \{.*?\}": "teardown: {after: 8h}"}
+SHORT = {r"teardown: \{.*?\}": "teardown: {after: 1m}"}
+
+WORKER = """\
+kind: Service
+name: my-app-worker
+cluster: my-app-cluster
+task:
+  cpu: 256
+  memory: 512
+  containers:
+    worker:
+      image: {registry: my-app-frontend, tag: v1}
+      environment: {PORT: "8080", NUMBER: "0"}
+desired_count: 1
+placement:
+  subnets: [app-public1-a, app-public1-c]
+  security_groups: [my-app-task-sg]
+  public_ip: true
+"""
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """v1 serves, and v2 is pushed. Each test brings a version of its own into production, or fails to."""
+    with desk(tmp_path_factory.mktemp("desk"), speed=SPEED, terms=TERMS) as found:
+        assert found.typed("apply", "-y").code == Exit.DONE
+        for tag in ("v1", "v2"):
+            found.push(tag)
+        ended = found.typed("apply", "-y", "--wait")
+        assert ended.code == Exit.DONE, ended.text
+        yield found
+
+
+def change(here: Desk, tag: str) -> None:
+    """A version that there never was before."""
+    here.version(tag)
+    here.save({r"GREETING: [^,}]+": f"GREETING: Hello World {next(_numbers)}"})
+
+
+@dataclass(slots=True)
+class Watch:
+    """What can be seen from outside while commands run, and each deadline held against it.
+
+    A look takes some milliseconds, which are seconds on the laptop: what moves early by less than that is not seen.
+    """
+
+    here: Desk
+    blue: str
+    was: dict[str, int]
+    deadlines: dict[Stage, Deadline] = field(default_factory=dict)
+    switched: datetime | None = None
+    gone: datetime | None = None
+
+    def look(self) -> None:
+        service, weights, now = self.here.service(), self.here.weights(80), self.here.now()
+        found = marks.of_tags({tag["key"]: tag["value"] for tag in service["tags"]}).deadline
+        if found is not None and found.at is not None:
+            known = self.deadlines.get(found.stage)
+            assert known is None or known.at is None or found.at >= known.at, f"{known} was shortened to {found}"
+            self.deadlines[found.stage] = found
+        if weights != self.was and self.switched is None:
+            self.switched = now
+            self.not_before(Stage.GATE, now)
+        stays = any(one["id"] == self.blue and one["status"] != "DRAINING" for one in service["taskSets"])
+        if not stays and self.gone is None:
+            self.gone = now
+            self.not_before(Stage.WARM, now)
+
+    def not_before(self, stage: Stage, now: datetime) -> None:
+        due = self.deadlines.get(stage)
+        assert due is not None, f"no deadline of {stage} was ever stored"
+        assert due.at is not None
+        assert now >= due.at, f"{due.at - now} before the deadline of {stage}"
+
+    def until_ended(self, going: Going) -> Typed:
+        pause = threading.Event()
+        while going.process.poll() is None:
+            self.look()
+            pause.wait(0.05)
+        self.look()
+        return going.ended()
+
+
+def watch(here: Desk) -> Watch:
+    (blue,) = here.service()["taskSets"]
+    return Watch(here, blue["id"], here.weights(80))
+
+
+PHASES = (
+    Phase.GREEN_UP,
+    Phase.TESTING,
+    Phase.AWAITING_PROMOTION,
+    Phase.SHIFTING,
+    Phase.VERIFYING,
+    Phase.BLUE_WARM,
+    Phase.TEARDOWN,
+)
+"""Those with a process to kill in them, in their order."""
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [pytest.param(one, marks=[] if one is Phase.AWAITING_PROMOTION else pytest.mark.slow) for one in PHASES],
+)
+def test_killed_in_any_phase_and_started_again_it_reaches_the_same_end(here: Desk, phase: Phase) -> None:
+    """SIGKILL to `apply --wait`, then the same on a machine that knows nothing: promoted, exit 0, no deadline early."""
+    here.save(GATED | SHORT, "deployment.yaml")
+    change(here, "v2")
+    seen = watch(here)
+    first = here.begin("apply", "-y", "--wait", machine=f"first in {phase}")
+    first.until(f"{SERVICE}   {WORDS[phase]}")
+    first.kill()
+    if phase in PHASES[2:3]:
+        seen.look()
+        assert seen.switched is None
+        assert set(seen.deadlines) == {Stage.GATE}
+    ended = seen.until_ended(here.begin("apply", "-y", "--wait"))
+    assert ended.code == Exit.DONE, ended.text
+    (live,) = here.service()["taskSets"]
+    assert (live["status"], live["scale"]["value"], live["runningCount"]) == ("PRIMARY", 100.0, 1)
+    assert live["id"] != seen.blue
+    assert sorted(here.weights(80).values()) == [0, 100]
+    assert here.weights(9000) == here.weights(80) != seen.was
+    tags = {tag["key"]: tag["value"] for tag in here.service()["tags"]}
+    ending = marks.of_tags(tags)
+    assert ending.ended is not None
+    assert (ending.ended.outcome, ending.deadline, ending.quarantine) == ("Promoted", None, ending.quarantine)
+    assert ending.ended.release == live["externalId"]
+    assert seen.switched is not None
+    assert seen.gone is not None
+    assert seen.gone - seen.switched >= timedelta(seconds=60)
+
+
+@pytest.mark.slow
+def test_who_was_killed_keeps_the_next_out_for_no_longer_than_its_lease(here: Desk) -> None:
+    """On the same machine the lease of a dead process is taken over by the very next command, which waits for it."""
+    here.save(GATED | SHORT, "deployment.yaml")
+    change(here, "v1")
+    first = here.begin("apply", "-y", "--wait")
+    first.until(f"{SERVICE}   {WORDS[Phase.GREEN_UP]}")
+    first.kill()
+    ended = here.typed("apply", "-y", "--wait")
+    assert ended.code == Exit.DONE, ended.text
+    assert "whether it lives" in ended.text
+
+
+def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
+    """130 interrupted, 6 at a manual gate, 0 said and done, 4 while blue is kept warm, 5 what makes no sense."""
+    here.save(MANUAL | LONG, "deployment.yaml")
+    change(here, "v2")
+    going = here.begin("apply", "-y", "--wait")
+    going.until("it waits for a person")
+    going.signal(signal.SIGINT)
+    assert going.ended().code == Exit.INTERRUPTED
+    waiting = here.typed("apply", "-y", "--wait", "--timeout", "0.5")
+    assert waiting.code == Exit.WAITING, waiting.text
+    promoted = here.typed("promote", SERVICE, "--now")
+    assert promoted.code == Exit.DONE, promoted.text
+    again = here.typed("promote", SERVICE)
+    assert again.code == Exit.BLOCKED, again.text
+    assert "already" in again.text
+    goes_on = here.typed("apply", "-y", "--wait", "--timeout", "2")
+    assert goes_on.code == Exit.TIMED_OUT, goes_on.text
+    here.save(GATED | SHORT, "deployment.yaml")
+    assert here.typed("rollback", SERVICE, "--now").code == Exit.DONE
+    back = here.typed("apply", "-y", "--wait")
+    assert back.code == Exit.ROLLED_BACK, back.text
+
+
+def test_a_version_that_fails_is_exit_3_and_says_why(here: Desk) -> None:
+    """Production is not touched; exit code and last words of its tasks are told, and the line that was changed."""
+    here.save(GATED | SHORT, "deployment.yaml")
+    change(here, "v2")
+    before = here.weights(80)
+    here.save({r"(GREETING: [^,}]+)": r"\1, PORT: eighty"})
+    ended = here.typed("apply", "-y", "--wait")
+    here.save({", PORT: eighty": ""})
+    assert ended.code == Exit.ROLLED_BACK, ended.text
+    assert "exit 1" in ended.text
+    assert "PORT must be a number" in ended.text
+    assert "containers.frontend.environment.PORT" in ended.text
+    assert here.weights(80) == before
+    refused = here.typed("promote", SERVICE)
+    assert refused.code == Exit.BLOCKED, refused.text
+
+
+def test_ecs_going_back_by_itself_is_exit_3(here: Desk) -> None:
+    """A rolling service that its circuit breaker has made stable again is no success."""
+    change(here, "v1")
+    here.save(GATED | SHORT, "deployment.yaml")
+    (here.place / "specs" / "services" / "worker.yaml").write_text(WORKER, encoding="utf-8")
+    assert here.typed("apply", "-y", "--wait").code == Exit.DONE
+    here.own("faults", "POST", {"kind": "crash", "service": "my-app-worker", "after": 1.0})
+    here.save({r'NUMBER: "\d+"': 'NUMBER: "1"'}, "services/worker.yaml")
+    ended = here.typed("apply", "-y", "--wait")
+    here.own("faults", "DELETE")
+    assert ended.code == Exit.ROLLED_BACK, ended.text
+    assert "my-app-worker" in ended.text
+
+
+def test_no_request_is_lost_to_a_rollout_and_a_rollback(here: Desk) -> None:
+    """Steady load on :80 from a process of its own: both versions answer, and every request is answered."""
+    here.save(GATED | LONG, "deployment.yaml")
+    change(here, "v2" if here.version_live() == "v1" else "v1")
+    load = Load(here, rate=200)
+    going = here.begin("apply", "-y", "--wait")
+    going.until(WORDS[Phase.BLUE_WARM])
+    said = here.typed("rollback", SERVICE)
+    ended = going.ended()
+    found = load.ended()
+    assert said.code == Exit.DONE, said.text
+    assert ended.code == Exit.ROLLED_BACK, ended.text
+    assert found["lost"] == 0, found["why"]
+    assert set(found["versions"]) == {"v1", "v2"}
+    assert found["requests"] > 500
