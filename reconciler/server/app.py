@@ -35,6 +35,8 @@ REQUEST_FAILED: Final = "server.request_failed"
 MOST_AT_ONCE: Final = 8
 LARGEST_REQUEST: Final = 8 * 1024
 REQUEST_SECONDS: Final = 5.0
+CLOSING_SECONDS: Final = 0.25
+"""How long `close` may take."""
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -217,7 +219,7 @@ class Serving:
         self.url = f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
         self._server = server
         self._thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http-accept", daemon=True
+            target=server.serve_forever, kwargs={"poll_interval": CLOSING_SECONDS}, name="http-accept", daemon=True
         )
         self._thread.start()
 

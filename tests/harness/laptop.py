@@ -1,4 +1,4 @@
-"""A person's desk: a folder with specs, a laptop AWS in a process of its own, and a shell in which the product is typed.
+"""A person's desk: a folder with specs, a laptop AWS in a process of its own, and a shell to type the product in.
 
 with desk(tmp_path, speed=40) as here:
     here.push("v1")
@@ -111,15 +111,17 @@ class Desk:
 
     # -- the shell
 
-    def begin(self, *words: str) -> Going:
+    def begin(self, *words: str, machine: str = "mine") -> Going:
+        """What one machine keeps for itself, another does not know."""
         environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
-        environment |= KEYS | {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.endpoint, "NO_COLOR": "1"}
+        environment |= {"XDG_STATE_HOME": str(self.place / machine), "NO_COLOR": "1"}
+        environment |= KEYS | {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.endpoint}
         going = Going(_process([*RECONCILER, *words], self.place, environment))
         self.going.append(going)
         return going
 
-    def typed(self, *words: str) -> Typed:
-        return self.begin(*words).ended()
+    def typed(self, *words: str, machine: str = "mine") -> Typed:
+        return self.begin(*words, machine=machine).ended()
 
     # -- the specs and the images
 

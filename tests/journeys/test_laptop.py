@@ -42,7 +42,7 @@ def until(condition: object, seconds: float = 20.0) -> bool:
 
 @pytest.mark.slow
 def test_the_demo_tells_its_whole_story_and_leaves_nothing(tmp_path: Path) -> None:
-    """v1 serves, v2 is tested on :9000, promoted and alone, v3 fails with its cause and never serves; no process stays."""
+    """v1 serves, v2 is tested, promoted and alone, v3 fails with its cause and never serves; no process stays."""
     ended = subprocess.run(
         [*RECONCILER, "demo", "--exit", "--port", "0"],
         cwd=ROOT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -39,6 +39,11 @@ def record(request: pytest.FixtureRequest) -> Record:
             file.write(json.dumps(row) + "\n")
 
     return write
+
+
+def mostly_slow(everything: Iterable[Any], *quick: Any) -> list[Any]:
+    """Each of `everything`; all but the `quick` ones only for `make promises`."""
+    return [pytest.param(one, marks=() if one in quick else pytest.mark.slow) for one in everything]
 
 
 def sample_or_all(sample: Any, everything: Any) -> Any:

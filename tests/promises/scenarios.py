@@ -16,6 +16,16 @@ from tests.harness.worlds import EVERY_TYPE, SEED, Account, Stack, apart, run, s
 
 NEXT_TAG = {"tag: v1": "tag: v2"}
 
+EDITED = NEXT_TAG | {
+    "retention_days: 30": "retention_days: 14",
+    "deregistration_delay: 30s": "deregistration_delay: 45s",
+    "keep_images: 30": "keep_images: 20",
+    "10.0.2.0/24, access: public": "10.0.2.0/24, access: public, tags: {edited: yes-it-is}",
+    "container_insights: enabled": "container_insights: disabled",
+    "{team: learn-ecs}": "{team: learn-more}",
+}
+"""A new version, and a field or a tag of most of what there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -55,7 +65,8 @@ def applied(folder: object = SEED) -> Callable[[Account], None]:
 def push(account: Account, tag: str, repository: str = "my-app-frontend") -> None:
     account.by_hand("ecr").put_image(
         repositoryName=repository,
-        imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": tag}}),
+        # moto draws the digest of an image without layers from a hundred
+        imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": tag}, "layers": [{"digest": tag}]}),
         imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
         imageTag=tag,
     )
@@ -66,7 +77,7 @@ def scenario(name: str) -> Scenario:
         case "apply":
             return Scenario(name, stack(), nothing)
         case "update":
-            return Scenario(name, stack(SEED, NEXT_TAG), applied())
+            return Scenario(name, stack(SEED, EDITED), applied())
         case "destroy":
             return Scenario(name, _with_images(stack().leaving), applied())
         case "apply every type":

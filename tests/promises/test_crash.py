@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from reconciler.model.resource import Call
+from tests.harness.census import told
 from tests.harness.crash import Crash, CrashGate, Everywhere, How, Point, every_point
 from tests.harness.decoys import Decoys
 from tests.harness.worlds import Account, run
@@ -48,25 +49,41 @@ def crashed(account: Account, what: Scenario, number: int | None, *, twice: bool
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("number", sample_or_all(8, None))
+@pytest.mark.parametrize("number", sample_or_all(3, None))
 def test_a_run_crashed_at_a_call_ends_as_if_it_had_not_been(
     account: Account, record: Record, name: str, number: int | None
 ) -> None:
     """Same census, same number of creations and deletions, decoys as they were: at every call, before it, with its
     answer lost, and after it."""
     worlds, found = crashed(account, scenario(name), number)
-    record("S2", f"{name}, crashed once", worlds=worlds, violations=len(found))
+    record("S2", f"{name}, crashed once", worlds=worlds, violations=len(found), seeds=SEED)
+    if name == "destroy":
+        record("S14", "destroy, crashed once", worlds=worlds, violations=len(found), seeds=SEED)
     assert not found, f"seed {SEED}:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("number", sample_or_all(3, 110))
+def test_a_destroy_leaves_nothing_of_ours_and_everything_of_others(account: Account, record: Record) -> None:
+    """What every interrupted destroy is held against: the account as it was before the stack was made."""
+    decoys, before = Decoys(account), account.final()
+    what = scenario("destroy")
+    what.before(account)
+    run(account, what.wanted)
+    problems = told(before, account.final()) + decoys.changes()
+    record("S14", "destroy of the seed stack among decoys", worlds=1, violations=len(problems))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [pytest.param("apply", 3, id="sample")]
+    + [pytest.param(name, 110, id=f"all-{name}", marks=pytest.mark.slow) for name in NAMES],
+)
 def test_a_run_crashed_twice_ends_as_if_it_had_not_been(
     account: Account, record: Record, name: str, number: int
 ) -> None:
     """The process that comes after the crash is crashed too, at a call of its own, and the third one ends it."""
     worlds, found = crashed(account, scenario(name), number, twice=True)
-    record("S2", f"{name}, crashed twice", worlds=worlds, violations=len(found))
+    record("S2", f"{name}, crashed twice", worlds=worlds, violations=len(found), seeds=SEED)
     assert not found, f"seed {SEED}:\n" + "\n".join(found)
 
 
@@ -75,7 +92,7 @@ def test_a_run_crashed_twice_ends_as_if_it_had_not_been(
 def test_every_type_survives_a_crash(account: Account, record: Record, name: str) -> None:
     """The same over a stack with one of every type in it."""
     worlds, found = crashed(account, scenario(name), None)
-    record("S2", f"{name}, crashed once", worlds=worlds, violations=len(found))
+    record("S2", f"{name}, crashed once", worlds=worlds, violations=len(found), seeds=SEED)
     assert not found, f"seed {SEED}:\n" + "\n".join(found)
 
 
