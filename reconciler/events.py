@@ -36,3 +36,7 @@ SUSPENDED: Final = "stack.suspended"
 RESUMED: Final = "stack.resumed"
 LEASE_HELD: Final = "lease.held"  # from here on we may write
 STOPPING: Final = "loop.stopping"
+LISTENING: Final = "server.listening"
+NOTIFY_FAILED: Final = "notify.failed"
+NOTIFY_DROPPED: Final = "notify.dropped"
+REQUEST_FAILED: Final = "server.request_failed"

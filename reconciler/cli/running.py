@@ -23,10 +23,16 @@ from reconciler.cli.options import Where
 from reconciler.cli.terminal import Look, look_of, say
 
 if TYPE_CHECKING:
+    from reconciler.aws.client import Transport
     from reconciler.cli.connect import Signed
+    from reconciler.clock import Clock
     from reconciler.engine.drift import Rule
     from reconciler.engine.loop import Loop, Sink
+    from reconciler.engine.notify import Notifier
     from reconciler.engine.reconcile import Wish
+    from reconciler.engine.report import PassReport
+    from reconciler.model.delivery import Delivery
+    from reconciler.model.release import Subject
     from reconciler.source.base import Source
     from reconciler.spec.specs import Specs
     from reconciler.store.base import Entry, Store
@@ -198,10 +204,10 @@ class _Post:
         clock = SystemClock()
         lease = Lease(store.records, holder("run"), clock)
         logs.configure(level, stack=stack, region=identity.region, account=identity.account)
-        loop = self._loop(signed, store, lease, unfenced, inside)
+        loop, watched = self._loop(signed, store, lease, unfenced, inside)
         with Watch(self.source, clock, last=lambda: loop.handled, wake=self.wake.set):
             while not self.stop.is_set():
-                if not acquired(lease, clock, self.stop, patience=None):
+                if not acquired(lease, watched, self.stop, patience=None):
                     return
                 log.info(events.LEASE_HELD, holder=lease.holder, epoch=lease.epoch)
                 signed.gate.guard(lease)
@@ -213,16 +219,22 @@ class _Post:
                 finally:
                     lease.release()
 
-    def _loop(self, signed: Signed, store: Store, lease: Lease, transport: Any, inside: contextlib.ExitStack) -> Loop:
+    def _loop(
+        self, signed: Signed, store: Store, lease: Lease, unfenced: Transport, inside: contextlib.ExitStack
+    ) -> tuple[Loop, Clock]:
+        """The loop with everything that listens to it, and the clock by which it contends for the lease."""
         from reconciler.cli.rolling import reach_of
+        from reconciler.clock import SystemClock
         from reconciler.engine.loop import Loop, Rhythm
+        from reconciler.engine.notify import Notifier, parse
         from reconciler.engine.smoke import Smoke
         from reconciler.model.kind import discover
         from reconciler.model.planner import World
 
-        sinks: list[Sink] = [_kept(store)]
-        if self.look is not None:
-            sinks.append(_told(self.look))
+        def reach(delivery: Delivery, subject: Subject) -> str:
+            return reach_of(signed.identity.endpoint, loop.world or World())(delivery, subject)
+
+        assert self.specs.stack is not None
         loop = Loop(
             signed.aws,
             discover(),
@@ -237,17 +249,55 @@ class _Post:
             stop=self.stop,
             wake=self.wake,
         )
-        reports: list[Any] = []
-        for text in self.notify:
-            from reconciler.engine.notify import Notifier, parse
-
-            notifier = Notifier(parse(text, transport), stack=signed.identity.region)
-            inside.callback(notifier.close)
-            sinks.append(notifier)
+        notifiers = [Notifier(parse(text, unfenced), stack=self.specs.stack.name) for text in self.notify]
+        for notifier in notifiers:  # all of them together get two seconds in the end
+            inside.callback(notifier.close, 2.0 / len(notifiers))
+        sinks: list[Sink] = [_kept(store), *notifiers, *([_told(self.look)] if self.look is not None else [])]
+        clock: Clock = SystemClock()
+        reports: list[Callable[[PassReport], None]] = []
         if self.listen is not None:
-            raise NotImplementedError
+            clock = self._watched(self.listen, loop, lease, notifiers, sinks, reports, inside)
         loop.sinks, loop.reports = tuple(sinks), tuple(reports)
-        return loop
+        return loop, clock
+
+    def _watched(
+        self,
+        listen: str,
+        loop: Loop,
+        lease: Lease,
+        notifiers: list[Notifier],
+        sinks: list[Sink],
+        reports: list[Callable[[PassReport], None]],
+        inside: contextlib.ExitStack,
+    ) -> Clock:
+        """Serve how it stands; what beats for it, and its clock."""
+        from reconciler.clock import SystemClock
+        from reconciler.server import standing
+        from reconciler.server.app import serve
+        from reconciler.server.health import Beating, Health, Watched
+        from reconciler.server.metrics import Metrics
+
+        def how() -> standing.Standing:
+            return standing.of(loop, lease, notifiers)
+
+        health, metrics = Health(how), Metrics(how)
+        host, _, port = listen.rpartition(":")
+        if not port.isdecimal():
+            raise click.UsageError(f"--listen is HOST:PORT, not {listen!r}")
+        serving = serve(host.strip("[]") or "127.0.0.1", int(port), health, metrics)
+        inside.callback(serving.close)
+        log.info(events.LISTENING, url=serving.url)
+        loop.aws.transport = Watched(loop.aws.transport, health, metrics.refused)
+        begin = loop.begin
+
+        def beating() -> None:
+            health.beat()
+            begin()
+
+        loop.begin = beating
+        sinks += [health.on_entry, metrics.on_entry]
+        reports += [health.on_pass, metrics.on_pass]
+        return Beating(SystemClock(), health)
 
     def _compiler(self, signed: Signed) -> Callable[[Specs], tuple[Wish, tuple[Rule, ...]]]:
         """What a revision wants, held against where this process was started for."""
@@ -370,23 +420,27 @@ def reconcile(
     """Poke the loop: it looks at everything now. Exit 4: nobody has answered in time."""
     from reconciler.cli.connect import connect
     from reconciler.cli.rolling import scene
+    from reconciler.engine.reconcile import look
     from reconciler.model import words
     from reconciler.model.resource import tag_value
 
     where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"])
     stack = connect(folder, environment, where, color=color, verbose=verbose)
     try:
-        stage = scene(stack)
-        if not stage.jobs:
+        world, _ = look(stack.aws, stack.kinds, stack.wish)
+        scene(stack, world)
+        wanted = {want.address for want in stack.wish.desired}
+        ours = [one for one in world.found.get("service", ()) if one.address in wanted]
+        if not ours:
             raise errors.ReconcilerError("the stack has no service yet, on which the loop would find the word")
-        board = min(stage.jobs, key=lambda job: job.address.name).subject
+        board = min(ours, key=lambda one: one.address.name)
         poke = uuid.uuid4().hex[:8]
         tags = {words.POKE: poke}
         if suspend:
             tags[words.SUSPEND] = tag_value(stack.identity.who)
-        stack.aws.run(_tag(board.service, tags))
+        stack.aws.run(_tag(board.id, tags))
         if resume:
-            stack.aws.run(_untag(board.service, words.SUSPEND))
+            stack.aws.run(_untag(board.id, words.SUSPEND))
         if not wait:
             click.echo(f"Said; the loop hears it within its interval. ({poke})")
             return Exit.DONE
@@ -403,7 +457,7 @@ def _answered(stack: Any, board: Any, poke: str, timeout: float) -> int:
     end = clock.monotonic() + timeout * getattr(clock, "speed", 1.0)
 
     def look() -> Any:
-        answer = yield ecs.describe_services(cluster=board.cluster, services=[board.service], include=["TAGS"])
+        answer = yield ecs.describe_services(cluster=board.facts["cluster"], services=[board.id], include=["TAGS"])
         return {tag["key"]: tag["value"] for tag in answer["services"][0].get("tags") or ()}
 
     while True:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ import structlog
 
 from reconciler import errors, events
 from reconciler.aws.client import Aws
-from reconciler.engine import drift, reconcile
+from reconciler.engine import companions, drift, reconcile
 from reconciler.engine.drift import Drift, Flaps, Mode, Rule
 from reconciler.engine.execute import Result
 from reconciler.engine.expectations import Expectations
@@ -260,6 +260,7 @@ class Loop:
         if not self._follows():
             return
         plan = plan_of(desk.wish.place.stack, desk.wish.desired, world, self.kinds, consent=desk.wish.consent)
+        plan = companions.held(plan, world, desk.wish.deliveries, desk.wanted, self.kinds)
         plan, drifts = drift.sort_out(plan, desk.wanted, self._settled, desk.rules, self.kinds)
         plan, drifts = self._contested(plan, drifts, desk, began)
         refused = (*plan.refusals, *check(plan, desk.wish.guard))
@@ -305,10 +306,13 @@ class Loop:
             return plan, drifts
         rules = tuple(Rule(str(address), Mode.WARN, reason="contested") for address in found)
         left, _ = drift.sort_out(plan, desk.wanted, self._settled, (*rules, *desk.rules), self.kinds)
-        return left, tuple(one for one in drifts if one.address not in found)
+        told = (replace(one, mode=Mode.WARN, reason="contested") if one.address in found else one for one in drifts)
+        return left, tuple(told)
 
     def _act(self, desk: Desk, world: World, plan: Plan, drifts: tuple[Drift, ...], now: float) -> tuple[Any, ...]:
         for one in drifts:
+            if one.reason == "contested":
+                continue  # that was said
             name = events.DRIFT_REPAIRED if one.mode is Mode.ENFORCE else events.DRIFT_FOUND
             reason = f" ({one.reason})" if one.reason else ""
             self._once(f"drift {one}", name, f"{one}{reason}", str(one.address), again=one.mode is Mode.ENFORCE)

@@ -37,8 +37,6 @@ from reconciler.store.base import Entry
 log = structlog.get_logger()
 sns = Service("sns")
 
-NOTIFY_FAILED: Final = "notify.failed"
-NOTIFY_DROPPED: Final = "notify.dropped"
 
 SECRET: Final = "RECONCILER_WEBHOOK_SECRET"
 SIGNATURE: Final = "X-Reconciler-Signature-256"
@@ -219,7 +217,7 @@ class Notifier:
             self._dropped += left
             self._queue.clear()
         if left or self._thread.is_alive():
-            log.warning(NOTIFY_DROPPED, to=self.label, waiting=left, under_way=self._thread.is_alive())
+            log.warning(events.NOTIFY_DROPPED, to=self.label, waiting=left, under_way=self._thread.is_alive())
 
     def _repeated(self, notice: Notice) -> bool:
         if notice.event not in _REPEATS:
@@ -241,7 +239,7 @@ class Notifier:
                 delivered = self._deliver(notice)
             except Exception as error:  # noqa: BLE001 - one notice that cannot be told must not silence all others
                 # the message and the traceback may hold the URL
-                log.error(NOTIFY_FAILED, to=self.label, notice=notice.event, because=type(error).__name__)
+                log.error(events.NOTIFY_FAILED, to=self.label, notice=notice.event, because=type(error).__name__)
                 delivered = False
             with self._changed:
                 self._sent += delivered
@@ -262,7 +260,9 @@ class Notifier:
                 if not last:
                     self._clock.wait(self._over, error.pause or FIRST_PAUSE * 2 ** (attempt - 1))
                     continue
-                log.warning(NOTIFY_FAILED, to=self.label, notice=notice.event, because=str(error), attempts=attempt)
+                log.warning(
+                    events.NOTIFY_FAILED, to=self.label, notice=notice.event, because=str(error), attempts=attempt
+                )
                 return False
             return True
         raise AssertionError("the last attempt returns")

@@ -11,6 +11,7 @@ import structlog
 
 from reconciler import errors, events
 from reconciler.aws.client import Aws
+from reconciler.engine import companions
 from reconciler.engine.execute import Outcome, Result, execute
 from reconciler.engine.expectations import Expectations
 from reconciler.engine.observe import Place, made_meanwhile, observe, owned_ids
@@ -92,6 +93,7 @@ def look(
     world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations)
     wanted = () if wish.leaving else wish.desired
     found = plan(wish.place.stack, wanted, world, kinds, consent=wish.consent)
+    found = companions.held(found, world, wish.deliveries, {want.address: want for want in wanted}, kinds)
     refused = () if wish.leaving else check(found, wish.guard)
     if refused:
         found = replace(found, refusals=(*found.refusals, *refused))

@@ -23,14 +23,13 @@ from typing import Any, Final
 
 import structlog
 
-from reconciler import errors
+from reconciler import errors, events
 from reconciler.server import metrics as prometheus
 from reconciler.server.health import Health, Verdict
 from reconciler.server.metrics import Metrics
 
 log = structlog.get_logger()
 
-REQUEST_FAILED: Final = "server.request_failed"
 
 MOST_AT_ONCE: Final = 8
 LARGEST_REQUEST: Final = 8 * 1024
@@ -190,7 +189,7 @@ class _Server(socketserver.TCPServer):
             self._turn_away(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.exception(REQUEST_FAILED)
+        log.exception(events.REQUEST_FAILED)
 
     def _serve(self, request: Any, client_address: Any) -> None:
         try:

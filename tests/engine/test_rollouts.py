@@ -283,3 +283,37 @@ def suspended(stage: Theatre) -> bool:
     answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
     (target,) = answer["ScalableTargets"]
     return all((target.get("SuspendedState") or {"none": False}).values())
+
+
+def bounds(stage: Theatre) -> tuple[int, int]:
+    answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+    (target,) = answer["ScalableTargets"]
+    return target["MinCapacity"], target["MaxCapacity"]
+
+
+def test_scaling_goes_with_the_release_and_never_before_it() -> None:
+    """Changed together with a version it is written when that has come to rest; a version that fails never brings it;
+    changed alone it is written at once."""
+    scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
+    with theatre(scaling, SHORT) as stage:
+        stage.serving()
+        stage.change({"tag: v1": "tag: v2", "max: 4": "max: 6"})
+        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 6, cpu: 60}"
+        stage.change({})
+        stage.apply(Goal.promoted)
+        assert bounds(stage) == (1, 4)
+        stage.infrastructure()
+        assert bounds(stage) == (1, 4), "the rollout is not over: going back is one write, and brings the old bounds"
+        stage.follow()
+        stage.infrastructure()
+        assert bounds(stage) == (1, 6)
+        stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
+        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 9, cpu: 60}"
+        stage.change({"tag: v2": "tag: v3", "tag: v1": "tag: v3"})
+        assert stage.apply(Goal.ended).went_wrong
+        stage.infrastructure()
+        assert bounds(stage) == (1, 6)
+        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 7, cpu: 60}"
+        stage.change({"tag: v3": "tag: v2", "tag: v2": "tag: v2", "tag: v1": "tag: v2"})
+        stage.infrastructure()
+        assert bounds(stage) == (1, 7)

@@ -1,0 +1,45 @@
+"""Passes and entries as a loop tells them, without a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.engine.drift import Drift, Mode
+from reconciler.engine.execute import Outcome, Result
+from reconciler.engine.report import PassReport
+from reconciler.model.kind import Depth
+from reconciler.model.plan import Action, Plan, Refusal, Verb
+from reconciler.model.resource import Address
+from reconciler.source.base import Revision
+from reconciler.store.base import Entry
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def entry(name: str, address: str = "", message: str = "", **details: Any) -> Entry:
+    return Entry(NOW, name, address, message, "4f1c2ab", details)
+
+
+def drift(address: str, mode: Mode = Mode.ENFORCE, *paths: str) -> Drift:
+    return Drift(Address.parse(address), paths, mode)
+
+
+def report(
+    results: Mapping[str, Result] | None = None,
+    *,
+    depth: Depth = Depth.FAST,
+    drifts: tuple[Drift, ...] = (),
+    refusals: int = 0,
+    seconds: float = 0.5,
+) -> PassReport:
+    """`results`: address → what became of updating it."""
+    outcomes = []
+    for address, result in (results or {}).items():
+        action = Action(Verb.UPDATE, Address.parse(address), "it differs")
+        outcomes.append(Outcome(action.steps()[0], action, result))
+    return PassReport(
+        1, depth, Revision("4f1c2ab0000"), Plan("shop"), drifts,
+        tuple(Refusal("conflict", None, "taken") for _ in range(refusals)), tuple(outcomes), seconds,
+    )  # fmt: skip
