@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: setup demo test check docs lock clean
+.PHONY: setup demo test check docs promises bench lock clean
 
 setup: .venv/dev
 
@@ -35,6 +35,14 @@ check: .venv/dev
 
 docs: .venv/dev
 	$(BIN)/python -m docs.generate
+
+# every promise in full, seeds and all; writes docs/promises.md
+promises: .venv/dev
+	$(BIN)/python -m tests.promises.report
+
+# calls, walls and ratios, Terraform beside it where it is installed; writes docs/reference/performance.md
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.against_terraform --write --services 1 20 100
 
 # pinned with hashes, without any index host
 lock: | .venv/bin/uv

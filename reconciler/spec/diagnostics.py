@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.model.secrecy import masked
 from reconciler.spec.node import Position
-from reconciler.spec.secrecy import masked
 
 SURE = 0.8
 """How alike two names must be for one to be suggested in place of the other."""

@@ -19,9 +19,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -92,7 +91,11 @@ class Going:
         self.ended()
 
     def ended(self, seconds: float = PATIENCE) -> Typed:
-        code = self.process.wait(seconds)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"it never ended:\n{self.text}") from None
         self._reader.join(seconds)
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -225,18 +228,21 @@ def _process(words: list[str], place: Path, environment: dict[str, str]) -> subp
 # -- load
 
 
-class Load:
-    """Steady requests to production from a process of their own, until `ended`."""
+@contextmanager
+def load(here: Desk, *, rate: float, connections: int = 8) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Steady requests to production from a process of their own; what is yielded ends them, and says what
+    `benchmarks.load` counted."""
+    host, port = here.url(80)
+    words = [sys.executable, "-m", "benchmarks.load", host, str(port), str(connections), "86400", str(rate)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
 
-    def __init__(self, here: Desk, *, rate: float, connections: int = 8) -> None:
-        host, port = here.url(80)
-        words = [sys.executable, "-m", "benchmarks.load", host, str(port), str(connections), "86400", str(rate)]
-        self.began = time.time()
-        self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        def ended() -> dict[str, Any]:
+            process.send_signal(signal.SIGTERM)
+            said, _ = process.communicate(timeout=PATIENCE)
+            found: dict[str, Any] = json.loads(said)
+            return found
 
-    def ended(self) -> dict[str, Any]:
-        """What `benchmarks.load` counted."""
-        self.process.send_signal(signal.SIGTERM)
-        said, _ = self.process.communicate(timeout=PATIENCE)
-        found: dict[str, Any] = json.loads(said)
-        return found
+        try:
+            yield ended
+        finally:
+            process.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import secrecy
+from reconciler.model import secrecy
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.specs import Specs
 from reconciler.spec.wording import shown

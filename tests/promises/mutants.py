@@ -1,0 +1,290 @@
+"""Breaks one guard of the product at a time, in a copy of it, and says which tests notice.
+
+    python -m tests.promises.mutants            all
+    python -m tests.promises.mutants WORD …     those whose description has the word
+
+Exit 1 where a mutant survives. The copy is made anew in a temporary folder; what is here is never edited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.promises.conftest import FIGURES
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("reconciler", "tests", "specs", "docs", "pyproject.toml")
+
+
+LONGEST_SECONDS = 900
+"""A mutant that never ends is noticed too. All the tests together take about two minutes of an idle core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`old` stands once in `file`; `tests` are quick, and some of them should fail once it is `new`."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant(
+        "a write without a token is sent again after a lost answer",
+        "reconciler/aws/retry.py",
+        "(is_read(call) or has_token(call))",
+        "bool(call.operation)",
+        "tests/aws/test_client.py",
+    ),
+    Mutant(
+        "a throttle is not retried",
+        "reconciler/aws/retry.py",
+        "if isinstance(error, errors.Throttled) or (",
+        "if (",
+        "tests/aws/test_client.py",
+    ),
+    Mutant(
+        "botocore's own retries are on",
+        "reconciler/aws/session.py",
+        '"total_max_attempts": 1',
+        '"total_max_attempts": 3',
+        "tests/promises/test_faults.py::test_a_creation_whose_answer_is_lost_leaves_once[CreateVpc]",
+    ),
+    Mutant(
+        "a server error was surely not executed",
+        "reconciler/aws/errors.py",
+        "return errors.Ambiguous if status >= 500 else errors.Invalid",
+        "return errors.Invalid",
+        "tests/aws/test_errors.py",
+    ),
+    Mutant(
+        "a body that makes no sense is an answer",
+        "reconciler/aws/bodies.py",
+        "raise ResponseParserError(problem)",
+        "return",
+        "tests/promises/test_unknown.py::test_half_of_a_listing_is_no_listing",
+    ),
+    Mutant(
+        "an answer that lacks what is read breaks the process",
+        "reconciler/aws/client.py",
+        "except MISREAD as error:",
+        "except ZeroDivisionError as error:",
+        "tests/promises/test_catalogue.py::test_survived",
+    ),
+    Mutant(
+        "the ownership assertion on the way out",
+        "reconciler/aws/client.py",
+        "if self.mine.covers(call) or (creating and _creates(call)):",
+        "if call:",
+        "tests/aws/test_client.py",
+    ),
+    Mutant(
+        "a creation may write to anything",
+        "reconciler/aws/client.py",
+        "(creating and _creates(call))",
+        "creating",
+        "tests/aws/test_client.py",
+    ),
+    Mutant(
+        "what was written is not expected to show",
+        "reconciler/engine/expectations.py",
+        "        shown = {kind:",
+        "        return world\n        shown = {kind:",
+        "tests/engine/test_expectations.py",
+    ),
+    Mutant(
+        "a creation whose answer was lost is forgotten",
+        "reconciler/engine/execute.py",
+        "self.expectations.doubtful(new)",
+        "pass",
+        "tests/promises/test_breadth.py",
+    ),
+    Mutant(
+        "nothing is looked for before it is made",
+        "reconciler/engine/execute.py",
+        "if self.made_meanwhile is not None and _may_double",
+        "if self.made_meanwhile is None and _may_double",
+        "tests/promises/test_stale.py::test_what_would_double_is_looked_for_right_before_it_is_made",
+    ),
+    Mutant(
+        "of two of ours both stay",
+        "reconciler/model/planner.py",
+        "for found in self.extra:",
+        "for found in self.extra[:0]:",
+        "tests/model/test_planner.py",
+    ),
+    Mutant(
+        "a VPC is made without its tags",
+        "reconciler/resources/vpc.py",
+        ', TagSpecifications=_ec2.specification("vpc", new.tags)',
+        "",
+        "tests/laws/test_laws.py::test_what_was_created_is_observed_as_the_spec_says[vpc]",
+    ),
+    Mutant(
+        "a client token is another one each time",
+        "reconciler/model/resource.py",
+        "return hashlib.sha256(text.encode())",
+        "text += str(id(object()))\n        import uuid\n        text += str(uuid.uuid4())\n"
+        "        return hashlib.sha256(text.encode())",
+        "tests/promises/test_stale.py::test_the_same_wish_has_the_same_token_whoever_asks",
+    ),
+    Mutant(
+        "what cannot be read is absent",
+        "reconciler/engine/observe.py",
+        "unreadable[name] = error",
+        "found[name] = ()",
+        "tests/promises/test_unknown.py::test_no_failing_read_makes_or_deletes_anything",
+    ),
+    Mutant(
+        "a plan over something unreadable is not refused",
+        "reconciler/model/planner.py",
+        "for kind, error in sorted(self.world.unreadable.items()):",
+        "for kind, error in ():",
+        "tests/model/test_planner.py",
+    ),
+    Mutant(
+        "things are deleted in the order in which they are made",
+        "reconciler/model/ordering.py",
+        "needs[target.drop].add(action.drop)",
+        "needs[action.drop].add(target.drop)",
+        "tests/model/test_planner.py",
+    ),
+    Mutant(
+        "the guard is not asked",
+        "reconciler/engine/reconcile.py",
+        "refused = () if wish.leaving else check(found, wish.guard)",
+        "refused = ()",
+        "tests/engine/test_execute.py",
+    ),
+    Mutant(
+        "the guard is not asked again in later passes",
+        "reconciler/engine/reconcile.py",
+        "refused = () if wish.leaving else _unasked(agreed, found, wish.guard)",
+        "refused = ()",
+        "tests/promises/test_guard.py::test_what_appears_meanwhile_is_held_against_the_guard_too",
+    ),
+    Mutant(
+        "what is protected is deleted",
+        "reconciler/model/planner.py",
+        '        elif ownership.protected(found.tags):\n            hint = "apply it once',
+        '        elif False:\n            hint = "apply it once',
+        "tests/model/test_planner.py",
+    ),
+    Mutant(
+        "a failed step does not stop what needs it",
+        "reconciler/engine/execute.py",
+        "if before.result is not Result.DONE:",
+        "if before.result is None:",
+        "tests/engine/test_execute.py",
+    ),
+    Mutant(
+        "what is never answered is tried for ever",
+        "reconciler/engine/expectations.py",
+        "return before.tries >= TRIES and",
+        "return before.tries < 0 and",
+        "tests/engine/test_expectations.py",
+    ),
+    Mutant(
+        "secrets that people put into the account are shown",
+        "reconciler/model/diff.py",
+        " or sensitive(path, before, after)",
+        "",
+        "tests/promises/test_secrets.py::test_what_people_put_into_the_account_is_marked",
+    ),
+    Mutant(
+        "a plan file is not held against the account",
+        "reconciler/cli/planfile.py",
+        "if agreed.digest != plan.digest:",
+        "if not agreed.digest:",
+        "tests/promises/test_plan_file.py::test_apply_does_that_plan_or_refuses",
+    ),
+    Mutant(
+        "the owner of what is there does not matter",
+        "reconciler/model/planner.py",
+        "return ownership.owner(found.tags) == self.stack",
+        "return ownership.owner(found.tags) is not None",
+        "tests/model/test_planner.py",
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    chosen = [one for one in MUTANTS if not words or any(word in one.what for word in words)]
+    survived = 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
+        copy = Path(place)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, copy / name)
+        _healthy(copy, chosen)
+        for mutant in chosen:
+            end, by = tried(copy, mutant)
+            survived += end != "killed"
+            print(f"{end:9} {mutant.what}: {by}", flush=True)
+            _record(mutant, end, by)
+    print(f"{len(chosen) - survived} of {len(chosen)} killed")
+    return 1 if survived else 0
+
+
+def _healthy(copy: Path, mutants: Iterable[Mutant]) -> None:
+    """A test that fails anyway kills everything, and proves nothing."""
+    tests = sorted({test for mutant in mutants for test in mutant.tests.split()})
+    code, text = _pytest(copy, tests)
+    if code != 0:
+        raise SystemExit(f"the tests fail without any mutant:\n{text[-3000:]}")
+
+
+def tried(copy: Path, mutant: Mutant) -> tuple[str, str]:
+    """What became of a mutant, and of which test, in the copy; the copy is whole again after."""
+    file = copy / mutant.file
+    text = file.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        return "obsolete", f"its text stands {text.count(mutant.old)} times in {mutant.file}"
+    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        code, said = _pytest(copy, mutant.tests.split())
+    finally:
+        file.write_text(text, encoding="utf-8")
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+?)(?:\[.*)?(?: - .*)?$", said, re.MULTILINE)
+    if code == 1 and failed:
+        return "killed", failed[1]
+    return ("survived", mutant.tests) if code == 0 else ("broken", said.strip().splitlines()[-1])
+
+
+def _pytest(copy: Path, tests: list[str]) -> tuple[int, str]:
+    environment = {key: value for key, value in os.environ.items() if key != FIGURES}
+    environment |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "--tb=no", *tests]
+    try:
+        said = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"FAILED {tests[0]} - it never ended"
+    return said.returncode, said.stdout + said.stderr
+
+
+def _record(mutant: Mutant, end: str, by: str) -> None:
+    path = os.environ.get(FIGURES)
+    if path is not None:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"promise": "mutant", "what": mutant.what, "end": end, "by": by}) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

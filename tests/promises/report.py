@@ -1,0 +1,206 @@
+"""Keeps `docs/promises.md` true: runs everything that the promises are held to, and writes down what was found.
+
+    python -m tests.promises.report                 all of it, mutants too; an hour of one core
+    python -m tests.promises.report --quick         only what `make test` runs, printed and not kept
+    python -m tests.promises.report --from FILE     writes the page from figures that were found before
+
+Every figure comes from the run: a test that fails has no row, and is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.promises.conftest import FIGURES
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "promises.md"
+TESTS = ("tests/promises", "tests/harness", "tests/engine", "tests/aws")
+
+PROMISES = {
+    "S1": "Nothing is written to what does not carry our tags.",
+    "S2": "Killed at any call, or robbed of any answer, and started anew: the same as if nothing had been.",
+    "S4": "Production is only ever pointed at a group with a healthy target.",
+    "S5": "No tasks stop that production references, nor before the stored deadline, nor beside a side that is ill.",
+    "S6": "Deadlines survive restarts: they may fire late, and never early.",
+    "S9": "A creation without a token is sent at most once per decision.",
+    "S10": "A stale read never makes a second VPC, gateway or address stay.",
+    "S11": "A bad commit, or an account that must not be written to, causes no write.",
+    "S12": "A plan that deletes more than the guard allows, or what holds data, waits for consent.",
+    "S13": "`validate` makes no AWS call, `diff` no write, and a second pass writes nothing.",
+    "S14": "A destroy that was interrupted anywhere ends with everything of ours gone, and nothing else.",
+    "S15": "Secrets never reach logs, diffs, plan files, reports, tags or tracebacks.",
+    "S16": "`apply PLAN` does exactly that plan, or refuses.",
+    "S17": "Unknown is not absent: a read that fails never leads to a creation or a deletion.",
+    "L1": "From any damage to what is owned, back to what is wanted, and then not a write more.",
+    "L2": "Progress under crashes, throttling, lost answers and bad days.",
+}
+"""Those that are measured here. The others stand with what they are about: rollouts, the lease, the sources."""
+
+SHOWN = ("promise", "what", "test", "worlds", "violations", "seeds")
+
+
+def main() -> int:
+    options = _options()
+    if options.figures:
+        rows, end = _read(Path(options.figures)), None
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            figures = Path(place) / "figures.jsonl"
+            end = _run(figures, quick=options.quick)
+            rows = _read(figures)
+            if options.keep:
+                Path(options.keep).write_text(figures.read_text(encoding="utf-8"), encoding="utf-8")
+    text = page(rows)
+    if options.quick:
+        print(text)
+    else:
+        PAGE.write_text(text, encoding="utf-8")
+        print(f"{PAGE.relative_to(ROOT)}: {len(rows)} rows")
+    return end or 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="only what `make test` runs")
+    parser.add_argument("--from", dest="figures", metavar="FILE", help="write the page from these figures")
+    parser.add_argument("--keep", metavar="FILE", help="keep the figures as well")
+    return parser.parse_args()
+
+
+def _run(figures: Path, *, quick: bool) -> int:
+    """The tests, and then the mutants; 0 where all of it went well."""
+    figures.touch()
+    environment = {**os.environ, FIGURES: str(figures)}
+    started = time.monotonic()
+    chosen = ["-m", "not slow"] if quick else []
+    command = [sys.executable, "-m", "pytest", *TESTS, *chosen, "--durations=10"]
+    end = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    took = {"promise": "run", "what": "tests", "seconds": round(time.monotonic() - started), "failed": end != 0}
+    took |= {"python": sys.version.split()[0], "commit": _commit(), "sample": quick}
+    with figures.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(took) + "\n")
+    if not quick:
+        mutants = [sys.executable, "-m", "tests.promises.mutants"]
+        end = subprocess.run(mutants, cwd=ROOT, env=environment, check=False).returncode or end
+    return end
+
+
+def _commit() -> str:
+    """The commit, and whether the files are as in it; empty where there is no git."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return said.stdout.strip()
+
+
+def _read(figures: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in figures.read_text(encoding="utf-8").splitlines()]
+
+
+# -- the page
+
+
+def page(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The whole page from what was found."""
+    rows = list(rows)
+    by_promise: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_promise[row["promise"]].append(row)
+    parts = [HEAD, _about(by_promise.get("run", ())), _summary(by_promise)]
+    for promise, text in PROMISES.items():
+        parts.append(f"## {promise}\n\n{text}\n\n{_table(by_promise.get(promise, ()))}")
+    parts.append(f"## Mutants\n\n{MUTANTS}\n\n{_mutants(by_promise.get('mutant', ()))}")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+HEAD = """\
+<!-- Written by `python -m tests.promises.report`; do not edit. -->
+# What is promised, and what was found
+
+Each promise is held to by tests that try to break it, in many small worlds.
+A *world* is one account, or one process over an account, to which one bad thing (or a seeded mixture) happens.
+A *violation* is a world that did not end as promised.
+`make test` runs a sample of it; this page is of a full run."""
+
+MUTANTS = """\
+A count of violations is worth as much as the tests that count.
+So each guard is broken by hand in a copy of the product, and some test has to fail."""
+
+
+def _about(rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        which = "A sample" if row["sample"] else "All"
+        ended = "with failures" if row["failed"] else "without failures"
+        lines.append(
+            f"{which} of it ran in {row['seconds']} s on one core, {ended}: commit `{row['commit'] or 'unknown'}`, "
+            f"Python {row['python']}."
+        )
+    return "\n".join(lines)
+
+
+def _summary(by_promise: Mapping[str, list[Mapping[str, Any]]]) -> str:
+    lines = ["| promise | worlds | violations |", "| --- | ---: | ---: |"]
+    for promise, text in PROMISES.items():
+        found = list(_largest(by_promise.get(promise, [])).values())
+        if found:
+            worlds, wrong = _total(found, "worlds"), _total(found, "violations")
+            lines.append(f"| [{promise}](#{promise.lower()}) {text} | {worlds} | {wrong} |")
+        else:
+            lines.append(f"| {promise} {text} | not run | |")
+    return "\n".join(lines)
+
+
+def _total(rows: Iterable[Mapping[str, Any]], key: str) -> int:
+    return sum(int(row.get(key, 0)) for row in rows)
+
+
+def _largest(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The largest of the runs of a thing: the sample's row says nothing that the full run's does not."""
+    largest: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        before = largest.get(row["what"])
+        if before is None or row.get("worlds", 0) >= before.get("worlds", 0):
+            largest[row["what"]] = row
+    return largest
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> str:
+    largest = _largest(rows)
+    if not largest:
+        return "Not run."
+    lines = ["| what | worlds | violations | seeds | besides |", "| --- | ---: | ---: | --- | --- |"]
+    for what, row in sorted(largest.items()):
+        besides = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key not in SHOWN)
+        lines.append(
+            f"| {what} | {row.get('worlds', '')} | {row.get('violations', '')} | {row.get('seeds', '')} | {besides} |"
+        )
+    return "\n".join(lines)
+
+
+def _mutants(rows: Iterable[Mapping[str, Any]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return "Not run."
+    killed = sum(row["end"] == "killed" for row in rows)
+    lines = [f"{killed} of {len(rows)} killed.", "", "| what was broken | end | by |", "| --- | --- | --- |"]
+    lines += [f"| {row['what']} | {row['end']} | {row['by']} |" for row in rows]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
