@@ -207,8 +207,13 @@ class _Post:
         loop, watched = self._loop(signed, store, lease, unfenced, inside)
         with Watch(self.source, clock, last=lambda: loop.handled, wake=self.wake.set):
             while not self.stop.is_set():
-                if not acquired(lease, watched, self.stop, patience=None):
-                    return
+                try:
+                    if not acquired(lease, watched, self.stop, patience=None):
+                        return
+                except errors.StoreUnreachable as error:
+                    log.warning(events.LEASE_UNSURE, reason=str(error), left=0)
+                    watched.wait(self.stop, STORE_SECONDS)
+                    continue
                 log.info(events.LEASE_HELD, holder=lease.holder, epoch=lease.epoch)
                 signed.gate.guard(lease)
                 try:
@@ -217,7 +222,7 @@ class _Post:
                 except errors.LeaseLost as error:
                     log.error(events.LEASE_LOST, reason=str(error))
                 finally:
-                    lease.release()
+                    _release(lease)
 
     def _loop(
         self, signed: Signed, store: Store, lease: Lease, unfenced: Transport, inside: contextlib.ExitStack
@@ -326,6 +331,14 @@ class _Post:
             return wish_of(specs, signed.identity, guard, Consent()), rules
 
         return compile_
+
+
+def _release(lease: Lease) -> None:
+    """Let others in at once; where the store does not answer, they come in when the lease is over."""
+    try:
+        lease.release()
+    except errors.StoreUnreachable as error:
+        log.warning(events.LEASE_UNSURE, reason=str(error), left=0)
 
 
 def _told(look: Look) -> Sink:

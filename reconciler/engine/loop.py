@@ -357,6 +357,11 @@ class Loop:
             desk.wish.deliveries, desk.wish.desired, world, desk.wish.place.stack, made=made,
             commit=desk.revision.id,
         )  # fmt: skip
+        if world.unreadable:  # what cannot be read now was there a moment ago: its rollout goes on
+            known = {job.address: job for job in self.jobs}
+            kept = [known[address] for address in self.missing if address in known]
+            self.missing = {address: lack for address, lack in self.missing.items() if address not in known}
+            jobs = (*jobs, *kept)
         held = {address for address in (job.address for job in jobs) if _stands_on(desk.wanted, address, undone)}
         self.jobs = tuple(job for job in jobs if job.address not in held)
         self.turns = {address: turn for address, turn in self.turns.items() if address in {j.address for j in jobs}}

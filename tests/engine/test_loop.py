@@ -14,6 +14,7 @@ from reconciler.engine.drift import Mode, Rule
 from reconciler.engine.loop import Loop, Rhythm
 from reconciler.engine.reconcile import Wish
 from reconciler.engine.report import PassReport
+from reconciler.local.faults import Fault
 from reconciler.model import words
 from reconciler.model.guard import Guard
 from reconciler.model.kind import Depth, discover
@@ -325,3 +326,19 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     turn = running.loop.turns[next(iter(running.loop.turns))]
     assert turn.step is not None
     assert turn.step.phase is Phase.FAILED
+
+
+def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
+    """What runs is untouched and nothing is deleted; the version under way ends in its time; the plan waits."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(60)
+    fault = running.stage.laptop.aws.faults.add(Fault(kind="unreachable", service="ecr"))
+    running.quiet()
+    running.go(900)
+    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert set(running.writes()) <= {"ModifyListener", "TagResource", "UntagResource", "UpdateServicePrimaryTaskSet",
+                                     "DeleteTaskSet"}  # fmt: skip
+    assert running.said(events.PLAN_BLOCKED)
+    running.stage.laptop.aws.faults.remove(fault)
+    running.go(600)
+    assert running.said(events.PLAN_FREE)

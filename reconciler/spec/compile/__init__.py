@@ -11,9 +11,10 @@ from typing import Any
 
 from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address, Desired
-from reconciler.spec.compile import cluster, load_balancer, network, registry, role, service, task
+from reconciler.spec.compile import cluster, load_balancer, network, registry, role, service, store, task
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.delivery import compile_deliveries
+from reconciler.spec.documents import Store
 from reconciler.spec.specs import Specs
 
 Resources = Iterable[Desired[Any]]
@@ -31,6 +32,7 @@ def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tupl
         (specs.networks, network.compile_network),
         (specs.registries, registry.compile_registry),
         (specs.roles, role.compile_role),
+        (specs.all(Store), store.compile_store),
         (specs.clusters, cluster.compile_cluster),
         (specs.load_balancers, load_balancer.compile_load_balancer),
         (specs.services, service.compile_service),

@@ -11,6 +11,7 @@ from reconciler.spec.documents.registry import Registry
 from reconciler.spec.documents.role import Role
 from reconciler.spec.documents.service import Service
 from reconciler.spec.documents.stack import Stack
+from reconciler.spec.documents.store import Store
 from reconciler.spec.documents.task import Task
 
 KINDS: dict[str, type[Document]] = {
@@ -23,6 +24,7 @@ KINDS: dict[str, type[Document]] = {
     "Task": Task,
     "DeploymentStrategy": DeploymentStrategy,
     "Role": Role,
+    "Store": Store,
 }
 
 __all__ = [
@@ -37,5 +39,6 @@ __all__ = [
     "Role",
     "Service",
     "Stack",
+    "Store",
     "Task",
 ]

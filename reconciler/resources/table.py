@@ -1,0 +1,171 @@
+"""A DynamoDB table: items by their key, paid by the request.
+
+Its name is its id. It holds data, so it is never replaced. It takes DynamoDB some seconds to make one, and until then
+nothing of it can be changed: what could not be set yet is a difference that the next pass puts right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.kind import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Health, Observed, Service
+from reconciler.resources import _gone, _tags
+
+dynamodb = Service("dynamodb")
+
+ON_DEMAND = "PAY_PER_REQUEST"
+ASKED_SINGLY = "point_in_time_recovery"
+"""It takes a call of its own, and only a person's hand changes it."""
+
+
+class Key(resource.Spec):
+    """An attribute of the key; `type` is S(tring), N(umber) or B(inary)."""
+
+    name: str
+    type: Literal["S", "N", "B"] = "S"
+
+
+class TableSpec(resource.Spec):
+    name: Annotated[str, Mark.IMMUTABLE]
+    partition_key: Annotated[Key, Mark.IMMUTABLE]
+    sort_key: Annotated[Key | None, Mark.IMMUTABLE] = None
+    deletion_protection: bool | None = None
+    """DynamoDB itself then refuses to delete the table."""
+    point_in_time_recovery: bool | None = None
+
+
+class Table(Kind[TableSpec]):
+    kind: ClassVar[str] = "table"
+    Spec = TableSpec
+    settles: ClassVar[bool] = True
+    lingers: ClassVar[bool] = True
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[TableSpec]]]:
+        wanted = {want.spec.name: want for want in scope.wanted}
+        names = sorted(wanted.keys() | {_name(arn) for arn in scope.swept_arns("dynamodb", "table/")})
+        answers = yield from _gone.answers([_describe(name) for name in names])
+        items = {name: answer["Table"] for name, answer in zip(names, answers, strict=True) if answer}
+        tags: dict[str, dict[str, str]] = {}
+        for name, item in items.items():
+            known = _tags.from_sweep(item["TableArn"], scope, wanted.get(name))
+            if known is not None:
+                tags[name] = known
+        unknown = [name for name in items if name not in tags]
+        answers = yield from _gone.answers(
+            [dynamodb.list_tags_of_resource(ResourceArn=items[name]["TableArn"]) for name in unknown]
+        )
+        tags |= {name: _tags.of_pairs(found["Tags"]) for name, found in zip(unknown, answers, strict=True) if found}
+        asked = [name for name in tags if _asked(wanted.get(name), items[name], scope)]
+        answers = yield from _gone.answers([dynamodb.describe_continuous_backups(TableName=name) for name in asked])
+        recovery = {name: _recovers(answer) for name, answer in zip(asked, answers, strict=True) if answer}
+        observed = []
+        for name in tags:
+            address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
+            if address is not None:
+                observed.append(_observed(address, items[name], tags[name], recovery.get(name)))
+        return observed
+
+    def create(self, new: Desired[TableSpec]) -> Calls[str]:
+        spec = new.spec
+        keys = [(spec.partition_key, "HASH"), *([(spec.sort_key, "RANGE")] if spec.sort_key is not None else [])]
+        try:
+            yield dynamodb.create_table(
+                TableName=spec.name,
+                BillingMode=ON_DEMAND,
+                AttributeDefinitions=[{"AttributeName": key.name, "AttributeType": key.type} for key, _ in keys],
+                KeySchema=[{"AttributeName": key.name, "KeyType": place} for key, place in keys],
+                DeletionProtectionEnabled=spec.deletion_protection,
+                Tags=_tags.pairs(new.tags),
+            )
+        except errors.Blocked:  # ResourceInUseException is how DynamoDB says that the name is taken
+            answer = yield _describe(spec.name)
+            answer = yield dynamodb.list_tags_of_resource(ResourceArn=answer["Table"]["TableArn"])
+            if not _tags.is_this(_tags.of_pairs(answer["Tags"]), new):
+                raise
+            return spec.name
+        if spec.point_in_time_recovery:
+            try:
+                yield _recover(spec.name, on=True)
+            except (errors.Blocked, errors.Gone, errors.Invalid):
+                return spec.name  # the table is not ready for it
+        return spec.name
+
+    def update(self, old: Observed[TableSpec], new: Desired[TableSpec], changes: tuple[Change, ...]) -> Calls[None]:
+        spec, fields = new.spec, {change.field for change in changes}
+        if "deletion_protection" in fields:
+            yield dynamodb.update_table(TableName=old.id, DeletionProtectionEnabled=spec.deletion_protection)
+        if "point_in_time_recovery" in fields:
+            yield _recover(old.id, on=bool(spec.point_in_time_recovery))
+
+    def delete(self, old: Observed[TableSpec]) -> Calls[None]:
+        if old.spec.deletion_protection:
+            raise errors.Protected(
+                f"DynamoDB protects the table {old.id} from deletion; apply it once with its deletion protection off "
+                "before removing it"
+            )
+        if not old.facts["deleting"]:
+            yield from _gone.let_go(dynamodb.delete_table(TableName=old.id))
+
+    def retag(self, old: Observed[TableSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        if put:
+            yield dynamodb.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
+        names = sorted(drop)
+        if names:
+            yield dynamodb.untag_resource(ResourceArn=old.facts["arn"], TagKeys=names)
+
+
+def _describe(name: str) -> Call:
+    return dynamodb.describe_table(TableName=name)
+
+
+def _recover(name: str, *, on: bool) -> Call:
+    return dynamodb.update_continuous_backups(
+        TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on}
+    )
+
+
+def _asked(want: Desired[Any] | None, item: Mapping[str, Any], scope: Scope) -> bool:
+    declared = want is not None and want.spec.point_in_time_recovery is not None
+    return declared and scope.depth is Depth.FULL and item["TableStatus"] != "DELETING"
+
+
+def _recovers(answer: Mapping[str, Any]) -> bool:
+    described = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return bool(described.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+
+def _observed(
+    address: Address, item: Mapping[str, Any], tags: dict[str, str], recovers: bool | None
+) -> Observed[TableSpec]:
+    types = {one["AttributeName"]: one["AttributeType"] for one in item["AttributeDefinitions"]}
+    names = {one["KeyType"]: one["AttributeName"] for one in item["KeySchema"]}
+    keys = {place: Key(name=name, type=types[name]) for place, name in names.items()}
+    spec = TableSpec(
+        name=item["TableName"],
+        partition_key=keys["HASH"],
+        sort_key=keys.get("RANGE"),
+        deletion_protection=item.get("DeletionProtectionEnabled", False),
+        point_in_time_recovery=recovers,
+    )
+    status, arn = item["TableStatus"], item["TableArn"]
+    ready = status == "ACTIVE"
+    return Observed(
+        address,
+        item["TableName"],
+        spec,
+        tags=tags,
+        health=Health.READY if ready else Health.PROGRESSING,
+        reason="" if ready else f"the table is {status}",
+        unread=frozenset() if recovers is not None else frozenset({ASKED_SINGLY}),
+        facts={"arn": arn, "ids": (arn,), "deleting": status == "DELETING"},
+    )
+
+
+def _name(arn: str) -> str:
+    """Of `…:table/NAME`, or of something that belongs to it, `…:table/NAME/index/…`."""
+    return arn.partition(":table/")[2].partition("/")[0]

@@ -1,0 +1,28 @@
+"""A Store: a table with the key that leases and events are kept by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.resource import Address, Desired
+from reconciler.resources.table import Key, TableSpec
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import Store
+
+PARTITION = Key(name="pk", type="S")
+SORT = Key(name="sk", type="N")
+
+
+def compile_store(context: Context, store: Store) -> Iterator[Desired[Any]]:
+    yield context.desired(
+        store,
+        Address("table", store.name),
+        TableSpec(
+            name=store.name,
+            partition_key=PARTITION,
+            sort_key=SORT,
+            deletion_protection=store.deletion_protection,
+            point_in_time_recovery=store.point_in_time_recovery,
+        ),
+    )

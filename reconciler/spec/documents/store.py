@@ -1,0 +1,18 @@
+"""The Store: the DynamoDB table in which operators keep their leases, their events and their history."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from reconciler.spec.documents.base import Document
+from reconciler.spec.documents.values import Flag, matching
+
+
+class Store(Document):
+    """A table for `--store dynamodb:NAME`. Many stacks may share one; what is lost with it is only what was told."""
+
+    kind: Literal["Store"] = "Store"
+    name: Annotated[str, *matching(r"[A-Za-z0-9_.-]+", 255, "letters, digits, '_', '.' and '-' only", 3)]
+    deletion_protection: Flag = False
+    """DynamoDB itself then refuses to delete it."""
+    point_in_time_recovery: Flag = False
