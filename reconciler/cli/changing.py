@@ -1,4 +1,7 @@
-"""diff, apply, destroy: look, ask, act."""
+"""diff, apply, destroy: look, ask, act.
+
+What only the looking needs is imported once AWS has been asked who we are.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from reconciler.cli.views.plan_text import plan_text
 from reconciler.model.plan import Plan
 
 if TYPE_CHECKING:
-    from reconciler.engine.prospects import Prospect
+    from reconciler.model.prospect import Prospect
 
 APPLY_PATIENCE = 15 * 60.0
 BEGIN_PATIENCE = 120.0
@@ -63,10 +66,6 @@ def diff(
     **aws: Any,
 ) -> int:
     """Show what apply would do. Exit 0: nothing; 2: changes are pending; 5: blocked."""
-    from reconciler.cli.rolling import scene
-    from reconciler.engine import reconcile
-    from reconciler.engine.prospects import prospects
-
     stack = connect(
         folder,
         environment,
@@ -76,6 +75,10 @@ def diff(
         allow_replace=allow_replace,
         max_delete=max_delete,
     )
+    from reconciler.cli.rolling import scene
+    from reconciler.engine import reconcile
+    from reconciler.engine.prospects import prospects
+
     try:
         world, plan = reconcile.look(stack.aws, stack.kinds, stack.wish)
         stage = scene(stack, world)
@@ -119,10 +122,6 @@ def apply(
     Returns once the changes are made and new versions are on their way; names the rollouts still under way. Exit 3: a
     rollout failed or was rolled back; with --wait also 4: it goes on, 6: it waits for a person.
     """
-    from reconciler.cli.rolling import scene
-    from reconciler.engine import reconcile
-    from reconciler.engine.prospects import prospects
-
     agreed = planfile.read(folder) if folder is not None and folder.is_file() else None
     if agreed is not None:
         folder, environment = agreed.folder, environment or agreed.environment
@@ -136,6 +135,10 @@ def apply(
         allow_replace=allow_replace,
         max_delete=max_delete,
     )
+    from reconciler.cli.rolling import scene
+    from reconciler.engine import reconcile
+    from reconciler.engine.prospects import prospects
+
     look = look_of(sys.stderr, color)
     with contextlib.ExitStack() as inside:
         inside.callback(stack.aws.close)
@@ -182,9 +185,9 @@ def destroy(
     **aws: Any,
 ) -> int:
     """Delete everything that the stack owns, and nothing else."""
+    stack = connect(folder, environment, _where(aws), color=color, verbose=verbose, delete_images=delete_images)
     from reconciler.engine import reconcile
 
-    stack = connect(folder, environment, _where(aws), color=color, verbose=verbose, delete_images=delete_images)
     stack.wish = replace(stack.wish, leaving=True)
     look = look_of(sys.stderr, color)
     with contextlib.ExitStack() as inside:

@@ -72,21 +72,21 @@ class Going:
     def text(self) -> str:
         return "".join(self.lines)
 
+    def said(self, words: str) -> bool:
+        """True also where it has ended without."""
+        return any(words in line for line in self.lines) or not self._reader.is_alive()
+
     def until(self, words: str, seconds: float = PATIENCE) -> None:
         """Until it has said so."""
-
-        def said() -> bool:
-            return any(words in line for line in self.lines) or not self._reader.is_alive()
-
         with self._heard:
-            self._heard.wait_for(said, seconds)
+            self._heard.wait_for(lambda: self.said(words), seconds)
         assert words in self.text, f"it never said {words!r}:\n{self.text}"
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is handed over."""
+        """SIGKILL: nothing is handed over. It may have ended already."""
         self.process.kill()
         self.ended()
 
@@ -208,8 +208,7 @@ def desk(place: Path, *, speed: float, terms: Mapping[str, str] | None = None) -
         yield here
     finally:
         for going in here.going if here is not None else ():
-            if going.process.poll() is None:
-                going.kill()
+            going.kill()
         laptop.signal(signal.SIGTERM)
         laptop.ended()
 

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from reconciler.cli.views.values import SENSITIVE
-from reconciler.engine.prospects import Prospect
 from reconciler.model.diff import ABSENT, Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.prospect import Prospect
 from reconciler.model.resource import Ref
 
 FORMAT_VERSION = 1

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.cli.terminal import Look
 from reconciler.cli.views.values import flat, path, show, sides
-from reconciler.engine.prospects import Outlook, Prospect
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.prospect import Outlook, Prospect
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
 COLORS = {

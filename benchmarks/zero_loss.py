@@ -1,0 +1,245 @@
+"""Does a deployment lose a request? `python -m benchmarks.zero_loss [--clock 10] [--rate 2000] [--load wrk|python]`.
+
+The laptop AWS with the app in two tasks, the command line in processes of its own, and steady load on :80 from one
+more, throughout: five complete blue/green rollouts, three of them let in by `reconciler promote`, a canary of three
+shares, a rollback while blue is warm, and a version that fails. Exit 1 when a request was lost, when a rollout did not
+end as it should, or when the rate was below 1,000 a second.
+
+The clock is compressed: gates, shares, the watch after the switch, the warm time, health checks' intervals and the
+deregistration delay all pass N times as fast. Requests do not. So a switch, the propagation of a weight and the
+draining of targets have to be right N times as quickly as on AWS; nothing is made easier by it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.cli.exits import Exit
+from reconciler.cli.views.rollout_text import WORDS
+from reconciler.model.rollout import Phase
+from tests.harness.laptop import ROOT, SERVICE, Desk, Going, desk
+
+CONNECTIONS = 32
+LEAST = 1000.0
+EVERY = 2.0
+TERMS = {
+    r"after: 2h": "after: 5m",
+    r"\{for: \w+\}": "{for: 30s}",
+    r"after: 1h": "after: 1m",
+}
+AUTO = {r"promotion: \{.*?\}": "promotion: {mode: auto}"}
+STEPS = "[{weight: 10, pause: 1m}, {weight: 30, pause: 1m}, {weight: 60, pause: 1m}]"
+CANARY = {"type: blue_green": f"type: canary\nsteps: {STEPS}"}
+BROKEN = """[python, -c, "raise SystemExit('no database')"]"""
+WARM = {r"teardown: \{.*?\}": "teardown: {after: 8h}"}
+
+WRK = """\
+counts = {}
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function delay() return %d end
+function response(status, headers, body)
+  local key = os.time() .. " " .. (headers["X-App-Version"] or headers["x-app-version"] or "?")
+  if status == 200 then counts[key] = (counts[key] or 0) + 1 end
+end
+function done(summary, latency, requests)
+  for _, thread in ipairs(threads) do
+    for key, count in pairs(thread:get("counts")) do print("answered " .. key .. " " .. count) end
+  end
+  local e = summary.errors
+  print(string.format("lost %%d %%d %%d %%d %%d", e.connect, e.read, e.write, e.status, e.timeout))
+  print("seconds " .. summary.duration / 1000000 .. " slowest " .. latency.max / 1000)
+end
+"""
+"""wrk has no rate: each connection waits between its requests."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the load found: answers by second and version, and what was lost, by cause."""
+
+    seconds: float
+    slowest_ms: float
+    lost: Counter[str] = field(default_factory=Counter)
+    answered: dict[int, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> int:
+        return sum(count.total() for count in self.answered.values()) + self.lost.total()
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    def between(self, begin: float, end: float) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for second, counts in self.answered.items():
+            if begin <= second < end:
+                found += counts
+        return found
+
+
+class Load:
+    """Steady requests to production from a process of their own, until `ended`."""
+
+    def __init__(self, here: Desk, tool: str, rate: float) -> None:
+        host, port = here.url(80)
+        self.tool = tool
+        if tool == "wrk":
+            script = here.place / "load.lua"
+            script.write_text(WRK % round(CONNECTIONS / rate * 1000), encoding="utf-8")
+            words = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d86400s", "-s", str(script), f"http://{host}:{port}/"]
+        else:
+            load = [sys.executable, "-m", "benchmarks.load"]
+            words = [*load, host, str(port), str(CONNECTIONS), "86400", str(rate)]
+        self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    def ended(self) -> Figures:
+        self.process.send_signal(signal.SIGINT if self.tool == "wrk" else signal.SIGTERM)
+        said, _ = self.process.communicate(timeout=60)
+        return of_wrk(said) if self.tool == "wrk" else of_ours(json.loads(said))
+
+
+def of_ours(found: dict[str, Any]) -> Figures:
+    began = int(found["began"])
+    answered = {began + int(second): Counter(counts) for second, counts in found["timeline"].items()}
+    seconds = sum(count.total() for count in answered.values()) / found["per_second"]
+    return Figures(seconds, found["slowest_ms"], Counter(found["why"]), answered)
+
+
+def of_wrk(said: str) -> Figures:
+    lost = re.search(r"^lost (\d+) (\d+) (\d+) (\d+) (\d+)$", said, re.MULTILINE)
+    took = re.search(r"^seconds ([\d.]+) slowest ([\d.]+)$", said, re.MULTILINE)
+    assert lost is not None, said
+    assert took is not None, said
+    causes = ("connect", "read", "write", "status", "timeout")
+    figures = Figures(float(took[1]), float(took[2]), +Counter(dict(zip(causes, map(int, lost.groups()), strict=True))))
+    for second, version, count in re.findall(r"^answered (\d+) (\S+) (\d+)$", said, re.MULTILINE):
+        figures.answered.setdefault(int(second), Counter())[version] += int(count)
+    return figures
+
+
+# -- the story
+
+
+@dataclass(slots=True)
+class Story:
+    """What is typed. `chapters` are when each began, and what it is."""
+
+    here: Desk
+    chapters: list[tuple[float, str]] = field(default_factory=list)
+
+    def tell(self) -> None:
+        for number in range(2, 7):
+            by_hand = number < 5
+            if number == 5:
+                self.here.save(AUTO, "deployment.yaml")
+            self.begins(f"blue/green to v{number}, {'`promote`' if by_hand else 'by itself'}")
+            going = self.applied(f"v{number}")
+            if by_hand:
+                going.until(WORDS[Phase.AWAITING_PROMOTION])
+                self.typed("promote", SERVICE)
+            self.ends(going, Exit.DONE)
+        self.begins("canary to v7: 10, 30, 60, all")
+        self.here.save(CANARY, "deployment.yaml")
+        self.ends(self.applied("v7"), Exit.DONE)
+        self.begins("v8, and `rollback` while blue is warm")
+        self.here.save({r"type: canary\nsteps: .*": "type: blue_green", **WARM}, "deployment.yaml")
+        going = self.applied("v8")
+        going.until(WORDS[Phase.BLUE_WARM])
+        self.typed("rollback", SERVICE)
+        self.ends(going, Exit.ROLLED_BACK)
+        self.begins("v9, which fails")
+        self.here.save({"port: 80": f"port: 80\n      command: {BROKEN}"})
+        self.ends(self.applied("v9"), Exit.ROLLED_BACK)
+
+    def begins(self, what: str) -> None:
+        self.chapters.append((time.time(), what))
+        print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)
+
+    def applied(self, tag: str) -> Going:
+        self.here.version(tag)
+        return self.here.begin("apply", "-y", "--wait")
+
+    def typed(self, *words: str) -> None:
+        ended = self.here.typed(*words)
+        if ended.code != Exit.DONE:
+            raise SystemExit(f"{' '.join(words)}: exit {ended.code}\n{ended.text}")
+
+    def ends(self, going: Going, code: Exit) -> None:
+        ended = going.ended(1800)
+        if ended.code != code:
+            raise SystemExit(f"apply --wait: exit {ended.code}, not {code}\n{ended.text}")
+
+
+def measure(tool: str, *, rate: float, speed: float) -> tuple[Figures, list[tuple[float, str]]]:
+    with tempfile.TemporaryDirectory() as place, desk(Path(place), speed=speed, terms=TERMS) as here:
+        here.save({"desired_count: 1": "desired_count: 2"})
+        story = Story(here)
+        story.typed("apply", "-y")
+        for number in range(1, 10):
+            here.push(f"v{number}")
+        story.typed("apply", "-y", "--wait")
+        load = Load(here, tool, rate)
+        try:
+            story.tell()
+            figures = load.ended()
+        finally:
+            load.process.kill()
+            load.process.wait()
+    return figures, story.chapters
+
+
+def shares(figures: Figures, begin: float, end: float) -> str:
+    """`v1 16,543 (48.8%)   v2 17,346 (51.2%)`"""
+    found = figures.between(begin, end)
+    return "   ".join(
+        f"{version} {found[version]:,} ({found[version] / found.total():.1%})" for version in sorted(found)
+    )
+
+
+def course(figures: Figures, begin: float, end: float) -> str:
+    """The newest version's share in percent, as it went."""
+    newest = max(figures.between(begin, end), key=lambda version: int(version[1:]), default="")
+    found = []
+    while begin < end:
+        here = figures.between(begin, begin + EVERY)
+        found.append(f"{here[newest] / here.total():.0%}"[:-1] if here else "-")
+        begin += EVERY
+    return " ".join(found)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--clock", type=float, default=10.0, help="how much faster time passes on the laptop")
+    options.add_argument("--rate", type=float, default=2000.0, help="requests a second that are tried")
+    options.add_argument("--load", choices=["wrk", "python"], default="wrk" if shutil.which("wrk") else "python")
+    given = options.parse_args()
+    figures, chapters = measure(given.load, rate=given.rate, speed=given.clock)
+    print(f"load        {given.load}, {CONNECTIONS} connections, {figures.seconds:.0f} s, on {os.cpu_count()} cores")
+    print(f"clock       {given.clock:g} times as fast")
+    print(f"requests    {figures.requests:,}")
+    print(f"lost        {figures.lost.total()}  {dict(figures.lost) or ''}")
+    print(f"requests/s  {figures.rate:,.0f}  (the slowest answer took {figures.slowest_ms:.0f} ms)")
+    ends = [begin for begin, _ in chapters[1:]] + [time.time()]
+    for (begin, what), end in zip(chapters, ends, strict=True):
+        print(f"{end - begin:5.0f} s  {what:<40} {shares(figures, begin, end)}")
+        print(f"{'':9}every {EVERY:g} s: {course(figures, begin, end)}")
+    return 1 if figures.lost or figures.rate < LEAST else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
