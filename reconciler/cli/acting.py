@@ -189,7 +189,7 @@ def _drive(stage: Scene, job: Job, intent: Intent, look: Look) -> int:
         handled = turn.seen.marks.handled if turn.seen is not None else None
         if handled is not None and handled.id == intent.id:
             answers[:] = [handled]
-        return turn.stuck or (bool(answers) and not turn.busy)
+        return turn.stuck or (bool(answers) and not turn.busy and not turn.counting)
 
     followed = follow(stage.rollouts, [job], goal, on_turn=Reporter(stage.stack, look))
     for turn in followed.refused:

@@ -301,6 +301,8 @@ def _roll(
         on_turn=Reporter(stack, look),
     )
     code = result(followed, look, waited=wait, verbose=verbose)
+    if code == Exit.DONE and wait and stage.missing:
+        return Exit.PENDING
     if code == Exit.DONE and not wait and any(not turn.at_rest for turn in followed.turns):
         click.echo("`reconciler status --watch` shows it; the loop, or `apply --wait`, brings it to its end.", err=True)
     return code

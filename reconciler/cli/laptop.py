@@ -55,7 +55,10 @@ class Laptop:
 
 
 def push(state: Path, folder: Path, repository: str, tag: str, endpoint: str) -> str:
-    """Keep `folder` as an image and tell ECR of it, where the repository exists already; its digest."""
+    """Keep `folder` as an image and tell ECR of it; its digest.
+
+    Raises `errors.ReconcilerError` where there is no such repository.
+    """
     pushed = Registry(state / "images").push(folder, repository, tag)
     image = {
         "repositoryName": repository,
@@ -63,11 +66,12 @@ def push(state: Path, folder: Path, repository: str, tag: str, endpoint: str) ->
         "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
         "imageTag": tag,
     }
-    if repository in repositories(endpoint):  # else it comes with the next apply, and tasks start all the same
-        try:
-            _boto(endpoint).perform(Call("ecr", "PutImage", image))
-        except errors.Exists:
-            return pushed.digest  # this very image is there already
+    if repository not in repositories(endpoint):
+        raise errors.ReconcilerError(f"there is no repository {repository} yet: the first apply makes it")
+    try:
+        _boto(endpoint).perform(Call("ecr", "PutImage", image))
+    except errors.Exists:
+        return pushed.digest  # this very image is there already
     return pushed.digest
 
 

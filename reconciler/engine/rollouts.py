@@ -73,6 +73,11 @@ class Turn:
         return self.settling or self.step is None or bool(self.step.decisions) or self.error is not None
 
     @property
+    def counting(self) -> bool:
+        """It was found well, and not often enough yet to be believed."""
+        return self.seen is not None and 0 < self.seen.looks < self.job.delivery.policy.looks and not self.at_rest
+
+    @property
     def stuck(self) -> bool:
         """AWS refused, and will again."""
         return self.error is not None and not isinstance(self.error, PASSING)
@@ -191,8 +196,11 @@ class Goal:
 
     @staticmethod
     def begun(turn: Turn) -> bool:
-        """All that can be done at once is done; the rest takes time."""
-        return not turn.busy or turn.stuck
+        """All that can be done at once is done; the rest takes time.
+
+        A version that is just being found well is waited for: whoever comes next would have to count from the start.
+        """
+        return turn.stuck or not (turn.busy or turn.counting)
 
     @staticmethod
     def ended(turn: Turn) -> bool:
