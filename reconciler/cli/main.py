@@ -39,6 +39,8 @@ COMMANDS = {
     "logs": ("reconciler.cli.listening", "Show what a service's tasks say, or said."),
     "history": ("reconciler.cli.reading", "Show a service's releases and how they fared."),
     "simulate": ("reconciler.cli.simulating", "Show when a rollout would do what; asks AWS nothing."),
+    "iam-policy": ("reconciler.cli.policy", "Print the least that the operator has to be allowed."),
+    "bootstrap": ("reconciler.cli.bootstrap", "Make the operator: a Fargate task that keeps the specs enforced."),
     "schema": ("reconciler.cli.reference", "Print the JSON Schema of the specs, for editors."),
     "explain": ("reconciler.cli.reference", "Explain a rule: reconciler explain E1102."),
     "completion": ("reconciler.cli.reference", "Print the shell completion script."),
@@ -60,7 +62,7 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -59,8 +59,8 @@ def from_environment(
             if token:
                 user = environ.get("RECONCILER_GIT_USERNAME") or ANY_USER
                 return Credentials(login=lambda: (user, token))
-            if aws is not None and (found := _CODECOMMIT.match(location.host)) is not None:
-                return Credentials(login=lambda: codecommit(location, found["region"], aws(), clock.now()))
+            if aws is not None and (region := codecommit_region(location.host)) is not None:
+                return Credentials(login=lambda: codecommit(location, region, aws(), clock.now()))
             return Credentials()
         case "ssh":
             return Credentials(
@@ -69,6 +69,12 @@ def from_environment(
             )
         case _:
             return Credentials()
+
+
+def codecommit_region(host: str) -> str | None:
+    """The region whose CodeCommit `host` is; None for any other host."""
+    found = _CODECOMMIT.match(host)
+    return found["region"] if found is not None else None
 
 
 def codecommit(location: Location, region: str, keys: AwsKeys, now: datetime) -> tuple[str, str]:
