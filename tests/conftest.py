@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from reconciler.aws.pace import Unpaced
 from reconciler.model.resource import Call
 
 REGION = "us-west-2"
@@ -42,6 +43,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
             monkeypatch.delenv(name)
     for name, value in _CLEAN.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def unpaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is held back on the machine's own clock, where a test does not ask for it."""
+    monkeypatch.setattr("reconciler.aws.client.Pace", Unpaced)
 
 
 class Recorder:

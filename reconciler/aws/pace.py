@@ -135,3 +135,18 @@ class Pace:
             with self._lock:
                 bucket = self._buckets.setdefault(key, Bucket.of(rate, self.share, self._clock.monotonic()))
         return bucket
+
+
+class Unpaced(Pace):
+    """Holds nothing back: for an AWS that has no buckets, and whose calls cost nobody anything."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, 1.0)
+
+    def wait(self, call: Call, stop: threading.Event, *, urgent: bool = False) -> float:
+        del call, stop, urgent
+        return 0.0
+
+    def throttled(self, call: Call) -> None:
+        """Whoever throttled it did so on purpose."""
+        del call

@@ -147,9 +147,10 @@ def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
     from reconciler.aws import memory
     from reconciler.aws.client import Aws
     from reconciler.aws.memory import Memory
+    from reconciler.aws.pace import Pace, Unpaced
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
-    from reconciler.cli.laptop_client import clock_of
+    from reconciler.cli.laptop_client import clock_of, is_loopback
 
     gate = Gate()
     logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
@@ -168,8 +169,9 @@ def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
             f"the Stack {specs.stack.name!r} is pinned to account {specs.stack.account} "
             f"({specs.where(specs.stack, 'account')}), and these credentials are for {identity.account}"
         )
-    known = Memory(memory.folder())
-    return Signed(Aws(transport, clock=clock_of(identity.endpoint), memory=known), transport, identity, gate)
+    known, clock = Memory(memory.folder()), clock_of(identity.endpoint)
+    pace = Unpaced(clock) if is_loopback(identity.endpoint) else Pace(clock)
+    return Signed(Aws(transport, clock=clock, pace=pace, memory=known), transport, identity, gate)
 
 
 def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:

@@ -111,7 +111,7 @@ def test_the_client_tells_of_a_throttle_and_finishes_all_the_same() -> None:
     """With somebody else taking half of the rate, all calls are made, and fewer are refused from then on."""
     clock = ManualClock()
     world = Aws10(clock, Rate("read", 20, 4))
-    aws = Aws(world, clock=clock)
+    aws = Aws(world, clock=clock, pace=Pace(clock))
     aws.run(several(READ, 200))
     assert len(world.done) == 200
     assert world.refused < 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -23,7 +24,8 @@ def main() -> None:
         line = "sleep 60 & echo $! $$; pwd; echo ready; wait"
         container = ContainerLaunch("main", "busybox", {}, command=("sh", "-c", line), log_group="g", log_stream="s")
         plane.runner.start(TaskLaunch("t1", "arn", "c", "service:s", "f", 1, "10.0.0.1", (container,)))
-        port = 20_000 + os.getpid() % 10_000  # nobody else's, also once this address is another one's
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
         plane.balancing.configure((listener(default(FixedResponse(200)), port=port),))
         assert plane.balancing.settled()
         control.until(lambda: control.lines and control.lines[-1][2] == "ready")
