@@ -91,7 +91,8 @@ def run(
         clock = SystemClock()
         told = _source(folder, source, poll, any_history, allowed_signers, where)
         inside.callback(getattr(told, "close", lambda: None))
-        first = _first_good(told, environment, clock, stop)
+        with _waiting_room(listen) as beat:
+            first = _first_good(told, environment, clock, stop, beat)
         if first is None:
             return _left(caught)
         post = _Post(first, told, environment, where, interval, listen, notify, look, verbose, stop, wake)
@@ -138,10 +139,43 @@ def _keys(where: Where) -> Any:
     return AwsKeys(*found)
 
 
-def _first_good(source: Source, environment: str | None, clock: Any, stop: threading.Event) -> Specs | None:
+@contextlib.contextmanager
+def _waiting_room(listen: str | None) -> Iterator[Callable[[], None]]:
+    """Alive and not ready, for as long as no specs say what to do."""
+    if listen is None:
+        yield lambda: None
+        return
+    from reconciler.server.app import serve
+    from reconciler.server.health import Health
+    from reconciler.server.metrics import Metrics
+    from reconciler.server.standing import Standing
+
+    def nothing_yet() -> Standing:
+        return Standing(lease_held=False)
+
+    health = Health(nothing_yet)
+    serving = serve(*_address(listen), health, Metrics(nothing_yet))
+    try:
+        yield health.beat
+    finally:
+        serving.close()
+
+
+def _address(listen: str) -> tuple[str, int]:
+    """Raises `click.UsageError`."""
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal():
+        raise click.UsageError(f"--listen is HOST:PORT, not {listen!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _first_good(
+    source: Source, environment: str | None, clock: Any, stop: threading.Event, beat: Callable[[], None]
+) -> Specs | None:
     """The specs as soon as they say which stack they are for; None where we are stopped before that."""
     told = ""
     while not stop.is_set():
+        beat()
         try:
             specs = source.fetch().specs(environment)
             if specs.ok:
@@ -286,10 +320,7 @@ class _Post:
             return standing.of(loop, lease, notifiers)
 
         health, metrics = Health(how), Metrics(how)
-        host, _, port = listen.rpartition(":")
-        if not port.isdecimal():
-            raise click.UsageError(f"--listen is HOST:PORT, not {listen!r}")
-        serving = serve(host.strip("[]") or "127.0.0.1", int(port), health, metrics)
+        serving = serve(*_address(listen), health, metrics)
         inside.callback(serving.close)
         log.info(events.LISTENING, url=serving.url)
         loop.aws.transport = Watched(loop.aws.transport, health, metrics.refused)

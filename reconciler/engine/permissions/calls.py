@@ -67,16 +67,10 @@ def _said(module: str) -> Operations:
     """Every `service.operation` that is mentioned; the table that a type picks from counts as much as a call."""
     found = set()
     for node in ast.walk(_tree(module)):
-        if not isinstance(node, ast.Attribute):
-            continue
-        service = None
-        match node.value:
-            case ast.Name(id=name):
-                service = _service(module, name)
-            case ast.Attribute(value=ast.Name(id=of), attr=name) if of in _names(module):
-                service = _service(_names(module)[of], name)
-        if service is not None:
-            found.add(_operation(service, node.attr))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            service = _service(module, node.value.id)
+            if service is not None:
+                found.add(_operation(service, node.attr))
     return frozenset(found)
 
 

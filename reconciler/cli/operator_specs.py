@@ -1,0 +1,216 @@
+"""The operator as specs: documents like any others, made from what it is to operate. Pure.
+
+One task, never two: a new version begins when the old one has stopped. It would be harmless otherwise, too, since the
+lease lets only one of them write, but the second would only wait.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from reconciler import errors
+
+LISTEN: Final = "127.0.0.1:9090"
+USER: Final = "10001"
+"""The image's; see Dockerfile."""
+
+CIDR: Final = "10.255.255.0/28"
+"""The smallest that AWS has; nothing else is in it."""
+
+_ECR: Final = re.compile(
+    r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)(?::(?P<tag>[\w.-]+))?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What a person has to say of one operator. `stack` is whom it operates; without `subnets` it gets a network."""
+
+    name: str
+    stack: str
+    region: str
+    account: str
+    image: str
+    source: str
+    table: str
+    environment: str | None = None
+    cluster: str | None = None
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    public_ip: bool = True
+    zone: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    notify: tuple[str, ...] = ()
+    inside: bool = False
+    """Whether its documents are part of the specs that it enforces."""
+
+
+def files(operator: Operator, policy: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """File name → text. `policy` are the statements of its role, as IAM writes them."""
+    found = {
+        "role.yaml": _file("What it may do: printed by `reconciler iam-policy`, and no more.", _role(operator, policy)),
+        "store.yaml": _file("Where its lease is kept, its events and its history.", _store(operator)),
+        "service.yaml": _file("One task, never two.", _strategy(operator), _service(operator)),
+    }
+    if not operator.inside:
+        said = f"The stack of the operator of {operator.stack}; what it operates is another one."
+        found["stack.yaml"] = _file(said, _stack(operator))
+    if registry(operator) is not None:
+        found["registry.yaml"] = _file("Where its image is pushed to.", _registry(operator))
+    if operator.cluster is None:
+        cluster = {"kind": "Cluster", "name": operator.name, "capacity_providers": ["FARGATE"]}
+        found["cluster.yaml"] = _file("Where it runs.", cluster)
+    if not operator.subnets:
+        said = "A network of its own: a way out to Git and to AWS, and no way in."
+        found["network.yaml"] = _file(said, _network(operator))
+    return dict(sorted(found.items()))
+
+
+def registry(operator: Operator) -> tuple[str, str] | None:
+    """Repository and tag, where the image is in this account's registry; None where it is public.
+
+    Raises `errors.SpecInvalid` for an image that its tasks could not fetch.
+    """
+    found = _ECR.match(operator.image)
+    if found is None:
+        if ".dkr.ecr." in operator.image:
+            raise errors.SpecInvalid(f"{operator.image!r} is not an image of ECR by its tag: …/NAME:TAG")
+        return None
+    if (found["account"], found["region"]) != (operator.account, operator.region):
+        raise errors.SpecInvalid(
+            f"the image is in account {found['account']}, {found['region']}, and the operator will be in "
+            f"{operator.account}, {operator.region}; push it to a registry there"
+        )
+    if found["tag"] is None:
+        raise errors.SpecInvalid(f"{operator.image!r} names no tag")
+    return found["name"], found["tag"]
+
+
+def account_of(image: str) -> str | None:
+    """The account whose registry an image is in."""
+    found = _ECR.match(image)
+    return found["account"] if found is not None else None
+
+
+def _stack(operator: Operator) -> dict[str, Any]:
+    return {"kind": "Stack", "name": operator.name, "region": operator.region, "account": operator.account}
+
+
+def _registry(operator: Operator) -> dict[str, Any]:
+    found = registry(operator)
+    assert found is not None
+    return {"kind": "Registry", "name": found[0], "immutable_tags": True, "scan_on_push": True, "keep_images": 10}
+
+
+def _store(operator: Operator) -> dict[str, Any]:
+    return {"kind": "Store", "name": operator.table}
+
+
+def _network(operator: Operator) -> dict[str, Any]:
+    return {
+        "kind": "Network",
+        "name": operator.name,
+        "cidr": CIDR,
+        "subnets": [
+            {
+                "name": f"{operator.name}-public",
+                "zone": operator.zone or f"{operator.region}a",
+                "cidr": CIDR,
+                "access": "public",
+            }
+        ],
+        "security_groups": [{"name": operator.name, "ingress": []}],
+    }
+
+
+def _role(operator: Operator, policy: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "kind": "Role",
+        "name": operator.name,
+        "assumed_by": "ecs-tasks.amazonaws.com",
+        "allow_wildcards": True,
+        "policies": [{"name": "operate", "statements": [_statement(one) for one in policy]}],
+    }
+
+
+def _statement(one: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {"actions": one["Action"], "resources": one["Resource"]}
+    return made | ({"condition": one["Condition"]} if "Condition" in one else {})
+
+
+def _strategy(operator: Operator) -> dict[str, Any]:
+    rolling = {"min_percent": 0, "max_percent": 100, "circuit_breaker": True, "rollback": True}
+    return {"kind": "DeploymentStrategy", "name": operator.name, "type": "rolling", "rolling": rolling}
+
+
+def _service(operator: Operator) -> dict[str, Any]:
+    image = registry(operator)
+    container: dict[str, Any] = {
+        "image": operator.image if image is None else {"registry": image[0], "tag": image[1]},
+        "command": _command(operator),
+        "environment": {"RECONCILER_STORE": f"dynamodb:{operator.table}"},
+        "secrets": dict(operator.secrets),
+        "health_check": {
+            "command": ["CMD", "python", "-m", "reconciler.server.probe", f"http://{LISTEN}/healthz"],
+            "interval": "30s",
+            "timeout": "10s",
+            "retries": 3,
+            "start_period": "300s",
+        },
+        "user": USER,
+        "readonly_root": True,
+        "stop_timeout": "30s",
+    }
+    return {
+        "kind": "Service",
+        "name": operator.name,
+        "cluster": operator.name if operator.cluster is None else operator.cluster,
+        "task": {
+            "cpu": 256,
+            "memory": 512,
+            "role": operator.name,
+            "containers": {"operator": {key: value for key, value in container.items() if value}},
+            "logs": {"retention_days": 30},
+        },
+        "desired_count": 1,
+        "placement": {
+            "subnets": list(operator.subnets) or [f"{operator.name}-public"],
+            "security_groups": list(operator.security_groups) or [operator.name],
+            "public_ip": operator.public_ip,
+        },
+        "deployment": operator.name,
+    }
+
+
+def _command(operator: Operator) -> list[str]:
+    command = ["run", "--source", operator.source, "--listen", LISTEN]
+    if operator.environment is not None:
+        command += ["--environment", operator.environment]
+    for one in operator.notify:
+        command += ["--notify", one]
+    return command
+
+
+class _Plain(yaml.SafeDumper):
+    """Lists of words on one line, as people write them; no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _sequence(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
+    short = all(isinstance(item, str | int) for item in items) and sum(len(str(item)) + 2 for item in items) < 90
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=short)
+
+
+_Plain.add_representer(list, _sequence)
+
+
+def _file(said: str, *documents: Mapping[str, Any]) -> str:
+    texts = (yaml.dump(dict(one), Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True) for one in documents)
+    return f"# {said}\n" + "---\n".join(texts)

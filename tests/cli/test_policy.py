@@ -1,0 +1,291 @@
+"""The operator's policy lets through all that the operator does, and nothing that it has no business with."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from reconciler.aws.pace import Pace
+from reconciler.aws.retry import is_read
+from reconciler.engine.observe import Place
+from reconciler.engine.permissions import LARGEST, Extras, calls, document, fitted, rules, size, statements
+from reconciler.engine.permissions.fit import FOLDED_NAMES, FOLDED_READS
+from reconciler.engine.rollouts import Goal
+from reconciler.model import ownership
+from reconciler.model.kind import discover
+from reconciler.model.planner import Consent
+from reconciler.model.resource import Address, Call, Desired, Ref
+from reconciler.model.rollout import engines
+from reconciler.resources.log_group import LogGroupSpec
+from reconciler.resources.role import RoleSpec
+from reconciler.resources.task_definition import TaskDefinitionSpec
+from reconciler.store.base import Entry
+from reconciler.store.dynamodb import DynamoDb
+from tests.conftest import ACCOUNT, REGION
+from tests.harness.cli import recorded, run
+from tests.harness.iam import lets
+from tests.harness.theatre import CLUSTER, SERVICE, SHORT, theatre
+from tests.laws.account import Stack
+from tests.laws.conftest import aws, ours
+from tests.laws.example import Example
+from tests.laws.test_laws import EXAMPLES, edits, make
+
+__all__ = ["aws", "ours"]
+
+SEED = Path(__file__).parents[2] / "specs"
+STACK = "my-app"
+
+
+def printed(*arguments: object) -> dict[str, Any]:
+    ran = run("iam-policy", SEED, "-o", "json", "--account", ACCOUNT, *arguments)
+    assert (ran.code, ran.err) == (0, "")
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+@cache
+def seed() -> dict[str, Any]:
+    return printed("--store", "dynamodb:leases")
+
+
+def refused(policy: Mapping[str, Any], said: list[Call], stack: str = STACK) -> list[str]:
+    once = {f"{call} {call.params}": call for call in said}.values()
+    return sorted({f"{one.action} on {one.resource}" for call in once for one in lets(policy, call, stack)})
+
+
+def test_the_whole_life_of_the_seed_stack_is_allowed() -> None:
+    """Made, rolled out, promoted, put right and destroyed: every call, its tags and its roles."""
+    with theatre(terms=SHORT) as stage:
+        said: list[Call] = []
+        stage.transport.before = said.append
+        stage.serving()
+        stage.spec(v1="v2")
+        assert not stage.apply(Goal.ended).went_wrong
+        stage.laptop.client("logs").put_retention_policy(logGroupName=f"/ecs/{SERVICE}", retentionInDays=3)
+        stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=3)
+        stage.infrastructure()
+        stage.wish = replace(stage.wish, leaving=True, consent=Consent(frozenset(), delete_images=True))
+        stage.infrastructure()
+        left = stage.laptop.client("ecs").list_clusters()["clusterArns"]
+        assert left == []
+    made = {str(call) for call in said}
+    assert {"ecs.CreateTaskSet", "elbv2.ModifyListener", "iam.CreateRole", "ec2.DeleteVpc", "ecs.DeleteTaskSet"} <= made
+    assert refused(seed(), said) == []
+    assert {(call.service, call.operation) for call in said} <= found_in_the_source() | rules.FREE
+
+
+def found_in_the_source() -> frozenset[tuple[str, str]]:
+    found = calls.of_loop() | calls.of_store()
+    for kind in discover().values():
+        found |= calls.of_kind(kind)
+    for engine in engines().values():
+        found |= calls.of_engine(engine)
+    return found
+
+
+@dataclass(slots=True)
+class Hurried:
+    """Whoever waits has waited."""
+
+    passed: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+        self.passed += seconds or 0.0
+        return event.is_set()
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_life_of_every_type_is_allowed(kind: str, ours: Stack) -> None:
+    """Created, changed in every way, looked at and deleted, by a policy for just those specs."""
+    example: Example = EXAMPLES[kind]
+    ours.aws.clock = clock = Hurried()
+    ours.aws.pace = Pace(clock)
+    make(ours, example)
+    wished = list(ours.wants.values())
+    for _, new, changes in edits(ours, example):
+        wished.append(new)
+        ours.update(ours.the(new), new.resolved(ours.ids), changes)
+    ours.delete(ours.the(example.desired))
+    policy = document(statements(discover(), wished, (), Place("ours", ACCOUNT, REGION)))
+    path = str(getattr(example.desired.spec, "path", "/"))
+    found = [one for call in ours.calls for one in lets(policy, call, "ours", path=path)]
+    assert [f"{one.action} on {one.resource}" for one in found] == []
+
+
+def test_everything_that_was_found_in_the_source_is_an_operation() -> None:
+    """Each exists in AWS's own description of the service."""
+    session = botocore.session.get_session()
+    found = found_in_the_source()
+    for service, operation in found:
+        assert operation in session.get_service_model(service).operation_names, f"{service}.{operation}"
+    assert len(found) > 150
+
+
+def test_no_action_is_a_wildcard_and_no_write_is_unbound() -> None:
+    """Nothing of `*:*` or `iam:*`; `*` as a resource stands with a condition, or for what IAM cannot bind."""
+    for statement in (*seed()["Statement"], *printed("--all-types")["Statement"]):
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if "*" in action], statement["Sid"]
+        if statement["Resource"] == "*" and "Condition" not in statement:
+            assert statement["Sid"] in {"LookAtRoles", "LetGoOfRevisions", "NameEndpoints"}
+        if statement["Sid"].startswith("PassTo"):
+            assert statement["Condition"]["StringEquals"]["iam:PassedToService"].endswith(".amazonaws.com")
+            assert all(":role/my-app-" in arn for arn in statement["Resource"])
+
+
+def tags(stack: str) -> list[dict[str, str]]:
+    return [{"key": ownership.STACK, "value": stack}]
+
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/my-app-frontend-execution"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
+UPPER = [{"Key": ownership.STACK, "Value": STACK}]
+
+
+@pytest.mark.parametrize(
+    ("call", "stack"),
+    [
+        (Call("ecs", "CreateCluster", {"clusterName": "x"}), STACK),
+        (Call("ecs", "CreateCluster", {"clusterName": "x", "tags": tags("other")}), STACK),
+        (Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}), STACK),
+        (Call("ec2", "DeleteVpc", {"VpcId": "vpc-1"}), "other"),
+        (Call("ecs", "UpdateService", {"service": "theirs"}), "other"),
+        (Call("elbv2", "ModifyListener", {"ListenerArn": "arn"}), "other"),
+        (Call("iam", "PutRolePolicy", {"RoleName": "admin"}), "other"),
+        (Call("iam", "CreateRole", {"RoleName": "another", "Tags": UPPER}), STACK),
+        (Call("iam", "TagRole", {"RoleName": "admin", "Tags": UPPER}), "other"),
+        (Call("ecr", "TagResource", {"resourceArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/x"}), "other"),
+        (Call("iam", "DeleteRolePermissionsBoundary", {"RoleName": "my-app-frontend-execution"}), STACK),
+        (Call("iam", "AttachRolePolicy", {"RoleName": "my-app-frontend-execution", "PolicyArn": "arn:admin"}), STACK),
+        (Call("ecs", "RegisterTaskDefinition", {"tags": tags(STACK), "taskRoleArn": ADMIN}), STACK),
+        (Call("ecs", "CreateTaskSet", {"cluster": "theirs", "tags": tags(STACK)}), STACK),
+        (Call("logs", "GetLogEvents", {"logGroupName": "/theirs", "logStreamName": "x"}), STACK),
+        (Call("dynamodb", "PutItem", {"TableName": "orders", "Item": {"pk": {"S": "1"}}}), STACK),
+        (Call("dynamodb", "PutItem", {"TableName": "leases", "Item": {"pk": {"S": "other.1.r#lease"}}}), STACK),
+        (Call("dynamodb", "Scan", {"TableName": "leases"}), STACK),
+        (Call("s3", "ListBuckets"), STACK),
+        (Call("ec2", "RunInstances"), STACK),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Call) else "",
+)
+def test_what_is_none_of_its_business_is_refused(call: Call, stack: str) -> None:
+    """Without our tag, of another stack, under another name, as another role: refused."""
+    assert lets(seed(), call, stack)
+
+
+def test_a_role_that_the_specs_name_may_be_passed_to_tasks_only() -> None:
+    """The roles are those of the specs, and whoever gets one is ECS's tasks."""
+    register = Call("ecs", "RegisterTaskDefinition", {"tags": tags(STACK), "executionRoleArn": ROLE})
+    assert not lets(seed(), register, STACK)
+    schedule = Call("scheduler", "CreateSchedule", {"GroupName": "x", "Name": "x", "Target": {"RoleArn": ROLE}})
+    assert "iam:PassRole" in {one.action for one in lets(seed(), schedule, STACK)}
+
+
+class Leases:
+    """A store that answers as an empty table would."""
+
+    def __init__(self) -> None:
+        self.said: list[Call] = []
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        self.said.append(call)
+        return {"Attributes": {"last": {"N": "1"}}} if call.operation == "UpdateItem" else {"Item": None}
+
+
+def test_the_lease_may_be_held_and_what_was_done_be_told() -> None:
+    """The store's own calls to its own keys."""
+    leases = Leases()
+    store = DynamoDb(leases, "leases", f"{STACK}.{ACCOUNT}.{REGION}")
+    store.events.append(Entry(datetime(2026, 1, 1, tzinfo=UTC), "changed", "", "", "", {}))
+    store.records.read()
+    assert {call.operation for call in leases.said} == {"UpdateItem", "PutItem", "GetItem"}
+    assert refused(seed(), leases.said) == []
+
+
+def test_where_it_gets_its_specs_and_whom_it_tells_take_what_they_take() -> None:
+    """A topic, and a CodeCommit repository; a host that is not AWS's takes nothing."""
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:deployments"
+    url = f"https://git-codecommit.{REGION}.amazonaws.com/v1/repos/shop#main:specs"
+    found = {one["Sid"]: one for one in printed("--notify", f"sns:{topic}", "--source", url)["Statement"]}
+    assert (found["Tell"]["Action"], found["Tell"]["Resource"]) == (["sns:Publish"], [topic])
+    assert found["FetchSpecs"]["Resource"] == [f"arn:aws:codecommit:{REGION}:{ACCOUNT}:shop"]
+    plain = printed("--notify", "slack:https://example.com/x", "--source", "https://example.com/shop#main")
+    assert {one["Sid"] for one in plain["Statement"]}.isdisjoint({"Tell", "FetchSpecs", "HoldTheLease"})
+
+
+def test_nothing_is_asked_of_aws_and_people_can_read_it() -> None:
+    """Text is for people: what binds each sort of action stands below it."""
+    with recorded() as said:
+        ran = run("iam-policy", SEED)
+    assert (ran.code, said) == (0, [])
+    assert f"if aws:ResourceTag/{ownership.STACK} is my-app" in ran.out
+
+
+def many(count: int) -> list[Desired[Any]]:
+    trust = {"Version": "2012-10-17", "Statement": []}
+    found: list[Desired[Any]] = []
+    for number in range(count):
+        name = f"shop-{number:03}"
+        role = Address("role", f"{name}-execution")
+        found += [
+            Desired(role, RoleSpec(name=role.name, trust=trust)),
+            Desired(Address("log-group", name), LogGroupSpec(name=f"/ecs/{name}", retention_days=30)),
+            Desired(
+                Address("task-definition", name),
+                TaskDefinitionSpec(family=name, cpu=256, memory=512, execution_role=Ref(role), containers={}),
+            ),
+        ]
+    return found
+
+
+def test_a_policy_for_a_hundred_services_fits_into_a_role() -> None:
+    """Names fold by how they begin before anything else does; few names are never folded."""
+    place = Place("shop", ACCOUNT, REGION)
+    few = statements(discover(), many(3), (), place, Extras("leases"))
+    assert fitted(few) == (few, ())
+    full = statements(discover(), many(100), (), place, Extras("leases", all_types=True))
+    assert size(full) > LARGEST
+    found, how = fitted(full)
+    assert size(found) <= LARGEST
+    assert how in ((FOLDED_NAMES,), (FOLDED_NAMES, FOLDED_READS))
+    policy = document(found)
+    (passing,) = [one for one in found if one.sid == "PassToEcsTasks"]
+    assert passing.resources == (f"arn:aws:iam::{ACCOUNT}:role/shop-0*-execution",)
+    for role, fine in (("shop-042-execution", True), ("shop-admin", False), ("admin", False)):
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        call = Call("ecs", "RegisterTaskDefinition", {"tags": tags("shop"), "executionRoleArn": arn})
+        assert (not lets(policy, call, "shop")) is fine
+    writes = {action for one in found if one.sid != "Look" for action in one.actions}
+    assert not [action for action in writes if "*" in action]
+
+
+def test_reading_is_free_and_in_one_region() -> None:
+    """Every type is looked for, since what nobody wants any more has to be found, too."""
+    (look,) = [one for one in seed()["Statement"] if one["Sid"] == "Look"]
+    assert look["Condition"] == {"StringEquals": {"aws:RequestedRegion": REGION}}
+    assert {"scheduler:GetSchedule", "ec2:DescribeNatGateways", "tag:GetResources"} <= set(look["Action"])
+    assert all(is_read(Call("", action.partition(":")[2])) for action in look["Action"])
+
+
+def test_a_type_of_nobody_brings_no_write() -> None:
+    """Without schedules in the specs nothing can be scheduled; with --all-types it can."""
+    actions = {action for one in seed()["Statement"] for action in one["Action"]}
+    more = {action for one in printed("--all-types")["Statement"] for action in one["Action"]}
+    assert "ec2:CreateNatGateway" not in actions
+    assert "ec2:CreateNatGateway" in more
+    assert {rules.action(one) for one in calls.of_kind(discover()["nat-gateway"])} <= more

@@ -1,0 +1,177 @@
+"""Decides as IAM would: whether a policy lets a call through that a stack's operator makes.
+
+What AWS checks besides is part of it: the tags of a creation, and the roles that something is to run as. What a call
+writes to, other than what it makes, is taken to carry the stack's tag: the client holds every write to that
+(`Mine` in aws/client.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler.engine.permissions import rules
+from reconciler.engine.permissions.rules import Sort
+from reconciler.model import ownership
+from reconciler.model.resource import Call
+from tests.conftest import ACCOUNT, REGION
+
+STACK_TAG = f"aws:RequestTag/{ownership.STACK}"
+NAMED = {
+    "logGroupName": "logs:{R}:{A}:log-group:{}",
+    "repositoryName": "ecr:{R}:{A}:repository/{}",
+    "RoleName": "iam::{A}:role/{}",
+    "TableName": "dynamodb:{R}:{A}:table/{}",
+}
+"""Parameter → ARN, after the partition."""
+MADE_IN_EC2 = {
+    "AllocateAddress": "elastic-ip",
+    "CreateInternetGateway": "internet-gateway",
+    "CreateNatGateway": "natgateway",
+    "CreateRouteTable": "route-table",
+    "CreateSecurityGroup": "security-group",
+    "CreateSubnet": "subnet",
+    "CreateVpc": "vpc",
+    "CreateVpcEndpoint": "vpc-endpoint",
+}
+TOUCHED = {
+    "AllocationId": "elastic-ip",
+    "RouteTableIds": "route-table",
+    "SecurityGroupIds": "security-group",
+    "SubnetId": "subnet",
+    "SubnetIds": "subnet",
+    "VpcId": "vpc",
+}
+"""What a creation in EC2 names besides what it makes: each is decided about by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this be done to that?"""
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]]
+
+
+def lets(policy: Mapping[str, Any], call: Call, stack: str, *, path: str = "/") -> list[Question]:
+    """What the policy does not let through of a call; empty if it does. `path` is that of IAM roles."""
+    if (call.service, call.operation) in rules.FREE:
+        return []
+    return [one for one in questions(call, stack, path) if not any(_allows(said, one) for said in policy["Statement"])]
+
+
+def questions(call: Call, stack: str, path: str = "/") -> Iterator[Question]:
+    service, name = call.service, call.operation
+    action, params = rules.action((service, name)), call.params
+    context = {"aws:RequestedRegion": (REGION,), **_tags(call), **_keys(call)}
+    sort = rules.sort_of((service, name))
+    ours = {f"aws:ResourceTag/{ownership.STACK}": (stack,)}
+    if service == "ec2" and name in MADE_IN_EC2:
+        yield Question(action, _arn("ec2", f"{MADE_IN_EC2[name]}/new"), context)
+        for kind in sorted({kind for key, kind in TOUCHED.items() if params.get(key)}):
+            yield Question(action, _arn("ec2", f"{kind}/there"), {"aws:RequestedRegion": (REGION,), **ours})
+    elif sort in (Sort.MAKE, Sort.MAKE_BY_NAME, Sort.TASK_SETS):
+        yield Question(action, _resource(call, path), context)
+    else:
+        yield Question(action, _resource(call, path), context | ours)
+    if sort in (Sort.MAKE, Sort.MAKE_BY_NAME, Sort.MAKE_IN_EC2, Sort.TASK_SETS) and name.startswith(
+        ("Allocate", "Create", "Register", "Run")
+    ):
+        yield from _tagging(call, context, path)
+    for role, to in _passed(call):
+        yield Question("iam:PassRole", role, {"iam:PassedToService": (to,)})
+
+
+def _tagging(call: Call, context: Mapping[str, tuple[str, ...]], path: str) -> Iterator[Question]:
+    if call.service in rules.TAGGED_IN_PASSING:
+        prefix = rules.PREFIX.get(call.service, call.service)
+        operation = (call.service, rules.TAGGED_IN_PASSING[call.service])
+        yield Question(rules.action(operation), "arn:new", {**context, f"{prefix}:CreateAction": (call.operation,)})
+    elif call.service in rules.TAGGED_BY_NAME:
+        operation = (call.service, rules.TAGGED_BY_NAME[call.service])
+        yield Question(rules.action(operation), _resource(call, path), context)
+
+
+def _passed(call: Call) -> Iterator[tuple[str, str]]:
+    for key in ("executionRoleArn", "taskRoleArn"):
+        if call.params.get(key):
+            yield call.params[key], "ecs-tasks.amazonaws.com"
+    target = call.params.get("Target")
+    if isinstance(target, dict) and target.get("RoleArn"):
+        yield target["RoleArn"], "scheduler.amazonaws.com"
+
+
+def _tags(call: Call) -> dict[str, tuple[str, ...]]:
+    params = call.params
+    given = (
+        params.get("Tags")
+        or params.get("tags")
+        or [tag for one in params.get("TagSpecifications", ()) for tag in one["Tags"]]
+    )
+    if isinstance(given, dict):
+        pairs = given
+    else:
+        pairs = {tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value")) for tag in given}
+    return {f"aws:RequestTag/{key}": (value,) for key, value in pairs.items()}
+
+
+def _keys(call: Call) -> dict[str, tuple[str, ...]]:
+    params, found = call.params, {}
+    if call.service == "ecs" and "cluster" in params:
+        found["ecs:cluster"] = (_arn("ecs", f"cluster/{params['cluster'].rpartition('/')[2]}"),)
+    if "ServiceNamespace" in params:
+        found["application-autoscaling:service-namespace"] = (params["ServiceNamespace"],)
+    if "PolicyArn" in params:
+        found["iam:PolicyARN"] = (params["PolicyArn"],)
+    if call.service == "dynamodb":
+        keys = [params.get("Key", params.get("Item", {})).get("pk", {}).get("S")]
+        keys += [one["S"] for name, one in params.get("ExpressionAttributeValues", {}).items() if name == ":pk"]
+        found["dynamodb:LeadingKeys"] = tuple(key for key in keys if key)
+    return found
+
+
+def _resource(call: Call, path: str) -> str:
+    params = call.params
+    if call.service == "scheduler" and "GroupName" in params:
+        return _arn("scheduler", f"schedule/{params['GroupName']}/{params['Name']}")
+    if call.service == "scheduler" and "Name" in params:
+        return _arn("scheduler", f"schedule-group/{params['Name']}")
+    for key in ("resourceArn", "ResourceArn"):
+        if key in params:
+            return str(params[key])
+    if call.operation == "GetLogEvents":
+        return _arn("logs", f"log-group:{params['logGroupName']}:log-stream:{params['logStreamName']}")
+    for key, form in NAMED.items():
+        if key in params:
+            name = f"{path.lstrip('/')}{params[key]}" if key == "RoleName" else params[key]
+            return "arn:aws:" + form.replace("{R}", REGION).replace("{A}", ACCOUNT).replace("{}", name)
+    return f"arn:aws:{call.service}:nothing-in-particular"
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def _allows(statement: Mapping[str, Any], asked: Question) -> bool:
+    resources = statement["Resource"]
+    return (
+        any(fnmatchcase(asked.action, one) for one in statement["Action"])
+        and any(fnmatchcase(asked.resource, one) for one in ([resources] if isinstance(resources, str) else resources))
+        and all(
+            _holds(test, key, wanted, asked.context)
+            for test, keys in statement.get("Condition", {}).items()
+            for key, wanted in keys.items()
+        )
+    )
+
+
+def _holds(test: str, key: str, wanted: Any, context: Mapping[str, tuple[str, ...]]) -> bool:
+    values = context.get(key, ())
+    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
+    if test.startswith("ForAllValues:"):
+        return all(any(fnmatchcase(value, one) for one in patterns) for value in values)
+    assert test in ("StringEquals", "ArnEquals"), test
+    return any(value in patterns for value in values)
