@@ -246,10 +246,10 @@ def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
 
 
 def test_a_restart_in_any_phase_goes_on_where_it_was(running: Running) -> None:
-    """A new process every quarter of a minute: the rollout ends as if there had been one."""
+    """A new process every half minute: the rollout ends as if there had been one."""
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
-    for _ in range(40):
-        running.go(15)
+    for _ in range(20):
+        running.go(30)
         running.restart()
     assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
     assert running.writes()["CreateTaskSet"] == 1

@@ -49,7 +49,7 @@ def rest(running: Running, seconds: float, passes: int) -> None:
         running.quiet()
 
 
-@pytest.mark.parametrize("passes", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("passes", [120, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_passes_leave_nothing_behind(running: Running, passes: int) -> None:
     """Memory, descriptors and threads after so many passes are what they were after the first fifth of them."""
     rest(running, 900, passes // 5)

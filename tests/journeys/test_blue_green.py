@@ -206,6 +206,7 @@ def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
     assert here.typed("rollback", SERVICE, "--now").code == Exit.DONE
 
 
+@pytest.mark.slow
 def test_a_version_that_fails_is_exit_3_and_says_why(here: Desk) -> None:
     """Production is not touched; exit code and last words of its tasks are told, and the line that was changed."""
     here.save(GATED | SHORT, "deployment.yaml")

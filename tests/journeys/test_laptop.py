@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,7 @@ def test_images_are_pushed_and_things_are_broken_from_the_command_line(
 ) -> None:
     """`push` answers with a digest, `fault` breaks calls until it is cleared, `urls` is empty without listeners."""
     process, endpoint = laptop
+    boto3.client("ecr", "us-west-2", endpoint_url=endpoint).create_repository(repositoryName="hello")
     pushed = local(
         "push",
         str(ROOT / "app"),

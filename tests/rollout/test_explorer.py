@@ -309,7 +309,11 @@ def _hunt(policy: Policy) -> Report:
     return explore(policy, middle, most=60_000)
 
 
-@pytest.mark.parametrize("name", BUGS)
+LONG = ("no_deadline_is_ever_forgotten", "promotes_green_that_is_ill", "goes_back_to_a_side_that_is_ill")
+"""Bugs that show only after many states: looked for with the slow tests."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] if one in LONG else []) for one in BUGS])
 def test_a_seeded_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each guard of the machine is one that the walk misses when it is taken away."""
     policy, patch = BUGS[name]
