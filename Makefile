@@ -25,7 +25,7 @@ demo: .venv/run
 	$(BIN)/reconciler demo $(ARGS)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
 check: .venv/dev
 	$(BIN)/ruff check .
