@@ -144,9 +144,10 @@ PHASES = (
 """Those with a process to kill in them, in their order."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "phase",
-    [pytest.param(one, marks=[] if one is Phase.AWAITING_PROMOTION else pytest.mark.slow) for one in PHASES],
+    PHASES,
 )
 def test_killed_in_any_phase_and_started_again_it_reaches_the_same_end(here: Desk, phase: Phase) -> None:
     """SIGKILL to `apply --wait`, then the same on a machine that knows nothing: promoted, exit 0, no deadline early."""

@@ -134,7 +134,7 @@ HEAD = """\
 Each promise is held to by tests that try to break it, in many small worlds.
 A *world* is one account, or one process over an account, to which one bad thing (or a seeded mixture) happens.
 A *violation* is a world that did not end as promised.
-`make test` runs a sample of it; this page is of a full run."""
+`make test` runs a sample of it, `make promises` all of it."""
 
 MUTANTS = """\
 A count of violations is worth as much as the tests that count.
@@ -143,7 +143,10 @@ So each guard is broken by hand in a copy of the product, and some test has to f
 
 def _about(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = []
-    for row in rows:
+    several = list(rows)
+    if not several:
+        return "Put together from runs of single files of these tests: what has no row here was not run in full."
+    for row in several:
         which = "A sample" if row["sample"] else "All"
         ended = "with failures" if row["failed"] else "without failures"
         lines.append(
