@@ -287,7 +287,13 @@ def beginning(scenario: Scenario) -> Iterator[Beginning]:
         yield Beginning(scenario, stage, watch, right, writes)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+PLAIN = ("blue/green", "rollback", "failed green")
+"""Scenarios that every run of the tests crashes once; the others are for `make promises`."""
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(one, marks=[] if one in PLAIN else [pytest.mark.slow]) for one in NAMES]
+)
 def begun(request: pytest.FixtureRequest) -> Iterator[Beginning]:
     """Each scenario once."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
