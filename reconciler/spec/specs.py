@@ -25,6 +25,7 @@ from reconciler.spec.documents import (
     Task,
 )
 from reconciler.spec.documents.network import SecurityGroup, Subnet
+from reconciler.spec.documents.stack import Quotas
 from reconciler.spec.node import Position
 from reconciler.spec.part import Part, by_name
 
@@ -53,6 +54,10 @@ class Specs:
     @property
     def stack(self) -> Stack | None:
         return next(iter(self.all(Stack)), None)
+
+    @property
+    def quotas(self) -> Quotas:
+        return Quotas() if self.stack is None else self.stack.quotas
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -92,7 +97,7 @@ class Specs:
         return (*self.services, *self.tasks)
 
     def all(self, kind: type[D]) -> tuple[D, ...]:
-        return tuple(document for document in self.documents if isinstance(document, kind))
+        return self._by_kind.get(kind.__name__, ())  # type: ignore[return-value]  # by its own name
 
     def get(self, kind: type[D], name: str | None) -> D | None:
         found = self._index.get((kind.__name__, name or ""))
@@ -106,6 +111,13 @@ class Specs:
         """
         root = self.nodes[type(document).__name__, document.name]
         return node.locate(root, path or ("name",), key=key)
+
+    @cached_property
+    def _by_kind(self) -> dict[str, tuple[Document, ...]]:
+        found: dict[str, list[Document]] = {}
+        for document in self.documents:
+            found.setdefault(type(document).__name__, []).append(document)
+        return {name: tuple(several) for name, several in found.items()}
 
     @cached_property
     def subnets(self) -> dict[str, Part[Subnet]]:

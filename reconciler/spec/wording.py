@@ -52,3 +52,8 @@ def joined(values: Iterable[str], word: str = "or") -> str:
 
 def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def raised(quota: str) -> str:
+    """What to write where AWS allows the account more than everybody."""
+    return f"if AWS raised it for this account, say so in the Stack: quotas: {{{quota}: …}}"

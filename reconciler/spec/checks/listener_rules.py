@@ -10,11 +10,8 @@ from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.service import Traffic
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
+from reconciler.spec.wording import raised, shown
 
-MOST_RULES = 100
-MOST_TARGET_GROUPS = 100
-MOST_TARGETS = 1000
 MOST_CONDITIONS = 5
 """Values of one rule, and wildcards of one rule."""
 
@@ -63,20 +60,26 @@ def _shared(specs: Specs, services: list[tuple[Service, Traffic]]) -> Iterator[D
 
 
 def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
+    quotas = specs.quotas
     rules = target_groups = targets = 0
     for service, traffic in services:
-        rules += traffic.match.given
+        rules += len({traffic.listener, traffic.test_listener} & set(balancer.listeners)) if traffic.match.given else 0
         target_groups += len(traffic.target_groups)
         targets += questions.most_tasks(specs, service)
         place = specs.where(service, "traffic", "load_balancer")
-        for what, count, limit in (
-            ("rules", rules, MOST_RULES),
-            ("target groups", target_groups, MOST_TARGET_GROUPS),
-            ("targets, rollouts included", targets, MOST_TARGETS),
+        for what, count, limit, quota in (
+            ("rules", rules, quotas.rules_per_load_balancer, "rules_per_load_balancer"),
+            (
+                "target groups",
+                target_groups,
+                quotas.target_groups_per_load_balancer,
+                "target_groups_per_load_balancer",
+            ),
+            ("targets, rollouts included", targets, quotas.targets_per_load_balancer, "targets_per_load_balancer"),
         ):
             if count > limit:
                 message = f"{shown(balancer.name)} would carry {count} {what}; AWS allows {limit}"
-                yield Diagnostic("E4012", message, place)
+                yield Diagnostic("E4012", message, place, hint=raised(quota))
                 return
 
 

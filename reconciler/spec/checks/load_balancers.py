@@ -10,9 +10,8 @@ from reconciler.spec.documents import LoadBalancer, Network
 from reconciler.spec.documents.network import peer_range
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown
+from reconciler.spec.wording import joined, raised, shown
 
-MOST_LISTENERS = 50
 _OWN_FIELDS = {"idle_timeout.timeout_seconds": "idle_timeout", "deletion_protection.enabled": "deletion_protection"}
 
 
@@ -69,9 +68,10 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
     if not balancer.listeners:
         message = f"load balancer {shown(balancer.name)} has no listeners"
         yield Diagnostic("E4007", message, specs.where(balancer, "listeners", key=True))
-    if len(balancer.listeners) > MOST_LISTENERS:
-        message = f"{len(balancer.listeners)} listeners; AWS allows {MOST_LISTENERS}"
-        yield Diagnostic("E4012", message, specs.where(balancer, "listeners", key=True))
+    if len(balancer.listeners) > (most := specs.quotas.listeners_per_load_balancer):
+        message = f"{len(balancer.listeners)} listeners; AWS allows {most}"
+        place = specs.where(balancer, "listeners", key=True)
+        yield Diagnostic("E4012", message, place, hint=raised("listeners_per_load_balancer"))
     ports: dict[int, str] = {}
     for name, listener in balancer.listeners.items():
         place = specs.where(balancer, "listeners", name, "port")

@@ -31,13 +31,13 @@ METRICS = {
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
+    ours = compile_delivery(context.specs, service).moves_traffic
     yield from compile_workload(context, service)
-    yield from _target_groups(context, service)
-    yield from _rules(context, service)
+    yield from _target_groups(context, service, ours=ours)
+    yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
-    ours = compile_delivery(context.specs, service).moves_traffic
     yield context.desired(
         service,
         address,
@@ -72,7 +72,7 @@ def _vpc(context: Context, service: Service) -> Link:
     return Ref(Address("vpc", network.name))
 
 
-def _target_groups(context: Context, service: Service) -> Iterator[Desired[Any]]:
+def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
     traffic = service.traffic
     if traffic is None:
         return
@@ -87,7 +87,6 @@ def _target_groups(context: Context, service: Service) -> Iterator[Desired[Any]]
         unhealthy_threshold=check.unhealthy_threshold,
         matcher=check.matcher,
     )
-    ours = compile_delivery(context.specs, service).moves_traffic
     for number, name in enumerate(traffic.target_groups):
         yield context.desired(
             service,
@@ -111,13 +110,12 @@ def _target_groups(context: Context, service: Service) -> Iterator[Desired[Any]]
         )
 
 
-def _rules(context: Context, service: Service) -> Iterator[Desired[Any]]:
+def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
     traffic = service.traffic
     if traffic is None or not traffic.match.given:
         return
     balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     declared = balancer.listeners if balancer is not None else {}
-    ours = compile_delivery(context.specs, service).moves_traffic
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue

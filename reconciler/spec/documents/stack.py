@@ -1,4 +1,4 @@
-"""The Stack: which account and region, and how much one apply may delete."""
+"""The Stack: which account and region, what fits in there, and how much one apply may delete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from reconciler.spec.documents.values import Text, Whole, matching
 
 AccountNumber = Annotated[str, *matching(r"\d{12}", 12, "an account number has twelve digits", 12)]
 
+Quota = Annotated[Whole, Field(ge=1, le=1_000_000)]
+
 
 class Guard(Block):
     """How much one apply may delete without a person's consent."""
@@ -19,6 +21,18 @@ class Guard(Block):
     """Resources."""
     max_delete_percent: Annotated[Whole, Field(ge=0, le=100)] = 30
     """Percent of the resources that the stack owns."""
+
+
+class Quotas(Block):
+    """AWS's quotas of this account where it raised them: a load balancer that would not fit is refused beforehand."""
+
+    listeners_per_load_balancer: Quota = 50
+    rules_per_load_balancer: Quota = 100
+    """Defaults of listeners do not count. A service with `match` has one on each of its two listeners."""
+    target_groups_per_load_balancer: Quota = 100
+    """A blue/green service has two."""
+    targets_per_load_balancer: Quota = 1_000
+    """In a rollout every task counts twice."""
 
 
 class DriftRule(Block):
@@ -47,5 +61,6 @@ class Stack(Document):
     account: AccountNumber | None = None
     """The only account these specs may be applied to. Any other is refused before the first write."""
     guard: Guard = Field(default_factory=Guard)
+    quotas: Quotas = Field(default_factory=Quotas)
     drift: Annotated[tuple[DriftRule, ...], Field(max_length=100)] = ()
     """For the loop (`reconciler run`). Without a rule, drift is put back."""
