@@ -88,8 +88,7 @@ def say_it(
     from reconciler.rollout.task_sets import mark
 
     seconds = duration(by) if by else 0
-    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"], aws["store"])
-    stack = connect(folder, environment, where, color=color, verbose=verbose)
+    stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     _, look = looks(color)
     try:
         stage = scene(stack)

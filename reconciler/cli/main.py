@@ -24,7 +24,7 @@ COMMANDS = {
     "apply": ("reconciler.cli.changing", "Make AWS what the specs say."),
     "destroy": ("reconciler.cli.changing", "Delete everything that the stack owns."),
     "run": ("reconciler.cli.running", "Keep AWS equal to the specs: the loop."),
-    "reconcile": ("reconciler.cli.running", "Poke the loop: it looks at everything now."),
+    "reconcile": ("reconciler.cli.poking", "Poke the loop: it looks at everything now."),
     "status": ("reconciler.cli.status", "Show where every service stands."),
     "promote": ("reconciler.cli.acting", "Let the new version into production now."),
     "rollback": ("reconciler.cli.acting", "Go back to the version before; traffic first."),

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which account and region to talk to, and as whom."""
+    """Which account and region to talk to, and as whom: what the options of `aws` and `store` say, `Where(**said)`."""
 
     profile: str | None = None
     region: str | None = None

@@ -55,8 +55,7 @@ def status(
     """
     from reconciler.cli.rolling import scene
 
-    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"])
-    stack = connect(folder, environment, where, color=color, verbose=verbose)
+    stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     look = look_of(sys.stdout, color)
     stop, last = threading.Event(), ""
     try:

@@ -1,8 +1,8 @@
 """A release: everything of a service that goes out, and comes back, together. And where in AWS it goes.
 
 Its id is a short hash of what makes tasks what they are: image, task definition, network, capacity, and the health
-check that judges them. Scaling and listener conditions are its *companions*: they go back with it, but changing them
-makes no new version, and does not lift a quarantine.
+check that judges them. Scaling and listener conditions are its companions (engine/companions.py): they follow it, but
+changing them makes no new version, and does not lift a quarantine.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ class Release:
     platform_version: str | None = None
     health: HealthCheck | None = None
     commit: str = ""
-    companions: tuple[tuple[str, str], ...] = ()
 
 
 def release_id(content: str, **parts: Any) -> str:

@@ -81,7 +81,6 @@ class Seen:
     neither draining nor running tasks of the newest set there. `others` counts task sets that are in neither group;
     somebody made them by hand. `definition` is the wanted revision, `differs` what else of ECS's own deployment is not
     as wanted. `alarms` are those that fire. `errors` is the share of 5xx among the new version's answers, in percent.
-    `companions` are those of the set that production has, where read.
 
     The last two are the observer's own memory, gone when it restarts: `looks` in a row that found the newest set well
     (below zero: not well), this one included, and how the tests went.
@@ -104,7 +103,6 @@ class Seen:
     differs: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     errors: float | None = None
-    companions: tuple[tuple[str, str], ...] = ()
     deleting: bool = False
     looks: int = 0
     tested: Probed | None = None

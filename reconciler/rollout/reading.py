@@ -12,17 +12,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler import errors
-from reconciler.model import marks, ownership
 from reconciler.model.policy import Policy
 from reconciler.model.release import HealthCheck, Subject
 from reconciler.model.resource import Call, Calls, Service, Together
 from reconciler.model.rollout import Known
 from reconciler.model.seen import WHOLE, Scaling, Seen, TaskSet, Weights, all_on
-from reconciler.rollout import traffic_calls
+from reconciler.rollout import service, traffic_calls
+from reconciler.rollout.service import ecs, revision
 from reconciler.rollout.traffic_calls import elbv2
 
-ecs = Service("ecs")
 autoscaling = Service("application-autoscaling")
 cloudwatch = Service("cloudwatch")
 
@@ -34,16 +32,12 @@ TASKS_AT_ONCE: Final = 100  # DescribeTasks
 ANSWERS_FOR: Final = timedelta(minutes=5)
 """How far back the share of 5xx is counted; CloudWatch has requests by the minute, a minute or two late."""
 
-COMPANION: Final = "reconciler:with."
-"""The task set's tags that hold its release's companions."""
-
 OUR_FAULT: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
 """Stop codes that speak against a version; a Spot interruption or the end of a machine do not."""
 
 
 def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[Seen]:
     item, actions, groups, target = yield from _standing(subject, known)
-    remembered = marks.of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
     production, production_whole = _at(subject, subject.production, actions)
     test, test_whole = _at(subject, subject.test, actions)
     raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
@@ -56,7 +50,7 @@ def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[
         test=test,
         has_test=subject.test is not None,
         bare=tuple(bare),
-        marks=remembered,
+        marks=service.remembered(item),
         scaling=_scaling(target),
         tuned=_tuned(subject, groups),
         zonal=subject.zonal,
@@ -65,7 +59,7 @@ def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[
     )
     if quiet(seen):
         return seen
-    return (yield from _closely(subject, policy, now, seen, raw))
+    return (yield from _closely(subject, policy, now, seen))
 
 
 def quiet(seen: Seen) -> bool:
@@ -86,7 +80,7 @@ def _standing(subject: Subject, known: Known) -> Calls[tuple[Any, dict[str, Any]
     unknown = [arn for arn in subject.groups if arn not in known.groups] if subject.release.health else []
     calls: dict[str, Call] = {}
     if known.service is None:
-        calls["service"] = ecs.describe_services(cluster=subject.cluster, services=[subject.service], include=["TAGS"])
+        calls["service"] = service.described(subject)
     for number, call in enumerate(traffic_calls.reads(entries)):
         calls[f"actions {number}"] = call
     if unknown:
@@ -102,16 +96,8 @@ def _standing(subject: Subject, known: Known) -> Calls[tuple[Any, dict[str, Any]
     listed = answers.get("groups", {}).get("TargetGroups", ())
     groups = dict(known.groups) | {item["TargetGroupArn"]: item for item in listed}
     targets = answers.get("scaling", {}).get("ScalableTargets", ())
-    item = known.service if known.service is not None else _only_service(answers["service"])
+    item = known.service if known.service is not None else service.only(answers["service"])
     return item, actions, groups, targets[0] if targets else known.scalable
-
-
-def _only_service(answer: Mapping[str, Any]) -> Any:
-    for failure in answer.get("failures") or ():
-        kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
-        text = f"{failure.get('arn', '')}: {failure.get('detail') or failure.get('reason') or 'no reason given'}"
-        raise kind(text, call="ecs.DescribeServices", code=failure.get("reason", ""))
-    return answer["services"][0]
 
 
 def _at(subject: Subject, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:
@@ -140,12 +126,8 @@ def _task_set(subject: Subject, item: Mapping[str, Any]) -> TaskSet:
         running=item.get("runningCount", 0),
         pending=item.get("pendingCount", 0),
         steady=item.get("stabilityStatus") == "STEADY_STATE",
-        task_definition=_revision(item.get("taskDefinition", "")),
+        task_definition=revision(item.get("taskDefinition", "")),
     )
-
-
-def _revision(arn: str) -> str:
-    return arn.rpartition("/")[2]
 
 
 def _scaling(target: Mapping[str, Any] | None) -> Scaling:
@@ -179,9 +161,7 @@ def _check(item: Mapping[str, Any]) -> HealthCheck:
 # -- second and third round: targets, tasks, alarms, answers
 
 
-def _closely(
-    subject: Subject, policy: Policy, now: datetime, seen: Seen, raw: Sequence[Mapping[str, Any]]
-) -> Calls[Seen]:
+def _closely(subject: Subject, policy: Policy, now: datetime, seen: Seen) -> Calls[Seen]:
     newest, watched = seen.newest, policy.max_5xx is not None
     moved = newest is not None and seen.production is not None and seen.production[newest.slot] > 0
     calls: dict[str, Call] = {
@@ -189,8 +169,6 @@ def _closely(
     }
     for status in ("RUNNING", "STOPPED"):
         calls[status] = ecs.list_tasks(cluster=subject.cluster, serviceName=_name(subject), desiredStatus=status)
-    if raw:
-        calls["sets"] = ecs.describe_task_sets(cluster=subject.cluster, service=subject.service, include=["TAGS"])
     if policy.alarms:
         calls["alarms"] = cloudwatch.describe_alarms(
             AlarmNames=list(policy.alarms), StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
@@ -204,7 +182,6 @@ def _closely(
     sets = tuple(_with_tasks(one, tasks, healths[one.slot]) for one in seen.sets)
     fields: dict[str, Any] = {"sets": sets}
     fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
-    fields["companions"] = _companions(seen, told.get("sets", {}).get("taskSets", ()))
     if "alarms" in told:
         firing = [*told["alarms"].get("MetricAlarms", ()), *told["alarms"].get("CompositeAlarms", ())]
         fields["alarms"] = tuple(sorted(item["AlarmName"] for item in firing))
@@ -244,7 +221,7 @@ def _addresses(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> dict[str, st
         for task in tasks
         if task.get("startedBy") == one.id
         and task.get("lastStatus") == "RUNNING"
-        and _revision(task.get("taskDefinitionArn", "")) == one.task_definition
+        and revision(task.get("taskDefinitionArn", "")) == one.task_definition
         for address in _addresses_of(task)
     }
 
@@ -282,18 +259,6 @@ def failed_by_itself(task: Mapping[str, Any]) -> bool:
         return False
     scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
     return task.get("stopCode") in OUR_FAULT or (scheduler and "health checks" in task.get("stoppedReason", ""))
-
-
-def _companions(seen: Seen, items: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
-    """Those of the set that has all of production."""
-    on = [one.id for one in seen.alive if seen.production == all_on(one.slot)]
-    for item in items:
-        if on and item["id"] == on[-1]:
-            tags = {tag["key"]: tag.get("value", "") for tag in item.get("tags") or ()}
-            return tuple(
-                sorted((key.removeprefix(COMPANION), value) for key, value in tags.items() if key.startswith(COMPANION))
-            )
-    return ()
 
 
 def _answers(subject: Subject, slot: int, now: datetime) -> Call:

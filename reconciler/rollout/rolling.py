@@ -11,22 +11,20 @@ the deadline is written after the request, and what was never asked for is never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from reconciler import errors
-from reconciler.model import intents, marks, ownership, windows
+from reconciler.model import intents, windows
 from reconciler.model.decisions import Decision, Declare, Mark
 from reconciler.model.intents import Handled, Intent, Verb
-from reconciler.model.marks import Ended, Marks, Outcome, Stage, Stop, deadline
+from reconciler.model.marks import Ended, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
-from reconciler.model.release import Release, Subject, Version
+from reconciler.model.release import Subject, Version
 from reconciler.model.resource import Calls
 from reconciler.model.rollout import NOTHING, Engine, Health, Known, Phase, Step, Waiting
 from reconciler.model.seen import Seen, TaskSet
-from reconciler.rollout.reading import ecs
+from reconciler.rollout import deployments, service
 from reconciler.rollout.situation import POLL_EVERY
 from reconciler.rollout.task_sets import mark
 
@@ -40,12 +38,8 @@ class Rolling(Engine):
     def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
         item = known.service
         if item is None:
-            answer = yield ecs.describe_services(cluster=subject.cluster, services=[subject.service], include=["TAGS"])
-            for failure in answer.get("failures") or ():
-                kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
-                raise kind(failure.get("detail") or failure.get("reason") or "", call="ecs.DescribeServices")
-            item = answer["services"][0]
-        return _seen(subject, item)
+            item = service.only((yield service.described(subject)))
+        return deployments.seen(subject, item)
 
     def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
         situation = _Situation(policy, seen, now)
@@ -80,15 +74,7 @@ class Rolling(Engine):
             case Mark():
                 yield from mark(decision, subject)
             case Declare():
-                sent: dict[str, Any] = {}
-                for member in decision.members:
-                    sent |= _MEMBERS[member](subject)
-                yield ecs.update_service(
-                    cluster=subject.cluster,
-                    service=subject.service,
-                    taskDefinition=decision.task_definition or subject.release.task_definition,
-                    **sent,
-                )
+                yield deployments.declared(subject, decision)
             case _:
                 raise TypeError(f"{type(decision).__name__} is nothing that a rolling deployment does")
 
@@ -263,105 +249,3 @@ class _Situation:
         at = self.now if decisions else wake_at
         release = self.flight or self.runs
         return Step(phase, tuple(decisions), at, because, health, release, until, waits_for, ended)
-
-
-# -- in ECS's words
-
-
-def _seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
-    remembered = marks.of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
-    wanted = _revision(subject.release.task_definition)
-    deployments = item.get("deployments") or ()
-    primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
-    names = _names(subject, remembered)
-    return Seen(
-        wanted=subject.release.id,
-        desired=item["desiredCount"],
-        sets=tuple(_deployment(one, names, item) for one in deployments if one["status"] != "INACTIVE"),
-        production=None,
-        test=None,
-        has_test=False,
-        marks=remembered,
-        definition=wanted,
-        differs=() if primary is None else tuple(_differs(subject, item, primary)),
-        deleting=item["status"] != "ACTIVE",
-    )
-
-
-def _names(subject: Subject, remembered: Marks) -> dict[str, str]:
-    """Releases by revision, as far as they are known."""
-    known = [one for one in (remembered.previous, remembered.back, remembered.live) if one is not None]
-    return {
-        **{one.task_definition: one.release for one in known},
-        _revision(subject.release.task_definition): subject.release.id,
-    }
-
-
-def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapping[str, Any]) -> TaskSet:
-    """The primary one is of the revision that the service names; an answer may show the one before the other."""
-    primary = item["status"] == "PRIMARY"
-    revision = _revision((service.get("taskDefinition") if primary else None) or item.get("taskDefinition", ""))
-    return TaskSet(
-        id=item["id"],
-        release=names.get(revision, revision),
-        slot=0,
-        born=item["createdAt"],
-        primary=primary,
-        running=item.get("runningCount", 0),
-        pending=item.get("pendingCount", 0),
-        steady=item.get("rolloutState") == "COMPLETED",
-        failed=item.get("failedTasks", 0),
-        task_definition=revision,
-        state=item.get("rolloutState", ""),
-        reason=item.get("rolloutStateReason", "") if item.get("rolloutState") == "FAILED" else "",
-    )
-
-
-def _revision(arn: str) -> str:
-    return arn.rpartition("/")[2]
-
-
-def _network(release: Release) -> dict[str, Any]:
-    return {
-        "awsvpcConfiguration": {
-            "subnets": list(release.subnets),
-            "securityGroups": list(release.security_groups),
-            "assignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
-        }
-    }
-
-
-def _differs(subject: Subject, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
-    release, found = subject.release, []
-    if release.subnets:
-        have = (primary.get("networkConfiguration") or item.get("networkConfiguration") or {}).get(
-            "awsvpcConfiguration"
-        ) or {}
-        same = (
-            set(have.get("subnets") or ()) == set(release.subnets)
-            and set(have.get("securityGroups") or ()) == set(release.security_groups)
-            and (have.get("assignPublicIp") == "ENABLED") == release.public_ip
-        )
-        found += [] if same else ["networkConfiguration"]
-    if release.platform_version not in (None, "LATEST") and release.platform_version != primary.get("platformVersion"):
-        found.append("platformVersion")
-    have_shares = {
-        (one["capacityProvider"], one.get("weight", 0), one.get("base", 0))
-        for one in primary.get("capacityProviderStrategy") or ()
-    }
-    if have_shares != {(one.provider, one.weight, one.base) for one in release.capacity}:
-        found.append("capacityProviderStrategy")
-    return found
-
-
-_MEMBERS: Final[Mapping[str, Callable[[Subject], dict[str, Any]]]] = {
-    "networkConfiguration": lambda subject: {"networkConfiguration": _network(subject.release)},
-    "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
-    "capacityProviderStrategy": lambda subject: {
-        "capacityProviderStrategy": [
-            {"capacityProvider": one.provider, "weight": one.weight, "base": one.base}
-            for one in subject.release.capacity
-        ],
-        "forceNewDeployment": True,  # else the tasks that run stay where they are
-    },
-}

@@ -33,7 +33,8 @@ from reconciler.model.resource import TOKEN_LENGTH, Calls, tag_value
 from reconciler.model.rollout import NOTHING, Engine, Known, Step
 from reconciler.model.seen import Seen
 from reconciler.rollout import machine, people, reading, traffic_calls
-from reconciler.rollout.reading import COMPANION, DIMENSION, NAMESPACE, SUSPENSIONS, autoscaling, ecs
+from reconciler.rollout.reading import DIMENSION, NAMESPACE, SUSPENSIONS, autoscaling
+from reconciler.rollout.service import ecs
 from reconciler.rollout.traffic_calls import elbv2
 
 RELEASE = "reconciler:release"
@@ -127,10 +128,8 @@ def _check(check: HealthCheck) -> dict[str, Any]:
 def _create(decision: Create, subject: Subject) -> Calls[None]:
     release = subject.release
     tags = {**dict(subject.stack_tags), RELEASE: decision.release}
-    if not decision.task_definition:
-        tags |= {f"{COMPANION}{name}": tag_value(value) for name, value in release.companions}
-        if release.commit:
-            tags[COMMIT] = tag_value(release.commit)
+    if not decision.task_definition and release.commit:
+        tags[COMMIT] = tag_value(release.commit)
     yield ecs.create_task_set(
         cluster=subject.cluster,
         service=subject.service,

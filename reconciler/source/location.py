@@ -1,7 +1,7 @@
 """Where specs are, as a person writes it: `https://github.com/ana/shop.git#main:specs`, or a folder.
 
     URL#BRANCH:PATH     no branch: the repository's own; no path: `specs`; `.` is the repository's root
-    URL                 https://…, ssh://…, git@host:path, file:///…, or a path to a repository on this machine
+    URL                 https://…, ssh://…, git@host:path, a file URL, or a path to a repository
 
 Only these ways of getting there are known, so nothing that a URL says can run a program or reach a service that speaks
 no Git. Plain http and its answers could be anybody's; it is for this machine only.

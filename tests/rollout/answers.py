@@ -31,7 +31,6 @@ RELEASE = Release(
     launch_type="FARGATE",
     health=CHECK,
     commit="4f1c2ab",
-    companions=(("scaling", "1:4:cpu=60"),),
 )
 SUBJECT = Subject(
     cluster="apps",

@@ -48,7 +48,6 @@ MOVING: dict[str, Any] = {
     "DescribeTargetHealth": answers.by_group(answers.targets(_1="healthy"), answers.targets(_2="healthy")),
     "ListTasks": answers.by_status(answers.arns(answers.task(1, "a"), answers.task(2, "b")), answers.arns()),
     "DescribeTasks": answers.tasks(answers.task(1, "a"), answers.task(2, "b")),
-    "DescribeTaskSets": answers.task_sets(BLUE, GREEN, tags=[("reconciler:with.scaling", "1:4"), ("x", "y")]),
 }
 
 
@@ -207,12 +206,6 @@ def test_alarms_and_answers_are_read_where_the_policy_asks() -> None:
     assert [one["Value"] for one in dimensions] == ["app/alb/1234", "targetgroup/web-2/bbbb"]
 
 
-def test_companions_are_those_of_the_side_that_serves() -> None:
-    """What has to be in force with the release that production has."""
-    seen, _ = see(**MOVING)
-    assert seen.companions == (("scaling", "1:4"),)
-
-
 def test_a_set_elsewhere_is_counted_and_left_alone() -> None:
     """Somebody made it by hand, in a group that is not the service's."""
     foreign = task_set("x", 0, loadBalancers=[{"targetGroupArn": "arn:aws:elasticloadbalancing:x:1:targetgroup/y/z"}])
@@ -288,7 +281,6 @@ def test_a_task_set_is_asked_for_with_everything_in_one_call() -> None:
         "reconciler:stack": "ours",
         "reconciler:release": "b",
         "reconciler:commit": "4f1c2ab",
-        "reconciler:with.scaling": "1:4:cpu=60",
     }
     again = perform(Create("b", 1, 50, "1767225600")).params("CreateTaskSet")[0]
     other = perform(Create("b", 1, 50, "1767225601")).params("CreateTaskSet")[0]
@@ -304,10 +296,10 @@ def test_capacity_providers_take_the_place_of_a_launch_type() -> None:
 
 
 def test_going_back_runs_the_revision_that_ran() -> None:
-    """Its companions are told by what it was, not by what is wanted now."""
+    """The revision is what it was, not what is wanted now."""
     (asked,) = perform(Create("old", 1, 100, "1", "web:7")).params("CreateTaskSet")
     assert (asked["externalId"], asked["taskDefinition"]) == ("old", "web:7")
-    assert not [tag for tag in asked["tags"] if tag["key"].startswith("reconciler:with")]
+    assert not [tag for tag in asked["tags"] if tag["key"] == "reconciler:commit"]
 
 
 @pytest.mark.parametrize(

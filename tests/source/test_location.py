@@ -17,6 +17,8 @@ from reconciler.source import credentials
 from reconciler.source.git import Git
 from reconciler.source.location import is_git, parse
 
+HERE = str(Path("shop.git").absolute())
+
 
 @pytest.mark.parametrize(
     ("text", "url", "ref", "path"),
@@ -28,8 +30,8 @@ from reconciler.source.location import is_git, parse
         ("ssh://git@github.com/ana/shop.git#main", None, "refs/heads/main", "specs"),
         ("git@github.com:ana/shop.git#main", "ssh://git@github.com/~/ana/shop.git", "refs/heads/main", "specs"),
         ("http://localhost:8000/shop.git", None, "HEAD", "specs"),
-        ("file:///srv/shop.git#main", "/srv/shop.git", "refs/heads/main", "specs"),
-        ("/srv/shop.git#main:a", "/srv/shop.git", "refs/heads/main", "a"),
+        (f"file://{HERE}#main", HERE, "refs/heads/main", "specs"),
+        (f"{HERE}#main:a", HERE, "refs/heads/main", "a"),
     ],
 )
 def test_a_source_says_where_its_specs_are(text: str, url: str | None, ref: str, path: str) -> None:

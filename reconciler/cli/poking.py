@@ -1,0 +1,104 @@
+"""reconcile: say a word to the loop about the whole stack, and wait for its answer (model/words.py)."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler import errors
+from reconciler.cli import options
+from reconciler.cli.exits import Exit
+from reconciler.cli.options import Where
+
+if TYPE_CHECKING:
+    from reconciler.cli.connect import Stack
+    from reconciler.model.planner import World
+    from reconciler.model.resource import Observed
+
+POLL_SECONDS = 1.0
+
+
+@click.command()
+@options.specs
+@click.option("-w", "--wait", is_flag=True, help="Until the loop has looked at everything and says so.")
+@click.option("--timeout", default=120.0, metavar="SECONDS", help="How long to wait for the loop.")
+@click.option("--suspend", is_flag=True, help="Have the loop leave the whole stack alone.")
+@click.option("--resume", is_flag=True, help="Have it go on.")
+@options.aws
+@options.look
+def reconcile(
+    folder: Path | None,
+    environment: str | None,
+    wait: bool,
+    timeout: float,
+    suspend: bool,
+    resume: bool,
+    verbose: int,
+    color: str,
+    **aws: Any,
+) -> int:
+    """Poke the loop: it looks at everything now. Exit 4: nobody has answered in time."""
+    if suspend and resume:
+        raise click.UsageError("--suspend and --resume exclude each other")
+    from reconciler.cli.connect import connect
+    from reconciler.engine.observe import owned_ids
+    from reconciler.engine.reconcile import look
+    from reconciler.model import words
+    from reconciler.model.resource import tag_value
+
+    stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
+    try:
+        world, _ = look(stack.aws, stack.kinds, stack.wish)
+        stack.aws.mine.add(*sorted(owned_ids(world, stack.wish.place.stack, {})))
+        board, poke = _board(stack, world), uuid.uuid4().hex[:8]
+        said = {words.SUSPEND: tag_value(stack.identity.who)} if suspend else {}
+        stack.aws.run(words.write(board.facts["arn"], {words.POKE: poke, **said}))
+        if resume:
+            stack.aws.run(words.erase(board.facts["arn"], words.SUSPEND))
+        if not wait:
+            click.echo(f"Said; the loop hears it within its interval. ({poke})")
+            return Exit.DONE
+        return _answered(stack, board, poke, timeout)
+    finally:
+        stack.aws.close()
+
+
+def _board(stack: Stack, world: World) -> Observed[Any]:
+    """Where the loop looks for it. Raises `errors.ReconcilerError` where there is no such place."""
+    from reconciler.model import words
+
+    refused = world.unreadable.get("service")
+    if refused is not None:
+        raise refused
+    board = words.notice_board(world.found.get("service", ()), {want.address for want in stack.wish.desired})
+    if board is not None:
+        return board
+    if not stack.wish.deliveries:
+        raise errors.ReconcilerError(
+            "the specs define no service, and the loop hears the word on one; a loop that was just started looks at "
+            f"everything at once: reconciler run {stack.folder}"
+        )
+    raise errors.ReconcilerError(
+        "the stack has no service yet, on which the loop would hear the word. See what is missing, and make it: "
+        f"reconciler diff {stack.folder}, reconciler apply {stack.folder}"
+    )
+
+
+def _answered(stack: Stack, board: Observed[Any], poke: str, timeout: float) -> int:
+    from reconciler.model import words
+
+    clock, never = stack.aws.clock, threading.Event()
+    end = clock.monotonic() + timeout * getattr(clock, "speed", 1.0)
+    while True:
+        tags = stack.aws.run(words.read(board.facts["cluster"], board.facts["arn"]))
+        if words.of_tags(tags).poked == poke:
+            click.echo(f"The loop has looked at everything: revision {tags[words.POKED].partition(':')[2]}.")
+            return Exit.DONE
+        if clock.monotonic() >= end:
+            click.echo("Nobody has answered yet: is `reconciler run` running?", err=True)
+            return Exit.TIMED_OUT
+        clock.wait(never, POLL_SECONDS)

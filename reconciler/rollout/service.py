@@ -1,0 +1,36 @@
+"""A service as DescribeServices shows it, for every engine: how it is asked for, and what its tags remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler import errors
+from reconciler.model import ownership
+from reconciler.model.marks import Marks, of_tags
+from reconciler.model.release import Subject
+from reconciler.model.resource import Call, Service
+
+ecs = Service("ecs")
+
+
+def described(subject: Subject) -> Call:
+    return ecs.describe_services(cluster=subject.cluster, services=[subject.service], include=["TAGS"])
+
+
+def only(answer: Mapping[str, Any]) -> Any:
+    """The one that was asked for. Raises `errors.Gone`, and `errors.Ambiguous` for what is said of it instead."""
+    for failure in answer.get("failures") or ():
+        kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
+        text = f"{failure.get('arn', '')}: {failure.get('detail') or failure.get('reason') or 'no reason given'}"
+        raise kind(text, call="ecs.DescribeServices", code=failure.get("reason", ""))
+    return answer["services"][0]
+
+
+def remembered(item: Mapping[str, Any]) -> Marks:
+    return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
+
+
+def revision(arn: str) -> str:
+    """`web:7`, of a task definition's ARN."""
+    return arn.rpartition("/")[2]
