@@ -6,9 +6,9 @@ read is left out and said; a rollout is not held up by its obituary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
 from reconciler import errors
 from reconciler.aws.client import Aws
@@ -17,12 +17,14 @@ from reconciler.engine.subjects import Job
 from reconciler.model.delivery import Delivery
 from reconciler.model.diagnosis import Changed, Diagnosis, Known, Story
 from reconciler.model.diff import diff
+from reconciler.model.failing import Unread, plain
 from reconciler.model.marks import Outcome
 from reconciler.model.resource import Address, Calls, Desired, Observed, Service
 from reconciler.model.rollout import Phase, Step
 from reconciler.model.seen import Seen, TaskSet
 from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
 
+T = TypeVar("T")
 ecs = Service("ecs")
 
 BEFORE_PRODUCTION: Final = frozenset({Phase.GREEN_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
@@ -42,13 +44,9 @@ class Obituary:
         release = ended.release if ended is not None else seen.wanted
         green = next((one for one in reversed(seen.alive) if one.release == release), None)
         blue = next((one for one in seen.alive if one.release != release), None)
-        events: tuple[Mapping[str, Any], ...] = ()
-        changed: tuple[Changed, ...] = ()
-        try:
-            events = aws.run(_events(job))
-            changed = self._changed(aws, job.delivery, blue, green)
-        except errors.AwsError:
-            pass  # the rest of the evidence is worth having without
+        unread: list[Unread] = []
+        events = _tried(lambda: aws.run(_events(job)), "service events", unread)
+        changed = _tried(lambda: self._changed(aws, job.delivery, blue, green), "what changed", unread)
         question = Question(
             cluster=job.subject.cluster,
             service=job.delivery.name,
@@ -59,7 +57,8 @@ class Obituary:
             rollout="" if green is None else green.reason,
             known=_known(job.delivery),
         )
-        return diagnose(aws, question, self._story(job.delivery, seen, step, blue, changed))
+        found = diagnose(aws, question, self._story(job.delivery, seen, step, blue, changed))
+        return replace(found, unread=(*found.unread, *unread))
 
     def _story(
         self, delivery: Delivery, seen: Seen, step: Step, blue: TaskSet | None, changed: tuple[Changed, ...]
@@ -92,6 +91,15 @@ class Obituary:
             path = str(change)
             found.append(Changed(path, _place(want, path), self.commit, self.subject))
         return tuple(found)
+
+
+def _tried(read: Callable[[], tuple[T, ...]], what: str, unread: list[Unread]) -> tuple[T, ...]:
+    """What was read, or nothing and why not."""
+    try:
+        return read()
+    except errors.AwsError as refusal:
+        unread.append(Unread(what, plain(str(refusal))))
+        return ()
 
 
 def _place(want: Desired[Any] | None, path: str) -> str:

@@ -91,14 +91,19 @@ def look(
     `expectations`: what this process has written before; without them it believes what it reads.
     """
     world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations)
-    wanted = () if wish.leaving else wish.desired
-    found = plan(wish.place.stack, wanted, world, kinds, consent=wish.consent)
-    found = companions.held(found, world, wish.deliveries, {want.address: want for want in wanted}, kinds)
+    found = planned(wish, world, kinds)
     refused = () if wish.leaving else check(found, wish.guard)
     if refused:
         found = replace(found, refusals=(*found.refusals, *refused))
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return world, found
+
+
+def planned(wish: Wish, world: World, kinds: Kinds) -> Plan:
+    """What makes `world` what `wish` says; what goes out with a version waits for it. The guard is not asked yet."""
+    wanted = () if wish.leaving else wish.desired
+    found = plan(wish.place.stack, wanted, world, kinds, consent=wish.consent)
+    return companions.held(found, world, wish.deliveries, {want.address: want for want in wanted}, kinds)
 
 
 def act(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +30,13 @@ from tests.harness.theatre import CLUSTER, SEED, SERVICE, SHORT, Theatre, theatr
 
 @dataclass(slots=True)
 class Files:
-    """A source whose files a test changes; `down` while it cannot be reached."""
+    """A source whose files a test changes; `down` while it cannot be reached, `mute` while it cannot say what follows
+    what."""
 
     folder: Path
     number: int = 1
     down: bool = False
+    mute: bool = False
     rejected: str = ""
     interval: float = 1.0
     name: str = "specs"
@@ -48,6 +51,8 @@ class Files:
 
     def fetch(self, after: str | None = None) -> Fetched:
         self._reach()
+        if self.mute and after is not None:
+            raise errors.SourceUnreachable("the host does not answer")
         if self.rejected and after is not None:
             raise errors.RevisionRejected(self.rejected, revision=self.revision.id)
         found = sorted(self.folder.rglob("*.yaml"))
@@ -142,6 +147,17 @@ def test_a_saved_change_happens_by_itself(running: Running) -> None:
     assert phases[-1] == "idle"
     assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
     assert words.of_tags(running.stage.tags()).revision == running.files.revision.id
+
+
+def test_a_saved_change_waits_for_no_pass(running: Running) -> None:
+    """The round that takes it looks at everything and carries it out."""
+    while not running.passes:  # one has just been, and the next is not due for a while
+        running.go(1)
+    running.quiet()
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.loop.round()
+    assert [one.depth for one in running.passes] == [Depth.FULL]
+    assert running.stage.service()["desiredCount"] == 2
 
 
 def test_a_quiet_stack_is_left_in_peace(running: Running) -> None:
@@ -266,6 +282,74 @@ def test_a_new_process_takes_no_revision_that_does_not_follow(running: Running) 
     assert running.writes() == {}
     assert len(running.said(events.SPEC_REJECTED)) == 1
     assert running.stage.service()["desiredCount"] == 1
+
+
+def test_a_revision_of_which_nobody_can_say_what_it_follows_waits(running: Running) -> None:
+    """A new process applies nothing and rolls nothing out until its source has answered; that it waits is said once."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.files.mute = True
+    running.restart()
+    running.quiet()
+    scaled(running, 5)
+    running.go(300)
+    assert running.writes() == {}
+    assert running.stage.service()["desiredCount"] == 5
+    assert len(running.said(events.PASS_FAILED)) == 1
+    running.files.mute = False
+    running.go(600)
+    assert running.stage.service()["desiredCount"] == 1
+    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+
+
+def test_what_was_in_place_has_to_be_read_before_anything_is_applied(running: Running) -> None:
+    """A first look that does not get to see the services leaves it open what the revision has to follow."""
+    fault = running.stage.laptop.aws.faults.add(Fault(kind="unreachable", service="ecs", operation="DescribeServices"))
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.files.rejected = "it does not descend from what was applied last"
+    running.restart()
+    running.quiet()
+    running.go(60)
+    assert len(running.said(events.PASS_FAILED)) == 1
+    running.stage.laptop.aws.faults.remove(fault)
+    running.go(120)
+    assert running.writes() == {}
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+
+
+def test_who_is_in_charge_again_finds_out_what_was_in_place_meanwhile(running: Running) -> None:
+    """Another process has applied another revision since; what does not follow it is not enforced any more."""
+    arn = running.stage.service()["serviceArn"]
+    ecs = running.stage.laptop.client("ecs")
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": words.REVISION, "value": "rev9999 theirs"}])
+    scaled(running, 5)
+    running.files.rejected = "it does not descend from what was applied last"
+    lost = threading.Event()
+    lost.set()
+    running.loop.run(lost)
+    running.quiet()
+    running.go(120)
+    assert running.writes() == {}
+    assert running.stage.service()["desiredCount"] == 5
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+
+
+def test_a_suspended_stack_stays_so_while_nobody_can_read_the_word(running: Running) -> None:
+    """Services that cannot be read are no word to go on: a rollout under way stays where it is."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(60)
+    arn = running.stage.service()["serviceArn"]
+    ecs = running.stage.laptop.client("ecs")
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": words.SUSPEND, "value": "ana"}])
+    running.go(30)
+    running.quiet()
+    fault = running.stage.laptop.aws.faults.add(
+        Fault(kind="unreachable", service="ecs", operation="DescribeServices", count=1000)
+    )
+    running.go(120)
+    running.stage.laptop.aws.faults.remove(fault)
+    running.go(600)
+    assert running.said(events.RESUMED) == []
+    assert running.writes() == {}
 
 
 def test_a_poke_is_answered_after_a_look_at_everything(running: Running) -> None:

@@ -66,7 +66,7 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         metrics = Metrics(lambda: of(running.loop, None, (notifier,)))
         running.loop.sinks += (notifier, metrics.on_entry, health.on_entry)
         running.loop.reports += (metrics.on_pass, health.on_pass)
-        running.loop.rhythm = Rhythm(medium=30.0)
+        running.loop.due.rhythm = Rhythm(medium=30.0)
         running.go(20)
         _plant(stage)
         running.go(60)
@@ -80,7 +80,7 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         for name in (events.ROLLOUT_REFUSED, events.PLAN_BLOCKED, events.ROLLOUT_ENDED):
             cause = f"DB_PASSWORD={CANARIES['environment-by-name']}"
             details = {"cause": cause, **ENVIRONMENT}
-            running.loop._say(name, f"service/{SERVICE}", f"it read {ENVIRONMENT['DB']}", details)
+            running.loop.teller.say(name, f"service/{SERVICE}", f"it read {ENVIRONMENT['DB']}", details)
         metrics.refused(Call("ecs", "CreateService"), errors.Invalid(f"bad value {ENVIRONMENT['DB']}"))
         notifier.close(5.0)
         assert len(running.said(events.SPEC_REJECTED)) == len(ENVIRONMENT)

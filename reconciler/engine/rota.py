@@ -1,0 +1,104 @@
+"""Who is looked after, and whose turn it is: the loop's side of rollouts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler import events
+from reconciler.engine.execute import Outcome, Result
+from reconciler.engine.inbox import Desk
+from reconciler.engine.rollouts import Rollouts, Turn
+from reconciler.engine.subjects import Job, Missing, jobs_of, known_of, stands_on
+from reconciler.engine.telling import Teller
+from reconciler.model.planner import World
+from reconciler.model.resource import Address
+from reconciler.model.rollout import Known
+
+
+@dataclass(slots=True)
+class Rota:
+    """`jobs` are the services that may go on, `missing` says why others cannot begin; `turns` holds each one's last."""
+
+    rollouts: Rollouts
+    teller: Teller
+    jobs: tuple[Job, ...] = field(init=False, default=())
+    missing: dict[Address, Missing] = field(init=False, default_factory=dict)
+    turns: dict[Address, Turn] = field(init=False, default_factory=dict)
+    _known: dict[Address, Known] = field(init=False, default_factory=dict)
+
+    def plan(self, desk: Desk, world: World, outcomes: Collection[Outcome]) -> None:
+        """After a pass that saw `world` and came to `outcomes`: what can be rolled out now.
+
+        What stands on something that was not done waits. What cannot be read now was there a moment ago, and its
+        rollout goes on.
+        """
+        made = {one.step.address: one.id for one in outcomes if one.id}
+        undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
+        wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
+        wish = desk.wish
+        jobs, missing = jobs_of(
+            wish.deliveries, wish.desired, world, wish.place.stack, made=made, commit=desk.revision.id
+        )
+        if world.unreadable:
+            before = {job.address: job for job in self.jobs}
+            jobs = (*jobs, *(before[address] for address in missing if address in before))
+            missing = {address: lack for address, lack in missing.items() if address not in before}
+        there = {job.address for job in jobs}
+        self.missing = missing
+        self.jobs = tuple(job for job in jobs if stands_on(desk.wanted, job.address, undone) is None)
+        self.turns = {address: turn for address, turn in self.turns.items() if address in there}
+        self._known = {} if made or wrote else known_of(self.jobs, world)
+
+    def clear(self) -> None:
+        """Somebody else may have been in charge: nothing goes on before the next pass."""
+        self.jobs, self.missing, self.turns, self._known = (), {}, {}, {}
+        self.rollouts.memories.clear()
+
+    def rest(self, now: datetime) -> float | None:
+        """Seconds until the next turn; None where none is due by itself."""
+        wakes = [turn.wake_at for turn in self.turns.values() if turn.wake_at is not None]
+        return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
+
+    def go_round(self, now: datetime, *, touched: bool) -> bool:
+        """A turn for each service whose time has come, or whose tags were just read; whether anything was done.
+
+        `touched`: something was written since the last pass looked, so only who never had a turn may trust its look.
+        """
+        due = [job for job in self.jobs if job.address in self._known or self._is_due(job, now)]
+        known = {
+            address: told
+            for address, told in self._known.items()
+            if (last := self.turns.get(address)) is None or (last.at_rest and not touched)
+        }
+        self._known = {}
+        turns = self.rollouts.turns(due, known)
+        for turn in turns:
+            self._turned(turn)
+        return any(turn.done for turn in turns)
+
+    def _is_due(self, job: Job, now: datetime) -> bool:
+        last = self.turns.get(job.address)
+        return last is None or last.job != job or (last.wake_at is not None and now >= last.wake_at)
+
+    def _turned(self, turn: Turn) -> None:
+        """Remember it, and say what is new."""
+        before = self.turns.get(turn.job.address)
+        self.turns[turn.job.address] = turn
+        address = str(turn.job.address)
+        if turn.error is not None and turn.stuck:
+            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address)
+        if turn.step is None:
+            return
+        was = before.step.phase if before is not None and before.step is not None else None
+        if turn.step.phase is not was and (was is not None or not turn.at_rest):
+            details = {"phase": turn.step.phase.value, "release": turn.step.release, "was": was.value if was else ""}
+            self.teller.say(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
+        if turn.step.ended is not None and turn.error is None:
+            ended = turn.step.ended
+            details = {"release": ended.release, "outcome": ended.outcome.value, "phase": str(ended.phase)}
+            if turn.diagnosis is not None:
+                details["cause"] = turn.diagnosis.finding.text
+            why = f": {ended.why}" if ended.why else ""
+            self.teller.say(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)

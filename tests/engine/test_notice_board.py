@@ -1,0 +1,106 @@
+"""What people say of a stack is read from a service's tags, and answered there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.clock import ManualClock
+from reconciler.engine.notice_board import NoticeBoard
+from reconciler.model import words
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Call, Observed
+from reconciler.model.words import Words
+
+ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/web"
+WEB = Address("service", "web")
+
+
+class Ecs:
+    """Takes tags, or refuses with `refusal`."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, str] = {}
+        self.refusal: Exception | None = None
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if self.refusal is not None:
+            raise self.refusal
+        assert (call.operation, call.params["resourceArn"]) == ("TagResource", ARN)
+        self.tags |= {tag["key"]: tag["value"] for tag in call.params["tags"]}
+        return {}
+
+
+def board(ecs: Ecs) -> NoticeBoard:
+    aws = Aws(ecs, clock=ManualClock())
+    aws.mine.add(ARN)
+    return NoticeBoard(aws)
+
+
+def world(tags: Mapping[str, str]) -> World:
+    return World({"service": (Observed(WEB, ARN, None, dict(tags), facts={"arn": ARN}),)})
+
+
+UNREADABLE = World(unreadable={"service": errors.Denied("no")})
+
+
+def test_what_was_said_holds_while_services_cannot_be_read() -> None:
+    """A stack that was suspended stays so: nobody has taken it back."""
+    found = board(Ecs())
+    found.listen(world({words.SUSPEND: "ana"}), {WEB})
+    found.listen(UNREADABLE, {WEB})
+    assert found.said == Words(suspended="ana")
+    assert found.unread is None
+    found.listen(world({}), {WEB})
+    assert found.said == Words()
+
+
+def test_before_the_first_reading_nothing_is_known() -> None:
+    """Not even that nothing was ever in place; and again, after somebody else may have been in charge."""
+    found = board(Ecs())
+    found.listen(UNREADABLE, {WEB})
+    assert found.unread is not None
+    found.listen(world({words.REVISION: "abc first"}), {WEB})
+    assert (found.unread, found.said.revision) == (None, "abc")
+    found.doubt()
+    found.listen(UNREADABLE, {WEB})
+    assert found.unread is not None
+
+
+def test_what_is_in_place_is_written_once_and_a_poke_answered_once() -> None:
+    """The second writing does not forget the first."""
+    ecs = Ecs()
+    found = board(ecs)
+    found.listen(world({words.POKE: "p1"}), {WEB})
+    assert found.in_place("4f1c2abd", "More tasks")
+    assert found.answer("4f1c2ab")
+    assert not found.in_place("4f1c2abd", "More tasks")
+    assert not found.answer("4f1c2ab")
+    assert ecs.tags == {words.REVISION: "4f1c2abd More tasks", words.POKED: "p1:4f1c2ab"}
+    assert found.said == Words("p1", "p1", "", "4f1c2abd")
+
+
+def test_what_cannot_be_written_is_written_later() -> None:
+    """AWS's refusal is no news of the stack; a lost lease is."""
+    ecs = Ecs()
+    found = board(ecs)
+    found.listen(world({}), {WEB})
+    ecs.refusal = errors.Denied("no")
+    assert not found.in_place("4f1c2abd", "")
+    ecs.refusal = errors.LeaseLost("it is over")
+    with pytest.raises(errors.LeaseLost):
+        found.in_place("4f1c2abd", "")
+    ecs.refusal = None
+    assert found.in_place("4f1c2abd", "")
+
+
+def test_a_stack_without_services_hears_nothing() -> None:
+    """There is nowhere to write either."""
+    found = board(Ecs())
+    found.listen(World({"service": ()}), {WEB})
+    assert (found.said, found.unread) == (Words(), None)
+    assert not found.in_place("4f1c2abd", "")

@@ -1,0 +1,59 @@
+"""Where words stand, and how they are written and read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model import words
+from reconciler.model.resource import Address, Observed
+from reconciler.model.words import Words, notice_board
+from tests.resources.talk import Talk
+
+ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/"
+A, B, C = (Address("service", name) for name in "abc")
+
+
+def service(address: Address, **facts: Any) -> Observed[Any]:
+    return Observed(address, f"{ARN}{address.name}", None, facts={"arn": f"{ARN}{address.name}", **facts})
+
+
+def test_the_first_service_by_name_is_the_notice_board() -> None:
+    """Whatever order AWS names them in, and whoever looks."""
+    assert notice_board([service(C), service(A), service(B)], {A, B, C}) == service(A)
+
+
+def test_only_a_service_that_is_there_and_stays_is_a_notice_board() -> None:
+    """Not one that the specs do not want, that is on its way out, or that was made and does not show yet."""
+    unseen = Observed(A, "(service/a)", None, facts={"unseen": True})
+    assert notice_board([service(A), service(B)], {B}) == service(B)
+    assert notice_board([service(A, deleting=True), service(B)], {A, B}) == service(B)
+    assert notice_board([unseen, service(B)], {A, B}) == service(B)
+    assert notice_board([unseen], {A}) is None
+
+
+def test_words_are_read_as_they_are_written() -> None:
+    """As they are now: AWS is asked, with tags."""
+    talk = Talk(DescribeServices={"services": [{"tags": [{"key": words.POKE, "value": "p1"}]}]})
+    talk.hold(words.write(f"{ARN}a", {words.SUSPEND: "ana", words.POKE: "p1"}))
+    talk.hold(words.erase(f"{ARN}a", words.SUSPEND))
+    assert talk.hold(words.read("apps", f"{ARN}a")) == {words.POKE: "p1"}
+    assert talk.params("TagResource")[0]["tags"] == [
+        {"key": words.POKE, "value": "p1"},
+        {"key": words.SUSPEND, "value": "ana"},
+    ]
+    assert talk.params("UntagResource") == [{"resourceArn": f"{ARN}a", "tagKeys": [words.SUSPEND]}]
+    assert talk.params("DescribeServices")[0]["include"] == ["TAGS"]
+
+
+def test_a_service_that_is_gone_says_nothing() -> None:
+    """Nor does one without tags."""
+    assert Talk(DescribeServices={"services": []}).hold(words.read("apps", ARN)) == {}
+    assert Talk(DescribeServices={"services": [{}]}).hold(words.read("apps", ARN)) == {}
+
+
+def test_a_poke_is_unheard_until_it_is_answered() -> None:
+    """The answer carries its id and the revision; a revision carries its first words, which are not part of it."""
+    said = words.of_tags({words.POKE: "p2", words.POKED: words.poked("p1", "4f1c2ab")})
+    assert said.unheard
+    assert not words.of_tags({words.POKE: "p1", words.POKED: words.poked("p1", "4f1c2ab")}).unheard
+    assert words.of_tags({words.REVISION: words.in_place("4f1c2ab", "More tasks")}) == Words(revision="4f1c2ab")
