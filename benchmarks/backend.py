@@ -23,10 +23,11 @@ MANY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Requests, by operation."""
+    """Requests, by operation; `first` is when the first of them came, by the clock on the wall."""
 
     calls: Mapping[str, int]
     throttled: Mapping[str, int]
+    first: float | None = None
 
     @property
     def total(self) -> int:
@@ -72,13 +73,14 @@ class Backend:
         if not self.url:
             raise RuntimeError("the laptop AWS did not start")
 
-    def reset(self, *, delay: float = 0.0, buckets: bool = False) -> None:
-        """From now on each call takes `delay` seconds at least; counts are 0 and buckets full."""
-        self._ask("POST", "reset", {"delay": delay, "buckets": buckets})
+    def reset(self, *, delay: float | None = None, buckets: bool | None = None) -> None:
+        """Counts are 0 and buckets full. From now on each call takes `delay` seconds at least; None: as before."""
+        said = {"delay": delay, "buckets": buckets}
+        self._ask("POST", "reset", {name: value for name, value in said.items() if value is not None})
 
     def tally(self) -> Tally:
         said = self._ask("GET", "counts", None)
-        return Tally(said["calls"], said["throttled"])
+        return Tally(said["calls"], said["throttled"], said["first"])
 
     def image(self, repository: str, tag: str) -> None:
         self._ask("POST", "image", {"repository": repository, "tag": tag})

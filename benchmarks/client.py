@@ -26,14 +26,12 @@ from reconciler.model.resource import Call  # noqa: E402
 
 
 def specs_of(folder: Path) -> Any:
-    """As loaded, with AWS's quotas for one load balancer raised: that is all that may be wrong with them."""
     from reconciler.spec.load import load
 
     found = load(folder, None)
-    wrong = [one for one in found.diagnostics if one.rule not in {"E4012", "E4013"}]
-    if wrong:
-        raise SystemExit(str(wrong[0]))
-    return replace(found, diagnostics=())
+    if not found.ok:
+        raise SystemExit(str(found.diagnostics[0]))
+    return found
 
 
 def _desired(folder: Path) -> Any:

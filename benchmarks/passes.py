@@ -1,8 +1,8 @@
 """What a pass costs: `python -m benchmarks.passes [--services N …] [--delay SECONDS] [--everything] [--operations]`.
 
 For each size the stack is made, brought into production, and read: without AWS's token buckets at `--delay` a call and
-without pacing, then with both at 20 ms a call. Requests are counted by the toll gate; wall and CPU are the client's
-own, in a process of its own; memory is its peak.
+without pacing, by a pass and by the command that people type, then with both at 20 ms a call. Requests are counted by
+the toll gate; wall and CPU are the client's own, in a process of its own; memory is its peak.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks import stack
+from benchmarks import command, stack
 from benchmarks.backend import Backend, environment
 
 SERVICES = (1, 20, 100)
@@ -67,12 +67,16 @@ def measure(services: int, *, delay: float, everything: bool) -> list[dict[str, 
         note("process start", start)
         note("full, nothing known of task definitions", full)
         note("full, no delay", again)
-        backend.reset(delay=delay)
+        backend.reset(delay=delay, buckets=False)
         _, full = run(backend, folder, "unpaced", "full")
         note(f"full, {1000 * delay:.0f} ms a call, no buckets, unpaced", full)
+        for _ in range(2):  # task definitions become known to it
+            whole = command.diff(backend, folder, Path(place) / "cache")
+        note(f"`reconciler diff`, {1000 * delay:.0f} ms a call: the whole process", whole)
+        note("… from its start to its first call", {"wall": whole["first"], "cpu": 0.0})
         backend.reset(delay=0.02, buckets=True)
         note("full, AWS's buckets", run(backend, folder, "full")[1])
-        backend.reset(delay=0.02)
+        backend.reset(delay=0.02, buckets=False)
         warm = ("unpaced", "full", "medium", "fast", f"change:{other}")
         _, _, medium, fast, change = run(backend, folder, *warm)
         backend.reset(delay=0.02, buckets=True)

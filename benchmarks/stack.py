@@ -18,6 +18,7 @@ kind: Stack
 name: bench
 region: us-west-2
 tags: {team: benchmarks}
+quotas: {rules_per_load_balancer: 10000, target_groups_per_load_balancer: 10000, targets_per_load_balancer: 100000}
 ---
 kind: Cluster
 name: bench-cluster

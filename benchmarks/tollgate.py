@@ -3,7 +3,7 @@ AWS's own token buckets.
 
 Its own routes, beside those of what it stands before:
 
-    /_bench/counts   GET     {"calls": {"ecs.DescribeServices": 10, …}, "throttled": {…}}
+    /_bench/counts   GET     {"calls": {"ecs.DescribeServices": 10, …}, "throttled": {…}, "first": time}
     /_bench/reset    POST    {"delay": seconds, "buckets": true}: counts at 0, buckets full
     /_bench/image    POST    {"repository": …, "tag": …}: an image is there from now on
 """
@@ -54,6 +54,7 @@ class Tollgate:
         self.buckets: dict[tuple[str, str], Bucket] | None = None
         self.calls: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
+        self.first: float | None = None
         self._own = own or {}
         self._lock = threading.Lock()
 
@@ -81,6 +82,7 @@ class Tollgate:
         name = f"{service}.{operation}"
         rate = rate_of(service, operation, reads=READ.match(operation) is not None)
         with self._lock:
+            self.first = self.first or time.time()
             self.calls[name] += 1
             if self.buckets is None or rate is None:
                 return True
@@ -99,9 +101,10 @@ class Tollgate:
                     self.buckets = {} if said["buckets"] else None
                 elif self.buckets is not None:
                     self.buckets = {}
+                self.first = None
                 self.calls.clear()
                 self.throttled.clear()
                 return {}
             if name == "counts":
-                return {"calls": dict(self.calls), "throttled": dict(self.throttled)}
+                return {"calls": dict(self.calls), "throttled": dict(self.throttled), "first": self.first}
         return self._own[name](said)

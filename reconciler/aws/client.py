@@ -30,8 +30,8 @@ from reconciler.model.resource import Call, Calls, Together
 T = TypeVar("T")
 log = structlog.get_logger()
 
-CONCURRENCY = 8
-"""Calls under way at once to one AWS service; its token buckets are shared with people and other tools."""
+CONCURRENCY = 16
+"""Calls under way at once to one AWS service. How many a second is for `Pace` to say, not for this."""
 
 TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
 

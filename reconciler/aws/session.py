@@ -6,6 +6,7 @@ when they are first needed, from one session: each loads its service model, whic
 
 from __future__ import annotations
 
+import platform
 import re
 import threading
 from collections.abc import Callable
@@ -75,7 +76,7 @@ class Boto:
             connect_timeout=5,
             read_timeout=read_timeout,
             max_pool_connections=16,
-            user_agent_extra=f"reconciler/{__version__}" + (f" stack/{_agent(stack)}" if stack else ""),
+            user_agent=_AGENT + (f" stack/{_agent(stack)}" if stack else ""),
         )
         self._fence = fence
         self._clients: dict[str, Any] = {}
@@ -158,6 +159,9 @@ class Boto:
 
 GARBLED = (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What botocore raises over a body that is not what the service's model says: cut short, or a proxy's error page."""
+
+_AGENT = f"reconciler/{__version__} Boto3/{boto3.__version__} Python/{platform.python_version()}"
+"""Said once: left to itself, botocore works it out anew, twice for each call."""
 
 _METHOD_NAMES: dict[tuple[str, str], str] = {}
 

@@ -33,8 +33,10 @@ class _Preloaded(URLLib3Session):
 
 
 def share(client: Any) -> None:
-    """Have `client`'s connections use the one context, where they verify at all."""
+    """Have `client`'s connections use the one context, where they are TLS and verify at all."""
     session: Any = client._endpoint.http_session
+    if not client.meta.endpoint_url.lower().startswith("https"):
+        return
     bundle = get_cert_path(session._verify) if session._verify else ""
     if type(session) is URLLib3Session and bundle and Path(bundle).is_file():
         _swap(session, context(bundle))

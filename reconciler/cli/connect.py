@@ -12,6 +12,7 @@ import click
 
 from reconciler import errors
 from reconciler.cli.exits import Exit
+from reconciler.cli.laptop_client import clock_of, is_loopback
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.terminal import look_of
 from reconciler.model.resource import Address
@@ -150,7 +151,6 @@ def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
     from reconciler.aws.pace import Pace, Unpaced
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
-    from reconciler.cli.laptop_client import clock_of, is_loopback
 
     gate = Gate()
     logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
@@ -195,8 +195,7 @@ def banner(stack: Stack) -> str:
     place = stack.wish.place
     parts = [place.stack, place.region, f"account {place.account}", stack.identity.who]
     if stack.identity.endpoint is not None:
-        loopback = "//127." in stack.identity.endpoint or "//localhost" in stack.identity.endpoint
-        parts.append(f"{'LOCAL ' if loopback else ''}{stack.identity.endpoint}")
+        parts.append(f"{'LOCAL ' if is_loopback(stack.identity.endpoint) else ''}{stack.identity.endpoint}")
     return " · ".join(parts)
 
 

@@ -131,14 +131,14 @@ def history(
     from reconciler.engine import history as histories
     from reconciler.engine import running
     from reconciler.engine.observe import observe
-    from reconciler.engine.subjects import Missing, subject_of
+    from reconciler.engine.subjects import Missing, ground_of, subject_of
 
     with open_stack(folder, environment, verbose, color, aws) as stack:
         delivery = delivery_in(stack, service)
         wish, name = stack.wish, stack.wish.place.stack
         world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
         found = running.find(world, delivery, name)
-        subject = subject_of(delivery, wish.desired, world, name)
+        subject = subject_of(delivery, ground_of(wish.desired, world, name))
         wanted = None if isinstance(subject, Missing) else subject.release
         if isinstance(subject, Missing):
             click.echo(f"what the specs want is no release yet: {subject.because}", err=True)
@@ -160,8 +160,7 @@ def history(
 def open_stack(
     folder: Path | None, environment: str | None, verbose: int, color: str, aws: dict[str, Any]
 ) -> Iterator[Stack]:
-    where = Where(aws["profile"], aws["region"], aws["assume_role"], aws["local"])
-    stack = connect(folder, environment, where, color=color, verbose=verbose)
+    stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     try:
         yield stack
     finally:

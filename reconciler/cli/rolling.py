@@ -21,23 +21,25 @@ from reconciler.engine.obituary import Obituary
 from reconciler.engine.observe import owned_ids
 from reconciler.engine.rollouts import Followed, Goal, Rollouts, Turn
 from reconciler.engine.smoke import Reach, Smoke
-from reconciler.engine.subjects import Job, Missing, jobs_of
+from reconciler.engine.subjects import Job, Missing, jobs_of, known_of
 from reconciler.model.delivery import Delivery
 from reconciler.model.planner import World
 from reconciler.model.release import Subject
 from reconciler.model.resource import Address
+from reconciler.model.rollout import Known
 
 HEARTBEAT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class Scene:
-    """A stack's rollouts, ready to be looked at or driven."""
+    """A stack's rollouts, ready to be looked at or driven. `known` is what was read of them on the way here."""
 
     stack: Stack
     rollouts: Rollouts
     jobs: tuple[Job, ...]
     missing: dict[Address, Missing]
+    known: dict[Address, Known]
 
     def job(self, name: str | None) -> Job:
         """The one service of that name, or the only one there is.
@@ -87,7 +89,7 @@ def scene(
         fresh=fresh,
         stop=stop or threading.Event(),
     )
-    return Scene(stack, rollouts, jobs, missing)
+    return Scene(stack, rollouts, jobs, missing, known_of(jobs, world))
 
 
 def reach_of(endpoint: str | None, world: World) -> Reach:
@@ -163,19 +165,6 @@ def result(followed: Followed, look: Look, *, waited: bool, verbose: int = 0) ->
 
 def goal_of(*, wait: bool) -> Callable[[Turn], bool]:
     return Goal.ended if wait else Goal.begun
-
-
-def blocked_by(stack: Stack, address: Address, undone: set[Address]) -> Address | None:
-    """What a service stands on, directly or not, that this apply could not do."""
-    desired = {want.address: want for want in stack.wish.desired}
-    seen, todo = set[Address](), [address]
-    while todo:
-        at = todo.pop()
-        if at in seen or at not in desired:
-            continue
-        seen.add(at)
-        todo += sorted(desired[at].refs() | desired[at].after)
-    return next(iter(sorted(seen & undone)), None)
 
 
 def looks(color: str) -> tuple[Look, Look]:

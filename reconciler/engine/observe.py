@@ -1,7 +1,8 @@
 """Read the account: every type in batches, those that build on others after them, the rest side by side.
 
 What cannot be read is *unknown*, not absent: the type goes into `World.unreadable` with the reason, and so does every
-type that builds on it. Nothing is planned from a short read.
+type that builds on it. Nothing is planned from a short read. What takes a call for each single resource is read last
+of its type, and nothing waits for it (`Kind.deepen`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from reconciler.model.resource import Address, Calls, Desired, Observed, Service
 log = structlog.get_logger()
 tagging = Service("resourcegroupstaggingapi")
 
-WIDTH = 8  # types read side by side
+WIDTH = 16  # types read side by side; they wait for AWS, and few have much to do
 SWEPT_AT_ONCE = 100  # the most that GetResources takes; it answers fifty unless told
 
 
@@ -80,8 +81,9 @@ def observe(
     ids: dict[Address, str] = {}
     unreadable: dict[str, errors.AwsError] = {}
     carried: set[str] = set()
+    deeper: dict[str, Future[list[Observed[Any]]]] = {}
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
-        under_way: dict[Future[list[Observed[Any]]], str] = {}
+        under_way: dict[Future[list[Observed[Any]]], tuple[str, Scope]] = {}
         while sorter.is_active():
             for name in sorted(sorter.get_ready()):
                 kind = kinds[name]
@@ -105,23 +107,33 @@ def observe(
                         at,
                         reading.known(name),
                     )
-                    under_way[pool.submit(aws.run, kind.observe(scope))] = name
+                    under_way[pool.submit(aws.run, kind.observe(scope))] = name, scope
                     continue
                 ids |= {one.address: one.id for one in found.get(name, ())}
                 sorter.done(name)
             if not under_way:
                 continue
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=lambda each: under_way[each]):
-                name = under_way.pop(future)
+            for future in sorted(done, key=lambda each: under_way[each][0]):
+                name, scope = under_way.pop(future)
                 try:
-                    read = tuple(future.result())
+                    found[name] = tuple(future.result())
                 except errors.AwsError as error:
                     unreadable[name] = error
                 else:
-                    found[name] = read if expectations is None else expectations.filled(name, read)
+                    if scope.depth is Depth.FULL and kinds[name].deepens and found[name]:
+                        deeper[name] = pool.submit(aws.run, kinds[name].deepen(found[name], scope))
+                    found[name] = found[name] if expectations is None else expectations.filled(name, found[name])
                 ids |= {one.address: one.id for one in found.get(name, ())}
                 sorter.done(name)
+        for name, future in deeper.items():
+            try:
+                whole = tuple(future.result())
+            except errors.AwsError as error:
+                unreadable[name] = error
+                del found[name]
+            else:
+                found[name] = whole if expectations is None else expectations.filled(name, whole)
     log.debug(events.OBSERVED, found=sum(map(len, found.values())), unreadable=sorted(unreadable))
     world = World(found, unreadable, frozenset(carried), swept)
     return world if expectations is None else expectations.held(world)

@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from reconciler import errors
-from reconciler.engine.rollouts import Rollouts
+from reconciler.engine.rollouts import Rollouts, side_by_side
 from reconciler.engine.subjects import Job, Missing
 from reconciler.model.prospect import Outlook, Prospect
 from reconciler.model.resource import Address
-from reconciler.model.rollout import Phase, Step
+from reconciler.model.rollout import NOTHING, Known, Phase, Step
 from reconciler.model.seen import Seen
 from reconciler.rollout.simulate import timeline_sentence
 
 
-def prospects(rollouts: Rollouts, jobs: Iterable[Job], missing: Mapping[Address, Missing]) -> tuple[Prospect, ...]:
-    """One for each service that is there, or that waits for more than being made."""
+def prospects(
+    rollouts: Rollouts, jobs: Iterable[Job], missing: Mapping[Address, Missing], known: Mapping[Address, Known]
+) -> tuple[Prospect, ...]:
+    """One for each service that is there, or that waits for more than being made.
+
+    `known` is what was just read of them; AWS is asked only about what is under way.
+    """
     found = [Prospect(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent]
-    return (*found, *(_prospect(rollouts, job) for job in jobs))
+
+    def look(job: Job) -> Prospect:
+        return _prospect(rollouts, job, known.get(job.address, NOTHING))
+
+    return (*found, *side_by_side(look, jobs))
 
 
-def _prospect(rollouts: Rollouts, job: Job) -> Prospect:
+def _prospect(rollouts: Rollouts, job: Job, known: Known) -> Prospect:
     where, policy = job.delivery.where, job.delivery.policy
     try:
-        seen, step = rollouts.look(job)
+        seen, step = rollouts.look(job, known)
     except errors.AwsError as error:
         return Prospect(job.address, Outlook.UNREAD, str(error), where=where)
     outlook = _outlook(seen, step)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -30,6 +31,7 @@ from reconciler.rollout import health
 from reconciler.rollout.memory import Memory
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 WIDTH = 8
 """Services looked at side by side."""
@@ -139,11 +141,8 @@ class Rollouts:
 
     def turns(self, jobs: Iterable[Job], known: Mapping[Address, Known] | None = None) -> tuple[Turn, ...]:
         """One turn of each, side by side."""
-        several, told = tuple(jobs), known or {}
-        if len(several) <= 1:
-            return tuple(self.turn(job, told.get(job.address, NOTHING)) for job in several)
-        with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="rollout") as pool:
-            return tuple(pool.map(lambda job: self.turn(job, told.get(job.address, NOTHING)), several))
+        told = known or {}
+        return side_by_side(lambda job: self.turn(job, told.get(job.address, NOTHING)), jobs)
 
     def _carry_out(
         self, job: Job, step: Step, now: datetime
@@ -189,6 +188,14 @@ def _unregistered(decision: Decision, job: Job) -> bool:
     """It would run the wanted revision, and that is not there."""
     wants = isinstance(decision, Create | Declare) and not decision.task_definition
     return wants and not job.subject.release.task_definition
+
+
+def side_by_side(look: Callable[[Job], T], jobs: Iterable[Job]) -> tuple[T, ...]:
+    several = tuple(jobs)
+    if len(several) <= 1:
+        return tuple(map(look, several))
+    with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="rollout") as pool:
+        return tuple(pool.map(look, several))
 
 
 class Goal:
@@ -254,8 +261,12 @@ def follow(
     *,
     patience_seconds: float | None = None,
     on_turn: Callable[[Turn], None] | None = None,
+    known: Mapping[Address, Known] | None = None,
 ) -> Followed:
-    """Turn after turn of every job until each has reached the goal, patience ends, or `rollouts.stop` is set."""
+    """Turn after turn of every job until each has reached the goal, patience ends, or `rollouts.stop` is set.
+
+    `known` is what was just read of them; the first turns need not ask again.
+    """
     clock = rollouts.aws.clock
     started = clock.monotonic()
     left = {job.address: job for job in jobs}
@@ -264,7 +275,7 @@ def follow(
     while True:
         now = clock.now()
         due = [job for address, job in left.items() if _due(last.get(address), now)]
-        for turn in rollouts.turns(due):
+        for turn in rollouts.turns(due, known if not last else None):
             last[turn.job.address] = turn
             if turn.diagnosis is not None:
                 diagnoses.append(turn.diagnosis)

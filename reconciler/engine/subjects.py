@@ -46,6 +46,27 @@ class Job:
         return self.delivery.service
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What subjects are made from, by address: what is wanted, what is there, and the ids of both.
+
+    `made` are the ids of what this very pass made or revised, which `found` does not show yet.
+    """
+
+    wanted: Mapping[Address, Desired[Any]]
+    found: Mapping[Address, Observed[Any]]
+    made: Mapping[Address, str]
+    ids: Mapping[Address, str]
+
+
+def ground_of(
+    desired: Iterable[Desired[Any]], world: World, stack: str, made: Mapping[Address, str] | None = None
+) -> Ground:
+    found, new = _usable(world, stack), made or {}
+    ids = {address: one.id for address, one in found.items()} | dict(new)
+    return Ground({want.address: want for want in desired}, found, new, ids)
+
+
 def jobs_of(
     deliveries: Iterable[Delivery],
     desired: Iterable[Desired[Any]],
@@ -58,9 +79,9 @@ def jobs_of(
     """What can be rolled out, and why the rest cannot be yet."""
     jobs: list[Job] = []
     missing: dict[Address, Missing] = {}
-    wanted = tuple(desired)
+    ground = ground_of(desired, world, stack, made)
     for delivery in deliveries:
-        subject = subject_of(delivery, wanted, world, stack, made=made, commit=commit)
+        subject = subject_of(delivery, ground, commit=commit)
         if isinstance(subject, Missing):
             missing[delivery.service] = subject
         else:
@@ -68,10 +89,26 @@ def jobs_of(
     return tuple(jobs), missing
 
 
-def known_of(job: Job, world: World) -> Known:
-    """What `world` shows of a job, in AWS's own words: its rollout need not ask again."""
+def stands_on(wanted: Mapping[Address, Desired[Any]], address: Address, undone: Iterable[Address]) -> Address | None:
+    """Of what could not be done, something that `address` needs, directly or not."""
+    missing, seen, todo = set(undone), set[Address](), [address]
+    while todo and missing:
+        at = todo.pop()
+        if at in missing:
+            return at
+        if at not in seen and at in wanted:
+            seen.add(at)
+            todo += sorted(wanted[at].refs() | wanted[at].after, reverse=True)
+    return None
+
+
+def known_of(jobs: Iterable[Job], world: World) -> dict[Address, Known]:
+    """What `world` shows of each job, in AWS's own words: its rollout need not ask again."""
     found = {one.id: one for kind in _OF_A_ROLLOUT for one in world.found.get(kind, ())}
-    subject = job.subject
+    return {job.address: _known(job.subject, found) for job in jobs}
+
+
+def _known(subject: Subject, found: Mapping[str, Observed[Any]]) -> Known:
     service = found.get(subject.service)
     entries = [entry.arn for entry in (subject.production, subject.test) if entry is not None]
     scalable = found.get(subject.scalable or "")
@@ -86,19 +123,8 @@ def known_of(job: Job, world: World) -> Known:
 _OF_A_ROLLOUT = ("service", "listener", "listener-rule", "target-group", "scaling")
 
 
-def subject_of(
-    delivery: Delivery,
-    desired: Iterable[Desired[Any]],
-    world: World,
-    stack: str,
-    *,
-    made: Mapping[Address, str] | None = None,
-    commit: str = "",
-) -> Subject | Missing:
-    """`made` are the ids of what this very pass made or revised, which `world` does not show yet."""
-    wanted = {want.address: want for want in desired}
-    found = _usable(world, stack)
-    ids = {address: one.id for address, one in found.items()} | dict(made or {})
+def subject_of(delivery: Delivery, ground: Ground, *, commit: str = "") -> Subject | Missing:
+    wanted, found, ids = ground.wanted, ground.found, ground.ids
     service = found.get(delivery.service)
     if service is None:
         return Missing(f"{delivery.service} does not exist yet", absent=True)
@@ -110,12 +136,13 @@ def subject_of(
     if absent:
         return Missing(f"{absent[0]} does not exist yet")
     definition = wanted[delivery.task_definition].resolved(ids)
-    spec = wanted[delivery.service].resolved(ids | {delivery.task_definition: ""}).spec
-    unknown = sorted(definition.refs() | wanted[delivery.service].resolved(ids).refs() - {delivery.task_definition})
+    declared = wanted[delivery.service].resolved(ids)
+    spec = declared.spec
+    unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
     if unknown:
         return Missing(f"{unknown[0]} does not exist yet")
     release = _release(delivery, definition.spec, spec, commit)
-    registered = made.get(delivery.task_definition, "") if made else ""
+    registered = ground.made.get(delivery.task_definition, "")
     current = found.get(delivery.task_definition)
     if not registered and current is not None and not diff(current, definition.spec):
         registered = current.id

@@ -16,14 +16,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
-from reconciler.model.resource import Calls, Desired, Observed, S
+from reconciler.model.resource import Calls, Desired, Observed, S, Together
 
 if TYPE_CHECKING:
     from reconciler.model.diff import Change
@@ -133,6 +133,18 @@ class Kind(ABC, Generic[S]):
     @abstractmethod
     def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:
         """Everything of this kind that the stack owns or its specs name, in batches, whoever owns it."""
+
+    def deepen(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
+        """`found`, with what takes a call for each single resource and was `unread` in `observe`.
+
+        A full pass asks for it, and what builds on this kind does not wait for it.
+        """
+        yield Together.of(())
+        return list(found)
+
+    @property
+    def deepens(self) -> bool:
+        return type(self).deepen is not Kind.deepen
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:

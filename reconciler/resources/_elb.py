@@ -170,13 +170,18 @@ def observed(
     hearsay = _hearsay(names, scope)
     told, answers = yield from read((arn for arn in names if arn not in hearsay), *more)
     found = build(hearsay | told, answers)
-    wanted = {want.address: want.spec for want in scope.wanted}
-    doubted = {one.id for one in found if one.id in hearsay and _something_follows(one, wanted.get(one.address))}
-    if not doubted:
+    unsure = doubted(found, scope) & hearsay.keys()
+    if not unsure:
         return found
-    own, _ = yield from read(doubted)
-    believed = {arn: tags for arn, tags in hearsay.items() if arn not in doubted}
+    own, _ = yield from read(unsure)
+    believed = {arn: tags for arn, tags in hearsay.items() if arn not in unsure}
     return build(believed | told | own, answers)
+
+
+def doubted(found: Iterable[Observed[Any]], scope: Scope) -> set[str]:
+    """The ARNs of what would be written to, as far as `found` says."""
+    wanted = {want.address: want.spec for want in scope.wanted}
+    return {one.id for one in found if _something_follows(one, wanted.get(one.address))}
 
 
 def _something_follows(one: Observed[Any], wanted: Any) -> bool:

@@ -7,12 +7,13 @@ a service would have to be moved over to it, so it is never replaced. Which targ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, OwnedBy, Scope
+from reconciler.model.kind import Kind, Mark, OwnedBy, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
@@ -50,23 +51,35 @@ class TargetGroup(Kind[TargetGroupSpec]):
     def observe(self, scope: Scope) -> Calls[list[Observed[TargetGroupSpec]]]:
         answer = yield elbv2.describe_target_groups()
         items = _elb.relevant(answer["TargetGroups"], "TargetGroupName", "TargetGroupArn", scope)
-        arns = sorted(items) if scope.depth is Depth.FULL else []
 
-        def build(tags: _elb.Tags, read: list[Any]) -> list[Observed[TargetGroupSpec]]:
-            return self._observed(scope, items, tags, dict(zip(arns, read, strict=True)))
+        def build(tags: _elb.Tags, _: list[Any]) -> list[Observed[TargetGroupSpec]]:
+            return self._observed(scope, items, tags)
 
-        attributes = (elbv2.describe_target_group_attributes(TargetGroupArn=arn) for arn in arns)
-        return (yield from _elb.observed(scope, items, build, *attributes))
+        return (yield from _elb.observed(scope, items, build))
 
-    def _observed(
-        self, scope: Scope, items: Mapping[str, Any], tags: _elb.Tags, attributes: Mapping[str, Any]
-    ) -> list[Observed[TargetGroupSpec]]:
+    def deepen(
+        self, found: Sequence[Observed[TargetGroupSpec]], scope: Scope
+    ) -> Calls[list[Observed[TargetGroupSpec]]]:
+        """Attributes: AWS answers those of one group at a time. Nothing is written on hearsay here either."""
+        calls = [elbv2.describe_target_group_attributes(TargetGroupArn=one.id) for one in found]
+        answers = yield from _gone.answers(calls)
+        read = {one.id: answer for one, answer in zip(found, answers, strict=True) if answer is not None}
+        whole = [_with(one, read[one.id]) for one in found if one.id in read]
+        doubted = _elb.doubted(whole, scope) - _elb.doubted(found, scope)
+        if not doubted:
+            return whole
+        own, _ = yield from _elb.read(doubted)
+        tags = {one.id: dict(one.tags) for one in whole if one.id not in doubted} | own
+        items = {one.id: one.facts["item"] for one in whole}
+        return [_with(one, read[one.id]) for one in self._observed(scope, items, tags)]
+
+    def _observed(self, scope: Scope, items: Mapping[str, Any], tags: _elb.Tags) -> list[Observed[TargetGroupSpec]]:
         wanted = {want.spec.name: want for want in scope.wanted}
         found = []
         for arn, item in items.items():
             name = item["TargetGroupName"]
             address = _tags.address_of(self.kind, name, tags.get(arn, {}), scope, wanted.get(name))
-            if address is None or arn not in tags or (arn in attributes and attributes[arn] is None):
+            if address is None or arn not in tags:
                 continue
             found.append(
                 Observed(
@@ -80,10 +93,9 @@ class TargetGroup(Kind[TargetGroupSpec]):
                         vpc=item.get("VpcId", ""),
                         target_type=item["TargetType"],
                         health_check=_read_check(item),
-                        attributes=_elb.attributes(attributes[arn]) if arn in attributes else None,
                     ),
                     tags=tags[arn],
-                    unread=frozenset() if arn in attributes else frozenset({"attributes"}),
+                    unread=frozenset({"attributes"}),
                     facts={"item": item, "load_balancers": tuple(sorted(set(item.get("LoadBalancerArns", ()))))},
                 )
             )
@@ -128,6 +140,11 @@ class TargetGroup(Kind[TargetGroupSpec]):
 
     def retag(self, old: Observed[TargetGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _elb.retag(old, put, drop)
+
+
+def _with(one: Observed[TargetGroupSpec], answer: Mapping[str, Any]) -> Observed[TargetGroupSpec]:
+    spec = one.spec.model_copy(update={"attributes": _elb.attributes(answer)})
+    return replace(one, spec=spec, unread=frozenset())
 
 
 def _read_check(item: Mapping[str, Any]) -> HealthCheck:

@@ -74,6 +74,7 @@ class Stack:
                 swept=tags,
             )
             found: list[Observed[Any]] = self.run(discover()[name].observe(scope))
+            found = self.run(discover()[name].deepen(found, scope))
             seen[name] = tuple(found)
             for each in found:
                 if ownership.owner(each.tags) == self.name:

@@ -8,7 +8,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.resource import Desired, Observed
+from reconciler.model.kind import Scope
+from reconciler.model.resource import Calls, Desired, Observed
 from reconciler.resources.target_group import HealthCheck, TargetGroup, TargetGroupSpec
 from reconciler.resources.vpc import VpcSpec
 from tests.laws.example import Edit, Example, ref, wish
@@ -77,8 +78,13 @@ def observe(**fields: Any) -> Observed[Any]:
         DescribeTags={"TagDescriptions": [{"ResourceArn": ARN, "Tags": pairs(tagged(WANT))}]},
         DescribeTargetGroupAttributes={"Attributes": []},
     )
-    (found,) = talk.hold(TargetGroup().observe(scope(WANT)))
+    (found,) = talk.hold(whole(scope(WANT)))
     return found
+
+
+def whole(asked: Scope) -> Calls[list[Observed[Any]]]:
+    found = yield from TargetGroup().observe(asked)
+    return (yield from TargetGroup().deepen(found, asked))
 
 
 def test_a_creation_leaves_no_health_check_field_to_aws() -> None:

@@ -1,0 +1,42 @@
+"""The clients that boto3 makes for us."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import UnknownServiceError
+
+from reconciler import __version__
+from reconciler.aws import models
+from reconciler.aws.session import Boto
+
+
+def test_aws_is_told_who_asks_and_for_which_stack() -> None:
+    """CloudTrail shows the user agent, so that an account's owner can tell our calls from others."""
+    sent: list[str] = []
+    boto = Boto("us-west-2", anonymous=True, stack="my app", endpoint="http://127.0.0.1:1")
+    client = boto._client("sts")
+
+    def caught(request: object, **_: object) -> None:
+        sent.append(request.headers["User-Agent"].decode())  # type: ignore[attr-defined]  # botocore's request
+        raise RuntimeError("not sent")
+
+    client.meta.events.register("before-send", caught)
+    with pytest.raises(RuntimeError, match="not sent"):
+        client.get_caller_identity()
+    (agent,) = sent
+    assert agent.startswith(f"reconciler/{__version__} ")
+    assert " stack/my_app" in agent
+
+
+def test_a_service_without_a_model_is_refused_by_its_name() -> None:
+    """Not looking through all services for one does not make up services."""
+    session = models.session(None, "us-west-2")
+    with pytest.raises(UnknownServiceError, match="nosuch"):
+        session.create_client("nosuch")
+
+
+def test_all_services_can_still_be_listed() -> None:
+    """Whoever asks for the whole list gets it."""
+    found = models.session(None, "us-west-2").get_available_services()
+    assert {"ecs", "elbv2"} <= set(found)
+    assert len(found) > 100
