@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from reconciler import log
 from reconciler.aws.pace import Unpaced
 from reconciler.model.resource import Call
 
@@ -31,6 +32,7 @@ _CLEAN = {
 def quiet_logs() -> None:
     """Nothing is rendered that no test reads: unconfigured, structlog would print every call."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    log.configure(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

@@ -17,18 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.errors import garbled
 from reconciler.aws.memory import Memory
 from reconciler.aws.pace import Pace
 from reconciler.aws.retry import Policy, is_read
 from reconciler.clock import Clock, SystemClock
+from reconciler.log import log
 from reconciler.model.resource import Call, Calls, Together
 
 T = TypeVar("T")
-log = structlog.get_logger()
 
 CONCURRENCY = 16
 """Calls under way at once to one AWS service. How many a second is for `Pace` to say, not for this."""

@@ -21,12 +21,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from reconciler import events
+from reconciler.log import log
 from reconciler.model.resource import Call
-
-log = structlog.get_logger()
 
 DAY_SECONDS: Final = 86_400.0
 MOST: Final = 4_000

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Any
 
-import structlog
+from reconciler import log
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO}
 
 
 def configure(verbose: int = 0, **bound: Any) -> None:
-    """`verbose`: 0 only warnings, 1 a line for each write, 2 every call. `bound` goes into every line."""
+    """`verbose`: 0 only warnings, 1 a line for each write, 2 every call. `bound` goes into every line of any thread."""
+    level = LEVELS.get(verbose, logging.DEBUG)
+    log.configure(level, partial(_prepare, level, bound))
+
+
+def _prepare(level: int, bound: dict[str, Any]) -> None:
+    import structlog
+
+    def stand_by(_: Any, __: str, line: Any) -> Any:
+        return {**bound, **line}
+
     terminal = sys.stderr.isatty()
     # locals would show secrets
     tracebacks = structlog.processors.ExceptionRenderer(
@@ -24,7 +35,7 @@ def configure(verbose: int = 0, **bound: Any) -> None:
         else structlog.processors.JSONRenderer()
     )
     chain: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        stand_by,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -32,9 +43,7 @@ def configure(verbose: int = 0, **bound: Any) -> None:
         chain.append(tracebacks)
     structlog.configure(
         processors=[*chain, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(verbose, logging.DEBUG)),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**bound)

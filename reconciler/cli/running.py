@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import structlog
 
 from reconciler import errors, events
 from reconciler.cli import options, signals, sources, watching
 from reconciler.cli.options import Where
 from reconciler.cli.terminal import Look, look_of
+from reconciler.log import log
 
 if TYPE_CHECKING:
     from reconciler.aws.session import Boto
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from reconciler.source.base import Source
     from reconciler.spec.specs import Specs
     from reconciler.store.lease import Lease
-
-log = structlog.get_logger()
 
 STORE_SECONDS = 5.0
 NOTIFIED_SECONDS = 2.0

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.cli import options
 from reconciler.cli.options import Where
+from reconciler.log import log
 
 if TYPE_CHECKING:
     from reconciler.cli.connect import Signed
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from reconciler.source.credentials import AwsKeys
     from reconciler.spec.documents.stack import Stack
     from reconciler.spec.specs import Specs
-
-log = structlog.get_logger()
 
 MOST_TOLD = 5
 """Errors that are said in one line; `reconciler validate` shows all of them."""

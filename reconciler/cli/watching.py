@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
-import structlog
 
 from reconciler import errors, events
 from reconciler.cli.terminal import Look, say
+from reconciler.log import log
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from reconciler.engine.telling import Sink
     from reconciler.store.base import Entry, Store
     from reconciler.store.lease import Lease
-
-log = structlog.get_logger()
 
 
 def kept(store: Store) -> Sink:

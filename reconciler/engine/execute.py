@@ -16,17 +16,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.aws.retry import READ, may_double
 from reconciler.engine.expectations import TRIES, Expectations
+from reconciler.log import log
 from reconciler.model.kind import Kind, Kinds
 from reconciler.model.plan import Action, Plan, Step, Verb
 from reconciler.model.resource import Address, Call, Desired
-
-log = structlog.get_logger()
 
 WIDTH = 8  # steps under way at once
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine import reconcile
@@ -33,6 +31,7 @@ from reconciler.engine.rota import Rota
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import Job, Missing
 from reconciler.engine.telling import Sink, Teller
+from reconciler.log import log
 from reconciler.model.guard import check
 from reconciler.model.kind import Depth, Kinds
 from reconciler.model.planner import World
@@ -41,8 +40,6 @@ from reconciler.model.words import Words
 from reconciler.source.base import Source
 
 __all__ = ["Loop", "Rhythm", "Sink"]
-
-log = structlog.get_logger()
 
 
 class Loop:

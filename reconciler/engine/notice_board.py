@@ -6,16 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.client import Aws
+from reconciler.log import log
 from reconciler.model import words
 from reconciler.model.planner import World
 from reconciler.model.resource import Address, Observed
 from reconciler.model.words import Words
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)

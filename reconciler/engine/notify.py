@@ -24,17 +24,16 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import orjson
-import structlog
 
 from reconciler import errors, events
 from reconciler.aws.client import Transport
 from reconciler.clock import Clock, SystemClock
 from reconciler.engine.notices import Notice, notice_of
 from reconciler.engine.outgoing import Answered, Place, Unreachable, place_of, post
+from reconciler.log import log
 from reconciler.model.resource import Service
 from reconciler.store.base import Entry
 
-log = structlog.get_logger()
 sns = Service("sns")
 
 

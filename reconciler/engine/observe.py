@@ -14,18 +14,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine.expectations import UNSEEN, Expectations
 from reconciler.engine.tiers import Reading
+from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.kind import Depth, Kinds, Scope
 from reconciler.model.planner import World
 from reconciler.model.resource import Address, Calls, Desired, Observed, Service
 
-log = structlog.get_logger()
 tagging = Service("resourcegroupstaggingapi")
 
 WIDTH = 16  # types read side by side; they wait for AWS, and few have much to do

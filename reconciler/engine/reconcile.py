@@ -7,22 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine import companions
 from reconciler.engine.execute import Outcome, Result, execute
 from reconciler.engine.expectations import Expectations
 from reconciler.engine.observe import Place, made_meanwhile, observe, owned_ids
+from reconciler.log import log
 from reconciler.model.delivery import Delivery
 from reconciler.model.guard import Guard, check
 from reconciler.model.kind import Depth, Kinds
 from reconciler.model.plan import Action, Plan, Refusal, Step, Verb
 from reconciler.model.planner import Consent, World, plan
 from reconciler.model.resource import Address, Desired
-
-log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 15.0

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine.obituary import Obituary
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import Job
+from reconciler.log import log
 from reconciler.model.decisions import Create, Decision, Declare, Probe
 from reconciler.model.diagnosis import Diagnosis
 from reconciler.model.marks import Outcome
@@ -30,7 +29,6 @@ from reconciler.model.seen import Seen
 from reconciler.rollout import health
 from reconciler.rollout.memory import Memory
 
-log = structlog.get_logger()
 T = TypeVar("T")
 
 WIDTH = 8

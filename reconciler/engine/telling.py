@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from reconciler.clock import Clock
+from reconciler.log import log
 from reconciler.store.base import Entry
-
-log = structlog.get_logger()
 
 Sink = Callable[[Entry], None]
 

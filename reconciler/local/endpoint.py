@@ -16,15 +16,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
-import structlog
 
 from reconciler.local import wire
 from reconciler.local.aws import LaptopAws
 from reconciler.local.faults import Fault
 from reconciler.local.refusal import LostAnswer, Refusal
 from reconciler.local.wire import Request
-
-log = structlog.get_logger()
+from reconciler.log import log
 
 OWN = "/_reconciler/"
 LARGEST_BODY = 64 * 1024 * 1024

@@ -21,15 +21,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-import structlog
-
 from reconciler import errors, events
+from reconciler.log import log
 from reconciler.server import metrics as prometheus
 from reconciler.server.health import Health, Verdict
 from reconciler.server.metrics import Metrics
-
-log = structlog.get_logger()
-
 
 MOST_AT_ONCE: Final = 8
 LARGEST_REQUEST: Final = 8 * 1024

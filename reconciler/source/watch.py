@@ -8,16 +8,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.clock import Clock
+from reconciler.log import log
 from reconciler.source.base import Source
 
 JITTER: Final = 0.1
 """The part of an interval by which it is longer or shorter, so that many reconcilers do not ask a host in step."""
-
-log = structlog.get_logger()
 
 
 class Watch:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-import structlog
-
 from reconciler import errors, events
 from reconciler.clock import Clock
+from reconciler.log import log
 from reconciler.store.lease import Lease
-
-log = structlog.get_logger()
 
 
 class Renewal:
