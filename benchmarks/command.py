@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.backend import Backend, environment
+from benchmarks.client import peak
 
 
 def diff(backend: Backend, folder: Path, cache: Path) -> dict[str, Any]:
@@ -24,21 +26,27 @@ def diff(backend: Backend, folder: Path, cache: Path) -> dict[str, Any]:
     }
     backend.reset()
     began = time.time()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "diff", str(folder)], env=env, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    said = child.stdout.read()
-    _, status, used = os.wait4(child.pid, 0)
-    wall = time.time() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"reconciler diff {folder}: exit {child.returncode}\n{said[-2000:]}")
+    most = 0
+    with tempfile.TemporaryFile("w+") as said:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", "diff", str(folder)], env=env, stdout=said, text=True
+        )
+        while True:
+            most = max(most, peak(child.pid))
+            pid, status, used = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                break
+            time.sleep(0.01)
+        wall = time.time() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            said.seek(0)
+            raise SystemExit(f"reconciler diff {folder}: exit {child.returncode}\n{said.read()[-2000:]}")
     tally = backend.tally()
     return {
         "wall": wall,
         "cpu": used.ru_utime + used.ru_stime,
-        "memory": used.ru_maxrss // 1024,
+        "memory": most,
         "first": (tally.first or began) - began,
         "calls": dict(tally.calls),
         "throttled": tally.refused,

@@ -106,6 +106,7 @@ def _roll(
         goal_of(wait=wait),
         patience_seconds=None if patience is None else patience * _speed(stack),
         on_turn=Reporter(stack, look),
+        known=stage.known if report.last.outcomes else None,  # else it was read before the question was asked
     )
     code = result(followed, look, waited=wait, verbose=verbose)
     if code == Exit.DONE and wait and stage.missing:
