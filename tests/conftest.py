@@ -31,6 +31,7 @@ _CLEAN = {
 @pytest.fixture(autouse=True)
 def quiet_logs() -> None:
     """Nothing is rendered that no test reads: unconfigured, structlog would print every call."""
+    structlog.reset_defaults()  # a test before may have had it write into a file that is closed by now
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     log.configure(logging.NOTSET)
 
