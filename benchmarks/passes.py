@@ -56,8 +56,8 @@ def measure(services: int, *, delay: float, everything: bool) -> list[dict[str, 
     with tempfile.TemporaryDirectory() as place, Backend() as backend:
         folder = stack.write(Path(place) / "specs", services, everything=everything)
         other = stack.write(Path(place) / "other", services, everything=everything, changed=1)
-        if everything:
-            run(backend, folder, "unpaced", "create")
+        if everything:  # up to where its repositories are asked for images
+            note("first apply, before there are images", run(backend, folder, "unpaced", "create")[1])
             for number in range(1, services + 1):
                 for tag in ("v1", "v2"):
                     backend.image(stack.service_name(number), tag)
