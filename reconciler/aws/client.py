@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from reconciler import errors, events
@@ -160,12 +160,15 @@ class Aws:
     def _ask(self, said: Call | Together, policy: Policy, *, creating: bool, urgent: bool) -> Any:
         if isinstance(said, Call):
             return self._call(said, policy, creating=creating, urgent=urgent)
+        ask: Callable[..., dict[str, Any] | None] = self._call
+        if said.missing_ok:
+            ask, policy = self._call_or_none, replace(policy, fresh=False)
         if len(said.calls) <= 1:
-            return [self._call(call, policy, creating=creating, urgent=urgent) for call in said.calls]
+            return [ask(call, policy, creating=creating, urgent=urgent) for call in said.calls]
         answers = [self._recall(call) for call in said.calls]
         futures = {
             place: self._pool(call.service, urgent).submit(
-                self._call, call, policy, creating=creating, urgent=urgent, asked=True
+                ask, call, policy, creating=creating, urgent=urgent, asked=True
             )
             for place, call in enumerate(said.calls)
             if answers[place] is None
@@ -173,6 +176,12 @@ class Aws:
         for place, future in futures.items():
             answers[place] = future.result()
         return answers
+
+    def _call_or_none(self, call: Call, policy: Policy, **how: bool) -> dict[str, Any] | None:
+        try:
+            return self._call(call, policy, **how)
+        except errors.Gone:
+            return None
 
     def _call(self, call: Call, policy: Policy, *, creating: bool, urgent: bool, asked: bool = False) -> dict[str, Any]:
         """`asked`: memory has been asked already, and does not know."""

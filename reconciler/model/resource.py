@@ -79,13 +79,18 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Several calls side by side; answered with the list of their answers, in the same order."""
+    """Several calls side by side; answered with the list of their answers, in the same order.
+
+    The first refusal takes the place of all answers; but with `missing_ok`, which is for reads, what names something
+    that is not there is answered with None, at once and by itself: its absence is an answer, and no delay.
+    """
 
     calls: tuple[Call, ...]
+    missing_ok: bool = False
 
     @classmethod
-    def of(cls, calls: Iterable[Call]) -> Together:
-        return cls(tuple(calls))
+    def of(cls, calls: Iterable[Call], *, missing_ok: bool = False) -> Together:
+        return cls(tuple(calls), missing_ok)
 
 
 Calls: TypeAlias = Generator[Call | Together, Any, T]

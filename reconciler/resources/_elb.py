@@ -220,15 +220,16 @@ def relevant(items: Iterable[Mapping[str, Any]], named: str, arn: str, scope: Sc
     return {item[arn]: item for item in items if item[named] in names or item[arn] in scope.swept}
 
 
-def made_before(items: Iterable[Mapping[str, Any]], named: str, arn: str, new: Desired[Any]) -> Calls[str | None]:
+def made_before(listing: Call, items: str, arn: str, new: Desired[Any]) -> Calls[str | None]:
     """The ARN of what is to be created, where an earlier try has made it and the answer was lost.
 
     Asked beforehand: AWS answers a creation with what has that name, if its settings are the same, whoever owns it.
-    Raises `errors.Exists` where the name is somebody else's.
+    `listing` asks by that name. Raises `errors.Exists` where the name is somebody else's.
     """
-    there: str | None = next((item[arn] for item in items if item[named] == new.spec.name), None)
-    if there is None:
+    answer = yield from _gone.answer(listing)
+    if answer is None or not answer[items]:
         return None
+    there: str = answer[items][0][arn]
     tags, _ = yield from read([there])
     if not _tags.is_this(tags.get(there, {}), new):
         raise errors.Exists(f"{there} has that name and is not {new.address}")

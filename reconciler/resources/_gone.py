@@ -10,22 +10,14 @@ from reconciler.model.resource import Call, Calls, Together
 
 
 def answers(calls: Sequence[Call]) -> Calls[list[Any]]:
-    """The answers to reads asked side by side, with None for each that named something which is gone by now.
-
-    One refusal hides the other answers, so that the calls are then asked again in halves.
-    """
-    if not calls:
-        return []
-    try:
-        found: list[Any] = yield Together.of(calls)
-    except errors.Gone:
-        if len(calls) == 1:
-            return [None]
-        half = len(calls) // 2
-        first = yield from answers(calls[:half])
-        second = yield from answers(calls[half:])
-        return first + second
+    """The answers to reads asked side by side, with None for each that named something which is not there."""
+    found: list[Any] = (yield Together.of(calls, missing_ok=True)) if calls else []
     return found
+
+
+def answer(call: Call) -> Calls[Any]:
+    """The answer to one read, or None where what it names is not there."""
+    return (yield from answers([call]))[0]
 
 
 def batches(call: Callable[[list[str]], Call], items: Sequence[str], size: int) -> Calls[list[Any]]:

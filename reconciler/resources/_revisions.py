@@ -64,26 +64,19 @@ def describe(name: str, lasting: Mapping[str, str] | None = None) -> Call:
 
 def one(name: str) -> Calls[dict[str, Any] | None]:
     """What an ARN, or the newest active revision of a family, is."""
-    answer: dict[str, Any] | None = (yield from _gone.answers([describe(name)]))[0]
+    answer: dict[str, Any] | None = yield from _gone.answer(describe(name))
     return answer
 
 
 def read(
     families: Sequence[str],
     running: Mapping[str, str],
-    swept: Mapping[str, Sequence[str]],
     lasting: Mapping[str, Mapping[str, str]],
 ) -> Calls[dict[str, dict[str, Any] | None]]:
-    """Each family's current revision: those that should be there side by side, the others one by one. `lasting`: the
-    tags of those that need not be asked of AWS."""
-    likely = [family for family in families if family in running or family in swept]
-    names = [running.get(family, family) for family in likely]
+    """Each family's current revision. `lasting`: the tags of those that need not be asked of AWS."""
+    names = [running.get(family, family) for family in families]
     answers = yield from _gone.answers([describe(name, lasting.get(name)) for name in names])
-    found = dict(zip(likely, answers, strict=True))
-    for family in families:
-        if family not in found:
-            found[family] = yield from one(family)
-    return found
+    return dict(zip(families, answers, strict=True))
 
 
 def ours_of(

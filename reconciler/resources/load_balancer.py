@@ -74,8 +74,8 @@ class LoadBalancer(Kind[LoadBalancerSpec]):
 
     def create(self, new: Desired[LoadBalancerSpec]) -> Calls[str]:
         spec = new.spec
-        answer = yield elbv2.describe_load_balancers()
-        made = yield from _elb.made_before(answer["LoadBalancers"], "LoadBalancerName", "LoadBalancerArn", new)
+        listing = elbv2.describe_load_balancers(Names=[spec.name])
+        made = yield from _elb.made_before(listing, "LoadBalancers", "LoadBalancerArn", new)
         if made is not None:
             return made
         answer = yield elbv2.create_load_balancer(

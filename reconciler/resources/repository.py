@@ -60,12 +60,13 @@ class Repository(Kind[RepositorySpec]):
         declared = [name for name in items if name in wanted and wanted[name].spec.lifecycle is not None]
         asked = [] if scope.depth is not Depth.FULL else declared
         answers = yield from _gone.answers(
-            [ecr.list_tags_for_resource(resourceArn=items[name]["repositoryArn"]) for name in unknown]
+            [
+                *(ecr.list_tags_for_resource(resourceArn=items[name]["repositoryArn"]) for name in unknown),
+                *(ecr.get_lifecycle_policy(repositoryName=name) for name in asked),
+            ]
         )
-        tags |= {name: _tags.of_pairs(found["tags"]) for name, found in zip(unknown, answers, strict=True) if found}
-        # by themselves: that there is no policy is answered as an error, which spoils what is asked along with it
-        answers = yield from _gone.answers([ecr.get_lifecycle_policy(repositoryName=name) for name in asked])
-        policies = dict(zip(asked, answers, strict=True))
+        told, policies = answers[: len(unknown)], dict(zip(asked, answers[len(unknown) :], strict=True))
+        tags |= {name: _tags.of_pairs(found["tags"]) for name, found in zip(unknown, told, strict=True) if found}
         observed = []
         for name in tags:
             address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))

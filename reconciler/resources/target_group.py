@@ -103,8 +103,8 @@ class TargetGroup(Kind[TargetGroupSpec]):
 
     def create(self, new: Desired[TargetGroupSpec]) -> Calls[str]:
         spec = new.spec
-        answer = yield elbv2.describe_target_groups()
-        made = yield from _elb.made_before(answer["TargetGroups"], "TargetGroupName", "TargetGroupArn", new)
+        listing = elbv2.describe_target_groups(Names=[spec.name])
+        made = yield from _elb.made_before(listing, "TargetGroups", "TargetGroupArn", new)
         if made is not None:
             return made
         answer = yield elbv2.create_target_group(

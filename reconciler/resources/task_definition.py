@@ -86,7 +86,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         carried = _unmoved(scope, running)
         families = sorted((set(wanted) | set(swept)) - carried.keys())
         lasting = _lasting(scope, running)
-        answers = yield from _revisions.read(families, running | registered, swept, lasting)
+        answers = yield from _revisions.read(families, running | registered, lasting)
         for family in registered:  # the sweep may be out of date
             if family in answers and not _is_active(answers[family]):
                 answers[family] = yield from _revisions.one(running.get(family, family))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -148,4 +149,34 @@ def test_answers_of_calls_side_by_side_keep_their_order() -> None:
     assert aws.run(asking(*range(40))) == list(range(40))
     assert aws.run(asking()) == []
     assert aws.run(asking(1, 99)) == "gone"
+    aws.close()
+
+
+@pytest.mark.parametrize("numbers", [range(40), range(99, 139), (99,), (), range(60, 100)])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_may_be_missing_is_asked_about_once_and_spoils_no_other_answer(
+    numbers: Sequence[int], fresh: bool
+) -> None:
+    """One call each, however many are missing, and no waiting as for what was made a moment ago; other refusals are."""
+    asked: list[int] = []
+
+    class Upto99:
+        def perform(self, call: Call) -> dict[str, Any]:
+            asked.append(call.params["n"])
+            if call.params["n"] < 0:
+                raise errors.Denied("no", call=str(call), code="AccessDenied")
+            if call.params["n"] >= 99:
+                raise GONE
+            return {"n": call.params["n"]}
+
+    def asking(numbers: Sequence[int]) -> Calls[Any]:
+        answers = yield Together.of((Call("ecr", "DescribeImages", {"n": n}) for n in numbers), missing_ok=True)
+        return answers
+
+    clock = ManualClock()
+    aws = Aws(Upto99(), clock=clock)
+    assert aws.run(asking(numbers), fresh=fresh) == [{"n": n} if n < 99 else None for n in numbers]
+    assert sorted(asked) == list(numbers)
+    with pytest.raises(errors.Denied):
+        aws.run(asking([1, -1, 99]), fresh=fresh)
     aws.close()

@@ -27,9 +27,10 @@ class Talk:
             said = next(conversation)
             while True:
                 try:
-                    answer = (
-                        self._answer(said) if isinstance(said, Call) else [self._answer(call) for call in said.calls]
-                    )
+                    if isinstance(said, Call):
+                        answer = self._answer(said)
+                    else:
+                        answer = [self._answer_or_none(call, said.missing_ok) for call in said.calls]
                 except errors.AwsError as refusal:
                     said = conversation.throw(refusal)
                 else:
@@ -44,6 +45,14 @@ class Talk:
     def params(self, operation: str) -> list[dict[str, Any]]:
         """What each call of `operation` was sent with."""
         return [call.params for call in self.said if call.operation == operation]
+
+    def _answer_or_none(self, call: Call, missing_ok: bool) -> Any:
+        try:
+            return self._answer(call)
+        except errors.Gone:
+            if not missing_ok:
+                raise
+            return None
 
     def _answer(self, call: Call) -> Any:
         self.said.append(call)
