@@ -6,6 +6,7 @@ nor boto3.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import sys
@@ -97,6 +98,7 @@ CPU of a pass."""
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code; every expected error is one line on stderr."""
     gc.set_threshold(*COLLECT)
+    atexit.register(gc.freeze)  # memory goes with the process: no need to look through all of it for circles first
     try:
         result: Any = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:

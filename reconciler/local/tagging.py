@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from reconciler.local.refusal import Refusal
 from reconciler.local.world import Operation, Params, World
 
 PAGE_SIZE = 100
+EVERYTHING = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,13 @@ def ours(world: World) -> Iterator[Tagged]:
 
 
 def _motos(world: World) -> Iterator[Tagged]:
-    token = ""
-    while True:
-        answer = world.rest.ask("tagging", "GetResources", {"ResourcesPerPage": 100, "PaginationToken": token})
-        for row in answer.get("ResourceTagMappingList", []):
-            pieces = row["ResourceARN"].split(":", 5)
-            kind = pieces[5].partition("/")[0].partition(":")[0]
-            tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags", [])}
-            yield Tagged(row["ResourceARN"], f"{pieces[2]}:{kind}", tags)
-        token = answer.get("PaginationToken") or ""
-        if not token:
-            return
+    """All at once: moto's pages end after a hundred tags, which is twenty resources of ours."""
+    state = world.rest.state("resourcegroupstaggingapi")
+    _, rows = state.get_resources(resources_per_page=EVERYTHING, tags_per_page=EVERYTHING)
+    for row in rows:
+        pieces = row.arn.split(":", 5)
+        kind = pieces[5].partition("/")[0].partition(":")[0]
+        yield Tagged(row.arn, f"{pieces[2]}:{kind}", dict(row.tags))
 
 
 def _repositories(world: World) -> Iterator[Tagged]:

@@ -57,7 +57,7 @@ Link: TypeAlias = Ref | str
 class Spec(BaseModel):
     """What can be declared of one resource. A field that is None is not declared, and is left as AWS has it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,16 @@ def publish(world: World) -> None:
     table = [_listener(world, item) for item in world.elb.listeners.values()]
     active = {arn for arn, balancer in world.elb.load_balancers.items() if balancer.state == "active"}
     world.balancing.configure(tuple(item for item in table if item.load_balancer_arn in active))
+    users = world.elb.users()
     for group in world.elb.target_groups.values():
-        watch(world, group)
+        _watch(world, group, in_use=group.arn in users)
 
 
 def watch(world: World, group: TargetGroup) -> None:
+    _watch(world, group, in_use=bool(world.elb.load_balancers_of(group.arn)))
+
+
+def _watch(world: World, group: TargetGroup, *, in_use: bool) -> None:
     settings, attributes = group.settings, group.attributes
     sticky = attributes.get("stickiness.enabled") == "true"
     world.probe.watch(
@@ -46,7 +51,7 @@ def watch(world: World, group: TargetGroup) -> None:
             name=group.name,
             protocol=settings["Protocol"],
             port=settings["Port"],
-            in_use=bool(world.elb.load_balancers_of(group.arn)),
+            in_use=in_use,
             health_check_enabled=settings["HealthCheckEnabled"],
             health_check_protocol=settings["HealthCheckProtocol"],
             health_check_port=settings["HealthCheckPort"],

@@ -81,13 +81,15 @@ class ElbState:
 
     def load_balancers_of(self, target_group_arn: str) -> list[str]:
         """The load balancers of which a listener or a rule names the group, weight 0 included."""
-        return sorted(
-            {
-                self.listeners[rule.listener].load_balancer
-                for rule in self.rules.values()
-                if target_group_arn in groups_of(rule.actions)
-            }
-        )
+        return self.users().get(target_group_arn, [])
+
+    def users(self) -> dict[str, list[str]]:
+        """`load_balancers_of` for every target group that any of them uses."""
+        found: dict[str, set[str]] = {}
+        for rule in self.rules.values():
+            for arn in groups_of(rule.actions):
+                found.setdefault(arn, set()).add(self.listeners[rule.listener].load_balancer)
+        return {arn: sorted(balancers) for arn, balancers in found.items()}
 
 
 def groups_of(actions: list[Params]) -> dict[str, int]:

@@ -55,7 +55,7 @@ def create_target_group(world: World, params: Params) -> Params:
     check_health(settings)
     if existing := next((item for item in world.elb.target_groups.values() if item.name == name), None):
         if existing.settings == settings:
-            return {"TargetGroups": [shown(world, existing)]}
+            return {"TargetGroups": shown(world, existing)}
         raise Refusal(
             "DuplicateTargetGroupName",
             f"A target group with the same name '{name}' exists, but with different settings",
@@ -70,7 +70,7 @@ def create_target_group(world: World, params: Params) -> Params:
     )
     world.elb.target_groups[made.arn] = made
     watch(world, made)
-    return {"TargetGroups": [shown(world, made)]}
+    return {"TargetGroups": shown(world, made)}
 
 
 def check_health(settings: Params) -> None:
@@ -89,13 +89,17 @@ def check_health(settings: Params) -> None:
         raise invalid("Health check matcher HTTP code must be within the range 200-499")
 
 
-def shown(world: World, group: TargetGroup) -> Params:
-    return {
-        "TargetGroupArn": group.arn,
-        "TargetGroupName": group.name,
-        "LoadBalancerArns": world.elb.load_balancers_of(group.arn),
-        **group.settings,
-    }
+def shown(world: World, *groups: TargetGroup) -> list[Params]:
+    users = world.elb.users()
+    return [
+        {
+            "TargetGroupArn": group.arn,
+            "TargetGroupName": group.name,
+            "LoadBalancerArns": users.get(group.arn, []),
+            **group.settings,
+        }
+        for group in groups
+    ]
 
 
 def describe_target_groups(world: World, params: Params) -> Params:
@@ -104,7 +108,8 @@ def describe_target_groups(world: World, params: Params) -> Params:
     if balancer := params.get("LoadBalancerArn"):
         if balancer not in world.elb.load_balancers:
             raise Refusal("LoadBalancerNotFound", "One or more load balancers not found")
-        chosen = [item for item in every.values() if balancer in world.elb.load_balancers_of(item.arn)]
+        users = world.elb.users()
+        chosen = [item for item in every.values() if balancer in users.get(item.arn, ())]
     elif arns := params.get("TargetGroupArns"):
         chosen = [every[arn] for arn in dict.fromkeys(arns) if arn in every]
         complete = len(chosen) == len(set(arns))
@@ -115,7 +120,7 @@ def describe_target_groups(world: World, params: Params) -> Params:
         chosen = list(every.values())
     if not complete:
         raise Refusal("TargetGroupNotFound", "One or more target groups not found")
-    return paged([shown(world, item) for item in chosen], params, "TargetGroupArn", "TargetGroups")
+    return paged(shown(world, *chosen), params, "TargetGroupArn", "TargetGroups")
 
 
 def modify_target_group(world: World, params: Params) -> Params:
@@ -124,7 +129,7 @@ def modify_target_group(world: World, params: Params) -> Params:
     check_health(settings)
     group.settings = settings
     watch(world, group)
-    return {"TargetGroups": [shown(world, group)]}
+    return {"TargetGroups": shown(world, group)}
 
 
 def delete_target_group(world: World, params: Params) -> Params:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from reconciler.local.refusal import Refusal
 from reconciler.local.strict.rule import After, Before, Form, Rewrite
@@ -12,6 +15,7 @@ from reconciler.local.world import World
 
 NEW_ALARM = "Unchecked: Initial alarm creation"
 """moto's words for an alarm whose state nobody has set."""
+MOST_LOG_GROUPS = 50
 RETENTION_DAYS = (
     1,
     3,
@@ -80,6 +84,23 @@ def put_retention_policy(world: World, params: Form) -> None:  # noqa: ARG001 â€
         )
 
 
+def log_groups_named(world: World, params: Form, response: Response) -> Response | None:
+    """DescribeLogGroups, "logGroupIdentifiers": up to 50 names or ARNs filter the list; moto shows all groups."""
+    wanted = params.get("logGroupIdentifiers")
+    if not wanted:
+        return None
+    if len(wanted) > MOST_LOG_GROUPS:
+        raise Refusal(
+            "InvalidParameterException",
+            f"1 validation error detected: Value at 'logGroupIdentifiers' failed to satisfy constraint: Member must "
+            f"have length less than or equal to {MOST_LOG_GROUPS}",
+        )
+    names = {str(one).removesuffix(":*").rpartition(":log-group:")[2] for one in wanted}
+    groups = world.rest.state("logs").groups
+    shown = [groups[name].to_describe_dict() for name in sorted(names & groups.keys())]
+    return replace(response, body=orjson.dumps({"logGroups": shown}))
+
+
 def alarm_put(world: World, params: Form, response: Response) -> Response | None:  # noqa: ARG001 â€” see `After`
     """PutMetricAlarm: "its state is immediately set to INSUFFICIENT_DATA"; moto begins with OK."""
     alarm = world.rest.state("cloudwatch").alarms.get(params.get("AlarmName", ""))
@@ -93,4 +114,7 @@ BEFORE: dict[tuple[str, str], Before] = {
     ("logs", "PutRetentionPolicy"): put_retention_policy,
 }
 REWRITE: dict[tuple[str, str], Rewrite] = {("ecr", "PutImage"): put_image_with_digest}
-AFTER: dict[tuple[str, str], After] = {("cloudwatch", "PutMetricAlarm"): alarm_put}
+AFTER: dict[tuple[str, str], After] = {
+    ("cloudwatch", "PutMetricAlarm"): alarm_put,
+    ("logs", "DescribeLogGroups"): log_groups_named,
+}

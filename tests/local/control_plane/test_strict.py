@@ -326,6 +326,20 @@ def test_logs_are_kept_for_one_of_the_listed_times(laptop: Laptop) -> None:
     logs.put_retention_policy(logGroupName="g", retentionInDays=30)
 
 
+def test_log_groups_are_shown_by_name(laptop: Laptop) -> None:
+    """CloudWatch Logs API reference, DescribeLogGroups: up to fifty names or ARNs filter the list."""
+    logs = laptop.client("logs")
+    for number in range(120):
+        logs.create_log_group(logGroupName=f"g-{number:03d}")
+    arn = logs.describe_log_groups(logGroupNamePrefix="g-119")["logGroups"][0]["arn"]
+    answer = logs.describe_log_groups(logGroupIdentifiers=["g-007", arn, "g-none"])
+    assert [group["logGroupName"] for group in answer["logGroups"]] == ["g-007", "g-119"]
+    assert "nextToken" not in answer
+    assert len(logs.describe_log_groups()["logGroups"]) == 50
+    with refused("InvalidParameterException"):
+        logs.describe_log_groups(logGroupIdentifiers=[f"g-{number:03d}" for number in range(51)])
+
+
 def test_a_new_alarm_has_seen_no_data(laptop: Laptop) -> None:
     """CloudWatch API reference, PutMetricAlarm: INSUFFICIENT_DATA at first; a change of it keeps its state."""
     cloudwatch = laptop.client("cloudwatch")
