@@ -17,17 +17,15 @@ from typing import Any
 from reconciler import errors, events
 from reconciler.aws.client import Aws
 from reconciler.engine.expectations import UNSEEN, Expectations
+from reconciler.engine.sweep import Sweep
 from reconciler.engine.tiers import Reading
 from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.kind import Depth, Kinds, Scope
 from reconciler.model.planner import World
-from reconciler.model.resource import Address, Calls, Desired, Observed, Service
-
-tagging = Service("resourcegroupstaggingapi")
+from reconciler.model.resource import Address, Desired, Observed
 
 WIDTH = 16  # types read side by side; they wait for AWS, and few have much to do
-SWEPT_AT_ONCE = 100  # the most that GetResources takes; it answers fifty unless told
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +36,6 @@ class Place:
     account: str
     region: str
     partition: str = "aws"
-
-
-def sweep(stack: str) -> Calls[dict[str, dict[str, str]]]:
-    """ARN → tags of everything that the tagging service knows to carry the stack's tag; it lags by minutes."""
-    filters = [{"Key": ownership.STACK, "Values": [stack]}]
-    answer = yield tagging.get_resources(TagFilters=filters, ResourcesPerPage=SWEPT_AT_ONCE)
-    return {
-        item["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in item.get("Tags", ())}
-        for item in answer["ResourceTagMappingList"]
-    }
 
 
 def observe(
@@ -68,8 +56,6 @@ def observe(
     Raises `errors.AwsError` when not even the sweep can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
-    swept = before.swept if depth is Depth.FAST and before is not None and not written else aws.run(sweep(place.stack))
-    reading = Reading(depth, before, swept, written)
     wanted: dict[str, list[Desired[Any]]] = defaultdict(list)
     for want in desired:
         wanted[want.address.kind].append(want)
@@ -81,9 +67,14 @@ def observe(
     carried: set[str] = set()
     deeper: dict[str, Future[list[Observed[Any]]]] = {}
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
+        if depth is Depth.FAST and before is not None and not written:
+            swept = Sweep.of(before.swept)
+        else:
+            swept = Sweep.begin(aws, place.stack, pool)
+        reading = Reading(depth, before, swept, written)
         under_way: dict[Future[list[Observed[Any]]], tuple[str, Scope]] = {}
         while sorter.is_active():
-            for name in sorted(sorter.get_ready()):
+            for name in sorted(sorter.get_ready(), key=lambda each: (not wanted[each], each)):
                 kind = kinds[name]
                 cause = next((unreadable[r] for r in kind.reads_after if r in unreadable), None)
                 at = None if cause is not None else reading.depth_of(kind, wanted[name], found)
@@ -133,7 +124,7 @@ def observe(
             else:
                 found[name] = whole if expectations is None else expectations.filled(name, whole)
     log.debug(events.OBSERVED, found=sum(map(len, found.values())), unreadable=sorted(unreadable))
-    world = World(found, unreadable, frozenset(carried), swept)
+    world = World(found, unreadable, frozenset(carried), swept.found())
     return world if expectations is None else expectations.held(world)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import pytest
+
 from reconciler import errors
 from reconciler.aws.client import Aws
 from reconciler.engine.observe import Place, observe
@@ -111,3 +113,62 @@ def test_only_a_full_pass_reads_one_by_one() -> None:
     world = look(script, Depth.MEDIUM)
     assert "DescribeClusters" not in script.asked
     assert world.found["base"][0].unread == {"text"}
+
+
+class Looking(Base):
+    """Needs the sweep to know what to ask for."""
+
+    kind: ClassVar[str] = "looking"
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[Note]]]:
+        names = sorted(scope.swept_arns("ecs", "service/"))
+        yield ecs.describe_services(services=names)
+        return [Observed(Address("looking", name), name, Note()) for name in names]
+
+    deepen = Kind.deepen
+
+
+class Sweeping:
+    """A tagging service that answers, or refuses, when everything that does not need it has been read."""
+
+    ARN = "arn:aws:ecs:us-west-2:123456789012:service/shop/web"
+
+    def __init__(self, refusal: errors.AwsError | None = None) -> None:
+        self.refusal, self.read, self.asked = refusal, threading.Event(), list[str]()
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        self.asked.append(call.operation)
+        match call.operation:
+            case "ListServices":
+                self.read.set()
+            case "GetResources":
+                assert self.read.wait(PATIENCE), "what does not need the sweep waited for it"
+                if self.refusal is not None:
+                    raise self.refusal
+                return {"ResourceTagMappingList": [{"ResourceARN": self.ARN, "Tags": []}]}
+        return {}
+
+
+def sweep(script: Sweeping) -> World:
+    aws = Aws(script)
+    try:
+        return observe(aws, Kinds([Looking(), Base(), Above()]), PLACE, ())
+    finally:
+        aws.close()
+
+
+def test_only_those_wait_for_the_sweep_who_look_into_it() -> None:
+    """Its pages come one after the other; what needs none of them is read meanwhile."""
+    script = Sweeping()
+    world = sweep(script)
+    assert [one.id for one in world.found["looking"]] == [Sweeping.ARN]
+    assert [one.id for one in world.found["above"]] == ["on id-1"]
+    assert world.swept == {Sweeping.ARN: {}}
+    assert script.asked.count("GetResources") == 1
+
+
+def test_without_the_sweep_nothing_is_known() -> None:
+    """What the stack owns cannot be told then, whatever else was read."""
+    denied = errors.Denied("no", call="resourcegroupstaggingapi.GetResources", code="AccessDenied")
+    with pytest.raises(errors.Denied):
+        sweep(Sweeping(denied))

@@ -1,0 +1,59 @@
+"""What the tagging service knows to be a stack's own: asked for beside everything that can be read without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
+
+from reconciler.aws.client import Aws
+from reconciler.model import ownership
+from reconciler.model.resource import Calls, Service
+
+tagging = Service("resourcegroupstaggingapi")
+
+Tags = Mapping[str, str]
+AT_ONCE = 100  # the most that GetResources takes; it answers fifty unless told
+
+
+class Sweep(Mapping[str, Tags]):
+    """ARN → tags of everything that carries the stack's tag; the service lags by minutes.
+
+    Its pages come one after the other, forty of them for five hundred services, so that nobody waits for them who does
+    not look: the first look into it waits for the last page.
+    Every look raises the `errors.AwsError` that the asking has ended with.
+    """
+
+    def __init__(self, asked: Future[Mapping[str, Tags]]) -> None:
+        self._asked = asked
+
+    @classmethod
+    def begin(cls, aws: Aws, stack: str, pool: Executor) -> Sweep:
+        return cls(pool.submit(aws.run, _ask(stack)))
+
+    @classmethod
+    def of(cls, found: Mapping[str, Tags]) -> Sweep:
+        """As an earlier pass has it."""
+        answered: Future[Mapping[str, Tags]] = Future()
+        answered.set_result(found)
+        return cls(answered)
+
+    def found(self) -> Mapping[str, Tags]:
+        return self._asked.result()
+
+    def __getitem__(self, arn: str) -> Tags:
+        return self.found()[arn]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.found())
+
+    def __len__(self) -> int:
+        return len(self.found())
+
+
+def _ask(stack: str) -> Calls[Mapping[str, Tags]]:
+    filters = [{"Key": ownership.STACK, "Values": [stack]}]
+    answer = yield tagging.get_resources(TagFilters=filters, ResourcesPerPage=AT_ONCE)
+    return {
+        item["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in item.get("Tags", ())}
+        for item in answer["ResourceTagMappingList"]
+    }
