@@ -13,6 +13,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    @property
+    def speed(self) -> float:
+        """Its seconds in one of the machine's."""
+
     def now(self) -> datetime:
         """The time of day, in UTC."""
 
@@ -48,6 +52,8 @@ class SystemClock:
 
 class ManualClock:
     """A clock that moves only when told: `advance`, or a `wait`, which returns at once with the time gone by."""
+
+    speed = 1.0
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start

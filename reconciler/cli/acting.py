@@ -151,7 +151,7 @@ def _refused(job: Job, seen: Seen, intent: Intent, now: datetime) -> str:
 
 def _answer(stage: Scene, job: Job, intent: Intent, timeout: float) -> Handled | None:
     clock, never = stage.rollouts.aws.clock, threading.Event()
-    end = clock.monotonic() + timeout * getattr(clock, "speed", 1.0)
+    end = clock.monotonic() + timeout * clock.speed
     while True:
         seen, _ = stage.rollouts.look(job)
         handled: Handled | None = seen.marks.handled

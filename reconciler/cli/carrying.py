@@ -148,5 +148,5 @@ def _say_stopping(_: signal.Signals) -> None:
 
 
 def _speed(stack: Stack) -> float:
-    speed: float = getattr(stack.aws.clock, "speed", 1.0)
+    speed: float = stack.aws.clock.speed
     return speed

@@ -54,11 +54,13 @@ def reconcile(
     try:
         world, _ = look(stack.aws, stack.kinds, stack.wish)
         stack.aws.mine.add(*sorted(owned_ids(world, stack.wish.place.stack, {})))
-        board, poke = _board(stack, world), uuid.uuid4().hex[:8]
+        places, poke = _places(stack, world), uuid.uuid4().hex[:8]
+        board = places[0]
         said = {words.SUSPEND: tag_value(stack.identity.who)} if suspend else {}
         stack.aws.run(words.write(board.facts["arn"], {words.POKE: poke, **said}))
-        if resume:
-            stack.aws.run(words.erase(board.facts["arn"], words.SUSPEND))
+        for place in places if resume else ():
+            if words.SUSPEND in place.tags:
+                stack.aws.run(words.erase(place.facts["arn"], words.SUSPEND))
         if not wait:
             click.echo(f"Said; the loop hears it within its interval. ({poke})")
             return Exit.DONE
@@ -67,16 +69,17 @@ def reconcile(
         stack.aws.close()
 
 
-def _board(stack: Stack, world: World) -> Observed[Any]:
-    """Where the loop looks for it. Raises `errors.ReconcilerError` where there is no such place."""
+def _places(stack: Stack, world: World) -> tuple[Observed[Any], ...]:
+    """Where the loop looks for it, the notice board first. Raises `errors.ReconcilerError` where there is none."""
     from reconciler.model import words
 
     refused = world.unreadable.get("service")
     if refused is not None:
         raise refused
-    board = words.notice_board(world.found.get("service", ()), {want.address for want in stack.wish.desired})
-    if board is not None:
-        return board
+    wanted = {want.address for want in stack.wish.desired}
+    places = words.places(world.found.get("service", ()), stack.wish.place.stack, wanted)
+    if words.notice_board(places, wanted) is not None:
+        return places
     if not stack.wish.deliveries:
         raise errors.ReconcilerError(
             "the specs define no service, and the loop hears the word on one; a loop that was just started looks at "
@@ -92,7 +95,7 @@ def _answered(stack: Stack, board: Observed[Any], poke: str, timeout: float) -> 
     from reconciler.model import words
 
     clock, never = stack.aws.clock, threading.Event()
-    end = clock.monotonic() + timeout * getattr(clock, "speed", 1.0)
+    end = clock.monotonic() + timeout * clock.speed
     while True:
         tags = stack.aws.run(words.read(board.facts["cluster"], board.facts["arn"]))
         if words.of_tags(tags).poked == poke:

@@ -198,7 +198,7 @@ def _new_happenings(stack: Stack, found: Found, known: list[Any]) -> Iterator[An
     """Oldest first, for ever."""
     from reconciler.engine import happenings
 
-    never, speed = threading.Event(), getattr(stack.aws.clock, "speed", 1.0)
+    never, speed = threading.Event(), stack.aws.clock.speed
     while True:
         yield from reversed(known)
         stack.aws.clock.wait(never, POLL_SECONDS * speed)

@@ -75,7 +75,7 @@ def status(
             resting = all(step.wake_at is None for _, _, step, _ in found)
             if not watch or (resting and not stage.missing):
                 return _exit(found, stage.missing)
-            stack.aws.clock.wait(stop, EVERY_SECONDS * getattr(stack.aws.clock, "speed", 1.0))
+            stack.aws.clock.wait(stop, EVERY_SECONDS * stack.aws.clock.speed)
     finally:
         stack.aws.close()
 

@@ -155,7 +155,7 @@ class Loop:
         self.world = world
         self.due.looked(depth, began)
         self.aws.mine.add(*sorted(owned_ids(world, desk.wish.place.stack, desk.wanted)))
-        self.board.listen(world, desk.wanted)
+        self.board.listen(world, desk.wish.place.stack, desk.wanted)
         if not self._follows(desk):
             return
         plan = reconcile.planned(desk.wish, world, self.kinds)

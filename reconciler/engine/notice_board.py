@@ -11,7 +11,7 @@ from reconciler.aws.client import Aws
 from reconciler.log import log
 from reconciler.model import words
 from reconciler.model.planner import World
-from reconciler.model.resource import Address, Observed
+from reconciler.model.resource import Address, Calls, Observed
 from reconciler.model.words import Words
 
 
@@ -26,43 +26,66 @@ class NoticeBoard:
     said: Words = field(init=False, default_factory=Words)
     unread: errors.AwsError | None = field(init=False, default=None)
     _heard: bool = field(init=False, default=False)
-    _service: Observed[Any] | None = field(init=False, default=None)
+    _places: tuple[Observed[Any], ...] = field(init=False, default=())
+    _board: Observed[Any] | None = field(init=False, default=None)
 
-    def listen(self, world: World, wanted: Collection[Address]) -> None:
+    def listen(self, world: World, stack: str, wanted: Collection[Address]) -> None:
         refused = world.unreadable.get("service")
         if refused is not None:
             self.unread = None if self._heard else refused
             return
         self._heard, self.unread = True, None
-        self._service = words.notice_board(world.found.get("service", ()), wanted)
-        self.said = words.of_tags({} if self._service is None else self._service.tags)
+        self._places = words.places(world.found.get("service", ()), stack, wanted)
+        self._board = words.notice_board(self._places, wanted)
+        self.said = words.heard(self._places)
 
     def doubt(self) -> None:
         """Somebody else may have answered since: what was in place last has to be read again."""
         self._heard = False
 
     def in_place(self, revision: str, subject: str) -> bool:
-        """Write down what is in place as a whole; whether that was news."""
-        if self.said.revision == revision:
+        """Write down what is in place as a whole, and nowhere else; whether that was news."""
+        board = self._board
+        if board is None:
             return False
-        return self._write({words.REVISION: words.in_place(revision, subject)})
+        wrote = False
+        if words.of_tags(board.tags).revision != revision:
+            wrote = self._write(board, {words.REVISION: words.in_place(revision, subject)})
+            if not wrote:
+                return False
+        for place in self._places:
+            if place.address != board.address and words.REVISION in place.tags:
+                wrote |= self._erase(place, words.REVISION)
+        return wrote
 
     def answer(self, revision: str) -> bool:
-        """Say that everything was looked at since the poke; whether there was one to answer."""
-        return self.said.unheard and self._write({words.POKED: words.poked(self.said.poke, revision)})
+        """Say that everything was looked at since the poke, where it was said; whether there was one to answer."""
+        wrote = False
+        for place in self._places:
+            said = words.of_tags(place.tags)
+            if said.unheard:
+                wrote |= self._write(place, {words.POKED: words.poked(said.poke, revision)})
+        return wrote
 
-    def _write(self, tags: dict[str, str]) -> bool:
+    def _write(self, place: Observed[Any], tags: dict[str, str]) -> bool:
+        return self._put(place, words.write(place.facts["arn"], tags), {**place.tags, **tags})
+
+    def _erase(self, place: Observed[Any], key: str) -> bool:
+        left = {name: value for name, value in place.tags.items() if name != key}
+        return self._put(place, words.erase(place.facts["arn"], key), left)
+
+    def _put(self, place: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
         """Whether it was written; what AWS refuses is tried again at the next pass."""
-        service = self._service
-        if service is None:
-            return False
         try:
-            self.aws.run(words.write(service.facts["arn"], tags))
+            self.aws.run(conversation)
         except errors.LeaseLost:
             raise
         except errors.ReconcilerError as error:
-            log.warning(events.ACTION_FAILED, address=str(service.address), because=str(error))
+            log.warning(events.ACTION_FAILED, address=str(place.address), because=str(error))
             return False
-        self._service = replace(service, tags={**service.tags, **tags})
-        self.said = words.of_tags(self._service.tags)
+        written = replace(place, tags=tags)
+        self._places = tuple(written if one.address == place.address else one for one in self._places)
+        if self._board is not None and self._board.address == place.address:
+            self._board = written
+        self.said = words.heard(self._places)
         return True

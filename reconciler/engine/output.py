@@ -194,7 +194,7 @@ def following(
     aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event, *, poll_seconds: float = POLL_SECONDS
 ) -> Iterator[tuple[Line, ...]]:
     """Line after line until `stop`; tasks that come meanwhile are heard from their first line on."""
-    speed = getattr(aws.clock, "speed", 1.0)  # CloudWatch is asked in real seconds, however time flies there
+    speed = aws.clock.speed  # CloudWatch is asked in real seconds, however time flies there
     voices: tuple[Voice, ...] = ()
     waited = REFRESH_SECONDS
     while True:

@@ -65,7 +65,7 @@ class Endpoint:
                     "region": self.laptop.region,
                     "account": self.laptop.account,
                     "now": clock.now().isoformat(),
-                    "speed": getattr(clock, "speed", 1.0),
+                    "speed": clock.speed,
                 }
             case "GET", "faults":
                 return 200, [fault.as_json() for fault in faults.active()]

@@ -4,12 +4,13 @@
     reconciler:suspend   leave the stack alone, until the tag is gone
     reconciler:revision  what was last in place as a whole: the specs' revision, and its first words
 
-The service is the first of the stack by name: DescribeServices brings its tags for nothing.
+They are written on the first of the stack's services by name, the notice board, and read on all of them, so that
+nothing that was said is lost when another comes first: DescribeServices brings the tags for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,10 +48,29 @@ def of_tags(tags: Mapping[str, str]) -> Words:
     )
 
 
-def notice_board(services: Iterable[Observed[Any]], wanted: Collection[Address]) -> Observed[Any] | None:
-    """The service whose tags hold what is said about the stack; None while there is none."""
-    ours = [one for one in services if one.address in wanted and "arn" in one.facts and not one.facts.get("deleting")]
-    return min(ours, key=lambda one: one.address.name, default=None)
+def places(services: Iterable[Observed[Any]], stack: str, wanted: Collection[Address]) -> tuple[Observed[Any], ...]:
+    """Where words may stand, the notice board first: on services that the specs want, then on others of the stack."""
+    there = [one for one in services if "arn" in one.facts and not one.facts.get("deleting")]
+    ours = [
+        one
+        for one in there
+        if (owner := ownership.owner(one.tags)) == stack or (owner is None and one.address in wanted)
+    ]
+    return tuple(sorted(ours, key=lambda one: (one.address not in wanted, one.address.name)))
+
+
+def notice_board(places: Sequence[Observed[Any]], wanted: Collection[Address]) -> Observed[Any] | None:
+    """Where what is said next is written; None while the specs want no service that is there."""
+    return places[0] if places and places[0].address in wanted else None
+
+
+def heard(places: Iterable[Observed[Any]]) -> Words:
+    """What stands on any of them; of several pokes one that was not answered, of several revisions the first."""
+    said = [of_tags(one.tags) for one in places]
+    poke = next((one for one in said if one.unheard), next((one for one in said if one.poke), Words()))
+    suspended = next((one.suspended for one in said if one.suspended), "")
+    revision = next((one.revision for one in said if one.revision), "")
+    return Words(poke.poke, poke.poked, suspended, revision)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:

@@ -103,6 +103,10 @@ class Beating:
     inner: Clock
     health: Health
 
+    @property
+    def speed(self) -> float:
+        return self.inner.speed
+
     def now(self) -> datetime:
         return self.inner.now()
 

@@ -97,6 +97,7 @@ class Hurried:
     """Whoever waits has waited."""
 
     passed: float = 0.0
+    speed: float = 1.0
 
     def now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed)

@@ -72,6 +72,10 @@ class StageClock:
 
     laptop: Laptop
 
+    @property
+    def speed(self) -> float:
+        return 1.0
+
     def now(self) -> datetime:
         return self.laptop.clock.now()
 

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from reconciler.model import words
+from reconciler.model import ownership, words
 from reconciler.model.resource import Address, Observed
-from reconciler.model.words import Words, notice_board
+from reconciler.model.words import Words
 from tests.resources.talk import Talk
 
 ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/"
 A, B, C = (Address("service", name) for name in "abc")
 
 
-def service(address: Address, **facts: Any) -> Observed[Any]:
-    return Observed(address, f"{ARN}{address.name}", None, facts={"arn": f"{ARN}{address.name}", **facts})
+def service(address: Address, stack: str = "", said: Mapping[str, str] | None = None, **facts: Any) -> Observed[Any]:
+    owned = ownership.tags_for(stack, address, protect=False, declared={}) if stack else {}
+    arn = f"{ARN}{address.name}"
+    return Observed(address, arn, None, tags={**owned, **(said or {})}, facts={"arn": arn, **facts})
+
+
+def board(services: Sequence[Observed[Any]], wanted: Collection[Address]) -> Address | None:
+    found = words.notice_board(words.places(services, "ours", wanted), wanted)
+    return None if found is None else found.address
 
 
 def test_the_first_service_by_name_is_the_notice_board() -> None:
     """Whatever order AWS names them in, and whoever looks."""
-    assert notice_board([service(C), service(A), service(B)], {A, B, C}) == service(A)
+    assert board([service(C), service(A), service(B)], {A, B, C}) == A
 
 
 def test_only_a_service_that_is_there_and_stays_is_a_notice_board() -> None:
     """Not one that the specs do not want, that is on its way out, or that was made and does not show yet."""
     unseen = Observed(A, "(service/a)", None, facts={"unseen": True})
-    assert notice_board([service(A), service(B)], {B}) == service(B)
-    assert notice_board([service(A, deleting=True), service(B)], {A, B}) == service(B)
-    assert notice_board([unseen, service(B)], {A, B}) == service(B)
-    assert notice_board([unseen], {A}) is None
+    assert board([service(A, "ours"), service(B)], {B}) == B
+    assert board([service(A, deleting=True), service(B)], {A, B}) == B
+    assert board([unseen, service(B)], {A, B}) == B
+    assert board([unseen], {A}) is None
+    assert board([service(A, "ours")], {B}) is None
+
+
+def test_what_was_said_is_heard_on_every_service_of_the_stack() -> None:
+    """One that comes first later, or that the specs no longer want, hides nothing; another stack's says nothing."""
+    old = service(B, "ours", {words.SUSPEND: "ana", words.REVISION: "r1 first", words.POKE: "p1"})
+    new = service(A, "ours", {words.POKE: "p0", words.POKED: "p0:r1"})
+    theirs = service(C, "theirs", {words.SUSPEND: "eve", words.POKE: "p9"})
+    for wanted in ({A, B, C}, {A, C}, {B, C}):
+        found = words.heard(words.places([new, theirs, old], "ours", wanted))
+        assert found == Words(poke="p1", suspended="ana", revision="r1")
+    answered = replace(old, tags={**old.tags, words.POKED: "p1:r2"})
+    assert not words.heard(words.places([new, answered], "ours", {A})).unheard
+    assert words.heard(()) == Words()
 
 
 def test_words_are_read_as_they_are_written() -> None:
