@@ -85,11 +85,7 @@ def get_resources(world: World, params: Params) -> Params:
     arns = params.get("ResourceARNList")
     if arns and (params.get("TagFilters") or params.get("ResourceTypeFilters")):
         raise Refusal("InvalidParameterException", "ResourceARNList cannot be used with other filters.")
-    if arns:
-        chosen = [item for item in everything(world) if item.arn in arns]
-    else:
-        kinds = params.get("ResourceTypeFilters", [])
-        chosen = [item for item in everything(world) if _of_kind(item, kinds) and _tagged(item, params)]
+    chosen = [item for item in everything(world) if item.arn in arns] if arns else _listed(world, params)
     size = params.get("ResourcesPerPage", PAGE_SIZE)
     if not 1 <= size <= PAGE_SIZE:
         raise Refusal("InvalidParameterException", f"ResourcesPerPage must be between 1 and {PAGE_SIZE}.")
@@ -102,6 +98,18 @@ def get_resources(world: World, params: Params) -> Params:
             for item in rows
         ],
     }
+
+
+def _listed(world: World, params: Params) -> list[Tagged]:
+    """What the filters let through; further pages are of the list that the first page began with."""
+    kinds = params.get("ResourceTypeFilters", [])
+    asked = repr((params.get("TagFilters", []), kinds))
+    if params.get("PaginationToken") and asked in world.tag_listings:
+        found: list[Tagged] = world.tag_listings[asked]
+        return found
+    chosen = [item for item in everything(world) if _of_kind(item, kinds) and _tagged(item, params)]
+    world.tag_listings[asked] = chosen
+    return chosen
 
 
 def _of_kind(item: Tagged, kinds: list[str]) -> bool:

@@ -58,6 +58,7 @@ class World:
     roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created
     lambda_hook: Callable[[str, Params], str] | None = None  # answers AWS_LAMBDA lifecycle hooks: SUCCEEDED | FAILED
     strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
+    tag_listings: dict[str, list[Any]] = field(default_factory=dict)  # filters → what GetResources pages through
     touched: dict[ServiceKey, None] = field(default_factory=dict)  # in order, each once
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any, Generic, TypeAlias, TypeVar, get_args
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,9 +22,11 @@ NONE: frozenset[Any] = frozenset()
 TOKEN_LENGTH = 32  # ECS allows 36 characters, EC2 64
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
-    """A resource's name in the specs, `subnet/app-public1-a`; never an AWS id."""
+class Address(NamedTuple):
+    """A resource's name in the specs, `subnet/app-public1-a`; never an AWS id.
+
+    A tuple, since everything is kept and looked for by it: a plan of a thousand services hashes half a million.
+    """
 
     kind: str
     name: str
@@ -161,14 +163,33 @@ class Desired(Generic[S]):
     protect: bool = False
     where: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
+    _refs: list[frozenset[Address]] = field(default_factory=list, init=False, repr=False, compare=False)
+    _resolved: dict[tuple[str | None, ...], Desired[S]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def refs(self) -> frozenset[Address]:
-        return frozenset(ref.address for ref in refs_in(self.spec)) if may_refer(type(self.spec)) else NONE
+        if not self._refs:
+            may = may_refer(type(self.spec))
+            self._refs.append(frozenset(ref.address for ref in refs_in(self.spec)) if may else NONE)
+        return self._refs[0]
 
     def resolved(self, ids: Mapping[Address, str]) -> Desired[S]:
-        """The same with every reference whose id is known written as that id."""
-        spec = resolve(self.spec, ids)
-        return self if spec is self.spec else replace(self, spec=spec)
+        """The same with every reference whose id is known written as that id.
+
+        With the same ids it is the very same object: a pass resolves everything three times, and a loop every pass.
+        """
+        refs = self.refs()
+        if not refs:
+            return self
+        known = tuple(map(ids.get, refs))
+        found = self._resolved.get(known)
+        if found is None:
+            spec = resolve(self.spec, ids)
+            found = self if spec is self.spec else replace(self, spec=spec)
+            self._resolved.clear()  # ids that have changed do not change back
+            self._resolved[known] = found
+        return found
 
     def token(self, *salt: str) -> str:
         """A client token that is the same for the same wish, whoever asks and however often."""
