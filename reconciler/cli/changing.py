@@ -14,19 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler import errors
-from reconciler.cli import options, planfile
-from reconciler.cli.carrying import carry_out, say_calls
+from reconciler.cli import options
 from reconciler.cli.connect import Stack, banner, connect
 from reconciler.cli.exits import Exit
-from reconciler.cli.holding import held
 from reconciler.cli.options import Where
 from reconciler.cli.terminal import Look, interactive, look_of, say
-from reconciler.cli.views.plan_json import dumps, rollouts_document
-from reconciler.cli.views.plan_markdown import plan_markdown
-from reconciler.cli.views.plan_text import plan_text
-from reconciler.model.plan import Plan
 
 if TYPE_CHECKING:
+    from reconciler.model.plan import Plan
     from reconciler.model.prospect import Prospect
 
 
@@ -58,6 +53,7 @@ def diff(
         allow_replace=allow_replace,
         max_delete=max_delete,
     )
+    from reconciler.cli.carrying import say_calls
     from reconciler.cli.rolling import scene
     from reconciler.engine import reconcile
     from reconciler.engine.prospects import prospects
@@ -67,6 +63,8 @@ def diff(
         stage = scene(stack, world)
         ahead = prospects(stage.rollouts, stage.jobs, stage.missing, stage.known)
         if out is not None:
+            from reconciler.cli import planfile
+
             planfile.write(out, stack, plan, allow_replace=allow_replace, max_delete=max_delete)
         _show(stack, plan, ahead, output, look_of(sys.stdout, color), verbose)
         say_calls(stack, verbose)
@@ -105,6 +103,11 @@ def apply(
     Returns once the changes are made and new versions are on their way; names the rollouts still under way. Exit 3: a
     rollout failed or was rolled back; with --wait also 4: it goes on, 6: it waits for a person.
     """
+    from reconciler.cli import planfile
+    from reconciler.cli.carrying import carry_out
+    from reconciler.cli.holding import held
+    from reconciler.cli.views.plan_text import plan_text
+
     agreed = planfile.read(folder) if folder is not None and folder.is_file() else None
     if agreed is not None:
         folder, environment = agreed.folder, environment or agreed.environment
@@ -169,6 +172,9 @@ def destroy(
 ) -> int:
     """Delete everything that the stack owns, and nothing else."""
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose, delete_images=delete_images)
+    from reconciler.cli.carrying import carry_out
+    from reconciler.cli.holding import held
+    from reconciler.cli.views.plan_text import plan_text
     from reconciler.engine import reconcile
 
     stack.wish = replace(stack.wish, leaving=True)
@@ -204,19 +210,29 @@ def _ask(question: str, word: str, auto_approve: bool, output: str, look: Look) 
 
 def _result(stack: Stack, plan: Plan, output: str, *, done: int) -> None:
     if output == "json":
+        from reconciler.cli import planfile
+        from reconciler.cli.views.plan_json import dumps
+
         click.echo(dumps(planfile.document(stack, plan) | {"done": done}))
 
 
 def _show(stack: Stack, plan: Plan, ahead: tuple[Prospect, ...], output: str, look: Look, verbose: int) -> None:
     match output:
         case "json":
+            from reconciler.cli import planfile
+            from reconciler.cli.views.plan_json import dumps, rollouts_document
+
             click.echo(dumps(planfile.document(stack, plan) | {"rollouts": rollouts_document(ahead)}))
         case "markdown":
+            from reconciler.cli.views.plan_markdown import plan_markdown
+
             click.echo(plan_markdown(plan, banner(stack), ahead))
         case "github":
             from reconciler.cli.views.plan_github import plan_github
 
             click.echo(plan_github(plan), nl=False)
         case _:
+            from reconciler.cli.views.plan_text import plan_text
+
             say(look.paint(banner(stack), "bold") + "\n", look)
             say(plan_text(plan, look, ahead, verbose=verbose), look)
