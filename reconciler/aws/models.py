@@ -15,6 +15,8 @@ import botocore.session
 import orjson
 from botocore.loaders import JSONFileLoader, Loader
 
+from reconciler.aws import timestamps
+
 
 class _Fast(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
@@ -74,6 +76,7 @@ def session(profile: str | None = None, region: str | None = None) -> Any:
     made = botocore.session.Session(profile=profile)
     made.get_scoped_config()  # else a profile that does not exist is found out much later
     made.register_component("data_loader", loader())
+    timestamps.use(made)
     if region is not None:
         made.set_config_variable("region", region)
     return made

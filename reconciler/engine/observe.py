@@ -10,7 +10,7 @@ from __future__ import annotations
 import graphlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,76 +56,114 @@ def observe(
     Raises `errors.AwsError` when not even the sweep can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
-    wanted: dict[str, list[Desired[Any]]] = defaultdict(list)
-    for want in desired:
-        wanted[want.address.kind].append(want)
-    sorter = graphlib.TopologicalSorter({name: [r for r in kinds[name].reads_after if r in kinds] for name in kinds})
-    sorter.prepare()
-    found: dict[str, tuple[Observed[Any], ...]] = {}
-    ids: dict[Address, str] = {}
-    unreadable: dict[str, errors.AwsError] = {}
-    carried: set[str] = set()
-    deeper: dict[str, Future[list[Observed[Any]]]] = {}
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
         if depth is Depth.FAST and before is not None and not written:
             swept = Sweep.of(before.swept)
         else:
             swept = Sweep.begin(aws, place.stack, pool)
         reading = Reading(depth, before, swept, written)
-        under_way: dict[Future[list[Observed[Any]]], tuple[str, Scope]] = {}
-        while sorter.is_active():
-            for name in sorted(sorter.get_ready(), key=lambda each: (not wanted[each], each)):
-                kind = kinds[name]
-                cause = next((unreadable[r] for r in kind.reads_after if r in unreadable), None)
-                at = None if cause is not None else reading.depth_of(kind, wanted[name], found)
-                if cause is not None:
-                    unreadable[name] = cause
-                elif at is None:
-                    found[name] = reading.known(name)
-                    carried.add(name)
-                else:
-                    resolved = tuple(want.resolved(ids) for want in wanted[name])
-                    scope = Scope(
-                        place.stack,
-                        place.region,
-                        place.account,
-                        place.partition,
-                        resolved,
-                        dict(found),
-                        swept,
-                        at,
-                        reading.known(name),
-                    )
-                    under_way[pool.submit(aws.run, kind.observe(scope))] = name, scope
-                    continue
-                ids |= {one.address: one.id for one in found.get(name, ())}
-                sorter.done(name)
-            if not under_way:
-                continue
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=lambda each: under_way[each][0]):
-                name, scope = under_way.pop(future)
-                try:
-                    found[name] = tuple(future.result())
-                except errors.AwsError as error:
-                    unreadable[name] = error
-                else:
-                    if scope.depth is Depth.FULL and kinds[name].deepens and found[name]:
-                        deeper[name] = pool.submit(aws.run, kinds[name].deepen(found[name], scope))
-                    found[name] = found[name] if expectations is None else expectations.filled(name, found[name])
-                ids |= {one.address: one.id for one in found.get(name, ())}
-                sorter.done(name)
-        for name, future in deeper.items():
-            try:
-                whole = tuple(future.result())
-            except errors.AwsError as error:
-                unreadable[name] = error
-                del found[name]
-            else:
-                found[name] = whole if expectations is None else expectations.filled(name, whole)
-    log.debug(events.OBSERVED, found=sum(map(len, found.values())), unreadable=sorted(unreadable))
-    world = World(found, unreadable, frozenset(carried), swept.found())
+        seen = _Observation(aws, kinds, place, desired, reading, expectations, pool)
+        seen.read()
+        world = World(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
+    log.debug(events.OBSERVED, found=sum(map(len, seen.found.values())), unreadable=sorted(seen.unreadable))
     return world if expectations is None else expectations.held(world)
+
+
+class _Observation:
+    """One pass over the account: what was found so far, and what is being asked for just now."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        kinds: Kinds,
+        place: Place,
+        desired: Sequence[Desired[Any]],
+        reading: Reading,
+        expectations: Expectations | None,
+        pool: Executor,
+    ) -> None:
+        self.found: dict[str, tuple[Observed[Any], ...]] = {}
+        self.unreadable: dict[str, errors.AwsError] = {}
+        self.carried: set[str] = set()
+        self._aws, self._kinds, self._place, self._pool = aws, kinds, place, pool
+        self._reading, self._expectations = reading, expectations
+        self._ids: dict[Address, str] = {}
+        self._wanted: dict[str, list[Desired[Any]]] = defaultdict(list)
+        for want in desired:
+            self._wanted[want.address.kind].append(want)
+        needs = {name: [need for need in kinds[name].reads_after if need in kinds] for name in kinds}
+        self._order = graphlib.TopologicalSorter(needs)
+        self._batches: dict[Future[list[Observed[Any]]], tuple[str, Scope]] = {}
+        self._singles: dict[str, Future[list[Observed[Any]]]] = {}
+
+    def read(self) -> None:
+        self._order.prepare()
+        while self._order.is_active():
+            # first those of which something is wanted: whether others are read at all, the sweep may have to say
+            for name in sorted(self._order.get_ready(), key=lambda each: (not self._wanted[each], each)):
+                self._begin(name)
+            if self._batches:
+                answered, _ = wait(self._batches, return_when=FIRST_COMPLETED)
+                for future in sorted(answered, key=lambda each: self._batches[each][0]):
+                    self._batch_ended(future)
+        for name, future in self._singles.items():
+            self._singles_ended(name, future)
+
+    def _begin(self, name: str) -> None:
+        kind = self._kinds[name]
+        cause = next((self.unreadable[need] for need in kind.reads_after if need in self.unreadable), None)
+        if cause is not None:
+            self.unreadable[name] = cause
+            self._done(name)
+            return
+        depth = self._reading.depth_of(kind, self._wanted[name], self.found)
+        if depth is None:
+            self.found[name] = self._reading.known(name)
+            self.carried.add(name)
+            self._done(name)
+            return
+        scope = self._scope(name, depth)
+        self._batches[self._pool.submit(self._aws.run, kind.observe(scope))] = name, scope
+
+    def _scope(self, name: str, depth: Depth) -> Scope:
+        return Scope(
+            self._place.stack,
+            self._place.region,
+            self._place.account,
+            self._place.partition,
+            wanted=tuple(want.resolved(self._ids) for want in self._wanted[name]),
+            seen=dict(self.found),
+            swept=self._reading.swept,
+            depth=depth,
+            before=self._reading.known(name),
+        )
+
+    def _batch_ended(self, future: Future[list[Observed[Any]]]) -> None:
+        name, scope = self._batches.pop(future)
+        try:
+            found = tuple(future.result())
+        except errors.AwsError as error:
+            self.unreadable[name] = error
+        else:
+            kind = self._kinds[name]
+            if scope.depth is Depth.FULL and kind.deepens and found:
+                self._singles[name] = self._pool.submit(self._aws.run, kind.deepen(found, scope))
+            self.found[name] = self._filled(name, found)
+        self._done(name)
+
+    def _singles_ended(self, name: str, future: Future[list[Observed[Any]]]) -> None:
+        try:
+            self.found[name] = self._filled(name, tuple(future.result()))
+        except errors.AwsError as error:
+            self.unreadable[name] = error
+            del self.found[name]
+
+    def _filled(self, name: str, found: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
+        return found if self._expectations is None else self._expectations.filled(name, found)
+
+    def _done(self, name: str) -> None:
+        self._ids |= {one.address: one.id for one in self.found.get(name, ())}
+        self._order.done(name)
 
 
 def made_meanwhile(aws: Aws, kinds: Kinds, place: Place, world: World, want: Desired[Any]) -> bool:

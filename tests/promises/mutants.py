@@ -143,8 +143,8 @@ MUTANTS = (
     Mutant(
         "what cannot be read is absent",
         "reconciler/engine/observe.py",
-        "unreadable[name] = error\n                else:",
-        "found[name] = ()\n                else:",
+        "self.unreadable[name] = error\n        else:",
+        "self.found[name] = ()\n        else:",
         "tests/promises/test_unknown.py::test_no_failing_read_makes_or_deletes_anything",
     ),
     Mutant(
