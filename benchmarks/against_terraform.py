@@ -35,9 +35,8 @@ def ours(services: int) -> dict[str, dict[str, Any]]:
         other = stack.write(Path(place) / "other", services, changed=1)
         backend.reset(delay=DELAY, buckets=False)
         made = passes.run(backend, folder, "unpaced", "create", "deploy")
-        for _ in range(2):  # task definitions become known
-            same = command.diff(backend, folder, Path(place) / "cache")
-        passes.run(backend, folder, "unpaced", "full")
+        same = command.diff(backend, folder, Path(place) / "cache")
+        passes.run(backend, folder, "unpaced", "full")  # task definitions become known
         backend.reset(delay=DELAY, buckets=True)
         start, full = passes.run(backend, folder, "full")  # the command does not pace itself on a laptop
         full |= {"wall": full["wall"] + start["wall"], "cpu": full["cpu"] + start["cpu"]}
