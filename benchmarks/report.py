@@ -45,11 +45,11 @@ Where the CPU of a `diff` of a hundred services goes, by the samples of py-spy a
 - **Starting**, more than a third: classes of pydantic and of dataclasses, boto3, the YAML of a hundred files. structlog
   is loaded when there is something to say, deepdiff not at all, models of AWS services when their service is called,
   and on the way out Python does not look through all memory for circles.
-- **botocore**, a quarter, some two milliseconds a call: signing, sending, taking XML apart. Its user agent is worked
-  out once instead of twice a call, its service models are found without looking through four hundred folders, and TLS
-  authorities are loaded once, or never where there is no TLS. The rest is the price of boto3.
-- **Compiling and comparing** 816 resources, a fifth. References are resolved once for the same ids, and in a loop once
-  for all passes.
+- **botocore**, a fifth, some two milliseconds a call: signing, sending, taking XML apart; and making its clients. Its
+  user agent is worked out once instead of twice a call, its service models are found without looking through four
+  hundred folders, and TLS authorities are loaded once, or never where there is no TLS. The rest is the price of boto3.
+- **Compiling, planning and working out rollouts** of 816 resources, an eighth. References are resolved once for the
+  same ids, and in a loop once for all passes.
 
 The sweep's pages come one after the other, so that whatever does not look into it is read meanwhile.
 

@@ -1,7 +1,8 @@
 """Moments in AWS's answers, in UTC.
 
-A hundred services bring ten thousand of them with their events. botocore asks the machine for its time zone at each,
-and reads text with a parser that knows every way to write a date; both are right, and take a hundred times as long.
+Each service comes with up to a hundred events. botocore asks the machine for its time zone at each of their moments,
+and reads text with a parser that knows every way to write a date: 18 µs for a number and 71 µs for a text, where this
+takes less than one.
 """
 
 from __future__ import annotations

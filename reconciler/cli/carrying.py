@@ -49,7 +49,7 @@ def carry_out(
             stack.kinds,
             stack.wish,
             first,
-            patience_seconds=patience * _speed(stack),
+            patience_seconds=patience * stack.aws.clock.speed,
             stop=stopped.stop,
             on_start=progress.start,
             on_end=progress.end,
@@ -104,7 +104,7 @@ def _roll(
         stage.rollouts,
         _free(stack, stage.jobs, report),
         goal_of(wait=wait),
-        patience_seconds=None if patience is None else patience * _speed(stack),
+        patience_seconds=None if patience is None else patience * stack.aws.clock.speed,
         on_turn=Reporter(stack, look),
         known=stage.known if report.last.outcomes else None,  # else it was read before the question was asked
     )
@@ -145,8 +145,3 @@ def say_calls(stack: Stack, verbose: int) -> None:
 
 def _say_stopping(_: signal.Signals) -> None:
     click.echo("stopping: the calls under way are let end (once more to stop at once)", err=True)
-
-
-def _speed(stack: Stack) -> float:
-    speed: float = stack.aws.clock.speed
-    return speed

@@ -25,7 +25,7 @@ TOKEN_LENGTH = 32  # ECS allows 36 characters, EC2 64
 class Address(NamedTuple):
     """A resource's name in the specs, `subnet/app-public1-a`; never an AWS id.
 
-    A tuple, since everything is kept and looked for by it: a plan of a thousand services hashes half a million.
+    A tuple, since everything is kept and looked for by it, and a tuple is hashed in C.
     """
 
     kind: str
