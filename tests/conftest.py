@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ _CLEAN = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",  # half a second of machine images that nobody looks at
 }
+
+gc.set_threshold(100_000, 50, 50)  # moto and the models keep millions of objects that never die: looking is for nothing
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +86,7 @@ def aws() -> Iterator[object]:
 
     from reconciler.aws.client import Aws
     from reconciler.aws.session import Boto
+    from reconciler.local import rest  # noqa: F401 - it makes moto quicker
 
     with mock_aws():
         found = Aws(Recorder(Boto(REGION)))

@@ -93,7 +93,8 @@ class _Shared:
     def client(self, region: str, service: str, attempts: int) -> Any:
         key = region, service, attempts
         if key not in self.clients:
-            config = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
+            retries: Any = {"total_max_attempts": attempts, "mode": "standard"}
+            config = Config(retries=retries, user_agent="laptop")  # botocore works its own out anew for each call
             self.clients[key] = self.session(region).client(service, config=config)  # type: ignore[call-overload]  # its overloads want a literal
         return self.clients[key]
 

@@ -11,14 +11,13 @@ Requests to the test listener are answered by what the laptop says a task's imag
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,11 @@ from reconciler.model.kind import discover
 from reconciler.model.marks import KEYS
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call
+from reconciler.spec import files
 from reconciler.spec.compile import compile_deliveries, compile_specs
-from reconciler.spec.load import load
+from reconciler.spec.load import Source, load_sources
 from reconciler.spec.specs import Specs
+from tests.harness.worlds import serial
 
 SEED = Path(__file__).parents[2] / "specs"
 SERVICE = "my-app-frontend"
@@ -116,16 +117,14 @@ class Theatre:
         self.rollouts = Rollouts(aws, smoke, obituary)
 
     def compiled(self) -> Wish:
-        with tempfile.TemporaryDirectory() as place:
-            copy = Path(shutil.copytree(SEED, Path(place) / "specs"))
-            for file in copy.rglob("*.yaml"):
-                text = file.read_text(encoding="utf-8")
-                for old, new in self.texts.items():
-                    text = text.replace(old, new)
-                file.write_text(text, encoding="utf-8")
-            specs = load(copy, None)
+        specs = load_sources([replace(source, data=self._changed(source.data)) for source in _seed()])
         assert specs.ok, specs.diagnostics
         return self.wish_of(specs)
+
+    def _changed(self, data: bytes) -> bytes:
+        for old, new in self.texts.items():
+            data = data.replace(old.encode(), new.encode())
+        return data
 
     def wish_of(self, specs: Specs, guard: Guard | None = None, consent: Consent | None = None) -> Wish:
         assert specs.stack is not None
@@ -262,12 +261,23 @@ class Theatre:
         return sorted((one["status"], one["taskDefinition"].rpartition("/")[2]) for one in self.service()["taskSets"])
 
 
+@cache
+def _seed() -> tuple[Source, ...]:
+    sources, wrong = files.read(SEED)
+    assert not wrong, wrong
+    return tuple(sources)
+
+
 @contextmanager
 def theatre(
     texts: Mapping[str, str] | None = None, terms: Mapping[str, Any] | None = None, **fields: Any
 ) -> Iterator[Theatre]:
-    """`texts` are changed in the seed's specs, `terms` in the policy of every rollout; `fields` are the laptop's."""
-    with laptop_session(**fields) as laptop:
+    """`texts` are changed in the seed's specs, `terms` in the policy of every rollout; `fields` are the laptop's.
+
+    The engine does its work without threads: an AWS that answers at once, in this process, only makes them wait for
+    each other. With threads it is in tests/journeys.
+    """
+    with serial(), laptop_session(**fields) as laptop:
         yield Theatre(laptop, dict(texts or {}), terms=dict(terms or {}))
 
 

@@ -1,0 +1,17 @@
+"""The seed's specs, and a copy of them that moto alone can play: deployed by ECS's own rolling deployment."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+SEED = Path(__file__).parents[2] / "specs"
+
+
+def rolling_seed(to: Path) -> Path:
+    """A copy in `to`, which must not exist yet."""
+    shutil.copytree(SEED, to)
+    file = to / "services" / "frontend.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("deployment: careful", "deployment: plain"))
+    (to / "plain.yaml").write_text("kind: DeploymentStrategy\nname: plain\ntype: rolling\n", encoding="utf-8")
+    return to
