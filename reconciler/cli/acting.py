@@ -1,4 +1,4 @@
-"""promote, rollback, abort, hold, extend, retry, pause, resume: a person's word, written where the loop reads it.
+"""promote, rollback, abort, hold, extend, finish, retry, pause, resume: a person's word, put where the loop reads it.
 
 The word is a tag on the ECS service: who, when, about which release. Whoever drives the rollout answers it there, and
 the command waits for the answer. IAM says who may; CloudTrail keeps who did. What would be refused is not even written.
@@ -41,6 +41,7 @@ HELP = {
     Verb.ABORT: "Stop the rollout that is under way, and go back.",
     Verb.HOLD: "Stop the clock of a promotion: only a person may let it in.",
     Verb.EXTEND: "Give the phase that it is in more time.",
+    Verb.FINISH: "Let the version before go now; going back to it is slow from then on.",
     Verb.RETRY: "Try a version again that failed or was rolled back.",
     Verb.PAUSE: "Leave the service alone until `resume`, whatever the specs say.",
     Verb.RESUME: "Go on after `pause`.",
@@ -206,6 +207,7 @@ rollback = _command(Verb.ROLLBACK)
 abort = _command(Verb.ABORT)
 hold = _command(Verb.HOLD)
 extend = _command(Verb.EXTEND)
+finish = _command(Verb.FINISH)
 retry = _command(Verb.RETRY)
 pause = _command(Verb.PAUSE)
 resume = _command(Verb.RESUME)

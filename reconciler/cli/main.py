@@ -33,6 +33,7 @@ COMMANDS = {
     "abort": ("reconciler.cli.acting", "Stop the rollout that is under way, and go back."),
     "hold": ("reconciler.cli.acting", "Stop the clock of a promotion."),
     "extend": ("reconciler.cli.acting", "Give the phase that it is in more time."),
+    "finish": ("reconciler.cli.acting", "Let the version before go now."),
     "retry": ("reconciler.cli.acting", "Try a version again that failed or was rolled back."),
     "pause": ("reconciler.cli.acting", "Leave a service alone until `resume`."),
     "resume": ("reconciler.cli.acting", "Go on after `pause`."),

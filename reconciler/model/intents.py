@@ -29,6 +29,7 @@ class Verb(StrEnum):
     ABORT = "abort"
     HOLD = "hold"
     EXTEND = "extend"
+    FINISH = "finish"
     RETRY = "retry"
     PAUSE = "pause"
     RESUME = "resume"

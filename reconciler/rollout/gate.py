@@ -9,7 +9,7 @@ from reconciler.model import windows
 from reconciler.model.rollout import Health, Waiting
 from reconciler.model.seen import WHOLE
 from reconciler.rollout import health
-from reconciler.rollout.situation import LOOK_EVERY, POLL_EVERY, Situation
+from reconciler.rollout.situation import LOOK_EVERY, POLL_EVERY, Shape, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ def held(s: Situation) -> Hindrance | None:
     if not s.held:
         return None
     assert s.marks.hold is not None
-    because = f"{s.marks.hold.by} holds it: promote, resume or rollback"
+    onwards = "finish" if s.shape is Shape.SWITCHED else "promote"
+    because = f"{s.marks.hold.by} holds it: {onwards}, resume or rollback"
     return Hindrance(because, s.now + POLL_EVERY, waits_for=Waiting.PERSON)
 
 

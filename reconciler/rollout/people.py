@@ -73,11 +73,13 @@ def answered(s: Situation, ordinary: Step, intent: Intent) -> Answer:
         other = _another(s, intent)
         if other:
             return other
-    if s.marks.pause is not None and intent.verb in (Verb.PROMOTE, Verb.RETRY, Verb.HOLD, Verb.EXTEND):
+    if s.marks.pause is not None and intent.verb in (Verb.PROMOTE, Verb.FINISH, Verb.RETRY, Verb.HOLD, Verb.EXTEND):
         return f"{s.marks.pause.by} paused the service; resume it first"
     match intent.verb:
         case Verb.PROMOTE:
             return _promote(s, ordinary, intent)
+        case Verb.FINISH:
+            return _finish(s, ordinary, intent)
         case Verb.ROLLBACK:
             return _rollback(s, ordinary, intent)
         case Verb.ABORT:
@@ -140,7 +142,7 @@ def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
             marks = traffic.onwards(s, s.green, due, handled=_yes(intent), hold=None)
             return s.step(Phase.SHIFTING, because, *marks)
         case Shape.SWITCHED:
-            return _promote_on(s, ordinary, intent)
+            return "it has all of production already"
         case Shape.NOTHING_LIVE:
             return "a first deployment waits for nobody"
         case Shape.REST:
@@ -168,12 +170,14 @@ def _promote_green(s: Situation, green: TaskSet, ordinary: Step, intent: Intent)
             return f"it is not healthy yet: {health.told(s.seen, green)}"
 
 
-def _promote_on(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    """It is promoted; what can be cut short is the time in which blue stays."""
+def _finish(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+    """Cut short the time in which blue stays. Promote said twice must not: it would cost the quick way back."""
+    if s.shape is not Shape.SWITCHED:
+        return "nothing is kept warm"
     assert s.live is not None
     due = s.due(s.live.release)
     if due is None or due.stage is not Stage.WARM:
-        return "it has all of production already, and is being watched there"
+        return "it is being watched in production, and what ran before stays until that is over"
     if s.seen.looks <= 0:
         return f"it is not well: {health.told(s.seen, s.live)}"
     soon = deadline(s.live.release, Stage.WARM, s.now, s.policy.drain)  # requests may still be under way to blue

@@ -211,7 +211,7 @@ class _Situation:
                 return {"pause": Stop(intent.by)}, None
             case Verb.RESUME:
                 return ({"pause": None}, None) if self.marks.pause is not None else "nothing is paused"
-            case Verb.PROMOTE | Verb.HOLD | Verb.EXTEND:
+            case Verb.PROMOTE | Verb.FINISH | Verb.HOLD | Verb.EXTEND:
                 return "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
 
     def _go_back(self, intent: Intent) -> tuple[dict[str, Any], Ended | None] | str:

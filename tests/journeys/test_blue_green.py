@@ -199,9 +199,9 @@ def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
     assert waiting.code == Exit.WAITING, waiting.text
     promoted = here.typed("promote", SERVICE, "--now")
     assert promoted.code == Exit.DONE, promoted.text
-    late = here.typed("abort", SERVICE)  # as wrong while it is watched there as later, while blue stays
-    assert late.code == Exit.BLOCKED, late.text
-    assert "already" in late.text
+    again = here.typed("promote", SERVICE)  # whether it is still being watched there, or blue already waits
+    assert again.code == Exit.BLOCKED, again.text
+    assert "already" in again.text
     goes_on = here.typed("apply", "-y", "--wait", "--timeout", "0.5")
     assert goes_on.code == Exit.TIMED_OUT, goes_on.text
     assert here.typed("rollback", SERVICE, "--now").code == Exit.DONE

@@ -134,7 +134,7 @@ def _mark(policy: Policy, state: State, decision: Mark) -> None:
     verb = word.verb if word is not None and accepted else None
     if "deadline" in fields and due is not None:
         same = was is not None and (was.release, was.stage, was.weight) == (due.release, due.stage, due.weight)
-        if same and was is not None and was.at is not None and due.at is not None and verb is not Verb.PROMOTE:
+        if same and was is not None and was.at is not None and due.at is not None and verb is not Verb.FINISH:
             _hold("S6", due.at >= was.at, f"{due.text()} is sooner than {was.text()}")
         going_back = marks.back is not None and marks.back.release == due.release
         if due.stage is Stage.TO and due.weight == policy.weights[0] and not same:
@@ -181,12 +181,12 @@ def _heard(policy: Policy, state: State, decision: Mark) -> None:
         return
     known = {one.release for one in truth.sets} | {truth.wanted}
     _hold("S7", word.release in known, f"{word.verb} of {word.release} is heard, which does not exist")
-    if word.verb is Verb.PROMOTE:
+    if word.verb in (Verb.PROMOTE, Verb.FINISH):
         newest = truth.newest
         right = newest is not None and newest.release == word.release
-        _hold("S7", right, f"promote of {word.release} is heard for another")
+        _hold("S7", right, f"{word.verb} of {word.release} is heard for another")
         assert newest is not None
-        _hold("S7", newest.well >= newest.needed(truth.desired), f"promote of {word.release}, which is not well")
+        _hold("S7", newest.well >= newest.needed(truth.desired), f"{word.verb} of {word.release}, which is not well")
     ended = decision.after.ended
     if word.verb is Verb.ROLLBACK and ended is not None and "ended" in decision.fields:
         _hold("S7", ended.release == word.release, f"rollback of {word.release} is heard for {ended.release}")

@@ -67,7 +67,7 @@ def answer(facts: Seen, verb: Verb, release: str = "b", policy: Policy = CAREFUL
 HEEDED = [
     (GATE, Verb.PROMOTE, CAREFUL),
     (SHARED, Verb.PROMOTE, CANARY),
-    (WARM, Verb.PROMOTE, CAREFUL),
+    (WARM, Verb.FINISH, CAREFUL),
     (UP, Verb.ROLLBACK, CAREFUL),
     (TESTING, Verb.ROLLBACK, CAREFUL),
     (GATE, Verb.ROLLBACK, CAREFUL),
@@ -102,6 +102,12 @@ REFUSED = [
     (GATE, Verb.PROMOTE, FROZEN, "the next window opens Sun 11 Jan 00:00 UTC"),
     (replace(SHARED, alarms=("errors",)), Verb.PROMOTE, CANARY, "an alarm fires: errors"),
     (VERIFY, Verb.PROMOTE, CAREFUL, "has all of production already"),
+    (WARM, Verb.PROMOTE, CAREFUL, "has all of production already"),
+    (VERIFY, Verb.FINISH, CAREFUL, "being watched in production"),
+    (GATE, Verb.FINISH, CAREFUL, "nothing is kept warm"),
+    (SHARED, Verb.FINISH, CANARY, "nothing is kept warm"),
+    (REST, Verb.FINISH, CAREFUL, "nothing is kept warm"),
+    (replace(WARM, looks=-1, sets=(BLUE, ill(GREEN))), Verb.FINISH, CAREFUL, "not well: 0 of 2"),
     (REST, Verb.PROMOTE, CAREFUL, "nothing is being rolled out"),
     (FIRST, Verb.PROMOTE, CAREFUL, "waits for nobody"),
     (BLOCKED, Verb.PROMOTE, CAREFUL, "somebody else moved production"),
@@ -174,9 +180,9 @@ def test_promote_goes_on_to_the_next_share() -> None:
     assert after.deadline == due(Stage.TO, CANARY.healthy_within, weight=50)
 
 
-def test_promote_while_blue_is_warm_lets_it_go() -> None:
+def test_finish_while_blue_is_warm_lets_it_go() -> None:
     """Except for the time that requests to it may take; it is counted as fast."""
-    after = written(step(saying(WARM, Verb.PROMOTE)))
+    after = written(step(saying(WARM, Verb.FINISH)))
     assert after.deadline == due(Stage.WARM, CAREFUL.drain)
     assert after.ended is not None
     assert after.ended.outcome is Outcome.FAST_PROMOTED
@@ -236,6 +242,17 @@ def test_a_hold_keeps_the_clock_from_moving_it() -> None:
     assert (found.waits_for, found.health) == (Waiting.PERSON, Health.SUSPENDED)
     assert "bob holds it" in found.because
     assert answer(held, Verb.ROLLBACK).accepted
+    assert written(step(saying(held, Verb.RESUME, "-"))).hold is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage", "verb"), [(GATE, Stage.GATE, Verb.PROMOTE), (WARM, Stage.WARM, Verb.FINISH)]
+)
+def test_a_hold_names_the_words_that_lift_it(facts: Seen, stage: Stage, verb: Verb) -> None:
+    """Each of them does."""
+    held = replace(facts, marks=replace(marked(due(stage, -MINUTE)), hold=Stop("bob", "b")))
+    assert step(held).because == f"bob holds it: {verb}, resume or rollback"
+    assert written(step(saying(held, verb))).hold is None
     assert written(step(saying(held, Verb.RESUME, "-"))).hold is None
 
 
