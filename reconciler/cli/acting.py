@@ -22,15 +22,14 @@ from reconciler.cli.connect import banner, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.holding import held
 from reconciler.cli.options import Where
-from reconciler.model.decisions import Mark
 from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, Verb
-from reconciler.model.rollout import Step
-from reconciler.model.seen import Seen
 
 if TYPE_CHECKING:
     from reconciler.cli.rolling import Scene
     from reconciler.cli.terminal import Look
     from reconciler.engine.subjects import Job
+    from reconciler.model.rollout import Step
+    from reconciler.model.seen import Seen
 
 ANSWER_SECONDS = 60.0
 POLL_SECONDS = 1.0
@@ -86,6 +85,7 @@ def say_it(
     Exit 0: accepted; 5: refused, with the reason; 4: nobody has answered yet.
     """
     from reconciler.cli.rolling import looks, scene
+    from reconciler.model.decisions import Mark
     from reconciler.rollout.task_sets import mark
 
     seconds = duration(by) if by else 0
@@ -141,6 +141,8 @@ def _meant(verb: Verb, release: str | None, seen: Seen, step: Step) -> str:
 
 def _refused(job: Job, seen: Seen, intent: Intent, now: datetime) -> str:
     """Why the very `step` that will hear it would say no; empty if it would not."""
+    from reconciler.model.decisions import Mark
+
     heard = job.engine.step(job.delivery.policy, replace(seen, marks=replace(seen.marks, intent=intent)), now)
     for decision in heard.decisions:
         if isinstance(decision, Mark) and decision.after.handled is not None:

@@ -15,7 +15,6 @@ from reconciler.cli.exits import Exit
 from reconciler.cli.laptop_client import clock_of, is_loopback
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.terminal import look_of
-from reconciler.model.resource import Address
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Aws
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.model.guard import Guard
     from reconciler.model.kind import Kinds
     from reconciler.model.planner import Consent
+    from reconciler.model.resource import Address
     from reconciler.spec.specs import Specs
     from reconciler.store.fence import Fence
     from reconciler.store.lease import Lease
@@ -200,6 +200,8 @@ def banner(stack: Stack) -> str:
 
 
 def _address(text: str) -> Address:
+    from reconciler.model.resource import Address
+
     try:
         return Address.parse(text)
     except ValueError as error:

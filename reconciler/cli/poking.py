@@ -48,7 +48,7 @@ def reconcile(
     from reconciler.engine.observe import owned_ids
     from reconciler.engine.reconcile import look
     from reconciler.model import words
-    from reconciler.model.resource import tag_value
+    from reconciler.model.tagging import tag_value
 
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     try:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from reconciler.model.resource import tag_value
+from reconciler.model.tagging import tag_value
 
 LONGEST: Final = 256
 ANY: Final = "-"

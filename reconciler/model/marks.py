@@ -18,7 +18,7 @@ from typing import Any, Final
 from reconciler.model import intents, ownership
 from reconciler.model.intents import Handled, Intent
 from reconciler.model.release import Version
-from reconciler.model.resource import tag_value
+from reconciler.model.tagging import tag_value
 
 KEPT_IN_QUARANTINE: Final = 16
 """Releases that a tag value has room for; the oldest goes first."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.model.resource import Address, tag_value
+from reconciler.model.resource import Address
+from reconciler.model.tagging import tag_value
 
 STACK = "reconciler:stack"
 ADDRESS = "reconciler:address"

@@ -6,7 +6,6 @@ Nothing here knows AWS beyond the fact that it answers calls.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -256,14 +255,3 @@ def _can_hold_ref(annotation: Any, inside: frozenset[type]) -> bool:
         deeper = inside | {annotation}
         return any(_can_hold_ref(info.annotation, deeper) for info in annotation.model_fields.values())
     return any(_can_hold_ref(part, inside) for part in get_args(annotation))
-
-
-_UNSAFE_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
-
-
-def tag_value(text: str, limit: int = 256) -> str:
-    """`text` as every AWS service accepts it in a tag: letters, digits, space and `_ . : / = + - @`, 256 at most.
-
-    Source: ECS API reference, Tag; the strictest of the services that we tag.
-    """
-    return _UNSAFE_IN_TAGS.sub("_", text)[:limit]

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.resource import Address, Calls, Observed, Service, tag_value
+from reconciler.model.resource import Address, Calls, Observed, Service
+from reconciler.model.tagging import tag_value
 
 ecs = Service("ecs")
 

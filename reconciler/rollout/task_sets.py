@@ -29,9 +29,10 @@ from reconciler.model.decisions import (
 from reconciler.model.intents import Verb
 from reconciler.model.policy import Policy
 from reconciler.model.release import HealthCheck, Release, Subject
-from reconciler.model.resource import TOKEN_LENGTH, Calls, tag_value
+from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.rollout import NOTHING, Engine, Known, Step
 from reconciler.model.seen import Seen
+from reconciler.model.tagging import tag_value
 from reconciler.rollout import machine, people, reading, traffic_calls
 from reconciler.rollout.reading import DIMENSION, NAMESPACE, SUSPENSIONS, autoscaling
 from reconciler.rollout.service import ecs

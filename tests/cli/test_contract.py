@@ -176,10 +176,11 @@ def test_signed_out_says_how_to_sign_in(specs: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_start_up_imports_no_boto3_no_deepdiff_no_pydantic() -> None:
-    """`--help` and `validate` load no more than they need."""
+    """`--help`, of a command too, and `validate` load no more than they need."""
     script = "import sys; from reconciler.cli.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
     script += "print([n for n in ('boto3', 'botocore', 'deepdiff', 'pydantic', 'yaml') if n in sys.modules])"
-    for arguments, allowed in ((["--help"], []), (["validate", str(SPECS)], ["pydantic", "yaml"])):
+    helps = [["--help"], *([name, "--help"] for name in ("diff", "apply", "status", "promote", "logs"))]
+    for arguments, allowed in (*((one, []) for one in helps), (["validate", str(SPECS)], ["pydantic", "yaml"])):
         ended = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True, cwd=ROOT
         )

@@ -19,8 +19,9 @@ from reconciler.engine.permissions.rules import Sort, action
 from reconciler.model import ownership
 from reconciler.model.delivery import Delivery
 from reconciler.model.kind import Kinds
-from reconciler.model.resource import Desired, Ref, tag_value
+from reconciler.model.resource import Desired, Ref
 from reconciler.model.rollout import engines
+from reconciler.model.tagging import tag_value
 
 Condition = Mapping[str, Mapping[str, Any]]
 EVERYTHING = ("*",)

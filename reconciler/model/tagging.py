@@ -1,0 +1,16 @@
+"""What may stand in a tag. Apart from the rest of the model: the commands need it before they load anything else."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_UNSAFE: Final = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+def tag_value(text: str, limit: int = 256) -> str:
+    """`text` as every AWS service accepts it in a tag: letters, digits, space and `_ . : / = + - @`, 256 at most.
+
+    Source: ECS API reference, Tag; the strictest of the services that we tag.
+    """
+    return _UNSAFE.sub("_", text)[:limit]
