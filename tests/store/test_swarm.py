@@ -97,7 +97,7 @@ def in_order(writes: list[tuple[int, str]]) -> list[str]:
 
 @pytest.mark.slow
 def test_writers_that_stop_and_die_never_write_out_of_turn(tmp_path: Path) -> None:
-    """Four processes, each stopped for three TTLs at random points: epochs arrive in order, one writer each."""
+    """Four processes, each stopped for three TTLs at any moment: epochs arrive in order, one writer each."""
     ttl, seconds = 0.5, 12.0
     with listening() as arrivals:
         swarm = Swarm(tmp_path / "store.db", arrivals.url, ttl, stops=0.1)

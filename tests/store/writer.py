@@ -1,4 +1,4 @@
-"""A process that holds the lease whenever it can and writes as fast as it may, standing still at random points.
+"""A process that holds the lease whenever it can and writes as fast as it may, standing still now and then.
 
 `python -m tests.store.writer FILE URL NAME SEED TTL STOPS`: it says on standard output when it acquires, and before it
 stops itself; SIGTERM ends it cleanly.
@@ -54,9 +54,9 @@ def main(file: str, url: str, name: str, seed: str, ttl: str, stops: str) -> Non
             with Renewal(lease, clock) as renewal:
                 fence.begin()
                 while not stop.is_set() and not renewal.lost.is_set():
-                    if chance.random() < float(stops):
-                        where[0] = chance.choice(POINTS)
                     epoch = lease.epoch or fence._epoch
+                    if chance.random() < float(stops):
+                        where[0] = POINTS[epoch % len(POINTS)]  # in turn: at random, one is left out now and then
                     stand_still("before")
                     boto.perform(Call("ecs", "UpdateService", {"service": name, "desiredCount": epoch}))
                     clock.wait(stop, 0.01)
