@@ -17,10 +17,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.utils import get_environ_proxies
 
 from reconciler import __version__, errors
 from reconciler.aws import bodies, models, tls
 from reconciler.aws.errors import translate
+from reconciler.aws.loopback import is_loopback
 from reconciler.aws.retry import is_read
 from reconciler.model.resource import Call
 
@@ -134,13 +136,20 @@ class Boto:
         with self._lock:
             client = self._clients.get(service)
             if client is None:
-                client = self._session.client(service, config=self._config, endpoint_url=self.endpoint)
+                client = self._made(service, self._config)
+                if is_loopback(client.meta.endpoint_url) and get_environ_proxies(client.meta.endpoint_url):
+                    client = self._made(
+                        service, self._config.merge(Config(proxies={}))
+                    )  # no proxy reaches this machine
                 tls.share(client)
                 bodies.watch(client)
                 if self._fence is not None:
                     _fenced(client, service, self._fence)
                 self._clients[service] = client
             return client
+
+    def _made(self, service: str, config: Config) -> Any:
+        return self._session.client(service, config=config, endpoint_url=self.endpoint)
 
     def _assume(self, role: str) -> None:
         """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler import errors
+from reconciler.aws.loopback import is_loopback
 from reconciler.cli.exits import Exit
-from reconciler.cli.laptop_client import clock_of, is_loopback
+from reconciler.cli.laptop_client import clock_of
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.terminal import look_of
 

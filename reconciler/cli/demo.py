@@ -15,8 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +25,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.exits import Exit
 from reconciler.cli.laptop import Laptop
+from reconciler.cli.laptop_client import opened
 
 REPOSITORY = "my-app-frontend"
 SERVICE = "my-app-frontend"
@@ -201,7 +200,7 @@ class Story:
             return ""
 
     def _fetch(self, url: str) -> tuple[str, str]:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with opened(url, 5) as answer:
             return answer.headers.get("X-App-Version", ""), answer.read().decode()
 
     def _url(self, port: int) -> str:

@@ -16,6 +16,7 @@ import orjson
 from reconciler import errors
 from reconciler.cli.connect import LAPTOP
 from reconciler.cli.exits import Exit
+from reconciler.cli.laptop_client import opened
 
 STATE = Path(".reconciler/local")
 PORT = 4566
@@ -122,7 +123,7 @@ def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> A
         f"{endpoint}/_reconciler/{name}", method=method, data=None if body is None else orjson.dumps(body)
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with opened(request, 10) as answer:
             return orjson.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise errors.ReconcilerError(orjson.loads(error.read()).get("error", str(error))) from error

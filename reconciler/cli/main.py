@@ -91,7 +91,7 @@ def cli() -> None:
     """Keeps an AWS ECS account equal to a folder of YAML."""
 
 
-COLLECT = (50_000, 20, 20)
+COLLECT = (300_000, 20, 20)
 """How rarely to look for garbage that goes in circles. There is little, and Python's own 700 costs a twentieth of the
 CPU of a pass."""
 

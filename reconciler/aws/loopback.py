@@ -1,0 +1,17 @@
+"""Whether an address is on this machine: then it is the laptop AWS, or another that is tried out here."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(url: str | None) -> bool:
+    """By its host: `localhost`, or an address of 127.0.0.0/8 or ::1. A name that merely begins like one is not."""
+    if url is None:
+        return False
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
