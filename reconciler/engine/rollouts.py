@@ -8,7 +8,7 @@ needed by the next process: kill this one anywhere, and the next looks at what i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,12 +26,12 @@ from reconciler.model.marks import Outcome
 from reconciler.model.resource import Address
 from reconciler.model.rollout import NOTHING, Known, Phase, Step, Waiting
 from reconciler.model.seen import Seen
-from reconciler.rollout import health
+from reconciler.rollout import health, standing
 from reconciler.rollout.memory import Memory
 
 T = TypeVar("T")
 
-WIDTH = 8
+WIDTH = standing.AT_ONCE
 """Services looked at side by side."""
 
 AGAIN = timedelta(seconds=1)
@@ -138,9 +138,30 @@ class Rollouts:
         return Turn(job, now, seen, step, done=done, error=error, diagnosis=diagnosis)
 
     def turns(self, jobs: Iterable[Job], known: Mapping[Address, Known] | None = None) -> tuple[Turn, ...]:
-        """One turn of each, side by side."""
-        told = known or {}
-        return side_by_side(lambda job: self.turn(job, told.get(job.address, NOTHING)), jobs)
+        """One turn of each, some of them side by side. What those look at first is asked for together, right before."""
+        told, taken = known or {}, dict[Address, Turn]()
+        waiting = tuple(jobs)
+        unread = [job for job in waiting if job.address not in told]
+        self._take([job for job in waiting if job.address in told], told, taken)
+        for start in range(0, len(unread), WIDTH):
+            some = unread[start : start + WIDTH]
+            self._take(some, self._standing(some), taken)
+        return tuple(taken[job.address] for job in waiting)
+
+    def _take(self, jobs: Iterable[Job], known: Mapping[Address, Known], taken: dict[Address, Turn]) -> None:
+        turns = side_by_side(lambda job: self.turn(job, known.get(job.address, NOTHING)), jobs)
+        taken.update((turn.job.address, turn) for turn in turns)
+
+    def _standing(self, jobs: Sequence[Job]) -> dict[Address, Known]:
+        """Nothing where one of them cannot be read: then each asks for itself, and it turns out which."""
+        if len(jobs) < 2:
+            return {}
+        try:
+            found = self.aws.run(standing.completed([(job.subject, NOTHING) for job in jobs]), urgent=True)
+        except errors.AwsError as error:
+            log.debug(events.ROLLOUT_REFUSED, because=f"not read together: {error}")
+            return {}
+        return {job.address: known for job, known in zip(jobs, found, strict=True)}
 
     def _carry_out(
         self, job: Job, step: Step, now: datetime

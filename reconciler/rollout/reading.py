@@ -17,15 +17,12 @@ from reconciler.model.release import HealthCheck, Subject
 from reconciler.model.resource import Call, Calls, Service, Together
 from reconciler.model.rollout import Known
 from reconciler.model.seen import WHOLE, Scaling, Seen, TaskSet, Weights, all_on
-from reconciler.rollout import service, traffic_calls
+from reconciler.rollout import service, standing, traffic_calls
 from reconciler.rollout.service import ecs, revision
 from reconciler.rollout.traffic_calls import elbv2
 
-autoscaling = Service("application-autoscaling")
 cloudwatch = Service("cloudwatch")
 
-NAMESPACE: Final = {"ServiceNamespace": "ecs"}
-DIMENSION: Final = {"ScalableDimension": "ecs:service:DesiredCount"}
 SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 TASKS_AT_ONCE: Final = 100  # DescribeTasks
@@ -37,9 +34,11 @@ OUR_FAULT: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
 
 
 def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[Seen]:
-    item, actions, groups, target = yield from _standing(subject, known)
-    production, production_whole = _at(subject, subject.production, actions)
-    test, test_whole = _at(subject, subject.test, actions)
+    (found,) = yield from standing.completed([(subject, known)])
+    item = found.service
+    assert item is not None
+    production, production_whole = _at(subject, subject.production, found.actions)
+    test, test_whole = _at(subject, subject.test, found.actions)
     raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
     bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
     seen = Seen(
@@ -51,8 +50,8 @@ def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[
         has_test=subject.test is not None,
         bare=tuple(bare),
         marks=service.remembered(item),
-        scaling=_scaling(target),
-        tuned=_tuned(subject, groups),
+        scaling=_scaling(found.scalable),
+        tuned=_tuned(subject, found.groups),
         zonal=subject.zonal,
         others=len(item.get("taskSets") or ()) - len(raw),
         deleting=item["status"] != "ACTIVE",
@@ -72,32 +71,7 @@ def quiet(seen: Seen) -> bool:
     return only.primary and as_wanted and seen.production == all_on(only.slot)
 
 
-# -- first round: the service, its listeners, its scaling
-
-
-def _standing(subject: Subject, known: Known) -> Calls[tuple[Any, dict[str, Any], dict[str, Any], Any]]:
-    entries = [one for one in (subject.production, subject.test) if one is not None and one.arn not in known.actions]
-    unknown = [arn for arn in subject.groups if arn not in known.groups] if subject.release.health else []
-    calls: dict[str, Call] = {}
-    if known.service is None:
-        calls["service"] = service.described(subject)
-    for number, call in enumerate(traffic_calls.reads(entries)):
-        calls[f"actions {number}"] = call
-    if unknown:
-        calls["groups"] = elbv2.describe_target_groups(TargetGroupArns=unknown)
-    if subject.scalable is not None and known.scalable is None:
-        calls["scaling"] = autoscaling.describe_scalable_targets(
-            **NAMESPACE, **DIMENSION, ResourceIds=[subject.scalable]
-        )
-    answers = dict(zip(calls, (yield Together.of(calls.values())), strict=True)) if calls else {}
-    actions = dict(known.actions) | traffic_calls.actions_in(
-        answer for name, answer in answers.items() if name.startswith("actions")
-    )
-    listed = answers.get("groups", {}).get("TargetGroups", ())
-    groups = dict(known.groups) | {item["TargetGroupArn"]: item for item in listed}
-    targets = answers.get("scaling", {}).get("ScalableTargets", ())
-    item = known.service if known.service is not None else service.only(answers["service"])
-    return item, actions, groups, targets[0] if targets else known.scalable
+# -- what the first round says
 
 
 def _at(subject: Subject, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:

@@ -38,7 +38,7 @@ class Rolling(Engine):
     def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
         item = known.service
         if item is None:
-            item = service.only((yield service.described(subject)))
+            (item,) = service.listed((yield service.described(subject.cluster, [subject.service])))
         return deployments.seen(subject, item)
 
     def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.marks import Marks, of_tags
-from reconciler.model.release import Subject
 from reconciler.model.resource import Call, Service
 
 ecs = Service("ecs")
 
 
-def described(subject: Subject) -> Call:
-    return ecs.describe_services(cluster=subject.cluster, services=[subject.service], include=["TAGS"])
+def described(cluster: str, services: Sequence[str]) -> Call:
+    return ecs.describe_services(cluster=cluster, services=list(services), include=["TAGS"])
 
 
-def only(answer: Mapping[str, Any]) -> Any:
-    """The one that was asked for. Raises `errors.Gone`, and `errors.Ambiguous` for what is said of it instead."""
+def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
+    """Those that were asked for. Raises `errors.Gone`, and `errors.Ambiguous` for what is said of one instead."""
     for failure in answer.get("failures") or ():
         kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
         text = f"{failure.get('arn', '')}: {failure.get('detail') or failure.get('reason') or 'no reason given'}"
         raise kind(text, call="ecs.DescribeServices", code=failure.get("reason", ""))
-    return answer["services"][0]
+    found: Sequence[Any] = answer.get("services", ())
+    return found
 
 
 def remembered(item: Mapping[str, Any]) -> Marks:

@@ -34,8 +34,9 @@ from reconciler.model.rollout import NOTHING, Engine, Known, Step
 from reconciler.model.seen import Seen
 from reconciler.model.tagging import tag_value
 from reconciler.rollout import machine, people, reading, traffic_calls
-from reconciler.rollout.reading import DIMENSION, NAMESPACE, SUSPENSIONS, autoscaling
+from reconciler.rollout.reading import SUSPENSIONS
 from reconciler.rollout.service import ecs
+from reconciler.rollout.standing import DIMENSION, NAMESPACE, autoscaling
 from reconciler.rollout.traffic_calls import elbv2
 
 RELEASE = "reconciler:release"

@@ -97,6 +97,7 @@ class Theatre:
     texts: dict[str, str] = field(default_factory=dict)
     answers: Callable[[str], tuple[int, str]] = lambda path: HELLO
     terms: dict[str, Any] = field(default_factory=dict)
+    folder: Path = SEED
     transport: InProcess = field(init=False)
     wish: Wish = field(init=False)
     seen: list[Turn] = field(init=False, default_factory=list)
@@ -117,7 +118,7 @@ class Theatre:
         self.rollouts = Rollouts(aws, smoke, obituary)
 
     def compiled(self) -> Wish:
-        specs = load_sources([replace(source, data=self._changed(source.data)) for source in _seed()])
+        specs = load_sources([replace(source, data=self._changed(source.data)) for source in _sources(self.folder)])
         assert specs.ok, specs.diagnostics
         return self.wish_of(specs)
 
@@ -262,23 +263,26 @@ class Theatre:
 
 
 @cache
-def _seed() -> tuple[Source, ...]:
-    sources, wrong = files.read(SEED)
+def _sources(folder: Path) -> tuple[Source, ...]:
+    sources, wrong = files.read(folder)
     assert not wrong, wrong
     return tuple(sources)
 
 
 @contextmanager
 def theatre(
-    texts: Mapping[str, str] | None = None, terms: Mapping[str, Any] | None = None, **fields: Any
+    texts: Mapping[str, str] | None = None,
+    terms: Mapping[str, Any] | None = None,
+    folder: Path = SEED,
+    **fields: Any,
 ) -> Iterator[Theatre]:
-    """`texts` are changed in the seed's specs, `terms` in the policy of every rollout; `fields` are the laptop's.
+    """`texts` are changed in the specs of `folder`, `terms` in the policy of every rollout; `fields` are the laptop's.
 
     The engine does its work without threads: an AWS that answers at once, in this process, only makes them wait for
     each other. With threads it is in tests/journeys.
     """
     with serial(), laptop_session(**fields) as laptop:
-        yield Theatre(laptop, dict(texts or {}), terms=dict(terms or {}))
+        yield Theatre(laptop, dict(texts or {}), terms=dict(terms or {}), folder=folder)
 
 
 SHORT: dict[str, Any] = {

@@ -107,7 +107,7 @@ def target_groups(*paths: str) -> dict[str, Any]:
 
 def scalable(*, suspended: bool = False) -> dict[str, Any]:
     parts = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
-    return {"ScalableTargets": [{"SuspendedState": dict.fromkeys(parts, suspended)}]}
+    return {"ScalableTargets": [{"ResourceId": SUBJECT.scalable, "SuspendedState": dict.fromkeys(parts, suspended)}]}
 
 
 def targets(**states: str) -> dict[str, Any]:

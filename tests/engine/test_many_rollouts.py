@@ -1,0 +1,74 @@
+"""A dozen rollouts at once: what they look at first is read together, and each comes to its own end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.stack import IMAGE, OTHER_IMAGE, service_name, write
+from reconciler import errors
+from reconciler.engine.rollouts import Goal
+from reconciler.model.resource import Call
+from reconciler.model.rollout import Phase
+from tests.harness.theatre import SHORT, Theatre, theatre
+
+SERVICES = 12
+TOGETHER = ("DescribeServices", "DescribeListeners", "DescribeRules", "DescribeTargetGroups")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """All of them serve, and the next version of each is on its way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        with theatre(terms=SHORT, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
+            assert not found.apply(Goal.ended).went_wrong
+            found.change({IMAGE: OTHER_IMAGE})
+            found.apply(Goal.begun)
+            yield found
+
+
+def test_what_they_look_at_first_is_read_ten_at_once(stage: Theatre) -> None:
+    """Targets and tasks are each service's own; the rest is not asked for one by one."""
+    jobs = stage.jobs()
+    stage.transport.sent.clear()
+    turns = stage.rollouts.turns(jobs)
+    assert [turn.job.address for turn in turns] == [job.address for job in jobs]
+    assert {turn.step.phase for turn in turns if turn.step is not None} <= {Phase.GREEN_UP, Phase.AWAITING_PROMOTION}
+    sent = stage.transport.sent
+    assert {name: sent[name] for name in TOGETHER} == dict.fromkeys(TOGETHER, 2) | {"DescribeListeners": 0}
+    assert sent["DescribeTargetHealth"] == 2 * SERVICES
+    assert sent["DescribeTasks"] <= SERVICES
+
+
+def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Theatre) -> None:
+    """Each asks for itself then, and only the one says why."""
+    jobs = stage.jobs()
+    lost = jobs[3].subject.service
+
+    def refuse(call: Call) -> None:
+        if call.operation == "DescribeServices" and lost in call.params["services"]:
+            asked.update(call.params["services"])
+            raise errors.Denied("not this one", call=str(call), code="AccessDeniedException")
+
+    asked: Counter[str] = Counter()
+    stage.transport.before = refuse
+    try:
+        turns = stage.rollouts.turns(jobs)
+    finally:
+        stage.transport.before = None
+    assert [turn.job.address for turn in turns if turn.error is not None] == [jobs[3].address]
+    assert asked[lost] == 2
+    assert all(turn.seen is not None for turn in turns if turn.error is None)
+
+
+def test_each_comes_to_its_end(stage: Theatre) -> None:
+    """Production has the new version everywhere, and nothing else runs."""
+    ended = stage.follow(Goal.ended)
+    assert not ended.went_wrong
+    assert len(ended.turns) == SERVICES
+    assert {turn.seen.sets[0].release == turn.seen.wanted for turn in ended.turns if turn.seen is not None} == {True}
+    assert service_name(SERVICES) in {turn.job.delivery.name for turn in ended.turns}
