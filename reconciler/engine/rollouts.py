@@ -37,6 +37,13 @@ WIDTH = standing.AT_ONCE
 AGAIN = timedelta(seconds=1)
 """How soon to look again for a write that AWS does not show yet, or at a test that did not hold."""
 
+WAITING = frozenset({Phase.AWAITING_PROMOTION, Phase.BLUE_WARM})
+"""Phases of hours, in which nothing moves before a deadline or a word."""
+
+EACH = timedelta(seconds=1)
+"""For each rollout that waits, how much longer all of them do until they are looked at again: two reads of ELB's take
+its place, and so they leave most of the account's ten a second to others. Fewer than fifteen wait no longer for it."""
+
 WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 
 
@@ -68,6 +75,11 @@ class Turn:
         return self.step.wake_at
 
     @property
+    def waits(self) -> bool:
+        """For a deadline or a word, in a phase that takes its time."""
+        return self.step is not None and self.step.phase in WAITING and not self.busy and not self.counting
+
+    @property
     def busy(self) -> bool:
         """There is more to do at once; nothing has to happen first."""
         return self.settling or self.step is None or bool(self.step.decisions) or self.error is not None
@@ -89,6 +101,21 @@ class Turn:
 
 PASSING = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled, errors.StalePlan)
 """Errors that the next look may not meet again."""
+
+
+def crowd(turns: Iterable[Turn]) -> int:
+    """How many of them merely wait."""
+    return sum(turn.waits for turn in turns)
+
+
+def wake_at(turn: Turn, waiting: int) -> datetime | None:
+    """When to look again, where so many are `waiting`: the more, the later, but for a deadline."""
+    soonest = turn.wake_at
+    if soonest is None or turn.step is None or not turn.waits:
+        return soonest
+    later = turn.at + EACH * waiting
+    until = turn.step.until
+    return max(soonest, later if until is None or until <= turn.at else min(later, until))
 
 
 @dataclass(slots=True)
@@ -293,7 +320,8 @@ def follow(
     diagnoses: list[Diagnosis] = []
     while True:
         now = clock.now()
-        due = [job for address, job in left.items() if _due(last.get(address), now)]
+        waiting = crowd(last.values())
+        due = [job for address, job in left.items() if _due(last.get(address), waiting, now)]
         for turn in rollouts.turns(due, known if not last else None):
             last[turn.job.address] = turn
             if turn.diagnosis is not None:
@@ -306,7 +334,8 @@ def follow(
             return Followed(turns, tuple(diagnoses))
         if rollouts.stop.is_set():
             return Followed(turns, tuple(diagnoses), interrupted=True)
-        wakes = [wake for address in left if (wake := last[address].wake_at) is not None]
+        waiting = crowd(last.values())
+        wakes = [wake for address in left if (wake := wake_at(last[address], waiting)) is not None]
         pause = max(0.0, min((wake - clock.now()).total_seconds() for wake in wakes)) if wakes else IDLE_SECONDS
         if patience_seconds is not None:
             rest = patience_seconds - (clock.monotonic() - started)
@@ -321,5 +350,5 @@ IDLE_SECONDS = 5.0
 """How often to look at what waits for nothing but a word."""
 
 
-def _due(last: Turn | None, now: datetime) -> bool:
-    return last is None or last.wake_at is None or now >= last.wake_at
+def _due(last: Turn | None, waiting: int, now: datetime) -> bool:
+    return last is None or (wake := wake_at(last, waiting)) is None or now >= wake

@@ -9,12 +9,13 @@ from datetime import datetime
 from reconciler import events
 from reconciler.engine.execute import Outcome, Result
 from reconciler.engine.inbox import Desk
-from reconciler.engine.rollouts import Rollouts, Turn
+from reconciler.engine.rollouts import Rollouts, Turn, crowd, wake_at
 from reconciler.engine.subjects import Job, Missing, jobs_of, known_of, stands_on
 from reconciler.engine.telling import Teller
 from reconciler.model.planner import World
 from reconciler.model.resource import Address
 from reconciler.model.rollout import Known
+from reconciler.rollout import service
 
 
 @dataclass(slots=True)
@@ -58,7 +59,8 @@ class Rota:
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next turn; None where none is due by itself."""
-        wakes = [turn.wake_at for turn in self.turns.values() if turn.wake_at is not None]
+        waiting = crowd(self.turns.values())
+        wakes = [wake for turn in self.turns.values() if (wake := wake_at(turn, waiting)) is not None]
         return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
 
     def go_round(self, now: datetime, *, touched: bool) -> bool:
@@ -66,7 +68,8 @@ class Rota:
 
         `touched`: something was written since the last pass looked, so only who never had a turn may trust its look.
         """
-        due = [job for job in self.jobs if job.address in self._known or self._is_due(job, now)]
+        waiting = crowd(self.turns.values())
+        due = [job for job in self.jobs if self._has_news(job) or self._is_due(job, waiting, now)]
         known = {
             address: told
             for address, told in self._known.items()
@@ -78,9 +81,21 @@ class Rota:
             self._turned(turn)
         return any(turn.done for turn in turns)
 
-    def _is_due(self, job: Job, now: datetime) -> bool:
+    def _is_due(self, job: Job, waiting: int, now: datetime) -> bool:
         last = self.turns.get(job.address)
-        return last is None or last.job != job or (last.wake_at is not None and now >= last.wake_at)
+        if last is None or last.job != job:
+            return True
+        wake = wake_at(last, waiting)
+        return wake is not None and now >= wake
+
+    def _has_news(self, job: Job) -> bool:
+        """The pass has read it, and it does not merely wait as it did: its tags say something else, a word maybe."""
+        known, last = self._known.get(job.address), self.turns.get(job.address)
+        if known is None:
+            return False
+        if known.service is None or last is None or last.seen is None or not last.waits:
+            return True
+        return service.remembered(known.service) != last.seen.marks
 
     def _turned(self, turn: Turn) -> None:
         """Remember it, and say what is new."""

@@ -6,11 +6,13 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler import errors, events
+from reconciler.engine import rollouts
 from reconciler.engine.drift import Mode, Rule
 from reconciler.engine.loop import Loop, Rhythm
 from reconciler.engine.reconcile import Wish
@@ -18,6 +20,7 @@ from reconciler.engine.report import PassReport
 from reconciler.local.faults import Fault
 from reconciler.model import words
 from reconciler.model.guard import Guard
+from reconciler.model.intents import Verb
 from reconciler.model.kind import Depth, discover
 from reconciler.model.planner import Consent
 from reconciler.model.rollout import Phase
@@ -170,6 +173,27 @@ def test_a_quiet_stack_is_left_in_peace(running: Running) -> None:
     assert 10 <= depths.count(Depth.MEDIUM) <= 13
     assert depths.count(Depth.FAST) > 200
     assert max(one.calls for one in running.passes if one.depth is Depth.FAST) <= 4
+
+
+def test_a_word_is_heard_at_the_next_pass_however_seldom_one_is_looked_at(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many that wait, a pass reads the tags of all; targets and tasks are looked at only of whom it concerns."""
+    monkeypatch.setattr(rollouts, "EACH", timedelta(hours=1))
+    running.stage.terms["promote_after"] = timedelta(hours=2)
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(120)
+    (turn,) = running.loop.turns.values()
+    assert turn.waits
+    running.quiet()
+    running.go(120)
+    assert len(running.passes) >= 6
+    assert running.stage.transport.sent["DescribeTargetHealth"] == 0
+    running.stage.seen.append(turn)
+    running.stage.say(Verb.PROMOTE)
+    running.go(20)
+    phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
+    assert phases[:1] == [Phase.SHIFTING]
 
 
 def test_drift_is_put_back_and_told(running: Running) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from benchmarks.stack import IMAGE, OTHER_IMAGE, service_name, write
 from reconciler import errors
-from reconciler.engine.rollouts import Goal
+from reconciler.engine import rollouts
+from reconciler.engine.rollouts import Goal, Turn, wake_at
 from reconciler.model.resource import Call
-from reconciler.model.rollout import Phase
+from reconciler.model.rollout import Phase, Step
 from tests.harness.theatre import SHORT, Theatre, theatre
 
 SERVICES = 12
+SOON = timedelta(seconds=15)
+TERMS = SHORT | {"promote_after": timedelta(minutes=10)}
 TOGETHER = ("DescribeServices", "DescribeListeners", "DescribeRules", "DescribeTargetGroups")
 
 
@@ -24,7 +29,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        with theatre(terms=SHORT, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
+        with theatre(terms=TERMS, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
             assert not found.apply(Goal.ended).went_wrong
             found.change({IMAGE: OTHER_IMAGE})
             found.apply(Goal.begun)
@@ -63,6 +68,37 @@ def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Theat
     assert [turn.job.address for turn in turns if turn.error is not None] == [jobs[3].address]
     assert asked[lost] == 2
     assert all(turn.seen is not None for turn in turns if turn.error is None)
+
+
+def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
+    stage: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer than fifteen are looked at four times a minute; more of them take no more of AWS's reads than those."""
+    stage.follow(lambda turn: turn.waits)
+    assert stage.phases[-1] == Phase.AWAITING_PROMOTION
+    for each, looks in ((1, 4), (5, 1)):
+        monkeypatch.setattr(rollouts, "EACH", timedelta(seconds=each))
+        stage.transport.sent.clear()
+        stage.follow(Goal.ended, patience=50.0)
+        assert stage.transport.sent["DescribeTargetHealth"] == 2 * SERVICES * looks
+
+
+def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
+    """Nor a step that goes on at once; what has no deadline waits for its place alone."""
+    at = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    job: Any = None
+
+    def wake(until: datetime | None, phase: Phase = Phase.BLUE_WARM, waiting: int = 100) -> timedelta | None:
+        found = wake_at(Turn(job, at, step=Step(phase, wake_at=at + SOON, until=until)), waiting)
+        return None if found is None else found - at
+
+    assert wake(None) == timedelta(seconds=100)
+    assert wake(at + timedelta(hours=1)) == timedelta(seconds=100)
+    assert wake(at + timedelta(seconds=40)) == timedelta(seconds=40)
+    assert wake(at - timedelta(seconds=40)) == timedelta(seconds=100), "what is past is waited for no more"
+    assert wake(None, waiting=3) == SOON
+    assert wake(None, Phase.VERIFYING) == SOON, "it is watched there"
+    assert wake_at(Turn(job, at, step=Step(Phase.BLUE_WARM)), 100) is None
 
 
 def test_each_comes_to_its_end(stage: Theatre) -> None:
