@@ -2,8 +2,9 @@
 
     python -m benchmarks.client URL FOLDER STEP…
 
-A step is `create` (apply until nothing waits), or a pass: `full`, `medium`, `fast`. Wall is the pass's own, without the
-process's start. `cold` before the first step begins with an empty memory of task definitions.
+A step is `create` (apply until nothing waits), `deploy` (bring it into production), `gate` (bring it to where it waits
+for its promotion), `watch`, `round` and `wait:SECONDS` (read what is there, look at each rollout once, and then as
+often as they are due), or a pass: `full`, `medium`, `fast`. Wall is the step's own, without the process's start.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.engine.expectations import Expectations
     from reconciler.engine.observe import Place, observe
     from reconciler.engine.reconcile import Wish, act, converge, look
+    from reconciler.engine.rollouts import Goal, follow
     from reconciler.model.guard import Guard
     from reconciler.model.kind import Depth, discover
     from reconciler.model.planner import World, plan
@@ -102,8 +104,17 @@ def main(url: str, folder: str, *steps: str) -> None:
             if done.failed:
                 raise SystemExit(str(done.failed[0]))
             actions = len(todo.actions)
-        elif step == "deploy":
-            world, actions = None, _deploy(aws, kinds, wish, compile_deliveries(specs))
+        elif step in ("deploy", "gate"):
+            world, actions = None, _deploy(aws, kinds, wish, compile_deliveries(specs), gate=step == "gate")
+        elif step == "watch":
+            jobs, rollouts = _jobs(aws, kinds, wish, compile_deliveries(specs))
+            actions = len(jobs)
+        elif step == "round":
+            actions = len(rollouts.turns(jobs))
+        elif step.startswith("wait:"):
+            turns: list[Any] = []
+            follow(rollouts, jobs, Goal.ended, patience_seconds=float(step.partition(":")[2]), on_turn=turns.append)
+            actions = len(turns)
         else:
             depth = Depth[step.upper()]
             world = observe(aws, kinds, wish.place, wish.desired, depth=depth, before=world)
@@ -130,10 +141,10 @@ class Unpaced(Pace):
         return 0.0
 
 
-def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> int:
-    """Bring out what is wanted, and see it in production; what tests would ask is answered for them."""
+def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
+    """What is to be looked after, and by whom; what tests would ask is answered for them."""
     from reconciler.engine.observe import observe, owned_ids
-    from reconciler.engine.rollouts import Goal, Rollouts, follow
+    from reconciler.engine.rollouts import Rollouts
     from reconciler.engine.smoke import Smoke
     from reconciler.engine.subjects import jobs_of
 
@@ -143,8 +154,16 @@ def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> int:
     if missing:
         raise SystemExit(str(missing))
     smoke = Smoke(lambda *_: "http://nowhere", lambda *_: (200, ""))
-    rollouts = Rollouts(aws, smoke, fresh=frozenset(job.address for job in jobs))
-    followed = follow(rollouts, jobs, Goal.promoted, patience_seconds=600)
+    return jobs, Rollouts(aws, smoke, fresh=frozenset(job.address for job in jobs))
+
+
+def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any, *, gate: bool = False) -> int:
+    """Bring out what is wanted, and see it in production, or at the gate."""
+    from reconciler.engine.rollouts import Goal, follow
+
+    jobs, rollouts = _jobs(aws, kinds, wish, deliveries)
+    goal = (lambda turn: turn.waits or turn.stuck) if gate else Goal.promoted
+    followed = follow(rollouts, jobs, goal, patience_seconds=600)
     if followed.timed_out or followed.went_wrong or followed.refused:
         raise SystemExit(str([(turn.step, turn.error) for turn in followed.turns[:2]]))
     return len(jobs)
