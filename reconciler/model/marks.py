@@ -43,7 +43,8 @@ class Deadline:
     """`at` None waits for a person.
 
     `weight` is green's share of production, where the stage is about one; before that, what it may have had already:
-    0 is known to be none, and then nobody's request is under way to it.
+    0 is known to be none, and then nobody's request is under way to it. A rolling deployment has no shares: of that it
+    is the number of the revision that ECS was asked for.
     """
 
     release: str
@@ -195,7 +196,7 @@ def _text(value: Any) -> str:
 
 
 def _deadline(text: str) -> Deadline | None:
-    match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,3}):(\d{1,11}|-)", text)
+    match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,9}):(\d{1,11}|-)", text)
     if match is None or match[2] not in set(Stage):
         return None
     at = None if match[4] == "-" else datetime.fromtimestamp(int(match[4]), UTC)

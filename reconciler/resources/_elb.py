@@ -112,7 +112,8 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
     (only,) = given
     match only["Type"]:
         case "forward":
-            groups = only.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": only["TargetGroupArn"]}]
+            alone = [{"TargetGroupArn": only["TargetGroupArn"]}] if "TargetGroupArn" in only else []
+            groups = only.get("ForwardConfig", {}).get("TargetGroups") or alone
             forward = (Forward(target_group=item["TargetGroupArn"], weight=item.get("Weight", 1)) for item in groups)
             return Action(forward=tuple(sorted(forward, key=str)))
         case "redirect":

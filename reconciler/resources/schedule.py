@@ -105,9 +105,7 @@ class Schedule(Kind[ScheduleSpec]):
     def create(self, new: Desired[ScheduleSpec]) -> Calls[str]:
         name = new.spec.name
         try:
-            yield scheduler.create_schedule_group(
-                Name=name, Tags=_tags.pairs(new.tags), ClientToken=new.token("schedule-group")
-            )
+            yield scheduler.create_schedule_group(Name=name, Tags=_tags.pairs(new.tags))
         except errors.Exists:
             group = yield scheduler.get_schedule_group(Name=name)
             answer = yield scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
@@ -128,9 +126,7 @@ class Schedule(Kind[ScheduleSpec]):
         if settings is None:
             yield from _create_in_group(old.id, new)  # the group was made, and the schedule was not, or was deleted
         else:
-            yield scheduler.update_schedule(
-                GroupName=old.id, Name=old.id, ClientToken=new.token("update"), **_written(new.spec, settings)
-            )
+            yield scheduler.update_schedule(GroupName=old.id, Name=old.id, **_written(new.spec, settings))
 
     def delete(self, old: Observed[ScheduleSpec]) -> Calls[None]:
         # the schedule first: while a group goes, what is in it may still start tasks
@@ -151,9 +147,7 @@ class Schedule(Kind[ScheduleSpec]):
 
 
 def _create_in_group(name: str, new: Desired[ScheduleSpec]) -> Calls[None]:
-    yield scheduler.create_schedule(
-        GroupName=name, Name=name, ClientToken=new.token("schedule"), **_written(new.spec, {})
-    )
+    yield scheduler.create_schedule(GroupName=name, Name=name, **_written(new.spec, {}))
 
 
 def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,7 +140,6 @@ class Service(Kind[ServiceSpec]):
                 schedulingStrategy="REPLICA",
                 deploymentController=None if spec.controller is None else {"type": spec.controller},
                 tags=_ecs.pairs(new.tags),
-                clientToken=new.token(),
                 **{"desiredCount": spec.initial_count, **params},
             )
         except errors.Exists:

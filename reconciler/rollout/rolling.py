@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 from reconciler.model import intents, windows
 from reconciler.model.decisions import Decision, Declare, Mark
 from reconciler.model.intents import Handled, Intent, Verb
-from reconciler.model.marks import Ended, Outcome, Stage, Stop, deadline
+from reconciler.model.marks import Deadline, Ended, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.release import Subject, Version
 from reconciler.model.resource import Calls
@@ -79,6 +79,12 @@ class Rolling(Engine):
                 raise TypeError(f"{type(decision).__name__} is nothing that a rolling deployment does")
 
 
+def _number(definition: str) -> int:
+    """7 of `web:7`; 0 where there is none yet."""
+    number = definition.rpartition(":")[2]
+    return int(number) if number.isdigit() else 0
+
+
 class _Situation:
     """One look. `runs` is the release of the primary deployment, `flight` the one that is on its way."""
 
@@ -89,7 +95,11 @@ class _Situation:
         self.arrived = self.primary is not None and self.primary.task_definition == seen.definition and not seen.differs
         self.runs = "" if self.primary is None else self.primary.release
         due = self.marks.deadline
-        self.asked = due is not None and due.release == seen.wanted and due.stage is Stage.ROLL
+        self.asked = (
+            due is not None
+            and (due.release, due.stage) == (seen.wanted, Stage.ROLL)
+            and due.weight in (0, _number(seen.definition))
+        )
         self.due = due if self.asked else None
         live = self.marks.live
         settled = self.arrived and live is not None and live.release == seen.wanted and not self.asked
@@ -124,12 +134,12 @@ class _Situation:
                 Phase.IDLE, f"a new version waits: {because}", health=Health.SUSPENDED, wake=opens or POLL_EVERY
             )
         # asked first, noted after: a note without a request would look like ECS having gone back
-        begun = self._mark(deadline=deadline(self.seen.wanted, Stage.ROLL, self.now, PATIENCE))
+        begun = self._mark(deadline=self._asked_for())
         return self._step(Phase.GREEN_UP, "a new version is wanted", Declare("", self.seen.differs), *begun)
 
     def _under_way(self, primary: TaskSet) -> Step:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
-            noted = self._mark(deadline=deadline(self.seen.wanted, Stage.ROLL, self.now, PATIENCE))
+            noted = self._mark(deadline=self._asked_for())
             return self._step(Phase.GREEN_UP, "ECS has begun", *noted)
         told = f"{primary.running} of {self.seen.desired} new tasks run"
         if self.due is not None and self.due.passed(self.now):
@@ -173,6 +183,10 @@ class _Situation:
         ended = self._ended(self.seen.wanted, outcome, Phase.GREEN_UP, why)
         noted = self._mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
         return self._step(phase, why, *noted, health=Health.DEGRADED, ended=ended)
+
+    def _asked_for(self) -> Deadline:
+        """Of which revision, too: a release may get another on its way, where what it stands on was made anew."""
+        return deadline(self.seen.wanted, Stage.ROLL, self.now, PATIENCE, weight=_number(self.seen.definition))
 
     def _complete(self, primary: TaskSet) -> bool:
         alone = len(self.seen.sets) == 1 and primary.state == "COMPLETED"

@@ -2,17 +2,18 @@
 
 Only what the promises need. Each rule says what AWS does; where moto already does it, there is none here.
 
-- A client token that comes again is answered as the first time, and with other parameters refused
-  (ECS and EC2 API references). How long, AWS does not say for CreateService; here, until that service is deleted.
+- A client token that comes again is answered as the first time, and with other parameters refused, also when what it
+  made is gone (ECS and EC2 API references; how long, AWS does not say).
 - CreateService for a name that is active is refused: "Creation of service was not idempotent."
 - CreateLoadBalancer, CreateTargetGroup and CreateListener succeed for what exists with the same settings, and refuse
   the name, or the port, with other ones (ELB API reference: "each call succeeds").
 - A family without an active revision is answered with ClientException, where moto breaks down.
 - A VPC has one internet gateway, and a gateway one VPC (EC2 API reference, AttachInternetGateway).
 - What something stands in cannot be deleted: DependencyViolation for a VPC with a gateway or a group of its own, for a
-  subnet and a group that a load balancer is in, for a subnet with a NAT gateway or an endpoint in it, for a group that
-  another one's rule names, for a gateway while a NAT gateway holds a public address; AuthFailure for an address in use,
-  which one is no more once its NAT gateway is deleted; ClusterContainsServicesException.
+  subnet and a group that a load balancer is in, for a group that an endpoint is in, for a subnet with a NAT gateway or
+  an endpoint in it, for a group that another one's rule names, for a gateway while a NAT gateway holds a public
+  address; AuthFailure for an address in use, which one is no more once its NAT gateway is deleted: then another gateway
+  may have it (VPC user guide, NAT gateways); ClusterContainsServicesException.
 - Scaling policies go with their target (Application Auto Scaling API reference, DeregisterScalableTarget).
 """
 
@@ -47,7 +48,7 @@ class Strict:
             "CreateTargetGroup": self._create_target_group,
             "DeleteCluster": self._delete_cluster,
             "DeleteSecurityGroup": self._delete_security_group,
-            "DeleteService": self._delete_service,
+            "DeleteNatGateway": self._delete_nat_gateway,
             "DeleteSubnet": self._delete_subnet,
             "DeleteVpc": self._delete_vpc,
             "DeregisterScalableTarget": self._deregister_scalable_target,
@@ -173,6 +174,8 @@ class Strict:
         named = any(
             one.get("ReferencedGroupInfo", {}).get("GroupId") == group and one["GroupId"] != group for one in rules
         )
+        endpoints = self._ask("ec2", "DescribeVpcEndpoints")["VpcEndpoints"]
+        used |= any(group == each["GroupId"] for one in endpoints for each in one.get("Groups", ()))
         if used or named:
             raise refusal(call, "DependencyViolation", f"{group} has a dependent object")
 
@@ -198,12 +201,15 @@ class Strict:
             if policy["ResourceId"] == target["ResourceId"]:
                 self._ask("application-autoscaling", "DeleteScalingPolicy", PolicyName=policy["PolicyName"], **target)
 
-    def _delete_service(self, call: Call) -> None:
-        """What a deleted service's token made is no longer there to be answered with."""
-        name = str(call.params["service"]).rpartition("/")[2]
-        for key, (said, _) in list(self._tokens.items()):
-            if key[0] == "ecs.CreateService" and json.loads(said)["serviceName"] == name:
-                del self._tokens[key]
+    def _delete_nat_gateway(self, call: Call) -> Answer:
+        """moto keeps its address associated, and gives it to nobody again."""
+        answer = self.inner.perform(call)
+        held = self._ask("ec2", "DescribeNatGateways", NatGatewayIds=[call.params["NatGatewayId"]])["NatGateways"]
+        for address in held[0]["NatGatewayAddresses"]:
+            found = self._ask("ec2", "DescribeAddresses", AllocationIds=[address["AllocationId"]])["Addresses"]
+            if found[0].get("AssociationId"):
+                self._ask("ec2", "DisassociateAddress", AssociationId=found[0]["AssociationId"])
+        return answer
 
 
 def refusal(call: Call, code: str, message: str = "", status: int = 400) -> errors.AwsError:

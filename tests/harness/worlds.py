@@ -37,10 +37,13 @@ from reconciler.clock import Clock, ManualClock
 from reconciler.engine import execute, observe
 from reconciler.engine.expectations import Expectations
 from reconciler.engine.observe import Place
-from reconciler.engine.reconcile import Report, Wish, converge, look
+from reconciler.engine.reconcile import Report, Wish, converge, look, owned_ids
+from reconciler.engine.rollouts import Rollouts
+from reconciler.engine.smoke import Smoke
+from reconciler.engine.subjects import jobs_of
 from reconciler.model.kind import Kinds, discover
 from reconciler.model.resource import Call
-from reconciler.spec.compile import compile_specs
+from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
 from tests.conftest import ACCOUNT, REGION
 from tests.harness.census import Asking, alike, census
@@ -118,7 +121,9 @@ def stack(folder: Path = SEED, texts: Mapping[str, str] | None = None, **fields:
     assert specs.ok, specs.diagnostics
     assert specs.stack is not None
     desired = compile_specs(specs, account=ACCOUNT, partition="aws")
-    return Stack(Wish(Place(specs.stack.name, ACCOUNT, REGION), desired, **fields), discover())
+    rolling = tuple(one for one in compile_deliveries(specs) if not one.moves_traffic)
+    wish = Wish(Place(specs.stack.name, ACCOUNT, REGION), desired, deliveries=rolling, **fields)
+    return Stack(wish, discover())
 
 
 class Remembering:
@@ -213,11 +218,11 @@ def run(
     expectations: Expectations | None = None,
     patience: float = PATIENCE,
 ) -> Report:
-    """One process's life: it knows nothing, looks, and makes passes until it is done."""
+    """One process's life: it knows nothing, looks, makes passes until it is done, and has ECS roll what it rolls."""
     aws = Aws(transport, clock=clock or ManualClock())
     try:
         first = look(aws, wanted.kinds, wanted.wish, expectations=expectations)
-        return converge(
+        report = converge(
             aws,
             wanted.kinds,
             wanted.wish,
@@ -226,8 +231,23 @@ def run(
             stop=threading.Event(),
             expectations=expectations,
         )
+        if wanted.wish.deliveries and not wanted.wish.leaving:
+            roll(aws, wanted, report)
+        return report
     finally:
         aws.close()
+
+
+def roll(aws: Aws, wanted: Stack, report: Report) -> None:
+    """Ask ECS for the versions that it brings out by itself, as `apply` does."""
+    wish = wanted.wish
+    world = report.world or look(aws, wanted.kinds, wish)[0]
+    aws.mine.add(*owned_ids(world, wish.place.stack, {}))
+    jobs, _ = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack, made=report.made)
+    smoke = Smoke(lambda *_: "http://nowhere", lambda *_: (200, ""))
+    for turn in Rollouts(aws, smoke, fresh=frozenset(job.address for job in jobs)).turns(jobs):
+        if turn.error is not None:
+            raise turn.error
 
 
 def until_settled(

@@ -33,7 +33,7 @@ NETWORK = {
         "assignPublicIp": "ENABLED",
     }
 }
-ASKED = due(Stage.ROLL, PATIENCE)
+ASKED = due(Stage.ROLL, PATIENCE, weight=2)
 RAN = marked(live=Version("a", "web:1"))
 
 
@@ -116,6 +116,23 @@ def test_while_ecs_works_nothing_is_written() -> None:
     assert not late.decisions
     assert late.health is Health.DEGRADED
     assert "longer than it should" in late.because
+
+
+def test_another_revision_of_the_release_is_asked_for_as_well() -> None:
+    """What it stands on was deleted and made anew while it was on its way: nobody has gone back."""
+    for runs in ((OLD,), (COMING, GOING)):
+        noted = replace(RAN, deadline=due(Stage.ROLL, PATIENCE, weight=1 if runs == (OLD,) else 2))
+        subject = replace(SPEC, release=replace(RELEASE, task_definition=f"{ARN.format('ecs')}task-definition/web:3"))
+        found = ENGINE.step(POLICY, seen(*runs, marks=noted, subject=subject), NOW)
+        assert found.phase is Phase.GREEN_UP
+        assert kinds(found) == ["Declare", "Mark"]
+        assert written(found).deadline == due(Stage.ROLL, PATIENCE, weight=3)
+
+
+def test_what_was_noted_without_a_revision_is_of_the_one_that_is_wanted() -> None:
+    """An earlier version of this program noted none."""
+    found = step(OLD, marks=replace(RAN, deadline=due(Stage.ROLL, PATIENCE)))
+    assert found.phase is Phase.ROLLED_BACK
 
 
 def test_done_is_done_when_ours_runs_alone() -> None:
