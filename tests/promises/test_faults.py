@@ -22,6 +22,10 @@ from tests.harness.worlds import EVERY_TYPE, SEED, Account, Stack, apart, boto, 
 from tests.promises.conftest import Record, mostly_slow, sample_or_all
 from tests.promises.scenarios import Reference, reference
 
+RUNS = 60
+"""Processes until all is done: one that gets an empty answer plans nothing, and of fifty reads in a look one is empty
+every other time."""
+
 SETTINGS = {
     "30 % throttled": {Fault.THROTTLED: 0.3},
     "30 % lost answers": {Fault.LOST: 0.3},
@@ -43,7 +47,7 @@ def bad_day(
     """What is wrong at the end of a bad day, passes, calls in proportion to a good day's, most sendings a decision."""
     proxy = FaultProxy(account, seed=seed, rates=rates)
     wire = Decisions(proxy)
-    _, passes = until_settled(lambda: wire, wanted, clock=ManualClock())
+    _, passes = until_settled(lambda: wire, wanted, runs=RUNS, clock=ManualClock())
     problems = told(dict(right.final), account.final())
     lasting = account.lasting()
     problems += [f"{name}: {count} too many" for name, count in (lasting - right.lasting).items()]
