@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import against_terraform, passes, plan
+from benchmarks import against_terraform, passes, plan, rollouts
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 PASSES = (1, 20, 100, 500)
@@ -71,6 +71,20 @@ With a repository, a lifecycle policy and autoscaling for each service, private 
 
 {plan}
 
+## Many rollouts at once
+
+A new version of every service, brought to the gate where it waits for its promotion, and looked after there.
+Ten rollouts look at their services, listeners, rules and groups in as many calls as one; targets and tasks are each
+one's own.
+Those that merely wait are looked at the less often the more there are: every fifteen seconds up to fifteen of them,
+every hundred seconds a hundred, so that most of the ten reads a second that ELB gives an account is left to others.
+A person's word is heard at the next fast pass all the same.
+The second row is a first look at all, the third begins with another.
+
+`python -m benchmarks.rollouts`
+
+{rollouts}
+
 ## Against Terraform
 
 Terraform 1.11 with AWS provider 5.100, the same stack and backend in the same run, 20 ms a call, without AWS's buckets
@@ -100,6 +114,7 @@ def write(sizes: list[int]) -> None:
             passes=measured,
             everything=everything,
             plan=rows,
+            rollouts=rollouts.compare(rollouts.SERVICES, rollouts.SECONDS),
             terraform=against_terraform.compare(sizes),
         ),
         encoding="utf-8",

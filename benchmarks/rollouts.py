@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmarks.backend import Backend
 from benchmarks.passes import run
 
 SERVICES = (1, 20, 100)
+SECONDS = 120.0
 HEAD = """\
 | S | what | turns | calls | ELB's | ELB's a second | throttled | wall | CPU |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -49,13 +51,16 @@ def table(rows: list[tuple[int, str, dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
+def compare(sizes: Iterable[int], seconds: float) -> str:
+    return table([(services, what, row) for services in sizes for what, row in measure(services, seconds)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, nargs="*", default=list(SERVICES))
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
     given = parser.parse_args()
-    rows = [(services, what, row) for services in given.services for what, row in measure(services, given.seconds)]
-    print(table(rows), flush=True)
+    print(compare(given.services, given.seconds), flush=True)
 
 
 if __name__ == "__main__":
