@@ -165,15 +165,20 @@ class Rollouts:
         return Turn(job, now, seen, step, done=done, error=error, diagnosis=diagnosis)
 
     def turns(self, jobs: Iterable[Job], known: Mapping[Address, Known] | None = None) -> tuple[Turn, ...]:
-        """One turn of each, some of them side by side. What those look at first is asked for together, right before."""
+        """One turn of each, some of them side by side. What those look at first is asked for together, right before.
+
+        Whose turn has not begun when `stop` is set has none.
+        """
         told, taken = known or {}, dict[Address, Turn]()
         waiting = tuple(jobs)
         unread = [job for job in waiting if job.address not in told]
         self._take([job for job in waiting if job.address in told], told, taken)
         for start in range(0, len(unread), WIDTH):
+            if start and self.stop.is_set():
+                break
             some = unread[start : start + WIDTH]
             self._take(some, self._standing(some), taken)
-        return tuple(taken[job.address] for job in waiting)
+        return tuple(taken[job.address] for job in waiting if job.address in taken)
 
     def _take(self, jobs: Iterable[Job], known: Mapping[Address, Known], taken: dict[Address, Turn]) -> None:
         turns = side_by_side(lambda job: self.turn(job, known.get(job.address, NOTHING)), jobs)
@@ -328,7 +333,7 @@ def follow(
                 diagnoses.append(turn.diagnosis)
             if on_turn is not None:
                 on_turn(turn)
-        left = {address: job for address, job in left.items() if not goal(last[address])}
+        left = {address: job for address, job in left.items() if address not in last or not goal(last[address])}
         turns = tuple(last.values())
         if not left:
             return Followed(turns, tuple(diagnoses))

@@ -70,6 +70,19 @@ def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Theat
     assert all(turn.seen is not None for turn in turns if turn.error is None)
 
 
+def test_who_is_told_to_stop_begins_no_more_of_them(stage: Theatre) -> None:
+    """Those whose turn has begun come to its end; at AWS's rates a round of a hundred takes half a minute."""
+    jobs = stage.jobs()
+    stage.transport.before = lambda call: stage.rollouts.stop.set()
+    try:
+        followed = rollouts.follow(stage.rollouts, jobs, Goal.ended)
+    finally:
+        stage.transport.before = None
+        stage.rollouts.stop.clear()
+    assert followed.interrupted
+    assert [turn.job.address for turn in followed.turns] == [job.address for job in jobs[: rollouts.WIDTH]]
+
+
 def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
     stage: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
