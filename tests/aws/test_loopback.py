@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 
 import pytest
 
@@ -13,32 +10,18 @@ from reconciler import errors
 from reconciler.aws.loopback import is_loopback
 from reconciler.aws.session import Boto
 from reconciler.model.resource import Call
+from tests.harness.answering import answering
 
 ANSWER = b'{"clusterArns": ["arn:aws:ecs:us-west-2:123456789012:cluster/here"]}'
 NOWHERE = "http://127.0.0.1:9"
 
 
-@contextmanager
-def answering(asked: list[str]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(ANSWER)))
-            self.end_headers()
-            self.wfile.write(ANSWER)
+def noting(asked: list[str]) -> Callable[[str], tuple[int, bytes]]:
+    def answer(path: str) -> tuple[int, bytes]:
+        asked.append(path)
+        return 200, ANSWER
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return answer
 
 
 @pytest.mark.parametrize("named", ["by hand", "by AWS_ENDPOINT_URL"])
@@ -46,7 +29,7 @@ def test_this_machine_is_reached_past_a_proxy(named: str, monkeypatch: pytest.Mo
     """However its endpoint was named."""
     monkeypatch.setenv("http_proxy", NOWHERE)
     asked: list[str] = []
-    with answering(asked) as url:
+    with answering(noting(asked)) as url:
         if named == "by AWS_ENDPOINT_URL":
             monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         boto = Boto("us-west-2", endpoint=url if named == "by hand" else None, anonymous=True)
@@ -58,7 +41,7 @@ def test_this_machine_is_reached_past_a_proxy(named: str, monkeypatch: pytest.Mo
 def test_what_is_elsewhere_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is asked for the whole address."""
     asked: list[str] = []
-    with answering(asked) as proxy:
+    with answering(noting(asked)) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
         Boto("us-west-2", endpoint="http://ecs.example", anonymous=True).perform(Call("ecs", "ListClusters"))
     assert asked == ["http://ecs.example/"]

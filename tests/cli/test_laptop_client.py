@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from reconciler.cli.laptop_client import clock_of, urls_of
+from tests.harness.answering import answering
 
 HEALTH = {"speed": 60.0, "now": "2026-03-01T12:00:00+00:00"}
 URLS = {"arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/a/1/2": "http://127.0.0.1:8080"}
 
 
-@contextmanager
-def serving(status: int, bodies: dict[str, bytes]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = bodies.get(self.path, b"{}")
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def laptop() -> dict[str, bytes]:
-    return {"/_reconciler/health": json.dumps(HEALTH).encode(), "/_reconciler/urls": json.dumps(URLS).encode()}
+def laptop(path: str) -> tuple[int, bytes]:
+    return 200, json.dumps({"/_reconciler/health": HEALTH, "/_reconciler/urls": URLS}[path]).encode()
 
 
 def test_the_laptops_clock_and_addresses_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past a proxy that the environment names: it could not reach this machine."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with serving(200, laptop()) as url:
+    with answering(laptop) as url:
         assert clock_of(url).speed == HEALTH["speed"]
         assert clock_of(url).now().year == 2026
         assert urls_of(url) == URLS
@@ -55,7 +29,7 @@ def test_the_laptops_clock_and_addresses_are_taken(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("status", "body"), [(404, b'{"speed": 60.0}'), (200, b"<html>"), (200, b"[]")])
 def test_what_answers_otherwise_is_another_aws(status: int, body: bytes) -> None:
     """With the machine's own time, and listeners where AWS says."""
-    with serving(status, {"/_reconciler/health": body, "/_reconciler/urls": body}) as url:
+    with answering(lambda _: (status, body)) as url:
         assert clock_of(url).speed == 1.0
         assert urls_of(url) == {}
 
