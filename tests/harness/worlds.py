@@ -11,6 +11,7 @@ means something, and a fork has no thread to lose.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import pickle
 import shutil
@@ -42,6 +43,7 @@ from reconciler.engine.rollouts import Rollouts
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import jobs_of
 from reconciler.model.kind import Kinds, discover
+from reconciler.model.marks import KEYS
 from reconciler.model.resource import Call
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
@@ -206,8 +208,15 @@ class Account:
         return self.ledger.lasting()
 
     def final(self) -> dict[str, list[str]]:
-        """Everything in it, without what AWS makes up."""
-        return alike(census(self.ledger.perform))
+        """Everything in it, without what AWS makes up and what is noted of rollouts, which are of ids and times."""
+        taken = census(self.ledger.perform)
+        taken["service"] = [_unnoted(json.loads(text)) for text in taken["service"]]
+        return alike(taken)
+
+
+def _unnoted(service: dict[str, Any]) -> str:
+    service["tags"] = [tag for tag in service.get("tags", ()) if tag["key"] not in KEYS.values()]
+    return json.dumps(service, sort_keys=True)
 
 
 def run(

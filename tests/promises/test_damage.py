@@ -11,7 +11,6 @@ import pytest
 from reconciler.aws.client import Aws
 from reconciler.clock import ManualClock
 from reconciler.engine.reconcile import look
-from reconciler.model.marks import KEYS
 from tests.harness.census import told
 from tests.harness.damage import Damage, inflict, possible
 from tests.harness.worlds import EVERY_TYPE, SEED, Account, Stack, apart, run, stack, until_settled
@@ -24,13 +23,9 @@ DICE = 7
 
 
 def final(account: Account) -> dict[str, list[str]]:
-    """The account without what grows with every rebuilding: revisions, deployments, what is noted of them on the
-    service, tasks that were run once more."""
+    """The account without what grows with every rebuilding: revisions, deployments, tasks that were run once more."""
     taken = account.final()
-    services = [json.loads(text) for text in taken["service"]]
-    for service in services:
-        service["deployments"] = []
-        service["tags"] = [tag for tag in service.get("tags", ()) if tag["key"] not in KEYS.values()]
+    services = [{**json.loads(text), "deployments": []} for text in taken["service"]]
     taken["service"] = [json.dumps(service, sort_keys=True) for service in services]
     return {
         kind: [re.sub(r"(task-definition/[\w-]+):\d+", r"\1:…", text) for text in items]
