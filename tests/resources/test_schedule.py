@@ -127,6 +127,18 @@ def test_an_update_keeps_what_the_specs_do_not_say() -> None:
     assert "CreationDate" not in sent
 
 
+def test_nothing_is_said_with_a_token() -> None:
+    """AWS answers one that comes again as the first time: what was deleted, or changed twice, would not be put back."""
+    (old,) = observe(talk())
+    new, told = schedule("nightly", expression="rate(1 hour)"), Talk()
+
+    told.hold(Schedule().create(WANT))
+    told.hold(Schedule().update(old, new, diff(old, new.spec)))
+
+    assert told.operations() == ["CreateScheduleGroup", "CreateSchedule", "UpdateSchedule"]
+    assert not any("ClientToken" in call.params for call in told.said)
+
+
 def test_a_strategy_takes_the_place_of_a_launch_type() -> None:
     """AWS takes one of the two."""
     (old,) = observe(talk())
