@@ -47,9 +47,9 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
     from reconciler.engine.expectations import Expectations
+    from reconciler.engine.following import Goal, follow
     from reconciler.engine.observe import Place, observe
     from reconciler.engine.reconcile import Wish, act, converge, look
-    from reconciler.engine.rollouts import Goal, follow
     from reconciler.model.guard import Guard
     from reconciler.model.kind import Depth, discover
     from reconciler.model.planner import World, plan
@@ -159,7 +159,7 @@ def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
 
 def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any, *, gate: bool = False) -> int:
     """Bring out what is wanted, and see it in production, or at the gate."""
-    from reconciler.engine.rollouts import Goal, follow
+    from reconciler.engine.following import Goal, follow
 
     jobs, rollouts = _jobs(aws, kinds, wish, deliveries)
     goal = (lambda turn: turn.waits or turn.stuck) if gate else Goal.promoted

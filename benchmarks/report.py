@@ -78,7 +78,8 @@ Ten rollouts look at their services, listeners, rules and groups in as many call
 one's own.
 Those that merely wait are looked at the less often the more there are: every fifteen seconds up to fifteen of them,
 every hundred seconds a hundred, so that most of the ten reads a second that ELB gives an account is left to others.
-A person's word is heard at the next fast pass all the same.
+The loop hears a person's word at its next fast pass all the same; `apply --wait`, which makes no passes, when it is
+the service's turn.
 The second row is a first look at all, the third begins with another.
 
 `python -m benchmarks.rollouts`

@@ -138,9 +138,8 @@ class Boto:
             if client is None:
                 client = self._made(service, self._config)
                 if is_loopback(client.meta.endpoint_url) and get_environ_proxies(client.meta.endpoint_url):
-                    client = self._made(
-                        service, self._config.merge(Config(proxies={}))
-                    )  # no proxy reaches this machine
+                    direct = Config(proxies={})  # no proxy reaches this machine
+                    client = self._made(service, self._config.merge(direct))
                 tls.share(client)
                 bodies.watch(client)
                 if self._fence is not None:

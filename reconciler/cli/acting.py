@@ -183,7 +183,8 @@ def _drive(stage: Scene, job: Job, intent: Intent, look: Look) -> int:
     """Be the one who hears it: until it is answered, and all that follows at once is done."""
     from reconciler.cli.rolling import Reporter
     from reconciler.cli.views.rollout_text import under_way
-    from reconciler.engine.rollouts import Turn, follow
+    from reconciler.engine.following import follow
+    from reconciler.engine.rollouts import Turn
 
     answers: list[Handled] = []
 

@@ -92,7 +92,7 @@ def _roll(
 ) -> int:
     """Begin what is to be rolled out, and with `wait` see it to its end; what stands on something undone waits."""
     from reconciler.cli.rolling import Reporter, goal_of, result, scene
-    from reconciler.engine.rollouts import follow
+    from reconciler.engine.following import follow
     from reconciler.model.plan import Verb
 
     new = {one.step.address for each in report.passes for one in each.outcomes if one.action.verb is Verb.CREATE}

@@ -17,9 +17,10 @@ from reconciler.cli.terminal import Look, look_of, say
 from reconciler.cli.views.failure_text import failure_text
 from reconciler.cli.views.rollout_text import turn_line, under_way
 from reconciler.engine import reconcile
+from reconciler.engine.following import Followed, Goal
 from reconciler.engine.obituary import Obituary
 from reconciler.engine.observe import owned_ids
-from reconciler.engine.rollouts import Followed, Goal, Rollouts, Turn
+from reconciler.engine.rollouts import Rollouts, Turn
 from reconciler.engine.smoke import Reach, Smoke
 from reconciler.engine.subjects import Job, Missing, jobs_of, known_of
 from reconciler.model.delivery import Delivery

@@ -142,7 +142,7 @@ def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
             marks = traffic.onwards(s, s.green, due, handled=_yes(intent), hold=None)
             return s.step(Phase.SHIFTING, because, *marks)
         case Shape.SWITCHED:
-            return "it has all of production already"
+            return "it has all of production already; finish lets what ran before go, once it is not watched any more"
         case Shape.NOTHING_LIVE:
             return "a first deployment waits for nobody"
         case Shape.REST:

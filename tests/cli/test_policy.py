@@ -16,10 +16,10 @@ import pytest
 
 from reconciler.aws.pace import Pace
 from reconciler.aws.retry import is_read
+from reconciler.engine.following import Goal
 from reconciler.engine.observe import Place
 from reconciler.engine.permissions import LARGEST, Extras, calls, document, fitted, rules, size, statements
 from reconciler.engine.permissions.fit import FOLDED_NAMES, FOLDED_READS
-from reconciler.engine.rollouts import Goal
 from reconciler.model import ownership
 from reconciler.model.kind import discover
 from reconciler.model.planner import Consent

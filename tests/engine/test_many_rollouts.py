@@ -12,7 +12,8 @@ import pytest
 from benchmarks.stack import IMAGE, OTHER_IMAGE, service_name, write
 from reconciler import errors
 from reconciler.engine import rollouts
-from reconciler.engine.rollouts import Goal, Turn, wake_at
+from reconciler.engine.following import Goal, follow
+from reconciler.engine.rollouts import Turn, wake_at
 from reconciler.model.resource import Call
 from reconciler.model.rollout import Phase, Step
 from tests.harness.theatre import SHORT, Theatre, theatre
@@ -75,7 +76,7 @@ def test_who_is_told_to_stop_begins_no_more_of_them(stage: Theatre) -> None:
     jobs = stage.jobs()
     stage.transport.before = lambda call: stage.rollouts.stop.set()
     try:
-        followed = rollouts.follow(stage.rollouts, jobs, Goal.ended)
+        followed = follow(stage.rollouts, jobs, Goal.ended)
     finally:
         stage.transport.before = None
         stage.rollouts.stop.clear()

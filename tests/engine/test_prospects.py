@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.engine import reconcile
+from reconciler.engine.following import Goal
 from reconciler.engine.prospects import prospects
-from reconciler.engine.rollouts import Goal
 from reconciler.engine.subjects import jobs_of, known_of
 from reconciler.model.kind import discover
 from reconciler.model.prospect import Outlook, Prospect

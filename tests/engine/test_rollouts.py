@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.engine.rollouts import Goal
+from reconciler.engine.following import Goal
 from reconciler.local.scripted import Script
 from reconciler.model.intents import Verb
 from reconciler.model.marks import Outcome

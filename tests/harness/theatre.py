@@ -23,11 +23,12 @@ from typing import Any
 
 from reconciler.aws.client import Aws, Transport
 from reconciler.aws.session import Boto
-from reconciler.engine import reconcile, rollouts
+from reconciler.engine import following, reconcile
+from reconciler.engine.following import Followed, Goal
 from reconciler.engine.obituary import Obituary
 from reconciler.engine.observe import Place
 from reconciler.engine.reconcile import Report, Wish
-from reconciler.engine.rollouts import Followed, Goal, Rollouts, Turn
+from reconciler.engine.rollouts import Rollouts, Turn
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import Job, Missing, jobs_of
 from reconciler.local.inprocess import Laptop, laptop_session
@@ -41,9 +42,9 @@ from reconciler.spec import files
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import Source, load_sources
 from reconciler.spec.specs import Specs
+from tests.harness.seed import SEED
 from tests.harness.worlds import serial
 
-SEED = Path(__file__).parents[2] / "specs"
 SERVICE = "my-app-frontend"
 CLUSTER = "my-app-cluster"
 HELLO = (200, "Hello World")
@@ -203,7 +204,7 @@ class Theatre:
         jobs: tuple[Job, ...] | None = None,
         patience: float | None = 30 * 86_400.0,
     ) -> Followed:
-        return rollouts.follow(
+        return following.follow(
             self.rollouts,
             self.jobs() if jobs is None else jobs,
             goal,

@@ -49,12 +49,12 @@ from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
 from tests.conftest import ACCOUNT, REGION
 from tests.harness.census import Asking, alike, census
+from tests.harness.seed import SEED
 from tests.harness.strict import Strict
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
-SEED = ROOT / "specs"
 EVERY_TYPE = ROOT / "tests" / "promises" / "specs"
 PATIENCE = 1800.0
 

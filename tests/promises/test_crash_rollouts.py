@@ -23,7 +23,8 @@ import structlog
 
 from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
-from reconciler.engine.rollouts import Goal, Turn
+from reconciler.engine.following import Goal
+from reconciler.engine.rollouts import Turn
 from reconciler.local.inprocess import Laptop
 from reconciler.local.scripted import Script
 from reconciler.model import marks

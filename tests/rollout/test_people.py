@@ -102,7 +102,7 @@ REFUSED = [
     (GATE, Verb.PROMOTE, FROZEN, "the next window opens Sun 11 Jan 00:00 UTC"),
     (replace(SHARED, alarms=("errors",)), Verb.PROMOTE, CANARY, "an alarm fires: errors"),
     (VERIFY, Verb.PROMOTE, CAREFUL, "has all of production already"),
-    (WARM, Verb.PROMOTE, CAREFUL, "has all of production already"),
+    (WARM, Verb.PROMOTE, CAREFUL, "finish lets what ran before go"),
     (VERIFY, Verb.FINISH, CAREFUL, "being watched in production"),
     (GATE, Verb.FINISH, CAREFUL, "nothing is kept warm"),
     (SHARED, Verb.FINISH, CANARY, "nothing is kept warm"),
