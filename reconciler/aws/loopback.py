@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
+
+from reconciler.http_guard import is_loopback_address
 
 
 def is_loopback(url: str | None) -> bool:
@@ -12,6 +13,6 @@ def is_loopback(url: str | None) -> bool:
         return False
     try:
         host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or is_loopback_address(host)
     except ValueError:
         return False

@@ -36,7 +36,7 @@ class Laptop:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return self.data.addresses.notes
+        return self.data.notes
 
     def push(self, folder: Path, repository: str, tag: str) -> str:
         return push(self.state, folder, repository, tag, self.url)

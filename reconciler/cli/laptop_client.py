@@ -17,11 +17,13 @@ import orjson
 
 from reconciler.aws.loopback import is_loopback
 from reconciler.clock import Clock, SystemClock
+from reconciler.http_guard import CLIENT_HEADER
 
 if TYPE_CHECKING:
     import urllib.request
 
 TIMEOUT_SECONDS = 5.0
+CLIENT_HEADERS = {CLIENT_HEADER: "cli"}
 
 
 def clock_of(endpoint: str | None) -> Clock:
@@ -56,7 +58,7 @@ def _ask(endpoint: str | None, name: str) -> Any:
         return None
     try:
         with closing(HTTPConnection(place.hostname, place.port, timeout=TIMEOUT_SECONDS)) as connection:
-            connection.request("GET", f"/_reconciler/{name}")
+            connection.request("GET", f"/_reconciler/{name}", headers=CLIENT_HEADERS)
             answer = connection.getresponse()
             return orjson.loads(answer.read()) if answer.status == HTTPStatus.OK else None
     except (OSError, ValueError, HTTPException):

@@ -16,7 +16,7 @@ import orjson
 from reconciler import errors
 from reconciler.cli.connect import LAPTOP
 from reconciler.cli.exits import Exit
-from reconciler.cli.laptop_client import opened
+from reconciler.cli.laptop_client import CLIENT_HEADERS, opened
 
 STATE = Path(".reconciler/local")
 PORT = 4566
@@ -119,9 +119,8 @@ def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> A
     """One of the laptop AWS's own routes.
 
     Raises `errors.ReconcilerError` where it is not running, or says no."""
-    request = urllib.request.Request(
-        f"{endpoint}/_reconciler/{name}", method=method, data=None if body is None else orjson.dumps(body)
-    )
+    data = None if body is None else orjson.dumps(body)
+    request = urllib.request.Request(f"{endpoint}/_reconciler/{name}", data, CLIENT_HEADERS, method=method)
     try:
         with opened(request, 10) as answer:
             return orjson.loads(answer.read())

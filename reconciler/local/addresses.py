@@ -49,15 +49,15 @@ class Addresses:
         """What is not as it is on AWS, for a person."""
         return tuple(self._notes)
 
-    def take(self, *, balancer: bool = False) -> Place:
-        """A place for one task or load balancer; raises NoAddressLeft."""
+    def take(self, *, balancer: bool = False, lowest_port: int = 0) -> Place:
+        """A place for one task or load balancer, which may listen from `lowest_port` on; raises NoAddressLeft."""
         with self._lock:
             self._owners += 1
             if self.shared:
-                return Place(self, SHARED, f"#{self._owners}")
+                return Place(self, SHARED, f"#{self._owners}", lowest_port)
             address = self._next(BALANCERS if balancer else TASKS, cycle=not balancer)
             self._taken.add(address)
-            return Place(self, address, address)
+            return Place(self, address, address, lowest_port)
 
     def close(self) -> None:
         with self._lock:
@@ -73,14 +73,14 @@ class Addresses:
             self._taken.discard(owner)
             self._reserved.pop(owner, None)
 
-    def port(self, address: str, owner: str, wanted: int) -> int:
+    def port(self, address: str, owner: str, wanted: int, lowest: int = 0) -> int:
         """The port itself, else a higher one that is free there."""
         with self._lock:
             if address == SHARED:
                 given = _free(address, avoid=set().union(*self._reserved.values()))
                 self._reserved.setdefault(owner, set()).add(given)
                 return given
-            why = _refusal(address, wanted)
+            why = "permission denied" if wanted < lowest else _refusal(address, wanted)
             if why is None:
                 return wanted
             higher = wanted + HIGHER if wanted + HIGHER < 65536 and _refusal(address, wanted + HIGHER) is None else 0
@@ -127,14 +127,15 @@ class Addresses:
 class Place:
     """An address given to somebody until it is given back."""
 
-    def __init__(self, addresses: Addresses, address: str, owner: str) -> None:
+    def __init__(self, addresses: Addresses, address: str, owner: str, lowest_port: int) -> None:
         self.address = address
+        self._lowest_port = lowest_port
         self._addresses = addresses
         self._owner = owner
 
     def port(self, wanted: int) -> int:
         """Where `wanted` can really be opened."""
-        return self._addresses.port(self.address, self._owner, wanted)
+        return self._addresses.port(self.address, self._owner, wanted, self._lowest_port)
 
     def listen(self, wanted: int, *, backlog: int = 1024) -> socket.socket:
         """A listening socket there; raises OSError when not even a higher port is to be had."""

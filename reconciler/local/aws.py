@@ -102,11 +102,14 @@ class LaptopAws:
 
     def handle(self, request: Request) -> Response:
         """The answer to one request; raises `LostAnswer` when a fault has the connection end without one."""
+        return self.handle_call(wire.recognise(request, self.region))
+
+    def handle_call(self, call: Call) -> Response:
+        """The answer to a request that has been recognised already."""
         with self._lock:
             if self._failure is not None:
                 raise RuntimeError("the laptop AWS's clockwork has stopped") from self._failure
             self._run()
-            call = wire.recognise(request, self.region)
             self.calls.append((call.service, call.operation))
             try:
                 return self._with_faults(call)

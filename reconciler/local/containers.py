@@ -50,6 +50,7 @@ class Container:
                 environment=self.prepared.environment,
                 folder=str(self.prepared.folder),
                 on_output=log.feed if log else None,
+                user=outside.user,
             )
         except OSError as error:  # no processes or descriptors left
             running.fail(f"CannotStartContainerError: {error}")
@@ -180,6 +181,7 @@ class Container:
             command,
             environment=self.prepared.environment,
             folder=str(self.prepared.folder),
+            user=running.outside.user,
         )
         ended = asyncio.create_task(nursery.ended(process))
         try:

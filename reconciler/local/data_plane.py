@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from reconciler.clock import Clock
+from reconciler.local import task_user
 from reconciler.local.addresses import Addresses
 from reconciler.local.background import Background
 from reconciler.local.balancer import Balancer
@@ -33,13 +34,19 @@ class DataPlane:
         self._scratch = Path(tempfile.mkdtemp(prefix="reconciler-"))
         self.probe = HealthChecks(self._background, clock)
         self.balancing = Balancer(self.addresses, self._nursery, self._background, self.probe)
+        user, self._user_note = task_user.choose(self._scratch)
         self.runner = Tasks(
-            self.registry, self.addresses, self._nursery, self._background, clock, scratch=self._scratch
+            self.registry, self.addresses, self._nursery, self._background, clock, scratch=self._scratch, user=user
         )
 
     @property
     def ports(self) -> tuple[TaskRunner, TargetProbe, LoadBalancing]:
         return self.runner, self.probe, self.balancing
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as it is on AWS, for a person."""
+        return (*self.addresses.notes, *([self._user_note] if self._user_note else []))
 
     def bind(self, control: ControlPlane) -> None:
         for port in self.ports:

@@ -5,19 +5,23 @@
     /_reconciler/urls      GET     where each listener can really be reached
     /_reconciler/reset     POST    an empty account
 
-Everything else is a request to AWS.
+Everything else is a request to AWS. No web page gets through to either: `http_guard` and `admission` see each request
+before its body is read.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from http.client import responses
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
-from reconciler.local import wire
+from reconciler import http_guard
+from reconciler.local import admission, wire
 from reconciler.local.aws import LaptopAws
 from reconciler.local.faults import Fault
 from reconciler.local.refusal import LostAnswer, Refusal
@@ -26,7 +30,7 @@ from reconciler.log import log
 
 OWN = "/_reconciler/"
 LARGEST_BODY = 64 * 1024 * 1024
-REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
+SECURITY_HEADERS = (("x-content-type-options", "nosniff"), ("cross-origin-resource-policy", "same-origin"))
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -36,17 +40,26 @@ class Endpoint:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", "/"))
-        body = _body(environ)
-        if path.startswith(OWN):
+        own = path.startswith(OWN)
+        rejection = _rejection(environ, own=own)
+        if rejection is not None:
+            return _send_json(start_response, rejection.status, {"error": rejection.reason})
+        try:
+            body = _body(environ)
+        except ValueError as error:
+            return _send_json(start_response, HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        if own:
             query = {key: values[-1] for key, values in parse_qs(str(environ.get("QUERY_STRING", ""))).items()}
             status, answer = self._own(str(environ["REQUEST_METHOD"]), path.removeprefix(OWN), query, body)
-            return _send(start_response, status, {"content-type": "application/json"}, orjson.dumps(answer))
+            return _send_json(start_response, status, answer)
         raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or path)
         if "?" not in raw and environ.get("QUERY_STRING"):
             raw = f"{raw}?{environ['QUERY_STRING']}"
         request = Request(str(environ["REQUEST_METHOD"]), raw, _headers(environ), body)
         try:
-            response = self.laptop.handle(request)
+            call = wire.recognise(request, self.laptop.region)
+            refusal = admission.check(call)
+            response = wire.refuse(call, refusal, "0") if refusal else self.laptop.handle_call(call)
         except LostAnswer:
             return _hang_up(environ, start_response)
         except Exception as error:
@@ -88,11 +101,36 @@ class Endpoint:
                 return 404, {"error": f"there is no {method} {OWN}{name}"}
 
 
+def _rejection(environ: Mapping[str, Any], *, own: bool) -> http_guard.Rejection | None:
+    rejection = http_guard.check(
+        host=str(environ.get("HTTP_HOST", "")),
+        origin=environ.get("HTTP_ORIGIN"),
+        fetch_site=environ.get("HTTP_SEC_FETCH_SITE"),
+        loopback_only=True,
+    )
+    if rejection is None and own and not environ.get(_environ_key(http_guard.CLIENT_HEADER)):
+        return http_guard.Rejection(HTTPStatus.FORBIDDEN, f"the header {http_guard.CLIENT_HEADER} is required here")
+    return rejection
+
+
+def _environ_key(header: str) -> str:
+    return f"HTTP_{header.upper().replace('-', '_')}"
+
+
 def _body(environ: dict[str, Any]) -> bytes:
+    """Raises ValueError where the body's length is not a number, or is over the limit."""
     if str(environ.get("HTTP_TRANSFER_ENCODING", "")).lower() == "chunked":
-        return bytes(environ["wsgi.input"].read())
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    return bytes(environ["wsgi.input"].read(min(length, LARGEST_BODY))) if length else b""
+        body = bytes(environ["wsgi.input"].read(LARGEST_BODY + 1))
+        length = len(body)
+    else:
+        text = str(environ.get("CONTENT_LENGTH") or "0")
+        if not (text.isascii() and text.isdigit()):
+            raise ValueError("Content-Length is not a number")
+        length = int(text)
+        body = bytes(environ["wsgi.input"].read(length)) if 0 < length <= LARGEST_BODY else b""
+    if length > LARGEST_BODY:
+        raise ValueError(f"the body is larger than {LARGEST_BODY} bytes")
+    return body
 
 
 def _headers(environ: dict[str, Any]) -> dict[str, str]:
@@ -105,10 +143,20 @@ def _headers(environ: dict[str, Any]) -> dict[str, str]:
     return headers
 
 
+def _send_json(start_response: StartResponse, status: int, answer: Any) -> Iterable[bytes]:
+    return _send(start_response, status, {"content-type": "application/json"}, orjson.dumps(answer))
+
+
 def _send(start_response: StartResponse, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
-    kept = [(name, value) for name, value in headers.items() if name.lower() not in ("content-length", "status")]
-    start_response(f"{status} {REASONS.get(status, 'Status')}", [*kept, ("content-length", str(len(body)))])
+    kept = [(name, value) for name, value in headers.items() if _may_be_sent(name.lower())]
+    phrase = responses.get(status, "Status")
+    start_response(f"{status} {phrase}", [*kept, *SECURITY_HEADERS, ("content-length", str(len(body)))])
     return [body]
+
+
+def _may_be_sent(name: str) -> bool:
+    """moto adds CORS headers to some of its answers; one of them would let any web page read what it asked for."""
+    return name not in ("content-length", "status") and not name.startswith("access-control-")
 
 
 def _hang_up(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

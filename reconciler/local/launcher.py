@@ -1,6 +1,8 @@
 """What becomes a task's process: bound to its parent's life first, then replaced by the task's own program.
 
-    python -I -S launcher.py PARENT PROGRAM [ARGUMENT …]
+    python -I -S launcher.py PARENT USER PROGRAM [ARGUMENT …]
+
+USER is `UID:GID`, or `-` for the user that runs the parent.
 
 Waits on stdin for one byte, which says that the reaper knows this process; without it (the parent is gone already) it
 ends. On Linux the kernel kills it with its parent as well, so that neither of the two has to be trusted alone.
@@ -18,11 +20,18 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    parent, program, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[2:]
+    parent, user, program, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[3:]
     if sys.platform == "linux":
-        import ctypes
+        import ctypes  # while this Python can still be read: the user may have no right to
 
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel = ctypes.CDLL(None)
+    if user != "-":
+        uid, _, gid = user.partition(":")
+        os.setgroups([])
+        os.setgid(int(gid))
+        os.setuid(int(uid))
+    if sys.platform == "linux":
+        kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # last: the kernel forgets it when the user changes
         if os.getppid() != parent:  # it died before the line above
             os._exit(1)
     if os.read(0, 1) != b"+":

@@ -18,6 +18,8 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from reconciler.local.task_user import TaskUser
+
 HERE = Path(__file__).parent
 ISOLATED = (sys.executable, "-I", "-S")
 LAST_WORDS = 1.0  # seconds for output that is still in the pipe when its program is over
@@ -79,14 +81,19 @@ class Nursery:
         on_output: Callable[[bytes], None] | None = None,
         inherit_output: bool = False,
         pass_fds: Sequence[int] = (),
+        user: TaskUser | None = None,
     ) -> Child:
-        """Start a program. `on_output` gets its stdout and stderr; without it they are dropped, or this process's."""
+        """Start a program, as `user` where one is given.
+
+        `on_output` gets its stdout and stderr; without it they are dropped, or this process's.
+        """
         out, err = (PIPE, STDOUT) if on_output else (None, None) if inherit_output else (DEVNULL, DEVNULL)
         transport, child = await asyncio.get_running_loop().subprocess_exec(
             lambda: Child(on_output),
             *ISOLATED,
             str(HERE / "launcher.py"),
             str(os.getpid()),
+            f"{user.uid}:{user.gid}" if user else "-",
             *program,
             env=dict(environment),
             cwd=folder,

@@ -11,14 +11,23 @@ from reconciler.local.background import Background
 from reconciler.local.containers import Container
 from reconciler.local.nursery import Nursery
 from reconciler.local.ports import ControlPlane, TaskLaunch
+from reconciler.local.task_user import TaskUser
 
 
 class Outside:
     """What the containers have to do with: who is told, who starts processes, what time it is."""
 
-    def __init__(self, control: ControlPlane, nursery: Nursery, background: Background, clock: Clock) -> None:
+    def __init__(
+        self,
+        control: ControlPlane,
+        nursery: Nursery,
+        background: Background,
+        clock: Clock,
+        user: TaskUser | None = None,
+    ) -> None:
         self.control = control
         self.nursery = nursery
+        self.user = user
         self._background = background
         self._clock = clock
 

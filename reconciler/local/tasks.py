@@ -15,7 +15,7 @@ import signal
 from pathlib import Path
 
 from reconciler.clock import Clock
-from reconciler.local import programs
+from reconciler.local import programs, task_user
 from reconciler.local.addresses import Addresses, NoAddressLeft
 from reconciler.local.background import Background
 from reconciler.local.containers import Container
@@ -24,6 +24,7 @@ from reconciler.local.ports import ControlPlane, TaskLaunch
 from reconciler.local.programs import CannotStart
 from reconciler.local.registry import CannotPull, Registry
 from reconciler.local.running import Outside, Running
+from reconciler.local.task_user import TaskUser
 
 
 class Tasks:
@@ -38,19 +39,22 @@ class Tasks:
         clock: Clock,
         *,
         scratch: Path,
+        user: TaskUser | None = None,
     ) -> None:
+        """`user` is who the processes run as; None: the user of this one."""
         self._registry = registry
         self._addresses = addresses
         self._nursery = nursery
         self._background = background
         self._clock = clock
         self._scratch = scratch
+        self._user = user
         self._tasks: dict[str, Running] = {}
         self._outside: Outside | None = None
         background.soon(nursery.remove_in_the_end, scratch)
 
     def bind(self, control: ControlPlane) -> None:
-        self._outside = Outside(control, self._nursery, self._background, self._clock)
+        self._outside = Outside(control, self._nursery, self._background, self._clock, self._user)
 
     def start(self, task: TaskLaunch) -> None:
         self._background.soon(self._start, task)
@@ -132,7 +136,7 @@ class Tasks:
         launch = running.launch
         found = [(container, self._registry.resolve(container.image)) for container in launch.containers]
         try:
-            running.place = self._addresses.take()
+            running.place = self._addresses.take(lowest_port=self._user.lowest_port if self._user else 0)
         except NoAddressLeft as error:
             raise CannotStart(f"ResourceInitializationError: {error}") from error
         wanted = sorted({port for container in launch.containers for port in container.ports})
@@ -150,3 +154,5 @@ class Tasks:
             except OSError as error:  # no room, no descriptors
                 raise CannotStart(f"CannotCreateContainerError: {error}") from error
             running.containers[container.name] = Container(running, container, prepared)
+        if self._user is not None:
+            task_user.give(self._user, folder)

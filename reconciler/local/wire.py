@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
 import orjson
+from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel, ServiceModel
 
 from reconciler.local import cbor, wire_query
@@ -33,6 +34,7 @@ CLIENT_NAMES = {
 SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 HOST = re.compile(r"^(?:api\.)?(?P<service>[a-z0-9-]+)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com")
 CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)$")
+READING_METHODS = frozenset({"GET", "HEAD"})
 READS = ("Describe", "List", "Get", "BatchGet", "Query", "Scan", "Head", "Search", "Filter", "Simulate", "Lookup")
 
 
@@ -96,8 +98,8 @@ def _scope(request: Request, default_region: str) -> tuple[str, str]:
     if match := SCOPE.search(signed):
         return match["service"], match["region"]
     parts = urlsplit(request.url)
-    query = dict(parse_qsl(parts.query))
-    if credential := query.get("X-Amz-Credential", ""):
+    if request.method in READING_METHODS:  # a presigned URL; what it names is for reading only
+        credential = dict(parse_qsl(parts.query)).get("X-Amz-Credential", "")
         pieces = credential.split("/")
         if len(pieces) == 5:
             return pieces[3], pieces[2]
@@ -114,6 +116,15 @@ def _models() -> botocore.session.Session:
 @functools.lru_cache(maxsize=32)
 def service_model(service: str) -> ServiceModel:
     return _models().get_service_model(service)
+
+
+def metadata(service: str) -> Mapping[str, Any]:
+    """The `metadata` of a service's model; empty for a service that botocore does not know."""
+    try:
+        found: Mapping[str, Any] = service_model(service).metadata
+    except UnknownServiceError:
+        return {}
+    return found
 
 
 def operation_model(call: Call) -> OperationModel:
@@ -174,7 +185,7 @@ def refuse(call: Call, refusal: Refusal, request_id: str) -> Response:
             body = wire_query.write_ec2_error(refusal.code, refusal.message, request_id)
             return Response(refusal.status, _headers("text/xml", request_id), body)
         case "query":
-            namespace = service_model(call.service).metadata.get("xmlNamespace", "")
+            namespace = metadata(call.service).get("xmlNamespace", "")
             body = wire_query.write_error(namespace, refusal, request_id)
             return Response(refusal.status, _headers("text/xml", request_id), body)
         case "rest" if call.service in ("s3", "route53", "cloudfront"):

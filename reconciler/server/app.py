@@ -10,7 +10,6 @@ is turned away at once rather than kept waiting, so that nobody on the network c
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import socket
 import socketserver
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from reconciler import errors, events
+from reconciler import errors, events, http_guard
 from reconciler.log import log
 from reconciler.server import metrics as prometheus
 from reconciler.server.health import Health, Verdict
@@ -64,16 +63,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Which path shows what. `private`: reached over loopback only, so a browser must have meant this machine."""
+    """Which path shows what. `loopback_only`: the server listens on a loopback address (`http_guard`)."""
 
     health: Health
     metrics: Metrics
-    private: bool
+    loopback_only: bool
 
-    def answer(self, method: str, target: str, host: str) -> Answer:
+    def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
+        """`headers` by lower-case name, as they were sent."""
+        rejection = http_guard.check(
+            host=headers.get("host", ""),
+            origin=headers.get("origin"),
+            fetch_site=headers.get("sec-fetch-site"),
+            loopback_only=self.loopback_only,
+        )
+        if rejection is not None:
+            return Answer.of(rejection.status, {"error": rejection.reason})
         page = self._routes().get(target.partition("?")[0])
-        if self.private and not _is_this_machine(host):
-            return Answer.of(HTTPStatus.MISDIRECTED_REQUEST, {"error": "ask for it by its loopback address"})
         if page is None:
             return Answer.of(HTTPStatus.NOT_FOUND, {"error": "there are /healthz, /readyz and /metrics"})
         if method not in ("GET", "HEAD"):
@@ -90,19 +96,6 @@ class Pages:
 
 def _verdict(verdict: Verdict) -> Answer:
     return Answer.of(HTTPStatus.OK if verdict.well else HTTPStatus.SERVICE_UNAVAILABLE, verdict.said)
-
-
-def _is_this_machine(host: str) -> bool:
-    """Whether a Host header means loopback: a name that some page has made to point here does not."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower() == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text).is_loopback
-    except ValueError:
-        return False
 
 
 # -- sockets
@@ -123,13 +116,13 @@ class _Request(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         try:
-            method, target, host = _parsed(_head(self.request))
+            method, target, headers = _parsed(_head(self.request))
         except _Malformed as error:
             self.request.sendall(Answer.of(error.status, {"error": error.status.phrase}).bytes())
             return
         except OSError:
             return  # they went away, or said nothing
-        answer = self.server.pages.answer(method, target, host)
+        answer = self.server.pages.answer(method, target, headers)
         try:
             self.request.settimeout(REQUEST_SECONDS)
             self.request.sendall(answer.bytes(head=method == "HEAD"))
@@ -151,16 +144,20 @@ def _head(sock: socket.socket) -> bytes:
     return text.partition(b"\r\n\r\n")[0]
 
 
-def _parsed(head: bytes) -> tuple[str, str, str]:
-    """Method, target and Host."""
+def _parsed(head: bytes) -> tuple[str, str, dict[str, str]]:
+    """Method, target and headers by lower-case name; values of a header that was sent twice are joined by a comma."""
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
         raise _Malformed(HTTPStatus.BAD_REQUEST)
-    hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
-    if len(hosts) > 1:
-        raise _Malformed(HTTPStatus.BAD_REQUEST)
-    return words[0], words[1], hosts[0] if hosts else ""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        key = name.lower()
+        if key == "host" and key in headers:
+            raise _Malformed(HTTPStatus.BAD_REQUEST)
+        headers[key] = f"{headers[key]},{value.strip()}" if key in headers else value.strip()
+    return words[0], words[1], headers
 
 
 class _Server(socketserver.TCPServer):
@@ -233,7 +230,9 @@ def serve(address: str, port: int, health: Health, metrics: Metrics) -> Serving:
     place = "127.0.0.1" if address == "localhost" else address
     family = socket.AF_INET6 if ":" in place else socket.AF_INET
     try:
-        server = _Server(family, (place, port), Pages(health, metrics, private=_is_loopback(place)))
+        server = _Server(
+            family, (place, port), Pages(health, metrics, loopback_only=http_guard.is_loopback_address(place))
+        )
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise errors.ReconcilerError(f"cannot listen on {address}:{port}: {why}") from error

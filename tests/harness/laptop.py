@@ -29,6 +29,7 @@ from typing import Any
 
 from reconciler.aws.session import Boto
 from reconciler.cli.laptop import REGION, push
+from reconciler.cli.laptop_client import CLIENT_HEADERS
 from reconciler.model.resource import Call
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +163,7 @@ class Desk:
     def own(self, name: str, method: str = "GET", body: Any = None) -> Any:
         """One of the laptop's own routes."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.endpoint}/_reconciler/{name}", method=method, data=data)
+        request = urllib.request.Request(f"{self.endpoint}/_reconciler/{name}", data, CLIENT_HEADERS, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import boto3
 import pytest
 
+from reconciler.cli.laptop_client import CLIENT_HEADERS
+
 ROOT = Path(__file__).parents[2]
 RECONCILER = [sys.executable, "-m", "reconciler"]
 
@@ -145,7 +147,8 @@ def test_images_are_pushed_and_things_are_broken_from_the_command_line(
     assert local("fault", endpoint=endpoint, cwd=tmp_path).stdout == ""
     refused = local("fault", "nonsense", endpoint=endpoint, cwd=tmp_path)
     assert (refused.returncode, "there is no fault" in refused.stderr) == (1, True)
-    with urllib.request.urlopen(f"{endpoint}/_reconciler/health", timeout=5) as answer:
+    request = urllib.request.Request(f"{endpoint}/_reconciler/health", headers=CLIENT_HEADERS)
+    with urllib.request.urlopen(request, timeout=5) as answer:
         assert json.loads(answer.read())["status"] == "ok"
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 0

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from reconciler.clock import SystemClock
+from reconciler.local.aws import LaptopAws
 from reconciler.local.inprocess import Laptop, laptop_session
+from reconciler.local.scripted import ScriptedListeners, ScriptedTargets, ScriptedTasks
+from reconciler.local.server import Server, serve
+from reconciler.local.timings import Timings
 from tests.local.control_plane.stage import Stage
 
 
@@ -27,3 +32,15 @@ def stage(laptop: Laptop) -> Stage:
 def plain(laptop: Laptop) -> Stage:
     """A network, and nothing in it."""
     return Stage(laptop).network()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """On a free port, with a system clock a hundred times faster and its own thread."""
+    tasks = ScriptedTasks()
+    laptop = LaptopAws(
+        SystemClock(100), tasks, ScriptedTargets(tasks.healthy_at), ScriptedListeners(), timings=Timings()
+    )
+    with serve("127.0.0.1", 0, laptop.start()) as made:
+        yield made
+        laptop.reset()

@@ -8,7 +8,6 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,25 +16,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
-from reconciler.clock import SystemClock
-from reconciler.local.aws import LaptopAws
+from reconciler.cli.laptop_client import CLIENT_HEADERS
 from reconciler.local.faults import Fault
-from reconciler.local.scripted import ScriptedListeners, ScriptedTargets, ScriptedTasks
-from reconciler.local.server import Server, serve
-from reconciler.local.timings import Timings
+from reconciler.local.server import Server
 from tests.local.control_plane.stage import TRUST, refused
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """On a free port, with a system clock a hundred times faster and its own thread."""
-    tasks = ScriptedTasks()
-    laptop = LaptopAws(
-        SystemClock(100), tasks, ScriptedTargets(tasks.healthy_at), ScriptedListeners(), timings=Timings()
-    )
-    with serve("127.0.0.1", 0, laptop.start()) as made:
-        yield made
-        laptop.reset()
 
 
 @functools.lru_cache(maxsize=1)
@@ -50,7 +34,7 @@ def _client(server: Server, service: str) -> Any:
 
 def _admin(server: Server, method: str, path: str, body: Any = None) -> Any:
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(f"{server.url}/_reconciler/{path}", data, method=method)
+    request = urllib.request.Request(f"{server.url}/_reconciler/{path}", data, CLIENT_HEADERS, method=method)
     with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response)
 
