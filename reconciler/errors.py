@@ -14,7 +14,7 @@ ReconcilerError
 ├── OwnershipBreach          us: a write was about to leave for something that is not ours; never sent
 ├── LeaseLost                time: a write was about to leave after the lease was lost; never sent
 ├── SourceUnreachable        time: the specs could not be read; the last good revision stays
-├── StoreUnreachable         time: the lease, the events or the history could not be read or written
+├── StoreUnreachable         time: the lease could not be read or written
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
     ├── Gone                 it is not there: success for a delete, absent for a read
     ├── Exists               it is there already: adopt it if it is ours

@@ -135,7 +135,7 @@ class _Post:
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
         notifiers = self._notifiers(unfenced, stack, inside)
         loop = self._loop(signed)
-        loop.sinks = (watching.kept(store), *notifiers, *([] if self.look is None else [watching.shown(self.look)]))
+        loop.sinks = (*notifiers, *([] if self.look is None else [watching.shown(self.look)]))
         clock: Clock = SystemClock()
         if self.listen is not None:
             clock = inside.enter_context(watching.served(self.listen, loop, lease, notifiers))

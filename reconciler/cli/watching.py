@@ -1,4 +1,4 @@
-"""Who hears how the loop comes on: the store, a person at the terminal, and HTTP, for health and metrics."""
+"""Who hears how the loop comes on: a person at the terminal, and HTTP, for health and metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler import errors, events
+from reconciler import events
 from reconciler.cli.terminal import Look, say
 from reconciler.log import log
 
@@ -17,21 +17,8 @@ if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.engine.loop import Loop
     from reconciler.engine.notify import Notifier
-    from reconciler.engine.telling import Sink
-    from reconciler.store.base import Entry, Store
+    from reconciler.engine.telling import Entry, Sink
     from reconciler.store.lease import Lease
-
-
-def kept(store: Store) -> Sink:
-    """Into the store's events; a store that does not answer loses the memory of what happened, and no more."""
-
-    def keep(entry: Entry) -> None:
-        try:
-            store.events.append(entry)
-        except errors.StoreUnreachable as error:
-            log.debug(events.MEMORY_FAILED, reason=str(error))
-
-    return keep
 
 
 def shown(look: Look) -> Sink:

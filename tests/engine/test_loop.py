@@ -17,6 +17,7 @@ from reconciler.engine.drift import Mode, Rule
 from reconciler.engine.loop import Loop, Rhythm
 from reconciler.engine.reconcile import Wish
 from reconciler.engine.report import PassReport
+from reconciler.engine.telling import Entry
 from reconciler.local.faults import Fault
 from reconciler.model import words
 from reconciler.model.guard import Guard
@@ -27,7 +28,6 @@ from reconciler.model.rollout import Phase
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import files
 from reconciler.spec.specs import Specs
-from reconciler.store.base import Entry
 from tests.harness.theatre import CLUSTER, SEED, SERVICE, SHORT, Theatre, theatre
 
 
