@@ -2,11 +2,8 @@
 
 ReconcilerError
 ├── Refused                  a person: the answer is no until something is changed; exit 5
-│   ├── Conflict             the name is taken by something that is not ours
-│   ├── GuardRefused         the plan deletes or replaces more than it may
 │   ├── StalePlan            specs or account moved since the plan was made
 │   ├── WrongAccount         the stack is pinned to another account
-│   ├── ConsentNeeded        no terminal to ask on, and no flag that says yes
 │   └── LeaseHeld            another reconciler is at work on the stack
 ├── SpecInvalid              a person: the specs do not say what to do; exit 1
 │   └── RevisionRejected     this revision must not be applied, whatever it says; the last good one stays
@@ -39,23 +36,11 @@ class Refused(ReconcilerError):
     """Nothing was written, and nothing will be until a person changes something."""
 
 
-class Conflict(Refused):
-    pass
-
-
-class GuardRefused(Refused):
-    pass
-
-
 class StalePlan(Refused):
     pass
 
 
 class WrongAccount(Refused):
-    pass
-
-
-class ConsentNeeded(Refused):
     pass
 
 
