@@ -2,11 +2,8 @@
 
 ReconcilerError
 ├── Refused                  a person: the answer is no until something is changed; exit 5
-│   ├── Conflict             the name is taken by something that is not ours
-│   ├── GuardRefused         the plan deletes or replaces more than it may
 │   ├── StalePlan            specs or account moved since the plan was made
 │   ├── WrongAccount         the stack is pinned to another account
-│   ├── ConsentNeeded        no terminal to ask on, and no flag that says yes
 │   └── LeaseHeld            another reconciler is at work on the stack
 ├── SpecInvalid              a person: the specs do not say what to do; exit 1
 │   └── RevisionRejected     this revision must not be applied, whatever it says; the last good one stays
@@ -14,7 +11,7 @@ ReconcilerError
 ├── OwnershipBreach          us: a write was about to leave for something that is not ours; never sent
 ├── LeaseLost                time: a write was about to leave after the lease was lost; never sent
 ├── SourceUnreachable        time: the specs could not be read; the last good revision stays
-├── StoreUnreachable         time: the lease, the events or the history could not be read or written
+├── StoreUnreachable         time: the lease could not be read or written
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
     ├── Gone                 it is not there: success for a delete, absent for a read
     ├── Exists               it is there already: adopt it if it is ours
@@ -39,23 +36,11 @@ class Refused(ReconcilerError):
     """Nothing was written, and nothing will be until a person changes something."""
 
 
-class Conflict(Refused):
-    pass
-
-
-class GuardRefused(Refused):
-    pass
-
-
 class StalePlan(Refused):
     pass
 
 
 class WrongAccount(Refused):
-    pass
-
-
-class ConsentNeeded(Refused):
     pass
 
 

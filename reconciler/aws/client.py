@@ -89,7 +89,6 @@ class Aws:
         *,
         clock: Clock | None = None,
         mine: Mine | None = None,
-        on_call: Callable[[Call], None] | None = None,
         pace: Pace | None = None,
         memory: Memory | None = None,
     ) -> None:
@@ -102,7 +101,6 @@ class Aws:
         self.memory = memory
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
-        self._on_call = on_call
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._gates: dict[tuple[str, bool], threading.Semaphore] = {}
@@ -233,8 +231,6 @@ class Aws:
             self.counts[str(call)] += 1
             if writing:
                 self.writes[str(call)] += 1
-        if self._on_call is not None:
-            self._on_call(call)
 
     def _gate(self, service: str, urgent: bool) -> threading.Semaphore:
         with self._lock:

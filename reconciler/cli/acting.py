@@ -6,7 +6,6 @@ the command waits for the answer. IAM says who may; CloudTrail keeps who did. Wh
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from dataclasses import replace
@@ -61,7 +60,9 @@ def _command(verb: Verb) -> click.Command:
         return say_it(verb, **keywords)
 
     if verb is Verb.EXTEND:
-        command = click.option("--by", "by", required=True, metavar="TIME", help="How much longer: 30m, 1h.")(command)
+        command = click.option(
+            "--by", type=options.length, required=True, metavar="TIME", help="How much longer: 30m, 1h."
+        )(command)
     return command
 
 
@@ -77,7 +78,7 @@ def say_it(
     timeout: float,
     verbose: int,
     color: str,
-    by: str = "",
+    by: timedelta = timedelta(),
     **aws: Any,
 ) -> int:
     """Write the word, unless it would be refused, and wait until it is answered.
@@ -88,7 +89,6 @@ def say_it(
     from reconciler.model.decisions import Mark
     from reconciler.rollout.task_sets import mark
 
-    seconds = duration(by) if by else 0
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     _, look = looks(color)
     try:
@@ -102,7 +102,7 @@ def say_it(
             stack.aws.clock.now(),
             stack.identity.who,
             why,
-            seconds,
+            int(by.total_seconds()),
         )
         refused = _refused(job, seen, intent, stack.aws.clock.now())
         if refused:
@@ -116,17 +116,6 @@ def say_it(
     finally:
         stack.aws.close()
     return _told(verb, job.delivery.name, answer)
-
-
-def duration(text: str) -> int:
-    """Seconds in `1h30m`, `45m`, `90s`.
-
-    Raises `click.UsageError`."""
-    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
-    if match is None or not any(match.groups()):
-        raise click.UsageError(f"{text!r} is not a time; say 30m, 1h or 1h30m")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return int(timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds())
 
 
 def _meant(verb: Verb, release: str | None, seen: Seen, step: Step) -> str:

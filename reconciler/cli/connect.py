@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from reconciler.cli.options import Where, find_specs
 from reconciler.cli.terminal import look_of
 
 if TYPE_CHECKING:
-    from reconciler.aws.client import Aws
+    from reconciler.aws.client import Aws, Transport
     from reconciler.aws.session import Boto, Identity
     from reconciler.engine.reconcile import Wish
     from reconciler.model.guard import Guard
@@ -141,8 +141,13 @@ class Signed:
     gate: Gate
 
 
-def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
-    """Raises `errors.WrongAccount`, `errors.CredentialsMissing`."""
+def sign_in(
+    specs: Specs, where: Where, *, verbose: int = 0, around: Callable[[Transport], Transport] = lambda inner: inner
+) -> Signed:
+    """`around` puts something between the client and AWS.
+
+    Raises `errors.WrongAccount`, `errors.CredentialsMissing`.
+    """
     assert specs.stack is not None
     if where.region is not None and where.region != specs.stack.region:
         raise errors.WrongAccount(f"--region {where.region}, but the Stack is in {specs.stack.region}")
@@ -172,7 +177,7 @@ def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
         )
     known, clock = Memory(memory.folder()), clock_of(identity.endpoint)
     pace = Unpaced(clock) if is_loopback(identity.endpoint) else Pace(clock)
-    return Signed(Aws(transport, clock=clock, pace=pace, memory=known), transport, identity, gate)
+    return Signed(Aws(around(transport), clock=clock, pace=pace, memory=known), transport, identity, gate)
 
 
 def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:

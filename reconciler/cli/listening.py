@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +12,27 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.exits import Exit
-from reconciler.cli.reading import find, in_the_last, jsonl, lasting, open_service
+from reconciler.cli.reading import find, in_the_last, jsonl, open_service
 from reconciler.cli.terminal import Look, look_of, say
+from reconciler.model import duration
 
 if TYPE_CHECKING:
     from reconciler.engine.output import Heard, Line, Speakers
     from reconciler.model.delivery import Delivery
 
-RECENT = "10m"
+RECENT = timedelta(minutes=10)
 
 
 @click.command()
 @options.service
 @click.option("--previous", is_flag=True, help="What the version that stopped last said: a failed one, mostly.")
 @click.option("--container", metavar="NAME", help="Of this container alone.")
-@click.option("--since", metavar="TIME", help=f"How far back: 30m, 1h. Default: {RECENT}; with --previous all.")
+@click.option(
+    "--since",
+    type=options.length,
+    metavar="TIME",
+    help=f"How far back: 30m, 1h. Default: {duration.format(RECENT)}; with --previous all.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C; tasks that come meanwhile are heard, too.")
 @click.option("--grep", metavar="TEXT", help="Only lines with this text in them.")
 @options.output("text", "jsonl")
@@ -37,7 +44,7 @@ def logs(
     environment: str | None,
     previous: bool,
     container: str | None,
-    since: str | None,
+    since: timedelta | None,
     follow: bool,
     grep: str | None,
     output: str,
@@ -54,7 +61,7 @@ def logs(
 
     if previous and follow:
         raise click.UsageError("what has stopped says nothing new: --previous and --follow exclude each other")
-    back = None if previous and since is None else lasting(since or RECENT)
+    back = since if previous or since is not None else RECENT
     with open_service(service, folder, environment, verbose, color, aws) as (stack, delivery, found):
         tasks = stack.aws.run(outputs.stopped(found) if previous else outputs.current(found))
         who = stack.aws.run(outputs.speakers(tasks, container))
@@ -73,7 +80,7 @@ def logs(
         if not follow:
             heard = ear.hear(who.voices)
             show(heard.lines)
-            _unheard(heard, show.shown, in_the_last(since if previous else since or RECENT), grep)
+            _unheard(heard, show.shown, back, grep)
             return Exit.DONE
 
         def again() -> Speakers:
@@ -114,9 +121,9 @@ def _nobody(delivery: Delivery, *, previous: bool) -> int:
     return Exit.FAILED
 
 
-def _unheard(heard: Heard, shown: int, since: str, grep: str | None) -> None:
+def _unheard(heard: Heard, shown: int, since: timedelta | None, grep: str | None) -> None:
     for voice in heard.cut:
         click.echo(f"(older lines of {voice.container} of {voice.task[:4]} are left out; say --since)", err=True)
     if shown == 0:
         what = f"no line with {grep!r}" if grep is not None and heard.lines else "they said nothing"
-        click.echo(f"{what}{since}; --since says how far back", err=True)
+        click.echo(f"{what}{in_the_last(since)}; --since says how far back", err=True)

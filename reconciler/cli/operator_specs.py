@@ -54,7 +54,7 @@ def files(operator: Operator, policy: Iterable[Mapping[str, Any]]) -> dict[str, 
     """File name → text. `policy` are the statements of its role, as IAM writes them."""
     found = {
         "role.yaml": _file("What it may do: printed by `reconciler iam-policy`, and no more.", _role(operator, policy)),
-        "store.yaml": _file("Where its lease is kept, its events and its history.", _store(operator)),
+        "store.yaml": _file("Where its lease is kept.", _store(operator)),
         "service.yaml": _file("One task, never two.", _strategy(operator), _service(operator)),
     }
     if not operator.inside:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from reconciler.model import duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +24,14 @@ class Where:
     assume_role: str | None = None
     local: bool = False
     store: str | None = None
+
+
+def length(text: str) -> timedelta:
+    """The type of an option that takes a length of time, as in the specs. Raises `click.BadParameter`."""
+    try:
+        return duration.parse(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a time; say 30m, 1h or 1h30m") from None
 
 
 def specs(function: F) -> F:

@@ -17,6 +17,7 @@ from reconciler.cli.connect import Stack, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.options import Where
 from reconciler.cli.terminal import look_of, say
+from reconciler.model import duration
 
 if TYPE_CHECKING:
     from reconciler.engine.running import Found
@@ -63,7 +64,12 @@ def tree(folder: Path | None, environment: str | None, output: str, verbose: int
 
 @click.command()
 @options.service
-@click.option("--since", metavar="TIME", help="How far back: 30m, 1h. Default: all that AWS still knows.")
+@click.option(
+    "--since",
+    type=options.length,
+    metavar="TIME",
+    help="How far back: 30m, 1h. Default: all that AWS still knows.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C, oldest first.")
 @options.output("text", "jsonl")
 @options.aws
@@ -72,7 +78,7 @@ def events(
     service: str | None,
     folder: Path | None,
     environment: str | None,
-    since: str | None,
+    since: timedelta | None,
     follow: bool,
     output: str,
     verbose: int,
@@ -86,10 +92,9 @@ def events(
     from reconciler.cli.views.events_text import event_document, event_line, events_text
     from reconciler.engine import happenings
 
-    back = None if since is None else lasting(since)
     look = look_of(sys.stdout, color)
     with open_service(service, folder, environment, verbose, color, aws) as (stack, _, found):
-        start = None if back is None else stack.aws.clock.now() - back
+        start = None if since is None else stack.aws.clock.now() - since
         known = [one for one in stack.aws.run(happenings.read(found)) if start is None or one.at >= start]
         if not follow:
             if output == "jsonl":
@@ -205,14 +210,8 @@ def _new_happenings(stack: Stack, found: Found, known: list[Any]) -> Iterator[An
         known = list(stack.aws.run(happenings.read(found)))
 
 
-def in_the_last(text: str | None) -> str:
-    return "" if text is None else f" in the last {text}"
-
-
-def lasting(text: str) -> timedelta:
-    from reconciler.cli.acting import duration
-
-    return timedelta(seconds=duration(text))
+def in_the_last(since: timedelta | None) -> str:
+    return "" if since is None else f" in the last {duration.format(since)}"
 
 
 def jsonl(document: dict[str, Any]) -> str:

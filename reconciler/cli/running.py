@@ -6,7 +6,8 @@ import contextlib
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +20,18 @@ from reconciler.cli.terminal import Look, look_of
 from reconciler.log import log
 
 if TYPE_CHECKING:
+    from reconciler.aws.client import Transport
     from reconciler.aws.session import Boto
     from reconciler.cli.connect import Signed
-    from reconciler.clock import Clock
     from reconciler.engine.loop import Loop
     from reconciler.engine.notify import Notifier
     from reconciler.model.delivery import Delivery
     from reconciler.model.release import Subject
+    from reconciler.server.health import Health
+    from reconciler.server.metrics import Metrics
+    from reconciler.server.standing import Standing
     from reconciler.source.base import Source
+    from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
     from reconciler.store.lease import Lease
 
@@ -89,57 +94,71 @@ def run(
         found = inside.enter_context(
             sources.opened(folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers)
         )
-        with watching.waiting_room(listen) as beat:
-            first = sources.first_good(found, environment, SystemClock(), stop, beat)
+        post = _Post(found, environment, where, interval, notify, look, level, stop, wake)
+        if listen is not None:
+            inside.enter_context(watching.served(listen, post.health, post.metrics))
+        first = sources.first_good(found, environment, SystemClock(), stop, post.health.beat)
         if first is not None:
-            post = _Post(first, found, environment, where, interval, listen, notify, look, level, stop, wake)
-            post.serve(inside)
+            post.serve(first, inside)
         return stopping.code
 
 
 @dataclass(slots=True)
 class _Post:
-    """Of the one who may write."""
+    """Of the one who may write. Health and metrics are the process's: they can be asked before there is a loop."""
 
-    specs: Specs
     source: Source
     environment: str | None
     where: Where
     interval: float
-    listen: str | None
     notify: tuple[str, ...]
     look: Look | None
     level: int
     stop: threading.Event
     wake: threading.Event
+    health: Health = field(init=False)
+    metrics: Metrics = field(init=False)
+    _standing: Callable[[], Standing] = field(init=False)
 
-    def serve(self, inside: contextlib.ExitStack) -> None:
+    def __post_init__(self) -> None:
+        from reconciler.server.health import Health
+        from reconciler.server.metrics import Metrics
+        from reconciler.server.standing import Standing
+
+        self._standing = lambda: Standing(lease_held=False)
+        self.health = Health(lambda: self._standing())
+        self.metrics = Metrics(lambda: self._standing())
+
+    def serve(self, specs: Specs, inside: contextlib.ExitStack) -> None:
         """Contend for the lease, reign, and hand over; again and again, until we are stopped."""
         from reconciler.cli import logs
         from reconciler.cli.connect import sign_in
         from reconciler.cli.holding import holder, open_store
         from reconciler.clock import SystemClock
+        from reconciler.server import standing
+        from reconciler.server.health import Beating, Watched
         from reconciler.source.watch import Watch
         from reconciler.store.lease import Lease
         from reconciler.store.renewal import acquired
 
-        signed = sign_in(self.specs, self.where, verbose=self.level)
+        def watched(transport: Transport) -> Transport:
+            return Watched(transport, self.health, self.metrics.refused)
+
+        signed = sign_in(specs, self.where, verbose=self.level, around=watched)
         inside.callback(signed.aws.close)
         inside.enter_context(signals.hurried(self.stop, signed.aws.close))
-        assert self.specs.stack is not None
-        stack, identity = self.specs.stack.name, signed.identity
+        assert specs.stack is not None
+        stack, identity = specs.stack.name, signed.identity
         unfenced = self._unfenced(signed, stack)
         store = open_store(self.where.store, unfenced, stack, identity.account, identity.region)
         inside.callback(store.close)
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
         notifiers = self._notifiers(unfenced, stack, inside)
-        loop = self._loop(signed)
-        loop.sinks = (watching.kept(store), *notifiers, *([] if self.look is None else [watching.shown(self.look)]))
-        clock: Clock = SystemClock()
-        if self.listen is not None:
-            clock = inside.enter_context(watching.served(self.listen, loop, lease, notifiers))
-        with Watch(self.source, SystemClock(), last=lambda: loop.handled, wake=self.wake.set):
+        loop = self._loop(specs.stack, signed, notifiers)
+        self._standing = lambda: standing.of(loop, lease, notifiers)
+        clock = Beating(SystemClock(), self.health)
+        with Watch(self.source, SystemClock(), last=lambda: loop.inbox.handled, wake=self.wake.set):
             while not self.stop.is_set():
                 try:
                     if not acquired(lease, clock, self.stop, patience=None):
@@ -173,7 +192,7 @@ class _Post:
             inside.callback(notifier.close, NOTIFIED_SECONDS / len(found))
         return found
 
-    def _loop(self, signed: Signed) -> Loop:
+    def _loop(self, stack: Stack, signed: Signed, notifiers: Iterable[Notifier]) -> Loop:
         from reconciler.cli.rolling import reach_of
         from reconciler.engine.loop import Loop
         from reconciler.engine.rhythm import Rhythm
@@ -184,14 +203,20 @@ class _Post:
         def reach(delivery: Delivery, subject: Subject) -> str:
             return reach_of(signed.identity.endpoint, loop.world or World())(delivery, subject)
 
-        assert self.specs.stack is not None
+        def begin() -> None:
+            self.health.beat()
+            signed.gate.begin()
+
+        shown = () if self.look is None else (watching.shown(self.look),)
         loop = Loop(
             signed.aws,
             discover(),
             self.source,
-            sources.compiler(self.specs.stack, signed),
+            sources.compiler(stack, signed),
             Smoke(reach),
-            begin=signed.gate.begin,
+            sinks=(*notifiers, *shown, self.health.on_entry, self.metrics.on_entry),
+            reports=(self.health.on_pass, self.metrics.on_pass),
+            begin=begin,
             environment=self.environment,
             rhythm=Rhythm(fast=self.interval),
             stop=self.stop,

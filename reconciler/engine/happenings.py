@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler import errors
-from reconciler.engine.running import Found, Running, revision_of
+from reconciler.engine.running import Found, Running
 from reconciler.model import marks, ownership
 from reconciler.model.failing import normalised
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Calls, Service
+from reconciler.rollout.service import revision_of
 
 ecs = Service("ecs")
 autoscaling = Service("application-autoscaling")

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.engine.running import Found, Running, revision_of
+from reconciler.engine.running import Found, Running
 from reconciler.model import ownership
 from reconciler.model.marks import Ended, Marks
 from reconciler.model.release import Release, release_id
 from reconciler.model.resource import Call, Calls, Service
 from reconciler.resources import _gone
 from reconciler.resources.task_definition import CONTENT
+from reconciler.rollout.service import revision_of
 from reconciler.rollout.task_sets import COMMIT
 
 ecs = Service("ecs")
@@ -158,29 +159,13 @@ def _releases(
     """Revision → release: as the service says it, else by the revision's hash."""
     found: dict[str, str] = {}
     if wanted is not None:
-        found |= {one.name: rehashed(wanted, one.content) for one in known if one.content}
+        found |= {one.name: release_id(one.content, wanted) for one in known if one.content}
         if wanted.task_definition:
             found[revision_of(wanted.task_definition)] = wanted.id
     for version in (remembered.previous, remembered.back, remembered.live):
         if version is not None:
             found[version.task_definition] = version.release
     return found | {one.revision: one.release for one in runs if one.release}
-
-
-def rehashed(like: Release, content: str) -> str:
-    """The id of a release that differs from `like` in its task definition alone."""
-    return release_id(
-        content,
-        subnets=like.subnets,
-        security_groups=like.security_groups,
-        public_ip=like.public_ip,
-        launch_type=like.launch_type,
-        capacity=like.capacity,
-        platform_version=like.platform_version,
-        container=like.container,
-        port=like.port,
-        health=like.health,
-    )
 
 
 def _before(one: Running, other: Running) -> bool:

@@ -26,20 +26,15 @@ from reconciler.engine.observe import observe, owned_ids
 from reconciler.engine.repairs import Repairs
 from reconciler.engine.report import PassReport
 from reconciler.engine.rhythm import Due, Rhythm
-from reconciler.engine.rollouts import Rollouts, Turn
+from reconciler.engine.rollouts import Rollouts
 from reconciler.engine.rota import Rota
 from reconciler.engine.smoke import Smoke
-from reconciler.engine.subjects import Job, Missing
 from reconciler.engine.telling import Sink, Teller
 from reconciler.log import log
 from reconciler.model.guard import check
 from reconciler.model.kind import Depth, Kinds
 from reconciler.model.planner import World
-from reconciler.model.resource import Address
-from reconciler.model.words import Words
 from reconciler.source.base import Source
-
-__all__ = ["Loop", "Rhythm", "Sink"]
 
 
 class Loop:
@@ -104,26 +99,26 @@ class Loop:
         """Everything that is due now."""
         self.wake.clear()
         self._fetch()
-        desk = self.desk
+        desk = self.inbox.desk
         if desk is not None and self.due.rest <= 0:
             self._pass(desk)
-        if self.desk is not None and not self.said.suspended:
+        if self.inbox.desk is not None and not self.board.said.suspended:
             did = self.rota.go_round(self.aws.clock.now(), touched=self.due.touched)
             self.due.touched = self.due.touched or did
 
     def pause(self) -> float:
         """Seconds until something is due."""
-        if self.desk is None:
+        if self.inbox.desk is None:
             return self.source.interval
-        turn = None if self.said.suspended else self.rota.rest(self.aws.clock.now())
+        turn = None if self.board.said.suspended else self.rota.rest(self.aws.clock.now())
         return self.due.rest if turn is None else min(self.due.rest, turn)
 
     # -- what is wanted
 
     def _fetch(self) -> None:
-        if self.inbox.look(self.said.revision or None) and self.desk is not None:
-            revision = self.desk.revision
-            self.rollouts.obituary = Obituary(self.desk.wanted, revision.id, revision.subject)
+        if self.inbox.look(self.board.said.revision or None) and self.inbox.desk is not None:
+            revision = self.inbox.desk.revision
+            self.rota.rollouts.obituary = Obituary(self.inbox.desk.wanted, revision.id, revision.subject)
             self.repairs.forget()
             self.due.anew()
 
@@ -132,7 +127,7 @@ class Loop:
         unknown: errors.ReconcilerError | None = self.board.unread
         if unknown is None:
             try:
-                return self.inbox.follows(self.said.revision or None)
+                return self.inbox.follows(self.board.said.revision or None)
             except errors.SourceUnreachable as error:
                 unknown = error
         self._later(f"whether {desk.revision} follows what was in place is not known: {unknown}")
@@ -142,7 +137,7 @@ class Loop:
 
     def _pass(self, desk: Desk) -> None:
         began, calls, writes = self.aws.clock.monotonic(), self.aws.counts.total(), self.aws.writes.total()
-        depth = Depth.FULL if self.said.unheard else self.due.depth(began)
+        depth = Depth.FULL if self.board.said.unheard else self.due.depth(began)
         self._number += 1
         try:
             world = observe(
@@ -163,8 +158,8 @@ class Loop:
         refused = (*plan.refusals, *check(plan, desk.wish.guard))
         self.due.planned()
         report = PassReport(self._number, depth, desk.revision, plan=plan, drifts=drifts, refusals=refused)
-        if self.said.suspended:
-            self.teller.once("suspended", events.SUSPENDED, f"{self.said.suspended} suspended the stack")
+        if self.board.said.suspended:
+            self.teller.once("suspended", events.SUSPENDED, f"{self.board.said.suspended} suspended the stack")
             self.due.as_usual()
         else:
             self.teller.over("suspended", events.RESUMED, "the stack is reconciled again")
@@ -237,45 +232,3 @@ class Loop:
         )  # fmt: skip
         for tell in self.reports:
             tell(report)
-
-    # -- how it stands, for whoever looks from beside it
-
-    @property
-    def sinks(self) -> tuple[Sink, ...]:
-        return self.teller.sinks
-
-    @sinks.setter
-    def sinks(self, sinks: tuple[Sink, ...]) -> None:
-        self.teller.sinks = sinks
-
-    @property
-    def desk(self) -> Desk | None:
-        return self.inbox.desk
-
-    @property
-    def handled(self) -> str | None:
-        return self.inbox.handled
-
-    @property
-    def rejected(self) -> str:
-        return self.inbox.rejected
-
-    @property
-    def said(self) -> Words:
-        return self.board.said
-
-    @property
-    def rollouts(self) -> Rollouts:
-        return self.rota.rollouts
-
-    @property
-    def jobs(self) -> tuple[Job, ...]:
-        return self.rota.jobs
-
-    @property
-    def missing(self) -> dict[Address, Missing]:
-        return self.rota.missing
-
-    @property
-    def turns(self) -> dict[Address, Turn]:
-        return self.rota.turns

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler import events
+from reconciler.engine.telling import Entry
 from reconciler.model.marks import Outcome
 from reconciler.model.resource import Address
 from reconciler.model.rollout import Phase
 from reconciler.model.secrecy import masked
-from reconciler.store.base import Entry
 
 FORMAT_VERSION: Final = 1
 LONGEST: Final = 1500

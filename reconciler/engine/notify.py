@@ -4,7 +4,7 @@
                                   full: the oldest goes     up to four attempts
 
 What cannot be delivered is counted and logged, and that is all: nothing waits for a notification, and losing one loses
-no more than that. Events and history are kept elsewhere.
+no more than that. Every event is in the log as well.
 
     slack:https://hooks.slack.com/services/…      anything that takes {"text": …}
     webhook:https://…                             the whole notice as JSON; signed with RECONCILER_WEBHOOK_SECRET
@@ -30,9 +30,9 @@ from reconciler.aws.client import Transport
 from reconciler.clock import Clock, SystemClock
 from reconciler.engine.notices import Notice, notice_of
 from reconciler.engine.outgoing import Answered, Place, Unreachable, place_of, post
+from reconciler.engine.telling import Entry
 from reconciler.log import log
 from reconciler.model.resource import Service
-from reconciler.store.base import Entry
 
 sns = Service("sns")
 

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from reconciler import errors
 from reconciler.aws.client import Aws
-from reconciler.engine.running import Found, revision_of
+from reconciler.engine.running import Found
 from reconciler.model import failing
 from reconciler.model.failing import Task
 from reconciler.model.resource import Calls, Service
 from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
+from reconciler.rollout.service import revision_of
 
 ecs = Service("ecs")
 logs = Service("logs")

@@ -22,6 +22,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.planner import World
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.seen import WHOLE
+from reconciler.rollout.service import revision_of
 
 KINDS: Final = ("cluster", "service", "load-balancer", "listener", "listener-rule", "target-group")
 """What has to be read to know what runs."""
@@ -161,8 +162,3 @@ def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: Marks) -> tu
 def _percent(part: int, whole: int) -> int:
     """Something is never nothing."""
     return max(1, round(WHOLE * part / whole)) if part else 0
-
-
-def revision_of(arn: str) -> str:
-    """`family:number` of a task definition's ARN."""
-    return arn.rpartition("/")[2]

@@ -174,39 +174,23 @@ def _usable(world: World, stack: str) -> dict[Address, Observed[Any]]:
 def _release(delivery: Delivery, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str) -> Release:
     """With the id that says what tasks are made of; the same wish has the same id, whoever works it out."""
     network = spec.network
-    subnets = tuple(sorted(map(str, network.subnets))) if network is not None else ()
-    groups = tuple(sorted(map(str, network.security_groups))) if network is not None else ()
-    public = bool(network is not None and network.public_ip)
-    capacity = tuple(
-        Capacity(one.provider, one.weight, one.base)
-        for one in sorted(spec.capacity_provider_strategy or (), key=lambda one: one.provider)
-    )
-    judged = delivery.health if delivery.moves_traffic else None
-    identifier = release_id(
-        content(definition),
-        subnets=subnets,
-        security_groups=groups,
-        public_ip=public,
-        launch_type=spec.launch_type,
-        capacity=capacity,
-        platform_version=spec.platform_version,
+    unnamed = Release(
+        id="",
         container=delivery.container,
         port=delivery.port,
-        health=judged,
-    )
-    return Release(
-        identifier,
-        container=delivery.container,
-        port=delivery.port,
-        subnets=subnets,
-        security_groups=groups,
-        public_ip=public,
+        subnets=() if network is None else tuple(sorted(map(str, network.subnets))),
+        security_groups=() if network is None else tuple(sorted(map(str, network.security_groups))),
+        public_ip=network is not None and bool(network.public_ip),
         launch_type=spec.launch_type,
-        capacity=capacity,
+        capacity=tuple(
+            Capacity(one.provider, one.weight, one.base)
+            for one in sorted(spec.capacity_provider_strategy or (), key=lambda one: one.provider)
+        ),
         platform_version=spec.platform_version,
-        health=judged,
+        health=delivery.health if delivery.moves_traffic else None,
         commit=commit,
     )
+    return replace(unnamed, id=release_id(content(definition), unnamed))
 
 
 def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> Entry | None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.clock import Clock
 from reconciler.log import log
-from reconciler.store.base import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event: `name` is a constant of events.py."""
+
+    at: datetime
+    name: str
+    address: str = ""
+    message: str = ""
+    revision: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
 
 Sink = Callable[[Entry], None]
 

@@ -1,20 +1,13 @@
-"""Why a rollout failed, as values: the evidence for it, what the rollout knows, and the diagnosis made of both.
-
-A diagnosis can be kept as a document, because ECS forgets stopped tasks within the hour and people ask later.
-"""
+"""Why a rollout failed, as values: the evidence for it, what the rollout knows, and the diagnosis made of both."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
 
 from reconciler.model.causes import UNKNOWN
 from reconciler.model.failing import EPOCH, Event, Target, Task, Unread
-
-FORMAT_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,44 +149,3 @@ class Diagnosis:
     log_of: str = ""
     next: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
-
-
-def document(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis as JSON holds it; `read` takes it back."""
-    return {"format_version": FORMAT_VERSION, **_plain(dataclasses.asdict(diagnosis))}
-
-
-def read(said: Mapping[str, Any]) -> Diagnosis:
-    """A diagnosis that was kept as a document. Raises `ValueError` for another format's."""
-    if said.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"not a diagnosis of format {FORMAT_VERSION}: {said.get('format_version')!r}")
-    story = dict(said["story"])
-    story["changed"] = tuple(Changed(**one) for one in story["changed"])
-    story["next"] = tuple(story["next"])
-    return Diagnosis(
-        story=Story(**story),
-        finding=Finding(**said["finding"]),
-        tasks=tuple(TaskFold(**{**one, "ids": tuple(one["ids"]), "at": _moment(one)}) for one in said["tasks"]),
-        targets=tuple(TargetFold(**{**one, "ids": tuple(one["ids"])}) for one in said["targets"]),
-        events=tuple(EventFold(**{**one, "at": _moment(one)}) for one in said["events"]),
-        log=tuple(said["log"]),
-        log_of=said["log_of"],
-        next=tuple(said["next"]),
-        unread=tuple(Unread(**one) for one in said["unread"]),
-    )
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case datetime():
-            return value.isoformat()
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case tuple() | list():
-            return [_plain(item) for item in value]
-        case _:
-            return value
-
-
-def _moment(said: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(said["at"])

@@ -38,7 +38,6 @@ class Consequence(StrEnum):
     NONE = "none"
     IN_PLACE = "in-place"
     NEW_TASKS = "new-tasks"
-    TRAFFIC_SHIFT = "traffic-shift"
     REPLACE = "replace"
     DESTROY = "destroy"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 ID_LENGTH: Final = 12
@@ -63,8 +63,13 @@ class Release:
     commit: str = ""
 
 
-def release_id(content: str, **parts: Any) -> str:
-    """The id of the release whose task definition has the hash `content`; `parts` is whatever else makes new tasks."""
+_OF_NO_TASK: Final = frozenset({"id", "task_definition", "commit"})
+"""Fields of a release that do not make its tasks what they are; of the task definition its hash counts."""
+
+
+def release_id(content: str, like: Release) -> str:
+    """The id of the release that is `like` this one in all but its task definition, which has the hash `content`."""
+    parts = {one.name: getattr(like, one.name) for one in fields(like) if one.name not in _OF_NO_TASK}
     text = json.dumps([content, parts], sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 

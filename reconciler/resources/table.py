@@ -19,6 +19,7 @@ from reconciler.resources import _gone, _tags
 dynamodb = Service("dynamodb")
 
 ON_DEMAND = "PAY_PER_REQUEST"
+KEY_TYPES = ("HASH", "RANGE")
 ASKED_SINGLY = "point_in_time_recovery"
 """It takes a call of its own, and only a person's hand changes it."""
 
@@ -32,8 +33,8 @@ class Key(resource.Spec):
 
 class TableSpec(resource.Spec):
     name: Annotated[str, Mark.IMMUTABLE]
-    partition_key: Annotated[Key, Mark.IMMUTABLE]
-    sort_key: Annotated[Key | None, Mark.IMMUTABLE] = None
+    keys: Annotated[tuple[Key, ...], Mark.IMMUTABLE]
+    """The partition key, and the sort key where there is one."""
     deletion_protection: bool | None = None
     """DynamoDB itself then refuses to delete the table."""
     point_in_time_recovery: bool | None = None
@@ -72,13 +73,15 @@ class Table(Kind[TableSpec]):
 
     def create(self, new: Desired[TableSpec]) -> Calls[str]:
         spec = new.spec
-        keys = [(spec.partition_key, "HASH"), *([(spec.sort_key, "RANGE")] if spec.sort_key is not None else [])]
         try:
             yield dynamodb.create_table(
                 TableName=spec.name,
                 BillingMode=ON_DEMAND,
-                AttributeDefinitions=[{"AttributeName": key.name, "AttributeType": key.type} for key, _ in keys],
-                KeySchema=[{"AttributeName": key.name, "KeyType": place} for key, place in keys],
+                AttributeDefinitions=[{"AttributeName": key.name, "AttributeType": key.type} for key in spec.keys],
+                KeySchema=[
+                    {"AttributeName": key.name, "KeyType": place}
+                    for key, place in zip(spec.keys, KEY_TYPES, strict=False)
+                ],
                 DeletionProtectionEnabled=spec.deletion_protection,
                 Tags=_tags.pairs(new.tags),
             )
@@ -144,11 +147,9 @@ def _observed(
 ) -> Observed[TableSpec]:
     types = {one["AttributeName"]: one["AttributeType"] for one in item["AttributeDefinitions"]}
     names = {one["KeyType"]: one["AttributeName"] for one in item["KeySchema"]}
-    keys = {place: Key(name=name, type=types[name]) for place, name in names.items()}
     spec = TableSpec(
         name=item["TableName"],
-        partition_key=keys["HASH"],
-        sort_key=keys.get("RANGE"),
+        keys=tuple(Key(name=names[place], type=types[names[place]]) for place in KEY_TYPES if place in names),
         deletion_protection=item.get("DeletionProtectionEnabled", False),
         point_in_time_recovery=recovers,
     )

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from reconciler.model.decisions import Declare
 from reconciler.model.marks import Marks
-from reconciler.model.release import Release, Subject
+from reconciler.model.release import Subject
 from reconciler.model.resource import Call
 from reconciler.model.seen import Seen, TaskSet
-from reconciler.rollout.service import ecs, remembered, revision
+from reconciler.rollout.service import capacity_of, ecs, network_of, remembered, revision_of
 
 
 def seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
@@ -26,7 +26,7 @@ def seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
         test=None,
         has_test=False,
         marks=marks,
-        definition=revision(subject.release.task_definition),
+        definition=revision_of(subject.release.task_definition),
         differs=() if primary is None else tuple(_differs(subject, item, primary)),
         deleting=item["status"] != "ACTIVE",
     )
@@ -50,14 +50,14 @@ def _names(subject: Subject, marks: Marks) -> dict[str, str]:
     known = [one for one in (marks.previous, marks.back, marks.live) if one is not None]
     return {
         **{one.task_definition: one.release for one in known},
-        revision(subject.release.task_definition): subject.release.id,
+        revision_of(subject.release.task_definition): subject.release.id,
     }
 
 
 def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapping[str, Any]) -> TaskSet:
     """The primary one is of the revision that the service names; an answer may show the one before the other."""
     primary = item["status"] == "PRIMARY"
-    ran = revision((service.get("taskDefinition") if primary else None) or item.get("taskDefinition", ""))
+    ran = revision_of((service.get("taskDefinition") if primary else None) or item.get("taskDefinition", ""))
     return TaskSet(
         id=item["id"],
         release=names.get(ran, ran),
@@ -72,16 +72,6 @@ def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapp
         state=item.get("rolloutState", ""),
         reason=item.get("rolloutStateReason", "") if item.get("rolloutState") == "FAILED" else "",
     )
-
-
-def _network(release: Release) -> dict[str, Any]:
-    return {
-        "awsvpcConfiguration": {
-            "subnets": list(release.subnets),
-            "securityGroups": list(release.security_groups),
-            "assignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
-        }
-    }
 
 
 def _differs(subject: Subject, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
@@ -108,13 +98,10 @@ def _differs(subject: Subject, item: Mapping[str, Any], primary: Mapping[str, An
 
 
 _MEMBERS: Final[Mapping[str, Callable[[Subject], dict[str, Any]]]] = {
-    "networkConfiguration": lambda subject: {"networkConfiguration": _network(subject.release)},
+    "networkConfiguration": lambda subject: {"networkConfiguration": network_of(subject.release)},
     "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
     "capacityProviderStrategy": lambda subject: {
-        "capacityProviderStrategy": [
-            {"capacityProvider": one.provider, "weight": one.weight, "base": one.base}
-            for one in subject.release.capacity
-        ],
+        "capacityProviderStrategy": capacity_of(subject.release),
         "forceNewDeployment": True,  # else the tasks that run stay where they are
     },
 }

@@ -18,7 +18,7 @@ from reconciler.model.resource import Call, Calls, Service, Together
 from reconciler.model.rollout import Known
 from reconciler.model.seen import WHOLE, Scaling, Seen, TaskSet, Weights, all_on
 from reconciler.rollout import service, standing, traffic_calls
-from reconciler.rollout.service import ecs, revision
+from reconciler.rollout.service import ecs, revision_of
 from reconciler.rollout.traffic_calls import elbv2
 
 cloudwatch = Service("cloudwatch")
@@ -100,7 +100,7 @@ def _task_set(subject: Subject, item: Mapping[str, Any]) -> TaskSet:
         running=item.get("runningCount", 0),
         pending=item.get("pendingCount", 0),
         steady=item.get("stabilityStatus") == "STEADY_STATE",
-        task_definition=revision(item.get("taskDefinition", "")),
+        task_definition=revision_of(item.get("taskDefinition", "")),
     )
 
 
@@ -195,7 +195,7 @@ def _addresses(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> dict[str, st
         for task in tasks
         if task.get("startedBy") == one.id
         and task.get("lastStatus") == "RUNNING"
-        and revision(task.get("taskDefinitionArn", "")) == one.task_definition
+        and revision_of(task.get("taskDefinitionArn", "")) == one.task_definition
         for address in _addresses_of(task)
     }
 

@@ -1,4 +1,4 @@
-"""A service as DescribeServices shows it, for every engine: how it is asked for, and what its tags remember."""
+"""A service in ECS's words, for every engine: how it is asked for, what its tags remember, where tasks are to be."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.marks import Marks, of_tags
+from reconciler.model.release import Release
 from reconciler.model.resource import Call, Service
 
 ecs = Service("ecs")
@@ -31,6 +32,23 @@ def remembered(item: Mapping[str, Any]) -> Marks:
     return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
 
 
-def revision(arn: str) -> str:
+def network_of(release: Release) -> dict[str, Any] | None:
+    """Where its tasks are to be, as ECS takes it; None where the specs leave that to the task definition."""
+    if not release.subnets:
+        return None
+    return {
+        "awsvpcConfiguration": {
+            "subnets": list(release.subnets),
+            "securityGroups": list(release.security_groups),
+            "assignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
+        }
+    }
+
+
+def capacity_of(release: Release) -> list[dict[str, Any]]:
+    return [{"capacityProvider": one.provider, "weight": one.weight, "base": one.base} for one in release.capacity]
+
+
+def revision_of(arn: str) -> str:
     """`web:7`, of a task definition's ARN."""
     return arn.rpartition("/")[2]

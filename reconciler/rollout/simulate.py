@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from reconciler.model import duration
 from reconciler.model.decisions import (
     Create,
     Decision,
@@ -300,7 +301,7 @@ def timeline_sentence(policy: Policy, desired: int, *, ports: tuple[int, int] = 
     rows = simulate(policy, desired, ports=ports)
     whole = rows[-1].after
     if policy.engine == "rolling":
-        return f"ECS replaces {_tasks(desired)}, a few at a time (≈ {about(whole)})"
+        return f"ECS replaces {_tasks(desired)}, a few at a time (≈ {duration.approximate(whole)})"
     parts = [f"green {_tasks(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
     match policy.promotion:
         case Promotion.MANUAL:
@@ -308,30 +309,10 @@ def timeline_sentence(policy: Policy, desired: int, *, ports: tuple[int, int] = 
             promoted = next(row.after for row in rows if row.phase is Phase.SHIFTING)
             whole -= promoted
         case Promotion.TIMED:
-            parts.append(f"promote, or {spoken(policy.promote_after)}")
+            parts.append(f"promote, or {duration.format(policy.promote_after)}")
         case Promotion.AUTO:
             pass
-    parts += [f"{share.weight} % of :{ports[0]} for {spoken(share.pause)}" for share in policy.shares]
-    parts += [f"switch :{ports[0]}", f"blue goes {spoken(policy.teardown_after)} later"]
+    parts += [f"{share.weight} % of :{ports[0]} for {duration.format(share.pause)}" for share in policy.shares]
+    parts += [f"switch :{ports[0]}", f"blue goes {duration.format(policy.teardown_after)} later"]
     from_when = " after promote" if policy.promotion is Promotion.MANUAL else " in all"
-    return f"{' → '.join(parts)} (≈ {about(whole)}{from_when})"
-
-
-def spoken(value: timedelta) -> str:
-    """As it is written in specs: 1h30m."""
-    rest = int(value.total_seconds())
-    parts = []
-    for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
-
-
-def about(value: timedelta) -> str:
-    """To the minute, and under a minute to the second: 3h 04m."""
-    seconds = int(value.total_seconds())
-    if seconds < 60:
-        return f"{seconds}s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
+    return f"{' → '.join(parts)} (≈ {duration.approximate(whole)}{from_when})"

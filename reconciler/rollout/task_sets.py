@@ -28,12 +28,12 @@ from reconciler.model.decisions import (
 )
 from reconciler.model.intents import Verb
 from reconciler.model.policy import Policy
-from reconciler.model.release import HealthCheck, Release, Subject
+from reconciler.model.release import HealthCheck, Subject
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.rollout import NOTHING, Engine, Known, Step
 from reconciler.model.seen import Seen
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import machine, people, reading, traffic_calls
+from reconciler.rollout import machine, people, reading, service, traffic_calls
 from reconciler.rollout.reading import SUSPENSIONS
 from reconciler.rollout.service import ecs
 from reconciler.rollout.standing import DIMENSION, NAMESPACE, autoscaling
@@ -137,7 +137,7 @@ def _create(decision: Create, subject: Subject) -> Calls[None]:
         service=subject.service,
         externalId=decision.release,
         taskDefinition=decision.task_definition or release.task_definition,
-        networkConfiguration=_network(release),
+        networkConfiguration=service.network_of(release),
         loadBalancers=[
             {
                 "targetGroupArn": subject.groups[decision.slot],
@@ -146,27 +146,12 @@ def _create(decision: Create, subject: Subject) -> Calls[None]:
             }
         ],
         launchType=None if release.capacity else release.launch_type,
-        capacityProviderStrategy=[
-            {"capacityProvider": one.provider, "weight": one.weight, "base": one.base} for one in release.capacity
-        ]
-        or None,
+        capacityProviderStrategy=service.capacity_of(release) or None,
         platformVersion=release.platform_version,
         scale={"value": float(decision.scale), "unit": "PERCENT"},
         clientToken=_token(subject.service, decision.release, decision.salt),
         tags=_pairs(tags),
     )
-
-
-def _network(release: Release) -> dict[str, Any] | None:
-    if not release.subnets:
-        return None
-    return {
-        "awsvpcConfiguration": {
-            "subnets": list(release.subnets),
-            "securityGroups": list(release.security_groups),
-            "assignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
-        }
-    }
 
 
 def _token(*parts: str) -> str:

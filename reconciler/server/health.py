@@ -20,9 +20,9 @@ from reconciler.aws.client import Transport
 from reconciler.clock import Clock, SystemClock
 from reconciler.engine.execute import Result
 from reconciler.engine.report import PassReport
+from reconciler.engine.telling import Entry
 from reconciler.model.resource import Call
 from reconciler.server.standing import Standing
-from reconciler.store.base import Entry
 
 PATIENCE_SECONDS: Final = 900.0
 """More than a loop that is well is ever silent: after failures it pauses for 330 s, and a call may wait for minutes."""

@@ -20,11 +20,11 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.engine.drift import Drift, Mode
 from reconciler.engine.execute import Result
 from reconciler.engine.report import PassReport
+from reconciler.engine.telling import Entry
 from reconciler.model.marks import Outcome
 from reconciler.model.resource import Address, Call
 from reconciler.model.rollout import Phase
 from reconciler.server.standing import Standing
-from reconciler.store.base import Entry
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MOST_SERVICES: Final = 500

@@ -33,15 +33,15 @@ class Standing:
 def of(loop: Loop, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
     """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
     left = float("inf") if lease is None else lease.left()
-    desk = loop.desk
-    turns = dict(loop.turns)
+    desk = loop.inbox.desk
+    turns = dict(loop.rota.turns)
     return Standing(
         revision="" if desk is None else desk.revision.short,
         lease_held=left > 0,
         lease_seconds=max(0.0, left),
         epoch=0 if lease is None else lease.epoch,
-        suspended=bool(loop.said.suspended),
-        rejected=bool(loop.rejected),
+        suspended=bool(loop.board.said.suspended),
+        rejected=bool(loop.inbox.rejected),
         calls=dict(loop.aws.counts),
         writes=dict(loop.aws.writes),
         phases={address.name: turn.step.phase for address, turn in turns.items() if turn.step is not None},

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from reconciler.model import duration
 from reconciler.spec.documents import KINDS, Block
 from reconciler.spec.documents.network import Ports
-from reconciler.spec.wording import spoken
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIMITS = {"ge": "minimum", "le": "maximum"}
@@ -76,7 +76,7 @@ def _describe(definition: dict[str, Any], block: type[Block]) -> None:
                 described["description"] = " ".join(text.split())
     for field, info in block.model_fields.items():
         if isinstance(info.default, timedelta):
-            definition["properties"][info.alias or field]["default"] = spoken(info.default)
+            definition["properties"][info.alias or field]["default"] = duration.format(info.default)
         elif isinstance(info.default, Ports):
             definition["properties"][info.alias or field]["default"] = str(info.default)
 

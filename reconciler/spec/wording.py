@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from reconciler.spec.scalar import Written
 
@@ -31,17 +30,6 @@ def described(value: object) -> str:
             return "a list"
         case _:
             return "something else"
-
-
-def spoken(value: timedelta) -> str:
-    """A duration as it is written in specs: 1h30m."""
-    rest = int(value.total_seconds())
-    parts = []
-    for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
 
 
 def joined(values: Iterable[str], word: str = "or") -> str:

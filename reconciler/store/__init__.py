@@ -1,1 +1,1 @@
-"""What must outlive a process and is not in AWS already: who may write, what happened, what was done."""
+"""Who may write to a stack: its lease, where it is kept, and the fence that holds writes against it."""

@@ -1,34 +1,14 @@
-"""What a store is: leases, events and the history of one stack.
+"""What a store is: where the lease of one stack is written down.
 
-A store never holds what a pass needs to be right: losing it loses the memory of what happened, and no more. Two
-reconcilers of one stack are kept apart by its lease, so both must use the same store.
+A store never holds what a pass needs to be right. Two reconcilers of one stack are kept apart by its lease, so both
+must use the same store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
-
-MOST_EVENTS: Final = 10_000
-MOST_HISTORY: Final = 1_000
-LONGEST_MESSAGE: Final = 2_000
-"""Characters of an entry's message that are kept."""
-LARGEST_DETAILS: Final = 32 * 1024
-"""Bytes of an entry's details, as JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that happened. `name` is a constant of events.py for an event, "pass" or "rollout" in the history."""
-
-    at: datetime
-    name: str
-    address: str = ""
-    message: str = ""
-    revision: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +38,10 @@ class Records(Protocol):
         """
 
 
-class Log(Protocol):
-    """A bounded list; the oldest entries make room. All methods raise `errors.StoreUnreachable`."""
-
-    def append(self, entry: Entry) -> None: ...
-
-    def newest(self, limit: int = 100, *, address: str | None = None) -> Sequence[Entry]:
-        """The last entries, newest first; of one address, if it is given."""
-
-
 class Store(Protocol):
     """One stack's store. Safe to use from several threads."""
 
     @property
     def records(self) -> Records: ...
 
-    @property
-    def events(self) -> Log: ...
-
-    @property
-    def history(self) -> Log: ...
-
     def close(self) -> None: ...
-
-
-def bounded(entry: Entry, size: int) -> Entry:
-    """The entry as it may be kept, `size` being that of its details as JSON: what is too long is cut, and says so."""
-    message = entry.message
-    if len(message) > LONGEST_MESSAGE:
-        message = f"{message[: LONGEST_MESSAGE - 1]}…"
-    details = entry.details if size <= LARGEST_DETAILS else {"left_out": f"{size} bytes"}
-    return replace(entry, message=message, details=details)

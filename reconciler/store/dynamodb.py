@@ -1,8 +1,6 @@
 """The store of several machines: one DynamoDB table, which many stacks may share.
 
-The lease is one item, swapped by its version. Events and history are rings: a counter gives each entry its number, and
-number modulo size its place, so the table never holds more than the rings and nothing has to be deleted. An append that
-dies between the two leaves a gap, which readers recognise by the number and pass over.
+A lease is one item, swapped by its version.
 
 The transport must be unfenced, and its answers must come well within the TTL (`Boto(…, read_timeout=5)`): the lease
 cannot stand behind itself.
@@ -10,17 +8,15 @@ cannot stand behind itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from reconciler import errors
 from reconciler.model.resource import Call
-from reconciler.store import encoding
-from reconciler.store.base import MOST_EVENTS, MOST_HISTORY, Entry, Log, Record, Records
+from reconciler.store.base import Record, Records
 
 KEY: Final = "pk"
-SORT: Final = "sk"
+"""The table's partition key, a text; there is no sort key (spec/compile/store.py)."""
 
 
 class Transport(Protocol):
@@ -30,37 +26,13 @@ class Transport(Protocol):
 
 
 class DynamoDb:
-    """The `Store` of `stack` in a table that is there (see `table`)."""
+    """The `Store` of `stack` in a table that is there."""
 
     def __init__(self, transport: Transport, table: str, stack: str) -> None:
-        self._table = _Table(transport, table)
-        self.records: Records = _Records(self._table, stack)
-        self.events: Log = _Log(self._table, f"{stack}#event", MOST_EVENTS)
-        self.history: Log = _Log(self._table, f"{stack}#history", MOST_HISTORY)
+        self.records: Records = _Records(_Table(transport, table), stack)
 
     def close(self) -> None:
         """Nothing to close: the transport is its maker's."""
-
-
-def table(name: str, tags: dict[str, str]) -> Call:
-    """The call that makes the table."""
-    return Call(
-        "dynamodb",
-        "CreateTable",
-        {
-            "TableName": name,
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [
-                {"AttributeName": KEY, "AttributeType": "S"},
-                {"AttributeName": SORT, "AttributeType": "N"},
-            ],
-            "KeySchema": [
-                {"AttributeName": KEY, "KeyType": "HASH"},
-                {"AttributeName": SORT, "KeyType": "RANGE"},
-            ],
-            "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())],
-        },
-    )
 
 
 class _Table:
@@ -85,7 +57,7 @@ class _Table:
 class _Records:
     def __init__(self, table: _Table, stack: str) -> None:
         self._table = table
-        self._key = _key(f"{stack}#lease", 0)
+        self._key = {KEY: {"S": f"{stack}#lease"}}
 
     def read(self) -> Record | None:
         item = self._table.perform("GetItem", Key=self._key, ConsistentRead=True).get("Item")
@@ -123,74 +95,3 @@ class _Records:
         except errors.AwsError:  # the condition: all else is `StoreUnreachable`
             return False
         return True
-
-
-class _Log:
-    def __init__(self, table: _Table, partition: str, most: int) -> None:
-        self._table = table
-        self._partition = partition
-        self._head = _key(f"{partition}#head", 0)
-        self._most = most
-
-    def append(self, entry: Entry) -> None:
-        body = encoding.encode(entry)
-        answer = self._table.perform(
-            "UpdateItem",
-            Key=self._head,
-            UpdateExpression="ADD #last :one",
-            ExpressionAttributeNames={"#last": "last"},
-            ExpressionAttributeValues={":one": {"N": "1"}},
-            ReturnValues="UPDATED_NEW",
-        )
-        number = int(answer["Attributes"]["last"]["N"])
-        place = _key(self._partition, number % self._most)
-        self._table.perform(
-            "PutItem",
-            Item={**place, "number": {"N": str(number)}, "address": {"S": entry.address}, "body": {"B": body}},
-        )
-
-    def newest(self, limit: int = 100, *, address: str | None = None) -> Sequence[Entry]:
-        head = self._table.perform("GetItem", Key=self._head, ConsistentRead=True).get("Item")
-        if head is None:
-            return []
-        last = int(head["last"]["N"])
-        found: list[Entry] = []
-        for item in self._backwards(last, limit):
-            current = last - self._most < int(item["number"]["N"]) <= last
-            if current and address in (None, item["address"]["S"]):
-                found.append(encoding.decode(bytes(item["body"]["B"])))
-            if len(found) >= limit:
-                break
-        return found
-
-    def _backwards(self, last: int, limit: int) -> Iterator[dict[str, Any]]:
-        """The ring from the place of `last` down to its beginning, then from its end."""
-        turn = last % self._most
-        yield from self._range(0, turn, limit)
-        if turn + 1 < self._most:
-            yield from self._range(turn + 1, self._most - 1, limit)
-
-    def _range(self, low: int, high: int, limit: int) -> Iterator[dict[str, Any]]:
-        start: dict[str, Any] = {}
-        while True:
-            page = self._table.perform(
-                "Query",
-                KeyConditionExpression="#pk = :pk AND #sk BETWEEN :low AND :high",
-                ExpressionAttributeNames={"#pk": KEY, "#sk": SORT},
-                ExpressionAttributeValues={
-                    ":pk": {"S": self._partition},
-                    ":low": {"N": str(low)},
-                    ":high": {"N": str(high)},
-                },
-                ScanIndexForward=False,
-                Limit=max(1, min(limit, 500)),
-                **start,
-            )
-            yield from page.get("Items", ())
-            if not page.get("LastEvaluatedKey"):
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def _key(partition: str, sort: int) -> dict[str, Any]:
-    return {KEY: {"S": partition}, SORT: {"N": str(sort)}}

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from reconciler import errors
-from reconciler.store import encoding
-from reconciler.store.base import MOST_EVENTS, MOST_HISTORY, Entry, Log, Record, Records
+from reconciler.store.base import Record, Records
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a transaction waits for another process's to end."""
@@ -26,10 +25,6 @@ CREATE TABLE IF NOT EXISTS lease (
     stack TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch INTEGER NOT NULL, version TEXT NOT NULL, ttl REAL NOT NULL,
     renewed_at TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entry (
-    number INTEGER PRIMARY KEY, stack TEXT NOT NULL, log TEXT NOT NULL, address TEXT NOT NULL, body BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS entry_of_log ON entry (stack, log, number);
 """
 
 
@@ -50,14 +45,11 @@ class Sqlite:
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA journal_size_limit = 4194304")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self._connection.close()
             raise _unreachable(path, error) from error
         self.records: Records = _Records(self, stack)
-        self.events: Log = _Log(self, stack, "event", MOST_EVENTS)
-        self.history: Log = _Log(self, stack, "history", MOST_HISTORY)
 
     def close(self) -> None:
         with self._lock:
@@ -113,35 +105,6 @@ class _Records:
             return None
         holder, epoch, version, ttl, renewed_at = row
         return Record(holder, epoch, version, ttl, datetime.fromisoformat(renewed_at).astimezone(UTC))
-
-
-class _Log:
-    def __init__(self, store: Sqlite, stack: str, log: str, most: int) -> None:
-        self._store = store
-        self._key = (stack, log)
-        self._most = most
-
-    def append(self, entry: Entry) -> None:
-        body = encoding.encode(entry)
-        with self._store.transaction(writing=True) as connection:
-            connection.execute(
-                "INSERT INTO entry (stack, log, address, body) VALUES (?, ?, ?, ?)", (*self._key, entry.address, body)
-            )
-            connection.execute(
-                "DELETE FROM entry WHERE stack = ?1 AND log = ?2 AND number <= "
-                "(SELECT number FROM entry WHERE stack = ?1 AND log = ?2 ORDER BY number DESC LIMIT 1 OFFSET ?3)",
-                (*self._key, self._most),
-            )
-
-    def newest(self, limit: int = 100, *, address: str | None = None) -> Sequence[Entry]:
-        of_address = "" if address is None else "AND address = ?4 "
-        values = (*self._key, limit) if address is None else (*self._key, limit, address)
-        with self._store.transaction(writing=False) as connection:
-            rows = connection.execute(
-                f"SELECT body FROM entry WHERE stack = ?1 AND log = ?2 {of_address}ORDER BY number DESC LIMIT ?3",
-                values,
-            ).fetchall()
-        return [encoding.decode(body) for (body,) in rows]
 
 
 def _unreachable(path: Path, error: Exception) -> errors.StoreUnreachable:

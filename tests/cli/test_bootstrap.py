@@ -20,8 +20,8 @@ from reconciler.aws.retry import is_read
 from reconciler.cli.exits import Exit
 from reconciler.cli.running import run as loop
 from reconciler.model.resource import Call
-from reconciler.spec.compile.store import PARTITION, SORT
-from reconciler.store import dynamodb
+from reconciler.spec.compile.store import KEYS
+from reconciler.store.dynamodb import KEY
 from tests.conftest import ACCOUNT, REGION
 from tests.engine.test_loop import Files, Running
 from tests.harness.census import census, difference
@@ -204,11 +204,7 @@ def test_what_people_changed_is_not_overwritten(out: Path) -> None:
 
 def test_the_table_has_the_key_that_the_store_asks_for() -> None:
     """What is made by specs is what is read and written by."""
-    call = dynamodb.table("x", {})
-    keys = {one["AttributeName"]: one["KeyType"] for one in call.params["KeySchema"]}
-    types = {one["AttributeName"]: one["AttributeType"] for one in call.params["AttributeDefinitions"]}
-    assert keys == {PARTITION.name: "HASH", SORT.name: "RANGE"}
-    assert types == {PARTITION.name: PARTITION.type, SORT.name: SORT.type}
+    assert [(key.name, key.type) for key in KEYS] == [(KEY, "S")]
 
 
 # -- inside the specs that it enforces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -92,6 +94,32 @@ def test_a_loop_that_waits_for_good_specs_can_be_stopped(tmp_path: Path, number:
     _, rest = process.communicate(timeout=60)
     assert [line["event"] for line in logged(rest)] == [events.STOPPING]
     assert process.returncode == CODES[number]
+
+
+def test_a_loop_that_waits_for_good_specs_is_live_and_not_ready(tmp_path: Path) -> None:
+    """Whoever supervises it can ask from the first moment on, and the port stays the same."""
+    (tmp_path / "stack.yaml").write_text("kind: Stack\nnam: x\n", encoding="utf-8")
+    line = [sys.executable, "-m", "reconciler", "run", str(tmp_path), "-o", "json", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            first = json.loads(process.stderr.readline())
+            assert first["event"] == events.LISTENING
+            assert json.loads(process.stderr.readline())["event"] == events.SPEC_REJECTED
+            asked = {path: status(first["url"], path) for path in ("/healthz", "/readyz", "/metrics")}
+            assert asked == {"/healthz": 200, "/readyz": 503, "/metrics": 200}
+        finally:
+            process.terminate()
+    assert process.returncode == Exit.TERMINATED
+
+
+def status(url: str, path: str) -> int:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize(

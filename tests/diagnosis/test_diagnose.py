@@ -13,7 +13,7 @@ from reconciler.aws.client import Aws
 from reconciler.engine import diagnose
 from reconciler.engine.diagnose import Question, gather, known_of
 from reconciler.model import failing, verdict
-from reconciler.model.diagnosis import Known, KnownContainer, Story, document
+from reconciler.model.diagnosis import Known, KnownContainer, Story
 from reconciler.model.failing import Unread
 from reconciler.model.resource import Call
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
@@ -206,7 +206,7 @@ def test_no_value_of_the_environment_is_in_a_diagnosis() -> None:
     seen = world(stopped(1)).hold(gather(replace(ASKED, known=Known())))
 
     assert "hunter2" not in str(seen)
-    assert "hunter2" not in str(document(verdict.conclude(seen, STORY)))
+    assert "hunter2" not in repr(verdict.conclude(seen, STORY))
 
 
 def test_more_tasks_than_one_call_takes_are_cut() -> None:

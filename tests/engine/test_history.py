@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.engine.happenings import Happening, Source, folded
-from reconciler.engine.history import Revision, Row, history, rehashed
+from reconciler.engine.history import Revision, Row, history
 from reconciler.engine.running import Running
 from reconciler.engine.subjects import Job
 from reconciler.model.marks import Deadline, Ended, Marks, Outcome, Stage
-from reconciler.model.release import Release, Version, release_id
+from reconciler.model.release import Capacity, HealthCheck, Release, Version, release_id
 from reconciler.resources.task_definition import content
 from tests.harness.theatre import theatre
 
@@ -58,24 +59,35 @@ def test_a_release_without_a_revision_is_still_told_of() -> None:
 def test_a_release_is_found_again_by_its_revisions_hash_alone() -> None:
     """Also where no task set and no mark names it; and another hash is another release."""
     wanted = Release("now", subnets=("a",), container="app", port=80)
-    old = release_id("hash", **{name: getattr(wanted, name) for name in FIELDS})
+    old = release_id("hash", wanted)
     rows = history(
         [Revision("web:2", content="other"), Revision("web:1", content="hash")], (), Marks(quarantine=(old,)), wanted
     )
     assert standing(rows) == {"web:2": (), "web:1": ("quarantined",)}
 
 
-FIELDS = (
-    "subnets",
-    "security_groups",
-    "public_ip",
-    "launch_type",
-    "capacity",
-    "platform_version",
-    "container",
-    "port",
-    "health",
-)
+def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() -> None:
+    """Whatever a release gets a field for counts, unless it is said not to; the same wish has the same id."""
+    release = Release("now", "web:1", container="app", port=80, subnets=("a",))
+    others = {
+        "id": "other",
+        "task_definition": "web:2",
+        "commit": "4f1c2ab",
+        "container": "web",
+        "port": 81,
+        "subnets": ("b",),
+        "security_groups": ("g",),
+        "public_ip": True,
+        "launch_type": "FARGATE",
+        "capacity": (Capacity("FARGATE_SPOT"),),
+        "platform_version": "1.4.0",
+        "health": HealthCheck("/", 10, 5, 2, 2, "200"),
+    }
+    assert others.keys() == {one.name for one in fields(Release)}
+    ids = {name: release_id("hash", replace(release, **{name: value})) for name, value in others.items()}  # type: ignore[arg-type]  # each value is of its field
+    same = {name for name, one in ids.items() if one == release_id("hash", release)}
+    assert same == {"id", "task_definition", "commit"}
+    assert len(set(ids.values())) == len(ids) - len(same) + 1
 
 
 def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
@@ -91,7 +103,7 @@ def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
 
         world = observe(stage.aws, discover(), stage.wish.place, stage.wish.desired)
         ids = {one.address: one.id for one in world}
-        assert rehashed(job.subject.release, content(world_spec.resolved(ids).spec)) == job.subject.release.id
+        assert release_id(content(world_spec.resolved(ids).spec), job.subject.release) == job.subject.release.id
 
 
 @pytest.mark.parametrize(

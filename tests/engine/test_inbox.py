@@ -12,11 +12,10 @@ from reconciler.engine.drift import Rule
 from reconciler.engine.inbox import MOST_TOLD, Inbox
 from reconciler.engine.observe import Place
 from reconciler.engine.reconcile import Wish
-from reconciler.engine.telling import Teller
+from reconciler.engine.telling import Entry, Teller
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import Source as File
 from reconciler.spec.specs import Specs
-from reconciler.store.base import Entry
 
 GOOD = "kind: Stack\nname: shop\nregion: us-west-2\n"
 

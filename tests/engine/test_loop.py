@@ -14,9 +14,11 @@ import pytest
 from reconciler import errors, events
 from reconciler.engine import rollouts
 from reconciler.engine.drift import Mode, Rule
-from reconciler.engine.loop import Loop, Rhythm
+from reconciler.engine.loop import Loop
 from reconciler.engine.reconcile import Wish
 from reconciler.engine.report import PassReport
+from reconciler.engine.rhythm import Rhythm
+from reconciler.engine.telling import Entry
 from reconciler.local.faults import Fault
 from reconciler.model import words
 from reconciler.model.guard import Guard
@@ -27,7 +29,6 @@ from reconciler.model.rollout import Phase
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import files
 from reconciler.spec.specs import Specs
-from reconciler.store.base import Entry
 from tests.harness.theatre import CLUSTER, SEED, SERVICE, SHORT, Theatre, theatre
 
 
@@ -183,7 +184,7 @@ def test_a_word_is_heard_at_the_next_pass_however_seldom_one_is_looked_at(
     running.stage.terms["promote_after"] = timedelta(hours=2)
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
     running.go(120)
-    (turn,) = running.loop.turns.values()
+    (turn,) = running.loop.rota.turns.values()
     assert turn.waits
     running.quiet()
     running.go(120)
@@ -269,7 +270,7 @@ def test_a_bad_revision_changes_nothing_and_the_last_good_one_stays(running: Run
     assert running.stage.service()["desiredCount"] == 1
     running.files.edit("cluster.yaml", new, old)
     running.go(60)
-    assert running.loop.rejected == ""
+    assert running.loop.inbox.rejected == ""
 
 
 def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
@@ -431,7 +432,7 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
     assert ended.details["outcome"] == "Failed"
     assert ended.details["cause"]
-    turn = running.loop.turns[next(iter(running.loop.turns))]
+    turn = running.loop.rota.turns[next(iter(running.loop.rota.turns))]
     assert turn.step is not None
     assert turn.step.phase is Phase.FAILED
 

@@ -25,9 +25,9 @@ from reconciler.engine import notices, notify, outgoing
 from reconciler.engine.notices import Notice, notice_of
 from reconciler.engine.notify import ATTEMPTS, SECRET, SIGNATURE, Notifier, Slack, Undelivered, Webhook, parse
 from reconciler.engine.outgoing import Answered, Unreachable, forbidden, place_of
+from reconciler.engine.telling import Entry
 from reconciler.model.resource import Call
 from reconciler.model.rollout import Phase
-from reconciler.store.base import Entry
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HIDDEN = "T000-B000-xyzzyplugh"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from reconciler.clock import ManualClock
-from reconciler.engine.telling import Teller
-from reconciler.store.base import Entry
+from reconciler.engine.telling import Entry, Teller
 
 
 def teller() -> tuple[Teller, list[Entry]]:

@@ -128,7 +128,6 @@ def _keys(call: Call) -> dict[str, tuple[str, ...]]:
         found["iam:PolicyARN"] = (params["PolicyArn"],)
     if call.service == "dynamodb":
         keys = [params.get("Key", params.get("Item", {})).get("pk", {}).get("S")]
-        keys += [one["S"] for name, one in params.get("ExpressionAttributeValues", {}).items() if name == ":pk"]
         found["dynamodb:LeadingKeys"] = tuple(key for key in keys if key)
     return found
 

@@ -21,8 +21,7 @@ ARN = "arn:aws:dynamodb:us-west-2:123456789012:table/leases"
 def table(name: str, **fields: Any) -> Desired[Any]:
     said = {
         "name": name,
-        "partition_key": Key(name="pk"),
-        "sort_key": Key(name="sk", type="N"),
+        "keys": (Key(name="pk"), Key(name="sk", type="N")),
         "deletion_protection": False,
         "point_in_time_recovery": True,
     }
@@ -34,8 +33,9 @@ EXAMPLE = Example(
     edits=(
         Edit({"deletion_protection": True}, "deletion_protection"),
         Edit({"deletion_protection": False, "point_in_time_recovery": False}, "point_in_time_recovery"),
-        Edit({"partition_key": Key(name="id")}, "partition_key.name"),
-        Edit({"sort_key": Key(name="sk", type="S")}, "sort_key.type"),
+        Edit({"keys": (Key(name="id"), Key(name="sk", type="N"))}, "keys"),
+        Edit({"keys": (Key(name="pk"), Key(name="sk", type="S"))}, "keys"),
+        Edit({"keys": (Key(name="pk"),)}, "keys"),
     ),
     unique=True,
     decoys=(table("decoy"),),

@@ -9,11 +9,11 @@ from typing import Any
 from reconciler.engine.drift import Drift, Mode
 from reconciler.engine.execute import Outcome, Result
 from reconciler.engine.report import PassReport
+from reconciler.engine.telling import Entry
 from reconciler.model.kind import Depth
 from reconciler.model.plan import Action, Plan, Refusal, Verb
 from reconciler.model.resource import Address
 from reconciler.source.base import Revision
-from reconciler.store.base import Entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.engine.loop import Rhythm
 from reconciler.engine.notify import SECRET, Notifier, Webhook, parse
 from reconciler.engine.outgoing import Answered, Place
+from reconciler.engine.rhythm import Rhythm
 from reconciler.model.resource import Call
 from reconciler.server.health import Health
 from reconciler.server.metrics import Metrics
@@ -64,7 +64,7 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         notifier = Notifier(Webhook(target.place, target.secret, wire), stack="shop", clock=ManualClock())
         health = Health(lambda: of(running.loop, None, (notifier,)), ManualClock())
         metrics = Metrics(lambda: of(running.loop, None, (notifier,)))
-        running.loop.sinks += (notifier, metrics.on_entry, health.on_entry)
+        running.loop.teller.sinks += (notifier, metrics.on_entry, health.on_entry)
         running.loop.reports += (metrics.on_pass, health.on_pass)
         running.loop.due.rhythm = Rhythm(medium=30.0)
         running.go(20)
@@ -87,7 +87,7 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         assert running.said(events.DRIFT_REPAIRED)
         songs += heard("metrics", metrics.text().decode())
         songs += heard("health", json.dumps([health.live().said, health.ready().said]))
-        songs += heard("readable forms", repr([notifier._target, target, running.loop.rejected]))
+        songs += heard("readable forms", repr([notifier._target, target, running.loop.inbox.rejected]))
     told = {json.loads(body)["event"] for body in wire.bodies}
     assert {events.SPEC_REJECTED, events.DRIFT_REPAIRED, events.ROLLOUT_ENDED} <= told
     songs += heard("notifications", repr(wire.bodies) + repr(wire.headers))

@@ -13,9 +13,7 @@ from pydantic import BaseModel
 
 from reconciler.spec.documents import KINDS, Block, Network
 from reconciler.spec.documents.container import SecretReference
-from reconciler.spec.documents.values import duration
 from reconciler.spec.load import load
-from reconciler.spec.wording import spoken
 from tests.spec import folder
 
 SEED = Path(__file__).parents[2] / "specs"
@@ -60,15 +58,6 @@ def test_a_route_table_is_named_from_public_or_private_on(subnet: str, table: st
     found = {"name": subnet, "zone": "us-west-2a", "cidr": "10.0.0.0/24", "access": "public"}
     network = {"name": "n", "cidr": "10.0.0.0/16", "subnets": [found]}
     assert Network.model_validate(network).subnets[0].table == table
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("1h30m", 5400), ("1d", 86400), ("0s", 0)]
-)
-def test_durations_are_read_and_spoken_alike(text: str, seconds: int) -> None:
-    """What is written comes out again, or its equal."""
-    assert duration(text) == timedelta(seconds=seconds)
-    assert duration(spoken(duration(text))) == duration(text)
 
 
 PARAMETER = "arn:aws:ssm:us-west-2:123456789012:parameter/a"

@@ -10,8 +10,9 @@ from moto import mock_aws
 
 from reconciler.aws.session import Boto
 from reconciler.clock import Clock
+from reconciler.model.resource import Call
 from reconciler.store.base import Records, Store
-from reconciler.store.dynamodb import DynamoDb, table
+from reconciler.store.dynamodb import KEY, DynamoDb
 from reconciler.store.lease import Lease
 from reconciler.store.sqlite import Sqlite
 from tests.conftest import REGION
@@ -30,7 +31,9 @@ def opened(kind: str, folder: Path, stack: str = "shop") -> Iterator[Store]:
         return
     with mock_aws():
         transport = Boto(REGION)
-        transport.perform(table("reconciler", {"reconciler:stack": "shop"}))
+        key = {"KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
+        types = {"AttributeDefinitions": [{"AttributeName": KEY, "AttributeType": "S"}]}
+        transport.perform(Call("dynamodb", "CreateTable", {"TableName": "reconciler", **key, **types}))
         yield DynamoDb(transport, "reconciler", stack)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from reconciler import events
 from reconciler.cli.terminal import Look
-from reconciler.store.base import Entry
+from reconciler.engine.telling import Entry
 
 SIGNS = {
     events.REVISION_TAKEN: ("roll", "bold"),

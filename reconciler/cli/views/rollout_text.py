@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from reconciler.cli.terminal import Look
 from reconciler.engine.rollouts import Turn
 from reconciler.engine.subjects import Job
+from reconciler.model import duration
 from reconciler.model.delivery import Delivery
 from reconciler.model.intents import Verb
 from reconciler.model.policy import Promotion
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import WHOLE, Seen, TaskSet, Weights
-from reconciler.rollout.simulate import spoken
 
 BAR = 20
 WORDS = {
@@ -115,7 +115,7 @@ def _timeline(delivery: Delivery, step: Step, now: datetime, look: Look) -> str:
 
 
 def _left(until: datetime, now: datetime) -> str:
-    return f"({spoken(timedelta(seconds=int((until - now).total_seconds())))} left)"
+    return f"({duration.format(until - now)} left)"
 
 
 def _traffic(delivery: Delivery, seen: Seen, look: Look) -> Iterator[str]:

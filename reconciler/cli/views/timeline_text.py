@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.cli.terminal import Look
+from reconciler.model import duration
 from reconciler.model.delivery import Delivery
 from reconciler.model.rollout import Phase
-from reconciler.rollout.simulate import Row, about
+from reconciler.rollout.simulate import Row
 
 BAD = frozenset({Phase.FAILED, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.BLOCKED})
 PHASE_WIDTH = max(len(phase) for phase in Phase) + 2
 
 
 def timeline_text(delivery: Delivery, rows: Sequence[Row], look: Look) -> str:
-    """`+2h 01m  shifting   switch :80   because …`, a row for everything that happens."""
-    whens = [f"+{about(row.after)}" for row in rows]
+    """`+2h1m  shifting   switch :80   because …`, a row for everything that happens."""
+    whens = [f"+{duration.approximate(row.after)}" for row in rows]
     when_width = max(map(len, whens)) + 2
     what_width = max(len(row.what) for row in rows) + 2
     lines = []

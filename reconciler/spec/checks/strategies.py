@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 
+from reconciler.model import duration
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown, spoken
+from reconciler.spec.wording import joined, shown
 
 _ENGINES = {"rolling": ("rolling",)}
 _SWITCHING = ("task_sets", "ecs_native", "codedeploy")
@@ -57,11 +58,11 @@ def _promotion(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnosti
         message = "promotion: timed needs 'after', the time until it happens by itself"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "mode"))
     if mode == "manual" and after is not None:
-        message = f"after: a manual promotion waits for a person, not for {spoken(after)}"
+        message = f"after: a manual promotion waits for a person, not for {duration.format(after)}"
         hint = "mode: timed promotes by whichever comes first"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint=hint)
     if mode == "auto" and after is not None:
-        message = f"after: an automatic promotion does not wait {spoken(after)}"
+        message = f"after: an automatic promotion does not wait {duration.format(after)}"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint="mode: timed does")
 
 
@@ -159,7 +160,7 @@ def _wait(
     name = shown(str(path[-1]))[1:-1]
     place = specs.where(strategy, *path)
     if wait > limit * MINUTE:
-        message = f"{name}: {spoken(wait)} is more than {whose} waits, {spoken(limit * MINUTE)}"
+        message = f"{name}: {duration.format(wait)} is more than {whose} waits, {duration.format(limit * MINUTE)}"
         yield Diagnostic("E6006", message, place, hint="engine: task_sets waits longer")
     elif wait % MINUTE:
-        yield Diagnostic("E6006", f"{name}: {whose} counts whole minutes, not {spoken(wait)}", place)
+        yield Diagnostic("E6006", f"{name}: {whose} counts whole minutes, not {duration.format(wait)}", place)

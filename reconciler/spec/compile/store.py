@@ -1,4 +1,4 @@
-"""A Store: a table with the key that leases and events are kept by."""
+"""A Store: a table with the key that leases are kept by."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from reconciler.resources.table import Key, TableSpec
 from reconciler.spec.compile.context import Context
 from reconciler.spec.documents import Store
 
-PARTITION = Key(name="pk", type="S")
-SORT = Key(name="sk", type="N")
+KEYS = (Key(name="pk", type="S"),)
 
 
 def compile_store(context: Context, store: Store) -> Iterator[Desired[Any]]:
@@ -20,8 +19,7 @@ def compile_store(context: Context, store: Store) -> Iterator[Desired[Any]]:
         Address("table", store.name),
         TableSpec(
             name=store.name,
-            partition_key=PARTITION,
-            sort_key=SORT,
+            keys=KEYS,
             deletion_protection=store.deletion_protection,
             point_in_time_recovery=store.point_in_time_recovery,
         ),

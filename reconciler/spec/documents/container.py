@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from reconciler.model import duration
 from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.values import (
@@ -146,10 +147,10 @@ class ContainerHealthCheck(Block):
 
     command: Annotated[tuple[Text, ...], Field(min_length=1)]
     """[CMD, program, argument, …] or [CMD-SHELL, one line for the shell]."""
-    interval: Annotated[Duration, lasting("5s", "300s")] = values.duration("30s")
-    timeout: Annotated[Duration, lasting("2s", "60s")] = values.duration("5s")
+    interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("30s")
+    timeout: Annotated[Duration, lasting("2s", "60s")] = duration.parse("5s")
     retries: Annotated[Whole, Field(ge=1, le=10)] = 3
-    start_period: Annotated[Duration, lasting("0s", "300s")] = values.duration("0s")
+    start_period: Annotated[Duration, lasting("0s", "300s")] = duration.parse("0s")
 
 
 class Ulimit(Block):

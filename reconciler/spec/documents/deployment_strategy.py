@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from reconciler.spec.documents import values
+from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.task import TimeZone
 from reconciler.spec.documents.values import (
@@ -29,7 +29,7 @@ EngineName = Literal["rolling", "task_sets", "ecs_native", "codedeploy"]
 class Green(Block):
     """The new version, before production sees it."""
 
-    healthy_within: Annotated[Duration, lasting("1m", "24h")] = values.duration("15m")
+    healthy_within: Annotated[Duration, lasting("1m", "24h")] = duration.parse("15m")
     """Else the rollout fails and green goes."""
     scale: Annotated[Whole, Field(ge=1, le=100)] = 100
     """Percent of the desired count until promotion; sized to 100 before the switch."""
@@ -57,7 +57,7 @@ class SmokeTest(Block):
     expect: Expect = Field(default_factory=Expect)
     times: Annotated[Whole, Field(ge=1, le=100)] = 1
     """In a row."""
-    within: Annotated[Duration, lasting("1s", "1h")] = values.duration("1m")
+    within: Annotated[Duration, lasting("1s", "1h")] = duration.parse("1m")
 
 
 class Promotion(Block):
@@ -79,7 +79,7 @@ class Step(Block):
 class Verify(Block):
     """What is watched after the switch; failing goes back to blue."""
 
-    period: Annotated[Duration, lasting("0s", "24h")] = Field(default=values.duration("5m"), alias="for")
+    period: Annotated[Duration, lasting("0s", "24h")] = Field(default=duration.parse("5m"), alias="for")
     alarms: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(max_length=100)] = ()
     """CloudWatch alarms, by name."""
     max_5xx: Annotated[Percent, Field(ge=0, le=100)] | None = None
@@ -89,7 +89,7 @@ class Verify(Block):
 class Teardown(Block):
     """How long blue stays warm: until then, going back is one write to the listener."""
 
-    after: Annotated[Duration, lasting("0s", "14d")] = values.duration("1h")
+    after: Annotated[Duration, lasting("0s", "14d")] = duration.parse("1h")
 
 
 class Window(Block):

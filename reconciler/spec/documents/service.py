@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents import values
+from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityShares
 from reconciler.spec.documents.container import ContainerName
@@ -38,8 +38,8 @@ class TargetHealthCheck(Block):
     """How the load balancer sees whether a task is well. All fields are always sent to AWS."""
 
     path: Annotated[str, *matching(_PATH, 1024, "a path begins with / and has no spaces")] = "/"
-    interval: Annotated[Duration, lasting("5s", "300s")] = values.duration("10s")
-    timeout: Annotated[Duration, lasting("2s", "120s")] = values.duration("5s")
+    interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
+    timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")
     healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
     unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
     matcher: Annotated[
@@ -83,7 +83,7 @@ class Traffic(Block):
     target_groups: Annotated[tuple[TargetGroupName, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which take turns."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
-    deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = values.duration("300s")
+    deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
     """How long a task that is going away may finish its requests."""
     match: Match = Field(default_factory=Match)
     listener: ListenerName = "production"
@@ -102,8 +102,8 @@ class Scaling(Block):
     """Average percent to hold."""
     requests: Annotated[Whole, Field(ge=1)] | None = None
     """Requests per task and minute to hold; not with two target groups."""
-    scale_in_cooldown: Annotated[Duration, lasting("0s", "1h")] = values.duration("300s")
-    scale_out_cooldown: Annotated[Duration, lasting("0s", "1h")] = values.duration("300s")
+    scale_in_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
+    scale_out_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
 
 
 class Service(Document):

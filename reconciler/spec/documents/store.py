@@ -1,4 +1,4 @@
-"""The Store: the DynamoDB table in which operators keep their leases, their events and their history."""
+"""The Store: the DynamoDB table in which operators keep their leases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.spec.documents.values import Flag, matching
 
 
 class Store(Document):
-    """A table for `--store dynamodb:NAME`. Many stacks may share one; what is lost with it is only what was told."""
+    """A table for `--store dynamodb:NAME`. Many stacks may share one."""
 
     kind: Literal["Store"] = "Store"
     name: Annotated[str, *matching(r"[A-Za-z0-9_.-]+", 255, "letters, digits, '_', '.' and '-' only", 3)]

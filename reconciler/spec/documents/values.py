@@ -16,13 +16,13 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from reconciler.model import duration
 from reconciler.spec.scalar import Written
-from reconciler.spec.wording import described, shown, spoken
+from reconciler.spec.wording import described, shown
 
 TAG = re.compile(r"[\w .:/=+@-]*")
 """What AWS takes in keys and values of tags, everywhere."""
 
-_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _FORMER_TRUTHS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
 
@@ -90,17 +90,18 @@ def percent(value: Any) -> float:
     return float(match[1])
 
 
-def duration(value: Any) -> timedelta:
+def _duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, Written) and isinstance(value.value, int) and not isinstance(value.value, bool):
         raise problem("E1108", f"a duration needs a unit: {value}s, {value}m or {value}h?")
-    match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
-    if match is None:
-        found = shown(value) if isinstance(value, str) else described(value)
-        raise problem("E1108", f"expected a duration such as 90s, 15m, 2h or 1h30m, found {found}")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        if isinstance(value, str):
+            return duration.parse(value)
+    except ValueError:
+        pass
+    found = shown(value) if isinstance(value, str) else described(value)
+    raise problem("E1108", f"expected a duration such as 90s, 15m, 2h or 1h30m, found {found}")
 
 
 def clock(value: Any) -> time:
@@ -155,11 +156,11 @@ def no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def lasting(shortest: str, longest: str) -> AfterValidator:
     """A duration between two limits, both included."""
-    low, high = duration(shortest), duration(longest)
+    low, high = duration.parse(shortest), duration.parse(longest)
 
     def check(value: timedelta) -> timedelta:
         if not low <= value <= high:
-            raise problem("E1106", f"{spoken(value)} is outside the limits, {shortest} to {longest}")
+            raise problem("E1106", f"{duration.format(value)} is outside the limits, {shortest} to {longest}")
         return value
 
     return AfterValidator(check)
@@ -200,7 +201,7 @@ Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
 Percent: TypeAlias = Annotated[
     float, BeforeValidator(percent), WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"})
 ]
-Duration: TypeAlias = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Clock: TypeAlias = Annotated[
     time, BeforeValidator(clock), WithJsonSchema({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$"})
 ]
