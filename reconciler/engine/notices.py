@@ -27,7 +27,7 @@ from reconciler.store.base import Entry
 FORMAT_VERSION: Final = 1
 LONGEST: Final = 1500
 """Characters of a message."""
-DETAILS: Final = ("phase", "was", "release", "outcome", "cause")
+DETAILS: Final = ("phase", "was", "release", "outcome", "by", "cause")
 """What of an entry's details is told."""
 
 TITLES: Final[Mapping[str, str]] = {

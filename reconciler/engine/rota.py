@@ -112,7 +112,12 @@ class Rota:
             self.teller.say(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
         if turn.step.ended is not None and turn.error is None:
             ended = turn.step.ended
-            details = {"release": ended.release, "outcome": ended.outcome.value, "phase": str(ended.phase)}
+            details = {
+                "release": ended.release,
+                "outcome": ended.outcome.value,
+                "phase": str(ended.phase),
+                "by": ended.by.value,
+            }
             if turn.diagnosis is not None:
                 details["cause"] = turn.diagnosis.finding.text
             why = f": {ended.why}" if ended.why else ""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from reconciler.model import intents
 from reconciler.model.decisions import Decision, Point
 from reconciler.model.intents import Handled, Intent, Verb
-from reconciler.model.marks import Deadline, Outcome, Stage, Stop, deadline
+from reconciler.model.marks import Actor, Deadline, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.rollout import Health, Phase, Step
 from reconciler.model.seen import Seen, TaskSet, all_on
@@ -182,7 +182,7 @@ def _finish(s: Situation, ordinary: Step, intent: Intent) -> Answer:
         return f"it is not well: {health.told(s.seen, s.live)}"
     soon = deadline(s.live.release, Stage.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
     shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
-    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM)
+    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM, Actor.PERSON)
     return _does(s, ordinary, intent, deadline=shorter, ended=ended, hold=None)
 
 
@@ -242,7 +242,7 @@ def _stop(s: Situation, intent: Intent, why: str) -> Answer:
     if s.green is not None and before.moved_back(s, s.green):
         phase = Phase.ROLLING_BACK
         outcome = Outcome.ROLLED_BACK if intent.verb is Verb.ROLLBACK else outcome
-    ended = s.ended(s.flight, outcome, phase, why)
+    ended = s.ended(s.flight, outcome, phase, Actor.PERSON, why)
     fields: dict[str, Any] = {"quarantine": s.marks.with_quarantined(s.flight), "ended": ended, "handled": _yes(intent)}
     if s.green is not None and due is not None and (due.stage not in FIRST_STAGES or due.weight):
         fields["deadline"] = deadline(s.flight, Stage.RETIRE, s.now, s.policy.drain)
@@ -255,7 +255,7 @@ def _go_back(s: Situation, ordinary: Step, intent: Intent, why: str) -> Answer:
     previous = s.marks.previous
     if previous is None or previous.release == s.live.release or s.marks.quarantined(previous.release):
         return "no earlier version is known that was well in production"
-    ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, why)
+    ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, Actor.PERSON, why)
     marks = s.mark(
         quarantine=s.marks.with_quarantined(s.live.release), back=previous, ended=ended, handled=_yes(intent)
     )

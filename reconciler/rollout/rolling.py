@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 from reconciler.model import intents, windows
 from reconciler.model.decisions import Decision, Declare, Mark
 from reconciler.model.intents import Handled, Intent, Verb
-from reconciler.model.marks import Deadline, Ended, Outcome, Stage, Stop, deadline
+from reconciler.model.marks import Actor, Deadline, Ended, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.release import Subject, Version
 from reconciler.model.resource import Calls
@@ -150,7 +150,7 @@ class _Situation:
         """It runs, and it is what was asked for."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
         if self.flight:
-            ended = self._ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, "")
+            ended = self._ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
             noted = self._mark(live=wanted, previous=before, ended=ended, deadline=None)
             return self._step(Phase.IDLE, "ECS is done", *noted, ended=ended)
@@ -161,10 +161,9 @@ class _Situation:
 
     def _quarantined(self) -> Step:
         """Back to what ran before, whoever began that."""
-        ended, back, primary = self.marks.ended, self.marks.back, self.primary
-        told = ended is not None and ended.release == self.seen.wanted
-        why = ended.why if told and ended is not None and ended.why else "it is in quarantine"
-        returned = told and ended is not None and ended.outcome is not Outcome.FAILED
+        ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.back, self.primary
+        why = ended.why if ended is not None and ended.why else "it is in quarantine"
+        returned = ended is not None and ended.outcome is not Outcome.FAILED
         if back is not None and (primary is None or primary.task_definition != back.task_definition):
             return self._step(Phase.ROLLING_BACK, why, Declare(back.task_definition), health=Health.DEGRADED)
         if primary is not None and not self.arrived and not self._complete(primary):
@@ -180,7 +179,7 @@ class _Situation:
 
     def _gone_wrong(self, outcome: Outcome, why: str) -> Step:
         phase = Phase.ROLLED_BACK if outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        ended = self._ended(self.seen.wanted, outcome, Phase.GREEN_UP, why)
+        ended = self._ended(self.seen.wanted, outcome, Phase.GREEN_UP, Actor.ENGINE, why)
         noted = self._mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
         return self._step(phase, why, *noted, health=Health.DEGRADED, ended=ended)
 
@@ -236,7 +235,7 @@ class _Situation:
             return "no earlier version is known that was well in production"
         outcome = Outcome.ABORTED if intent.verb is Verb.ABORT else Outcome.ROLLED_BACK
         why = f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
-        ended = self._ended(intent.release, outcome, Phase.ROLLING_BACK, why)
+        ended = self._ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why)
         return {"quarantine": self.marks.with_quarantined(intent.release), "back": to, "ended": ended}, ended
 
     # -- words
@@ -245,8 +244,8 @@ class _Situation:
         after = replace(self.marks, **fields)
         return () if after == self.marks else (Mark(self.marks, after),)
 
-    def _ended(self, release: str, outcome: Outcome, phase: Phase, why: str) -> Ended:
-        return Ended(release, outcome, phase, self.now.replace(microsecond=0), why)
+    def _ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> Ended:
+        return Ended(release, outcome, phase, self.now.replace(microsecond=0), by, why)
 
     def _step(
         self,

@@ -276,7 +276,8 @@ def test_history_says_how_the_last_rollout_ended_and_why(story: Story) -> None:
     newest = story.json("failed", "history")["releases"][0]
     assert newest["ended"]["outcome"] == "Failed"
     assert newest["ended"]["phase"] == "green_up"
-    assert "stopped by themselves" in newest["ended"]["because"]
+    assert newest["ended"]["by"] == "engine"
+    assert newest["ended"]["because"]
     lines = story("failed", "history").out.splitlines()
     assert lines[2].split()[-1] == "quarantined"
     assert lines[3].startswith("  ✖ Failed in green_up, 2026-01-01 ")

@@ -22,6 +22,7 @@ from reconciler.model import words
 from reconciler.model.guard import Guard
 from reconciler.model.intents import Verb
 from reconciler.model.kind import Depth, discover
+from reconciler.model.marks import Actor
 from reconciler.model.planner import Consent
 from reconciler.model.rollout import Phase
 from reconciler.source.base import Fetched, Revision
@@ -429,7 +430,7 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v3")
     running.go(600)
     (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
-    assert ended.details["outcome"] == "Failed"
+    assert (ended.details["outcome"], ended.details["by"]) == ("Failed", Actor.ENGINE)
     assert ended.details["cause"]
     turn = running.loop.turns[next(iter(running.loop.turns))]
     assert turn.step is not None

@@ -11,7 +11,7 @@ from reconciler.engine.following import Goal
 from reconciler.local.scripted import Script
 from reconciler.model.intents import Verb
 from reconciler.model.marks import Outcome
-from reconciler.model.policy import Share
+from reconciler.model.policy import Share, SmokeTest
 from reconciler.model.rollout import Phase
 from tests.harness.theatre import SERVICE, SHORT, Theatre, theatre
 
@@ -239,6 +239,16 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Theatre
     (turn,) = followed.went_wrong
     assert turn.step is not None
     assert "answered without Hello" in turn.step.because
+
+
+def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
+    """Who ended a rollout is not read out of the reason: a sentence may say anything."""
+    terms = SHORT | {"tests": (SmokeTest("/", body="what Kevin said rollback about"),)}
+    with theatre(terms=terms) as stage:
+        stage.serving()
+        stage.spec(v1="v2")
+        (diagnosis,) = stage.apply(Goal.ended).diagnoses
+        assert diagnosis.story.phase == Phase.TESTING
 
 
 ROLLING = {"type: blue_green": "type: rolling", "deployment: careful": "deployment: plain"}

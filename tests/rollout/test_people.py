@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.decisions import Mark, Point
 from reconciler.model.intents import Handled, Verb
-from reconciler.model.marks import Marks, Outcome, Stage, Stop
+from reconciler.model.marks import Actor, Marks, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
 from reconciler.model.release import Version
 from reconciler.model.rollout import Health, Phase, Waiting
@@ -185,7 +185,7 @@ def test_finish_while_blue_is_warm_lets_it_go() -> None:
     after = written(step(saying(WARM, Verb.FINISH)))
     assert after.deadline == due(Stage.WARM, CAREFUL.drain)
     assert after.ended is not None
-    assert after.ended.outcome is Outcome.FAST_PROMOTED
+    assert (after.ended.outcome, after.ended.by) == (Outcome.FAST_PROMOTED, Actor.PERSON)
     over = replace(WARM, marks=replace(after, deadline=due(Stage.WARM, -MINUTE), intent=None))
     assert written(step(over)).ended == after.ended
 
@@ -199,7 +199,8 @@ def test_rollback_is_two_calls_traffic_first(facts: Seen, policy: Policy) -> Non
     after = written(found)
     assert (after.quarantine, after.handled) == (("b",), Handled("1"))
     assert after.ended is not None
-    assert after.ended.why == "ana said rollback: it looks wrong"
+    assert (after.ended.outcome, after.ended.by) == (Outcome.ROLLED_BACK, Actor.PERSON)
+    assert all(part in after.ended.why for part in ("ana", "rollback", "it looks wrong"))
     assert after.hold == facts.marks.hold, "taking a tag away would be a third call"
 
 
@@ -208,7 +209,7 @@ def test_rollback_before_the_switch_is_an_end_without_a_move() -> None:
     after = written(step(saying(GATE, Verb.ROLLBACK)))
     assert after.quarantine == ("b",)
     assert after.ended is not None
-    assert after.ended.outcome is Outcome.ABORTED
+    assert (after.ended.outcome, after.ended.by) == (Outcome.ABORTED, Actor.PERSON)
 
 
 def test_rollback_when_blue_is_gone_is_a_rollout_of_what_was() -> None:

@@ -11,7 +11,7 @@ import pytest
 from reconciler import errors
 from reconciler.model.decisions import Declare, Mark
 from reconciler.model.intents import Verb
-from reconciler.model.marks import Deadline, Marks, Outcome, Stage, Stop
+from reconciler.model.marks import Actor, Deadline, Marks, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
 from reconciler.model.release import Capacity, Version
 from reconciler.model.rollout import Health, Known, Phase, Step, Waiting
@@ -142,7 +142,7 @@ def test_done_is_done_when_ours_runs_alone() -> None:
     assert step(deployment(2, runningCount=1), marks=noted).phase is Phase.GREEN_UP
     found = step(NEW, marks=noted)
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.PROMOTED
+    assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.ENGINE)
     after = written(found)
     assert (after.live, after.previous, after.deadline) == (Version("b", "web:2"), Version("a", "web:1"), None)
     rest = step(NEW, marks=after)
@@ -154,7 +154,7 @@ def test_ecs_going_back_is_rolled_back_and_never_done() -> None:
     found = step(OLD, marks=replace(RAN, deadline=ASKED))
     assert (found.phase, found.health) == (Phase.ROLLED_BACK, Health.DEGRADED)
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.ROLLED_BACK
+    assert (found.ended.outcome, found.ended.by) == (Outcome.ROLLED_BACK, Actor.ENGINE)
     after = written(found)
     assert after.quarantine == ("b",)
     rest = step(OLD, marks=replace(after, deadline=None))
@@ -232,6 +232,8 @@ def test_rollback_declares_what_ran_before(
     found = step(*deployments, marks=replace(marks, intent=said(Verb.ROLLBACK)))
     after = written(found)
     assert (after.back, after.quarantine) == (back, ("b",))
+    assert after.ended is not None
+    assert (after.ended.outcome, after.ended.by) == (Outcome.ROLLED_BACK, Actor.PERSON)
     assert after.handled is not None
     assert after.handled.accepted
     answered = replace(after, intent=None)

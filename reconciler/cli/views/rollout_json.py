@@ -37,6 +37,7 @@ def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -
             "outcome": ended.outcome.value,
             "phase": str(ended.phase),
             "at": ended.at.isoformat(),
+            "by": ended.by.value,
             "why": ended.why,
         },
         "verbs": [verb.value for verb in verbs],
