@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 
 from reconciler.model import intents, windows
 from reconciler.model.decisions import Decision, Declare, Mark
-from reconciler.model.intents import Handled, Intent, Verb
+from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
 from reconciler.model.marks import Actor, Deadline, Ended, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.release import Subject, Version
@@ -30,6 +30,9 @@ from reconciler.rollout.task_sets import mark
 
 PATIENCE: Final = timedelta(hours=1)
 """A deployment that is not over by then is reported; ECS goes on with it."""
+
+Answer = tuple[dict[str, Any], Ended | None] | RequestRefusal
+"""What to remember of a request that is carried out, with the ending that it is; or why it is refused."""
 
 
 class Rolling(Engine):
@@ -65,7 +68,8 @@ class Rolling(Engine):
         offered = []
         for verb in Verb:
             release = seen.wanted if verb is Verb.RETRY else situation.flight or situation.runs
-            if not isinstance(situation.answered(Intent(verb, release, "offered", now, "nobody", seconds=60)), str):
+            intent = Intent(verb, release, "offered", now, "nobody", seconds=60)
+            if not isinstance(situation.answered(intent), RequestRefusal):
                 offered.append(verb)
         return tuple(offered)
 
@@ -195,44 +199,47 @@ class _Situation:
 
     def answer(self, ordinary: Step, intent: Intent) -> Step:
         answer = self.answered(intent)
-        if isinstance(answer, str):
-            handled = self._mark(handled=Handled(intent.id, accepted=False, why=answer))
+        if isinstance(answer, RequestRefusal):
+            handled = self._mark(handled=Handled(intent.id, answer))
             return replace(ordinary, decisions=handled, wake_at=self.now, ended=None)
         fields, ended = answer
         noted = self._mark(handled=Handled(intent.id), **fields)
         because = f"{intent.by} said {intent.verb}"
         return replace(ordinary, decisions=noted, wake_at=self.now, ended=ended, because=because)
 
-    def answered(self, intent: Intent) -> tuple[dict[str, Any], Ended | None] | str:
+    def answered(self, intent: Intent) -> Answer:
         if intent.stale(self.now):
-            return "it was said too long ago"
+            return RequestRefusal(RequestRefusalCode.EXPIRED, "it was said too long ago")
         expected = self.seen.wanted if intent.verb is Verb.RETRY else self.flight or self.runs
         if intent.verb not in intents.OF_THE_SERVICE and intent.release != expected:
-            return f"it is about {intent.release}, and here is {expected}"
+            why = f"it is about {intent.release}, and here is {expected}"
+            return RequestRefusal(RequestRefusalCode.OTHER_RELEASE, why)
         match intent.verb:
             case Verb.ROLLBACK | Verb.ABORT:
                 return self._go_back(intent)
             case Verb.RETRY:
                 if not self.marks.quarantined(intent.release):
-                    return f"{intent.release} is not in quarantine"
-                return {
-                    "quarantine": self.marks.without_quarantined(intent.release),
-                    "back": None,
-                    "deadline": None,
-                }, None
+                    why = f"{intent.release} is not in quarantine"
+                    return RequestRefusal(RequestRefusalCode.NOT_QUARANTINED, why)
+                left = self.marks.without_quarantined(intent.release)
+                return {"quarantine": left, "back": None, "deadline": None}, None
             case Verb.PAUSE:
                 return {"pause": Stop(intent.by)}, None
             case Verb.RESUME:
-                return ({"pause": None}, None) if self.marks.pause is not None else "nothing is paused"
+                if self.marks.pause is None:
+                    return RequestRefusal(RequestRefusalCode.NOT_PAUSED, "nothing is paused")
+                return {"pause": None}, None
             case Verb.PROMOTE | Verb.FINISH | Verb.HOLD | Verb.EXTEND:
-                return "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
+                why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
+                return RequestRefusal(RequestRefusalCode.UNSUPPORTED, why)
 
-    def _go_back(self, intent: Intent) -> tuple[dict[str, Any], Ended | None] | str:
+    def _go_back(self, intent: Intent) -> Answer:
         if intent.verb is Verb.ABORT and not self.flight:
-            return "nothing is being rolled out"
+            return RequestRefusal(RequestRefusalCode.NO_ROLLOUT, "nothing is being rolled out")
         to = self.marks.live if self.flight else self.marks.previous
         if to is None or to.release == intent.release or self.marks.quarantined(to.release):
-            return "no earlier version is known that was well in production"
+            why = "no earlier version is known that was well in production"
+            return RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, why)
         outcome = Outcome.ABORTED if intent.verb is Verb.ABORT else Outcome.ROLLED_BACK
         why = f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
         ended = self._ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why)

@@ -302,10 +302,12 @@ def test_events_are_newest_first_with_the_marks_of_rollouts(story: Story) -> Non
     rows = story.rows("failed", "events")
     assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
     rollout = [row["text"] for row in rows if row["source"] == "rollout"]
-    assert any("ended in green_up: Failed" in text for text in rollout)
+    (ended,) = [row["details"] for row in rows if "outcome" in row["details"]]
+    assert (ended["outcome"], ended["phase"], ended["by"]) == ("Failed", "green_up", "engine")
     assert any("begins as ecs-svc/" in text for text in rollout)
-    said = [row["text"] for row in story.rows("warm", "events") if row["source"] == "rollout"]
-    assert "ana said promote: accepted" in said
+    (said,) = [row for row in story.rows("warm", "events") if "verb" in row["details"]]
+    assert (said["details"]["verb"], said["details"]["answer"]) == ("promote", "accepted")
+    assert "ana" in said["text"]
     assert any("has reached a steady state" in row["text"] for row in rows if row["source"] == "ecs")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.engine.following import Goal
 from reconciler.local.scripted import Script
-from reconciler.model.intents import Verb
+from reconciler.model import marks
+from reconciler.model.intents import RequestRefusalCode, Verb
 from reconciler.model.marks import Outcome
 from reconciler.model.policy import Share, SmokeTest
 from reconciler.model.rollout import Phase
@@ -144,7 +145,9 @@ def test_a_person_promotes_before_the_clock_does(stage: Theatre) -> None:
     stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
     assert stage.laptop.clock.now() < turn.step.until
     assert stage.weights(80) == {ONE: 0, TWO: 100}
-    assert stage.tags()["reconciler:handled"].endswith(":accepted")
+    answer = marks.of_tags(stage.tags()).handled
+    assert answer is not None
+    assert answer.accepted
 
 
 def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> None:
@@ -153,7 +156,12 @@ def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> N
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
     stage.say(Verb.PROMOTE, release="0123456789ab")
     stage.follow(lambda turn: "reconciler:handled" in stage.tags())
-    assert "is being rolled out_ not 0123456789ab" in stage.tags()["reconciler:handled"]
+    answer = marks.of_tags(stage.tags()).handled
+    assert answer is not None
+    assert answer.refusal is not None
+    assert answer.refusal.code is RequestRefusalCode.OTHER_RELEASE
+    assert stage.last.step is not None
+    assert {stage.last.step.release, "0123456789ab"} <= set(answer.refusal.why.replace("_", " ").split())
     assert stage.weights(80) == {ONE: 100, TWO: 0}
 
 

@@ -194,7 +194,7 @@ def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def promotes_green_that_is_ill(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(people, "_unfit", lambda s, green: "")
+    patch.setattr(people, "_unfit", lambda s, green: None)
 
 
 @bug(TIMED)

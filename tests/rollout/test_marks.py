@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.model import marks
 from reconciler.model.decisions import Mark
-from reconciler.model.intents import Handled, Intent, Verb, handled_of, intent_of
+from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb, handled_of, intent_of
 from reconciler.model.marks import KEPT_IN_QUARANTINE, KEYS, Actor, Deadline, Ended, Marks, Outcome, Stage, Stop
 from reconciler.model.release import Version
 from tests.rollout.facts import NOW
@@ -88,14 +88,26 @@ def test_a_word_survives_the_tag(intent: Intent) -> None:
     )
 
 
-@given(RELEASES, st.booleans(), WORDS)
-def test_an_answer_survives_the_tag(identifier: str, accepted: bool, why: str) -> None:
-    """The caller finds its own id in it."""
-    text = Handled(identifier, accepted, "" if accepted else why).text()
+@given(RELEASES, st.none() | st.sampled_from(RequestRefusalCode), WORDS)
+def test_an_answer_survives_the_tag(identifier: str, code: RequestRefusalCode | None, why: str) -> None:
+    """The caller finds its own id in it, and the code of the refusal whatever its reason says."""
+    text = Handled(identifier, None if code is None else RequestRefusal(code, f"{why}:accepted")).text()
     assert ALLOWED.fullmatch(text)
     found = handled_of(text)
     assert found is not None
-    assert (found.id, found.accepted) == (identifier, accepted)
+    assert (found.id, found.accepted) == (identifier, code is None)
+    assert (None if found.refusal is None else found.refusal.code) is code
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:refused", "1:refused:it is late", "1:refused:no-such-code:why", "1:yes"])
+def test_an_answer_for_a_reason_that_is_not_known_was_lost(text: str) -> None:
+    """There is no code that stands for any other."""
+    assert handled_of(text) is None
+
+
+def test_every_code_of_a_refusal_is_short_and_fits_a_tag() -> None:
+    """Small letters and hyphens; however long the reason, it is the reason that is cut."""
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) and len(code) <= 20 for code in RequestRefusalCode)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(KEYS.values())), WORDS))

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.decisions import Declare, Mark
+from reconciler.model.intents import RequestRefusalCode as Code
 from reconciler.model.intents import Verb
 from reconciler.model.marks import Actor, Deadline, Marks, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
@@ -245,23 +246,24 @@ def test_rollback_declares_what_ran_before(
 
 
 @pytest.mark.parametrize(
-    ("verb", "release", "why"),
+    ("verb", "release", "code", "named"),
     [
-        (Verb.PROMOTE, "b", "no gate"),
-        (Verb.HOLD, "b", "no gate"),
-        (Verb.ROLLBACK, "x", "here is b"),
-        (Verb.ROLLBACK, "b", "no earlier version"),
-        (Verb.RETRY, "b", "not in quarantine"),
-        (Verb.RESUME, "-", "nothing is paused"),
+        (Verb.PROMOTE, "b", Code.UNSUPPORTED, ""),
+        (Verb.HOLD, "b", Code.UNSUPPORTED, ""),
+        (Verb.ROLLBACK, "x", Code.OTHER_RELEASE, "b"),
+        (Verb.ROLLBACK, "b", Code.NO_PREVIOUS_VERSION, ""),
+        (Verb.RETRY, "b", Code.NOT_QUARANTINED, "b"),
+        (Verb.RESUME, "-", Code.NOT_PAUSED, ""),
     ],
 )
-def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str, why: str) -> None:
+def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str, code: Code, named: str) -> None:
     """The same verbs as everywhere; and an answer to each."""
     found = step(COMING, GOING, marks=marked(ASKED, intent=said(verb, release)))
     handled = written(found).handled
     assert handled is not None
-    assert not handled.accepted
-    assert why in handled.why
+    assert handled.refusal is not None
+    assert handled.refusal.code is code
+    assert named in handled.refusal.why.split() if named else handled.refusal.why
 
 
 def test_retry_and_pause_are_heeded() -> None:
