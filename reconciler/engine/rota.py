@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler import events
+from reconciler import errors, events
 from reconciler.engine.execute import Outcome, Result
 from reconciler.engine.inbox import Desk
 from reconciler.engine.rollouts import Rollouts, Turn, crowd, wake_at
@@ -103,7 +103,8 @@ class Rota:
         self.turns[turn.job.address] = turn
         address = str(turn.job.address)
         if turn.error is not None and turn.stuck:
-            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address)
+            details = {"code": turn.error.code} if isinstance(turn.error, errors.AwsError) else {}
+            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
         if turn.step is None:
             return
         was = before.step.phase if before is not None and before.step is not None else None

@@ -110,7 +110,7 @@ def test_the_guard_stops_the_first_plan() -> None:
     world.put("shelf", "b")
     aws = Aws(world)
     _, plan = look(aws, KINDS, wish(guard=Guard(max_delete=1)))
-    assert [refusal.rule for refusal in plan.refusals] == ["guard"]
+    assert [refusal.code for refusal in plan.refusals] == ["guard"]
 
 
 def test_adopting_writes_the_tags_and_the_rest() -> None:

@@ -412,7 +412,8 @@ def test_a_plan_that_deletes_too_much_waits_and_the_rest_of_the_loop_goes_on(run
     path.unlink()
     running.files.number += 1
     running.go(120)
-    assert len(running.said(events.PLAN_BLOCKED)) == 1
+    (blocked,) = [one for one in running.entries if one.name == events.PLAN_BLOCKED]
+    assert blocked.details["codes"] == ["guard"]
     assert running.writes() == {}
     path.write_text(text, encoding="utf-8")
     running.files.number += 1
@@ -447,7 +448,8 @@ def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
     assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
     assert set(running.writes()) <= {"ModifyListener", "TagResource", "UntagResource", "UpdateServicePrimaryTaskSet",
                                      "DeleteTaskSet"}  # fmt: skip
-    assert running.said(events.PLAN_BLOCKED)
+    codes = {code for one in running.entries if one.name == events.PLAN_BLOCKED for code in one.details["codes"]}
+    assert codes == {"read-failed"}
     running.stage.laptop.aws.faults.remove(fault)
     running.go(600)
     assert running.said(events.PLAN_FREE)
