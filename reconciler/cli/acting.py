@@ -106,7 +106,7 @@ def say_it(
         )
         refusal = _refusal(job, seen, intent, stack.aws.clock.now())
         if refusal is not None:
-            raise errors.Refused(f"{verb} {job.delivery.name}: {refusal.why}")
+            raise errors.Refused(f"{verb} {job.delivery.name}: {refusal.why}", code=refusal.code)
         click.echo(banner(stack), err=True)
         stack.aws.run(mark(Mark(seen.marks, replace(seen.marks, intent=intent)), job.subject))
         if now:
@@ -174,7 +174,7 @@ def _told(verb: Verb, name: str, answer: Handled | None) -> int:
         )
         return Exit.TIMED_OUT
     if answer.refusal is not None:
-        raise errors.Refused(f"{verb} {name}: {answer.refusal.why}")
+        raise errors.Refused(f"{verb} {name}: {answer.refusal.why}", code=answer.refusal.code)
     click.echo(f"{verb} {name}: accepted. `reconciler status {name}` shows what comes of it.")
     return Exit.DONE
 

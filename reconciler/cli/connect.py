@@ -142,10 +142,10 @@ class Signed:
 
 
 def sign_in(specs: Specs, where: Where, *, verbose: int = 0) -> Signed:
-    """Raises `errors.WrongAccount`, `errors.CredentialsMissing`."""
+    """Raises `errors.WrongAccount`, `errors.WrongRegion`, `errors.CredentialsMissing`."""
     assert specs.stack is not None
     if where.region is not None and where.region != specs.stack.region:
-        raise errors.WrongAccount(f"--region {where.region}, but the Stack is in {specs.stack.region}")
+        raise errors.WrongRegion(f"--region {where.region}, but the Stack is in {specs.stack.region}")
     from reconciler.aws import memory
     from reconciler.aws.client import Aws
     from reconciler.aws.memory import Memory
