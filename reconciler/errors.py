@@ -4,6 +4,9 @@ ReconcilerError
 ├── Refused                  a person: the answer is no until something is changed; exit 5
 │   ├── StalePlan            specs or account moved since the plan was made
 │   ├── WrongAccount         the stack is pinned to another account
+│   ├── WrongRegion          the stack is in another region
+│   ├── NotApproved          the person at the terminal did not say yes
+│   ├── FileExists           a file that would be written is there and says something else
 │   └── LeaseHeld            another reconciler is at work on the stack
 ├── SpecInvalid              a person: the specs do not say what to do; exit 1
 │   └── RevisionRejected     this revision must not be applied, whatever it says; the last good one stays
@@ -33,19 +36,40 @@ class ReconcilerError(Exception):
 
 
 class Refused(ReconcilerError):
-    """Nothing was written, and nothing will be until a person changes something."""
+    """Nothing was written, and nothing will be until a person changes something.
+
+    `code` says why, for programs: a subclass has its own, a refused plan or request gives that of its refusal.
+    """
+
+    code: str
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code or self.code
 
 
 class StalePlan(Refused):
-    pass
+    code = "stale-plan"
 
 
 class WrongAccount(Refused):
-    pass
+    code = "wrong-account"
+
+
+class WrongRegion(Refused):
+    code = "wrong-region"
+
+
+class NotApproved(Refused):
+    code = "not-approved"
+
+
+class FileExists(Refused):
+    code = "file-exists"
 
 
 class LeaseHeld(Refused):
-    pass
+    code = "lease-held"
 
 
 class SpecInvalid(ReconcilerError):

@@ -21,7 +21,7 @@ from reconciler.cli.connect import banner, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.holding import held
 from reconciler.cli.options import Where
-from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, Verb
+from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, RequestRefusal, Verb
 
 if TYPE_CHECKING:
     from reconciler.cli.rolling import Scene
@@ -104,9 +104,9 @@ def say_it(
             why,
             int(by.total_seconds()),
         )
-        refused = _refused(job, seen, intent, stack.aws.clock.now())
-        if refused:
-            raise errors.Refused(f"{verb} {job.delivery.name}: {refused}")
+        refusal = _refusal(job, seen, intent, stack.aws.clock.now())
+        if refusal is not None:
+            raise errors.Refused(f"{verb} {job.delivery.name}: {refusal.why}", code=refusal.code)
         click.echo(banner(stack), err=True)
         stack.aws.run(mark(Mark(seen.marks, replace(seen.marks, intent=intent)), job.subject))
         if now:
@@ -128,17 +128,17 @@ def _meant(verb: Verb, release: str | None, seen: Seen, step: Step) -> str:
     return seen.wanted if verb is Verb.RETRY else step.release
 
 
-def _refused(job: Job, seen: Seen, intent: Intent, now: datetime) -> str:
-    """Why the very `step` that will hear it would say no; empty if it would not."""
+def _refusal(job: Job, seen: Seen, intent: Intent, now: datetime) -> RequestRefusal | None:
+    """Why the very `step` that will hear it would say no; None if it would not."""
     from reconciler.model.decisions import Mark
 
     heard = job.engine.step(job.delivery.policy, replace(seen, marks=replace(seen.marks, intent=intent)), now)
     for decision in heard.decisions:
         if isinstance(decision, Mark) and decision.after.handled is not None:
-            handled = decision.after.handled
-            if handled.id == intent.id and not handled.accepted:
-                return handled.why
-    return ""
+            handled: Handled = decision.after.handled
+            if handled.id == intent.id:
+                return handled.refusal
+    return None
 
 
 def _answer(stage: Scene, job: Job, intent: Intent, timeout: float) -> Handled | None:
@@ -162,8 +162,8 @@ def _told(verb: Verb, name: str, answer: Handled | None) -> int:
             err=True,
         )
         return Exit.TIMED_OUT
-    if not answer.accepted:
-        raise errors.Refused(f"{verb} {name}: {answer.why}")
+    if answer.refusal is not None:
+        raise errors.Refused(f"{verb} {name}: {answer.refusal.why}", code=answer.refusal.code)
     click.echo(f"{verb} {name}: accepted. `reconciler status {name}` shows what comes of it.")
     return Exit.DONE
 

@@ -194,7 +194,7 @@ def _write(where: Path, texts: Mapping[str, str], *, overwrite: bool) -> None:
         if (where / name).exists() and (where / name).read_text(encoding="utf-8") != text
     ]
     if others and not overwrite:
-        raise errors.Refused(
+        raise errors.FileExists(
             f"{where} has {', '.join(others)} already, saying something else; --overwrite replaces them"
         )
     where.mkdir(parents=True, exist_ok=True)

@@ -198,14 +198,14 @@ def destroy(
 
 
 def _ask(question: str, word: str, auto_approve: bool, output: str, look: Look) -> None:
-    """Raises `errors.ReconcilerError` where there is nobody to ask, `errors.Refused` where the answer is no."""
+    """Raises `errors.ReconcilerError` where there is nobody to ask, `errors.NotApproved` where the answer is no."""
     if auto_approve:
         return
     if output == "json" or not interactive():
         raise errors.ReconcilerError("nobody is here to ask; say --auto-approve (-y) to go on without")
     answer = click.prompt(look.paint(question, "bold"), default="", show_default=False, err=True)
     if answer.strip() != word:
-        raise errors.Refused("not approved; nothing was changed")
+        raise errors.NotApproved("not approved; nothing was changed")
 
 
 def _result(stack: Stack, plan: Plan, output: str, *, done: int) -> None:

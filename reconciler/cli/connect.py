@@ -146,11 +146,11 @@ def sign_in(
 ) -> Signed:
     """`around` puts something between the client and AWS.
 
-    Raises `errors.WrongAccount`, `errors.CredentialsMissing`.
+    Raises `errors.WrongAccount`, `errors.WrongRegion`, `errors.CredentialsMissing`.
     """
     assert specs.stack is not None
     if where.region is not None and where.region != specs.stack.region:
-        raise errors.WrongAccount(f"--region {where.region}, but the Stack is in {specs.stack.region}")
+        raise errors.WrongRegion(f"--region {where.region}, but the Stack is in {specs.stack.region}")
     from reconciler.aws import memory
     from reconciler.aws.client import Aws
     from reconciler.aws.memory import Memory

@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         click.echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
     except errors.Refused as error:
-        click.echo(f"blocked: {error}", err=True)
+        click.echo(f"blocked ({error.code}): {error}", err=True)
         sys.exit(Exit.BLOCKED)
     except errors.Denied as error:
         from reconciler.cli.denied import explain

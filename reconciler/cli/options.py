@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from reconciler import errors
 from reconciler.model import duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,9 +77,25 @@ def store(function: F) -> F:
 
 
 def output(*formats: str) -> Callable[[F], F]:
-    return click.option(
+    """In which format the result is printed. In JSON a command that is refused prints why there, too."""
+    option = click.option(
         "-o", "--output", type=click.Choice(formats), default="text", show_default=True, help="Output format."
     )
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(**keywords: Any) -> Any:
+            try:
+                return function(**keywords)
+            except errors.Refused as refused:
+                if keywords["output"] in ("json", "jsonl"):
+                    refusals = [{"code": refused.code, "because": str(refused)}]
+                    click.echo(json.dumps({"format_version": 1, "blocked": True, "refusals": refusals}))
+                raise
+
+        return option(cast(F, command))
+
+    return decorate
 
 
 def look(function: F) -> F:

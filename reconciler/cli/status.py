@@ -92,6 +92,7 @@ def _shown(
     from reconciler.cli.views.plan_json import FORMAT_VERSION, dumps
     from reconciler.cli.views.rollout_json import status_document
     from reconciler.cli.views.rollout_text import status_text
+    from reconciler.model.marks import Actor
 
     if output != "text":
         services = [status_document(job, seen, step, verbs) for job, seen, step, verbs in found]
@@ -105,8 +106,8 @@ def _shown(
     blocks = [f"{look.sign('wait')} {address}   {lack.because}" for address, lack in stage.missing.items()]
     for job, seen, step, verbs in found:
         block = status_text(job, seen, step, verbs, now, look)
-        ended = seen.marks.ended
-        by_person = ended is not None and ended.by_person
+        ended = seen.marks.ended_of(seen.wanted)
+        by_person = ended is not None and ended.by is Actor.PERSON  # then there is no failure to look into
         if once and seen.marks.quarantined(seen.wanted) and not by_person:
             try:
                 diagnosis = stage.rollouts.obituary.write(stage.rollouts.aws, job, seen, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -34,12 +34,13 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """`id` tells it from all others."""
+    """`id` tells it from all others. `details` say in fields what `text` says of our own doing in words."""
 
     at: datetime
     source: Source
     text: str
     id: str
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +124,17 @@ def _marked(remembered: Marks) -> Iterable[Happening]:
     if ended is not None:
         why = f": {ended.why}" if ended.why else ""
         text = f"release {ended.release} ended in {ended.phase}: {ended.outcome}{why}"
-        yield Happening(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}")
+        details = {"release": ended.release, "outcome": ended.outcome.value, "phase": ended.phase, "by": ended.by.value}
+        yield Happening(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
     if intent is not None:
-        answered = handled is not None and handled.id == intent.id
-        answer = "not answered yet"
-        if answered and handled is not None:
-            answer = "accepted" if handled.accepted else f"refused: {handled.why}"
+        answer, details = "not answered yet", {"verb": intent.verb.value, "release": intent.release}
+        if handled is not None and handled.id == intent.id:
+            refusal = handled.refusal
+            answer = "accepted" if refusal is None else f"refused: {refusal.why}"
+            details |= {"answer": "accepted"} if refusal is None else {"answer": "refused", "code": refusal.code.value}
         why = f" ({intent.why})" if intent.why else ""
         text = f"{intent.by} said {intent.verb}{why}: {answer}"
-        yield Happening(intent.at, Source.ROLLOUT, text, f"said {intent.id} {answer}")
+        yield Happening(intent.at, Source.ROLLOUT, text, f"said {intent.id} {details.get('answer', '')}", details)
 
 
 def _scaled(one: Mapping[str, Any]) -> str:

@@ -142,14 +142,13 @@ def history(
     for one in several:
         release = releases.get(one.name, "")
         standing = _standing(one.name, release, running, remembered, wanted)
-        ended = remembered.ended if remembered.ended is not None and remembered.ended.release == release else None
-        rows.append(Row(release, one, standing, told.get(release, one.commit), ended))
+        rows.append(Row(release, one, standing, told.get(release, one.commit), remembered.ended_of(release)))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):
         if release not in named:
-            ended = remembered.ended if remembered.ended is not None and remembered.ended.release == release else None
-            rows.append(Row(release, None, _standing("", release, running, remembered, wanted), ended=ended))
+            standing = _standing("", release, running, remembered, wanted)
+            rows.append(Row(release, None, standing, ended=remembered.ended_of(release)))
     return tuple(rows)
 
 

@@ -168,7 +168,9 @@ class Loop:
 
     def _carry_out(self, desk: Desk, world: World, report: PassReport, now: float) -> None:
         if report.refusals:
-            self.teller.once("blocked", events.PLAN_BLOCKED, "; ".join(one.because for one in report.refusals))
+            because = "; ".join(one.because for one in report.refusals)
+            codes = sorted({one.code.value for one in report.refusals})
+            self.teller.once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
         else:
             self.teller.over("blocked", events.PLAN_FREE, "the plan is not blocked any more")
             self.repairs.tell(report.drifts)

@@ -27,7 +27,7 @@ from reconciler.model.secrecy import masked
 FORMAT_VERSION: Final = 1
 LONGEST: Final = 1500
 """Characters of a message."""
-DETAILS: Final = ("phase", "was", "release", "outcome", "cause")
+DETAILS: Final = ("phase", "was", "release", "outcome", "by", "code", "codes", "cause")
 """What of an entry's details is told."""
 
 TITLES: Final[Mapping[str, str]] = {
@@ -98,16 +98,16 @@ class Notice:
     def text(self) -> str:
         """For people, plain."""
         cause = self.details.get("cause", "")
-        lines = [self.headline, self.message, f"Cause: {cause}" if cause else "", f"Revision: {self.revision}"]
+        revision = f"Revision: {self.revision}" if self.revision else ""
+        lines = [self.headline, self.message, f"Cause: {cause}" if cause else "", revision]
         steps = [f"  {one}" for one in self.next]
-        kept = [line for line in lines if line and line != "Revision: "]
-        return "\n".join([*kept, *(["Next:", *steps] if steps else [])])
+        return "\n".join([*filter(None, lines), *(["Next:", *steps] if steps else [])])
 
 
 def notice_of(entry: Entry, stack: str) -> Notice | None:
     """None where nobody is to be told."""
     title = TITLES.get(entry.name)
-    details = {key: _clean(str(entry.details[key])) for key in DETAILS if entry.details.get(key)}
+    details = {key: _clean(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
     if title is None:
         return None
     if entry.name == events.ROLLOUT_PHASE:
@@ -155,6 +155,10 @@ def _service(address: str) -> str:
     except ValueError:
         return ""
     return parsed.name if parsed.kind == "service" and _TYPEABLE.fullmatch(parsed.name) else ""
+
+
+def _one_line(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _clean(text: str) -> str:

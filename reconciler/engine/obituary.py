@@ -40,7 +40,7 @@ class Obituary:
 
     def write(self, aws: Aws, job: Job, seen: Seen, step: Step) -> Diagnosis:
         """Of the release that `step` ended, or of the one that is in quarantine. Raises no `errors.AwsError`."""
-        ended = step.ended or seen.marks.ended
+        ended = step.ended or seen.marks.ended_of(seen.wanted)
         release = ended.release if ended is not None else seen.wanted
         green = next((one for one in reversed(seen.alive) if one.release == release), None)
         blue = next((one for one in seen.alive if one.release != release), None)
@@ -63,7 +63,7 @@ class Obituary:
     def _story(
         self, delivery: Delivery, seen: Seen, step: Step, blue: TaskSet | None, changed: tuple[Changed, ...]
     ) -> Story:
-        ended = step.ended or seen.marks.ended
+        ended = step.ended or seen.marks.ended_of(seen.wanted)
         phase = str(step.phase) if ended is None else ended.phase
         outcome = "failed" if ended is None or ended.outcome is Outcome.FAILED else "was rolled back"
         return Story(

@@ -120,7 +120,8 @@ def act(
     Raises `errors.Refused` when the plan holds a refusal: nothing is written then.
     """
     if todo.refusals:
-        raise errors.Refused("; ".join(refusal.because for refusal in todo.refusals))
+        because = "; ".join(refusal.because for refusal in todo.refusals)
+        raise errors.Refused(because, code=todo.refusals[0].code)
     adopting = {} if wish.leaving else {want.address: want for want in wish.desired}
     aws.mine.add(*sorted(owned_ids(world, wish.place.stack, adopting)))
 

@@ -22,7 +22,7 @@ from reconciler.engine.subjects import Job
 from reconciler.log import log
 from reconciler.model.decisions import Create, Decision, Declare, Probe
 from reconciler.model.diagnosis import Diagnosis
-from reconciler.model.marks import Outcome
+from reconciler.model.marks import Actor, Outcome
 from reconciler.model.resource import Address
 from reconciler.model.rollout import NOTHING, Known, Phase, Step
 from reconciler.model.seen import Seen
@@ -158,7 +158,7 @@ class Rollouts:
         if not free and (step.decisions or memory.awaited):
             return Turn(job, now, seen, step, settling=True)
         diagnosis = None
-        if step.ended is not None and step.ended.outcome in WENT_WRONG and not step.ended.by_person:
+        if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
         done, error = self._carry_out(job, step, now)
         self._say(job, step, done, error)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler import events
+from reconciler import errors, events
 from reconciler.engine.execute import Outcome, Result
 from reconciler.engine.inbox import Desk
 from reconciler.engine.rollouts import Rollouts, Turn, crowd, wake_at
@@ -103,7 +103,8 @@ class Rota:
         self.turns[turn.job.address] = turn
         address = str(turn.job.address)
         if turn.error is not None and turn.stuck:
-            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address)
+            details = {"code": turn.error.code} if isinstance(turn.error, errors.AwsError) else {}
+            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
         if turn.step is None:
             return
         was = before.step.phase if before is not None and before.step is not None else None
@@ -112,7 +113,12 @@ class Rota:
             self.teller.say(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
         if turn.step.ended is not None and turn.error is None:
             ended = turn.step.ended
-            details = {"release": ended.release, "outcome": ended.outcome.value, "phase": str(ended.phase)}
+            details = {
+                "release": ended.release,
+                "outcome": ended.outcome.value,
+                "phase": str(ended.phase),
+                "by": ended.by.value,
+            }
             if turn.diagnosis is not None:
                 details["cause"] = turn.diagnosis.finding.text
             why = f": {ended.why}" if ended.why else ""

@@ -41,12 +41,21 @@ class Teller:
         for sink in self.sinks:
             sink(entry)
 
-    def once(self, key: str, name: str, message: str, address: str = "", *, again: bool = False) -> None:
+    def once(
+        self,
+        key: str,
+        name: str,
+        message: str,
+        address: str = "",
+        details: dict[str, Any] | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
         """Say it when it begins, and not at every pass; `again`: each time is news."""
         if self._told.get(key) == message and not again:
             return
         self._told[key] = message
-        self.say(name, address, message)
+        self.say(name, address, message, details)
 
     def over(self, key: str, name: str, message: str) -> None:
         """Say that it is over, if it was said to go on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.model.plan import Plan, Refusal, Verb
+from reconciler.model.plan import Plan, Refusal, RefusalCode, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
     if guard.max_delete is not None and leaving > guard.max_delete:
         refusals.append(
             Refusal(
-                "guard",
+                RefusalCode.GUARD,
                 None,
                 f"the plan deletes or replaces {leaving} resources, and the stack's guard allows {guard.max_delete}",
                 hint=f"if that is meant: `--max-delete {leaving}`",
@@ -36,7 +36,7 @@ def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
     if percent is not None and leaving > 1 and leaving * 100 > percent * owned:
         refusals.append(
             Refusal(
-                "guard",
+                RefusalCode.GUARD,
                 None,
                 f"the plan deletes or replaces {leaving} of {owned} resources, more than the guard's {percent} %",
                 hint=f"if that is meant: `--max-delete {leaving}`",

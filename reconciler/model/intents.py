@@ -59,20 +59,60 @@ class Intent:
         return now - self.at > STALE_AFTER
 
 
+class RequestRefusalCode(StrEnum):
+    """Every kind of reason for which a request is refused."""
+
+    EXPIRED = "expired"  # it is older than `STALE_AFTER`
+    OTHER_RELEASE = "other-release"  # it is about a release that is not the one at hand
+    PAUSED = "paused"  # the service is paused
+    NOT_PAUSED = "not-paused"  # resume: nothing is paused or held
+    UNSUPPORTED = "unsupported"  # the service's engine has nothing of the kind
+    NO_ROLLOUT = "no-rollout"  # no new version is being rolled out
+    NO_DEADLINE = "no-deadline"  # extend: no deadline is running
+    TOO_LONG = "too-long"  # extend: by more than may be
+    NO_PREVIOUS_VERSION = "no-previous-version"  # there is no other version to go back to, or to let go
+    FIRST_DEPLOYMENT = "first-deployment"  # promote: there is no gate
+    NOT_READY = "not-ready"  # promote: the new version is not up yet
+    NOT_TESTED = "not-tested"  # promote: its tests have not passed yet
+    ALREADY_SHIFTING = "already-shifting"  # promote: production is on its way to it
+    ALREADY_PROMOTED = "already-promoted"  # promote, abort: it has all of production
+    STILL_VERIFYING = "still-verifying"  # finish: production is still being watched
+    UNHEALTHY = "unhealthy"  # the version that production would depend on is not healthy
+    ALARM = "alarm"  # promote: an alarm of the strategy is firing
+    OUTSIDE_WINDOW = "outside-window"  # promote: no deployment window is open
+    TRAFFIC_CHANGED = "traffic-changed"  # promote: somebody else changed where production goes
+    UNMANAGED_TARGETS = "unmanaged-targets"  # rollback: production goes to targets that are not the service's
+    NOT_QUARANTINED = "not-quarantined"  # retry: the release is not in quarantine
+    CLEANING_UP = "cleaning-up"  # retry: what is left of the last attempt is still being removed
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefusal:
+    """Why a request is not carried out: `code` for programs, `why` for people."""
+
+    code: RequestRefusalCode
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """The answer to the intent of that id. `why` it was refused; empty if it was accepted."""
+    """The answer to the intent of that id: it was accepted, unless there is a `refusal`."""
 
     id: str
-    accepted: bool = True
-    why: str = ""
+    refusal: RequestRefusal | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.refusal is None
 
     def text(self) -> str:
-        return tag_value(f"{self.id}:accepted" if self.accepted else f"{self.id}:refused:{self.why}")
+        if self.refusal is None:
+            return tag_value(f"{self.id}:accepted")
+        return tag_value(f"{self.id}:refused:{self.refusal.code}:{self.refusal.why}")
 
 
 _INTENT: Final = re.compile(r"([a-z]+)(?:\+(\d{1,7}))?:([^:\s]+):([^:\s]+):(\d{1,11}):([^:]+)(?::(.*))?", re.DOTALL)
-_HANDLED: Final = re.compile(r"([^:\s]+):(accepted|refused)(?::(.*))?", re.DOTALL)
+_HANDLED: Final = re.compile(r"([^:\s]+):(?:accepted|refused:([a-z-]+):(.*))", re.DOTALL)
 
 
 def intent_of(text: str) -> Intent | None:
@@ -88,8 +128,11 @@ def intent_of(text: str) -> Intent | None:
 
 
 def handled_of(text: str) -> Handled | None:
+    """None for what is not an answer, or one for a reason that is not known."""
     match = _HANDLED.fullmatch(text)
-    return None if match is None else Handled(match[1], match[2] == "accepted", match[3] or "")
+    if match is None or (match[2] is not None and match[2] not in set(RequestRefusalCode)):
+        return None
+    return Handled(match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), match[3]))
 
 
 def _field(text: str) -> str:

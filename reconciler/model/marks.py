@@ -78,23 +78,28 @@ class Outcome(StrEnum):
     FAST_ROLLED_BACK = "FastRolledBack"  # the specs went back while blue was warm
 
 
+class Actor(StrEnum):
+    """Whose decision ended a rollout."""
+
+    PERSON = "person"  # a request: rollback, abort, finish
+    TIMER = "timer"  # a deadline of the strategy passed
+    ENGINE = "engine"  # what was observed: tasks, targets, tests, alarms, ECS's own deployment
+    SPECS = "specs"  # another version is wanted
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the rollout of a release ended, in which phase, and why."""
+    """How the rollout of a release ended, in which phase, by whom, and why. `why` is for people only."""
 
     release: str
     outcome: Outcome
     phase: str
     at: datetime
+    by: Actor
     why: str = ""
 
-    @property
-    def by_person(self) -> bool:
-        """Somebody said so: there is no failure to look into."""
-        return re.match(r".+ said (rollback|abort)", self.why) is not None
-
     def text(self) -> str:
-        return tag_value(f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.why}")
+        return tag_value(f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.by}:{self.why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,10 @@ class Marks:
 
     def without_quarantined(self, release: str) -> tuple[str, ...]:
         return tuple(one for one in self.quarantine if one != release)
+
+    def ended_of(self, release: str) -> Ended | None:
+        """How the rollout of that release ended, if it was the last one that did."""
+        return self.ended if self.ended is not None and self.ended.release == release else None
 
     @property
     def unheard(self) -> Intent | None:
@@ -211,10 +220,11 @@ def _quarantine(text: str) -> tuple[str, ...]:
 
 
 def _ended(text: str) -> Ended | None:
-    match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(.*)", text, re.DOTALL)
-    if match is None or match[2] not in set(Outcome):
+    match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(\w+):(.*)", text, re.DOTALL)
+    if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
         return None
-    return Ended(match[1], Outcome(match[2]), match[3], datetime.fromtimestamp(int(match[4]), UTC), match[5])
+    at = datetime.fromtimestamp(int(match[4]), UTC)
+    return Ended(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), match[6])
 
 
 def _stop(text: str) -> Stop | None:

@@ -93,11 +93,22 @@ class Action:
         return Step(self.address, "drop", self.old.id if self.old is not None else "")
 
 
+class RefusalCode(StrEnum):
+    """Every kind of reason for which a plan is not carried out."""
+
+    CONFLICT = "conflict"  # the name belongs to something that is not the stack's
+    IMMUTABLE = "immutable"  # AWS cannot change the field, and replacing would cost data or service
+    PROTECTED = "protected"  # it carries `reconciler:protect`
+    GUARD = "guard"  # too many deletions at once
+    MISSING = "missing"  # what is only looked up is not there
+    READ_FAILED = "read-failed"  # a type could not be read; unknown is not absent
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why this plan may not be carried out. `rule` is a constant word, `hint` what to type."""
+    """Why this plan may not be carried out: `code` for programs, `because` for people. `hint` is what to type."""
 
-    rule: str
+    code: RefusalCode
     address: Address | None
     because: str
     hint: str = ""

@@ -16,7 +16,7 @@ from reconciler.model import ordering, ownership
 from reconciler.model.diff import Change, declared, diff
 from reconciler.model.kind import Kinds, Replace
 from reconciler.model.ownership import TagChange, tag_changes
-from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, Verb
+from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Health, Observed
 
 
@@ -83,7 +83,7 @@ class _Planner:
     def plan(self) -> Plan:
         self._sort_out()
         for kind, error in sorted(self.world.unreadable.items()):
-            self.refusals.append(Refusal("read-failed", None, f"{kind} could not be read: {error}"))
+            self.refusals.append(Refusal(RefusalCode.READ_FAILED, None, f"{kind} could not be read: {error}"))
         self.needs = {address: want.refs() | want.after for address, want in self.desired.items()}
         needs = {address: [need for need in those if need in self.desired] for address, those in self.needs.items()}
         for address in ordering.static_order(needs):
@@ -159,7 +159,7 @@ class _Planner:
 
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:
-            self._refuse("missing", want, "it does not exist")
+            self._refuse(RefusalCode.MISSING, want, "it does not exist")
         elif found.health is not Health.READY:
             self.warnings.append(Note(want.address, found.reason))
 
@@ -167,7 +167,7 @@ class _Planner:
         owner = ownership.owner(found.tags)
         whose = f"belongs to the stack {owner!r}" if owner else "carries no reconciler:stack tag"
         hint = "" if owner else "`adopt: true` in its document takes it over as it is"
-        self._refuse("conflict", want, f"{found.id} has that name already and {whose}", hint)
+        self._refuse(RefusalCode.CONFLICT, want, f"{found.id} has that name already and {whose}", hint)
 
     def _compare(self, want: Desired[Any], found: Observed[Any]) -> None:
         changes = diff(found, want.spec)
@@ -203,11 +203,11 @@ class _Planner:
             hint = "give it a new name, or put the field back"
             if how is Replace.DELETE_FIRST:
                 hint = f"`--allow-replace {address}` deletes it first and makes it anew"
-            self._refuse("immutable", want, because, hint)
+            self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
         elif how is Replace.NEVER:
-            self._refuse("immutable", want, because, "give it a new name, or put the field back")
+            self._refuse(RefusalCode.IMMUTABLE, want, because, "give it a new name, or put the field back")
         elif ownership.protected(found.tags):
-            self._refuse("protected", want, f"{because}, and it is protected from being replaced")
+            self._refuse(RefusalCode.PROTECTED, want, f"{because}, and it is protected from being replaced")
         else:
             self._act(
                 Action(
@@ -229,14 +229,14 @@ class _Planner:
             found = self.found.get(ref)
             if found is not None and self.kinds[ref.kind].lookup and found.health is Health.DEGRADED:
                 assert action.new is not None
-                self._refuse("missing", action.new, found.reason)
+                self._refuse(RefusalCode.MISSING, action.new, found.reason)
                 return
         self.actions.append(action)
         if new_id:
             self.ids.pop(action.address, None)
 
-    def _refuse(self, rule: str, want: Desired[Any], because: str, hint: str = "") -> None:
-        self.refusals.append(Refusal(rule, want.address, because, hint, want.where))
+    def _refuse(self, code: RefusalCode, want: Desired[Any], because: str, hint: str = "") -> None:
+        self.refusals.append(Refusal(code, want.address, because, hint, want.where))
         self._hold(want.address)
 
     def _wait(self, address: Address, because: str) -> None:
@@ -268,7 +268,8 @@ class _Planner:
             self.waiting.append(Note(found.address, found.reason or "it is being deleted"))
         elif ownership.protected(found.tags):
             hint = "apply it once with `protect: false` before removing it"
-            self.refusals.append(Refusal("protected", found.address, f"{because}, but it is protected", hint))
+            because = f"{because}, but it is protected"
+            self.refusals.append(Refusal(RefusalCode.PROTECTED, found.address, because, hint))
         elif found.id in users:
             self.waiting.append(Note(found.address, f"{users[found.id]} still uses it and is being deleted"))
         else:

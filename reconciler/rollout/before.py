@@ -7,7 +7,7 @@ start ─► up ─► test ─► gate ─► to (the first share of production
 from __future__ import annotations
 
 from reconciler.model.decisions import Decision, Point, Probe, Resize
-from reconciler.model.marks import Deadline, Outcome, Stage, deadline
+from reconciler.model.marks import Actor, Deadline, Outcome, Stage, deadline
 from reconciler.model.policy import Promotion
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import WHOLE, TaskSet, all_on, shared
@@ -24,7 +24,7 @@ def step(s: Situation) -> Step:
         return clear(s) if s.left else _start(s)
     if moved_back(s, s.green):
         why = "production went back to blue"
-        ended = s.ended(s.green.release, Outcome.ROLLED_BACK, Phase.ROLLING_BACK, why)
+        ended = s.ended(s.green.release, Outcome.ROLLED_BACK, Phase.ROLLING_BACK, Actor.ENGINE, why)
         marks = s.mark(quarantine=s.marks.with_quarantined(s.green.release), ended=ended, deadline=ends_at(s, s.green))
         return s.step(Phase.ROLLING_BACK, why, *marks, health=Health.DEGRADED, ended=ended)
     return clear(s) if s.left else _bring(s, s.green)
@@ -70,7 +70,7 @@ def _bring(s: Situation, green: TaskSet) -> Step:
     due = s.due(green.release)
     phase = PHASES.get(due.stage if due is not None else Stage.UP, Phase.GREEN_UP)
     if green.failed >= s.policy.max_failed_tasks:
-        return _fail(s, phase, f"{green.failed} of its tasks stopped by themselves")
+        return _fail(s, phase, Actor.ENGINE, f"{green.failed} of its tasks stopped by themselves")
     match due:
         case Deadline(stage=Stage.UP):
             return _up(s, green, due)
@@ -101,7 +101,7 @@ def _up(s: Situation, green: TaskSet, due: Deadline) -> Step:
             return s.step(Phase.TESTING, "green is healthy", *decisions)
         return _passed(s, green, due, decisions, "green is healthy")
     if due.passed(s.now) and s.seen.looks <= 0:
-        return _fail(s, Phase.GREEN_UP, f"green never became healthy: {told}")
+        return _fail(s, Phase.GREEN_UP, Actor.TIMER, f"green never became healthy: {told}")
     return s.step(Phase.GREEN_UP, told, wake=LOOK_EVERY)
 
 
@@ -117,7 +117,7 @@ def _test(s: Situation, green: TaskSet, due: Deadline) -> Step:
     if result is not None and result.release == green.release:
         if result.passed:
             return _passed(s, green, due, (), "green is tested")
-        return _fail(s, Phase.TESTING, result.why or "a test on the test listener did not hold")
+        return _fail(s, Phase.TESTING, Actor.ENGINE, result.why or "a test on the test listener did not hold")
     if health.broken(s.policy, s.seen):
         return s.step(Phase.GREEN_UP, f"green fell ill: {health.told(s.seen, green)}", *_again(s, green, due.weight))
     shown = _shown(s, green)
@@ -127,7 +127,7 @@ def _test(s: Situation, green: TaskSet, due: Deadline) -> Step:
         return s.step(Phase.TESTING, "the tests are run", Probe(green.release, s.policy.tests))
     why = "the test listener does something that is not ours"
     if due.passed(s.now):
-        return _fail(s, Phase.TESTING, why)
+        return _fail(s, Phase.TESTING, Actor.TIMER, why)
     return s.step(Phase.TESTING, why, health=Health.DEGRADED, wake=POLL_EVERY)
 
 
@@ -183,7 +183,8 @@ def _to(s: Situation, green: TaskSet, due: Deadline) -> Step:
         point = Point("production", shared(green.slot, due.weight), s.seen.production)
         return s.step(Phase.SHIFTING, f"green is well and may have {due.weight} % of production", point)
     if due.passed(s.now) and not hindrance.patient:
-        return _fail(s, Phase.SHIFTING, f"green was not fit for production in time: {hindrance.because}")
+        why = f"green was not fit for production in time: {hindrance.because}"
+        return _fail(s, Phase.SHIFTING, Actor.TIMER, why)
     return s.step(
         Phase.SHIFTING,
         hindrance.because,
@@ -193,8 +194,8 @@ def _to(s: Situation, green: TaskSet, due: Deadline) -> Step:
     )
 
 
-def _fail(s: Situation, phase: Phase, why: str) -> Step:
+def _fail(s: Situation, phase: Phase, by: Actor, why: str) -> Step:
     assert s.green is not None
-    ended = s.ended(s.green.release, Outcome.FAILED, phase, why)
+    ended = s.ended(s.green.release, Outcome.FAILED, phase, by, why)
     marks = s.mark(quarantine=s.marks.with_quarantined(s.green.release), ended=ended)
     return s.step(Phase.FAILED, why, *marks, health=Health.DEGRADED, ended=ended)

@@ -7,7 +7,7 @@ is nothing to go back to: its tasks are taken away, and the empty set stays as e
 from __future__ import annotations
 
 from reconciler.model.decisions import Decision, Point, Prefer, Resize, Scale
-from reconciler.model.marks import Outcome, Stage
+from reconciler.model.marks import Actor, Outcome, Stage
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import Scaling, TaskSet, all_on
 from reconciler.rollout import health, starting
@@ -49,7 +49,7 @@ def _bring(s: Situation, candidate: TaskSet) -> Step:
         decisions: list[Decision] = []
         if s.seen.production != all_on(candidate.slot):
             decisions.append(Point("production", all_on(candidate.slot), s.seen.production))
-        ended = s.ended(s.target, Outcome.PROMOTED, PHASE)
+        ended = s.ended(s.target, Outcome.PROMOTED, PHASE, Actor.ENGINE)
         never_up = [one for one in s.seen.alive if one is not candidate and one.scale and not one.well]
         decisions += [Resize(one.id, 0) for one in never_up]
         decisions += [Prefer(candidate.id), *s.mark(ended=ended)]
@@ -58,22 +58,22 @@ def _bring(s: Situation, candidate: TaskSet) -> Step:
         return s.step(PHASE, "its tasks have just been started", *s.mark(deadline=starting.attempt(s)))
     told = health.told(s.seen, candidate)
     if candidate.failed >= s.policy.max_failed_tasks:
-        return _fail(s, f"{candidate.failed} tasks stopped by themselves")
+        return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped by themselves")
     if due.passed(s.now) and s.seen.looks <= 0:
-        return _fail(s, f"it was not healthy in time: {told}")
+        return _fail(s, Actor.TIMER, f"it was not healthy in time: {told}")
     return s.step(PHASE, told, wake=LOOK_EVERY)
 
 
-def _fail(s: Situation, why: str) -> Step:
-    ended = s.ended(s.target, Outcome.FAILED, PHASE, why)
+def _fail(s: Situation, by: Actor, why: str) -> Step:
+    ended = s.ended(s.target, Outcome.FAILED, PHASE, by, why)
     marks = s.mark(quarantine=s.marks.with_quarantined(s.target), ended=ended)
     return s.step(Phase.FAILED, why, *marks, health=Health.DEGRADED, ended=ended)
 
 
 def _give_up(s: Situation) -> Step:
     """What cannot be brought has no tasks, unless some of them serve all the same: better than nothing."""
-    ended = s.marks.ended
-    why = ended.why if ended is not None and ended.release == s.seen.wanted else ""
+    ended = s.marks.ended_of(s.seen.wanted)
+    why = ended.why if ended is not None else ""
     because = why or "the wanted version has failed before; a new one, or retry"
     failing = [one for one in s.seen.alive if one.scale and one.healthy is not None and not one.well]
     decisions: list[Decision] = [Resize(one.id, 0) for one in failing]

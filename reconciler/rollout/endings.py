@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.decisions import Decision, Delete, Point, Prefer, Resize, Scale, Tune
-from reconciler.model.marks import Deadline, Outcome, Stage, deadline
+from reconciler.model.marks import Actor, Deadline, Outcome, Stage, deadline
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import WHOLE, Scaling, TaskSet, all_on
 from reconciler.rollout.situation import FIRST_STAGES, LOOK_EVERY, POLL_EVERY, Situation
@@ -33,7 +33,9 @@ def retire(s: Situation, one: TaskSet, phase: Phase, why: str, health: Health) -
         return s.step(phase, because, health=Health.DEGRADED, wake=LOOK_EVERY)
     due = s.due(one.release)
     if not _had_traffic(one, due) or (due is not None and due.stage is Stage.RETIRE and due.passed(s.now)):
-        superseded = s.ended(one.release, Outcome.SUPERSEDED, phase) if phase is Phase.SUPERSEDED else None
+        superseded = None
+        if phase is Phase.SUPERSEDED:
+            superseded = s.ended(one.release, Outcome.SUPERSEDED, phase, Actor.SPECS)
         forgotten = s.mark(deadline=None) if due is not None else ()  # the next attempt is not this one
         return s.step(phase, why, Delete(one.id, one.slot), *forgotten, health=health, ended=superseded)
     if due is None or due.stage is not Stage.RETIRE:
@@ -54,8 +56,8 @@ def _had_traffic(one: TaskSet, due: Deadline | None) -> bool:
 
 
 def _whose_end(s: Situation, one: TaskSet) -> tuple[Phase, str]:
-    ended = s.marks.ended
-    if ended is not None and ended.release == one.release:
+    ended = s.marks.ended_of(one.release)
+    if ended is not None:
         if ended.outcome in (Outcome.FAILED, Outcome.ABORTED):
             return Phase.FAILED, ended.why or "it failed"
         if ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK):
@@ -84,11 +86,11 @@ def rest(s: Situation) -> Step:
 
 
 def _standing(s: Situation, live: TaskSet) -> tuple[Phase, str, Health]:
-    wanted, ended = s.seen.wanted, s.marks.ended
+    wanted = s.seen.wanted
     if s.marks.quarantined(wanted):
-        told = ended is not None and ended.release == wanted
-        back = told and ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
-        reason = ended.why if told and ended is not None and ended.why else "it is in quarantine"
+        ended = s.marks.ended_of(wanted)
+        back = ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
+        reason = ended.why if ended is not None and ended.why else "it is in quarantine"
         because = f"{reason}; {wanted} is not tried again before a new version, or retry"
         return Phase.ROLLED_BACK if back else Phase.FAILED, because, Health.DEGRADED
     needed = live.needed(s.seen.desired)

@@ -59,7 +59,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.model.decisions import Scale
-from reconciler.model.marks import Outcome
+from reconciler.model.marks import Actor, Outcome
 from reconciler.model.policy import OnNewRevision, Policy
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import Scaling, Seen
@@ -104,7 +104,8 @@ def _rejected(s: Situation) -> Step | None:
     late = situation.newcomer(s)
     if not late or s.policy.on_new_revision is not OnNewRevision.REJECT:
         return None
-    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, f"it came while {s.flight} was rolled out")
+    why = f"it came while {s.flight} was rolled out"
+    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, why)
     marks = s.mark(quarantine=s.marks.with_quarantined(late), ended=ended)
     return replace(_ordinary(s), decisions=marks, wake_at=s.now, ended=ended)
 

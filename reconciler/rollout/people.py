@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from reconciler.model import intents
 from reconciler.model.decisions import Decision, Point
-from reconciler.model.intents import Handled, Intent, Verb
-from reconciler.model.marks import Deadline, Outcome, Stage, Stop, deadline
+from reconciler.model.intents import Handled, Intent, RequestRefusal, Verb
+from reconciler.model.intents import RequestRefusalCode as Code
+from reconciler.model.marks import Actor, Deadline, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.rollout import Health, Phase, Step
 from reconciler.model.seen import Seen, TaskSet, all_on
@@ -17,8 +18,11 @@ from reconciler.rollout.situation import FIRST_STAGES, Shape, Situation
 
 LONGEST_EXTENSION: Final = timedelta(days=14)
 
-Answer = Step | str
+Answer = Step | RequestRefusal
 """What follows from a word, or why nothing does."""
+
+NO_ROLLOUT: Final = RequestRefusal(Code.NO_ROLLOUT, "nothing is being rolled out")
+BLUE_UNHEALTHY: Final = RequestRefusal(Code.UNHEALTHY, "blue has no healthy task to go back to")
 
 
 def heard(s: Situation, ordinary: Step) -> Step | None:
@@ -27,8 +31,8 @@ def heard(s: Situation, ordinary: Step) -> Step | None:
     if intent is None:
         return None
     answer = answered(s, ordinary, intent)
-    if isinstance(answer, str):
-        handled = Handled(intent.id, accepted=False, why=answer)
+    if isinstance(answer, RequestRefusal):
+        handled = Handled(intent.id, answer)
         return s.step(_phase(s, ordinary), ordinary.because, *s.mark(handled=handled), health=ordinary.health)
     return answer
 
@@ -57,24 +61,19 @@ def verbs(policy: Policy, seen: Seen, ordinary: Step, now: datetime) -> tuple[Ve
     """What could be said now and would be heeded."""
     s = situation.of(policy, seen, now)
     release = s.flight or (s.live.release if s.live is not None else s.seen.wanted)
-    offered = []
-    for verb in Verb:
-        about = seen.wanted if verb is Verb.RETRY else release
-        intent = Intent(verb, about, "offered", now, "nobody", seconds=60)
-        if not isinstance(answered(s, ordinary, intent), str):
-            offered.append(verb)
-    return tuple(offered)
+    about = {verb: seen.wanted if verb is Verb.RETRY else release for verb in Verb}
+    possible = [Intent(verb, about[verb], "offered", now, "nobody", seconds=60) for verb in Verb]
+    return tuple(one.verb for one in possible if isinstance(answered(s, ordinary, one), Step))
 
 
 def answered(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     if intent.stale(s.now):
-        return "it was said too long ago"
-    if intent.verb not in intents.OF_THE_SERVICE:
-        other = _another(s, intent)
-        if other:
-            return other
+        return RequestRefusal(Code.EXPIRED, "it was said too long ago")
+    other = "" if intent.verb in intents.OF_THE_SERVICE else _another(s, intent)
+    if other:
+        return RequestRefusal(Code.OTHER_RELEASE, other)
     if s.marks.pause is not None and intent.verb in (Verb.PROMOTE, Verb.FINISH, Verb.RETRY, Verb.HOLD, Verb.EXTEND):
-        return f"{s.marks.pause.by} paused the service; resume it first"
+        return RequestRefusal(Code.PAUSED, f"{s.marks.pause.by} paused the service; resume it first")
     match intent.verb:
         case Verb.PROMOTE:
             return _promote(s, ordinary, intent)
@@ -94,7 +93,7 @@ def answered(s: Situation, ordinary: Step, intent: Intent) -> Answer:
             return _does(s, ordinary, intent, pause=Stop(intent.by))
         case Verb.RESUME:
             if s.marks.pause is None and s.marks.hold is None:
-                return "nothing is paused or held"
+                return RequestRefusal(Code.NOT_PAUSED, "nothing is paused or held")
             return _does(s, ordinary, intent, pause=None, hold=None)
 
 
@@ -125,7 +124,7 @@ def _does(s: Situation, ordinary: Step, intent: Intent, **fields: Any) -> Step:
 def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     because = f"{intent.by} said promote"
     if ordinary.phase is Phase.BLOCKED:
-        return "somebody else moved production; that has to be cleared up first"
+        return RequestRefusal(Code.TRAFFIC_CHANGED, "somebody else moved production; that has to be cleared up first")
     match s.shape:
         case Shape.BEFORE if s.green is not None and not s.left:
             return _promote_green(s, s.green, ordinary, intent)
@@ -138,17 +137,18 @@ def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
             if s.held and not (due is not None and due.stage is Stage.AT):
                 return _does(s, ordinary, intent, hold=None)
             if due is None or due.stage is not Stage.AT or due.weight != _share(s, s.green):
-                return "it is on its way to its next share of production"
+                return RequestRefusal(Code.ALREADY_SHIFTING, "it is on its way to its next share of production")
             marks = traffic.onwards(s, s.green, due, handled=_yes(intent), hold=None)
             return s.step(Phase.SHIFTING, because, *marks)
         case Shape.SWITCHED:
-            return "it has all of production already; finish lets what ran before go, once it is not watched any more"
+            why = "it has all of production already; finish lets what ran before go, once it is not watched any more"
+            return RequestRefusal(Code.ALREADY_PROMOTED, why)
         case Shape.NOTHING_LIVE:
-            return "a first deployment waits for nobody"
+            return RequestRefusal(Code.FIRST_DEPLOYMENT, "a first deployment waits for nobody")
         case Shape.REST:
-            return "nothing is being rolled out"
+            return NO_ROLLOUT
         case _:
-            return "it is not up yet"
+            return RequestRefusal(Code.NOT_READY, "it is not up yet")
 
 
 def _promote_green(s: Situation, green: TaskSet, ordinary: Step, intent: Intent) -> Answer:
@@ -163,36 +163,39 @@ def _promote_green(s: Situation, green: TaskSet, ordinary: Step, intent: Intent)
         case Deadline(stage=Stage.TO) if s.held:
             return _does(s, ordinary, intent, hold=None)
         case Deadline(stage=Stage.TO):
-            return "it is being promoted already"
+            return RequestRefusal(Code.ALREADY_SHIFTING, "it is being promoted already")
         case Deadline(stage=Stage.TEST):
-            return "it is not tested yet"
+            return RequestRefusal(Code.NOT_TESTED, "it is not tested yet")
         case _:
-            return f"it is not healthy yet: {health.told(s.seen, green)}"
+            return RequestRefusal(Code.NOT_READY, f"it is not healthy yet: {health.told(s.seen, green)}")
 
 
 def _finish(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     """Cut short the time in which blue stays. Promote said twice must not: it would cost the quick way back."""
     if s.shape is not Shape.SWITCHED:
-        return "nothing is kept warm"
+        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "nothing is kept warm")
     assert s.live is not None
     due = s.due(s.live.release)
     if due is None or due.stage is not Stage.WARM:
-        return "it is being watched in production, and what ran before stays until that is over"
+        why = "it is being watched in production, and what ran before stays until that is over"
+        return RequestRefusal(Code.STILL_VERIFYING, why)
     if s.seen.looks <= 0:
-        return f"it is not well: {health.told(s.seen, s.live)}"
+        return RequestRefusal(Code.UNHEALTHY, f"it is not well: {health.told(s.seen, s.live)}")
     soon = deadline(s.live.release, Stage.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
     shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
-    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM)
+    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM, Actor.PERSON)
     return _does(s, ordinary, intent, deadline=shorter, ended=ended, hold=None)
 
 
-def _unfit(s: Situation, green: TaskSet) -> str:
+def _unfit(s: Situation, green: TaskSet) -> RequestRefusal | None:
     closed = gate.closed(s)
     if closed is not None:
-        return closed.because
+        return RequestRefusal(Code.OUTSIDE_WINDOW, closed.because)
     if s.seen.looks <= 0:
-        return f"it is not well: {health.told(s.seen, green)}"
-    return f"an alarm fires: {', '.join(s.seen.alarms)}" if s.seen.alarms else ""
+        return RequestRefusal(Code.UNHEALTHY, f"it is not well: {health.told(s.seen, green)}")
+    if s.seen.alarms:
+        return RequestRefusal(Code.ALARM, f"an alarm fires: {', '.join(s.seen.alarms)}")
+    return None
 
 
 def _share(s: Situation, green: TaskSet) -> int:
@@ -204,14 +207,13 @@ def _rollback(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     why = _why(intent)
     match s.shape:
         case Shape.SHARED | Shape.SWITCHED:
-            step = traffic.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent))
-            return step or "blue has no healthy task to go back to"
+            return traffic.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent)) or BLUE_UNHEALTHY
         case Shape.FOREIGN:
             return _put_back(s, intent, why)
         case Shape.REST:
             return _go_back(s, ordinary, intent, why)
         case Shape.HALF:
-            return "one side is gone; there is nothing to go back to"
+            return RequestRefusal(Code.NO_PREVIOUS_VERSION, "one side is gone; there is nothing to go back to")
         case _:
             return _stop(s, intent, why)
 
@@ -219,14 +221,13 @@ def _rollback(s: Situation, ordinary: Step, intent: Intent) -> Answer:
 def _abort(s: Situation, intent: Intent) -> Answer:
     match s.shape:
         case Shape.SWITCHED:
-            return "it has all of production already; rollback goes back"
+            return RequestRefusal(Code.ALREADY_PROMOTED, "it has all of production already; rollback goes back")
         case Shape.SHARED:
-            step = traffic.roll_back(s, Outcome.ABORTED, _why(intent), handled=_yes(intent))
-            return step or "blue has no healthy task to go back to"
+            return traffic.roll_back(s, Outcome.ABORTED, _why(intent), handled=_yes(intent)) or BLUE_UNHEALTHY
         case Shape.BEFORE | Shape.NOTHING_LIVE:
             return _stop(s, intent, _why(intent))
         case _:
-            return "nothing is being rolled out"
+            return NO_ROLLOUT
 
 
 def _why(intent: Intent) -> str:
@@ -236,13 +237,13 @@ def _why(intent: Intent) -> str:
 def _stop(s: Situation, intent: Intent, why: str) -> Answer:
     """Production has not moved, or has gone back already and only the note of it is missing: the new version goes."""
     if not s.flight:
-        return "nothing is being rolled out"
+        return NO_ROLLOUT
     due = s.due(s.flight)
     phase, outcome = Phase.FAILED, Outcome.ABORTED
     if s.green is not None and before.moved_back(s, s.green):
         phase = Phase.ROLLING_BACK
         outcome = Outcome.ROLLED_BACK if intent.verb is Verb.ROLLBACK else outcome
-    ended = s.ended(s.flight, outcome, phase, why)
+    ended = s.ended(s.flight, outcome, phase, Actor.PERSON, why)
     fields: dict[str, Any] = {"quarantine": s.marks.with_quarantined(s.flight), "ended": ended, "handled": _yes(intent)}
     if s.green is not None and due is not None and (due.stage not in FIRST_STAGES or due.weight):
         fields["deadline"] = deadline(s.flight, Stage.RETIRE, s.now, s.policy.drain)
@@ -254,8 +255,8 @@ def _go_back(s: Situation, ordinary: Step, intent: Intent, why: str) -> Answer:
     assert s.live is not None
     previous = s.marks.previous
     if previous is None or previous.release == s.live.release or s.marks.quarantined(previous.release):
-        return "no earlier version is known that was well in production"
-    ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, why)
+        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "no earlier version is known that was well in production")
+    ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, Actor.PERSON, why)
     marks = s.mark(
         quarantine=s.marks.with_quarantined(s.live.release), back=previous, ended=ended, handled=_yes(intent)
     )
@@ -265,34 +266,35 @@ def _go_back(s: Situation, ordinary: Step, intent: Intent, why: str) -> Answer:
 def _put_back(s: Situation, intent: Intent, why: str) -> Answer:
     """Production has shares that nobody here gave it: all of it to the side that was there first."""
     if s.seen.production is None or s.seen.deleting:
-        return "the production listener names what is not ours; put it back by hand"
+        why = "the production listener names what is not ours; put it back by hand"
+        return RequestRefusal(Code.UNMANAGED_TARGETS, why)
     side = next((one for one in s.seen.alive if one.well), None)
     if side is None:
-        return "neither side has a healthy task"
+        return RequestRefusal(Code.UNHEALTHY, "neither side has a healthy task")
     point: Decision = Point("production", all_on(side.slot), s.seen.production)
     return s.step(Phase.ROLLING_BACK, why, point, *s.mark(handled=_yes(intent)), health=Health.DEGRADED)
 
 
 def _hold(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     if s.shape not in (Shape.BEFORE, Shape.SHARED, Shape.SWITCHED) or not s.flight:
-        return "nothing is being rolled out"
+        return NO_ROLLOUT
     return _does(s, ordinary, intent, hold=Stop(intent.by, s.flight))
 
 
 def _extend(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     due = s.due(s.flight) if s.flight else None
     if due is None or due.at is None or due.stage is Stage.RETIRE:
-        return "no clock is running that could be given more time"
+        return RequestRefusal(Code.NO_DEADLINE, "no clock is running that could be given more time")
     longer = deadline(s.flight, due.stage, max(due.at, s.now), timedelta(seconds=intent.seconds), weight=due.weight)
     assert longer.at is not None
     if longer.at - s.now > LONGEST_EXTENSION:
-        return f"that is more than {LONGEST_EXTENSION.days} days from now"
+        return RequestRefusal(Code.TOO_LONG, f"that is more than {LONGEST_EXTENSION.days} days from now")
     return _does(s, ordinary, intent, deadline=longer)
 
 
 def _retry(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     if not s.marks.quarantined(intent.release):
-        return f"{intent.release} is not in quarantine"
+        return RequestRefusal(Code.NOT_QUARANTINED, f"{intent.release} is not in quarantine")
     if s.shape is not Shape.NOTHING_LIVE and any(one.release == intent.release for one in s.left):
-        return "what is left of the last try is still being cleared away"
+        return RequestRefusal(Code.CLEANING_UP, "what is left of the last try is still being cleared away")
     return _does(s, ordinary, intent, quarantine=s.marks.without_quarantined(intent.release), back=None, deadline=None)

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Final
 
 from reconciler.model import intents, windows
 from reconciler.model.decisions import Decision, Declare, Mark
-from reconciler.model.intents import Handled, Intent, Verb
-from reconciler.model.marks import Deadline, Ended, Outcome, Stage, Stop, deadline
+from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
+from reconciler.model.marks import Actor, Deadline, Ended, Outcome, Stage, Stop, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.release import Subject, Version
 from reconciler.model.resource import Calls
@@ -30,6 +30,9 @@ from reconciler.rollout.task_sets import mark
 
 PATIENCE: Final = timedelta(hours=1)
 """A deployment that is not over by then is reported; ECS goes on with it."""
+
+Answer = tuple[dict[str, Any], Ended | None] | RequestRefusal
+"""What to remember of a request that is carried out, with the ending that it is; or why it is refused."""
 
 
 class Rolling(Engine):
@@ -65,7 +68,8 @@ class Rolling(Engine):
         offered = []
         for verb in Verb:
             release = seen.wanted if verb is Verb.RETRY else situation.flight or situation.runs
-            if not isinstance(situation.answered(Intent(verb, release, "offered", now, "nobody", seconds=60)), str):
+            intent = Intent(verb, release, "offered", now, "nobody", seconds=60)
+            if not isinstance(situation.answered(intent), RequestRefusal):
                 offered.append(verb)
         return tuple(offered)
 
@@ -150,7 +154,7 @@ class _Situation:
         """It runs, and it is what was asked for."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
         if self.flight:
-            ended = self._ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, "")
+            ended = self._ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
             noted = self._mark(live=wanted, previous=before, ended=ended, deadline=None)
             return self._step(Phase.IDLE, "ECS is done", *noted, ended=ended)
@@ -161,10 +165,9 @@ class _Situation:
 
     def _quarantined(self) -> Step:
         """Back to what ran before, whoever began that."""
-        ended, back, primary = self.marks.ended, self.marks.back, self.primary
-        told = ended is not None and ended.release == self.seen.wanted
-        why = ended.why if told and ended is not None and ended.why else "it is in quarantine"
-        returned = told and ended is not None and ended.outcome is not Outcome.FAILED
+        ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.back, self.primary
+        why = ended.why if ended is not None and ended.why else "it is in quarantine"
+        returned = ended is not None and ended.outcome is not Outcome.FAILED
         if back is not None and (primary is None or primary.task_definition != back.task_definition):
             return self._step(Phase.ROLLING_BACK, why, Declare(back.task_definition), health=Health.DEGRADED)
         if primary is not None and not self.arrived and not self._complete(primary):
@@ -180,7 +183,7 @@ class _Situation:
 
     def _gone_wrong(self, outcome: Outcome, why: str) -> Step:
         phase = Phase.ROLLED_BACK if outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        ended = self._ended(self.seen.wanted, outcome, Phase.GREEN_UP, why)
+        ended = self._ended(self.seen.wanted, outcome, Phase.GREEN_UP, Actor.ENGINE, why)
         noted = self._mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
         return self._step(phase, why, *noted, health=Health.DEGRADED, ended=ended)
 
@@ -196,47 +199,50 @@ class _Situation:
 
     def answer(self, ordinary: Step, intent: Intent) -> Step:
         answer = self.answered(intent)
-        if isinstance(answer, str):
-            handled = self._mark(handled=Handled(intent.id, accepted=False, why=answer))
+        if isinstance(answer, RequestRefusal):
+            handled = self._mark(handled=Handled(intent.id, answer))
             return replace(ordinary, decisions=handled, wake_at=self.now, ended=None)
         fields, ended = answer
         noted = self._mark(handled=Handled(intent.id), **fields)
         because = f"{intent.by} said {intent.verb}"
         return replace(ordinary, decisions=noted, wake_at=self.now, ended=ended, because=because)
 
-    def answered(self, intent: Intent) -> tuple[dict[str, Any], Ended | None] | str:
+    def answered(self, intent: Intent) -> Answer:
         if intent.stale(self.now):
-            return "it was said too long ago"
+            return RequestRefusal(RequestRefusalCode.EXPIRED, "it was said too long ago")
         expected = self.seen.wanted if intent.verb is Verb.RETRY else self.flight or self.runs
         if intent.verb not in intents.OF_THE_SERVICE and intent.release != expected:
-            return f"it is about {intent.release}, and here is {expected}"
+            why = f"it is about {intent.release}, and here is {expected}"
+            return RequestRefusal(RequestRefusalCode.OTHER_RELEASE, why)
         match intent.verb:
             case Verb.ROLLBACK | Verb.ABORT:
                 return self._go_back(intent)
             case Verb.RETRY:
                 if not self.marks.quarantined(intent.release):
-                    return f"{intent.release} is not in quarantine"
-                return {
-                    "quarantine": self.marks.without_quarantined(intent.release),
-                    "back": None,
-                    "deadline": None,
-                }, None
+                    why = f"{intent.release} is not in quarantine"
+                    return RequestRefusal(RequestRefusalCode.NOT_QUARANTINED, why)
+                left = self.marks.without_quarantined(intent.release)
+                return {"quarantine": left, "back": None, "deadline": None}, None
             case Verb.PAUSE:
                 return {"pause": Stop(intent.by)}, None
             case Verb.RESUME:
-                return ({"pause": None}, None) if self.marks.pause is not None else "nothing is paused"
+                if self.marks.pause is None:
+                    return RequestRefusal(RequestRefusalCode.NOT_PAUSED, "nothing is paused")
+                return {"pause": None}, None
             case Verb.PROMOTE | Verb.FINISH | Verb.HOLD | Verb.EXTEND:
-                return "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
+                why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
+                return RequestRefusal(RequestRefusalCode.UNSUPPORTED, why)
 
-    def _go_back(self, intent: Intent) -> tuple[dict[str, Any], Ended | None] | str:
+    def _go_back(self, intent: Intent) -> Answer:
         if intent.verb is Verb.ABORT and not self.flight:
-            return "nothing is being rolled out"
+            return RequestRefusal(RequestRefusalCode.NO_ROLLOUT, "nothing is being rolled out")
         to = self.marks.live if self.flight else self.marks.previous
         if to is None or to.release == intent.release or self.marks.quarantined(to.release):
-            return "no earlier version is known that was well in production"
+            why = "no earlier version is known that was well in production"
+            return RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, why)
         outcome = Outcome.ABORTED if intent.verb is Verb.ABORT else Outcome.ROLLED_BACK
         why = f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
-        ended = self._ended(intent.release, outcome, Phase.ROLLING_BACK, why)
+        ended = self._ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why)
         return {"quarantine": self.marks.with_quarantined(intent.release), "back": to, "ended": ended}, ended
 
     # -- words
@@ -245,8 +251,8 @@ class _Situation:
         after = replace(self.marks, **fields)
         return () if after == self.marks else (Mark(self.marks, after),)
 
-    def _ended(self, release: str, outcome: Outcome, phase: Phase, why: str) -> Ended:
-        return Ended(release, outcome, phase, self.now.replace(microsecond=0), why)
+    def _ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> Ended:
+        return Ended(release, outcome, phase, self.now.replace(microsecond=0), by, why)
 
     def _step(
         self,

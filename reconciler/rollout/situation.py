@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model.decisions import Decision, Mark
-from reconciler.model.marks import Deadline, Ended, Marks, Outcome, Stage
+from reconciler.model.marks import Actor, Deadline, Ended, Marks, Outcome, Stage
 from reconciler.model.policy import OnNewRevision, Policy
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import WHOLE, Seen, TaskSet
@@ -93,8 +93,8 @@ class Situation:
         after = replace(self.marks, **fields)
         return () if after == self.marks else (Mark(self.marks, after),)
 
-    def ended(self, release: str, outcome: Outcome, phase: Phase, why: str = "") -> Ended:
-        return Ended(release, outcome, phase, self.now.replace(microsecond=0), why)
+    def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str = "") -> Ended:
+        return Ended(release, outcome, phase, self.now.replace(microsecond=0), by, why)
 
     def step(
         self,

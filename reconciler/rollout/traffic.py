@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from reconciler.model.decisions import Decision, Delete, Point, Prefer
-from reconciler.model.marks import Deadline, Outcome, Stage, deadline
+from reconciler.model.marks import Actor, Deadline, Ended, Outcome, Stage, deadline
 from reconciler.model.release import Version
 from reconciler.model.rollout import Health, Phase, Step
 from reconciler.model.seen import TaskSet, all_on, shared
@@ -32,10 +32,11 @@ def share(s: Situation) -> Step:
     if due is None or due.stage not in (Stage.TO, Stage.AT):
         return _noticed(s, green, weight)
     if s.target != green.release:
-        return _back(s, green, blue, Outcome.SUPERSEDED, "a newer version is wanted", Phase.SUPERSEDED)
+        why = "a newer version is wanted"
+        return _back(s, green, blue, s.ended(green.release, Outcome.SUPERSEDED, Phase.SUPERSEDED, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, green)
     if wrong:
-        return _back(s, green, blue, Outcome.ROLLED_BACK, wrong, Phase.SHIFTING)
+        return _back(s, green, blue, s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.ENGINE, wrong))
     match due.stage:
         case Stage.AT if due.weight == weight:
             return _at(s, green, due)
@@ -78,21 +79,22 @@ def switched(s: Situation) -> Step:
         return s.step(Phase.VERIFYING, "green has all of production", *marks)
     phase = Phase.BLUE_WARM if due.stage is Stage.WARM else Phase.VERIFYING
     if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
-        return _back(s, live, blue, Outcome.FAST_ROLLED_BACK, "the specs went back to blue's version", phase)
+        why = "the specs went back to blue's version"
+        return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, live)
     if phase is Phase.BLUE_WARM and not health.broken(s.policy, s.seen):
         wrong = ""  # alarms and answers were watched long enough
     if wrong:
-        return _back(s, live, blue, Outcome.ROLLED_BACK, wrong, phase)
+        return _back(s, live, blue, s.ended(live.release, Outcome.ROLLED_BACK, phase, Actor.ENGINE, wrong))
     return _warm(s, live, blue, due) if phase is Phase.BLUE_WARM else _verify(s, live, due)
 
 
 def roll_back(s: Situation, outcome: Outcome, why: str, **more: Any) -> Step | None:
-    """Traffic first, then the note of it: two calls. None where blue has no healthy task to take it."""
+    """What a person asked for: traffic first, then the note of it, two calls. None where blue has no healthy task."""
     green, blue = (s.green, s.blue) if s.green is not None else (s.live, s.blue)
     if green is None or blue is None or not blue.well:
         return None
-    return _going_back(s, green, blue, outcome, why, Phase.ROLLING_BACK, more)
+    return _going_back(s, green, blue, s.ended(green.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why), **more)
 
 
 def _at(s: Situation, green: TaskSet, due: Deadline) -> Step:
@@ -123,7 +125,8 @@ def _onwards(s: Situation, green: TaskSet, blue: TaskSet, due: Deadline) -> Step
         point = Point("production", shared(green.slot, due.weight), s.seen.production)
         return s.step(Phase.SHIFTING, f"green is well and may have {due.weight} % of production", point)
     if due.passed(s.now) and not hindrance.patient:
-        return _back(s, green, blue, Outcome.ROLLED_BACK, hindrance.because, Phase.SHIFTING)
+        ended = s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.TIMER, hindrance.because)
+        return _back(s, green, blue, ended)
     return s.step(
         Phase.SHIFTING,
         hindrance.because,
@@ -164,32 +167,29 @@ def _teardown(s: Situation, live: TaskSet, blue: TaskSet) -> tuple[Decision, ...
 
 
 def _end(s: Situation, live: TaskSet) -> Any:
-    noted = s.marks.ended
-    if noted is not None and noted.release == live.release and noted.outcome is Outcome.FAST_PROMOTED:
+    noted = s.marks.ended_of(live.release)
+    if noted is not None and noted.outcome is Outcome.FAST_PROMOTED:
         return noted
-    return s.ended(live.release, Outcome.PROMOTED, Phase.BLUE_WARM)
+    return s.ended(live.release, Outcome.PROMOTED, Phase.BLUE_WARM, Actor.TIMER)
 
 
-def _back(s: Situation, green: TaskSet, blue: TaskSet, outcome: Outcome, why: str, phase: Phase) -> Step:
+def _back(s: Situation, green: TaskSet, blue: TaskSet, ended: Ended) -> Step:
     """Never to a side that is worse off: then production stays where it is, and somebody has to come."""
     if not health.can_serve(s.seen, blue, green):
-        because = f"{why}; production stays, for blue has {blue.well} healthy tasks"
-        return s.step(phase, because, health=Health.DEGRADED, wake=LOOK_EVERY)
-    return _going_back(s, green, blue, outcome, why, phase, {})
+        because = f"{ended.why}; production stays, for blue has {blue.well} healthy tasks"
+        return s.step(Phase(ended.phase), because, health=Health.DEGRADED, wake=LOOK_EVERY)
+    return _going_back(s, green, blue, ended)
 
 
-def _going_back(
-    s: Situation, green: TaskSet, blue: TaskSet, outcome: Outcome, why: str, phase: Phase, more: dict[str, Any]
-) -> Step:
-    ended = s.ended(green.release, outcome, phase, why)
+def _going_back(s: Situation, green: TaskSet, blue: TaskSet, ended: Ended, **more: Any) -> Step:
     fields: dict[str, Any] = {"ended": ended, "deadline": ends_at(s, green), **more}
-    if outcome not in (Outcome.SUPERSEDED, Outcome.FAST_ROLLED_BACK):
+    if ended.outcome not in (Outcome.SUPERSEDED, Outcome.FAST_ROLLED_BACK):
         fields["quarantine"] = s.marks.with_quarantined(green.release)
     point = Point("production", all_on(blue.slot), s.seen.production)
-    superseded = outcome is Outcome.SUPERSEDED
+    superseded = ended.outcome is Outcome.SUPERSEDED
     return s.step(
         Phase.SUPERSEDED if superseded else Phase.ROLLING_BACK,
-        why,
+        ended.why,
         point,
         *s.mark(**fields),
         health=Health.PROGRESSING if superseded else Health.DEGRADED,

@@ -134,7 +134,7 @@ def test_markdown_and_annotations_come_from_the_same_plan(account: None, specs: 
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (errors.LeaseHeld("taken"), Exit.BLOCKED, "blocked: taken"),
+        (errors.LeaseHeld("taken"), Exit.BLOCKED, "blocked (lease-held): taken"),
         (errors.SpecInvalid("a circle"), Exit.FAILED, "error: a circle"),
         (
             errors.Denied(

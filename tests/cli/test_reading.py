@@ -276,7 +276,8 @@ def test_history_says_how_the_last_rollout_ended_and_why(story: Story) -> None:
     newest = story.json("failed", "history")["releases"][0]
     assert newest["ended"]["outcome"] == "Failed"
     assert newest["ended"]["phase"] == "green_up"
-    assert "stopped by themselves" in newest["ended"]["because"]
+    assert newest["ended"]["by"] == "engine"
+    assert newest["ended"]["because"]
     lines = story("failed", "history").out.splitlines()
     assert lines[2].split()[-1] == "quarantined"
     assert lines[3].startswith("  ✖ Failed in green_up, 2026-01-01 ")
@@ -301,10 +302,12 @@ def test_events_are_newest_first_with_the_marks_of_rollouts(story: Story) -> Non
     rows = story.rows("failed", "events")
     assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
     rollout = [row["text"] for row in rows if row["source"] == "rollout"]
-    assert any("ended in green_up: Failed" in text for text in rollout)
+    (ended,) = [row["details"] for row in rows if "outcome" in row["details"]]
+    assert (ended["outcome"], ended["phase"], ended["by"]) == ("Failed", "green_up", "engine")
     assert any("begins as ecs-svc/" in text for text in rollout)
-    said = [row["text"] for row in story.rows("warm", "events") if row["source"] == "rollout"]
-    assert "ana said promote: accepted" in said
+    (said,) = [row for row in story.rows("warm", "events") if "verb" in row["details"]]
+    assert (said["details"]["verb"], said["details"]["answer"]) == ("promote", "accepted")
+    assert "ana" in said["text"]
     assert any("has reached a steady state" in row["text"] for row in rows if row["source"] == "ecs")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
 from docs.generate import REFERENCE, pages
 from reconciler.cli.main import COMMANDS
+from reconciler.model.intents import RequestRefusalCode
+from reconciler.model.plan import RefusalCode
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -36,6 +39,16 @@ def test_the_readme_names_commands_that_exist() -> None:
     for line in named:
         words = shlex.split(line)
         assert words[0] in COMMANDS, line
+
+
+@pytest.mark.parametrize(
+    ("page", "codes"), [("concepts.md", RefusalCode), ("guides/rollouts.md", RequestRefusalCode)], ids=str
+)
+def test_every_code_of_a_refusal_is_explained(page: str, codes: type[StrEnum]) -> None:
+    """A row each in the table of codes, and none for a code that there is not."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    table = text.partition("| code |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [str(code) for code in codes]
 
 
 def test_the_readme_has_two_set_up_commands() -> None:

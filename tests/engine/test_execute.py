@@ -14,6 +14,7 @@ from reconciler.engine.execute import Result, summary
 from reconciler.engine.observe import Place
 from reconciler.engine.reconcile import Report, Wish, act, converge, look
 from reconciler.model.guard import Guard
+from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Desired
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
@@ -98,8 +99,9 @@ def test_nothing_is_written_from_a_refused_plan() -> None:
     world.put("shelf", "taken", stack=None)
     wanted = wish(want("shelf", "taken"), want("shelf", "free"))
     aws = Aws(world)
-    with pytest.raises(errors.Refused):
+    with pytest.raises(errors.Refused) as caught:
         act(aws, KINDS, wanted, *look(aws, KINDS, wanted))
+    assert caught.value.code == RefusalCode.CONFLICT
     assert not [call for call in world.calls if call.operation.startswith(("Create", "Modify", "Tag", "Delete"))]
 
 
@@ -110,7 +112,7 @@ def test_the_guard_stops_the_first_plan() -> None:
     world.put("shelf", "b")
     aws = Aws(world)
     _, plan = look(aws, KINDS, wish(guard=Guard(max_delete=1)))
-    assert [refusal.rule for refusal in plan.refusals] == ["guard"]
+    assert [refusal.code for refusal in plan.refusals] == ["guard"]
 
 
 def test_adopting_writes_the_tags_and_the_rest() -> None:

@@ -11,7 +11,7 @@ from reconciler.engine.happenings import Happening, Source, folded
 from reconciler.engine.history import Revision, Row, history
 from reconciler.engine.running import Running
 from reconciler.engine.subjects import Job
-from reconciler.model.marks import Deadline, Ended, Marks, Outcome, Stage
+from reconciler.model.marks import Actor, Deadline, Ended, Marks, Outcome, Stage
 from reconciler.model.release import Capacity, HealthCheck, Release, Version, release_id
 from reconciler.resources.task_definition import content
 from tests.harness.theatre import theatre
@@ -47,7 +47,7 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
 
 def test_a_release_without_a_revision_is_still_told_of() -> None:
     """It was let go of, and it is in quarantine for ever; the outcome is told once."""
-    ended = Ended("lost", Outcome.ROLLED_BACK, "verifying", NOW, "5xx")
+    ended = Ended("lost", Outcome.ROLLED_BACK, "verifying", NOW, Actor.ENGINE, "5xx")
     rows = history([Revision("web:1")], (run(1, 100),), Marks(quarantine=("older", "lost"), ended=ended), None)
     assert [(row.release, row.standing, row.ended) for row in rows] == [
         ("r1", ("live",), None),

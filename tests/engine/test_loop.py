@@ -24,6 +24,7 @@ from reconciler.model import words
 from reconciler.model.guard import Guard
 from reconciler.model.intents import Verb
 from reconciler.model.kind import Depth, discover
+from reconciler.model.marks import Actor
 from reconciler.model.planner import Consent
 from reconciler.model.rollout import Phase
 from reconciler.source.base import Fetched, Revision
@@ -412,7 +413,8 @@ def test_a_plan_that_deletes_too_much_waits_and_the_rest_of_the_loop_goes_on(run
     path.unlink()
     running.files.number += 1
     running.go(120)
-    assert len(running.said(events.PLAN_BLOCKED)) == 1
+    (blocked,) = [one for one in running.entries if one.name == events.PLAN_BLOCKED]
+    assert blocked.details["codes"] == ["guard"]
     assert running.writes() == {}
     path.write_text(text, encoding="utf-8")
     running.files.number += 1
@@ -430,7 +432,7 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v3")
     running.go(600)
     (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
-    assert ended.details["outcome"] == "Failed"
+    assert (ended.details["outcome"], ended.details["by"]) == ("Failed", Actor.ENGINE)
     assert ended.details["cause"]
     turn = running.loop.rota.turns[next(iter(running.loop.rota.turns))]
     assert turn.step is not None
@@ -447,7 +449,8 @@ def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
     assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
     assert set(running.writes()) <= {"ModifyListener", "TagResource", "UntagResource", "UpdateServicePrimaryTaskSet",
                                      "DeleteTaskSet"}  # fmt: skip
-    assert running.said(events.PLAN_BLOCKED)
+    codes = {code for one in running.entries if one.name == events.PLAN_BLOCKED for code in one.details["codes"]}
+    assert codes == {"read-failed"}
     running.stage.laptop.aws.faults.remove(fault)
     running.go(600)
     assert running.said(events.PLAN_FREE)

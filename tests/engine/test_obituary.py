@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,14 +14,15 @@ from reconciler.engine.obituary import Obituary
 from reconciler.engine.subjects import Job
 from reconciler.model.delivery import Delivery
 from reconciler.model.diagnosis import Diagnosis
-from reconciler.model.marks import Ended, Outcome
+from reconciler.model.marks import Actor, Ended, Marks, Outcome
 from reconciler.model.resource import Address, Call
 from reconciler.model.rollout import Phase, Step
 from tests.rollout import answers
 from tests.rollout.facts import BLUE, GREEN, NOW, seen
 
 JOB = Job(Delivery(Address("service", "web"), Address("task-definition", "web")), answers.SUBJECT)
-STEP = Step(Phase.FAILED, release="b", ended=Ended("b", Outcome.FAILED, "green_up", NOW, "tasks failed"))
+ENDED = Ended("b", Outcome.FAILED, "green_up", NOW, Actor.ENGINE, "tasks failed")
+STEP = Step(Phase.FAILED, release="b", ended=ENDED)
 
 
 class Refusing:
@@ -66,6 +68,15 @@ def test_it_says_what_it_could_not_read(refused: str, what: str) -> None:
     assert what in [one.what for one in found.unread]
     assert bool(found.story.changed) is (refused != "DescribeTaskDefinition")
     assert found.story.happened == "tasks failed"
+
+
+def test_a_version_in_quarantine_is_not_told_of_with_another_ones_ending() -> None:
+    """The last rollout that ended was of another release: how that ended says nothing of this one."""
+    other = replace(ENDED, release="c", outcome=Outcome.ROLLED_BACK, why="c was slow")
+    facts = seen(BLUE, GREEN, marks=Marks(quarantine=("b",), ended=other))
+    aws = Aws(Refusing(), clock=ManualClock())
+    found = Obituary().write(aws, JOB, facts, Step(Phase.FAILED, because="b is in quarantine"))
+    assert (found.story.release, found.story.happened) == ("b", "b is in quarantine")
 
 
 def test_a_lost_read_of_one_thing_hides_no_other() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from reconciler.engine.following import Goal
 from reconciler.local.scripted import Script
-from reconciler.model.intents import Verb
+from reconciler.model import marks
+from reconciler.model.intents import RequestRefusalCode, Verb
 from reconciler.model.marks import Outcome
-from reconciler.model.policy import Share
+from reconciler.model.policy import Share, SmokeTest
 from reconciler.model.rollout import Phase
 from tests.harness.theatre import SERVICE, SHORT, Theatre, theatre
 
@@ -144,7 +145,9 @@ def test_a_person_promotes_before_the_clock_does(stage: Theatre) -> None:
     stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
     assert stage.laptop.clock.now() < turn.step.until
     assert stage.weights(80) == {ONE: 0, TWO: 100}
-    assert stage.tags()["reconciler:handled"].endswith(":accepted")
+    answer = marks.of_tags(stage.tags()).handled
+    assert answer is not None
+    assert answer.accepted
 
 
 def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> None:
@@ -153,7 +156,12 @@ def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> N
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
     stage.say(Verb.PROMOTE, release="0123456789ab")
     stage.follow(lambda turn: "reconciler:handled" in stage.tags())
-    assert "is being rolled out_ not 0123456789ab" in stage.tags()["reconciler:handled"]
+    answer = marks.of_tags(stage.tags()).handled
+    assert answer is not None
+    assert answer.refusal is not None
+    assert answer.refusal.code is RequestRefusalCode.OTHER_RELEASE
+    assert stage.last.step is not None
+    assert {stage.last.step.release, "0123456789ab"} <= set(answer.refusal.why.replace("_", " ").split())
     assert stage.weights(80) == {ONE: 100, TWO: 0}
 
 
@@ -239,6 +247,16 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Theatre
     (turn,) = followed.went_wrong
     assert turn.step is not None
     assert "answered without Hello" in turn.step.because
+
+
+def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
+    """Who ended a rollout is not read out of the reason: a sentence may say anything."""
+    terms = SHORT | {"tests": (SmokeTest("/", body="what Kevin said rollback about"),)}
+    with theatre(terms=terms) as stage:
+        stage.serving()
+        stage.spec(v1="v2")
+        (diagnosis,) = stage.apply(Goal.ended).diagnoses
+        assert diagnosis.story.phase == Phase.TESTING
 
 
 ROLLING = {"type: blue_green": "type: rolling", "deployment: careful": "deployment: plain"}

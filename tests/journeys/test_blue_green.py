@@ -201,7 +201,7 @@ def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
     assert promoted.code == Exit.DONE, promoted.text
     again = here.typed("promote", SERVICE)  # whether it is still being watched there, or blue already waits
     assert again.code == Exit.BLOCKED, again.text
-    assert "already" in again.text
+    assert "(already-promoted)" in again.text
     goes_on = here.typed("apply", "-y", "--wait", "--timeout", "0.5")
     assert goes_on.code == Exit.TIMED_OUT, goes_on.text
     assert here.typed("rollback", SERVICE, "--now").code == Exit.DONE

@@ -92,7 +92,7 @@ def test_a_type_that_is_never_replaced_refuses(monkeypatch: pytest.MonkeyPatch) 
     world.put("box", "b", shelf="shelf-9", size=1)
     monkeypatch.setattr(type(KINDS["box"]), "replace", Replace.NEVER)
     found = made(world, want("box", "b", shelf="shelf-9", size=2))
-    assert [refusal.rule for refusal in found.refusals] == ["immutable"]
+    assert [refusal.code for refusal in found.refusals] == ["immutable"]
     monkeypatch.setattr(type(KINDS["box"]), "replace", Replace.DELETE_FIRST)
     assert made(world, want("box", "b", shelf="shelf-9", size=2)).refusals
     consent = Consent(frozenset({Address("box", "b")}))
@@ -106,11 +106,11 @@ def test_what_is_not_ours_is_a_conflict_and_never_an_action() -> None:
     world.put("shelf", "s", stack=None)
     found = made(world, want("shelf", "s"), want("box", "b", shelf=shelf("s")))
     assert not found.actions
-    assert [(refusal.rule, str(refusal.address)) for refusal in found.refusals] == [("conflict", "shelf/s")]
+    assert [(refusal.code, str(refusal.address)) for refusal in found.refusals] == [("conflict", "shelf/s")]
     assert "adopt: true" in found.refusals[0].hint
     world.things["shelf-1"]["tags"] = {ownership.STACK: "others", ownership.ADDRESS: "shelf/s"}
     (refusal,) = made(world, want("shelf", "s", adopt=True)).refusals
-    assert refusal.rule == "conflict"
+    assert refusal.code == "conflict"
     assert not refusal.hint
 
 
@@ -141,7 +141,7 @@ def test_protection_outlives_its_block() -> None:
     world.put("shelf", "s", tags={ownership.PROTECT: "true"})
     found = made(world)
     assert not found.actions
-    assert [refusal.rule for refusal in found.refusals] == ["protected"]
+    assert [refusal.code for refusal in found.refusals] == ["protected"]
     (action,) = made(world, want("shelf", "s")).actions
     assert action.tags.drop == (ownership.PROTECT,)
 
@@ -163,7 +163,7 @@ def test_unknown_is_not_absent() -> None:
     world.fail["toy.ListThings"] = errors.Denied("no", call="toy.ListThings", code="AccessDenied")
     found = made(world, want("shelf", "s"), want("box", "b", shelf=shelf("s")))
     assert not found.actions
-    assert {refusal.rule for refusal in found.refusals} == {"read-failed"}
+    assert {refusal.code for refusal in found.refusals} == {"read-failed"}
 
 
 def test_a_circle_is_said_and_not_planned() -> None:

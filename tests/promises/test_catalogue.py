@@ -21,6 +21,7 @@ from reconciler.aws.retry import is_read
 from reconciler.aws.session import Boto
 from reconciler.clock import ManualClock
 from reconciler.model.kind import discover
+from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Call
 from reconciler.spec.load import load
 from reconciler.spec.rules import catalogue
@@ -186,14 +187,14 @@ def _stripped(specs: Path) -> None:
     _client("ecs").untag_resource(resourceArn=arn, tagKeys=["reconciler:stack", "reconciler:address"])
 
 
-PLANS: Mapping[str, Callable[[Path], None]] = {
-    "a wanted name exists and is not ours": _taken,
-    "a wanted name is another stack's": _others,
-    "another account": _pinned,
-    "an immutable change": _immutable,
-    "more deletions than the guard allows": _deletes,
-    "a protected resource is no longer wanted": _protected,
-    "somebody stripped our tags": _stripped,
+PLANS: Mapping[str, tuple[Callable[[Path], None], str]] = {
+    "a wanted name exists and is not ours": (_taken, "conflict"),
+    "a wanted name is another stack's": (_others, "conflict"),
+    "another account": (_pinned, "wrong-account"),
+    "an immutable change": (_immutable, "immutable"),
+    "more deletions than the guard allows": (_deletes, "guard"),
+    "a protected resource is no longer wanted": (_protected, "protected"),
+    "somebody stripped our tags": (_stripped, "conflict"),
 }
 
 
@@ -202,11 +203,13 @@ def test_refused_at_plan(record: Record, tmp_path: Path, what: str) -> None:
     """Exit 5 and reads only; the account is as it was, byte for byte."""
     (tmp_path / "all.yaml").write_text(SMALL, encoding="utf-8")
     with mock_aws():
-        PLANS[what](tmp_path)
+        spoil, code = PLANS[what]
+        spoil(tmp_path)
         before = census()
         with recorded() as calls:
-            ran = run("apply", tmp_path, "-y")
+            ran = run("apply", tmp_path, "-y", "-o", "json")
         assert ran.code == 5, ran.out + ran.err
+        assert {refusal["code"] for refusal in json.loads(ran.out)["refusals"]} == {code}
         assert all(is_read(call) for call in calls)
         assert census() == before
     record("S11", f"refused at plan: {what}", worlds=1, violations=0)
@@ -225,7 +228,9 @@ def test_a_read_that_fails_refuses_the_plan(record: Record, tmp_path: Path, monk
     (tmp_path / "all.yaml").write_text(SMALL, encoding="utf-8")
     with mock_aws():
         before = census()
-        assert run("apply", tmp_path, "-y").code == 5
+        ran = run("apply", tmp_path, "-y", "-o", "json")
+        assert ran.code == 5
+        assert {refusal["code"] for refusal in json.loads(ran.out)["refusals"]} == {"read-failed"}
         assert census() == before
     record("S11", "refused at plan: a read failed", worlds=1, violations=0)
 
@@ -238,8 +243,9 @@ def test_an_image_that_is_missing_refuses_the_plan(record: Record, account: Acco
     push(account, "v1")
     live(account, stack())
     executed = account.ledger.executed.copy()
-    with pytest.raises(errors.Refused, match="v9"):
+    with pytest.raises(errors.Refused, match="v9") as caught:
         live(account, stack(SEED, {"tag: v1": "tag: v9"}))
+    assert caught.value.code == RefusalCode.MISSING
     assert account.ledger.executed == executed
     record("S11", "refused at plan: an image is missing", worlds=1, violations=0)
 

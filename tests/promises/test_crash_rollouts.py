@@ -91,9 +91,9 @@ class Watch:
                 self.moved = now
             case "TagResource":
                 tags = {tag["key"]: tag["value"] for tag in call.params["tags"]}
-                found = marks.of_tags(tags).deadline
-                self.deadlines += [found] if found is not None else []
-                self.approved |= ":accepted" in tags.get(KEYS["handled"], "")
+                found = marks.of_tags(tags)
+                self.deadlines += [found.deadline] if found.deadline is not None else []
+                self.approved |= found.handled is not None and found.handled.accepted
 
     def counts(self) -> dict[str, int]:
         return {name: len(made) for name, made in self.made.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from reconciler.model.decisions import Create, Decision, Delete, Mark, Point, Resize
 from reconciler.model.intents import Verb
-from reconciler.model.marks import Outcome, Stage
+from reconciler.model.marks import Actor, Outcome, Stage
 from reconciler.model.policy import Policy, Promotion
 from reconciler.model.rollout import Health, Phase, Step, Waiting
 from reconciler.model.seen import Seen, TaskSet
@@ -147,6 +147,9 @@ def _mark(policy: Policy, state: State, decision: Mark) -> None:
             _hold("S6", verified, f"{due.text()} before production was watched")
         if due.at is not None and due.stage not in (Stage.ROLL,) and verb is None:
             _hold("S6", (due.at - NOW).total_seconds() >= 1000, f"{due.text()} is shorter than the policy says")
+    if "ended" in fields and decision.after.ended is not None:
+        by = decision.after.ended.by
+        _hold("S7", (by is Actor.PERSON) is (verb is not None), f"{verb or 'nobody'} ends it, and {by} is noted")
     if "handled" in fields and decision.after.handled is not None:
         _heard(policy, state, decision)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model.decisions import Create, Delete, Point, Probe, Resize, Scale, Tune
-from reconciler.model.marks import Outcome, Stage, Stop
+from reconciler.model.marks import Actor, Outcome, Stage, Stop
 from reconciler.model.policy import OnNewRevision, Promotion
 from reconciler.model.release import Version
 from reconciler.model.rollout import Health, Phase, Waiting
@@ -85,13 +85,15 @@ def test_failed_tasks_end_it() -> None:
     assert (found.phase, found.health) == (Phase.FAILED, Health.DEGRADED)
     assert written(found).quarantine == ("b",)
     assert found.ended is not None
-    assert (found.ended.outcome, found.ended.phase) == (Outcome.FAILED, Phase.GREEN_UP)
+    assert (found.ended.outcome, found.ended.phase, found.ended.by) == (Outcome.FAILED, Phase.GREEN_UP, Actor.ENGINE)
 
 
 def test_its_time_ends_it_unless_it_is_well_at_that_very_look() -> None:
     """Who was away for the whole time does not fail what came up meanwhile."""
     late = marked(due(Stage.UP, -MINUTE))
-    assert step(seen(BLUE, ill(GREEN), marks=late, looks=-1)).phase is Phase.FAILED
+    over = step(seen(BLUE, ill(GREEN), marks=late, looks=-1)).ended
+    assert over is not None
+    assert (over.outcome, over.by) == (Outcome.FAILED, Actor.TIMER)
     assert step(seen(BLUE, GREEN, marks=late, looks=1)).phase is Phase.GREEN_UP
 
 
@@ -228,7 +230,7 @@ def test_a_newer_version_supersedes_and_starts_at_once() -> None:
     gone = step(facts)
     assert (gone.phase, gone.decisions[0]) == (Phase.SUPERSEDED, Delete(GREEN.id, 1))
     assert gone.ended is not None
-    assert (gone.ended.release, gone.ended.outcome) == ("b", Outcome.SUPERSEDED)
+    assert (gone.ended.release, gone.ended.outcome, gone.ended.by) == ("b", Outcome.SUPERSEDED, Actor.SPECS)
     after = step(seen(BLUE, replace(GREEN, draining=True), wanted="c"))
     assert isinstance(after.decisions[-1], Create)
 

@@ -103,7 +103,7 @@ def _moved_by_hand(budget: int) -> State:
 def _rolled_back(budget: int) -> State:
     """A serves, B was rolled back, and is still wanted."""
     state = world.at_rest("B", budget)
-    ended = marks.Ended("B", marks.Outcome.ROLLED_BACK, "x", world.NOW)
+    ended = marks.Ended("B", marks.Outcome.ROLLED_BACK, "x", world.NOW, marks.Actor.ENGINE)
     remembered = Marks(quarantine=("B",), ended=ended)
     return state._replace(
         seen=replace(state.seen, marks=remembered),
@@ -194,7 +194,7 @@ def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def promotes_green_that_is_ill(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(people, "_unfit", lambda s, green: "")
+    patch.setattr(people, "_unfit", lambda s, green: None)
 
 
 @bug(TIMED)
@@ -284,7 +284,7 @@ def no_deadline_is_ever_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def a_first_deployment_never_gives_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bootstrap, "_fail", lambda s, why: s.step(Phase.BOOTSTRAP, why))
+    patch.setattr(bootstrap, "_fail", lambda s, by, why: s.step(Phase.BOOTSTRAP, why))
 
 
 @bug(TIMED)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import time
 
 from reconciler.model.decisions import Create, Point, Prefer, Resize, Scale
-from reconciler.model.marks import Outcome, Stage
+from reconciler.model.marks import Actor, Outcome, Stage
 from reconciler.model.rollout import Health, Phase, Waiting
 from reconciler.model.seen import Scaling
 from reconciler.model.windows import Window
@@ -31,7 +31,7 @@ def test_it_is_done_as_soon_as_it_is_well() -> None:
     found = step(seen(FIRST, marks=UP, looks=GOOD_LOOKS))
     assert found.decisions[0] == Prefer(FIRST.id)
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.PROMOTED
+    assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.ENGINE)
 
 
 def test_no_window_keeps_it() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from reconciler.model import marks
 from reconciler.model.decisions import Mark
-from reconciler.model.intents import Handled, Intent, Verb, handled_of, intent_of
-from reconciler.model.marks import KEPT_IN_QUARANTINE, KEYS, Deadline, Ended, Marks, Outcome, Stage, Stop
+from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb, handled_of, intent_of
+from reconciler.model.marks import KEPT_IN_QUARANTINE, KEYS, Actor, Deadline, Ended, Marks, Outcome, Stage, Stop
 from reconciler.model.release import Version
 from tests.rollout.facts import NOW
 
@@ -35,17 +35,41 @@ def intents(draw: st.DrawFn) -> Intent:
     return Intent(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
 
 
-@given(DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_IN_QUARANTINE), VERSIONS, VERSIONS)
+@given(
+    DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_IN_QUARANTINE), VERSIONS, VERSIONS, st.sampled_from(Actor)
+)
 def test_what_is_written_is_what_is_read(
-    deadline: Deadline, quarantine: list[str], previous: Version, back: Version
+    deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
 ) -> None:
     """Through tags and back, nothing changes."""
     full = Marks(deadline, quarantine=tuple(quarantine), previous=previous, back=back, hold=Stop("ana", "b"))
-    full = replace(full, pause=Stop("bob"), ended=Ended("b", Outcome.FAILED, "green_up", NOW, "why not"))
+    full = replace(full, pause=Stop("bob"), ended=Ended("b", Outcome.FAILED, "green_up", NOW, by, "why: not"))
     put, drop = marks.written(Marks(), full)
     assert not drop
     assert marks.of_tags(put) == full
     assert all(ALLOWED.fullmatch(value) for value in put.values())
+
+
+@given(st.sampled_from(Actor), WORDS)
+def test_who_ended_a_rollout_is_told_apart_from_the_reason(by: Actor, why: str) -> None:
+    """Whatever the reason says and however long it is."""
+    text = Ended("b", Outcome.ROLLED_BACK, "rolling_back", NOW, by, f"somebody said rollback:person:{why}").text()
+    assert ALLOWED.fullmatch(text)
+    found = marks.of_tags({KEYS["ended"]: text}).ended
+    assert found is not None
+    assert (found.release, found.outcome, found.phase, found.at, found.by) == (
+        "b",
+        Outcome.ROLLED_BACK,
+        "rolling_back",
+        NOW,
+        by,
+    )
+
+
+@pytest.mark.parametrize("text", ["b:Failed:green_up:1:somebody:why", "b:Failed:green_up:1:why", "b:Failed:green_up:1"])
+def test_an_ending_by_nobody_we_know_was_lost(text: str) -> None:
+    """There is no default for who it was."""
+    assert marks.of_tags({KEYS["ended"]: text}).ended is None
 
 
 @given(intents())
@@ -64,14 +88,26 @@ def test_a_word_survives_the_tag(intent: Intent) -> None:
     )
 
 
-@given(RELEASES, st.booleans(), WORDS)
-def test_an_answer_survives_the_tag(identifier: str, accepted: bool, why: str) -> None:
-    """The caller finds its own id in it."""
-    text = Handled(identifier, accepted, "" if accepted else why).text()
+@given(RELEASES, st.none() | st.sampled_from(RequestRefusalCode), WORDS)
+def test_an_answer_survives_the_tag(identifier: str, code: RequestRefusalCode | None, why: str) -> None:
+    """The caller finds its own id in it, and the code of the refusal whatever its reason says."""
+    text = Handled(identifier, None if code is None else RequestRefusal(code, f"{why}:accepted")).text()
     assert ALLOWED.fullmatch(text)
     found = handled_of(text)
     assert found is not None
-    assert (found.id, found.accepted) == (identifier, accepted)
+    assert (found.id, found.accepted) == (identifier, code is None)
+    assert (None if found.refusal is None else found.refusal.code) is code
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:refused", "1:refused:it is late", "1:refused:no-such-code:why", "1:yes"])
+def test_an_answer_for_a_reason_that_is_not_known_was_lost(text: str) -> None:
+    """There is no code that stands for any other."""
+    assert handled_of(text) is None
+
+
+def test_every_code_of_a_refusal_is_short_and_fits_a_tag() -> None:
+    """Small letters and hyphens; however long the reason, it is the reason that is cut."""
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) and len(code) <= 20 for code in RequestRefusalCode)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(KEYS.values())), WORDS))

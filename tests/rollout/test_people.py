@@ -10,7 +10,8 @@ import pytest
 
 from reconciler.model.decisions import Mark, Point
 from reconciler.model.intents import Handled, Verb
-from reconciler.model.marks import Marks, Outcome, Stage, Stop
+from reconciler.model.intents import RequestRefusalCode as Code
+from reconciler.model.marks import Actor, Marks, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
 from reconciler.model.release import Version
 from reconciler.model.rollout import Health, Phase, Waiting
@@ -95,34 +96,38 @@ HEEDED = [
     (PAUSED, Verb.RESUME, CAREFUL),
 ]
 
+ILL = {"looks": -1, "sets": (BLUE, ill(GREEN))}
+ENDLESS = marked(replace(due(Stage.GATE), at=None))
 REFUSED = [
-    (UP, Verb.PROMOTE, CAREFUL, "not healthy yet: 0 of 2 tasks are healthy"),
-    (TESTING, Verb.PROMOTE, CAREFUL, "not tested yet"),
-    (replace(GATE, looks=-1, sets=(BLUE, ill(GREEN))), Verb.PROMOTE, CAREFUL, "not well: 0 of 2"),
-    (GATE, Verb.PROMOTE, FROZEN, "the next window opens Sun 11 Jan 00:00 UTC"),
-    (replace(SHARED, alarms=("errors",)), Verb.PROMOTE, CANARY, "an alarm fires: errors"),
-    (VERIFY, Verb.PROMOTE, CAREFUL, "has all of production already"),
-    (WARM, Verb.PROMOTE, CAREFUL, "finish lets what ran before go"),
-    (VERIFY, Verb.FINISH, CAREFUL, "being watched in production"),
-    (GATE, Verb.FINISH, CAREFUL, "nothing is kept warm"),
-    (SHARED, Verb.FINISH, CANARY, "nothing is kept warm"),
-    (REST, Verb.FINISH, CAREFUL, "nothing is kept warm"),
-    (replace(WARM, looks=-1, sets=(BLUE, ill(GREEN))), Verb.FINISH, CAREFUL, "not well: 0 of 2"),
-    (REST, Verb.PROMOTE, CAREFUL, "nothing is being rolled out"),
-    (FIRST, Verb.PROMOTE, CAREFUL, "waits for nobody"),
-    (BLOCKED, Verb.PROMOTE, CAREFUL, "somebody else moved production"),
-    (PAUSED, Verb.PROMOTE, CAREFUL, "bob paused the service"),
-    (replace(VERIFY, sets=(ill(BLUE), GREEN)), Verb.ROLLBACK, CAREFUL, "blue has no healthy task"),
-    (REST, Verb.ROLLBACK, CAREFUL, "no earlier version is known"),
-    (replace(BLOCKED, production=None), Verb.ROLLBACK, CAREFUL, "names what is not ours"),
-    (VERIFY, Verb.ABORT, CAREFUL, "rollback goes back"),
-    (REST, Verb.ABORT, CAREFUL, "nothing is being rolled out"),
-    (REST, Verb.HOLD, CAREFUL, "nothing is being rolled out"),
-    (REST, Verb.EXTEND, CAREFUL, "no clock is running"),
-    (replace(GATE, marks=marked(replace(due(Stage.GATE), at=None))), Verb.EXTEND, CAREFUL, "no clock is running"),
-    (GATE, Verb.RETRY, CAREFUL, "not in quarantine"),
-    (replace(FAILED, sets=(BLUE, GREEN)), Verb.RETRY, CAREFUL, "still being cleared away"),
-    (GATE, Verb.RESUME, CAREFUL, "nothing is paused or held"),
+    (UP, Verb.PROMOTE, CAREFUL, Code.NOT_READY, "0 of 2"),
+    (TESTING, Verb.PROMOTE, CAREFUL, Code.NOT_TESTED, ""),
+    (replace(GATE, **ILL), Verb.PROMOTE, CAREFUL, Code.UNHEALTHY, "0 of 2"),
+    (GATE, Verb.PROMOTE, FROZEN, Code.OUTSIDE_WINDOW, "Sun 11 Jan 00:00 UTC"),
+    (replace(SHARED, alarms=("errors",)), Verb.PROMOTE, CANARY, Code.ALARM, "errors"),
+    (replace(GATE, marks=marked(due(Stage.TO, weight=100))), Verb.PROMOTE, CAREFUL, Code.ALREADY_SHIFTING, ""),
+    (replace(SHARED, marks=marked(due(Stage.TO, weight=50))), Verb.PROMOTE, CANARY, Code.ALREADY_SHIFTING, ""),
+    (VERIFY, Verb.PROMOTE, CAREFUL, Code.ALREADY_PROMOTED, ""),
+    (WARM, Verb.PROMOTE, CAREFUL, Code.ALREADY_PROMOTED, "finish"),
+    (VERIFY, Verb.FINISH, CAREFUL, Code.STILL_VERIFYING, ""),
+    (GATE, Verb.FINISH, CAREFUL, Code.NO_PREVIOUS_VERSION, ""),
+    (SHARED, Verb.FINISH, CANARY, Code.NO_PREVIOUS_VERSION, ""),
+    (REST, Verb.FINISH, CAREFUL, Code.NO_PREVIOUS_VERSION, ""),
+    (replace(WARM, **ILL), Verb.FINISH, CAREFUL, Code.UNHEALTHY, "0 of 2"),
+    (REST, Verb.PROMOTE, CAREFUL, Code.NO_ROLLOUT, ""),
+    (FIRST, Verb.PROMOTE, CAREFUL, Code.FIRST_DEPLOYMENT, ""),
+    (BLOCKED, Verb.PROMOTE, CAREFUL, Code.TRAFFIC_CHANGED, ""),
+    (PAUSED, Verb.PROMOTE, CAREFUL, Code.PAUSED, "bob"),
+    (replace(VERIFY, sets=(ill(BLUE), GREEN)), Verb.ROLLBACK, CAREFUL, Code.UNHEALTHY, "blue"),
+    (REST, Verb.ROLLBACK, CAREFUL, Code.NO_PREVIOUS_VERSION, ""),
+    (replace(BLOCKED, production=None), Verb.ROLLBACK, CAREFUL, Code.UNMANAGED_TARGETS, ""),
+    (VERIFY, Verb.ABORT, CAREFUL, Code.ALREADY_PROMOTED, "rollback"),
+    (REST, Verb.ABORT, CAREFUL, Code.NO_ROLLOUT, ""),
+    (REST, Verb.HOLD, CAREFUL, Code.NO_ROLLOUT, ""),
+    (REST, Verb.EXTEND, CAREFUL, Code.NO_DEADLINE, ""),
+    (replace(GATE, marks=ENDLESS), Verb.EXTEND, CAREFUL, Code.NO_DEADLINE, ""),
+    (GATE, Verb.RETRY, CAREFUL, Code.NOT_QUARANTINED, ""),
+    (replace(FAILED, sets=(BLUE, GREEN)), Verb.RETRY, CAREFUL, Code.CLEANING_UP, ""),
+    (GATE, Verb.RESUME, CAREFUL, Code.NOT_PAUSED, ""),
 ]
 
 
@@ -132,22 +137,28 @@ def test_a_word_that_fits_is_heeded_and_answered(facts: Seen, verb: Verb, policy
     assert answer(facts, verb, "b", policy, seconds=600) == Handled("1")
 
 
-@pytest.mark.parametrize(("facts", "verb", "policy", "why"), REFUSED)
-def test_a_word_that_does_not_fit_is_refused_with_the_reason(facts: Seen, verb: Verb, policy: Policy, why: str) -> None:
-    """Not queued for a better moment; and nothing else is done in that step."""
+@pytest.mark.parametrize(("facts", "verb", "policy", "code", "named"), REFUSED)
+def test_a_word_that_does_not_fit_is_refused_with_the_reason(
+    facts: Seen, verb: Verb, policy: Policy, code: Code, named: str
+) -> None:
+    """Not queued for a better moment, and nothing else is done in that step. The reason names what it is about."""
     found = step(saying(facts, verb, seconds=600), policy)
     assert kinds(found) == ["Mark"]
     handled = written(found).handled
     assert handled is not None
-    assert not handled.accepted
-    assert why in handled.why
+    assert handled.refusal is not None
+    assert handled.refusal.code is code
+    assert handled.refusal.why
+    assert named in handled.refusal.why
 
 
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb not in (Verb.PAUSE, Verb.RESUME)])
 def test_a_word_about_another_release_is_refused(verb: Verb) -> None:
     """Whoever said it looked at something that is not there any more."""
-    assert not answer(GATE, verb, "x", seconds=600).accepted
-    assert answer(GATE, verb, "x", seconds=600).why.startswith("b is ")
+    refusal = answer(GATE, verb, "x", seconds=600).refusal
+    assert refusal is not None
+    assert refusal.code is Code.OTHER_RELEASE
+    assert "b" in refusal.why.split()
 
 
 def test_a_word_is_heeded_once() -> None:
@@ -162,8 +173,9 @@ def test_a_word_is_heeded_once() -> None:
 
 def test_a_word_of_yesterday_is_refused() -> None:
     """Nobody was there to hear it, and things are not what they were."""
-    late = answer(GATE, Verb.PROMOTE, at=NOW - 2 * HOUR)
-    assert (late.accepted, late.why) == (False, "it was said too long ago")
+    late = answer(GATE, Verb.PROMOTE, at=NOW - 2 * HOUR).refusal
+    assert late is not None
+    assert late.code is Code.EXPIRED
 
 
 def test_promote_opens_the_gate() -> None:
@@ -185,7 +197,7 @@ def test_finish_while_blue_is_warm_lets_it_go() -> None:
     after = written(step(saying(WARM, Verb.FINISH)))
     assert after.deadline == due(Stage.WARM, CAREFUL.drain)
     assert after.ended is not None
-    assert after.ended.outcome is Outcome.FAST_PROMOTED
+    assert (after.ended.outcome, after.ended.by) == (Outcome.FAST_PROMOTED, Actor.PERSON)
     over = replace(WARM, marks=replace(after, deadline=due(Stage.WARM, -MINUTE), intent=None))
     assert written(step(over)).ended == after.ended
 
@@ -199,7 +211,8 @@ def test_rollback_is_two_calls_traffic_first(facts: Seen, policy: Policy) -> Non
     after = written(found)
     assert (after.quarantine, after.handled) == (("b",), Handled("1"))
     assert after.ended is not None
-    assert after.ended.why == "ana said rollback: it looks wrong"
+    assert (after.ended.outcome, after.ended.by) == (Outcome.ROLLED_BACK, Actor.PERSON)
+    assert all(part in after.ended.why for part in ("ana", "rollback", "it looks wrong"))
     assert after.hold == facts.marks.hold, "taking a tag away would be a third call"
 
 
@@ -208,7 +221,7 @@ def test_rollback_before_the_switch_is_an_end_without_a_move() -> None:
     after = written(step(saying(GATE, Verb.ROLLBACK)))
     assert after.quarantine == ("b",)
     assert after.ended is not None
-    assert after.ended.outcome is Outcome.ABORTED
+    assert (after.ended.outcome, after.ended.by) == (Outcome.ABORTED, Actor.PERSON)
 
 
 def test_rollback_when_blue_is_gone_is_a_rollout_of_what_was() -> None:
@@ -223,7 +236,9 @@ def test_rollback_when_blue_is_gone_is_a_rollout_of_what_was() -> None:
 def test_rollback_never_goes_back_to_a_version_in_quarantine() -> None:
     """It was taken back for a reason."""
     bad = replace(KNOWN, marks=replace(KNOWN.marks, quarantine=("old",)))
-    assert not answer(bad, Verb.ROLLBACK).accepted
+    refusal = answer(bad, Verb.ROLLBACK).refusal
+    assert refusal is not None
+    assert refusal.code is Code.NO_PREVIOUS_VERSION
 
 
 def test_rollback_clears_up_shares_that_nobody_gave() -> None:
@@ -267,7 +282,9 @@ def test_extend_gives_more_time() -> None:
     assert written(step(saying(GATE, Verb.EXTEND, seconds=600))).deadline == due(Stage.GATE, HOUR + 10 * MINUTE)
     over = replace(GATE, marks=marked(due(Stage.GATE, -HOUR)))
     assert written(step(saying(over, Verb.EXTEND, seconds=600))).deadline == due(Stage.GATE, 10 * MINUTE)
-    assert not answer(GATE, Verb.EXTEND, seconds=int(timedelta(days=15).total_seconds())).accepted
+    longer = answer(GATE, Verb.EXTEND, seconds=int(timedelta(days=15).total_seconds())).refusal
+    assert longer is not None
+    assert longer.code is Code.TOO_LONG
 
 
 def test_retry_lifts_the_quarantine_and_nothing_else() -> None:
@@ -319,4 +336,6 @@ def test_a_side_by_itself_has_nothing_to_go_back_to() -> None:
     """Production shared with nothing is cleared up, not rolled back."""
     alone = seen(side("b", 0), production=(90, 10))
     alone = replace(alone, sets=(replace(alone.sets[0], primary=True),))
-    assert not answer(alone, Verb.ROLLBACK).accepted
+    refusal = answer(alone, Verb.ROLLBACK).refusal
+    assert refusal is not None
+    assert refusal.code is Code.NO_PREVIOUS_VERSION

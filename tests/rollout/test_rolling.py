@@ -10,8 +10,9 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.decisions import Declare, Mark
+from reconciler.model.intents import RequestRefusalCode as Code
 from reconciler.model.intents import Verb
-from reconciler.model.marks import Deadline, Marks, Outcome, Stage, Stop
+from reconciler.model.marks import Actor, Deadline, Marks, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
 from reconciler.model.release import Capacity, Version
 from reconciler.model.rollout import Health, Known, Phase, Step, Waiting
@@ -142,7 +143,7 @@ def test_done_is_done_when_ours_runs_alone() -> None:
     assert step(deployment(2, runningCount=1), marks=noted).phase is Phase.GREEN_UP
     found = step(NEW, marks=noted)
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.PROMOTED
+    assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.ENGINE)
     after = written(found)
     assert (after.live, after.previous, after.deadline) == (Version("b", "web:2"), Version("a", "web:1"), None)
     rest = step(NEW, marks=after)
@@ -154,7 +155,7 @@ def test_ecs_going_back_is_rolled_back_and_never_done() -> None:
     found = step(OLD, marks=replace(RAN, deadline=ASKED))
     assert (found.phase, found.health) == (Phase.ROLLED_BACK, Health.DEGRADED)
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.ROLLED_BACK
+    assert (found.ended.outcome, found.ended.by) == (Outcome.ROLLED_BACK, Actor.ENGINE)
     after = written(found)
     assert after.quarantine == ("b",)
     rest = step(OLD, marks=replace(after, deadline=None))
@@ -232,6 +233,8 @@ def test_rollback_declares_what_ran_before(
     found = step(*deployments, marks=replace(marks, intent=said(Verb.ROLLBACK)))
     after = written(found)
     assert (after.back, after.quarantine) == (back, ("b",))
+    assert after.ended is not None
+    assert (after.ended.outcome, after.ended.by) == (Outcome.ROLLED_BACK, Actor.PERSON)
     assert after.handled is not None
     assert after.handled.accepted
     answered = replace(after, intent=None)
@@ -243,23 +246,24 @@ def test_rollback_declares_what_ran_before(
 
 
 @pytest.mark.parametrize(
-    ("verb", "release", "why"),
+    ("verb", "release", "code", "named"),
     [
-        (Verb.PROMOTE, "b", "no gate"),
-        (Verb.HOLD, "b", "no gate"),
-        (Verb.ROLLBACK, "x", "here is b"),
-        (Verb.ROLLBACK, "b", "no earlier version"),
-        (Verb.RETRY, "b", "not in quarantine"),
-        (Verb.RESUME, "-", "nothing is paused"),
+        (Verb.PROMOTE, "b", Code.UNSUPPORTED, ""),
+        (Verb.HOLD, "b", Code.UNSUPPORTED, ""),
+        (Verb.ROLLBACK, "x", Code.OTHER_RELEASE, "b"),
+        (Verb.ROLLBACK, "b", Code.NO_PREVIOUS_VERSION, ""),
+        (Verb.RETRY, "b", Code.NOT_QUARANTINED, "b"),
+        (Verb.RESUME, "-", Code.NOT_PAUSED, ""),
     ],
 )
-def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str, why: str) -> None:
+def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str, code: Code, named: str) -> None:
     """The same verbs as everywhere; and an answer to each."""
     found = step(COMING, GOING, marks=marked(ASKED, intent=said(verb, release)))
     handled = written(found).handled
     assert handled is not None
-    assert not handled.accepted
-    assert why in handled.why
+    assert handled.refusal is not None
+    assert handled.refusal.code is code
+    assert named in handled.refusal.why.split() if named else handled.refusal.why
 
 
 def test_retry_and_pause_are_heeded() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.decisions import Delete, Point, Prefer
-from reconciler.model.marks import Outcome, Stage, Stop
+from reconciler.model.marks import Actor, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
 from reconciler.model.release import Version
 from reconciler.model.rollout import Health, Phase
@@ -82,7 +82,7 @@ def test_trouble_takes_production_back_to_blue(
     assert found.decisions[0] == Point("production", (100, 0), where.production)
     assert written(found).quarantine == ("b",)
     assert found.ended is not None
-    assert (found.ended.outcome, found.ended.why) == (Outcome.ROLLED_BACK, words)
+    assert (found.ended.outcome, found.ended.by, found.ended.why) == (Outcome.ROLLED_BACK, Actor.ENGINE, words)
 
 
 def test_one_bad_look_is_not_believed() -> None:
@@ -125,7 +125,7 @@ def test_blue_goes_when_its_time_is_over_and_stays_known() -> None:
     assert found.decisions[-1] == Delete(BLUE.id, 0)
     assert written(found).previous == Version("a", BLUE.task_definition)
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.PROMOTED
+    assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.TIMER)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_specs_going_back_while_blue_is_warm_is_one_write() -> None:
     found = step(switched(Stage.WARM, wanted="a"))
     assert kinds(found) == ["Point", "Mark"]
     assert found.ended is not None
-    assert found.ended.outcome is Outcome.FAST_ROLLED_BACK
+    assert (found.ended.outcome, found.ended.by) == (Outcome.FAST_ROLLED_BACK, Actor.SPECS)
     assert written(found).quarantine == ()
 
 

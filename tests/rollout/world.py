@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from reconciler import errors
 from reconciler.model.decisions import Create, Decision, Mark, Point, Probe
-from reconciler.model.intents import Intent, Verb
-from reconciler.model.marks import Deadline, Marks, Stage
+from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
+from reconciler.model.marks import Actor, Deadline, Marks, Stage
 from reconciler.model.policy import Policy, Promotion, Share, SmokeTest
 from reconciler.model.rollout import Phase, Step
 from reconciler.model.seen import Probed, Scaling, Seen, TaskSet, all_on
@@ -245,10 +245,14 @@ def _plain(marks: Marks) -> Marks:
     return replace(
         marks,
         deadline=due,
-        ended=None if ended is None else replace(ended, at=NOW, why="", phase="x"),
-        handled=None if handled is None or marks.intent is None else replace(handled, why=""),
+        ended=None if ended is None else replace(ended, at=NOW, by=Actor.ENGINE, why="", phase="x"),
+        handled=None if handled is None or marks.intent is None else _answered(handled),
         quarantine=tuple(sorted(marks.quarantine)),
     )
+
+
+def _answered(handled: Handled) -> Handled:
+    return handled if handled.accepted else replace(handled, refusal=RequestRefusal(RequestRefusalCode.EXPIRED, ""))
 
 
 def _noted(state: State, decision: Decision, after: Seen) -> Ghosts:

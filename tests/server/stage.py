@@ -11,7 +11,7 @@ from reconciler.engine.execute import Outcome, Result
 from reconciler.engine.report import PassReport
 from reconciler.engine.telling import Entry
 from reconciler.model.kind import Depth
-from reconciler.model.plan import Action, Plan, Refusal, Verb
+from reconciler.model.plan import Action, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address
 from reconciler.source.base import Revision
 
@@ -41,5 +41,5 @@ def report(
         outcomes.append(Outcome(action.steps()[0], action, result))
     return PassReport(
         1, depth, Revision("4f1c2ab0000"), Plan("shop"), drifts,
-        tuple(Refusal("conflict", None, "taken") for _ in range(refusals)), tuple(outcomes), seconds,
+        tuple(Refusal(RefusalCode.CONFLICT, None, "taken") for _ in range(refusals)), tuple(outcomes), seconds,
     )  # fmt: skip

@@ -33,4 +33,5 @@ def event_line(one: Happening, look: Look) -> str:
 
 
 def event_document(one: Happening) -> dict[str, Any]:
-    return {"at": one.at.isoformat(), "source": str(one.source), "text": plain(one.text, 4000), "id": one.id}
+    text, source = plain(one.text, 4000), str(one.source)
+    return {"at": one.at.isoformat(), "source": source, "text": text, "id": one.id, "details": dict(one.details)}

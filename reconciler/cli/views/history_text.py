@@ -95,6 +95,7 @@ def _document(row: Row) -> dict[str, Any]:
             "outcome": str(ended.outcome),
             "phase": ended.phase,
             "at": ended.at.isoformat(),
+            "by": ended.by.value,
             "because": ended.why or None,
         },
     }

@@ -13,7 +13,7 @@ def plan_github(plan: Plan) -> str:
         for action in plan.actions
     ]
     rows += [
-        _row("error", refusal.where, f"blocked ({refusal.rule})", f"{refusal.address or ''} {refusal.because}".strip())
+        _row("error", refusal.where, f"blocked ({refusal.code})", f"{refusal.address or ''} {refusal.because}".strip())
         for refusal in plan.refusals
     ]
     return "".join(f"{row}\n" for row in rows)

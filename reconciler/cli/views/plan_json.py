@@ -84,7 +84,7 @@ def _note(note: Note) -> dict[str, str]:
 
 def _refusal(refusal: Refusal) -> dict[str, Any]:
     return {
-        "rule": refusal.rule,
+        "code": refusal.code.value,
         "address": str(refusal.address) if refusal.address is not None else None,
         "because": refusal.because,
         "hint": refusal.hint or None,

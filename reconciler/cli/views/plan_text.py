@@ -170,6 +170,6 @@ def _note(mark: str, note: Note, prefix: str) -> str:
 def _refusal(refusal: Refusal, look: Look) -> Iterator[str]:
     what = f"{refusal.address}  " if refusal.address is not None else ""
     place = f"  {refusal.where}" if refusal.where else ""
-    yield look.paint(f"{look.sign('bad')} blocked ({refusal.rule}): ", "red") + f"{what}{refusal.because}{place}"
+    yield look.paint(f"{look.sign('bad')} blocked ({refusal.code}): ", "red") + f"{what}{refusal.because}{place}"
     if refusal.hint:
         yield f"    {refusal.hint}"

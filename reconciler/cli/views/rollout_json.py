@@ -6,13 +6,13 @@ from typing import Any
 
 from reconciler.cli.exits import Exit
 from reconciler.engine.subjects import Job
-from reconciler.model.intents import Verb
+from reconciler.model.intents import Handled, Verb
 from reconciler.model.rollout import Phase, Step, Waiting
 from reconciler.model.seen import Seen, TaskSet, Weights
 
 
 def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -> dict[str, Any]:
-    ended = seen.marks.ended
+    ended, handled = seen.marks.ended, seen.marks.handled
     return {
         "address": str(job.address),
         "engine": job.delivery.policy.engine,
@@ -30,6 +30,7 @@ def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -
         "quarantine": list(seen.marks.quarantine),
         "paused_by": None if seen.marks.pause is None else seen.marks.pause.by,
         "held_by": None if seen.marks.hold is None else seen.marks.hold.by,
+        "response": None if handled is None else _response(handled),
         "ended": None
         if ended is None
         else {
@@ -37,9 +38,21 @@ def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -
             "outcome": ended.outcome.value,
             "phase": str(ended.phase),
             "at": ended.at.isoformat(),
+            "by": ended.by.value,
             "why": ended.why,
         },
         "verbs": [verb.value for verb in verbs],
+    }
+
+
+def _response(handled: Handled) -> dict[str, Any]:
+    """The answer to the last request that was answered."""
+    refusal = handled.refusal
+    return {
+        "id": handled.id,
+        "accepted": handled.accepted,
+        "code": None if refusal is None else refusal.code.value,
+        "why": None if refusal is None else refusal.why,
     }
 
 

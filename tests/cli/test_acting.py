@@ -1,0 +1,86 @@
+"""Requests as they are typed: what is refused says why by a code, on stderr, in the stored answer and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.cli import holding
+from reconciler.cli.exits import Exit
+from reconciler.model import marks
+from reconciler.model.intents import Handled, RequestRefusal, RequestRefusalCode
+from reconciler.model.marks import KEYS
+from reconciler.model.resource import Call
+from tests.cli.onstage import Typed, onstage
+from tests.harness.cli import Ran
+from tests.harness.theatre import SERVICE, Theatre, theatre
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Theatre]:
+    with theatre() as found:
+        found.serving()
+        yield found
+
+
+@pytest.fixture
+def type_(serving: Theatre) -> Iterator[Typed]:
+    with onstage(serving) as typed:
+        yield typed
+    serving.transport.before = None
+
+
+def codes(ran: Ran) -> list[str]:
+    """Of the refusals in a command's JSON; it is all that is on stdout."""
+    document = json.loads(ran.out)
+    assert document["blocked"] is True
+    return [refusal["code"] for refusal in document["refusals"]]
+
+
+def test_what_would_be_refused_is_not_even_written(serving: Theatre, type_: Typed) -> None:
+    """Exit 5 with the code, before anything is asked of whoever reconciles."""
+    serving.transport.sent.clear()
+    ran = type_("promote", SERVICE)
+    assert (ran.code, serving.transport.sent["TagResource"]) == (Exit.BLOCKED, 0)
+    assert "blocked (no-rollout): " in ran.err
+
+
+def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: Theatre, type_: Typed) -> None:
+    """Things changed between the look and the answer; `status` shows the answer afterwards, too."""
+    ecs, arn = serving.laptop.client("ecs"), serving.service()["serviceArn"]
+
+    def answer(call: Call) -> None:
+        intent = marks.of_tags(serving.tags()).intent
+        if call.operation == "DescribeServices" and intent is not None:
+            refusal = RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, "it is gone by now")
+            ecs.tag_resource(
+                resourceArn=arn, tags=[{"key": KEYS["handled"], "value": Handled(intent.id, refusal).text()}]
+            )
+
+    serving.transport.before = answer
+    ran = type_("pause", SERVICE)
+    assert ran.code == Exit.BLOCKED
+    assert "blocked (no-previous-version): " in ran.err
+    (service,) = json.loads(type_("status", SERVICE, "-o", "json").out)["services"]
+    assert (service["response"]["accepted"], service["response"]["code"]) == (False, "no-previous-version")
+    (said,) = [row for row in map(json.loads, type_("events", SERVICE, "-o", "jsonl").out.splitlines())
+               if "verb" in row["details"]]  # fmt: skip
+    assert (said["details"]["answer"], said["details"]["code"]) == ("refused", "no-previous-version")
+    ecs.untag_resource(resourceArn=arn, tagKeys=[KEYS["intent"], KEYS["handled"]])
+
+
+def test_who_asked_for_json_reads_there_why_it_was_refused(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One document with the code, in the shape in which a plan has its refusals."""
+    monkeypatch.setattr(holding, "_ours", lambda *_: False)
+    ran = type_("apply", "-y", "-o", "json")
+    assert (ran.code, codes(ran)) == (Exit.BLOCKED, ["lease-held"])
+    assert "blocked (lease-held): " in ran.err
+    assert type_("apply", "-y").out == ""
+
+
+def test_another_region_than_the_stacks_is_refused(type_: Typed) -> None:
+    """By a code of its own: it is not another account."""
+    ran = type_("diff", "--region", "eu-west-1", "-o", "json")
+    assert (ran.code, codes(ran)) == (Exit.BLOCKED, ["wrong-region"])
