@@ -47,14 +47,15 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
     from reconciler.engine.expectations import Expectations
-    from reconciler.engine.following import Goal, follow
     from reconciler.engine.observe import Place, observe
-    from reconciler.engine.reconcile import Wish, act, converge, look
+    from reconciler.engine.reconcile import Wish, act, look
+    from reconciler.engine.until import has_ended
     from reconciler.model.guard import Guard
     from reconciler.model.kind import Depth, discover
     from reconciler.model.planner import World, plan
     from reconciler.spec.compile import compile_specs
     from reconciler.spec.compile.delivery import compile_deliveries
+    from tests.harness.driving import converge, follow
 
     logs.configure(0, stack="bench", region="us-west-2")
     specs = specs_of(Path(folder))
@@ -113,7 +114,7 @@ def main(url: str, folder: str, *steps: str) -> None:
             actions = len(rollouts.turns(jobs))
         elif step.startswith("wait:"):
             turns: list[Any] = []
-            follow(rollouts, jobs, Goal.ended, patience_seconds=float(step.partition(":")[2]), on_turn=turns.append)
+            follow(rollouts, jobs, has_ended, patience_seconds=float(step.partition(":")[2]), on_turn=turns.append)
             actions = len(turns)
         else:
             depth = Depth[step.upper()]
@@ -159,10 +160,11 @@ def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
 
 def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any, *, gate: bool = False) -> int:
     """Bring out what is wanted, and see it in production, or at the gate."""
-    from reconciler.engine.following import Goal, follow
+    from reconciler.engine.until import was_promoted
+    from tests.harness.driving import follow
 
     jobs, rollouts = _jobs(aws, kinds, wish, deliveries)
-    goal = (lambda turn: turn.waits or turn.stuck) if gate else Goal.promoted
+    goal = (lambda turn: turn.waits or turn.stuck) if gate else was_promoted
     followed = follow(rollouts, jobs, goal, patience_seconds=600)
     if followed.timed_out or followed.went_wrong or followed.refused:
         raise SystemExit(str([(turn.step, turn.error) for turn in followed.turns[:2]]))

@@ -24,6 +24,7 @@ from reconciler.cli.options import Where
 from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, RequestRefusal, Verb
 
 if TYPE_CHECKING:
+    from reconciler.cli.connect import Stack
     from reconciler.cli.rolling import Scene
     from reconciler.cli.terminal import Look
     from reconciler.engine.subjects import Job
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 60.0
 POLL_SECONDS = 1.0
+WAYS_BACK = frozenset({Verb.ROLLBACK, Verb.ABORT})
+"""Requests that `--now` carries out although the stack is suspended: they undo, and bring nothing new."""
 
 HELP = {
     Verb.PROMOTE: "Let the new version into production now.",
@@ -107,11 +110,18 @@ def say_it(
         refusal = _refusal(job, seen, intent, stack.aws.clock.now())
         if refusal is not None:
             raise errors.Refused(f"{verb} {job.delivery.name}: {refusal.why}", code=refusal.code)
+        from reconciler.model.plan import RefusalCode
+
+        if now and stage.suspended_by and verb not in WAYS_BACK:
+            raise errors.Refused(
+                f"{stage.suspended_by} suspended the stack; `reconciler reconcile --resume` lifts it",
+                code=RefusalCode.SUSPENDED,
+            )
         click.echo(banner(stack), err=True)
         stack.aws.run(mark(Mark(seen.marks, replace(seen.marks, intent=intent)), job.subject))
         if now:
             with held(stack, str(verb)):
-                return _drive(stage, job, intent, look)
+                return _drive(stack, job, intent, look)
         answer = _answer(stage, job, intent, timeout)
     finally:
         stack.aws.close()
@@ -168,30 +178,27 @@ def _told(verb: Verb, name: str, answer: Handled | None) -> int:
     return Exit.DONE
 
 
-def _drive(stage: Scene, job: Job, intent: Intent, look: Look) -> int:
-    """Be the one who hears it: until it is answered, and all that follows at once is done."""
-    from reconciler.cli.rolling import Reporter
+def _drive(stack: Stack, job: Job, intent: Intent, look: Look) -> int:
+    """Be the one who hears it: until it is answered, and all that follows at once is done.
+
+    Raises `errors.Refused` while the stack is suspended, but for the ways back.
+    """
+    from reconciler.cli.progress import Progress
+    from reconciler.cli.rolling import Reporter, controller_of
     from reconciler.cli.views.rollout_text import under_way
-    from reconciler.engine.following import follow
-    from reconciler.engine.rollouts import Turn
+    from reconciler.engine.until import Answered, Ending
 
-    answers: list[Handled] = []
-
-    def goal(turn: Turn) -> bool:
-        handled = turn.seen.marks.handled if turn.seen is not None else None
-        if handled is not None and handled.id == intent.id:
-            answers[:] = [handled]
-        return turn.stuck or (bool(answers) and not turn.busy and not turn.counting)
-
-    followed = follow(stage.rollouts, [job], goal, on_turn=Reporter(stage.stack, look))
-    for turn in followed.refused:
+    controller = controller_of(stack, Progress(look, Reporter(stack, look)))
+    goal = Answered(job.address, intent.id, while_suspended=intent.verb in WAYS_BACK)
+    ending = controller.run(goal)
+    turn = controller.rota.turns.get(job.address)
+    if turn is not None and turn.stuck:
         raise errors.ReconcilerError(f"{job.address}: {turn.error}")
-    if followed.interrupted or not answers:
+    if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
-    for turn in followed.turns:
-        if answers[0].accepted and turn.step is not None and not turn.at_rest:
-            click.echo(under_way(turn))
-    return _told(intent.verb, job.delivery.name, answers[0])
+    if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:
+        click.echo(under_way(turn))
+    return _told(intent.verb, job.delivery.name, goal.answer)
 
 
 promote = _command(Verb.PROMOTE)

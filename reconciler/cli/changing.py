@@ -54,13 +54,13 @@ def diff(
         max_delete=max_delete,
     )
     from reconciler.cli.carrying import say_calls
-    from reconciler.cli.rolling import scene
-    from reconciler.engine import reconcile
+    from reconciler.cli.rolling import controller_of, scene
     from reconciler.engine.prospects import prospects
 
     try:
-        world, plan = reconcile.look(stack.aws, stack.kinds, stack.wish)
-        stage = scene(stack, world)
+        report = controller_of(stack).look()
+        plan = report.plan
+        stage = scene(stack, report.world)
         ahead = prospects(stage.rollouts, stage.jobs, stage.missing, stage.known)
         if out is not None:
             from reconciler.cli import planfile
@@ -72,7 +72,8 @@ def diff(
         stack.aws.close()
     if plan.refusals:
         return Exit.BLOCKED
-    return Exit.PENDING if plan.actions or plan.waiting or any(one.pending for one in ahead) else Exit.DONE
+    pending = plan.actions or plan.waiting or plan.deferred or any(one.pending for one in ahead)
+    return Exit.PENDING if pending else Exit.DONE
 
 
 @click.command()
@@ -121,33 +122,34 @@ def apply(
         allow_replace=allow_replace,
         max_delete=max_delete,
     )
-    from reconciler.cli.rolling import scene
-    from reconciler.engine import reconcile
+    from reconciler.cli.progress import Progress
+    from reconciler.cli.rolling import Reporter, controller_of, scene
     from reconciler.engine.prospects import prospects
 
     look = look_of(sys.stderr, color)
     with contextlib.ExitStack() as inside:
         inside.callback(stack.aws.close)
         inside.enter_context(held(stack, "apply"))
-        first = reconcile.look(stack.aws, stack.kinds, stack.wish)
-        plan = first[1]
+        controller = controller_of(stack, Progress(look, Reporter(stack, look)))
+        report = controller.look()
+        plan = report.plan
         if agreed is not None:
             planfile.hold_against(agreed, stack, plan)
-        stage = scene(stack, first[0])
+        stage = scene(stack, report.world)
         ahead = prospects(stage.rollouts, stage.jobs, stage.missing, stage.known)
         say(plan_text(plan, look, ahead, verbose=verbose), look, err=True)
         if plan.refusals:
             _result(stack, plan, output, done=0)
             return Exit.BLOCKED
         going = any(one.told if wait else one.pending or one.due for one in ahead)
-        if not plan.actions and not plan.waiting and not going:
+        if not plan.actions and not plan.waiting and not plan.deferred and not going:
             _result(stack, plan, output, done=0)
             return Exit.DONE
         click.echo(banner(stack), err=True)
-        changing = plan.actions or any(one.due for one in ahead)
+        changing = plan.actions or plan.deferred or any(one.due for one in ahead)
         if agreed is None and changing:
             _ask("Apply these changes? Only 'yes' is taken for it", "yes", auto_approve, output, look)
-        return carry_out(stack, first, look, output=output, timeout=timeout, verbose=verbose, wait=wait)
+        return carry_out(stack, controller, plan, look, output=output, timeout=timeout, verbose=verbose, wait=wait)
 
 
 @click.command()
@@ -174,16 +176,17 @@ def destroy(
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose, delete_images=delete_images)
     from reconciler.cli.carrying import carry_out
     from reconciler.cli.holding import held
+    from reconciler.cli.progress import Progress
+    from reconciler.cli.rolling import Reporter, controller_of
     from reconciler.cli.views.plan_text import plan_text
-    from reconciler.engine import reconcile
 
-    stack.wish = replace(stack.wish, leaving=True)
+    stack.wish = replace(stack.wish, leaving=True, deliveries=())
     look = look_of(sys.stderr, color)
     with contextlib.ExitStack() as inside:
         inside.callback(stack.aws.close)
         inside.enter_context(held(stack, "destroy"))
-        first = reconcile.look(stack.aws, stack.kinds, stack.wish)
-        plan = first[1]
+        controller = controller_of(stack, Progress(look, Reporter(stack, look)))
+        plan = controller.look().plan
         say(plan_text(plan, look, verbose=verbose), look, err=True)
         if plan.refusals:
             _result(stack, plan, output, done=0)
@@ -194,7 +197,7 @@ def destroy(
         click.echo(banner(stack), err=True)
         name = stack.wish.place.stack
         _ask(f"Destroy all of this? Type the stack's name ({name}) if you mean it", name, auto_approve, output, look)
-        return carry_out(stack, first, look, output=output, timeout=timeout, verbose=verbose)
+        return carry_out(stack, controller, plan, look, output=output, timeout=timeout, verbose=verbose)
 
 
 def _ask(question: str, word: str, auto_approve: bool, output: str, look: Look) -> None:

@@ -182,6 +182,7 @@ def sign_in(
 
 def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:
     """What the specs want of the account that `identity` is in."""
+    from reconciler.engine.drift import Mode, Rule
     from reconciler.engine.observe import Place
     from reconciler.engine.reconcile import Wish
     from reconciler.spec.compile import compile_deliveries, compile_specs
@@ -193,6 +194,7 @@ def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) ->
         guard,
         consent,
         deliveries=compile_deliveries(specs),
+        rules=tuple(Rule(one.match, Mode(one.mode), one.path, one.reason) for one in specs.stack.drift),
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from reconciler.cli.terminal import Look, say
 from reconciler.engine.execute import Outcome, Result
-from reconciler.engine.reconcile import Pass
+from reconciler.engine.report import PassReport
+from reconciler.engine.rollouts import Turn
+from reconciler.engine.until import Observer
 from reconciler.model.plan import Action, Step, Verb
 
 DONE = {
@@ -21,21 +24,22 @@ DONE = {
 QUIET_SECONDS = 10.0
 
 
-class Progress:
-    """Prints outcomes as they come. Called from several threads."""
+class Progress(Observer):
+    """Prints outcomes as they come, and has rollouts printed. Called from several threads."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, rollouts: Callable[[Turn], None]) -> None:
         self.look = look
+        self._rollouts = rollouts
         self._lock = threading.Lock()
         self._started: dict[Step, float] = {}
         self._said: set[tuple[str, str]] = set()
         self._last = time.monotonic()
 
-    def start(self, step: Step, action: Action) -> None:
+    def on_start(self, step: Step, action: Action) -> None:
         with self._lock:
             self._started[step] = time.monotonic()
 
-    def end(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: Outcome) -> None:
         with self._lock:
             took = time.monotonic() - self._started.get(outcome.step, time.monotonic())
             key = (str(outcome.step), outcome.because)
@@ -46,8 +50,13 @@ class Progress:
             self._said.add(key)
             self._say(outcome, took)
 
-    def wait(self, last: Pass, pause: float) -> None:
+    def on_turn(self, turn: Turn) -> None:
+        self._rollouts(turn)
+
+    def on_wait(self, last: PassReport | None, seconds: float) -> None:
         """A heartbeat, so that nobody wonders whether it still lives."""
+        if last is None or not last.unfinished:
+            return
         now = time.monotonic()
         if now - self._last < QUIET_SECONDS and last.outcomes:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,17 +16,22 @@ from reconciler.cli.terminal import Look, look_of, say
 from reconciler.cli.views.failure_text import failure_text
 from reconciler.cli.views.rollout_text import turn_line, under_way
 from reconciler.engine import reconcile
-from reconciler.engine.following import Followed, Goal
+from reconciler.engine.controller import Controller
+from reconciler.engine.inbox import Desk, FixedRevision
 from reconciler.engine.obituary import Obituary
-from reconciler.engine.observe import owned_ids
+from reconciler.engine.observe import observe, owned_ids
+from reconciler.engine.rhythm import COMMAND
 from reconciler.engine.rollouts import Rollouts, Turn
 from reconciler.engine.smoke import Reach, Smoke
 from reconciler.engine.subjects import Job, Missing, jobs_of, known_of
+from reconciler.engine.telling import Teller
+from reconciler.engine.until import Applied, Ending, Followed, Observer
 from reconciler.model.delivery import Delivery
 from reconciler.model.planner import World
 from reconciler.model.release import Subject
 from reconciler.model.resource import Address
 from reconciler.model.rollout import Known
+from reconciler.source.base import Revision
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -41,6 +45,7 @@ class Scene:
     jobs: tuple[Job, ...]
     missing: dict[Address, Missing]
     known: dict[Address, Known]
+    suspended_by: str = ""
 
     def job(self, name: str | None) -> Job:
         """The one service of that name, or the only one there is.
@@ -69,28 +74,37 @@ def delivery_of(deliveries: tuple[Delivery, ...], name: str | None) -> Delivery:
     return deliveries[names.index(wanted)]
 
 
-def scene(
-    stack: Stack,
-    world: World | None = None,
-    *,
-    made: dict[Address, str] | None = None,
-    fresh: frozenset[Address] = frozenset(),
-    stop: threading.Event | None = None,
-) -> Scene:
-    """`world`, where it was looked at already; `made` are ids that it does not show yet."""
+def scene(stack: Stack, world: World | None = None) -> Scene:
+    """`world`, where it was looked at already."""
     wish = stack.wish
     if world is None:
-        world, _ = reconcile.look(stack.aws, stack.kinds, wish)
+        world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
     stack.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, {})))
-    jobs, missing = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack, made=made)
+    jobs, missing = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack)
     rollouts = Rollouts(
         stack.aws,
         Smoke(reach_of(stack.identity.endpoint, world)),
         Obituary({want.address: want for want in wish.desired}),
-        fresh=fresh,
-        stop=stop or threading.Event(),
     )
-    return Scene(stack, rollouts, jobs, missing, known_of(jobs, world))
+    return Scene(stack, rollouts, jobs, missing, known_of(jobs, world), reconcile.suspended_by(wish, world))
+
+
+def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:
+    """The controller of a command."""
+
+    def reach(delivery: Delivery, subject: Subject) -> str:
+        return reach_of(stack.identity.endpoint, controller.world or World())(delivery, subject)
+
+    controller = Controller(
+        stack.aws,
+        stack.kinds,
+        FixedRevision(Desk(Revision(""), stack.wish)),
+        Teller(stack.aws.clock),
+        Smoke(reach),
+        observer=observer,
+        rhythm=COMMAND,
+    )
+    return controller
 
 
 def reach_of(endpoint: str | None, world: World) -> Reach:
@@ -138,6 +152,19 @@ class Reporter:
         self._on_line(line)
 
 
+def report_rollouts(
+    controller: Controller, goal: Applied, ending: Ending, look: Look, *, waited: bool, verbose: int
+) -> int:
+    """Say where the rollouts of a run stand, and the exit code that comes of it."""
+    turns = tuple(controller.rota.turns.values())
+    code = result(Followed(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
+    if code == Exit.DONE and waited and controller.rota.missing:
+        return Exit.PENDING
+    if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
+        click.echo("`reconciler status --watch` shows it; the loop, or `apply --wait`, brings it to its end.", err=True)
+    return code
+
+
 def result(followed: Followed, look: Look, *, waited: bool, verbose: int = 0) -> int:
     """What is said at the end, and the exit code: the worst that is true of any service."""
     for diagnosis in followed.diagnoses:
@@ -162,10 +189,6 @@ def result(followed: Followed, look: Look, *, waited: bool, verbose: int = 0) ->
     if followed.timed_out and waited:
         return Exit.WAITING if followed.waits_for_person else Exit.TIMED_OUT
     return Exit.DONE
-
-
-def goal_of(*, wait: bool) -> Callable[[Turn], bool]:
-    return Goal.ended if wait else Goal.begun
 
 
 def looks(color: str) -> tuple[Look, Look]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.aws.session import Boto
     from reconciler.cli.connect import Signed
-    from reconciler.engine.loop import Loop
+    from reconciler.engine.controller import Controller
     from reconciler.engine.notify import Notifier
     from reconciler.model.delivery import Delivery
     from reconciler.model.release import Subject
@@ -192,11 +192,13 @@ class _Post:
             inside.callback(notifier.close, NOTIFIED_SECONDS / len(found))
         return found
 
-    def _loop(self, stack: Stack, signed: Signed, notifiers: Iterable[Notifier]) -> Loop:
+    def _loop(self, stack: Stack, signed: Signed, notifiers: Iterable[Notifier]) -> Controller:
         from reconciler.cli.rolling import reach_of
-        from reconciler.engine.loop import Loop
+        from reconciler.engine.controller import Controller
+        from reconciler.engine.inbox import Inbox
         from reconciler.engine.rhythm import Rhythm
         from reconciler.engine.smoke import Smoke
+        from reconciler.engine.telling import Teller
         from reconciler.model.kind import discover
         from reconciler.model.planner import World
 
@@ -208,16 +210,15 @@ class _Post:
             signed.gate.begin()
 
         shown = () if self.look is None else (watching.shown(self.look),)
-        loop = Loop(
+        teller = Teller(signed.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        loop = Controller(
             signed.aws,
             discover(),
-            self.source,
-            sources.compiler(stack, signed),
+            Inbox(self.source, sources.compiler(stack, signed), teller, self.environment),
+            teller,
             Smoke(reach),
-            sinks=(*notifiers, *shown, self.health.on_entry, self.metrics.on_entry),
             reports=(self.health.on_pass, self.metrics.on_pass),
             begin=begin,
-            environment=self.environment,
             rhythm=Rhythm(fast=self.interval),
             stop=self.stop,
             wake=self.wake,
@@ -225,7 +226,7 @@ class _Post:
         return loop
 
 
-def _reign(loop: Loop, lease: Lease) -> None:
+def _reign(loop: Controller, lease: Lease) -> None:
     """From a lease that was just taken until it is given back, or lost."""
     from reconciler.clock import SystemClock
     from reconciler.store.renewal import Renewal
@@ -233,7 +234,7 @@ def _reign(loop: Loop, lease: Lease) -> None:
     log.info(events.LEASE_HELD, holder=lease.holder, epoch=lease.epoch)
     try:
         with Renewal(lease, SystemClock()) as renewal:
-            loop.run(renewal.lost)
+            loop.run(lost=renewal.lost)
     except errors.LeaseLost as error:
         log.error(events.LEASE_LOST, reason=str(error))
     finally:

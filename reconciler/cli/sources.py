@@ -100,12 +100,11 @@ def _wrong(specs: Specs) -> str:
 def compiler(began: Stack, signed: Signed) -> Compile:
     """What a revision wants, held against the stack and the account that this process was started for."""
     from reconciler.cli.connect import wish_of
-    from reconciler.engine.drift import Mode, Rule
     from reconciler.engine.reconcile import Wish
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
 
-    def compiled(specs: Specs) -> tuple[Wish, tuple[Rule, ...]]:
+    def compiled(specs: Specs) -> Wish:
         stack = specs.stack
         assert stack is not None
         if (stack.name, stack.region) != (began.name, began.region):
@@ -117,8 +116,6 @@ def compiler(began: Stack, signed: Signed) -> Compile:
             raise errors.WrongAccount(
                 f"the Stack is pinned to account {stack.account}, and this is {signed.identity.account}"
             )
-        guard = Guard(stack.guard.max_delete, stack.guard.max_delete_percent)
-        rules = tuple(Rule(one.match, Mode(one.mode), one.path, one.reason) for one in stack.drift)
-        return wish_of(specs, signed.identity, guard, Consent()), rules
+        return wish_of(specs, signed.identity, Guard(stack.guard.max_delete, stack.guard.max_delete_percent), Consent())
 
     return compiled

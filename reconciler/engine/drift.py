@@ -13,22 +13,22 @@ The first rule that matches decides; without one, drift is put back.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from reconciler.model import ordering
-from reconciler.model.kind import Kinds
 from reconciler.model.ownership import TagChange
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.plan import Action, Note, Plan, Verb
 from reconciler.model.resource import Address, Desired
 
 REVERTS: Final = 3
 """So often somebody may undo within the window what we put back, before we stop."""
 
 WINDOW_SECONDS: Final = 3600.0
+
+CONTESTED: Final = "contested"
 
 Wanted = Mapping[Address, Desired[Any]]
 
@@ -62,27 +62,100 @@ class Drift:
     mode: Mode = Mode.ENFORCE
     reason: str = ""
     where: str = ""
+    contested: bool = False
 
     def __str__(self) -> str:
         return f"{self.address}: {', '.join(self.paths) or 'it is gone'}"
 
 
-def sort_out(
-    plan: Plan, wanted: Wanted, settled: Wanted | None, rules: Iterable[Rule], kinds: Kinds
-) -> tuple[Plan, tuple[Drift, ...]]:
-    """The plan with only what is to be carried out, and the drift that was found.
+@dataclass(slots=True)
+class FlapDetector:
+    """Notices who keeps undoing what we put back: another tool, another reconciler, or a person who means it."""
 
-    `settled` is what was wanted when all of it was in place; None where that is not known: then nothing is drift.
+    times: dict[tuple[Address, tuple[str, ...]], deque[float]] = field(default_factory=dict)
+
+    def record_fix(self, drift: Drift, now: float) -> None:
+        """`drift` was put back at `now`, seconds of a clock that never goes back."""
+        self.times.setdefault((drift.address, drift.paths), deque(maxlen=REVERTS)).append(now)
+
+    def is_flapping(self, drift: Drift, now: float) -> bool:
+        """It was put back so often within the window that putting it back once more helps nobody."""
+        times = self.times.get((drift.address, drift.paths))
+        return times is not None and len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS
+
+    def forget(self) -> None:
+        """The specs have changed, or a person has looked."""
+        self.times.clear()
+
+
+@dataclass(slots=True)
+class DriftPolicy:
+    """What a running controller knows of the past, which tells drift from a change of the specs.
+
+    `settled` is what was wanted when all of it was in place; None where that is not known: then nothing is drift, and
+    what would be left alone as drift is written like any other difference.
     """
-    several, kept, drifts = tuple(rules), list[Action](), list[Drift]()
+
+    settled: Wanted | None = None
+    flaps: FlapDetector = field(default_factory=FlapDetector)
+
+    def judge(self, plan: Plan, wanted: Wanted, rules: tuple[Rule, ...], now: float) -> tuple[Plan, tuple[Drift, ...]]:
+        """The plan with only what is to be carried out, and the drift that was found.
+
+        Left out is what somebody keeps undoing, too: after three times a person has to say who is right.
+        """
+        left, drifts = _judge(plan, wanted, self.settled, rules)
+        alone = {one.address for one in drifts if one.mode is Mode.ENFORCE and self.flaps.is_flapping(one, now)}
+        if not alone:
+            return left, drifts
+        yielding = tuple(Rule(str(address), Mode.WARN, reason=CONTESTED) for address in sorted(alone))
+        left, _ = _judge(left, wanted, self.settled, (*yielding, *rules))
+        told = (replace(one, mode=Mode.WARN, contested=True) if one.address in alone else one for one in drifts)
+        return left, tuple(told)
+
+    def corrected(self, drifts: Iterable[Drift], written: Collection[Address], now: float) -> None:
+        """Of the drift, what is at `written` was corrected."""
+        for one in drifts:
+            if one.mode is Mode.ENFORCE and one.address in written:
+                self.flaps.record_fix(one, now)
+
+    def settle(self, wanted: Wanted) -> bool:
+        """All of it is in place, from here on all else is drift; whether it is for the first time."""
+        first = self.settled is None or self.settled != wanted
+        self.settled = wanted
+        return first
+
+
+def _judge(
+    plan: Plan, wanted: Wanted, settled: Wanted | None, rules: tuple[Rule, ...]
+) -> tuple[Plan, tuple[Drift, ...]]:
+    kept, drifts, notes = list[Action](), list[Drift](), list[Note]()
     for action in plan.actions:
         drifted = settled is not None and _same(settled.get(action.address), wanted.get(action.address))
-        left, found = _sorted(action, several, drifted=drifted)
+        left, found = _sorted(action, rules, drifted=drifted)
         drifts += found
         kept += [] if left is None else [left]
-    if tuple(kept) == plan.actions:
-        return plan, tuple(drifts)
-    return replace(plan, actions=tuple(kept), after=ordering.edges(kept, wanted, kinds)), tuple(drifts)
+        if settled is None and left is not None:
+            notes += _left_by_a_controller(left, rules)
+    return replace(plan, actions=tuple(kept), warnings=(*plan.warnings, *notes)), tuple(drifts)
+
+
+def _left_by_a_controller(action: Action, rules: tuple[Rule, ...]) -> Iterator[Note]:
+    """What a controller that has seen the stack in place would only report, if it is drift."""
+    if action.verb in (Verb.DELETE, Verb.ADOPT):
+        return
+    paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is Mode.WARN)
+    if paths:
+        yield Note(
+            action.address,
+            f"`drift: warn` covers {', '.join(paths)}: a running controller reports a change made outside the specs, "
+            "and does not correct it",
+        )
+
+
+def _paths(action: Action) -> list[str]:
+    fields = [str(change) for change in action.changes if not change.rolls]  # versions are the rollout's business
+    return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
 
 def _same(before: Desired[Any] | None, now: Desired[Any] | None) -> bool:
@@ -101,10 +174,8 @@ def _sorted(action: Action, rules: tuple[Rule, ...], *, drifted: bool) -> tuple[
             return action, []
         found = Drift(action.address, (), mode if mode is not Mode.IGNORE else Mode.WARN, reason, action.where)
         return (action if found.mode is Mode.ENFORCE else None), [found]
-    fields = [str(change) for change in action.changes if not change.rolls]  # versions are the rollout's business
-    modes = {path: _mode(rules, action.address, path) for path in fields}
+    modes = {path: _mode(rules, action.address, path) for path in _paths(action)}
     tags = {f"tags.{key}": key for key in (*action.tags.put, *action.tags.drop)}
-    modes |= {path: _mode(rules, action.address, path) for path in tags}
     held = {path for path, (mode, _) in modes.items() if mode is Mode.IGNORE or (mode is Mode.WARN and drifted)}
     by_mode: dict[tuple[Mode, str], list[str]] = defaultdict(list)
     for path, (mode, reason) in modes.items():
@@ -131,23 +202,3 @@ def _sorted(action: Action, rules: tuple[Rule, ...], *, drifted: bool) -> tuple[
 
 def _mode(rules: tuple[Rule, ...], address: Address, path: str) -> tuple[Mode, str]:
     return next(((rule.mode, rule.reason) for rule in rules if rule.covers(address, path)), (Mode.ENFORCE, ""))
-
-
-@dataclass(slots=True)
-class Flaps:
-    """Notices who keeps undoing what we put back: another tool, another reconciler, or a person who means it."""
-
-    times: dict[tuple[Address, tuple[str, ...]], deque[float]] = field(default_factory=dict)
-
-    def put_back(self, drift: Drift, now: float) -> None:
-        """`drift` was put back at `now`, seconds of a clock that never goes back."""
-        self.times.setdefault((drift.address, drift.paths), deque(maxlen=REVERTS)).append(now)
-
-    def contested(self, drift: Drift, now: float) -> bool:
-        """It was put back so often within the window that putting it back once more helps nobody."""
-        times = self.times.get((drift.address, drift.paths))
-        return times is not None and len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS
-
-    def forget(self) -> None:
-        """The specs have changed, or a person has looked."""
-        self.times.clear()

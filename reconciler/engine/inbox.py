@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from reconciler import errors, events
-from reconciler.engine.drift import Rule
 from reconciler.engine.reconcile import Wish
 from reconciler.engine.telling import Teller
 from reconciler.model.resource import Address, Desired
@@ -29,14 +28,54 @@ class Desk:
 
     revision: Revision
     wish: Wish
-    rules: tuple[Rule, ...] = ()
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
         return {want.address: want for want in self.wish.desired}
 
 
-Compile = Callable[[Specs], tuple[Wish, tuple[Rule, ...]]]
+class Revisions(Protocol):
+    """Where the controller learns what to enforce.
+
+    `recorded` says that what is in place is written down on the stack, and requests on it are answered: so does a
+    controller, and no command. `interval` is in seconds, between two looks while there is nothing to enforce.
+    """
+
+    desk: Desk | None
+    handled: str | None
+    rejected: str
+    recorded: bool
+
+    @property
+    def interval(self) -> float: ...
+    def look(self, applied: str | None) -> bool: ...
+    def follows(self, applied: str | None) -> bool: ...
+    def doubt(self) -> None: ...
+
+
+@dataclass(slots=True)
+class FixedRevision:
+    """The one revision of a command. It is news once."""
+
+    desk: Desk | None
+    handled: str | None = None
+    rejected: str = ""
+    recorded: bool = False
+    interval: float = 0.0
+    _news: bool = field(init=False, default=True)
+
+    def look(self, applied: str | None) -> bool:
+        news, self._news = self._news, False
+        return news
+
+    def follows(self, applied: str | None) -> bool:
+        return True
+
+    def doubt(self) -> None:
+        """Nobody else changes what a command was started with."""
+
+
+Compile = Callable[[Specs], Wish]
 """Specs without errors to what they want. Raises `errors.ReconcilerError` where they want what this loop may not do."""
 
 
@@ -51,7 +90,12 @@ class Inbox:
     desk: Desk | None = field(init=False, default=None)
     handled: str | None = field(init=False, default=None)
     rejected: str = field(init=False, default="")
+    recorded: bool = field(init=False, default=True)
     _followed: bool = field(init=False, default=False)
+
+    @property
+    def interval(self) -> float:
+        return self.source.interval
 
     def look(self, applied: str | None) -> bool:
         """Take the source's revision of now, if it is another; whether one was taken. It must follow `applied`."""
@@ -104,14 +148,14 @@ class Inbox:
             self._reject(_told(specs), fetched.revision.id)
             return False
         try:
-            wish, rules = self.compile(specs)
+            wish = self.compile(specs)
         except errors.ReconcilerError as error:
             self._reject(str(error), fetched.revision.id)
             return False
         self.rejected = ""
         self.teller.forget("rejected")
         first = self.desk is None
-        self.desk = Desk(fetched.revision, wish, rules)
+        self.desk = Desk(fetched.revision, wish)
         self.teller.revision = fetched.revision.short
         self.teller.say(events.REVISION_TAKEN, "", f"{'enforcing' if first else 'new revision'} {fetched.revision}")
         return True

@@ -10,15 +10,14 @@ from reconciler.clock import Clock
 from reconciler.model.kind import Depth
 
 JITTER: Final = 0.1
-AGAIN_SECONDS: Final = 2.0
-"""After a pass that wrote something, the next comes so soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """Seconds. A fast pass reads what moves by itself, a medium one what people change, a full one everything.
 
-    `first_pause` and `longest_pause` are how long to wait after a pass that failed, doubling in between.
+    `first_pause` is how long to wait after a pass that failed, doubling up to `longest_pause`, and for what AWS is not
+    ready for, growing up to `longest_wait`. `after_write` is how soon to look at what was written.
     """
 
     fast: float = 15.0
@@ -26,6 +25,13 @@ class Rhythm:
     full: float = 1800.0
     first_pause: float = 5.0
     longest_pause: float = 300.0
+    longest_wait: float = 5.0
+    after_write: float = 2.0
+
+
+COMMAND: Final = Rhythm(fast=float("inf"), first_pause=2.0, longest_pause=15.0, longest_wait=15.0, after_write=0.0)
+"""Of a command that a person waits for: it looks at once whether AWS shows what was written, and not again once all is
+in place."""
 
 
 @dataclass(slots=True)
@@ -41,6 +47,8 @@ class Due:
     _at: float = field(init=False, default=0.0)
     _anew: bool = field(init=False, default=True)
     _failures: int = field(init=False, default=0)
+    _waits: int = field(init=False, default=0)
+    _wrote: bool = field(init=False, default=False)
     _read_at: dict[Depth, float] = field(init=False, default_factory=dict)
 
     @property
@@ -72,13 +80,26 @@ class Due:
         self._at, self._anew, self._failures = self.clock.monotonic(), True, 0
 
     def as_usual(self) -> None:
-        self._failures = 0
+        self._failures, self._waits, self._wrote = 0, 0, False
         self._in(self._jittered(self.rhythm.fast))
 
     def soon(self, *, wrote: bool) -> None:
-        """There is more to do: at once where something was written, and else when AWS had time to get ready."""
+        """There is more to do: soon where something was written, and else when AWS had time to get ready."""
         self._failures, self.touched = 0, True
-        self._in(AGAIN_SECONDS if wrote else self.rhythm.first_pause)
+        first = wrote and not self._wrote
+        self._wrote = wrote
+        if wrote:
+            self._waits = 0
+        if first:
+            self._in(self.rhythm.after_write)
+        else:
+            self._in(min(self.rhythm.longest_wait, self.rhythm.first_pause * 1.5**self._waits))
+            self._waits += 1
+
+    def now(self) -> None:
+        """At once: something outside has changed what there is to do."""
+        self.touched = True
+        self._in(0.0)
 
     def later(self) -> None:
         """It failed; each time in a row the pause is longer."""

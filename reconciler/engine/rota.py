@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,17 +20,32 @@ from reconciler.rollout import service
 
 @dataclass(slots=True)
 class Rota:
-    """`jobs` are the services that may go on, `missing` says why others cannot begin; `turns` holds each one's last."""
+    """`jobs` are the services that may go on, `turns` holds each one's last.
+
+    `missing` says why others cannot begin, and `held` what they stand on that was not done.
+    """
 
     rollouts: Rollouts
     teller: Teller
+    on_turn: Callable[[Turn], None]
     jobs: tuple[Job, ...] = field(init=False, default=())
     missing: dict[Address, Missing] = field(init=False, default_factory=dict)
+    held: dict[Address, Address] = field(init=False, default_factory=dict)
     turns: dict[Address, Turn] = field(init=False, default_factory=dict)
     _known: dict[Address, Known] = field(init=False, default_factory=dict)
 
-    def plan(self, desk: Desk, world: World, outcomes: Collection[Outcome]) -> None:
+    def plan(
+        self,
+        desk: Desk,
+        world: World,
+        outcomes: Collection[Outcome],
+        *,
+        only: Collection[Address] | None = None,
+        stale: bool = False,
+    ) -> None:
         """After a pass that saw `world` and came to `outcomes`: what can be rolled out now.
+
+        `only` are the services that are looked after, where those are not all. `stale`: `world` was seen a while ago.
 
         What stands on something that was not done waits. What cannot be read now was there a moment ago, and its
         rollout goes on.
@@ -46,15 +61,19 @@ class Rota:
             before = {job.address: job for job in self.jobs}
             jobs = (*jobs, *(before[address] for address in missing if address in before))
             missing = {address: lack for address, lack in missing.items() if address not in before}
+        if only is not None:
+            jobs = tuple(job for job in jobs if job.address in only)
         there = {job.address for job in jobs}
         self.missing = missing
-        self.jobs = tuple(job for job in jobs if stands_on(desk.wanted, job.address, undone) is None)
+        lacking = {job.address: stands_on(desk.wanted, job.address, undone) for job in jobs}
+        self.held = {address: lack for address, lack in lacking.items() if lack is not None}
+        self.jobs = tuple(job for job in jobs if job.address not in self.held)
         self.turns = {address: turn for address, turn in self.turns.items() if address in there}
-        self._known = {} if made or wrote else known_of(self.jobs, world)
+        self._known = {} if made or wrote or stale else known_of(self.jobs, world)
 
     def clear(self) -> None:
         """Somebody else may have been in charge: nothing goes on before the next pass."""
-        self.jobs, self.missing, self.turns, self._known = (), {}, {}, {}
+        self.jobs, self.missing, self.held, self.turns, self._known = (), {}, {}, {}, {}
         self.rollouts.memories.clear()
 
     def rest(self, now: datetime) -> float | None:
@@ -79,6 +98,7 @@ class Rota:
         turns = self.rollouts.turns(due, known)
         for turn in turns:
             self._turned(turn)
+            self.on_turn(turn)
         return any(turn.done for turn in turns)
 
     def _is_due(self, job: Job, waiting: int, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.model.plan import Plan, Refusal, RefusalCode, Verb
+from reconciler.model.plan import Plan, Refusal, RefusalCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,9 @@ def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
 
     Replacements count: for a while, or for ever if the making fails, they are deletions.
     """
-    leaving = plan.count(Verb.DELETE, Verb.REPLACE)
-    owned = plan.unchanged + sum(action.old is not None for action in plan.actions)
+    leaving = len(plan.deletions())
+    deferred = [one.action for one in plan.deferred]
+    owned = plan.unchanged + sum(action.old is not None for action in (*plan.actions, *deferred))
     refusals = []
     if guard.max_delete is not None and leaving > guard.max_delete:
         refusals.append(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cache
@@ -129,6 +129,18 @@ class Kind(ABC, Generic[S]):
 
     lookup: ClassVar[bool] = False
     """Only ever looked up: neither made nor deleted by us (an image in a registry)."""
+
+    serves_tasks: ClassVar[bool] = False
+    """Tasks that run may need one through their task definition, and AWS deletes it all the same: it stays for as long
+    as a service has tasks of more than one version."""
+
+    def in_use(self, found: Observed[S]) -> frozenset[str]:
+        """Ids and names of everything that tasks of `found` run on now, in any of their versions."""
+        return frozenset()
+
+    def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
+        """`new`, and what `old` has of what is `used`: for what AWS lets go only once no task uses it any more."""
+        return new
 
     @abstractmethod
     def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import graphlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar, cast, get_args
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from reconciler.errors import SpecInvalid
 from reconciler.model.kind import Kinds
-from reconciler.model.plan import Action, Step, Verb
+from reconciler.model.plan import Action, Plan, Step, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
 
 T = TypeVar("T")
@@ -54,6 +55,14 @@ class Before(Set[Step]):
 
     def __repr__(self) -> str:
         return f"Before({sorted(map(str, self))})"
+
+
+def ordered(plan: Plan, desired: Iterable[Desired[Any]], kinds: Kinds) -> Plan:
+    """`plan` with its actions in an order that keeps the edges between them."""
+    after = edges(plan.actions, {want.address: want for want in desired}, kinds)
+    rank = {step: number for number, step in enumerate(in_order(after))}
+    actions = sorted(plan.actions, key=lambda action: min(rank[step] for step in action.steps()))
+    return replace(plan, actions=tuple(actions), after=after)
 
 
 def edges(actions: Sequence[Action], desired: Mapping[Address, Desired[Any]], kinds: Kinds) -> dict[Step, Before]:

@@ -78,6 +78,11 @@ class Action:
         """Nothing is written for it: all of it is the rollout's, which comes afterwards."""
         return self.verb is Verb.ROLL and not self.tags and all(change.rolls for change in self.changes)
 
+    @property
+    def signature(self) -> str:
+        """The same for actions that do the same to the same resource."""
+        return json.dumps(_row(self), default=str)
+
     def steps(self) -> tuple[Step, ...]:
         make = Step(self.address, "make")
         match self.verb:
@@ -102,6 +107,7 @@ class RefusalCode(StrEnum):
     GUARD = "guard"  # too many deletions at once
     MISSING = "missing"  # what is only looked up is not there
     READ_FAILED = "read-failed"  # a type could not be read; unknown is not absent
+    SUSPENDED = "suspended"  # a person has suspended the stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +130,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Deferred:
+    """An action that is planned and not due yet: it follows a rollout, or was not part of the approved plan."""
+
+    action: Action
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Ordered and complete.
 
-    `waiting`: what cannot be planned yet because AWS needs time; a later pass will. `unsettled`: what is as the specs
-    have it but not ready, a service still rolling out above all. `names`: addresses by id, for whoever reads the plan.
+    `waiting`: what cannot be planned yet because AWS needs time; a later pass will. `deferred`: what is left to a later
+    pass on purpose. `unsettled`: what is as the specs have it but not ready, a service still rolling out above all.
+    `names`: addresses by id, for whoever reads the plan.
     """
 
     stack: str
@@ -137,6 +152,7 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     warnings: tuple[Note, ...] = ()
     waiting: tuple[Note, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
     unsettled: tuple[Note, ...] = ()
     names: Mapping[str, Address] = field(default_factory=dict)
     unchanged: int = 0
@@ -156,10 +172,15 @@ class Plan:
     def count(self, *verbs: Verb) -> int:
         return sum(action.verb in verbs for action in self.actions)
 
+    def deletions(self) -> tuple[Action, ...]:
+        """Actions that take something away for good or for a while, the deferred ones among them."""
+        every = (*self.actions, *(one.action for one in self.deferred))
+        return tuple(action for action in every if action.verb in (Verb.DELETE, Verb.REPLACE))
+
     @property
     def digest(self) -> str:
-        """Of everything that the plan would do, and to what. Equal digests do equal things."""
-        rows = [_row(action) for action in self.actions]
+        """Of everything that the plan does, now or later, and to what. Equal digests do equal things."""
+        rows = [_row(action) for action in (*self.actions, *(one.action for one in self.deferred))]
         text = json.dumps([self.stack, sorted(rows, key=json.dumps)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -58,6 +58,18 @@ def plan(
 
     Raises `errors.SpecInvalid` where references go in a circle.
     """
+    return ordering.ordered(draft(stack, desired, world, kinds, consent=consent), desired, kinds)
+
+
+def draft(
+    stack: str,
+    desired: Sequence[Desired[Any]],
+    world: World,
+    kinds: Kinds,
+    *,
+    consent: Consent | None = None,
+) -> Plan:
+    """As `plan`, without the order of its actions: filters may still take some of them out."""
     return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
 
 
@@ -89,18 +101,15 @@ class _Planner:
         for address in ordering.static_order(needs):
             self._decide(self.desired[address])
         self._delete_what_is_no_longer_wanted()
-        after = ordering.edges(self.actions, self.desired, self.kinds)
-        rank = {step: number for number, step in enumerate(ordering.in_order(after))}
         return Plan(
             self.stack,
-            tuple(sorted(self.actions, key=lambda action: min(rank[step] for step in action.steps()))),
-            after,
-            tuple(self.refusals),
-            tuple(self.warnings),
-            tuple(self.waiting),
-            tuple(self.unsettled),
-            {found.id: found.address for found in self.found.values()},
-            self.unchanged,
+            tuple(self.actions),
+            refusals=tuple(self.refusals),
+            warnings=tuple(self.warnings),
+            waiting=tuple(self.waiting),
+            unsettled=tuple(self.unsettled),
+            names={found.id: found.address for found in self.found.values()},
+            unchanged=self.unchanged,
         )
 
     # -- who is who

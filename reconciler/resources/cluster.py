@@ -7,7 +7,8 @@ pass. A deleted one is still answered for a while, as INACTIVE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from reconciler import errors
@@ -36,6 +37,14 @@ class ClusterSpec(resource.Spec):
 class Cluster(Kind[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
+
+    def retaining(self, old: Observed[ClusterSpec], new: Desired[ClusterSpec], used: Set[str]) -> Desired[ClusterSpec]:
+        """ECS detaches a capacity provider only once no task runs on it (PutClusterCapacityProviders)."""
+        wanted = new.spec.capacity_providers
+        kept = [one for one in old.spec.capacity_providers or () if one in used and one not in (wanted or ())]
+        if wanted is None or not kept:
+            return new
+        return replace(new, spec=new.spec.model_copy(update={"capacity_providers": (*wanted, *kept)}))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ClusterSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

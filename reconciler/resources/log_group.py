@@ -33,6 +33,7 @@ class LogGroupSpec(resource.Spec):
 class LogGroup(Kind[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
+    serves_tasks: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[LogGroupSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

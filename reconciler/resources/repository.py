@@ -42,6 +42,7 @@ class RepositorySpec(resource.Spec):
 class Repository(Kind[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
+    serves_tasks: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RepositorySpec]]]:
         answer = yield ecr.describe_repositories()

@@ -40,6 +40,7 @@ class RoleSpec(resource.Spec):
 class Role(Kind[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
+    serves_tasks: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RoleSpec]]]:
         answer = yield iam.get_account_authorization_details(Filter=["Role"], MaxItems=ROLES_A_PAGE)

@@ -8,7 +8,7 @@ What its answer leaves out is not compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
@@ -84,6 +84,10 @@ class Service(Kind[ServiceSpec]):
     moves: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     lingers: ClassVar[bool] = True
+
+    def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
+        item = found.facts["item"]
+        return frozenset(used for one in (item, *_versions(item)) for used in _used(one))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
@@ -161,6 +165,25 @@ class Service(Kind[ServiceSpec]):
 
     def retag(self, old: Observed[ServiceSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _ecs.retag(old.id, put, drop)
+
+
+def _versions(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """ECS's deployments of a service and its task sets, those that are being drained among them."""
+    return (*(item.get("deployments") or ()), *(item.get("taskSets") or ()))
+
+
+def _used(version: Mapping[str, Any]) -> Iterator[str]:
+    """What tasks of one version run on, by the ids, ARNs and names that ECS has for it."""
+    network = (version.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    yield from (*(network.get("subnets") or ()), *(network.get("securityGroups") or ()))
+    for balancer in version.get("loadBalancers") or ():
+        if "targetGroupArn" in balancer:
+            yield balancer["targetGroupArn"]
+    for share in version.get("capacityProviderStrategy") or ():
+        yield share["capacityProvider"]
+    for registry in version.get("serviceRegistries") or ():
+        if "registryArn" in registry:
+            yield registry["registryArn"]
 
 
 def _swept(scope: Scope) -> set[tuple[str, str]]:

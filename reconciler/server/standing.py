@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.engine.loop import Loop
+from reconciler.engine.controller import Controller
 from reconciler.engine.notify import Notifier, Tally
 from reconciler.model.rollout import Phase
 from reconciler.store.lease import Lease
@@ -30,7 +30,7 @@ class Standing:
     notices: Mapping[str, Tally] = field(default_factory=dict)
 
 
-def of(loop: Loop, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
+def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
     """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
     left = float("inf") if lease is None else lease.left()
     desk = loop.inbox.desk

@@ -17,10 +17,10 @@ import pytest
 from reconciler.aws.pace import Pace
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
-from reconciler.engine.following import Goal
 from reconciler.engine.observe import Place
 from reconciler.engine.permissions import LARGEST, Extras, calls, document, fitted, rules, size, statements
 from reconciler.engine.permissions.fit import FOLDED_NAMES, FOLDED_READS
+from reconciler.engine.until import has_ended
 from reconciler.model import ownership
 from reconciler.model.kind import discover
 from reconciler.model.planner import Consent
@@ -70,7 +70,7 @@ def test_the_whole_life_of_the_seed_stack_is_allowed() -> None:
         stage.transport.before = said.append
         stage.serving()
         stage.spec(v1="v2")
-        assert not stage.apply(Goal.ended).went_wrong
+        assert not stage.apply(has_ended).went_wrong
         stage.laptop.client("logs").put_retention_policy(logGroupName=f"/ecs/{SERVICE}", retentionInDays=3)
         stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=3)
         stage.infrastructure()

@@ -12,10 +12,11 @@ from reconciler.aws.client import Aws
 from reconciler.clock import ManualClock
 from reconciler.engine.execute import Result, summary
 from reconciler.engine.observe import Place
-from reconciler.engine.reconcile import Report, Wish, act, converge, look
+from reconciler.engine.reconcile import Wish, act, look
 from reconciler.model.guard import Guard
 from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Desired
+from tests.harness.driving import Report, converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 

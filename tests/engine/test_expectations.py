@@ -13,11 +13,12 @@ from reconciler.clock import ManualClock
 from reconciler.engine.execute import Result
 from reconciler.engine.expectations import MADE_SECONDS, READS, TRIES, UNSEEN, WRITE_SECONDS, Expectations
 from reconciler.engine.observe import Place
-from reconciler.engine.reconcile import Wish, converge, look
+from reconciler.engine.reconcile import Wish, look
 from reconciler.model.diff import diff
 from reconciler.model.ownership import TagChange
 from reconciler.model.planner import World, plan
 from reconciler.model.resource import Health, Observed
+from tests.harness.driving import converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 PLACE = Place(STACK, "123456789012", "us-west-2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.engine import rollouts
+from reconciler.engine.controller import Controller
 from reconciler.engine.drift import Mode, Rule
-from reconciler.engine.loop import Loop
+from reconciler.engine.inbox import Inbox
 from reconciler.engine.reconcile import Wish
 from reconciler.engine.report import PassReport
 from reconciler.engine.rhythm import Rhythm
-from reconciler.engine.telling import Entry
+from reconciler.engine.telling import Entry, Teller
 from reconciler.local.faults import Fault
 from reconciler.model import words
 from reconciler.model.guard import Guard
@@ -87,26 +88,26 @@ class Running:
     guard: Guard = field(default_factory=Guard)
     entries: list[Entry] = field(default_factory=list)
     passes: list[PassReport] = field(default_factory=list)
-    loop: Loop = field(init=False)
+    loop: Controller = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         self.stage.restart()
-        self.loop = Loop(
+        teller = Teller(self.stage.aws.clock, (self.entries.append,))
+        self.loop = Controller(
             self.stage.aws,
             discover(),
-            self.files,
-            self.compiled,
+            Inbox(self.files, self.compiled, teller),
+            teller,
             self.stage.rollouts.smoke,
-            sinks=(self.entries.append,),
             reports=(self.passes.append,),
             rhythm=Rhythm(),
         )
 
-    def compiled(self, specs: Specs) -> tuple[Wish, tuple[Rule, ...]]:
-        return self.stage.wish_of(specs, self.guard, Consent()), self.rules
+    def compiled(self, specs: Specs) -> Wish:
+        return replace(self.stage.wish_of(specs, self.guard, Consent()), rules=self.rules)
 
     def go(self, seconds: float) -> None:
         """Rounds until that time has passed."""
@@ -351,7 +352,7 @@ def test_who_is_in_charge_again_finds_out_what_was_in_place_meanwhile(running: R
     running.files.rejected = "it does not descend from what was applied last"
     lost = threading.Event()
     lost.set()
-    running.loop.run(lost)
+    running.loop.run(lost=lost)
     running.quiet()
     running.go(120)
     assert running.writes() == {}

@@ -12,10 +12,11 @@ import pytest
 from benchmarks.stack import IMAGE, OTHER_IMAGE, service_name, write
 from reconciler import errors
 from reconciler.engine import rollouts
-from reconciler.engine.following import Goal, follow
 from reconciler.engine.rollouts import Turn, wake_at
+from reconciler.engine.until import has_begun, has_ended
 from reconciler.model.resource import Call
 from reconciler.model.rollout import Phase, Step
+from tests.harness.driving import follow
 from tests.harness.theatre import SHORT, Theatre, theatre
 
 SERVICES = 12
@@ -31,9 +32,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         with theatre(terms=TERMS, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
-            assert not found.apply(Goal.ended).went_wrong
+            assert not found.apply(has_ended).went_wrong
             found.change({IMAGE: OTHER_IMAGE})
-            found.apply(Goal.begun)
+            found.apply(has_begun)
             yield found
 
 
@@ -76,7 +77,7 @@ def test_who_is_told_to_stop_begins_no_more_of_them(stage: Theatre) -> None:
     jobs = stage.jobs()
     stage.transport.before = lambda call: stage.rollouts.stop.set()
     try:
-        followed = follow(stage.rollouts, jobs, Goal.ended)
+        followed = follow(stage.rollouts, jobs, has_ended)
     finally:
         stage.transport.before = None
         stage.rollouts.stop.clear()
@@ -93,7 +94,7 @@ def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
     for each, looks in ((1, 4), (5, 1)):
         monkeypatch.setattr(rollouts, "EACH", timedelta(seconds=each))
         stage.transport.sent.clear()
-        stage.follow(Goal.ended, patience=50.0)
+        stage.follow(has_ended, patience=50.0)
         assert stage.transport.sent["DescribeTargetHealth"] == 2 * SERVICES * looks
 
 
@@ -117,7 +118,7 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
 
 def test_each_comes_to_its_end(stage: Theatre) -> None:
     """Production has the new version everywhere, and nothing else runs."""
-    ended = stage.follow(Goal.ended)
+    ended = stage.follow(has_ended)
     assert not ended.went_wrong
     assert len(ended.turns) == SERVICES
     assert {turn.seen.sets[0].release == turn.seen.wanted for turn in ended.turns if turn.seen is not None} == {True}

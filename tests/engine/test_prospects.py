@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.engine import reconcile
-from reconciler.engine.following import Goal
 from reconciler.engine.prospects import prospects
 from reconciler.engine.subjects import jobs_of, known_of
+from reconciler.engine.until import has_begun
 from reconciler.model.kind import discover
 from reconciler.model.prospect import Outlook, Prospect
 from reconciler.model.rollout import Phase
@@ -42,7 +42,7 @@ def test_a_service_at_rest_is_not_asked_about_again(stage: Theatre) -> None:
 def test_of_a_rollout_under_way_only_its_tasks_and_targets_are_read(stage: Theatre) -> None:
     """The service, its rules and its groups were just read; how its tasks fare was not."""
     stage.spec(v1="v2")
-    stage.apply(Goal.begun)
+    stage.apply(has_begun)
     found, asked = dry_run(stage)
     assert found.outlook is Outlook.UNDER_WAY
     assert found.step is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.clock import ManualClock
-from reconciler.engine.rhythm import AGAIN_SECONDS, JITTER, Due, Rhythm
+from reconciler.engine.rhythm import JITTER, Due, Rhythm
 from reconciler.model.kind import Depth
 
 RHYTHM = Rhythm()
@@ -49,7 +49,7 @@ def test_after_a_write_people_may_have_been_there_too() -> None:
     next_, clock = due()
     looked(next_)
     next_.soon(wrote=True)
-    assert (next_.rest, next_.depth(clock.monotonic())) == (AGAIN_SECONDS, Depth.MEDIUM)
+    assert (next_.rest, next_.depth(clock.monotonic())) == (RHYTHM.after_write, Depth.MEDIUM)
     looked(next_, Depth.MEDIUM)
     assert next_.depth(clock.monotonic()) is Depth.FAST
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.engine.following import Goal
+from reconciler.engine.until import has_begun, has_ended, was_promoted
 from reconciler.local.scripted import Script
 from reconciler.model import marks
 from reconciler.model.intents import RequestRefusalCode, Verb
@@ -42,7 +42,7 @@ def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
         assert [lack.because for lack in missing.values()] == ["my-app-frontend:v1 has not been pushed yet"]
         assert stage.service()["taskSets"] == []
         stage.push("v1")
-        followed = stage.apply(Goal.ended)
+        followed = stage.apply(has_ended)
         assert not followed.went_wrong
         assert stage.phases == ["bootstrap", "idle"]
         assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
@@ -51,7 +51,7 @@ def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
 def test_a_new_version_goes_through_every_phase(stage: Theatre) -> None:
     """Green beside blue, tested, promoted by the clock, watched; then blue stays warm, and goes."""
     stage.spec(v1="v2")
-    assert not stage.apply(Goal.ended).went_wrong
+    assert not stage.apply(has_ended).went_wrong
     assert stage.phases == [
         "green_up", "testing", "awaiting_promotion", "shifting", "verifying", "blue_warm", "teardown", "idle",
     ]  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_new_version_goes_through_every_phase(stage: Theatre) -> None:
 def test_the_plan_is_empty_after_a_rollout_whichever_group_is_live(stage: Theatre) -> None:
     """Live group, weights and revision are the rollout's: the planner finds nothing to put back."""
     stage.spec(v1="v2")
-    stage.apply(Goal.ended)
+    stage.apply(has_ended)
     stage.transport.sent.clear()
     report = stage.infrastructure()
     assert report.last.plan.actions == ()
@@ -81,7 +81,7 @@ def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: T
     stage.laptop.script(Script(image="*@*", exits_after=None))
     stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
     stage.spec(v1="v3")
-    followed = stage.apply(Goal.ended)
+    followed = stage.apply(has_ended)
     assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
@@ -97,18 +97,18 @@ def test_a_failed_release_is_left_alone_until_its_content_changes(stage: Theatre
     """A hundred passes write nothing; one byte changed makes exactly one new rollout."""
     stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
     stage.spec(v1="v3")
-    stage.apply(Goal.ended)
+    stage.apply(has_ended)
     stage.transport.sent.clear()
     jobs = stage.jobs()
     for number in range(100):
         jobs = stage.jobs() if number % 10 == 0 else jobs
-        stage.follow(Goal.begun, jobs=jobs)
+        stage.follow(has_begun, jobs=jobs)
         stage.laptop.advance(60)
     assert mutating(stage) == {}
     stage.infrastructure()
     assert not set(mutating(stage)) & set(WRITES)
     stage.change({"GREETING: Hello World": "GREETING: Hello Worlds"})
-    stage.apply(Goal.begun)
+    stage.apply(has_begun)
     assert mutating(stage)["CreateTaskSet"] == 1
     assert mutating(stage)["RegisterTaskDefinition"] == 1
 
@@ -116,7 +116,7 @@ def test_a_failed_release_is_left_alone_until_its_content_changes(stage: Theatre
 def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Theatre) -> None:
     """Traffic is back within one pass, by at most two mutating calls, and no task is started."""
     stage.spec(v1="v2")
-    stage.apply(Goal.promoted)
+    stage.apply(was_promoted)
     assert stage.last.step is not None
     assert stage.last.step.phase is Phase.BLUE_WARM
     assert stage.weights(80) == {ONE: 0, TWO: 100}
@@ -182,7 +182,7 @@ def test_a_change_of_the_infrastructure_never_moves_traffic(stage: Theatre) -> N
 def test_another_health_check_alone_is_a_new_version(stage: Theatre) -> None:
     """It is judged by its own check in its own group; blue's group keeps the one that blue was judged by."""
     stage.change({"path: /": "path: /ready"})
-    stage.apply(Goal.promoted)
+    stage.apply(was_promoted)
     groups = stage.laptop.client("elbv2").describe_target_groups()["TargetGroups"]
     paths = {one["TargetGroupName"]: one["HealthCheckPath"] for one in groups}
     assert paths == {ONE: "/", TWO: "/ready"}
@@ -201,7 +201,7 @@ def test_a_canary_takes_its_shares_one_after_the_other() -> None:
             share = stage.weights(80)[TWO]
             if kept[-1:] != [share]:
                 kept.append(share)
-            return Goal.promoted(stage.last)
+            return was_promoted(stage.last)
 
         stage.apply(note)
         assert kept == [0, 10, 50, 100]
@@ -214,7 +214,7 @@ def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
         stage.serving()
         assert not suspended(stage)
         stage.spec(v1="v2")
-        stage.apply(Goal.begun)
+        stage.apply(has_begun)
         assert suspended(stage)
         stage.follow()
         assert not suspended(stage)
@@ -242,7 +242,7 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Theatre
     """The reason is the answer that came instead."""
     stage.answers = lambda path: (200, "Goodbye")
     stage.spec(v1="v2")
-    followed = stage.apply(Goal.ended)
+    followed = stage.apply(has_ended)
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     (turn,) = followed.went_wrong
     assert turn.step is not None
@@ -255,7 +255,7 @@ def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
     with theatre(terms=terms) as stage:
         stage.serving()
         stage.spec(v1="v2")
-        (diagnosis,) = stage.apply(Goal.ended).diagnoses
+        (diagnosis,) = stage.apply(has_ended).diagnoses
         assert diagnosis.story.phase == Phase.TESTING
 
 
@@ -274,7 +274,7 @@ def rolling() -> Iterator[Theatre]:
 def test_a_rolling_deployment_is_done_when_ecs_is(rolling: Theatre) -> None:
     """The revision that was asked for is the primary one, and completed."""
     rolling.spec(v1="v2")
-    assert not rolling.apply(Goal.ended).went_wrong
+    assert not rolling.apply(has_ended).went_wrong
     assert rolling.service()["taskDefinition"].endswith(f"{SERVICE}:3")
     assert mutating(rolling)["UpdateService"] == 1
 
@@ -283,12 +283,12 @@ def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: Theatre) -
     """A service that is stable again after the circuit breaker is no success; and it is not tried again."""
     rolling.laptop.script(Script(image=f"*{digest(rolling, 'v3')}*", healthy=False, exits_after=1.0, exit_code=1))
     rolling.spec(v1="v3")
-    followed = rolling.apply(Goal.ended, patience=6 * 3600.0)
+    followed = rolling.apply(has_ended, patience=6 * 3600.0)
     assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
     rolling.transport.sent.clear()
     for _ in range(10):
         rolling.infrastructure()
-        rolling.follow(Goal.begun, jobs=rolling.jobs())
+        rolling.follow(has_begun, jobs=rolling.jobs())
         rolling.laptop.advance(60)
     assert mutating(rolling) == {}
 
@@ -320,7 +320,7 @@ def test_scaling_goes_with_the_release_and_never_before_it() -> None:
         stage.change({"tag: v1": "tag: v2", "max: 4": "max: 6"})
         stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 6, cpu: 60}"
         stage.change({})
-        stage.apply(Goal.promoted)
+        stage.apply(was_promoted)
         assert bounds(stage) == (1, 4)
         stage.infrastructure()
         assert bounds(stage) == (1, 4), "the rollout is not over: going back is one write, and brings the old bounds"
@@ -330,7 +330,7 @@ def test_scaling_goes_with_the_release_and_never_before_it() -> None:
         stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
         stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 9, cpu: 60}"
         stage.change({"tag: v2": "tag: v3", "tag: v1": "tag: v3"})
-        assert stage.apply(Goal.ended).went_wrong
+        assert stage.apply(has_ended).went_wrong
         stage.infrastructure()
         assert bounds(stage) == (1, 6)
         stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 7, cpu: 60}"

@@ -21,7 +21,7 @@ from reconciler.aws.retry import READ
 from reconciler.clock import ManualClock
 from reconciler.engine.expectations import Expectations
 from reconciler.engine.observe import Place, observe
-from reconciler.engine.reconcile import Wish, converge, look
+from reconciler.engine.reconcile import Wish, look
 from reconciler.engine.tiers import Reading
 from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.model.guard import Guard
@@ -31,6 +31,7 @@ from reconciler.model.planner import World, plan
 from reconciler.model.resource import Address, Desired, Health, Observed
 from reconciler.spec.compile import compile_specs
 from reconciler.spec.load import load
+from tests.harness.driving import converge
 from tests.harness.theatre import InProcess
 
 KINDS = discover()

@@ -23,14 +23,14 @@ from typing import Any
 
 from reconciler.aws.client import Aws, Transport
 from reconciler.aws.session import Boto
-from reconciler.engine import following, reconcile
-from reconciler.engine.following import Followed, Goal
+from reconciler.engine import reconcile
 from reconciler.engine.obituary import Obituary
-from reconciler.engine.observe import Place
-from reconciler.engine.reconcile import Report, Wish
+from reconciler.engine.observe import Place, owned_ids
+from reconciler.engine.reconcile import Wish
 from reconciler.engine.rollouts import Rollouts, Turn
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import Job, Missing, jobs_of
+from reconciler.engine.until import Followed, has_begun, has_ended
 from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.model.guard import Guard
 from reconciler.model.intents import Intent, Verb
@@ -42,6 +42,7 @@ from reconciler.spec import files
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import Source, load_sources
 from reconciler.spec.specs import Specs
+from tests.harness.driving import Report, converge, follow
 from tests.harness.seed import SEED
 from tests.harness.worlds import serial
 
@@ -156,7 +157,7 @@ class Theatre:
         self.infrastructure()
         for one in ("v1", "v2", "v3"):
             self.push(one)
-        assert not self.apply(Goal.ended).went_wrong
+        assert not self.apply(has_ended).went_wrong
         self.seen.clear()
         self.transport.sent.clear()
 
@@ -172,9 +173,7 @@ class Theatre:
 
     def infrastructure(self) -> Report:
         first = reconcile.look(self.aws, discover(), self.wish)
-        report = reconcile.converge(
-            self.aws, discover(), self.wish, first, patience_seconds=3600.0, stop=threading.Event()
-        )
+        report = converge(self.aws, discover(), self.wish, first, patience_seconds=3600.0, stop=threading.Event())
         assert not report.last.failed, [(str(one.step), one.because) for one in report.last.failed]
         assert not report.timed_out
         return report
@@ -191,20 +190,20 @@ class Theatre:
         return jobs_of(self.wish.deliveries, self.wish.desired, world, self.wish.place.stack, made=made)
 
     def own(self, world: Any) -> None:
-        self.aws.mine.add(*reconcile.owned_ids(world, self.wish.place.stack, {}))
+        self.aws.mine.add(*owned_ids(world, self.wish.place.stack, {}))
 
-    def apply(self, goal: Callable[[Turn], bool] = Goal.begun, patience: float | None = 900.0) -> Followed:
+    def apply(self, goal: Callable[[Turn], bool] = has_begun, patience: float | None = 900.0) -> Followed:
         report = self.infrastructure()
         return self.follow(goal, jobs=self.jobs(report), patience=patience)
 
     def follow(
         self,
-        goal: Callable[[Turn], bool] = Goal.ended,
+        goal: Callable[[Turn], bool] = has_ended,
         *,
         jobs: tuple[Job, ...] | None = None,
         patience: float | None = 30 * 86_400.0,
     ) -> Followed:
-        return following.follow(
+        return follow(
             self.rollouts,
             self.jobs() if jobs is None else jobs,
             goal,

@@ -14,9 +14,10 @@ from reconciler.aws.client import Aws, Transport
 from reconciler.clock import Clock, ManualClock
 from reconciler.engine.expectations import Expectations
 from reconciler.engine.observe import Place
-from reconciler.engine.reconcile import Report, Wish, converge, look
+from reconciler.engine.reconcile import Wish, look
 from reconciler.model import ownership
 from reconciler.model.resource import Call, Desired
+from tests.harness.driving import Report, converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 PLACE = Place(STACK, "123456789012", "us-west-2")

@@ -37,8 +37,8 @@ from reconciler.aws.session import Boto
 from reconciler.clock import Clock, ManualClock
 from reconciler.engine import execute, observe
 from reconciler.engine.expectations import Expectations
-from reconciler.engine.observe import Place
-from reconciler.engine.reconcile import Report, Wish, converge, look, owned_ids
+from reconciler.engine.observe import Place, owned_ids
+from reconciler.engine.reconcile import Wish, look
 from reconciler.engine.rollouts import Rollouts
 from reconciler.engine.smoke import Smoke
 from reconciler.engine.subjects import jobs_of
@@ -49,6 +49,7 @@ from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
 from tests.conftest import ACCOUNT, REGION
 from tests.harness.census import Asking, alike, census
+from tests.harness.driving import Report, converge
 from tests.harness.seed import SEED
 from tests.harness.strict import Strict
 

@@ -163,16 +163,16 @@ MUTANTS = (
     ),
     Mutant(
         "the guard is not asked",
-        "reconciler/engine/reconcile.py",
-        "refused = () if wish.leaving else check(found, wish.guard)",
-        "refused = ()",
+        "reconciler/engine/filters.py",
+        "guard.check(plan, context.guard) if context.agreed is None else",
+        "() if context.agreed is None else",
         "tests/engine/test_execute.py",
     ),
     Mutant(
         "the guard is not asked again in later passes",
-        "reconciler/engine/reconcile.py",
-        "refused = () if wish.leaving else _unasked(agreed, found, wish.guard)",
-        "refused = ()",
+        "reconciler/engine/filters.py",
+        "if context.agreed is None else _beyond(plan, context)",
+        "if context.agreed is None else ()",
         "tests/promises/test_guard.py::test_what_appears_meanwhile_is_held_against_the_guard_too",
     ),
     Mutant(

@@ -23,8 +23,8 @@ import structlog
 
 from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
-from reconciler.engine.following import Goal
 from reconciler.engine.rollouts import Turn
+from reconciler.engine.until import has_begun, has_ended, was_promoted
 from reconciler.local.inprocess import Laptop
 from reconciler.local.scripted import Script
 from reconciler.model import marks
@@ -231,7 +231,7 @@ def _broken(stage: Theatre) -> None:
 
 def _going_back(stage: Theatre) -> None:
     stage.spec(v1="v2")
-    stage.apply(Goal.promoted)
+    stage.apply(was_promoted)
     assert stage.last.step is not None
     assert stage.last.step.phase is Phase.BLUE_WARM
     stage.say(Verb.ROLLBACK)
@@ -305,7 +305,7 @@ def begun(request: pytest.FixtureRequest) -> Iterator[Beginning]:
 # -- processes
 
 
-def live(stage: Theatre, transport: Transport, goal: Callable[[Turn], bool] = Goal.ended) -> bool:
+def live(stage: Theatre, transport: Transport, goal: Callable[[Turn], bool] = has_ended) -> bool:
     """A process: it knows nothing, looks, and goes on until the goal is reached; whether it came to the end."""
     stage.restart(transport)
     stage.seen.clear()
@@ -410,7 +410,7 @@ def test_a_rollout_whose_process_is_new_after_each_write_ends_the_same(begun: Be
 
     def work() -> tuple[int, list[str]]:
         processes = 1
-        while not live(stage, stage.transport, lambda turn: wrote(turn) or Goal.ended(turn)):
+        while not live(stage, stage.transport, lambda turn: wrote(turn) or has_ended(turn)):
             processes += 1
             assert processes < 100, stage.last.step
         return processes, violations(begun)
@@ -448,7 +448,7 @@ def test_a_process_that_lives_for_one_look_decides_nothing(begun: Beginning) -> 
     stage, watch = begun.stage, begun.watch
 
     def work() -> int:
-        live(stage, stage.transport, Goal.begun)
+        live(stage, stage.transport, has_begun)
         jobs, before = stage.jobs(), watch.writes.total()
         for _ in range(20):
             stage.restart()
@@ -465,4 +465,4 @@ def wrote(turn: Turn) -> bool:
 
 
 def old(stage: Theatre, looks: int, turn: Turn) -> bool:
-    return len(stage.seen) >= looks or Goal.ended(turn)
+    return len(stage.seen) >= looks or has_ended(turn)

@@ -13,9 +13,10 @@ from reconciler import errors
 from reconciler.aws.client import Aws
 from reconciler.aws.retry import DOUBLES, may_double
 from reconciler.clock import ManualClock
-from reconciler.engine.reconcile import converge, look
+from reconciler.engine.reconcile import look
 from tests.harness.census import told
 from tests.harness.crash import Crash, CrashGate, How, Point
+from tests.harness.driving import converge
 from tests.harness.stale import StaleView
 from tests.harness.worlds import EVERY_TYPE, Account, Stack, apart, run, stack
 from tests.promises.conftest import Record

@@ -12,6 +12,7 @@ from reconciler.engine.report import PassReport
 from reconciler.engine.telling import Entry
 from reconciler.model.kind import Depth
 from reconciler.model.plan import Action, Plan, Refusal, RefusalCode, Verb
+from reconciler.model.planner import World
 from reconciler.model.resource import Address
 from reconciler.source.base import Revision
 
@@ -39,7 +40,6 @@ def report(
     for address, result in (results or {}).items():
         action = Action(Verb.UPDATE, Address.parse(address), "it differs")
         outcomes.append(Outcome(action.steps()[0], action, result))
-    return PassReport(
-        1, depth, Revision("4f1c2ab0000"), Plan("shop"), drifts,
-        tuple(Refusal(RefusalCode.CONFLICT, None, "taken") for _ in range(refusals)), tuple(outcomes), seconds,
-    )  # fmt: skip
+    refused = tuple(Refusal(RefusalCode.CONFLICT, None, "taken") for _ in range(refusals))
+    plan = Plan("shop", refusals=refused)
+    return PassReport(1, depth, Revision("4f1c2ab0000"), World(), plan, drifts, tuple(outcomes), seconds)

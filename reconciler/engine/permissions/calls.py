@@ -20,7 +20,7 @@ from reconciler.model.rollout import Engine
 Operations = frozenset[tuple[str, str]]
 """Service and operation, as in `Call`."""
 
-LOOP = "reconciler.engine.loop"
+LOOP = "reconciler.engine.controller"
 STORE = "reconciler.store.dynamodb"
 
 

@@ -1,0 +1,161 @@
+"""Runs of the controller as tests want them: one plan until it is in place, or rollouts until they reach a goal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.aws.client import Aws
+from reconciler.engine.controller import Controller
+from reconciler.engine.execute import Outcome
+from reconciler.engine.expectations import Expectations
+from reconciler.engine.inbox import Desk, FixedRevision
+from reconciler.engine.observe import owned_ids
+from reconciler.engine.reconcile import Wish
+from reconciler.engine.report import PassReport
+from reconciler.engine.rhythm import COMMAND
+from reconciler.engine.rollouts import Rollouts, Turn, crowd, wake_at
+from reconciler.engine.smoke import Smoke
+from reconciler.engine.subjects import Job
+from reconciler.engine.telling import Teller
+from reconciler.engine.until import IDLE_SECONDS, Applied, Ending, Followed, Observer
+from reconciler.model.diagnosis import Diagnosis
+from reconciler.model.kind import Depth, Kinds
+from reconciler.model.plan import Action, Plan, Step
+from reconciler.model.planner import World
+from reconciler.model.resource import Address
+from reconciler.model.rollout import Known
+from reconciler.source.base import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended, and its passes."""
+
+    passes: tuple[PassReport, ...]
+    ending: Ending
+
+    @property
+    def timed_out(self) -> bool:
+        return self.ending is Ending.TIMED_OUT
+
+    @property
+    def interrupted(self) -> bool:
+        return self.ending is Ending.INTERRUPTED
+
+    @property
+    def last(self) -> PassReport:
+        """The last pass that did anything, or the only one there is."""
+        return next((one for one in reversed(self.passes) if one.outcomes), self.passes[-1])
+
+    @property
+    def world(self) -> World:
+        return self.passes[-1].world
+
+    @property
+    def made(self) -> dict[Address, str]:
+        return {one.step.address: one.id for each in self.passes for one in each.outcomes if one.id}
+
+
+@dataclass(slots=True)
+class Watching(Observer):
+    start: Callable[[Step, Action], None] | None = None
+    end: Callable[[Outcome], None] | None = None
+    wait: Callable[[PassReport | None, float], None] | None = None
+
+    def on_start(self, step: Step, action: Action) -> None:
+        if self.start is not None:
+            self.start(step, action)
+
+    def on_end(self, outcome: Outcome) -> None:
+        if self.end is not None:
+            self.end(outcome)
+
+    def on_wait(self, last: PassReport | None, seconds: float) -> None:
+        if self.wait is not None:
+            self.wait(last, seconds)
+
+
+def converge(
+    aws: Aws,
+    kinds: Kinds,
+    wish: Wish,
+    first: tuple[World, Plan],
+    *,
+    patience_seconds: float,
+    stop: threading.Event,
+    on_start: Callable[[Step, Action], None] | None = None,
+    on_end: Callable[[Outcome], None] | None = None,
+    on_wait: Callable[[PassReport | None, float], None] | None = None,
+    expectations: Expectations | None = None,
+) -> Report:
+    """What `apply` does with a plan that a person approved, without its rollouts."""
+    controller = Controller(
+        aws,
+        kinds,
+        FixedRevision(Desk(Revision(""), wish)),
+        Teller(aws.clock),
+        Smoke(lambda delivery, subject: ""),
+        observer=Watching(on_start, on_end, on_wait),
+        rhythm=COMMAND,
+        stop=stop,
+        expectations=expectations,
+    )
+    controller._looked = controller.last = PassReport(0, Depth.FULL, Revision(""), *first)
+    aws.mine.add(*owned_ids(first[0], wish.place.stack, wish.wanted))
+    controller.due.looked(Depth.FULL, aws.clock.monotonic())
+    goal = Applied(patience=patience_seconds, services=frozenset())
+    ending = controller.run(goal, agreed=first[1])
+    return Report(tuple(goal.passes), ending)
+
+
+def follow(
+    rollouts: Rollouts,
+    jobs: Iterable[Job],
+    goal: Callable[[Turn], bool],
+    *,
+    patience_seconds: float | None = None,
+    on_turn: Callable[[Turn], None] | None = None,
+    known: Mapping[Address, Known] | None = None,
+) -> Followed:
+    """Turn after turn of every job until each has reached the goal, patience ends, or `rollouts.stop` is set.
+
+    `known` is what was just read of them; the first turns need not ask again.
+    """
+    clock = rollouts.aws.clock
+    started = clock.monotonic()
+    left = {job.address: job for job in jobs}
+    last: dict[Address, Turn] = {}
+    diagnoses: list[Diagnosis] = []
+    while True:
+        now = clock.now()
+        waiting = crowd(last.values())
+        due = [job for address, job in left.items() if _due(last.get(address), waiting, now)]
+        for turn in rollouts.turns(due, known if not last else None):
+            last[turn.job.address] = turn
+            if turn.diagnosis is not None:
+                diagnoses.append(turn.diagnosis)
+            if on_turn is not None:
+                on_turn(turn)
+        left = {address: job for address, job in left.items() if address not in last or not goal(last[address])}
+        turns = tuple(last.values())
+        if not left:
+            return Followed(turns, tuple(diagnoses))
+        if rollouts.stop.is_set():
+            return Followed(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
+        waiting = crowd(last.values())
+        wakes = [wake for address in left if (wake := wake_at(last[address], waiting)) is not None]
+        pause = max(0.0, min((wake - clock.now()).total_seconds() for wake in wakes)) if wakes else IDLE_SECONDS
+        if patience_seconds is not None:
+            rest = patience_seconds - (clock.monotonic() - started)
+            if rest <= 0:
+                return Followed(turns, tuple(diagnoses), ending=Ending.TIMED_OUT)
+            pause = min(pause, rest)
+        if pause and clock.wait(rollouts.stop, pause):
+            return Followed(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
+
+
+def _due(last: Turn | None, waiting: int, now: datetime) -> bool:
+    return last is None or (wake := wake_at(last, waiting)) is None or now >= wake
