@@ -3,7 +3,7 @@
 A browser sends requests to this machine for every page that asks it to. Such a request is told apart by three headers
 that a page cannot set:
 
-- `Host` holds the name that the page was loaded under. A name that was made to resolve to 127.0.0.1 (DNS rebinding) is
+- `Host` holds the name in the URL that was asked for. A name that was made to resolve to 127.0.0.1 (DNS rebinding) is
   not this machine, whatever it resolves to: only loopback addresses and the name `localhost` are.
 - `Origin` names the page behind a request; programs send none.
 - `Sec-Fetch-Site` says how far the page is from what it asks for. `same-site` is another port of this machine.
@@ -25,6 +25,7 @@ CLIENT_HEADER: Final = "X-Reconciler-Client"
 which no server here answers."""
 
 _HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:/@\s]+))(?::\d{1,5})?")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TRUSTED_SITES: Final = frozenset({"", "none", "same-origin"})
 
 
@@ -58,6 +59,11 @@ def check(*, host: str, origin: str | None, fetch_site: str | None, loopback_onl
     return None
 
 
+def is_header_name(name: str) -> bool:
+    """Whether `name` is a token (RFC 9110, 5.6.2). `Origin ` is none, and would be read as another header."""
+    return _TOKEN.fullmatch(name) is not None
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether a Host header, with or without a port, is a loopback address or the name `localhost`."""
     match = _HOST.fullmatch(host)
@@ -69,8 +75,10 @@ def is_loopback_host(host: str) -> bool:
 
 
 def is_loopback_address(text: str) -> bool:
-    """Whether `text` is an address in 127.0.0.0/8, or ::1. A name is not, whatever it resolves to."""
+    """Whether `text` is an address in 127.0.0.0/8, mapped into IPv6 or not, or ::1; a name never is."""
     try:
-        return ipaddress.ip_address(text).is_loopback
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

@@ -109,7 +109,16 @@ def test_the_host_is_judged_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "loopback"), [("127.8.8.8", True), ("::1", True), ("localhost", False), ("", False), ("8.8.8.8", False)]
+    ("text", "loopback"),
+    [
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", False),
+        ("", False),
+        ("8.8.8.8", False),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:8.8.8.8", False),
+    ],
 )
 def test_only_addresses_are_loopback_addresses(text: str, loopback: bool) -> None:
     """Names are resolved by nobody here."""

@@ -11,6 +11,7 @@ before its body is read.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -30,7 +31,16 @@ from reconciler.log import log
 
 OWN = "/_reconciler/"
 LARGEST_BODY = 64 * 1024 * 1024
-SECURITY_HEADERS = (("x-content-type-options", "nosniff"), ("cross-origin-resource-policy", "same-origin"))
+SECURITY_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    # an object in S3 may be a page: it runs nothing, and is of no origin that the guard would let in
+    ("content-security-policy", "sandbox; default-src 'none'"),
+)
+MALFORMED = "reconciler.malformed"
+"""Set in the environment of a request whose head HTTP does not allow."""
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -46,7 +56,7 @@ class Endpoint:
             return _send_json(start_response, rejection.status, {"error": rejection.reason})
         try:
             body = _body(environ)
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # a chunk that is none is an OSError of werkzeug's
             return _send_json(start_response, HTTPStatus.BAD_REQUEST, {"error": str(error)})
         if own:
             query = {key: values[-1] for key, values in parse_qs(str(environ.get("QUERY_STRING", ""))).items()}
@@ -58,6 +68,9 @@ class Endpoint:
         request = Request(str(environ["REQUEST_METHOD"]), raw, _headers(environ), body)
         try:
             call = wire.recognise(request, self.laptop.region)
+        except ValueError as error:
+            return _send_json(start_response, HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        try:
             refusal = admission.check(call)
             response = wire.refuse(call, refusal, "0") if refusal else self.laptop.handle_call(call)
         except LostAnswer:
@@ -65,7 +78,7 @@ class Endpoint:
         except Exception as error:
             log.exception("laptop.failed")
             refusal = Refusal("InternalFailure", f"{type(error).__name__}: {error}", status=500)
-            response = wire.refuse(wire.recognise(request, self.laptop.region), refusal, "0")
+            response = wire.refuse(call, refusal, "0")
         return _send(start_response, response.status, dict(response.headers), response.body)
 
     def _own(self, method: str, name: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
@@ -102,6 +115,8 @@ class Endpoint:
 
 
 def _rejection(environ: Mapping[str, Any], *, own: bool) -> http_guard.Rejection | None:
+    if environ.get(MALFORMED):
+        return http_guard.Rejection(HTTPStatus.BAD_REQUEST, "the head of the request is malformed")
     rejection = http_guard.check(
         host=str(environ.get("HTTP_HOST", "")),
         origin=environ.get("HTTP_ORIGIN"),
@@ -149,6 +164,9 @@ def _send_json(start_response: StartResponse, status: int, answer: Any) -> Itera
 
 def _send(start_response: StartResponse, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
     kept = [(name, value) for name, value in headers.items() if _may_be_sent(name.lower())]
+    if any(CONTROL.search(name) or CONTROL.search(value) for name, value in kept):
+        # S3 sends what a presigned URL says in `response-content-type` and the like: it must not end the header
+        return _send_json(start_response, HTTPStatus.BAD_REQUEST, {"error": "a header would hold a control character"})
     phrase = responses.get(status, "Status")
     start_response(f"{status} {phrase}", [*kept, *SECURITY_HEADERS, ("content-length", str(len(body)))])
     return [body]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -83,10 +84,13 @@ class Nursery:
         pass_fds: Sequence[int] = (),
         user: TaskUser | None = None,
     ) -> Child:
-        """Start a program, as `user` where one is given.
+        """Start a program, as `user` where one is given. Raises OSError.
 
         `on_output` gets its stdout and stderr; without it they are dropped, or this process's.
         """
+        pairs = [f"{name}={value}" for name, value in environment.items()]
+        if any("\0" in text for text in (folder, *pairs)):
+            raise OSError(errno.EINVAL, "a variable holds a NUL character")
         out, err = (PIPE, STDOUT) if on_output else (None, None) if inherit_output else (DEVNULL, DEVNULL)
         transport, child = await asyncio.get_running_loop().subprocess_exec(
             lambda: Child(on_output),
@@ -95,8 +99,8 @@ class Nursery:
             str(os.getpid()),
             f"{user.uid}:{user.gid}" if user else "-",
             *program,
-            env=dict(environment),
-            cwd=folder,
+            env={},
+            cwd="/",
             stdin=PIPE,
             stdout=out,
             stderr=err,
@@ -106,7 +110,7 @@ class Nursery:
         self._tell(f"+{child.pid}")
         go = transport.get_pipe_transport(0)
         assert isinstance(go, asyncio.WriteTransport)
-        go.write(b"+")
+        go.write(os.fsencode("\0".join([folder, *pairs])) + b"\0+")
         go.close()
         return child
 

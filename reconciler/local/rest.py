@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -20,6 +21,7 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # a second of star
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
+from moto.backend_index import backend_url_patterns
 from moto.backends import get_backend
 from moto.core import responses
 from moto.core.base_backend import BackendDict
@@ -54,13 +56,15 @@ class Rest:
     def dispatch(self, call: Call) -> Response:
         """moto's answer; an operation it has not, or an accident in it, is an AWS error and never a page."""
         request = call.request
+        address = self._address(call)
+        _check_route(address)
         headers = HTTPHeaders()
         for name, value in request.headers.items():
             if name != "host":
                 headers[name] = value
         headers["x-moto-account-id"] = self.account
         prepared = AWSPreparedRequest(
-            method=request.method, url=self._address(call), headers=headers, body=request.body, stream_output=False
+            method=request.method, url=address, headers=headers, body=request.body, stream_output=False
         )
         try:
             answer = self._stubber.process_request(prepared)
@@ -160,6 +164,22 @@ class Rest:
         found = self.state("logs").groups.get(group)
         if found is not None and stream in found.streams:
             found.streams[stream].put_log_events([{"timestamp": at, "message": text} for at, text in lines])
+
+
+def _check_route(address: str) -> None:
+    """Raises `Refusal` where moto would hand the request to another service than its host's.
+
+    Its patterns search the whole address, so that a path such as `/x.elasticmapreduce.us-west-2.amazonaws.com/` reaches
+    a service that the request was neither signed nor admitted for.
+    """
+    parts = urlsplit(address)
+    if _backend(f"{parts.scheme}://{parts.netloc}{parts.path}") != _backend(f"{parts.scheme}://{parts.netloc}/"):
+        raise Refusal("InvalidURI", f"The path {parts.path!r} holds the name of an AWS endpoint.")
+
+
+def _backend(address: str) -> str:
+    """The service whose pattern is the first to match, as in `BotocoreStubber.process_request`."""
+    return next((service for service, pattern in backend_url_patterns if pattern.match(address)), "")
 
 
 def _no_such_operation(call: Call) -> str:

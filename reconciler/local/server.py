@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
+from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from reconciler import http_guard
 from reconciler.local.aws import LaptopAws
-from reconciler.local.endpoint import Endpoint
+from reconciler.local.endpoint import MALFORMED, Endpoint
 
 DEFAULT_PORT = 4566
 
@@ -17,6 +19,13 @@ class _Quiet(WSGIRequestHandler):
     """Connections are kept alive, and nothing is printed per request."""
 
     protocol_version = "HTTP/1.1"
+
+    def make_environ(self) -> dict[str, Any]:
+        """With a mark where the head has lines that are no headers: `Origin : x` would else be read as none."""
+        environ: dict[str, Any] = super().make_environ()
+        names_ok = all(http_guard.is_header_name(name) for name in self.headers)
+        environ[MALFORMED] = bool(self.headers.defects) or not names_ok
+        return environ
 
     def log(self, type: str, message: str, *args: object) -> None:
         """Whoever wants to know the calls asks `LaptopAws.calls`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,25 +47,24 @@ def choose(folder: Path) -> tuple[TaskUser | None, str]:
     folder.chmod(0o711)
     tried: list[str] = []
     for user in _candidates():
-        trial = folder / f"trial-{user.uid}"
-        trial.mkdir()
-        try:
-            give(user, trial)
-            if _can_run(user, trial):
-                return user, ""
-        finally:
-            trial.rmdir()
+        if _can_run(user, folder):
+            return user, ""
         tried.append(user.name)
-    who = f"{' and '.join(tried)} cannot run {sys.executable}" if tried else "this machine has no user `nobody`"
+    who = f"{' and '.join(tried)} cannot run {sys.executable} or reach {folder}"
+    who = who if tried else "this machine has no user `nobody`"
     return None, f"tasks run as root: {who}; start the emulator as an ordinary user to change that"
 
 
 def give(user: TaskUser, folder: Path) -> None:
-    """Make `folder`, and all that is in it, the user's."""
-    os.chown(folder, user.uid, user.gid)
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
+    """Make `folder`, and all that is in it, the user's. Raises OSError.
+
+    The folder itself comes last. Until then nobody else may enter it: else what is given already could be replaced by a
+    link to something that is not, and what an image holds with the set-user-ID bit would be root's.
+    """
+    for place, folders, files in os.walk(folder, topdown=False):
+        for name in (*files, *folders):
             os.chown(Path(place, name), user.uid, user.gid, follow_symlinks=False)
+    os.chown(folder, user.uid, user.gid)
 
 
 def _candidates() -> Iterator[TaskUser]:
@@ -89,9 +89,13 @@ def _by_id(uid: str) -> pwd.struct_passwd | None:
 
 
 def _can_run(user: TaskUser, folder: Path) -> bool:
+    """Whether it can run this Python and read a folder of its own in `folder`."""
+    trial = folder / f"trial-{user.uid}"
     try:
+        trial.mkdir()
+        give(user, trial)
         ended = subprocess.run(
-            [*TRIAL, str(folder)],
+            [*TRIAL, str(trial)],
             user=user.uid,
             group=user.gid,
             extra_groups=[],
@@ -105,4 +109,6 @@ def _can_run(user: TaskUser, folder: Path) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
     return ended.returncode == 0

@@ -139,6 +139,7 @@ class Tasks:
             running.place = self._addresses.take(lowest_port=self._user.lowest_port if self._user else 0)
         except NoAddressLeft as error:
             raise CannotStart(f"ResourceInitializationError: {error}") from error
+        folder.mkdir(mode=0o700)  # nobody else looks in before all of it is there
         wanted = sorted({port for container in launch.containers for port in container.ports})
         running.ports = {port: running.place.port(port) for port in wanted}
         for container, program in found:
@@ -155,4 +156,7 @@ class Tasks:
                 raise CannotStart(f"CannotCreateContainerError: {error}") from error
             running.containers[container.name] = Container(running, container, prepared)
         if self._user is not None:
-            task_user.give(self._user, folder)
+            try:
+                task_user.give(self._user, folder)
+            except OSError as error:
+                raise CannotStart(f"CannotCreateContainerError: {error}") from error

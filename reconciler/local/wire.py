@@ -73,6 +73,7 @@ class Call:
 
 
 def recognise(request: Request, default_region: str) -> Call:
+    """Raises ValueError where the body of a form is not text."""
     signing_name, region = _scope(request, default_region)
     service = CLIENT_NAMES.get(signing_name, signing_name)
     content_type = request.headers.get("content-type", "")
@@ -84,13 +85,20 @@ def recognise(request: Request, default_region: str) -> Call:
     elif target := request.headers.get("x-amz-target"):
         protocol, operation = "json", target.rpartition(".")[2]
     elif content_type.startswith("application/x-www-form-urlencoded") or not request.body:
-        source = request.body.decode() or urlsplit(request.url).query
-        form = dict(parse_qsl(source, keep_blank_values=True))
+        form = _first_of_each(request.body.decode() or urlsplit(request.url).query)
         if operation := form.get("Action", ""):
             protocol = "ec2" if service == "ec2" else "query"
     if service == "elbv2" and form.get("Version") == "2012-06-01":
         service = "elb"  # the classic load balancer signs with the same name
     return Call(request, signing_name, service, region, operation, protocol, form)
+
+
+def _first_of_each(form: str) -> dict[str, str]:
+    """The first value of each parameter, as moto reads them. Raises ValueError where it is not a form."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(form, keep_blank_values=True):
+        found.setdefault(name, value)
+    return found
 
 
 def _scope(request: Request, default_region: str) -> tuple[str, str]:

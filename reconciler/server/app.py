@@ -154,7 +154,7 @@ def _parsed(head: bytes) -> tuple[str, str, dict[str, str]]:
     for line in lines:
         name, _, value = line.partition(":")
         key = name.lower()
-        if key == "host" and key in headers:
+        if not http_guard.is_header_name(name) or (key == "host" and key in headers):
             raise _Malformed(HTTPStatus.BAD_REQUEST)
         headers[key] = f"{headers[key]},{value.strip()}" if key in headers else value.strip()
     return words[0], words[1], headers

@@ -143,6 +143,7 @@ def test_over_loopback_this_machine_s_own_names_are_taken(case: Case, host: str)
     [
         (b"GET /healthz\r\n\r\n", 400),
         (b"GET http://127.0.0.1/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nOrigin : http://evil.example\r\n\r\n", 400),
         (b"GET /healthz HTTP/2\r\nHost: localhost\r\n\r\n", 400),
         (b"\xff\xfe\x00\r\n\r\n", 400),
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400),

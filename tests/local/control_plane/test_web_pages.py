@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from moto.backend_index import backend_url_patterns
 
 from reconciler.cli.laptop_client import CLIENT_HEADERS
 from reconciler.local.server import Server
@@ -211,6 +212,61 @@ def test_a_refused_request_hides_no_second_one(server: Server, head: str) -> Non
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.startswith(b"HTTP/1.1 421 ")
     assert server.laptop.faults.active() == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["Origin : http://evil.example", "Origin\0: http://evil.example", "nonsense\r\nOrigin: http://evil.example"]
+)
+def test_a_malformed_head_is_refused(server: Server, line: str) -> None:
+    """A line that is no header is not passed over: it may be the one that says where the request comes from."""
+    head = f"GET /_reconciler/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Reconciler-Client: x\r\n{line}\r\n\r\n"
+    with socket.create_connection((server.host, server.port), timeout=10) as sock:
+        sock.sendall(head.encode())
+        answer = sock.recv(65536)
+    assert answer.split()[1] in (b"400", b"403")
+
+
+def test_no_path_reaches_another_service(server: Server) -> None:
+    """moto looks for its services' hosts in the whole URL; what is admitted as a read of S3 stays one."""
+    names = sorted({name for name, _ in backend_url_patterns if name not in ("s3", "instance_metadata", "moto_api")})
+    for name in [*names, "control-kinesis", "ddb", "data.iot"]:
+        for query in ("Action=ListStreams&Action=", "X-Amz-Expires=1"):
+            status, _, body = ask(server, "GET", f"/x.{name}.us-west-2.amazonaws.com/?{query}")
+            assert status in (400, 403, 404), (name, query, body)
+
+
+def test_an_object_that_is_a_page_runs_nothing(server: Server) -> None:
+    """It has no origin that the guard would let in, and a presigned URL puts no header of its own into the answer."""
+    s3 = boto3.client("s3", **KEYS, endpoint_url=server.url)
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(Bucket="bucket", Key="page.html", Body=b"<script>", ContentType="text/html")
+    status, headers, _ = ask(server, "GET", "/bucket/page.html?Signature=&response-content-type=text/html")
+    assert (status, headers["Content-Security-Policy"]) == (200, "sandbox; default-src 'none'")
+    for value in ("text/html%0d%0a%0d%0a<script>", "x%0d%0aAccess-Control-Allow-Origin:%20*"):
+        status, headers, body = ask(server, "GET", f"/bucket/page.html?Signature=&response-content-type={value}")
+        assert (status, headers["Access-Control-Allow-Origin"], b"<script>" in body) == (400, None, False)
+
+
+def test_rest_operations_take_bodies_of_their_own(server: Server) -> None:
+    """botocore sends XML without a content type; only what a page may send is refused."""
+    route53 = boto3.client("route53", **KEYS, endpoint_url=server.url)
+    assert route53.create_hosted_zone(Name="example.org", CallerReference="1")["HostedZone"]["Name"] == "example.org."
+    for content_type in ("text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"):
+        headers = {**signed("elasticfilesystem"), "Content-Type": content_type}
+        assert ask(server, "POST", "/2015-02-01/file-systems", b"{}", headers)[0] in (400, 415)
+
+
+def test_credentials_that_a_browser_adds_are_none_of_aws(server: Server) -> None:
+    """`Basic` and `Negotiate` come without the page's doing."""
+    for authorization in ("Basic YTpi", "Negotiate x", "Credential=a/20260101/us-west-2/s3/aws4_request"):
+        assert ask(server, "PUT", "/bucket", headers={"Authorization": authorization})[0] == 403
+
+
+def test_a_body_that_is_no_text_is_a_bad_request(server: Server) -> None:
+    """And no traceback."""
+    assert ask(server, "POST", "/", b"\xff\xfe", FORM)[0] == 400
+    chunked = {**signed("iam"), **FORM, "Transfer-Encoding": "chunked"}
+    assert ask(server, "POST", "/", b"nonsense\r\n", chunked)[0] == 400
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "99999999999999"])

@@ -63,3 +63,37 @@ def test_a_task_is_nobody(tmp_path: Path, control: Recorder, monkeypatch: pytest
         control.until(lambda: len(control.lines) >= 5 and control.health)
         assert [text for _, _, text in control.lines] == ["65534", "65534", "65534", "wrote", "port 10080"]
         assert control.health == [("t1", "main", True)]
+
+
+def test_nothing_of_a_task_counts_before_it_is_the_tasks(plane: DataPlane, control: Recorder) -> None:
+    """The dynamic linker reads LD_PRELOAD: were it set for the process that changes its user, it would run as root."""
+    plane.runner.start(task(shell("echo done", environment={"LD_PRELOAD": "/nowhere/evil.so"})))
+    control.until(lambda: control.exits)
+    complaints = [text for _, _, text in control.lines if "LD_PRELOAD" in text]
+    assert len(complaints) <= 1, complaints  # by the shell; the launcher's own start would be another one
+    assert control.lines[-1][2] == "done"
+
+
+def test_a_variable_with_a_nul_is_an_error_of_the_task(plane: DataPlane, control: Recorder) -> None:
+    """It could end one variable and begin another."""
+    plane.runner.start(task(shell("env", environment={"A": "1\0PATH=/evil"})))
+    control.until(lambda: control.failed)
+    assert control.failed["t1"].startswith("CannotStartContainerError")
+
+
+@as_root
+def test_folders_are_given_from_the_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be entered by the user already is never changed by path any more."""
+    for place in ("a/b/c", "a/d"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "file").touch()
+    given: list[Path] = []
+    monkeypatch.setattr(os, "chown", lambda path, *_, **__: given.append(Path(path)))
+    task_user.give(NOBODY, tmp_path)
+    assert given[-1] == tmp_path
+    assert all(
+        given.index(path) > given.index(path / child.name)
+        for path in given
+        if path.is_dir()
+        for child in path.iterdir()
+    )
