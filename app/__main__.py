@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 
@@ -11,7 +10,7 @@ from app import log, server, settings
 
 def main() -> int:
     try:
-        asyncio.run(server.serve(settings.read(os.environ)))
+        server.serve(settings.read(os.environ))
     except (ValueError, OSError) as error:
         log.line("failed", error=str(error))
         return 1

@@ -1,82 +1,101 @@
-"""The app as a running server: listen, answer, and on SIGTERM drain and go.
+"""The app as a running server: answer until SIGTERM, then drain and exit.
 
-A load balancer may still send for a moment after it was told to stop: so the server keeps accepting and answering
-(with `Connection: close`, which empties the pools of its clients) until nobody has asked for anything for a while.
+A load balancer still sends requests for a moment after it was told to stop. So the server goes on accepting and
+answering, with `Connection: close`, until no request has come for a while.
 """
 
 from __future__ import annotations
 
-import asyncio
 import signal
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from typing import Any
 
 from app import log
-from app.http11 import Activity, Connection, Malformed, Request
-from app.pages import Answer, Pages
+from app.handler import Handler
+from app.pages import Pages
 from app.settings import Settings
 
+STOP = {signal.SIGTERM, signal.SIGINT}
 QUIET = 0.25  # seconds without a request that count as drained
 LONGEST_DRAIN = 20.0  # seconds; ECS kills 30 s after SIGTERM
 SUMMARY_EVERY = 10.0  # seconds between two lines about the requests
 
 
-async def serve(settings: Settings) -> None:
+def serve(settings: Settings) -> None:
     """Returns once SIGTERM or SIGINT has come and every request is answered; raises OSError when it cannot listen."""
-    loop = asyncio.get_running_loop()
-    pages = Pages(settings)
-
-    def answer(request: Request) -> Answer:
-        found = pages.answer(request.method, request.path, accept=request.headers.get("accept", ""))
-        if request.path != "/healthz":
-            activity.requests += 1
-        activity.last_request = loop.time()
-        if settings.access_log:
-            log.line("request", method=request.method, path=request.path, status=found.status)
-        return found
-
-    def refused(error: Malformed) -> None:
-        log.line("refused", status=error.status, because=str(error))
-
-    activity = Activity(answer, refused, _header_safe(settings.version))
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    server = await loop.create_server(
-        lambda: Connection(activity), settings.host, settings.port, backlog=1024, reuse_address=True
-    )
-    port = server.sockets[0].getsockname()[1]
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # in every thread: they are left to sigwait
+    server = Server(settings)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.summarise, daemon=True).start()
+    port = server.server_address[1]
     log.line("listening", host=settings.host, port=port, version=settings.version, hostname=settings.hostname)
-    summary = asyncio.create_task(_summarise(activity))
-    await stop.wait()
-    log.line("draining", connections=len(activity.connections))
-    activity.draining = True
-    await _drained(activity)
-    server.close()
-    for connection in tuple(activity.connections):
-        connection.close()
-    summary.cancel()
-    log.line("stopped", requests=activity.requests)
+    signal.sigwait(STOP)
+    server.draining = True
+    log.line("draining")
+    server.wait_until_quiet()
+    log.line("stopped", requests=server.requests)
 
 
-async def _drained(activity: Activity) -> None:
-    loop = asyncio.get_running_loop()
-    told = loop.time()
-    while loop.time() < told + LONGEST_DRAIN:
-        quiet_since = max(told, activity.last_request)
-        busy = any(not connection.idle for connection in activity.connections)
-        if not busy and loop.time() >= quiet_since + QUIET:
-            return
-        await asyncio.sleep(QUIET / 5)
+class Server(ThreadingHTTPServer):
+    """A thread for each connection, all of which end with the process."""
 
+    request_queue_size = 1024
 
-async def _summarise(activity: Activity) -> None:
-    """A line now and then, and only when there was something: a line per request would drown the log of a busy app."""
-    told = 0
-    while True:
-        await asyncio.sleep(SUMMARY_EVERY)
-        if activity.requests > told:
-            log.line("requests", count=activity.requests - told, seconds=SUMMARY_EVERY)
-            told = activity.requests
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pages = Pages(settings)
+        self.draining = False
+        self.requests = 0  # answered; health checks are not counted
+        self._in_progress = 0
+        self._last_request = 0.0
+        self._lock = threading.Lock()
+        self.address_family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        super().__init__((settings.host, settings.port), Handler)
 
+    def server_bind(self) -> None:
+        """Without looking up the host's name, as HTTPServer does: that may take seconds."""
+        socketserver.TCPServer.server_bind(self)
 
-def _header_safe(text: str) -> str:
-    return "".join(character if " " <= character <= "~" else "?" for character in text)
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # which is a client that has gone
+            super().handle_error(request, client_address)
+
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        """From the first byte of a request to the last byte of its answer."""
+        with self._lock:
+            self._in_progress += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_progress -= 1
+                self._last_request = time.monotonic()
+
+    def count(self) -> None:
+        with self._lock:
+            self.requests += 1
+
+    def wait_until_quiet(self) -> None:
+        """Returns when no request is in progress, and none has come for a while."""
+        self._last_request = began = time.monotonic()
+        while time.monotonic() < began + LONGEST_DRAIN:
+            if not self._in_progress and time.monotonic() >= self._last_request + QUIET:
+                return
+            time.sleep(QUIET / 5)
+
+    def summarise(self) -> None:
+        """A line now and then, if there were requests: one for each would drown the log of a busy app."""
+        logged = 0
+        while True:
+            time.sleep(SUMMARY_EVERY)
+            if (requests := self.requests) > logged:
+                log.line("requests", count=requests - logged, seconds=SUMMARY_EVERY)
+                logged = requests

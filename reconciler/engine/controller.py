@@ -100,7 +100,7 @@ class Controller:
 
         With `agreed`, the plan that a person approved, only that plan and what is left of it is carried out. A lost
         lease may be noticed only at the next round; the fence holds back what would be written before.
-        Raises `errors.LeaseLost` as soon as a write was held back because of it, `errors.Refused` where `agreed` holds a
+        Raises `errors.LeaseLost` as soon as a write was held back for it, `errors.Refused` where `agreed` holds a
         refusal, and what `until` raises.
         """
         if agreed is not None:

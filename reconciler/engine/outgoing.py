@@ -12,11 +12,15 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from reconciler import __version__, errors
 
@@ -107,22 +111,19 @@ def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
         "Host": place.authority,
         "User-Agent": f"reconciler/{__version__}",
         "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
         "Connection": "close",
         **headers,
     }
-    lines = [f"POST {place.target} HTTP/1.1", *(f"{key}: {fields[key]}" for key in fields), "", ""]
     addresses = _addresses(place)
     end = time.monotonic() + SECONDS
     try:
-        with _connected(place, addresses, end) as sock:
-            sock.settimeout(_left(end))
-            sock.sendall("\r\n".join(lines).encode("ascii") + body)
-            return _answer(sock, end)
+        with closing(_connected(place, addresses, end)) as connection:
+            connection.request("POST", place.target, body, fields)
+            return _answer(connection.sock, end)
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(f"its certificate is not trusted: {error.verify_message}") from None
-    except (OSError, ValueError) as error:
-        raise Unreachable(type(error).__name__) from None
+    except (HTTPError, OSError, ValueError) as error:
+        raise Unreachable(type(error.__cause__ or error).__name__) from None
 
 
 def _addresses(place: Place) -> tuple[IP, ...]:
@@ -141,23 +142,21 @@ def _addresses(place: Place) -> tuple[IP, ...]:
     return addresses
 
 
-def _connected(place: Place, addresses: tuple[IP, ...], end: float) -> socket.socket:
-    """To the first address that answers."""
-    last: OSError = OSError("no address")
+def _connected(place: Place, addresses: tuple[IP, ...], end: float) -> HTTPConnection:
+    """A connection to the first address that answers. The certificate is checked against the host's name."""
+    made: Callable[..., HTTPConnection] = HTTPConnection
+    if place.secure:
+        made = partial(HTTPSConnection, server_hostname=place.host, ssl_context=_trust())
+    last: Exception = OSError("no address")
     for address in addresses[:4]:
+        # urllib3 applies the timeout twice: to the TCP connection, and again to the TLS handshake
+        connection = made(str(address), place.port, timeout=_left(end) / 2)
         try:
-            sock = socket.create_connection((str(address), place.port), timeout=_left(end))
-        except OSError as error:
+            connection.connect()
+        except HTTPError as error:  # the address does not answer; a failed handshake raises OSError
             last = error
-            continue
-        if not place.secure:
-            return sock
-        try:
-            sock.settimeout(_left(end))
-            return _trust().wrap_socket(sock, server_hostname=place.host)
-        except BaseException:
-            sock.close()
-            raise
+        else:
+            return connection
     raise last
 
 
@@ -167,6 +166,8 @@ def _trust() -> ssl.SSLContext:
 
 
 def _answer(sock: socket.socket, end: float) -> Answered:
+    """Status and Retry-After. urllib3 does not read the head: its read timeout starts again with every byte, it accepts
+    heads of several megabytes, and it logs the URL when a header of the answer is malformed."""
     text = b""
     while b"\r\n\r\n" not in text and len(text) < LARGEST_HEAD:
         sock.settimeout(_left(end))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,7 @@ class _Shared:
         self.laptop: LaptopAws | None = None
         self.sessions: dict[str, boto3.Session] = {}
         self.clients: dict[tuple[str, str, int], Any] = {}
+        self.lock = threading.Lock()
 
     def answer(self, request: Request) -> Response:
         assert self.laptop is not None, "the laptop_session of this client is over"
@@ -92,11 +94,12 @@ class _Shared:
 
     def client(self, region: str, service: str, attempts: int) -> Any:
         key = region, service, attempts
-        if key not in self.clients:
-            retries: Any = {"total_max_attempts": attempts, "mode": "standard"}
-            config = Config(retries=retries, user_agent="laptop")  # botocore works its own out anew for each call
-            self.clients[key] = self.session(region).client(service, config=config)  # type: ignore[call-overload]  # its overloads want a literal
-        return self.clients[key]
+        with self.lock:
+            if key not in self.clients:
+                retries: Any = {"total_max_attempts": attempts, "mode": "standard"}
+                config = Config(retries=retries, user_agent="laptop")  # botocore works its own out anew for each call
+                self.clients[key] = self.session(region).client(service, config=config)  # type: ignore[call-overload]  # its overloads want a literal
+            return self.clients[key]
 
 
 _shared = _Shared()

@@ -8,18 +8,21 @@ operation), so that faults and the strict layer can name it, and is passed on as
 from __future__ import annotations
 
 import functools
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
+import cbor2
 import orjson
 from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationModel, ServiceModel
 
-from reconciler.local import cbor, wire_query
+from reconciler.local import wire_query
 from reconciler.local.refusal import Refusal
 from reconciler.local.wire_shapes import from_client, to_client
 
@@ -156,7 +159,7 @@ def parameters(call: Call) -> dict[str, Any]:
             case "query":
                 return wire_query.read(shape, call.form)
             case "cbor":
-                raw = cbor.decode(call.request.body) if call.request.body else {}
+                raw = read_cbor(call.request.body) if call.request.body else {}
             case _:
                 raw = orjson.loads(call.request.body) if call.request.body else {}
         parsed: dict[str, Any] = from_client(shape, raw)
@@ -174,7 +177,7 @@ def answer(call: Call, result: Mapping[str, Any], request_id: str) -> Response:
             return Response(200, _headers("text/xml", request_id), body)
         case "cbor":
             shaped = to_client(model.output_shape, result)
-            return Response(200, _cbor_headers(request_id), cbor.encode(shaped))
+            return Response(200, _cbor_headers(request_id), write_cbor(shaped))
         case _:
             shaped = to_client(model.output_shape, result, timestamps_as_numbers=True)
             return Response(200, _headers("application/x-amz-json-1.1", request_id), orjson.dumps(shaped))
@@ -184,7 +187,7 @@ def refuse(call: Call, refusal: Refusal, request_id: str) -> Response:
     """An error in the words of the protocol that the caller speaks."""
     match call.protocol:
         case "cbor":
-            body = cbor.encode({"__type": refusal.code, "message": refusal.message, **refusal.extra})
+            body = write_cbor({"__type": refusal.code, "message": refusal.message, **refusal.extra})
             return Response(refusal.status, _cbor_headers(request_id), body)
         case "json":
             body = orjson.dumps({"__type": refusal.code, "message": refusal.message, **refusal.extra})
@@ -202,6 +205,23 @@ def refuse(call: Call, refusal: Refusal, request_id: str) -> Response:
         case "rest":
             headers = {**_headers("application/json", request_id), "x-amzn-errortype": refusal.code}
             return Response(refusal.status, headers, orjson.dumps({"message": refusal.message, **refusal.extra}))
+
+
+def read_cbor(data: bytes) -> Any:
+    """The single value in `data`. Raises ValueError when it is cut short, malformed, or followed by more bytes."""
+    stream = io.BytesIO(data)
+    try:
+        value = cbor2.CBORDecoder(stream).decode()
+    except cbor2.CBORDecodeError as error:
+        raise ValueError(f"invalid CBOR: {error}") from error
+    if stream.read(1):
+        raise ValueError("invalid CBOR: bytes after the value")
+    return value
+
+
+def write_cbor(value: Any) -> bytes:
+    """Timestamps are written as seconds (tag 1), as rpc-v2-cbor requires."""
+    return cbor2.dumps(value, timezone=UTC, datetime_as_timestamp=True)
 
 
 def _headers(content_type: str, request_id: str) -> dict[str, str]:

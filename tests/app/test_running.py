@@ -44,6 +44,12 @@ class App:
         self.process.kill()
         self.process.communicate()
 
+    def send(self, text: bytes) -> bytes:
+        """What comes back, until the app closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(text)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
 
 @pytest.fixture
 def app() -> Iterator[App]:
@@ -76,28 +82,24 @@ def test_head_has_the_length_and_no_body(app: App) -> None:
 
 def test_pipelined_requests_are_answered_in_order_past_a_body(app: App) -> None:
     """A body that nobody wants is skipped; what follows it is the next request."""
-    with socket.create_connection(("127.0.0.1", app.port), timeout=5) as connection:
-        connection.sendall(
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab"
-            b"cGET /nope HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.0\r\n\r\n"
-        )
-        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    said = app.send(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab"
+        b"cGET /nope HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.0\r\n\r\n"
+    )
     assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"405", b"404", b"200"]
 
 
 def test_garbage_is_refused_and_logged(app: App) -> None:
     """What is not HTTP gets 400, a line in the log, and a closed connection."""
-    with socket.create_connection(("127.0.0.1", app.port), timeout=5) as connection:
-        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
-        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    said = app.send(b"\x16\x03\x01 hello\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 400 ")
     assert app.line("refused")["status"] == 400
 
 
 def test_a_client_that_never_ends_its_head_is_refused(app: App) -> None:
-    """A head of more than 16 KiB is not waited for."""
+    """A header of more than 64 KiB is not waited for."""
     with socket.create_connection(("127.0.0.1", app.port), timeout=5) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000)
         assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
 
 
@@ -116,6 +118,19 @@ def test_sigterm_drains_and_ends_with_0(app: App) -> None:
         connection.close()
     assert app.process.wait(timeout=5) == 0
     assert app.line("stopped")["requests"] == 3
+
+
+def test_a_request_that_has_begun_to_arrive_is_waited_for(app: App) -> None:
+    """SIGTERM in the middle of a request: the app does not exit before the rest has come and is answered."""
+    with socket.create_connection(("127.0.0.1", app.port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        os.kill(app.process.pid, signal.SIGTERM)
+        app.line("draining")
+        with pytest.raises(subprocess.TimeoutExpired):
+            app.process.wait(timeout=0.6)
+        connection.sendall(b"Host: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert app.process.wait(timeout=5) == 0
 
 
 def test_each_request_is_logged_when_asked_for() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 import threading
 from collections.abc import Iterator
@@ -10,15 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from reconciler import errors
 from reconciler.aws.session import Boto
 from reconciler.model.resource import Call
 from tests.conftest import REGION
+from tests.harness.tls import self_signed
 
 CALL = Call("ecs", "ListClusters", {"maxResults": 1})
 
@@ -40,27 +36,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """An HTTPS server whose certificate nobody vouches for; its URL and its own certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    both = tmp_path / "both.pem"
-    plain, nothing = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    text = key.private_bytes(serialization.Encoding.PEM, plain, nothing)
-    both.write_bytes(text + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
+    context, both = self_signed(tmp_path)
     server = HTTPServer(("127.0.0.1", 0), Answer)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # it is left in the middle of a handshake
     server.socket = context.wrap_socket(server.socket, server_side=True)

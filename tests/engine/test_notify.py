@@ -11,8 +11,10 @@ import re
 import shlex
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from reconciler.engine.outgoing import Answered, Unreachable, forbidden, place_o
 from reconciler.engine.telling import Entry
 from reconciler.model.resource import Call
 from reconciler.model.rollout import Phase
+from tests.harness.tls import self_signed
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HIDDEN = "T000-B000-xyzzyplugh"
@@ -466,15 +469,15 @@ def test_a_name_is_held_to_what_it_means_when_it_is_used(
 ) -> None:
     """A name that means a metadata service, or `localhost` that is not, is not connected to."""
 
-    def lookup(host: str, port: int, **more: Any) -> list[Any]:
+    def lookup(host: str, port: int, *more: Any, **named: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34" if ":" in url[6:] else address, port)),
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]  # fmt: skip
 
-    def connect(*arguments: Any, **more: Any) -> socket.socket:
+    def connect(*arguments: Any) -> None:
         raise AssertionError("it was connected to")
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(Unreachable) as caught:
         outgoing.post(place_of(url), b"{}", {})
     assert HIDDEN not in str(caught.value)
@@ -484,23 +487,89 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch: pyte
     """The name is looked up once: a second answer, for another address, is never asked for."""
     real, asked = socket.getaddrinfo, []
 
-    def lookup(host: str, port: int, **more: Any) -> Any:
+    def lookup(host: str, port: int, *more: Any, **named: Any) -> Any:
+        if host == "127.0.0.1":  # an address is not looked up
+            return real(host, port, *more, **named)
         asked.append(host)
-        return real("127.0.0.1", port, **more)
+        return real("127.0.0.1", port, *more, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     connected: list[str] = []
-    plain = socket.create_connection
+    plain = socket.socket.connect
 
-    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+    def connect(sock: socket.socket, address: tuple[str, int]) -> None:
         connected.append(address[0])
-        monkeypatch.setattr(socket, "getaddrinfo", real)
-        return plain(address, timeout=timeout)
+        plain(sock, address)
 
-    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(socket.socket, "connect", connect)
     place = place_of(hooks.url.replace("127.0.0.1", "localhost"))
     assert outgoing.post(place, b"{}", {}) == Answered(200)
     assert (asked, connected) == (["localhost"], ["127.0.0.1"])
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(monkeypatch: pytest.MonkeyPatch, hooks: Hooks) -> None:
+    """A host may have several addresses, and the first may be down."""
+    real = socket.getaddrinfo
+
+    def lookup(host: str, port: int, *more: Any, **named: Any) -> Any:
+        if host != "localhost":
+            return real(host, port, *more, **named)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("127.0.0.9", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    place = place_of(hooks.url.replace("127.0.0.1", "localhost"))
+    assert outgoing.post(place, b"{}", {}) == Answered(200)
+    assert hooks.server.got[0][1]["Host"] == f"localhost:{hooks.server.server_port}"
+
+
+@pytest.fixture
+def tls_hooks(hooks: Hooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The URL of a target that speaks TLS, and the certificate that it shows, which is for `localhost`."""
+    context, certificate = self_signed(tmp_path)
+    hooks.server.socket = context.wrap_socket(hooks.server.socket, server_side=True)
+    hooks.server.handle_error = lambda *_: None  # it is left in the middle of a handshake
+    outgoing._trust.cache_clear()
+    yield hooks.url.replace("http://127.0.0.1", "https://localhost"), certificate
+    outgoing._trust.cache_clear()
+
+
+def test_a_certificate_that_nobody_has_signed_ends_the_attempt(tls_hooks: tuple[str, Path], hooks: Hooks) -> None:
+    """Nothing is sent to it."""
+    with pytest.raises(Unreachable, match="certificate is not trusted") as caught:
+        outgoing.post(place_of(tls_hooks[0]), b"{}", {})
+    assert HIDDEN not in str(caught.value)
+    assert hooks.server.got == []
+
+
+def test_a_certificate_is_held_to_the_name_and_not_to_the_address(
+    tls_hooks: tuple[str, Path], hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection goes to an address; the certificate has to be for the host in the URL."""
+    url, certificate = tls_hooks
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert outgoing.post(place_of(url), b"{}", {}) == Answered(200)
+    assert hooks.server.got[0][1]["Host"] == f"localhost:{hooks.server.server_port}"
+    with pytest.raises(Unreachable, match="certificate is not trusted"):
+        outgoing.post(place_of(url.replace("localhost", "127.0.0.1")), b"{}", {})
+    assert len(hooks.server.got) == 1
+
+
+def test_malformed_headers_do_not_bring_the_url_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 would log where such an answer came from."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        place = place_of(f"http://127.0.0.1:{listening.getsockname()[1]}/{HIDDEN}")
+        assert outgoing.post(place, b"{}", {}) == Answered(200)
+        thread.join()
+    assert HIDDEN not in caplog.text
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\xff" * 20_000])
@@ -545,6 +614,17 @@ def test_an_answer_that_drips_does_not_hold_the_thread_for_long(monkeypatch: pyt
             outgoing.post(place_of(f"http://127.0.0.1:{listening.getsockname()[1]}/"), b"{}", {})
         over.set()
         thread.join()
+
+
+def test_a_handshake_that_hangs_does_not_hold_the_thread_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that accepts the connection and says nothing of TLS."""
+    monkeypatch.setattr(outgoing, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place = place_of(f"https://127.0.0.1:{listening.getsockname()[1]}/")
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=r"^TimeoutError$"):
+            outgoing.post(place, b"{}", {})
+        assert time.monotonic() - began < SOON
 
 
 def test_a_url_is_in_no_representation() -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import orjson
 
-from reconciler.local import cbor
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
 from reconciler.local.strict import ec2, iam, others
 from reconciler.local.strict.rule import After, Before, Rewrite
-from reconciler.local.wire import Call, Response
+from reconciler.local.wire import Call, Response, read_cbor
 from reconciler.local.world import World
 
 BEFORE: dict[tuple[str, str], Before] = {**ec2.BEFORE, **iam.BEFORE, **others.BEFORE}
@@ -67,7 +66,7 @@ def parameters(call: Call) -> Mapping[str, Any]:
         return parsed if isinstance(parsed, dict) else {}
     if call.protocol == "cbor" and call.request.body:
         try:
-            decoded = cbor.decode(call.request.body)
+            decoded = read_cbor(call.request.body)
         except ValueError as error:
             raise Refusal("SerializationException", str(error)) from error
         return decoded if isinstance(decoded, dict) else {}

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.local import inprocess
 from reconciler.local.aws import LaptopAws
 from reconciler.local.fault_answers import DENIALS, THROTTLES
-from reconciler.local.inprocess import laptop_session
+from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.local.rest import Rest
 from reconciler.local.wire import Call, Request, Response
 from reconciler.local.world import Checks
@@ -128,3 +129,16 @@ def test_one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         iam = laptop.client("iam")
         assert len(list(pool.map(lambda _: iam.list_roles(), range(8)))) == 8
     assert peak == [1]
+
+
+def test_threads_share_one_client_of_a_service(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 sessions make clients for one thread at a time; threads that ask together wait for each other."""
+    monkeypatch.setattr(inprocess, "_shared", inprocess._Shared())
+    together = threading.Barrier(4)
+
+    def ask(_: int) -> Any:
+        together.wait()
+        return laptop.client("sts")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) == 1
