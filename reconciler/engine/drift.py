@@ -55,13 +55,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One resource that is not as it was left. `paths` are its fields; empty: it is gone."""
+    """One resource that is not as it was left. `paths` are its fields; empty: it is gone.
+
+    `contested`: somebody keeps undoing what is put back, and it is left as it is.
+    """
 
     address: Address
     paths: tuple[str, ...]
     mode: Mode = Mode.ENFORCE
     reason: str = ""
     where: str = ""
+    contested: bool = False
 
     def __str__(self) -> str:
         return f"{self.address}: {', '.join(self.paths) or 'it is gone'}"

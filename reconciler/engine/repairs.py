@@ -18,8 +18,6 @@ from reconciler.model.kind import Kinds
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Desired
 
-CONTESTED = "contested"
-
 
 @dataclass(slots=True)
 class Repairs:
@@ -43,15 +41,15 @@ class Repairs:
             because = f"{one} was undone {drift.REVERTS} times after it was put back; it is left as it is"
             self.teller.once(f"contested {one}", events.CONTESTED, because, str(one.address))
         alone = {one.address for one in contested}
-        yielding = tuple(Rule(str(address), Mode.WARN, reason=CONTESTED) for address in sorted(alone))
+        yielding = tuple(Rule(str(address), Mode.WARN) for address in sorted(alone))
         left, _ = drift.sort_out(left, wanted, self._settled, (*yielding, *rules), self.kinds)
-        told = (replace(one, mode=Mode.WARN, reason=CONTESTED) if one.address in alone else one for one in drifts)
+        told = (replace(one, mode=Mode.WARN, contested=True) if one.address in alone else one for one in drifts)
         return left, tuple(told)
 
     def tell(self, drifts: Iterable[Drift]) -> None:
         """What is found each time is told each time only where it is put back each time."""
         for one in drifts:
-            if one.reason == CONTESTED:
+            if one.contested:
                 continue  # that was said
             name = events.DRIFT_REPAIRED if one.mode is Mode.ENFORCE else events.DRIFT_FOUND
             reason = f" ({one.reason})" if one.reason else ""

@@ -266,8 +266,8 @@ def releases(story: Story, scene: str) -> list[tuple[list[str], list[str]]]:
 def test_history_says_how_each_release_stands(story: Story) -> None:
     """Live, on its way, previous, quarantined: by the listener and the service's tags."""
     assert releases(story, "serving") == [(["v1"], ["live"])]
-    assert releases(story, "waiting") == [(["v2"], ["on its way"]), (["v1"], ["live"])]
-    assert releases(story, "warm") == [(["v2"], ["live"]), (["v1"], ["previous, kept warm"])]
+    assert releases(story, "waiting") == [(["v2"], ["in-progress"]), (["v1"], ["live"])]
+    assert releases(story, "warm") == [(["v2"], ["live"]), (["v1"], ["warm"])]
     assert releases(story, "failed") == [(["v3"], ["quarantined"]), (["v2"], ["live"]), (["v1"], ["previous"])]
 
 

@@ -213,6 +213,16 @@ def scaled(running: Running, count: int) -> None:
     running.stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=count)
 
 
+def test_drift_is_told_whatever_the_reason_of_its_rule(running: Running) -> None:
+    """A reason is a person's own words, and decides nothing."""
+    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "contested"),)
+    running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
+    running.go(60)
+    scaled(running, 3)
+    running.go(60)
+    assert running.said(events.DRIFT_FOUND)
+
+
 def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
     """By rule: `warn` says it once and writes nothing; `ignore` says nothing either."""
     running.rules = (Rule("service/*", Mode.WARN, "desired_count", "match day"),)
