@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.cli.terminal import Look
-from reconciler.cli.views.history_text import history_text
+from reconciler.cli.views.history_text import STANDINGS, history_text
 from reconciler.engine.happenings import Happening, Source, folded
 from reconciler.engine.history import ReleaseStanding, Revision, Row, history, rehashed
 from reconciler.engine.running import Running
@@ -44,6 +44,7 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
         "web:1": (),
     }
     assert [row.share for row in rows] == [10, 90, 0, 0]
+    assert set(STANDINGS) == set(ReleaseStanding)
     text = history_text("service/web", rows, Look()).splitlines()
     assert ["10 % of production" in text[2], "90 % of production" in text[3]] == [True, True]
     gone_back = Marks(back=Version("r3", "web:3"), quarantine=("r4",))
