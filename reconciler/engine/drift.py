@@ -55,7 +55,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One resource that is not as it was left. `paths` are its fields; empty: it is gone."""
+    """One resource that is not as it was left. `paths` are its fields; empty: it is gone.
+
+    `contested`: somebody keeps undoing what is put back, and it is left as it is.
+    """
 
     address: Address
     paths: tuple[str, ...]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.engine.running import Found, Running
@@ -42,13 +43,28 @@ class Revision:
     commit: str = ""
 
 
+class ReleaseStanding(StrEnum):
+    """What a release is to its service. It may be several of these at once."""
+
+    LIVE = "live"  # it has a share of production
+    IN_PROGRESS = "in-progress"  # it is being rolled out
+    ROLLBACK_TARGET = "rollback-target"  # it is being gone back to
+    WARM = "warm"  # the version before, whose tasks still run
+    PREVIOUS = "previous"  # the version before
+    QUARANTINED = "quarantined"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A release and how it stands; `revision` is None where only its name is known any more."""
+    """A release and how it stands; `revision` is None where only its name is known any more.
+
+    `share` is what it has of production, in percent.
+    """
 
     release: str
     revision: Revision | None
-    standing: tuple[str, ...] = ()
+    standing: tuple[ReleaseStanding, ...] = ()
+    share: int = 0
     commit: str = ""
     ended: Ended | None = None
 
@@ -141,14 +157,15 @@ def history(
     rows = []
     for one in several:
         release = releases.get(one.name, "")
-        standing = _standing(one.name, release, running, remembered, wanted)
-        rows.append(Row(release, one, standing, told.get(release, one.commit), remembered.ended_of(release)))
+        share, standing = _standing(one.name, release, running, remembered, wanted)
+        commit = told.get(release, one.commit)
+        rows.append(Row(release, one, standing, share, commit, remembered.ended_of(release)))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):
         if release not in named:
-            standing = _standing("", release, running, remembered, wanted)
-            rows.append(Row(release, None, standing, ended=remembered.ended_of(release)))
+            share, standing = _standing("", release, running, remembered, wanted)
+            rows.append(Row(release, None, standing, share, ended=remembered.ended_of(release)))
     return tuple(rows)
 
 
@@ -173,21 +190,22 @@ def _before(one: Running, other: Running) -> bool:
 
 def _standing(
     revision: str, release: str, runs: tuple[Running, ...], remembered: Marks, wanted: Release | None
-) -> tuple[str, ...]:
-    said: list[str] = []
+) -> tuple[int, tuple[ReleaseStanding, ...]]:
+    """Its share of production, and how it stands."""
+    found: list[ReleaseStanding] = []
     mine = [one for one in runs if not one.draining and revision and one.revision == revision]
     share = sum(one.share for one in mine)
     quarantined = remembered.quarantined(release)
     under_way = remembered.deadline is not None and remembered.deadline.release == release
     if share:
-        said.append("live" if share >= 100 else f"live, {share} % of production")
+        found.append(ReleaseStanding.LIVE)
     if (under_way or (wanted is not None and release == wanted.id)) and share < 100 and not quarantined:
-        said.append("on its way")
+        found.append(ReleaseStanding.IN_PROGRESS)
     if remembered.back is not None and remembered.back.release == release and not share:
-        said.append("being gone back to")
+        found.append(ReleaseStanding.ROLLBACK_TARGET)
     warm = not share and any(_before(one, other) for one in mine for other in runs if other.share)
     if warm or (remembered.previous is not None and remembered.previous.release == release and not share):
-        said.append("previous, kept warm" if warm else "previous")
+        found.append(ReleaseStanding.WARM if warm else ReleaseStanding.PREVIOUS)
     if quarantined:
-        said.append("quarantined")
-    return tuple(said)
+        found.append(ReleaseStanding.QUARANTINED)
+    return share, tuple(found)

@@ -93,7 +93,9 @@ class Network:
 
     # ---- interfaces -------------------------------------------------------------------------------------------------
 
-    def open_interface(self, subnet_id: str, groups: list[str], description: str, *, public: bool) -> Interface:
+    def open_interface(
+        self, subnet_id: str, groups: list[str], description: str, *, requester: str, public: bool
+    ) -> Interface:
         """A network interface that belongs to AWS (`RequesterManaged`), at the subnet's next free address."""
         subnet = self.subnet(subnet_id)
         if subnet is None:
@@ -102,7 +104,7 @@ class Network:
             self.ec2.get_subnet(subnet_id), self._free_address(subnet), group_ids=groups, description=description
         )
         made.requester_managed = True
-        made.requester_id = "amazon-elb" if description.startswith("ELB ") else "amazon-ecs"
+        made.requester_id = requester
         made.status = "in-use"
         if public:
             self._public += 1

@@ -17,8 +17,8 @@ class Outlook(StrEnum):
     REST = "rest"  # what runs is what is wanted
     NEW = "new"  # a new version begins with the next apply
     FIRST = "first"  # nothing runs yet
-    UNDER_WAY = "under way"
-    GIVEN_UP = "given up"  # the wanted version failed or was rolled back, and is not tried again
+    UNDER_WAY = "under-way"
+    GIVEN_UP = "given-up"  # the wanted version failed or was rolled back, and is not tried again
     WAITS = "waits"  # there is nothing to roll out yet
     UNREAD = "unread"
 

@@ -187,7 +187,8 @@ def _of_most(hits: Iterable[Hit]) -> Hit | None:
 def _facts(ended: Container | None) -> dict[str, str]:
     if ended is None:
         return {}
-    facts = {"container": f"container {ended.name}" if ended.name else "", "image": ended.image}
+    called = f"container {ended.name}" if ended.name else ""
+    facts = {"container": called, "container_name": ended.name, "image": ended.image}
     if ended.exit_code is not None:
         facts["exit_code"] = str(ended.exit_code)
     return {name: text for name, text in facts.items() if text}

@@ -57,8 +57,8 @@ class Waiting(StrEnum):
     """For whom, where no clock will move it on."""
 
     NOBODY = ""
-    PERSON = "a person"
-    SPEC = "a new version in the specs"
+    PERSON = "person"
+    SPEC = "spec"  # a new version in the specs
 
 
 @dataclass(frozen=True, slots=True)

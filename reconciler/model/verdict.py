@@ -189,8 +189,7 @@ def _finding(hit: Hit, evidence: Evidence) -> Finding:
 
 
 def _from_specs(hit: Hit, known: Known) -> dict[str, str]:
-    name = hit.values.get("container", "").removeprefix("container ")
-    container = known.containers.get(name, KnownContainer())
+    container = known.containers.get(hit.values.get("container_name", ""), KnownContainer())
     said = (
         ("request", "GET {}", known.path),
         ("at_port", "on port {}", known.port),

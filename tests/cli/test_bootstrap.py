@@ -197,7 +197,7 @@ def test_what_people_changed_is_not_overwritten(out: Path) -> None:
     file = out / "service.yaml"
     file.write_text(file.read_text("utf-8").replace("cpu: 256", "cpu: 512"), encoding="utf-8")
     ran = bootstrap("--out", out)
-    assert (ran.code, "service.yaml" in ran.err) == (Exit.BLOCKED, True)
+    assert (ran.code, "(file-exists)" in ran.err, "service.yaml" in ran.err) == (Exit.BLOCKED, True, True)
     assert bootstrap("--out", out, "--overwrite").code == 0
     assert "cpu: 256" in file.read_text("utf-8")
 

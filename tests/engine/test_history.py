@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reconciler.cli.terminal import Look
+from reconciler.cli.views.history_text import STANDINGS, history_text
 from reconciler.engine.happenings import Happening, Source, folded
-from reconciler.engine.history import Revision, Row, history
+from reconciler.engine.history import ReleaseStanding, Revision, Row, history
 from reconciler.engine.running import Running
 from reconciler.engine.subjects import Job
 from reconciler.model.marks import Actor, Deadline, Ended, Marks, Outcome, Stage
@@ -20,7 +22,10 @@ NOW = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def standing(rows: tuple[Row, ...]) -> dict[str, tuple[str, ...]]:
+LIVE, QUARANTINED = ReleaseStanding.LIVE, ReleaseStanding.QUARANTINED
+
+
+def standing(rows: tuple[Row, ...]) -> dict[str, tuple[ReleaseStanding, ...]]:
     return {row.revision.name if row.revision is not None else row.release: row.standing for row in rows}
 
 
@@ -34,15 +39,19 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
     marks = Marks(deadline=Deadline("r4", Stage.AT, NOW, 10), previous=Version("r2", "web:2"))
     rows = history(known, (run(4, 10), run(3, 90)), marks, None)
     assert standing(rows) == {
-        "web:4": ("live, 10 % of production", "on its way"),
-        "web:3": ("live, 90 % of production",),
-        "web:2": ("previous",),
+        "web:4": (LIVE, ReleaseStanding.IN_PROGRESS),
+        "web:3": (LIVE,),
+        "web:2": (ReleaseStanding.PREVIOUS,),
         "web:1": (),
     }
+    assert [row.share for row in rows] == [10, 90, 0, 0]
+    assert set(STANDINGS) == set(ReleaseStanding)
+    text = history_text("service/web", rows, Look()).splitlines()
+    assert ["10 % of production" in text[2], "90 % of production" in text[3]] == [True, True]
     gone_back = Marks(back=Version("r3", "web:3"), quarantine=("r4",))
     rows = history(known, (run(4, 100),), gone_back, None)
-    assert standing(rows)["web:4"] == ("live", "quarantined")
-    assert standing(rows)["web:3"] == ("being gone back to",)
+    assert standing(rows)["web:4"] == (LIVE, QUARANTINED)
+    assert standing(rows)["web:3"] == (ReleaseStanding.ROLLBACK_TARGET,)
 
 
 def test_a_release_without_a_revision_is_still_told_of() -> None:
@@ -50,9 +59,9 @@ def test_a_release_without_a_revision_is_still_told_of() -> None:
     ended = Ended("lost", Outcome.ROLLED_BACK, "verifying", NOW, Actor.ENGINE, "5xx")
     rows = history([Revision("web:1")], (run(1, 100),), Marks(quarantine=("older", "lost"), ended=ended), None)
     assert [(row.release, row.standing, row.ended) for row in rows] == [
-        ("r1", ("live",), None),
-        ("lost", ("quarantined",), ended),
-        ("older", ("quarantined",), None),
+        ("r1", (LIVE,), None),
+        ("lost", (QUARANTINED,), ended),
+        ("older", (QUARANTINED,), None),
     ]
 
 
@@ -63,7 +72,7 @@ def test_a_release_is_found_again_by_its_revisions_hash_alone() -> None:
     rows = history(
         [Revision("web:2", content="other"), Revision("web:1", content="hash")], (), Marks(quarantine=(old,)), wanted
     )
-    assert standing(rows) == {"web:2": (), "web:1": ("quarantined",)}
+    assert standing(rows) == {"web:2": (), "web:1": (QUARANTINED,)}
 
 
 def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() -> None:

@@ -25,7 +25,7 @@ from reconciler.model import words
 from reconciler.model.guard import Guard
 from reconciler.model.intents import Verb
 from reconciler.model.kind import Depth, discover
-from reconciler.model.marks import Actor
+from reconciler.model.marks import Actor, Outcome
 from reconciler.model.planner import Consent
 from reconciler.model.rollout import Phase
 from reconciler.source.base import Fetched, Revision
@@ -120,6 +120,10 @@ class Running:
     def said(self, name: str) -> list[str]:
         return [one.message for one in self.entries if one.name == name]
 
+    def outcomes(self) -> list[str]:
+        """Of the rollouts that have ended."""
+        return [one.details["outcome"] for one in self.entries if one.name == events.ROLLOUT_ENDED]
+
     def quiet(self) -> None:
         self.entries.clear()
         self.passes.clear()
@@ -151,7 +155,7 @@ def test_a_saved_change_happens_by_itself(running: Running) -> None:
     phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
     assert phases[:4] == ["green_up", "testing", "awaiting_promotion", "shifting"]
     assert phases[-1] == "idle"
-    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert running.outcomes() == [Outcome.PROMOTED]
     assert words.of_tags(running.stage.tags()).revision == running.files.revision.id
 
 
@@ -213,6 +217,16 @@ def test_drift_is_put_back_and_told(running: Running) -> None:
 
 def scaled(running: Running, count: int) -> None:
     running.stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=count)
+
+
+def test_drift_is_told_whatever_the_reason_of_its_rule(running: Running) -> None:
+    """A reason is a person's own words, and decides nothing."""
+    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "contested"),)
+    running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
+    running.go(60)
+    scaled(running, 3)
+    running.go(60)
+    assert running.said(events.DRIFT_FOUND)
 
 
 def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
@@ -281,7 +295,7 @@ def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
     running.go(30)
     running.files.down = True
     running.go(600)
-    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert running.outcomes() == [Outcome.PROMOTED]
     assert len(running.said(events.SOURCE_UNREACHABLE)) == 1
     running.files.down = False
     running.go(30)
@@ -325,7 +339,7 @@ def test_a_revision_of_which_nobody_can_say_what_it_follows_waits(running: Runni
     running.files.mute = False
     running.go(600)
     assert running.stage.service()["desiredCount"] == 1
-    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert running.outcomes() == [Outcome.PROMOTED]
 
 
 def test_what_was_in_place_has_to_be_read_before_anything_is_applied(running: Running) -> None:
@@ -447,7 +461,7 @@ def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
     fault = running.stage.laptop.aws.faults.add(Fault(kind="unreachable", service="ecr"))
     running.quiet()
     running.go(900)
-    assert running.said(events.ROLLOUT_ENDED) == ["Promoted"]
+    assert running.outcomes() == [Outcome.PROMOTED]
     assert set(running.writes()) <= {"ModifyListener", "TagResource", "UntagResource", "UpdateServicePrimaryTaskSet",
                                      "DeleteTaskSet"}  # fmt: skip
     codes = {code for one in running.entries if one.name == events.PLAN_BLOCKED for code in one.details["codes"]}

@@ -52,7 +52,9 @@ def test_failing_takes_its_tasks_away_and_keeps_the_evidence() -> None:
     rest = step(seen(empty, marks=marked(quarantine=("b",), ended=written(found).ended)))
     assert rest.at_rest
     assert (rest.health, rest.waits_for) == (Health.DEGRADED, Waiting.PERSON)
-    assert "3 tasks stopped" in rest.because
+    ended = written(found).ended
+    assert ended is not None
+    assert (ended.by, rest.because) == (Actor.ENGINE, ended.why)
 
 
 def test_it_fails_when_its_time_is_over() -> None:

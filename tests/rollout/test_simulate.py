@@ -10,7 +10,7 @@ import pytest
 from reconciler.model.policy import Policy, Promotion, Share
 from reconciler.model.rollout import Phase
 from reconciler.model.windows import Window
-from reconciler.rollout.simulate import FAILS_AT, MORNING, Row, simulate, timeline_sentence
+from reconciler.rollout.simulate import FAILS_AT, MORNING, PERSON_AFTER, Row, simulate, timeline_sentence
 from tests.rollout.facts import CANARY, CAREFUL
 
 TIMED = replace(CAREFUL, drain=timedelta(seconds=30))
@@ -115,7 +115,8 @@ def test_a_phase_that_never_comes_cannot_fail() -> None:
 def test_a_person_is_played_where_only_a_person_can_go_on() -> None:
     """So that the rest of the timeline can be shown."""
     rows = simulate(replace(TIMED, promotion=Promotion.MANUAL))
-    assert any("said promote" in row.because for row in rows)
+    waits, moves = (next(row for row in rows if row.phase is one) for one in (Phase.AWAITING_PROMOTION, Phase.SHIFTING))
+    assert moves.after - waits.after >= PERSON_AFTER
     assert rows[-1].phase is Phase.IDLE
 
 

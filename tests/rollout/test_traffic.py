@@ -64,16 +64,16 @@ def test_a_canary_goes_step_by_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "trouble", "words"),
+    ("policy", "trouble", "named"),
     [
-        (CANARY, {"alarms": ("errors",)}, "errors is in alarm"),
-        (replace(CANARY, max_5xx=0.5), {"errors": 0.7}, "0.7 % of its answers are 5xx, more than 0.5 %"),
-        (CANARY, {"looks": -3, "sets": (BLUE, ill(GREEN))}, "0 of 2 tasks are healthy"),
+        (CANARY, {"alarms": ("errors",)}, ("errors",)),
+        (replace(CANARY, max_5xx=0.5), {"errors": 0.7}, ("0.7 %", "5xx", "0.5 %")),
+        (CANARY, {"looks": -3, "sets": (BLUE, ill(GREEN))}, ("0 of 2",)),
     ],
 )
 @pytest.mark.parametrize("where", [shared(10, Stage.AT), switched(Stage.VERIFY)])
 def test_trouble_takes_production_back_to_blue(
-    where: Seen, policy: Policy, trouble: dict[str, object], words: str
+    where: Seen, policy: Policy, trouble: dict[str, object], named: tuple[str, ...]
 ) -> None:
     """Traffic first, then the note: two calls, no task started; and it is not tried again."""
     found = step(replace(where, **trouble), policy)
@@ -82,7 +82,8 @@ def test_trouble_takes_production_back_to_blue(
     assert found.decisions[0] == Point("production", (100, 0), where.production)
     assert written(found).quarantine == ("b",)
     assert found.ended is not None
-    assert (found.ended.outcome, found.ended.by, found.ended.why) == (Outcome.ROLLED_BACK, Actor.ENGINE, words)
+    assert (found.ended.outcome, found.ended.by) == (Outcome.ROLLED_BACK, Actor.ENGINE)
+    assert all(value in found.ended.why for value in named)
 
 
 def test_one_bad_look_is_not_believed() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from reconciler import events
 from reconciler.cli.terminal import Look
 from reconciler.engine.telling import Entry
+from reconciler.model.marks import Outcome
 
 SIGNS = {
     events.REVISION_TAKEN: ("roll", "bold"),
@@ -35,7 +36,7 @@ PREFIXES = {
 def entry_text(entry: Entry, look: Look) -> str:
     sign, style = SIGNS.get(entry.name, ("dot", "dim"))
     if entry.name == events.ROLLOUT_ENDED:
-        good = entry.details.get("outcome") in ("Promoted", "FastPromoted")
+        good = entry.details.get("outcome") in (Outcome.PROMOTED, Outcome.FAST_PROMOTED)
         sign, style = ("ok", "green") if good else ("bad", "red")
     cause = f" ({entry.details['cause']})" if "cause" in entry.details else ""
     address = f"{entry.address}  " if entry.address else ""

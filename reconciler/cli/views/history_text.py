@@ -6,13 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.cli.terminal import Look
-from reconciler.engine.history import Revision, Row
+from reconciler.engine.history import ReleaseStanding, Revision, Row
 from reconciler.model.failing import plain
 from reconciler.model.marks import Ended, Outcome
+from reconciler.model.seen import WHOLE
 
 HEAD = ("revision", "registered", "release", "image", "commit", "standing")
 GOOD = frozenset({Outcome.PROMOTED, Outcome.FAST_PROMOTED, Outcome.SUPERSEDED})
 UNKNOWN = "-"
+STANDINGS = {
+    ReleaseStanding.LIVE: "live",
+    ReleaseStanding.IN_PROGRESS: "on its way",
+    ReleaseStanding.ROLLBACK_TARGET: "being gone back to",
+    ReleaseStanding.WARM: "previous, kept warm",
+    ReleaseStanding.PREVIOUS: "previous",
+    ReleaseStanding.QUARANTINED: "quarantined",
+}
+COLORS = {
+    ReleaseStanding.LIVE: "green",
+    ReleaseStanding.QUARANTINED: "red",
+    ReleaseStanding.IN_PROGRESS: "cyan",
+}
+"""The first that applies to a release."""
 
 
 def history_text(service: str, rows: Sequence[Row], look: Look) -> str:
@@ -39,8 +54,14 @@ def _cells(row: Row, look: Look) -> tuple[str, ...]:
         row.release[:6] or UNKNOWN,
         UNKNOWN if revision is None else ", ".join(_images(revision, look)),
         row.commit[:7] or UNKNOWN,
-        ", ".join(row.standing),
+        ", ".join(_standing(one, row.share) for one in row.standing),
     )
+
+
+def _standing(standing: ReleaseStanding, share: int) -> str:
+    if standing is ReleaseStanding.LIVE and share < WHOLE:
+        return f"live, {share} % of production"
+    return STANDINGS[standing]
 
 
 def _images(revision: Revision, look: Look) -> list[str]:
@@ -62,9 +83,7 @@ def _ended(ended: Ended, look: Look) -> str:
 
 
 def _color(row: Row) -> str:
-    if any(word.startswith("live") for word in row.standing):
-        return "green"
-    return "red" if "quarantined" in row.standing else "cyan" if "on its way" in row.standing else ""
+    return next((color for standing, color in COLORS.items() if standing in row.standing), "")
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -88,7 +107,8 @@ def _document(row: Row) -> dict[str, Any]:
             {"container": name, "image": image, "tags": list(tags.get(image, ()))} for name, image in images.items()
         ],
         "commit": row.commit or None,
-        "standing": list(row.standing),
+        "standing": [standing.value for standing in row.standing],
+        "share": row.share,
         "ended": None
         if ended is None
         else {

@@ -111,6 +111,7 @@ class Task:
     ports: Mapping[int, int] = field(default_factory=dict)
     registered: list[tuple[str, int]] = field(default_factory=list)  # target group, port
     was_healthy: bool = False
+    unhealthy: bool = False  # it is stopped because a health check failed
     counted: bool = False  # its end has been taken into the deployment's failures
     version: int = 1
     pull_started_at: datetime | None = None
@@ -262,9 +263,8 @@ class Service:
     tags: dict[str, str] = field(default_factory=dict)
     events: deque[Params] = field(default_factory=lambda: deque(maxlen=100))
     deployments: list[Deployment] = field(default_factory=list)  # newest first
-    revisions: dict[str, Deployment] = field(
-        default_factory=dict, repr=False
-    )  # every deployment there ever was, by number
+    # every deployment there ever was, by number
+    revisions: dict[str, Deployment] = field(default_factory=dict, repr=False)
     rollouts: list[Rollout] = field(default_factory=list)  # newest first
     steady: bool = False
     inactive_at: datetime | None = None
@@ -296,6 +296,5 @@ class EcsState:
     tasks: dict[str, Task] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     providers: dict[str, Params] = field(default_factory=dict)  # capacity providers of one's own
-    tokens: dict[tuple[str, str], tuple[str, Any]] = field(
-        default_factory=dict
-    )  # operation, token → parameters, result
+    # operation, token → parameters, result
+    tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)

@@ -112,7 +112,9 @@ def attach(world: World, balancer: LoadBalancer, subnets: Iterable[Subnet]) -> N
         description = f"ELB app/{balancer.name}/{balancer.identifier}"
         public = balancer.scheme == "internet-facing"
         try:
-            interface = world.network.open_interface(subnet_id, balancer.security_groups, description, public=public)
+            interface = world.network.open_interface(
+                subnet_id, balancer.security_groups, description, requester="amazon-elb", public=public
+            )
         except AddressesExhausted as error:
             raise Refusal("InvalidSubnet", f"Not enough IP space available in {subnet_id}") from error
         balancer.interfaces[subnet_id] = interface.id

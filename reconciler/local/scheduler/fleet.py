@@ -32,6 +32,7 @@ def observe(world: World, service: Service) -> None:
             if given_up := health.given_up(world, service, task):
                 events.unhealthy(world, service, deployment, task, *given_up)
                 reason = f"Task failed ELB health checks in (target-group {given_up[0]})"
+                task.unhealthy |= task.wanted
                 stop(world, service, deployment, [task], reason)
             if not task.wanted and not task.counted:
                 task.counted = True
@@ -50,10 +51,9 @@ def _gained_health(world: World, service: Service, deployment: Deployment, task:
 def _count_end(world: World, service: Service, deployment: Deployment, task: Task) -> None:
     """A task that never became healthy is a failure, and so is one that fell over as soon as it ran."""
     crashed = task.stop_code in ("TaskFailedToStart", "EssentialContainerExited")
-    sick = task.stopped_reason.startswith(("Task failed ELB health checks", "Task failed container health checks"))
     short = timedelta(seconds=world.timings.retry_first)
     brief = task.started_at is not None and task.stopping_at is not None and task.stopping_at - task.started_at < short
-    if not (crashed or sick) or (task.was_healthy and not brief):
+    if not (crashed or task.unhealthy) or (task.was_healthy and not brief):
         return
     deployment.failed_tasks += 1
     deployment.breaker += 1

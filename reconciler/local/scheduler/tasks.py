@@ -78,8 +78,8 @@ def _open_interface(world: World, task: Task, network: Params) -> None:
     groups = network["securityGroups"] or [world.network.default_group(vpc_id) or ""]
     public = network["assignPublicIp"] == "ENABLED"
     try:
-        task.interface = world.network.open_interface(subnet_id, groups, task.arn, public=public)
-        task.zone = task.interface.subnet.zone
+        interface = world.network.open_interface(subnet_id, groups, task.arn, requester="amazon-ecs", public=public)
+        task.interface, task.zone = interface, interface.subnet.zone
     except AddressesExhausted:
         world.after(0, lambda: fail(world, task, _no_address(subnet_id)))
 
@@ -201,6 +201,7 @@ def container_health(world: World, task_id: str, name: str, healthy: bool) -> No
         return
     container.health = "HEALTHY" if healthy else "UNHEALTHY"
     if not healthy and container.essential and task.wanted and task.service:
+        task.unhealthy = True
         stop(world, task, "ServiceSchedulerInitiated", "Task failed container health checks")
     _touch(world, task)
 
