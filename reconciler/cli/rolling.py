@@ -118,9 +118,8 @@ def reach_of(endpoint: str | None, world: World) -> Reach:
 class Reporter:
     """One line whenever a rollout says something new, on stderr; and a heartbeat where nothing does."""
 
-    def __init__(self, stack: Stack, look: Look, on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(self, stack: Stack, look: Look) -> None:
         self.stack, self.look = stack, look
-        self._on_line = on_line or (lambda line: say(line, look, err=True))
         self._last: dict[Address, str] = {}
         self._at = stack.aws.clock.monotonic()
 
@@ -135,7 +134,7 @@ class Reporter:
         else:
             self._last[turn.job.address] = line
         self._at = now
-        self._on_line(line)
+        say(line, self.look, err=True)
 
 
 def result(followed: Followed, look: Look, *, waited: bool, verbose: int = 0) -> int:

@@ -67,10 +67,9 @@ class Speakers:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`silent` have said nothing since then; of `cut` older lines are left out."""
+    """Of `cut` older lines are left out."""
 
     lines: tuple[Line, ...] = ()
-    silent: tuple[Voice, ...] = ()
     cut: tuple[Voice, ...] = ()
 
 
@@ -150,7 +149,6 @@ class Ear:
                 self.places[voice] = place
         return Heard(
             tuple(sorted(lines, key=lambda one: one.at)),
-            silent=tuple(voice for voice, (said, _, _) in zip(several, answers, strict=True) if not said),
             cut=tuple(voice for voice, (_, _, cut) in zip(several, answers, strict=True) if cut),
         )
 

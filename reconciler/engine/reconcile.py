@@ -80,14 +80,12 @@ class Report:
         return {one.step.address: one.id for each in self.passes for one in each.outcomes if one.id}
 
 
-def look(
-    aws: Aws, kinds: Kinds, wish: Wish, *, depth: Depth = Depth.FULL, expectations: Expectations | None = None
-) -> tuple[World, Plan]:
+def look(aws: Aws, kinds: Kinds, wish: Wish, *, expectations: Expectations | None = None) -> tuple[World, Plan]:
     """Observe and plan. Writes nothing.
 
     `expectations`: what this process has written before; without them it believes what it reads.
     """
-    world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations)
+    world = observe(aws, kinds, wish.place, wish.desired, depth=Depth.FULL, expectations=expectations)
     found = planned(wish, world, kinds)
     refused = () if wish.leaving else check(found, wish.guard)
     if refused:

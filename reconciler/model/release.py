@@ -99,8 +99,7 @@ class Subject:
     """The service that a rollout is about, by AWS's ids.
 
     `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` where the service
-    scales by itself and the specs do not hold that still. `zonal`: the groups do not balance across zones. `stack_tags`
-    go on the task sets.
+    scales by itself and the specs do not hold that still. `stack_tags` go on the task sets.
     """
 
     cluster: str
@@ -111,5 +110,4 @@ class Subject:
     production: Entry | None = None
     test: Entry | None = None
     scalable: str | None = None
-    zonal: bool = False
     stack_tags: tuple[tuple[str, str], ...] = ()
