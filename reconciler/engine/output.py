@@ -189,9 +189,7 @@ def _line(voice: Voice, event: Mapping[str, Any]) -> Line:
     return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), voice, str(event.get("message", "")))
 
 
-def following(
-    aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event, *, poll_seconds: float = POLL_SECONDS
-) -> Iterator[tuple[Line, ...]]:
+def following(aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event) -> Iterator[tuple[Line, ...]]:
     """Line after line until `stop`; tasks that come meanwhile are heard from their first line on."""
     speed = aws.clock.speed  # CloudWatch is asked in real seconds, however time flies there
     voices: tuple[Voice, ...] = ()
@@ -202,6 +200,6 @@ def following(
         said = ear.hear(voices).lines
         if said:
             yield said
-        if aws.clock.wait(stop, poll_seconds * speed):
+        if aws.clock.wait(stop, POLL_SECONDS * speed):
             return
-        waited += poll_seconds
+        waited += POLL_SECONDS
