@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.model import intents
 from reconciler.model.decisions import Decision, Point
 from reconciler.model.intents import Handled, Intent, Verb
 from reconciler.model.marks import Deadline, Outcome, Stage, Stop, deadline
@@ -13,24 +12,54 @@ from reconciler.model.policy import Policy
 from reconciler.model.rollout import Health, Phase, Step
 from reconciler.model.seen import Seen, TaskSet, all_on
 from reconciler.rollout import before, gate, health, situation, traffic
+from reconciler.rollout.requests import Answer, Requests, reason
 from reconciler.rollout.situation import FIRST_STAGES, Shape, Situation
 
 LONGEST_EXTENSION: Final = timedelta(days=14)
 
-Answer = Step | str
-"""What follows from a word, or why nothing does."""
+
+class _Requests(Requests):
+    """Of an engine that moves the traffic."""
+
+    def __init__(self, s: Situation, ordinary: Step) -> None:
+        super().__init__(s.seen, s.now, ordinary)
+        self.s = s
+
+    @property
+    def release(self) -> str:
+        return self.s.flight or (self.s.live.release if self.s.live is not None else self.seen.wanted)
+
+    def another(self, intent: Intent) -> str:
+        return _another(self.s, intent)
+
+    def left_over(self, release: str) -> bool:
+        return self.s.shape is not Shape.NOTHING_LIVE and any(one.release == release for one in self.s.left)
+
+    def noted(self, because: str, **fields: Any) -> Step:
+        return self.s.step(_phase(self.s, self.ordinary), because, *self.s.mark(**fields), health=self.ordinary.health)
+
+    def act(self, intent: Intent) -> Answer:
+        s, ordinary = self.s, self.ordinary
+        match intent.verb:
+            case Verb.PROMOTE:
+                return _promote(s, ordinary, intent)
+            case Verb.FINISH:
+                return _finish(s, ordinary, intent)
+            case Verb.ROLLBACK:
+                return _rollback(s, ordinary, intent)
+            case Verb.ABORT:
+                return _abort(s, intent)
+            case Verb.HOLD:
+                return _hold(s, ordinary, intent)
+            case Verb.EXTEND:
+                return _extend(s, ordinary, intent)
+            case _:
+                raise TypeError(f"{intent.verb} is the same for every engine")
 
 
 def heard(s: Situation, ordinary: Step) -> Step | None:
     """The step that answers a word that nobody has answered yet. `ordinary` is what would be done without it."""
-    intent = s.marks.unheard
-    if intent is None:
-        return None
-    answer = answered(s, ordinary, intent)
-    if isinstance(answer, str):
-        handled = Handled(intent.id, accepted=False, why=answer)
-        return s.step(_phase(s, ordinary), ordinary.because, *s.mark(handled=handled), health=ordinary.health)
-    return answer
+    return _Requests(s, ordinary).heard()
 
 
 def _phase(s: Situation, ordinary: Step) -> Phase:
@@ -55,53 +84,11 @@ def _phase(s: Situation, ordinary: Step) -> Phase:
 
 def verbs(policy: Policy, seen: Seen, ordinary: Step, now: datetime) -> tuple[Verb, ...]:
     """What could be said now and would be heeded."""
-    s = situation.of(policy, seen, now)
-    release = s.flight or (s.live.release if s.live is not None else s.seen.wanted)
-    offered = []
-    for verb in Verb:
-        about = seen.wanted if verb is Verb.RETRY else release
-        intent = Intent(verb, about, "offered", now, "nobody", seconds=60)
-        if not isinstance(answered(s, ordinary, intent), str):
-            offered.append(verb)
-    return tuple(offered)
-
-
-def answered(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    if intent.stale(s.now):
-        return "it was said too long ago"
-    if intent.verb not in intents.OF_THE_SERVICE:
-        other = _another(s, intent)
-        if other:
-            return other
-    if s.marks.pause is not None and intent.verb in (Verb.PROMOTE, Verb.FINISH, Verb.RETRY, Verb.HOLD, Verb.EXTEND):
-        return f"{s.marks.pause.by} paused the service; resume it first"
-    match intent.verb:
-        case Verb.PROMOTE:
-            return _promote(s, ordinary, intent)
-        case Verb.FINISH:
-            return _finish(s, ordinary, intent)
-        case Verb.ROLLBACK:
-            return _rollback(s, ordinary, intent)
-        case Verb.ABORT:
-            return _abort(s, intent)
-        case Verb.HOLD:
-            return _hold(s, ordinary, intent)
-        case Verb.EXTEND:
-            return _extend(s, ordinary, intent)
-        case Verb.RETRY:
-            return _retry(s, ordinary, intent)
-        case Verb.PAUSE:
-            return _does(s, ordinary, intent, pause=Stop(intent.by))
-        case Verb.RESUME:
-            if s.marks.pause is None and s.marks.hold is None:
-                return "nothing is paused or held"
-            return _does(s, ordinary, intent, pause=None, hold=None)
+    return _Requests(situation.of(policy, seen, now), ordinary).offered()
 
 
 def _another(s: Situation, intent: Intent) -> str:
     """Why the word is about another release than it could be about; empty if it is about the right one."""
-    if intent.verb is Verb.RETRY:
-        return "" if intent.release == s.seen.wanted else f"{s.seen.wanted} is wanted, not {intent.release}"
     if s.flight:
         return "" if intent.release == s.flight else f"{s.flight} is being rolled out, not {intent.release}"
     if s.shape is Shape.FOREIGN:
@@ -118,8 +105,7 @@ def _yes(intent: Intent) -> Handled:
 
 def _does(s: Situation, ordinary: Step, intent: Intent, **fields: Any) -> Step:
     """Only something to remember, in the phase that it is."""
-    marks = s.mark(handled=_yes(intent), **fields)
-    return s.step(_phase(s, ordinary), f"{intent.by} said {intent.verb}", *marks, health=ordinary.health)
+    return _Requests(s, ordinary).accepted(intent, **fields)
 
 
 def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
@@ -201,7 +187,7 @@ def _share(s: Situation, green: TaskSet) -> int:
 
 
 def _rollback(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    why = _why(intent)
+    why = reason(intent)
     match s.shape:
         case Shape.SHARED | Shape.SWITCHED:
             step = traffic.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent))
@@ -221,16 +207,12 @@ def _abort(s: Situation, intent: Intent) -> Answer:
         case Shape.SWITCHED:
             return "it has all of production already; rollback goes back"
         case Shape.SHARED:
-            step = traffic.roll_back(s, Outcome.ABORTED, _why(intent), handled=_yes(intent))
+            step = traffic.roll_back(s, Outcome.ABORTED, reason(intent), handled=_yes(intent))
             return step or "blue has no healthy task to go back to"
         case Shape.BEFORE | Shape.NOTHING_LIVE:
-            return _stop(s, intent, _why(intent))
+            return _stop(s, intent, reason(intent))
         case _:
             return "nothing is being rolled out"
-
-
-def _why(intent: Intent) -> str:
-    return f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
 
 
 def _stop(s: Situation, intent: Intent, why: str) -> Answer:
@@ -288,11 +270,3 @@ def _extend(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     if longer.at - s.now > LONGEST_EXTENSION:
         return f"that is more than {LONGEST_EXTENSION.days} days from now"
     return _does(s, ordinary, intent, deadline=longer)
-
-
-def _retry(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    if not s.marks.quarantined(intent.release):
-        return f"{intent.release} is not in quarantine"
-    if s.shape is not Shape.NOTHING_LIVE and any(one.release == intent.release for one in s.left):
-        return "what is left of the last try is still being cleared away"
-    return _does(s, ordinary, intent, quarantine=s.marks.without_quarantined(intent.release), back=None, deadline=None)
