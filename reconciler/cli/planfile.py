@@ -29,7 +29,6 @@ class PlanFile:
     specs: str
     digest: str
     made_by: str
-    destroy: bool = False
     allow_replace: tuple[str, ...] = ()
     max_delete: int | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -132,9 +131,8 @@ def reach_of(endpoint: str | None, world: World) -> Reach:
 class Reporter:
     """One line whenever a rollout says something new, on stderr; and a heartbeat where nothing does."""
 
-    def __init__(self, stack: Stack, look: Look, on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(self, stack: Stack, look: Look) -> None:
         self.stack, self.look = stack, look
-        self._on_line = on_line or (lambda line: say(line, look, err=True))
         self._last: dict[Address, str] = {}
         self._at = stack.aws.clock.monotonic()
 
@@ -149,7 +147,7 @@ class Reporter:
         else:
             self._last[turn.job.address] = line
         self._at = now
-        self._on_line(line)
+        say(line, self.look, err=True)
 
 
 def report_rollouts(

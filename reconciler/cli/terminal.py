@@ -19,7 +19,6 @@ class Look:
 
     color: bool = False
     unicode: bool = True
-    width: int = 120
 
     def sign(self, name: str) -> str:
         return (UNICODE if self.unicode else ASCII)[name]
@@ -45,7 +44,7 @@ def look_of(stream: TextIO, color: str = "auto") -> Look:
     else:
         wanted = color == "always"
     encoding = (getattr(stream, "encoding", None) or "ascii").lower()
-    return Look(wanted, encoding.replace("-", "").startswith("utf"), _width() if terminal else 120)
+    return Look(wanted, encoding.replace("-", "").startswith("utf"))
 
 
 def say(text: str, look: Look, *, err: bool = False) -> None:
@@ -56,10 +55,3 @@ def say(text: str, look: Look, *, err: bool = False) -> None:
 def interactive() -> bool:
     """A person is there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
-
-
-def _width() -> int:
-    try:
-        return max(60, os.get_terminal_size(2).columns)
-    except OSError:
-        return 120

@@ -18,8 +18,6 @@ from reconciler.model import failing, verdict
 from reconciler.model.diagnosis import Diagnosis, Evidence, Known, KnownContainer, Story
 from reconciler.model.failing import Task, Unread
 from reconciler.model.resource import Calls, Service
-from reconciler.resources.target_group import TargetGroupSpec
-from reconciler.resources.task_definition import TaskDefinitionSpec
 
 T = TypeVar("T")
 
@@ -35,7 +33,7 @@ class Question:
 
     `started_by` are the ids of the deployments or task sets (`ecs-svc/…`) whose tasks are meant; empty, all of the
     service's. `events` are DescribeServices's own; those from before `since` are of earlier rollouts. `rollout` is the
-    deployment's rolloutStateReason, `refusal` the message of the call that ECS refused, where that is what failed.
+    deployment's rolloutStateReason.
     """
 
     cluster: str
@@ -45,7 +43,6 @@ class Question:
     events: Sequence[Mapping[str, Any]] = ()
     since: datetime | None = None
     rollout: str = ""
-    refusal: str = ""
     known: Known = field(default_factory=Known)
 
 
@@ -69,26 +66,10 @@ def gather(question: Question) -> Calls[Evidence]:
         targets=targets,
         events=failing.events(question.events, question.since),
         rollout=question.rollout,
-        refusal=question.refusal,
         known=known,
         unread=tuple(unread),
     )
     return (yield from _with_log(evidence))
-
-
-def known_of(definition: TaskDefinitionSpec, target_group: TargetGroupSpec | None = None, port: int = 0) -> Known:
-    """What the specs say of the tasks and of their health check; `port` is the container's."""
-    check = target_group.health_check if target_group is not None else None
-    return Known(
-        containers={
-            name: KnownContainer(str(one.image), one.essential, str(one.log_group), one.log_stream_prefix)
-            for name, one in definition.containers.items()
-        },
-        path=(check.path or "") if check is not None else "",
-        matcher=(check.matcher or "") if check is not None else "",
-        port=str(port) if port else "",
-        role=str(definition.execution_role or ""),
-    )
 
 
 def _tried(part: Calls[T], what: str, unread: list[Unread], otherwise: T) -> Calls[T]:

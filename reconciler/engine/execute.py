@@ -51,10 +51,6 @@ class Outcome:
     id: str = ""
 
 
-class Stopped(Exception):
-    """The person or the system asked to stop; nothing further was begun."""
-
-
 def execute(
     plan: Plan,
     aws: Aws,

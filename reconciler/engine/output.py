@@ -67,10 +67,9 @@ class Speakers:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`silent` have said nothing since then; of `cut` older lines are left out."""
+    """Of `cut` older lines are left out."""
 
     lines: tuple[Line, ...] = ()
-    silent: tuple[Voice, ...] = ()
     cut: tuple[Voice, ...] = ()
 
 
@@ -150,7 +149,6 @@ class Ear:
                 self.places[voice] = place
         return Heard(
             tuple(sorted(lines, key=lambda one: one.at)),
-            silent=tuple(voice for voice, (said, _, _) in zip(several, answers, strict=True) if not said),
             cut=tuple(voice for voice, (_, _, cut) in zip(several, answers, strict=True) if cut),
         )
 
@@ -191,9 +189,7 @@ def _line(voice: Voice, event: Mapping[str, Any]) -> Line:
     return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), voice, str(event.get("message", "")))
 
 
-def following(
-    aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event, *, poll_seconds: float = POLL_SECONDS
-) -> Iterator[tuple[Line, ...]]:
+def following(aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event) -> Iterator[tuple[Line, ...]]:
     """Line after line until `stop`; tasks that come meanwhile are heard from their first line on."""
     speed = aws.clock.speed  # CloudWatch is asked in real seconds, however time flies there
     voices: tuple[Voice, ...] = ()
@@ -204,6 +200,6 @@ def following(
         said = ear.hear(voices).lines
         if said:
             yield said
-        if aws.clock.wait(stop, poll_seconds * speed):
+        if aws.clock.wait(stop, POLL_SECONDS * speed):
             return
-        waited += poll_seconds
+        waited += POLL_SECONDS

@@ -38,13 +38,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was read. `refusal` is the message with which ECS refused a call, `rollout` rolloutStateReason."""
+    """All that was read. `rollout` is the deployment's rolloutStateReason."""
 
     tasks: tuple[Task, ...] = ()
     targets: tuple[Target, ...] = ()
     events: tuple[Event, ...] = ()
     rollout: str = ""
-    refusal: str = ""
     log: tuple[str, ...] = ()
     log_of: str = ""
     known: Known = field(default_factory=Known)
@@ -65,15 +64,14 @@ class Changed:
 class Story:
     """What the rollout knows and AWS does not.
 
-    `address` is `service/api`. `expected` is what the phase waited for, `happened` what came instead. `outcome` is
-    "failed" or "was rolled back". `production` says what became of production, `done` what was done about it. All are
+    `address` is `service/api`. `happened` is what went wrong. `outcome` is "failed" or
+    "was rolled back". `production` says what became of production, `done` what was done about it. All are
     whole phrases without a full stop.
     """
 
     address: str
     release: str
     phase: str
-    expected: str = ""
     happened: str = ""
     outcome: str = "failed"
     production: str = ""

@@ -15,7 +15,6 @@ from typing import Final
 
 from reconciler.model.tagging import tag_value
 
-LONGEST: Final = 256
 ANY: Final = "-"
 """Stands for the release in an intent that is about the service, whatever it runs."""
 

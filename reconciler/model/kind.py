@@ -196,8 +196,9 @@ class Kinds(Mapping[str, Kind[Any]]):
 
 
 @cache
-def discover(package: str = "reconciler.resources") -> Kinds:
-    """Every type in `package`: a module each; modules that begin with an underscore are what they share."""
+def discover() -> Kinds:
+    """Every type in reconciler/resources: a module each; those that begin with an underscore are what they share."""
+    package = "reconciler.resources"
     found: list[Kind[Any]] = []
     for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
         if module.startswith("_"):

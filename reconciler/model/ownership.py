@@ -17,7 +17,6 @@ ADDRESS = "reconciler:address"
 PROTECT = "reconciler:protect"
 MANAGED = "reconciler:tags"  # the names of the tags that the specs set, so that dropping one from the specs drops it
 PREFIX = "reconciler:"
-DERIVED = frozenset({STACK, ADDRESS, PROTECT, MANAGED})
 
 
 def owner(tags: Mapping[str, str]) -> str | None:

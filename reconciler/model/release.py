@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import asdict, dataclass, fields
+from typing import Final
 
 ID_LENGTH: Final = 12
 
@@ -70,16 +69,8 @@ _OF_NO_TASK: Final = frozenset({"id", "task_definition", "commit"})
 def release_id(content: str, like: Release) -> str:
     """The id of the release that is `like` this one in all but its task definition, which has the hash `content`."""
     parts = {one.name: getattr(like, one.name) for one in fields(like) if one.name not in _OF_NO_TASK}
-    text = json.dumps([content, parts], sort_keys=True, default=_plain)
+    text = json.dumps([content, parts], sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "__slots__"):
-        return {name: getattr(value, name) for name in value.__slots__}
-    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +90,7 @@ class Subject:
     """The service that a rollout is about, by AWS's ids.
 
     `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` where the service
-    scales by itself and the specs do not hold that still. `zonal`: the groups do not balance across zones. `stack_tags`
-    go on the task sets.
+    scales by itself and the specs do not hold that still. `stack_tags` go on the task sets.
     """
 
     cluster: str
@@ -111,5 +101,4 @@ class Subject:
     production: Entry | None = None
     test: Entry | None = None
     scalable: str | None = None
-    zonal: bool = False
     stack_tags: tuple[tuple[str, str], ...] = ()

@@ -127,8 +127,9 @@ class Engine(ABC):
 
 
 @cache
-def engines(package: str = "reconciler.rollout") -> Mapping[str, Engine]:
-    """Every engine in `package`, by name: a module each."""
+def engines() -> Mapping[str, Engine]:
+    """Every engine in reconciler/rollout, by name: a module each."""
+    package = "reconciler.rollout"
     found: dict[str, Engine] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
         name = f"{package}.{module}"

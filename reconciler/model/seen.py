@@ -97,7 +97,6 @@ class Seen:
     scaling: Scaling = Scaling.NONE
     tuned: tuple[bool, bool] = (True, True)
     strangers: tuple[int, int] = (0, 0)
-    zonal: bool = False
     others: int = 0
     definition: str = ""
     differs: tuple[str, ...] = ()

@@ -8,9 +8,9 @@ from typing import Final
 _UNSAFE: Final = re.compile(r"[^\w\s.:/=+\-@]")
 
 
-def tag_value(text: str, limit: int = 256) -> str:
+def tag_value(text: str) -> str:
     """`text` as every AWS service accepts it in a tag: letters, digits, space and `_ . : / = + - @`, 256 at most.
 
     Source: ECS API reference, Tag; the strictest of the services that we tag.
     """
-    return _UNSAFE.sub("_", text)[:limit]
+    return _UNSAFE.sub("_", text)[:256]

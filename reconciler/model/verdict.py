@@ -89,9 +89,6 @@ class _Candidate:
 
 
 def _weighed(evidence: Evidence, hits: Sequence[tuple[Task, Hit]]) -> Hit:
-    if evidence.refusal:
-        sign = recognise.sign_of_text(evidence.refusal)
-        return recognise.find(sign) or recognise.unknown(sign) or Hit(SILENT)
     best = _likeliest([*_of_tasks(hits), *_of_targets(evidence.targets)])
     if best is None or best.cause.level >= Level.SYMPTOM:
         said = _of_statements(evidence)

@@ -36,9 +36,7 @@ STARTS_A_DEPLOYMENT: Final[Mapping[str, bool]] = {
     "propagateTags": False,
 }
 """Which members of UpdateService make ECS start new tasks. Source: ECS API reference, UpdateService, which says it of
-each of these. It says nothing of `NOT_STATED`, so nothing of ours may send those."""
-
-NOT_STATED: Final = frozenset({"deploymentController", "gatewayConnectors", "monitoring"})
+each of these."""
 
 
 class Strategy(resource.Spec):

@@ -24,12 +24,10 @@ def well(seen: Seen, one: TaskSet) -> bool:
 
 
 def spread(seen: Seen, one: TaskSet) -> bool:
-    """It is in as many zones as the side that serves now; in the very same ones, where zones do not help each other."""
+    """It is in as many zones as the side that serves now."""
     others = [other.zones for other in seen.alive if other.id != one.id and other.slot != one.slot and other.zones]
     if not others:
         return True
-    if seen.zonal:
-        return others[0] <= one.zones
     return len(one.zones) >= min(len(others[0]), one.needed(seen.desired))
 
 

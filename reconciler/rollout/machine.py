@@ -61,9 +61,9 @@ from datetime import datetime
 from reconciler.model.decisions import Scale
 from reconciler.model.marks import Actor, Outcome
 from reconciler.model.policy import OnNewRevision, Policy
-from reconciler.model.rollout import Health, Phase, Step, Waiting
+from reconciler.model.rollout import Phase, Step
 from reconciler.model.seen import Scaling, Seen
-from reconciler.rollout import before, bootstrap, endings, people, situation, traffic
+from reconciler.rollout import before, bootstrap, endings, people, requests, situation, traffic
 from reconciler.rollout.situation import Shape, Situation
 
 
@@ -75,7 +75,7 @@ def step(policy: Policy, seen: Seen, now: datetime) -> Step:
     if answer is not None:
         return answer
     if s.marks.pause is not None:
-        return _paused(s, ordinary)
+        return requests.paused(s.marks.pause, ordinary)
     if s.flight and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
         return replace(ordinary, decisions=(Scale(suspend=True),), wake_at=now)
     return ordinary
@@ -108,16 +108,3 @@ def _rejected(s: Situation) -> Step | None:
     ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, why)
     marks = s.mark(quarantine=s.marks.with_quarantined(late), ended=ended)
     return replace(_ordinary(s), decisions=marks, wake_at=s.now, ended=ended)
-
-
-def _paused(s: Situation, ordinary: Step) -> Step:
-    assert s.marks.pause is not None
-    return replace(
-        ordinary,
-        decisions=(),
-        wake_at=None,
-        because=f"{s.marks.pause.by} paused the service",
-        health=Health.SUSPENDED,
-        waits_for=Waiting.PERSON,
-        ended=None,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.model import intents
 from reconciler.model.decisions import Decision, Point
 from reconciler.model.intents import Handled, Intent, RequestRefusal, Verb
 from reconciler.model.intents import RequestRefusalCode as Code
@@ -14,27 +13,56 @@ from reconciler.model.policy import Policy
 from reconciler.model.rollout import Health, Phase, Step
 from reconciler.model.seen import Seen, TaskSet, all_on
 from reconciler.rollout import before, gate, health, situation, traffic
+from reconciler.rollout.requests import NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.situation import FIRST_STAGES, Shape, Situation
 
 LONGEST_EXTENSION: Final = timedelta(days=14)
 
-Answer = Step | RequestRefusal
-"""What follows from a word, or why nothing does."""
-
-NO_ROLLOUT: Final = RequestRefusal(Code.NO_ROLLOUT, "nothing is being rolled out")
 BLUE_UNHEALTHY: Final = RequestRefusal(Code.UNHEALTHY, "blue has no healthy task to go back to")
+
+
+class _Requests(Requests):
+    """Of an engine that moves the traffic."""
+
+    def __init__(self, s: Situation, ordinary: Step) -> None:
+        super().__init__(s.seen, s.now, ordinary)
+        self.s = s
+
+    @property
+    def release(self) -> str:
+        return self.s.flight or (self.s.live.release if self.s.live is not None else self.seen.wanted)
+
+    def another(self, intent: Intent) -> str:
+        return _another(self.s, intent)
+
+    def left_over(self, release: str) -> bool:
+        return self.s.shape is not Shape.NOTHING_LIVE and any(one.release == release for one in self.s.left)
+
+    def noted(self, because: str, **fields: Any) -> Step:
+        return self.s.step(_phase(self.s, self.ordinary), because, *self.s.mark(**fields), health=self.ordinary.health)
+
+    def act(self, intent: Intent) -> Answer:
+        s, ordinary = self.s, self.ordinary
+        match intent.verb:
+            case Verb.PROMOTE:
+                return _promote(s, ordinary, intent)
+            case Verb.FINISH:
+                return _finish(s, ordinary, intent)
+            case Verb.ROLLBACK:
+                return _rollback(s, ordinary, intent)
+            case Verb.ABORT:
+                return _abort(s, intent)
+            case Verb.HOLD:
+                return _hold(s, ordinary, intent)
+            case Verb.EXTEND:
+                return _extend(s, ordinary, intent)
+            case _:
+                raise TypeError(f"{intent.verb} is the same for every engine")
 
 
 def heard(s: Situation, ordinary: Step) -> Step | None:
     """The step that answers a word that nobody has answered yet. `ordinary` is what would be done without it."""
-    intent = s.marks.unheard
-    if intent is None:
-        return None
-    answer = answered(s, ordinary, intent)
-    if isinstance(answer, RequestRefusal):
-        handled = Handled(intent.id, answer)
-        return s.step(_phase(s, ordinary), ordinary.because, *s.mark(handled=handled), health=ordinary.health)
-    return answer
+    return _Requests(s, ordinary).heard()
 
 
 def _phase(s: Situation, ordinary: Step) -> Phase:
@@ -59,48 +87,11 @@ def _phase(s: Situation, ordinary: Step) -> Phase:
 
 def verbs(policy: Policy, seen: Seen, ordinary: Step, now: datetime) -> tuple[Verb, ...]:
     """What could be said now and would be heeded."""
-    s = situation.of(policy, seen, now)
-    release = s.flight or (s.live.release if s.live is not None else s.seen.wanted)
-    about = {verb: seen.wanted if verb is Verb.RETRY else release for verb in Verb}
-    possible = [Intent(verb, about[verb], "offered", now, "nobody", seconds=60) for verb in Verb]
-    return tuple(one.verb for one in possible if isinstance(answered(s, ordinary, one), Step))
-
-
-def answered(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    if intent.stale(s.now):
-        return RequestRefusal(Code.EXPIRED, "it was said too long ago")
-    other = "" if intent.verb in intents.OF_THE_SERVICE else _another(s, intent)
-    if other:
-        return RequestRefusal(Code.OTHER_RELEASE, other)
-    if s.marks.pause is not None and intent.verb in (Verb.PROMOTE, Verb.FINISH, Verb.RETRY, Verb.HOLD, Verb.EXTEND):
-        return RequestRefusal(Code.PAUSED, f"{s.marks.pause.by} paused the service; resume it first")
-    match intent.verb:
-        case Verb.PROMOTE:
-            return _promote(s, ordinary, intent)
-        case Verb.FINISH:
-            return _finish(s, ordinary, intent)
-        case Verb.ROLLBACK:
-            return _rollback(s, ordinary, intent)
-        case Verb.ABORT:
-            return _abort(s, intent)
-        case Verb.HOLD:
-            return _hold(s, ordinary, intent)
-        case Verb.EXTEND:
-            return _extend(s, ordinary, intent)
-        case Verb.RETRY:
-            return _retry(s, ordinary, intent)
-        case Verb.PAUSE:
-            return _does(s, ordinary, intent, pause=Stop(intent.by))
-        case Verb.RESUME:
-            if s.marks.pause is None and s.marks.hold is None:
-                return RequestRefusal(Code.NOT_PAUSED, "nothing is paused or held")
-            return _does(s, ordinary, intent, pause=None, hold=None)
+    return _Requests(situation.of(policy, seen, now), ordinary).offered()
 
 
 def _another(s: Situation, intent: Intent) -> str:
     """Why the word is about another release than it could be about; empty if it is about the right one."""
-    if intent.verb is Verb.RETRY:
-        return "" if intent.release == s.seen.wanted else f"{s.seen.wanted} is wanted, not {intent.release}"
     if s.flight:
         return "" if intent.release == s.flight else f"{s.flight} is being rolled out, not {intent.release}"
     if s.shape is Shape.FOREIGN:
@@ -117,8 +108,7 @@ def _yes(intent: Intent) -> Handled:
 
 def _does(s: Situation, ordinary: Step, intent: Intent, **fields: Any) -> Step:
     """Only something to remember, in the phase that it is."""
-    marks = s.mark(handled=_yes(intent), **fields)
-    return s.step(_phase(s, ordinary), f"{intent.by} said {intent.verb}", *marks, health=ordinary.health)
+    return _Requests(s, ordinary).accepted(intent, **fields)
 
 
 def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
@@ -204,7 +194,7 @@ def _share(s: Situation, green: TaskSet) -> int:
 
 
 def _rollback(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    why = _why(intent)
+    why = reason(intent)
     match s.shape:
         case Shape.SHARED | Shape.SWITCHED:
             return traffic.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent)) or BLUE_UNHEALTHY
@@ -223,15 +213,11 @@ def _abort(s: Situation, intent: Intent) -> Answer:
         case Shape.SWITCHED:
             return RequestRefusal(Code.ALREADY_PROMOTED, "it has all of production already; rollback goes back")
         case Shape.SHARED:
-            return traffic.roll_back(s, Outcome.ABORTED, _why(intent), handled=_yes(intent)) or BLUE_UNHEALTHY
+            return traffic.roll_back(s, Outcome.ABORTED, reason(intent), handled=_yes(intent)) or BLUE_UNHEALTHY
         case Shape.BEFORE | Shape.NOTHING_LIVE:
-            return _stop(s, intent, _why(intent))
+            return _stop(s, intent, reason(intent))
         case _:
             return NO_ROLLOUT
-
-
-def _why(intent: Intent) -> str:
-    return f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
 
 
 def _stop(s: Situation, intent: Intent, why: str) -> Answer:
@@ -290,11 +276,3 @@ def _extend(s: Situation, ordinary: Step, intent: Intent) -> Answer:
     if longer.at - s.now > LONGEST_EXTENSION:
         return RequestRefusal(Code.TOO_LONG, f"that is more than {LONGEST_EXTENSION.days} days from now")
     return _does(s, ordinary, intent, deadline=longer)
-
-
-def _retry(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    if not s.marks.quarantined(intent.release):
-        return RequestRefusal(Code.NOT_QUARANTINED, f"{intent.release} is not in quarantine")
-    if s.shape is not Shape.NOTHING_LIVE and any(one.release == intent.release for one in s.left):
-        return RequestRefusal(Code.CLEANING_UP, "what is left of the last try is still being cleared away")
-    return _does(s, ordinary, intent, quarantine=s.marks.without_quarantined(intent.release), back=None, deadline=None)

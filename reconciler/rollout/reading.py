@@ -52,7 +52,6 @@ def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[
         marks=service.remembered(item),
         scaling=_scaling(found.scalable),
         tuned=_tuned(subject, found.groups),
-        zonal=subject.zonal,
         others=len(item.get("taskSets") or ()) - len(raw),
         deleting=item["status"] != "ACTIVE",
     )

@@ -15,24 +15,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from reconciler.model import intents, windows
+from reconciler.model import windows
 from reconciler.model.decisions import Decision, Declare, Mark
-from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
-from reconciler.model.marks import Actor, Deadline, Ended, Outcome, Stage, Stop, deadline
+from reconciler.model.intents import Intent, RequestRefusal, Verb
+from reconciler.model.intents import RequestRefusalCode as Code
+from reconciler.model.marks import Actor, Deadline, Ended, Outcome, Stage, deadline
 from reconciler.model.policy import Policy
 from reconciler.model.release import Subject, Version
 from reconciler.model.resource import Calls
 from reconciler.model.rollout import NOTHING, Engine, Health, Known, Phase, Step, Waiting
 from reconciler.model.seen import Seen, TaskSet
-from reconciler.rollout import deployments, service
+from reconciler.rollout import deployments, requests, service
+from reconciler.rollout.requests import NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.situation import POLL_EVERY
 from reconciler.rollout.task_sets import mark
 
 PATIENCE: Final = timedelta(hours=1)
 """A deployment that is not over by then is reported; ECS goes on with it."""
-
-Answer = tuple[dict[str, Any], Ended | None] | RequestRefusal
-"""What to remember of a request that is carried out, with the ending that it is; or why it is refused."""
 
 
 class Rolling(Engine):
@@ -47,31 +46,14 @@ class Rolling(Engine):
     def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
         situation = _Situation(policy, seen, now)
         ordinary = situation.ordinary()
-        intent = seen.marks.unheard
-        if intent is not None:
-            return situation.answer(ordinary, intent)
-        if seen.marks.pause is not None:
-            because = f"{seen.marks.pause.by} paused the service"
-            return replace(
-                ordinary,
-                decisions=(),
-                wake_at=None,
-                because=because,
-                health=Health.SUSPENDED,
-                waits_for=Waiting.PERSON,
-                ended=None,
-            )
-        return ordinary
+        answer = _Requests(situation, ordinary).heard()
+        if answer is not None:
+            return answer
+        return ordinary if seen.marks.pause is None else requests.paused(seen.marks.pause, ordinary)
 
     def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
         situation = _Situation(policy, seen, now)
-        offered = []
-        for verb in Verb:
-            release = seen.wanted if verb is Verb.RETRY else situation.flight or situation.runs
-            intent = Intent(verb, release, "offered", now, "nobody", seconds=60)
-            if not isinstance(situation.answered(intent), RequestRefusal):
-                offered.append(verb)
-        return tuple(offered)
+        return _Requests(situation, situation.ordinary()).offered()
 
     def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
         match decision:
@@ -138,12 +120,12 @@ class _Situation:
                 Phase.IDLE, f"a new version waits: {because}", health=Health.SUSPENDED, wake=opens or POLL_EVERY
             )
         # asked first, noted after: a note without a request would look like ECS having gone back
-        begun = self._mark(deadline=self._asked_for())
+        begun = self.mark(deadline=self._asked_for())
         return self._step(Phase.GREEN_UP, "a new version is wanted", Declare("", self.seen.differs), *begun)
 
     def _under_way(self, primary: TaskSet) -> Step:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
-            noted = self._mark(deadline=self._asked_for())
+            noted = self.mark(deadline=self._asked_for())
             return self._step(Phase.GREEN_UP, "ECS has begun", *noted)
         told = f"{primary.running} of {self.seen.desired} new tasks run"
         if self.due is not None and self.due.passed(self.now):
@@ -154,11 +136,11 @@ class _Situation:
         """It runs, and it is what was asked for."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
         if self.flight:
-            ended = self._ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, Actor.ENGINE, "")
+            ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
-            noted = self._mark(live=wanted, previous=before, ended=ended, deadline=None)
+            noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)
             return self._step(Phase.IDLE, "ECS is done", *noted, ended=ended)
-        tidy = self._mark(deadline=None, back=None, intent=self.marks.unheard, hold=None)
+        tidy = self.mark(deadline=None, back=None, intent=self.marks.unheard, hold=None)
         return self._step(
             Phase.IDLE, "what runs is what is wanted", *tidy, health=Health.HEALTHY, wake=None, waits_for=Waiting.SPEC
         )
@@ -175,7 +157,7 @@ class _Situation:
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
             f"{why}; {self.seen.wanted} is not tried again before a new version, or retry",
-            *self._mark(deadline=None, intent=self.marks.unheard, hold=None),
+            *self.mark(deadline=None, intent=self.marks.unheard, hold=None),
             health=Health.DEGRADED,
             wake=None,
             waits_for=Waiting.PERSON,
@@ -183,8 +165,8 @@ class _Situation:
 
     def _gone_wrong(self, outcome: Outcome, why: str) -> Step:
         phase = Phase.ROLLED_BACK if outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        ended = self._ended(self.seen.wanted, outcome, Phase.GREEN_UP, Actor.ENGINE, why)
-        noted = self._mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
+        ended = self.ended(self.seen.wanted, outcome, Phase.GREEN_UP, Actor.ENGINE, why)
+        noted = self.mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
         return self._step(phase, why, *noted, health=Health.DEGRADED, ended=ended)
 
     def _asked_for(self) -> Deadline:
@@ -195,63 +177,13 @@ class _Situation:
         alone = len(self.seen.sets) == 1 and primary.state == "COMPLETED"
         return alone and primary.running == self.seen.desired and not primary.pending
 
-    # -- a person's word
-
-    def answer(self, ordinary: Step, intent: Intent) -> Step:
-        answer = self.answered(intent)
-        if isinstance(answer, RequestRefusal):
-            handled = self._mark(handled=Handled(intent.id, answer))
-            return replace(ordinary, decisions=handled, wake_at=self.now, ended=None)
-        fields, ended = answer
-        noted = self._mark(handled=Handled(intent.id), **fields)
-        because = f"{intent.by} said {intent.verb}"
-        return replace(ordinary, decisions=noted, wake_at=self.now, ended=ended, because=because)
-
-    def answered(self, intent: Intent) -> Answer:
-        if intent.stale(self.now):
-            return RequestRefusal(RequestRefusalCode.EXPIRED, "it was said too long ago")
-        expected = self.seen.wanted if intent.verb is Verb.RETRY else self.flight or self.runs
-        if intent.verb not in intents.OF_THE_SERVICE and intent.release != expected:
-            why = f"it is about {intent.release}, and here is {expected}"
-            return RequestRefusal(RequestRefusalCode.OTHER_RELEASE, why)
-        match intent.verb:
-            case Verb.ROLLBACK | Verb.ABORT:
-                return self._go_back(intent)
-            case Verb.RETRY:
-                if not self.marks.quarantined(intent.release):
-                    why = f"{intent.release} is not in quarantine"
-                    return RequestRefusal(RequestRefusalCode.NOT_QUARANTINED, why)
-                left = self.marks.without_quarantined(intent.release)
-                return {"quarantine": left, "back": None, "deadline": None}, None
-            case Verb.PAUSE:
-                return {"pause": Stop(intent.by)}, None
-            case Verb.RESUME:
-                if self.marks.pause is None:
-                    return RequestRefusal(RequestRefusalCode.NOT_PAUSED, "nothing is paused")
-                return {"pause": None}, None
-            case Verb.PROMOTE | Verb.FINISH | Verb.HOLD | Verb.EXTEND:
-                why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
-                return RequestRefusal(RequestRefusalCode.UNSUPPORTED, why)
-
-    def _go_back(self, intent: Intent) -> Answer:
-        if intent.verb is Verb.ABORT and not self.flight:
-            return RequestRefusal(RequestRefusalCode.NO_ROLLOUT, "nothing is being rolled out")
-        to = self.marks.live if self.flight else self.marks.previous
-        if to is None or to.release == intent.release or self.marks.quarantined(to.release):
-            why = "no earlier version is known that was well in production"
-            return RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, why)
-        outcome = Outcome.ABORTED if intent.verb is Verb.ABORT else Outcome.ROLLED_BACK
-        why = f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
-        ended = self._ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why)
-        return {"quarantine": self.marks.with_quarantined(intent.release), "back": to, "ended": ended}, ended
-
     # -- words
 
-    def _mark(self, **fields: Any) -> tuple[Mark, ...]:
+    def mark(self, **fields: Any) -> tuple[Mark, ...]:
         after = replace(self.marks, **fields)
         return () if after == self.marks else (Mark(self.marks, after),)
 
-    def _ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> Ended:
+    def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> Ended:
         return Ended(release, outcome, phase, self.now.replace(microsecond=0), by, why)
 
     def _step(
@@ -269,3 +201,39 @@ class _Situation:
         at = self.now if decisions else wake_at
         release = self.flight or self.runs
         return Step(phase, tuple(decisions), at, because, health, release, until, waits_for, ended)
+
+
+class _Requests(Requests):
+    def __init__(self, situation: _Situation, ordinary: Step) -> None:
+        super().__init__(situation.seen, situation.now, ordinary)
+        self.situation = situation
+
+    @property
+    def release(self) -> str:
+        return self.situation.flight or self.situation.runs
+
+    def another(self, intent: Intent) -> str:
+        return "" if intent.release == self.release else f"it is about {intent.release}, and here is {self.release}"
+
+    def noted(self, because: str, **fields: Any) -> Step:
+        noted = self.situation.mark(**fields)
+        return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None, because=because)
+
+    def act(self, intent: Intent) -> Answer:
+        if intent.verb in (Verb.ROLLBACK, Verb.ABORT):
+            return self._go_back(intent)
+        why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
+        return RequestRefusal(Code.UNSUPPORTED, why)
+
+    def _go_back(self, intent: Intent) -> Answer:
+        flight = self.situation.flight
+        if intent.verb is Verb.ABORT and not flight:
+            return NO_ROLLOUT
+        to = self.marks.live if flight else self.marks.previous
+        if to is None or to.release == intent.release or self.marks.quarantined(to.release):
+            why = "no earlier version is known that was well in production"
+            return RequestRefusal(Code.NO_PREVIOUS_VERSION, why)
+        outcome = Outcome.ABORTED if intent.verb is Verb.ABORT else Outcome.ROLLED_BACK
+        ended = self.situation.ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, reason(intent))
+        quarantine = self.marks.with_quarantined(intent.release)
+        return replace(self.accepted(intent, quarantine=quarantine, back=to, ended=ended), ended=ended)

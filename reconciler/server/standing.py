@@ -13,14 +13,10 @@ from reconciler.store.lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`revision` is empty until one is enforced. `phases` are by service, calls and writes by `service.Operation`.
-
-    `lease_seconds` is what is left of the lease; a loop that needs none holds it for ever.
-    """
+    """`revision` is empty until one is enforced. `phases` are by service, calls and writes by `service.Operation`."""
 
     revision: str = ""
     lease_held: bool = True
-    lease_seconds: float = float("inf")
     epoch: int = 0
     suspended: bool = False
     rejected: bool = False
@@ -32,13 +28,11 @@ class Standing:
 
 def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
     """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
-    left = float("inf") if lease is None else lease.left()
     desk = loop.inbox.desk
     turns = dict(loop.rota.turns)
     return Standing(
         revision="" if desk is None else desk.revision.short,
-        lease_held=left > 0,
-        lease_seconds=max(0.0, left),
+        lease_held=lease is None or lease.left() > 0,
         epoch=0 if lease is None else lease.epoch,
         suspended=bool(loop.board.said.suspended),
         rejected=bool(loop.inbox.rejected),

@@ -33,9 +33,9 @@ _Look: TypeAlias = frozenset[tuple[str, int, int, int, int]]
 class Directory:
     """The `Source` of the specs below `folder`."""
 
-    def __init__(self, folder: Path, clock: Clock, *, interval: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder = folder
-        self.interval = interval
+        self.interval = INTERVAL_SECONDS
         self._clock = clock
         self._lock = threading.Lock()
         self._never = threading.Event()

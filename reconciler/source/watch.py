@@ -34,11 +34,6 @@ class Watch:
         self._unreachable = ""
         self._thread = threading.Thread(target=self._run, name="source", daemon=True)
 
-    @property
-    def unreachable(self) -> str:
-        """Why the source could not be looked at the last time; empty when it could."""
-        return self._unreachable
-
     def __enter__(self) -> Watch:
         self._thread.start()
         return self

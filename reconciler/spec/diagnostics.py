@@ -34,7 +34,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `rule` is an id of the catalogue (rules.py); `label` stands at the caret, `hint` says what to write.
+    """One finding. `rule` is an id of the catalogue (rules.py); `hint` says what to write.
 
     `excerpt` holds the source lines round the position as (number, text), `caret` the columns that are marked, counted
     within the excerpt; both are filled in by `excerpted`, with everything that looks like a secret masked.
@@ -43,7 +43,6 @@ class Diagnostic:
     rule: str
     message: str
     position: Position
-    label: str = ""
     hint: str = ""
     notes: tuple[Note, ...] = ()
     excerpt: tuple[tuple[int, str], ...] = ()

@@ -40,22 +40,3 @@ def catalogue() -> dict[str, Rule]:
                 assert id not in rules, id
                 rules[id] = Rule(id, **{name: str(text).strip("\n") for name, text in fields.items()})
     return dict(sorted(rules.items()))
-
-
-def explain(id: str) -> str | None:
-    """A rule for reading; None for an id that is none. Case does not matter."""
-    rule = catalogue().get(id.upper())
-    if rule is None:
-        return None
-    parts = [f"{'warning' if rule.warning else 'error'}[{rule.id}]: {rule.title}", rule.why]
-    if rule.bad:
-        parts.append(f"Wrong:\n\n{_indented(rule.bad)}")
-    if rule.good:
-        parts.append(f"Right:\n\n{_indented(rule.good)}")
-    if rule.source:
-        parts.append(f"From: {rule.source}")
-    return "\n\n".join(parts) + "\n"
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" if line else "" for line in text.splitlines())

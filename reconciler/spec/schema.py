@@ -23,11 +23,8 @@ _LIMITS = {"ge": "minimum", "le": "maximum"}
 _LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
 
 
-def json_schema(*, partial: bool = False) -> dict[str, Any]:
-    """One schema for any document, told apart by `kind`.
-
-    `partial` is for files in environments/: nothing but kind and name is required, and null removes.
-    """
+def json_schema() -> dict[str, Any]:
+    """One schema for any document, told apart by `kind`."""
     _, generated = models_json_schema([(kind, "validation") for kind in KINDS.values()], by_alias=True)
     definitions: dict[str, Any] = generated["$defs"]
     for block in _blocks(Block):
@@ -35,9 +32,9 @@ def json_schema(*, partial: bool = False) -> dict[str, Any]:
             _describe(definitions[block.__name__], block)
     definitions.pop("Ports")  # written as a number or text, see PortRange
     for name, definition in definitions.items():
-        definitions[name] = _tidy(definition, partial)
+        definitions[name] = _tidy(definition)
     for kind in KINDS:
-        required = [] if partial else [field for field in definitions[kind].get("required", []) if field != "name"]
+        required = [field for field in definitions[kind].get("required", []) if field != "name"]
         definitions[kind]["required"] = ["kind", "name", *required]
         definitions[kind]["properties"]["name"].pop("default", None)
     for block in _blocks(Block):
@@ -45,7 +42,7 @@ def json_schema(*, partial: bool = False) -> dict[str, Any]:
             definitions[block.__name__] = {"anyOf": [block.short_form, definitions[block.__name__]]}
     return {
         "$schema": DIALECT,
-        "title": "reconciler document" + (" of an environment" if partial else ""),
+        "title": "reconciler document",
         "type": "object",
         "properties": {"kind": {"enum": list(KINDS)}},
         "required": ["kind", "name"],
@@ -92,14 +89,14 @@ def _docstrings(block: type[Block]) -> dict[str, str]:
     return found
 
 
-def _tidy(schema: Any, partial: bool) -> Any:
-    """Without `null`, which documents never take and environments take everywhere."""
+def _tidy(schema: Any) -> Any:
+    """Without `null`, which documents never take."""
     if isinstance(schema, list):
-        return [_tidy(part, partial) for part in schema]
+        return [_tidy(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     tidy = {
-        _LIMITS.get(key, key): _tidy(value, partial)
+        _LIMITS.get(key, key): _tidy(value)
         for key, value in schema.items()
         if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
     }
@@ -111,10 +108,4 @@ def _tidy(schema: Any, partial: bool) -> Any:
         for choice in kept if len(kept) > 1 else ():
             if choice.get("type") == "array":  # pydantic puts the list's limits beside the choice
                 choice.update({items: tidy.pop(length) for length, items in _LENGTHS.items() if length in tidy})
-    if partial and isinstance(properties := tidy.get("properties"), dict):
-        tidy.pop("required", None)
-        tidy["properties"] = {
-            name: value if name in ("kind", "name") else {"anyOf": [value, {"type": "null"}]}
-            for name, value in properties.items()
-        }
     return tidy

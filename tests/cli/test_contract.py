@@ -120,6 +120,15 @@ def test_piped_output_has_no_escape_byte(account: None, specs: Path, monkeypatch
     assert "\x1b" not in run("diff", specs, "--color", "never").out
 
 
+def test_explain_shows_the_wrong_and_the_right() -> None:
+    """It takes a rule's id in any case and shows title, reason, both examples and the source."""
+    ran = run("explain", "e3004")
+    assert ran.code == Exit.DONE
+    assert ran.out.startswith("E3004: a subnet outside its network\n")
+    for part in ("\nWrong:\n    ", "\nRight:\n    ", "\nSource: EC2 InvalidSubnet.Range"):
+        assert part in ran.out
+
+
 def test_markdown_and_annotations_come_from_the_same_plan(account: None, specs: Path) -> None:
     """A pull request sees what a terminal sees; annotations stand at the specs' lines."""
     markdown = run("diff", specs, "-o", "markdown")

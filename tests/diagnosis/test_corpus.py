@@ -31,7 +31,6 @@ def evidence(case: Mapping[str, Any]) -> Evidence:
         targets=tuple(failing.target(item) for item in case.get("targets", ())),
         events=failing.events({"message": text, "createdAt": moment} for text in case.get("events", ())),
         rollout=case.get("rollout", ""),
-        refusal=case.get("refusal", ""),
         log=tuple(case.get("log", ())),
         known=Known(
             containers={name: KnownContainer(**fields) for name, fields in known.get("containers", {}).items()},
@@ -106,7 +105,7 @@ def test_every_match_of_every_row_is_met_by_a_payload() -> None:
 
 
 def signs_of(seen: Evidence) -> list[recognise.Sign]:
-    texts = [*(event.message for event in seen.events), seen.rollout, seen.refusal]
+    texts = [*(event.message for event in seen.events), seen.rollout]
     return [
         *(recognise.sign_of_task(task, seen.known.essential) for task in seen.tasks),
         *(recognise.sign_of_target(target) for target in seen.targets),

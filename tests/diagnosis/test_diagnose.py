@@ -11,13 +11,11 @@ import pytest
 from reconciler import errors
 from reconciler.aws.client import Aws
 from reconciler.engine import diagnose
-from reconciler.engine.diagnose import Question, gather, known_of
+from reconciler.engine.diagnose import Question, gather
 from reconciler.model import failing, verdict
 from reconciler.model.diagnosis import Known, KnownContainer, Story
 from reconciler.model.failing import Unread
 from reconciler.model.resource import Call
-from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
-from reconciler.resources.task_definition import Container, TaskDefinitionSpec
 from tests.diagnosis.aws import BLUE, DEFINITION, GREEN, GROUP, NOON, definition, event, stopped, task_id, unhealthy
 from tests.resources.talk import Talk
 
@@ -216,27 +214,6 @@ def test_more_tasks_than_one_call_takes_are_cut() -> None:
     talk.hold(failing.tasks_of("my-app", "api"))
 
     assert [len(call["tasks"]) for call in talk.params("DescribeTasks")] == [100]
-
-
-def test_what_the_specs_say_fills_the_explanation() -> None:
-    """Path, expected status, role, image and log group come from the release's own specs."""
-    container = Container(image="api:17", log_group="/ecs/api", log_stream_prefix="api", log_region="us-west-2")
-    spec = TaskDefinitionSpec(
-        family="api", cpu=256, memory=512, execution_role="arn:aws:iam::1:role/x", containers={"web": container}
-    )
-    group = TargetGroupSpec(
-        name="a",
-        port=80,
-        protocol="HTTP",
-        vpc="vpc-1",
-        target_type="ip",
-        health_check=HealthCheck(path="/ready", matcher="200"),
-    )
-
-    known = known_of(spec, group, 8080)
-
-    assert (known.path, known.matcher, known.port, known.role) == ("/ready", "200", "8080", "arn:aws:iam::1:role/x")
-    assert known.containers == {"web": KnownContainer("api:17", True, "/ecs/api", "api")}
 
 
 class Refusing:

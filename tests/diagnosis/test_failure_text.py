@@ -16,7 +16,6 @@ STORY = Story(
     address="service/api",
     release="8d02c1f0aa",
     phase="green_up",
-    expected="green healthy within 5m0s",
     happened="green never became healthy (5m0s of 5m0s)",
     production="Production :80 was not touched",
     done="green removed, blue 16 serving 3/3 healthy",

@@ -109,11 +109,6 @@ def test_events_are_asked_where_tasks_show_only_symptoms() -> None:
     assert cause([stopped(1)], [], [limit]) == "exit-1"
 
 
-def test_a_refusal_is_the_cause_whatever_else_there_is() -> None:
-    """What ECS refused to start did not fail of old tasks."""
-    assert cause([stopped(1)], refusal="PlatformTaskDefinitionIncompatibilityException: no") == "incompatible"
-
-
 def test_tasks_of_a_failed_health_check_are_told_apart_by_their_events() -> None:
     """The event that names a task says how its checks failed."""
     told = [
@@ -179,7 +174,7 @@ def test_a_failure_of_the_release_sends_to_the_specs_and_one_that_is_not_to_retr
     blamed = verdict.conclude(evidence([stopped(1)], log=("boom",)), STORY)
     passing = verdict.conclude(evidence([stopped(1, exit_code=None, **full)]), STORY)
 
-    strange = verdict.conclude(evidence(refusal="The moon is full"), STORY)
+    strange = verdict.conclude(evidence(rollout="The moon is full"), STORY)
 
     assert strange.next == ("reconciler events api",)
     assert blamed.next == ("fix specs/api.yaml:22 and push", "reconciler logs api --previous")

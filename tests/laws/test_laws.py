@@ -231,7 +231,8 @@ def test_what_a_person_made_by_hand_can_be_adopted(ours: Stack, example: Example
     """Something under our name that has no tags is shown as nobody's, and is ours once it is tagged."""
     old = make(ours, example)
     kind, new = discover()[old.address.kind], ours.wish(example.desired)
-    ours.run(kind.retag(old, {}, sorted(ownership.DERIVED & old.tags.keys())))
+    derived = {ownership.STACK, ownership.ADDRESS, ownership.PROTECT, ownership.MANAGED}
+    ours.run(kind.retag(old, {}, sorted(derived & old.tags.keys())))
 
     found = ours.observe(old.address.kind)
     assert [(each.id, each.address, ownership.owner(each.tags)) for each in found] == [(old.id, old.address, None)]

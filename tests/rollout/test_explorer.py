@@ -16,7 +16,19 @@ from reconciler.model.marks import Deadline, Marks
 from reconciler.model.policy import OnNewRevision, Policy, Promotion
 from reconciler.model.rollout import Phase
 from reconciler.model.seen import WHOLE
-from reconciler.rollout import before, bootstrap, endings, gate, health, machine, people, situation, starting, traffic
+from reconciler.rollout import (
+    before,
+    bootstrap,
+    endings,
+    gate,
+    health,
+    machine,
+    people,
+    requests,
+    situation,
+    starting,
+    traffic,
+)
 from reconciler.rollout.memory import Memory
 from reconciler.rollout.situation import Situation
 from tests.rollout import world
@@ -253,7 +265,7 @@ def a_hold_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def a_pause_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(machine, "_paused", lambda s, ordinary: ordinary)
+    patch.setattr(requests, "paused", lambda pause, ordinary: ordinary)
 
 
 @bug(TIMED)

@@ -22,8 +22,6 @@ WIDE = replace(GREEN, healthy=(("a", 1), ("c", 1)))
         (replace(WIDE, healthy=None), {}, False),
         (replace(WIDE, healthy=(("a", 2),)), {}, False),
         (replace(WIDE, healthy=(("a", 1), ("b", 1))), {}, True),
-        (replace(WIDE, healthy=(("a", 1), ("b", 1))), {"zonal": True}, False),
-        (WIDE, {"zonal": True}, True),
         (WIDE, {"strangers": (0, 1)}, False),
         (WIDE, {"strangers": (1, 0)}, True),
         (WIDE, {"desired": 0}, False),

@@ -266,6 +266,14 @@ def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str,
     assert named in handled.refusal.why.split() if named else handled.refusal.why
 
 
+def test_a_pause_holds_back_retry() -> None:
+    """As with every engine: whoever paused the service resumes it first."""
+    found = step(OLD, marks=replace(RAN, quarantine=("b",), pause=Stop("bob"), intent=said(Verb.RETRY)))
+    handled = written(found).handled
+    assert handled is not None
+    assert (handled.accepted, handled.why) == (False, "bob paused the service; resume it first")
+
+
 def test_retry_and_pause_are_heeded() -> None:
     """Quarantine lifted; or nothing done at all."""
     quarantined = replace(RAN, quarantine=("b",), intent=said(Verb.RETRY))

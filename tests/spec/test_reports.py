@@ -78,20 +78,17 @@ def test_color_adds_to_the_text_and_changes_nothing(specs: Specs) -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == SHOWN
 
 
-def test_labels_hints_and_notes_all_have_a_place() -> None:
-    """A label takes the caret's side; the hint then goes below it, before the notes."""
+def test_hints_and_notes_all_have_a_place() -> None:
+    """The hint stands at the caret, the notes below it."""
     at = Position("specs/a.yaml", 120, 3, 7)
     note = Note("the other one", Position("specs/b.yaml", 4, 1, 2))
-    found = Diagnostic(
-        "W5001", "odd", at, label="this", hint="write that", notes=(note,), excerpt=((120, "  odds"),), caret=(3, 7)
-    )
+    found = Diagnostic("W5001", "odd", at, hint="write that", notes=(note,), excerpt=((120, "  odds"),), caret=(3, 7))
     assert text(Report((found,), ("specs/a.yaml",))) == (
         "warning[W5001]: odd\n"
         "   --> specs/a.yaml:120:3\n"
         "    |\n"
         "120 |   odds\n"
-        "    |   ^^^^ this\n"
-        "    = hint: write that\n"
+        "    |   ^^^^ write that\n"
         "    = note: the other one (specs/b.yaml:4:1)\n"
         "\n"
         "1 warning in 1 file. Nothing was sent to AWS.\n"
@@ -125,7 +122,6 @@ def test_json_has_everything_and_a_version(specs: Specs) -> None:
         "line": 12,
         "column": 1,
         "end_column": 9,
-        "label": "",
         "hint": "did you mean 'teardown'?",
         "notes": [],
     }

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import reconciler.spec
-from reconciler.spec.rules import catalogue, explain
+from reconciler.spec.rules import catalogue
 from tests.spec.test_refusals import CASES, SHOWN_WRONG
 
 PACKAGE = Path(reconciler.spec.__file__).parent
@@ -48,14 +48,3 @@ def test_every_rule_says_what_and_why() -> None:
         assert re.fullmatch(r"[EW][1-7]\d{3}", rule.id)
         shown = rule.title + rule.why + rule.bad + rule.good + rule.source
         assert shown.replace("\n", "").isprintable(), rule.id
-
-
-def test_explain_shows_the_wrong_and_the_right() -> None:
-    """`explain` takes an id in any case and shows title, reason, both examples and the source."""
-    text = explain("e3004")
-    assert text is not None
-    assert text.startswith("error[E3004]: a subnet outside its network\n")
-    assert "Wrong:" in text
-    assert "Right:" in text
-    assert "EC2 InvalidSubnet.Range" in text
-    assert explain("E9999") is None

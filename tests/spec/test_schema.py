@@ -18,11 +18,26 @@ from tests.spec import folder
 
 SEED = Path(__file__).parents[2] / "specs"
 WHOLE = json_schema()
-PARTIAL = json_schema(partial=True)
 TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
 TYPES |= {"boolean": bool, "null": type(None)}
 IN_THE_SHAPE = ["E1102", "E1104", "E1107", "E1108", "E1109", "E1111", "E1015"]
 """Rules whose wrong examples an editor underlines too."""
+
+
+def partial(schema: Any) -> Any:
+    """As for files in environments/: nothing is required but kind and name, and null removes."""
+    if isinstance(schema, list):
+        return [partial(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: partial(value) for key, value in schema.items()}
+    if isinstance(properties := found.get("properties"), dict):
+        found["required"] = [name for name in found.get("required", ()) if name in ("kind", "name")]
+        found["properties"] = {
+            name: value if name in ("kind", "name") else {"anyOf": [value, {"type": "null"}]}
+            for name, value in properties.items()
+        }
+    return found
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
@@ -85,6 +100,7 @@ TESTS: dict[str, Any] = {
     "if": lambda value, schema, whole, root: not fits(value, schema, root) or fits(value, whole["then"], root),
     "$ref": lambda value, name, _, root: fits(value, root["$defs"][name.rsplit("/", 1)[1]], root),
 }
+PARTIAL = partial(WHOLE)
 KNOWN = {*TESTS, "then", "$schema", "$defs", "title", "description", "default", "examples", "format"}
 
 

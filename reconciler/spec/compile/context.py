@@ -22,9 +22,8 @@ class Context:
     account: str
     partition: str
 
-    def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
-        place = self.stack.region if region else ""
-        return f"arn:{self.partition}:{service}:{place}:{self.account if account else ''}:{resource}"
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.stack.region}:{self.account}:{resource}"
 
     def desired(
         self,

@@ -45,9 +45,6 @@ class Expect(Block):
     """Text that the answer contains."""
 
 
-TestPath = Annotated[str, *matching(r"/[\x21-\x7e]*", 1024, "a path on the test listener, beginning with /")]
-
-
 class SmokeTest(Block):
     """A request to green through the test listener."""
 

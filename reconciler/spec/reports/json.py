@@ -30,7 +30,6 @@ def _finding(found: Diagnostic) -> dict[str, Any]:
         "severity": found.severity.value,
         "message": found.message,
         **_place(found.position),
-        "label": found.label,
         "hint": found.hint,
         "notes": [{"message": note.text, **_place(note.position)} for note in found.notes],
     }

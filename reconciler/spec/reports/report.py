@@ -42,5 +42,5 @@ def report(specs: Specs, *, seconds: float | None = None) -> Report:
 
 
 def sentence(found: Diagnostic) -> str:
-    """The finding in one line: message, label and hint."""
-    return "; ".join(part for part in (found.message, found.label, found.hint) if part)
+    """The finding in one line: message and hint."""
+    return "; ".join(part for part in (found.message, found.hint) if part)

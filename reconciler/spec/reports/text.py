@@ -32,10 +32,9 @@ def _block(found: Diagnostic, color: bool) -> Iterator[str]:
         for number, line in found.excerpt:
             yield f"{painted(f'{number:>{width}} |', 'gutter')} {line}".rstrip()
         first, end = found.caret
-        beside = found.label or found.hint
-        marked = painted(f"{'^' * (end - first)} {beside}".rstrip(), severity)
+        marked = painted(f"{'^' * (end - first)} {found.hint}".rstrip(), severity)
         yield f"{bar} {' ' * (first - 1)}{marked}"
-    if found.hint and (found.label or not found.excerpt):
+    elif found.hint:
         yield f"{' ' * width} {painted('=', 'gutter')} hint: {found.hint}"
     for note in found.notes:
         yield f"{' ' * width} {painted('=', 'gutter')} note: {note.text} ({note.position})"
