@@ -271,7 +271,8 @@ def test_a_pause_holds_back_retry() -> None:
     found = step(OLD, marks=replace(RAN, quarantine=("b",), pause=Stop("bob"), intent=said(Verb.RETRY)))
     handled = written(found).handled
     assert handled is not None
-    assert (handled.accepted, handled.why) == (False, "bob paused the service; resume it first")
+    assert handled.refusal is not None
+    assert handled.refusal.code is RequestRefusalCode.PAUSED
 
 
 def test_retry_and_pause_are_heeded() -> None:
