@@ -10,8 +10,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.decisions import Declare, Mark
+from reconciler.model.intents import RequestRefusalCode, Verb
 from reconciler.model.intents import RequestRefusalCode as Code
-from reconciler.model.intents import Verb
 from reconciler.model.marks import Actor, Deadline, Marks, Outcome, Stage, Stop
 from reconciler.model.policy import Policy
 from reconciler.model.release import Capacity, Version
