@@ -105,8 +105,8 @@ class Backend:
 
 
 def main() -> None:
+    from benchmarks.latency_proxy import Tollgate
     from benchmarks.serve import Server
-    from benchmarks.tollgate import Tollgate
     from reconciler.clock import SystemClock
     from reconciler.local.aws import LaptopAws
     from reconciler.local.endpoint import Endpoint

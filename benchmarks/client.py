@@ -21,7 +21,7 @@ from typing import Any
 
 BEGAN = time.perf_counter()
 
-from reconciler.aws.pace import Pace  # noqa: E402 - the clock above counts the imports too
+from reconciler.aws.rate_limiter import Pace  # noqa: E402 - the clock above counts the imports too
 from reconciler.clock import SystemClock  # noqa: E402
 from reconciler.model.resource import Call  # noqa: E402
 
@@ -43,16 +43,16 @@ def _desired(folder: Path) -> Any:
 
 def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.aws.client import Aws
-    from reconciler.aws.memory import Memory
+    from reconciler.aws.response_cache import Memory
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
-    from reconciler.engine.expectations import Expectations
-    from reconciler.engine.observe import Place, observe
-    from reconciler.engine.reconcile import Wish, act, look
-    from reconciler.engine.until import has_ended
+    from reconciler.controller.until import has_ended
     from reconciler.model.guard import Guard
-    from reconciler.model.kind import Depth, discover
     from reconciler.model.planner import World, plan
+    from reconciler.model.resource_type import Depth, discover
+    from reconciler.reconcile.expectations import Expectations
+    from reconciler.reconcile.observe import Place, observe
+    from reconciler.reconcile.pass_ import Wish, act, look
     from reconciler.spec.compile import compile_specs
     from reconciler.spec.compile.delivery import compile_deliveries
     from tests.harness.driving import converge, follow
@@ -144,10 +144,10 @@ class Unpaced(Pace):
 
 def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
     """What is to be looked after, and by whom; what tests would ask is answered for them."""
-    from reconciler.engine.observe import observe, owned_ids
-    from reconciler.engine.rollouts import Rollouts
-    from reconciler.engine.smoke import Smoke
-    from reconciler.engine.subjects import jobs_of
+    from reconciler.reconcile.observe import observe, owned_ids
+    from reconciler.rollout_driver.driver import Rollouts
+    from reconciler.rollout_driver.smoke_tests import Smoke
+    from reconciler.rollout_driver.targets import jobs_of
 
     world = observe(aws, kinds, wish.place, wish.desired)
     aws.mine.add(*owned_ids(world, wish.place.stack, {}))
@@ -160,7 +160,7 @@ def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
 
 def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any, *, gate: bool = False) -> int:
     """Bring out what is wanted, and see it in production, or at the gate."""
-    from reconciler.engine.until import was_promoted
+    from reconciler.controller.until import was_promoted
     from tests.harness.driving import follow
 
     jobs, rollouts = _jobs(aws, kinds, wish, deliveries)

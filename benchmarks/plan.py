@@ -14,9 +14,9 @@ from typing import Any
 
 from benchmarks import stack
 from benchmarks.client import specs_of
-from reconciler.model.kind import discover
 from reconciler.model.planner import World, plan
 from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource_type import discover
 from reconciler.spec.compile import compile_specs
 
 SERVICES = (100, 300, 1000, 3000)

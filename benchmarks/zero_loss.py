@@ -29,8 +29,8 @@ from typing import Any
 
 from reconciler.cli.exits import Exit
 from reconciler.cli.views.rollout_text import WORDS
-from reconciler.model.rollout import Phase
-from tests.harness.laptop import ROOT, SERVICE, Desk, Going, desk
+from reconciler.rollout.engine import Phase
+from tests.harness.emulator import ROOT, SERVICE, Desk, Going, desk
 
 CONNECTIONS = 32
 LEAST = 1000.0

@@ -12,7 +12,7 @@ import click
 from reconciler.cli.exits import HELP
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.model.diff import fields
-from reconciler.model.kind import discover
+from reconciler.model.resource_type import discover
 from reconciler.spec.rules import catalogue
 
 REFERENCE = Path(__file__).parent / "reference"

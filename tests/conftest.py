@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from reconciler import log
-from reconciler.aws.pace import Unpaced
+from reconciler.aws.rate_limiter import Unpaced
 from reconciler.model.resource import Call
 
 REGION = "us-west-2"

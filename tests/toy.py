@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Kinds, Mark, OwnedBy, Replace, Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, Service
+from reconciler.model.resource_type import Kind, Kinds, Mark, OwnedBy, Replace, Scope
 
 STACK = "toys"
 toy = Service("toy")

@@ -19,8 +19,8 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler import errors, events
 from reconciler.aws.errors import garbled
-from reconciler.aws.memory import Memory
-from reconciler.aws.pace import Pace
+from reconciler.aws.rate_limiter import Pace
+from reconciler.aws.response_cache import Memory
 from reconciler.aws.retry import Policy, is_read
 from reconciler.clock import Clock, SystemClock
 from reconciler.log import log

@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
 from reconciler import __version__, errors
-from reconciler.aws import bodies, models, tls
+from reconciler.aws import models, response_check, tls
 from reconciler.aws.errors import translate
 from reconciler.aws.loopback import is_loopback
 from reconciler.aws.retry import is_read
@@ -141,7 +141,7 @@ class Boto:
                     direct = Config(proxies={})  # no proxy reaches this machine
                     client = self._made(service, self._config.merge(direct))
                 tls.share(client)
-                bodies.watch(client)
+                response_check.watch(client)
                 if self._fence is not None:
                     _fenced(client, service, self._fence)
                 self._clients[service] = client

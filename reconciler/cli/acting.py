@@ -21,15 +21,15 @@ from reconciler.cli.connect import banner, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.holding import held
 from reconciler.cli.options import Where
-from reconciler.model.intents import ANY, OF_THE_SERVICE, Handled, Intent, RequestRefusal, Verb
+from reconciler.rollout.requests import ANY, OF_THE_SERVICE, Handled, Intent, RequestRefusal, Verb
 
 if TYPE_CHECKING:
     from reconciler.cli.connect import Stack
     from reconciler.cli.rolling import Scene
     from reconciler.cli.terminal import Look
-    from reconciler.engine.subjects import Job
-    from reconciler.model.rollout import Step
-    from reconciler.model.seen import Seen
+    from reconciler.rollout.engine import Step
+    from reconciler.rollout.state import Seen
+    from reconciler.rollout_driver.targets import Job
 
 ANSWER_SECONDS = 60.0
 POLL_SECONDS = 1.0
@@ -89,8 +89,8 @@ def say_it(
     Exit 0: accepted; 5: refused, with the reason; 4: nobody has answered yet.
     """
     from reconciler.cli.rolling import looks, scene
-    from reconciler.model.decisions import Mark
-    from reconciler.rollout.task_sets import mark
+    from reconciler.rollout.actions import Mark
+    from reconciler.rollout.engines.task_sets import mark
 
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     _, look = looks(color)
@@ -140,7 +140,7 @@ def _meant(verb: Verb, release: str | None, seen: Seen, step: Step) -> str:
 
 def _refusal(job: Job, seen: Seen, intent: Intent, now: datetime) -> RequestRefusal | None:
     """Why the very `step` that will hear it would say no; None if it would not."""
-    from reconciler.model.decisions import Mark
+    from reconciler.rollout.actions import Mark
 
     heard = job.engine.step(job.delivery.policy, replace(seen, marks=replace(seen.marks, intent=intent)), now)
     for decision in heard.decisions:
@@ -186,7 +186,7 @@ def _drive(stack: Stack, job: Job, intent: Intent, look: Look) -> int:
     from reconciler.cli.progress import Progress
     from reconciler.cli.rolling import Reporter, controller_of
     from reconciler.cli.views.rollout_text import under_way
-    from reconciler.engine.until import Answered, Ending
+    from reconciler.controller.until import Answered, Ending
 
     controller = controller_of(stack, Progress(look, Reporter(stack, look)))
     goal = Answered(job.address, intent.id, while_suspended=intent.verb in WAYS_BACK)

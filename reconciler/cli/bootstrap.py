@@ -15,7 +15,7 @@ from reconciler.cli.exits import Exit
 
 if TYPE_CHECKING:
     from reconciler.cli.operator_specs import Operator
-    from reconciler.engine.permissions import Statement
+    from reconciler.iam import Statement
     from reconciler.spec.specs import Specs
 
 
@@ -137,7 +137,7 @@ def _operator(specs: Specs, environment: str | None, inside: bool, said: dict[st
 def _files(operator: Operator, specs: Specs, place: Path, *, all_types: bool) -> dict[str, str]:
     """The operator's specs, checked like anybody's. Raises `errors.SpecInvalid` with all that is wrong."""
     from reconciler.cli.operator_specs import files
-    from reconciler.engine.permissions import LARGEST, document, fitted, size
+    from reconciler.iam import LARGEST, document, fitted, size
 
     operated = specs
     if operator.inside:  # then its own documents are part of what it may change
@@ -174,12 +174,12 @@ def _statements(specs: Specs, operator: Operator, *, all_types: bool) -> tuple[S
 
 
 def _checked(texts: Mapping[str, str], operator: Operator, place: Path) -> Specs:
-    from reconciler.spec import files
+    from reconciler.spec import discovery
     from reconciler.spec.load import load_sources
 
-    sources = [files.Source(f"operator/{name}", f"operator/{name}", text.encode()) for name, text in texts.items()]
+    sources = [discovery.Source(f"operator/{name}", f"operator/{name}", text.encode()) for name, text in texts.items()]
     if operator.inside:
-        there, _ = files.read(place)
+        there, _ = discovery.read(place)
         sources += [one for one in there if not one.relative.startswith("operator/")]
     specs = load_sources(sources, operator.environment if operator.inside else None)
     if not specs.ok:

@@ -15,8 +15,8 @@ from reconciler.cli.terminal import Look, say
 from reconciler.cli.views.plan_json import dumps
 
 if TYPE_CHECKING:
-    from reconciler.engine.controller import Controller
-    from reconciler.engine.until import Applied
+    from reconciler.controller.controller import Controller
+    from reconciler.controller.until import Applied
     from reconciler.model.plan import Plan
 
 APPLY_PATIENCE = 15 * 60.0
@@ -37,7 +37,7 @@ def carry_out(
 ) -> int:
     """`approved` is what `controller` has planned, and a person agreed to. `wait`: until every rollout has ended."""
     from reconciler.cli.rolling import report_rollouts
-    from reconciler.engine.until import FOREVER, Applied, Ending, has_begun, has_ended
+    from reconciler.controller.until import FOREVER, Applied, Ending, has_begun, has_ended
 
     speed = stack.aws.clock.speed
     rollouts = timeout if timeout is not None else FOREVER if wait else BEGIN_PATIENCE

@@ -22,7 +22,7 @@ from reconciler.cli.terminal import Look, interactive, look_of, say
 
 if TYPE_CHECKING:
     from reconciler.model.plan import Plan
-    from reconciler.model.prospect import Prospect
+    from reconciler.rollout.outlook import Prospect
 
 
 @click.command()
@@ -55,7 +55,7 @@ def diff(
     )
     from reconciler.cli.carrying import say_calls
     from reconciler.cli.rolling import controller_of, scene
-    from reconciler.engine.prospects import prospects
+    from reconciler.rollout_driver.preview import prospects
 
     try:
         report = controller_of(stack).look()
@@ -124,7 +124,7 @@ def apply(
     )
     from reconciler.cli.progress import Progress
     from reconciler.cli.rolling import Reporter, controller_of, scene
-    from reconciler.engine.prospects import prospects
+    from reconciler.rollout_driver.preview import prospects
 
     look = look_of(sys.stderr, color)
     with contextlib.ExitStack() as inside:

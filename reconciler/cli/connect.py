@@ -12,19 +12,19 @@ import click
 
 from reconciler import errors
 from reconciler.aws.loopback import is_loopback
+from reconciler.cli.emulator_client import clock_of
 from reconciler.cli.exits import Exit
-from reconciler.cli.laptop_client import clock_of
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.terminal import look_of
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Aws, Transport
     from reconciler.aws.session import Boto, Identity
-    from reconciler.engine.reconcile import Wish
     from reconciler.model.guard import Guard
-    from reconciler.model.kind import Kinds
     from reconciler.model.planner import Consent
     from reconciler.model.resource import Address
+    from reconciler.model.resource_type import Kinds
+    from reconciler.reconcile.pass_ import Wish
     from reconciler.spec.specs import Specs
     from reconciler.store.fence import Fence
     from reconciler.store.lease import Lease
@@ -107,8 +107,8 @@ def connect(
     Raises `errors.WrongAccount` before anything else is asked of AWS when the Stack is pinned to another account.
     """
     from reconciler.model.guard import Guard
-    from reconciler.model.kind import discover
     from reconciler.model.planner import Consent
+    from reconciler.model.resource_type import discover
 
     place, specs = load_specs(folder, environment, color=color)
     signed = sign_in(specs, where, verbose=verbose)
@@ -151,10 +151,10 @@ def sign_in(
     assert specs.stack is not None
     if where.region is not None and where.region != specs.stack.region:
         raise errors.WrongRegion(f"--region {where.region}, but the Stack is in {specs.stack.region}")
-    from reconciler.aws import memory
+    from reconciler.aws import response_cache
     from reconciler.aws.client import Aws
-    from reconciler.aws.memory import Memory
-    from reconciler.aws.pace import Pace, Unpaced
+    from reconciler.aws.rate_limiter import Pace, Unpaced
+    from reconciler.aws.response_cache import Memory
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
 
@@ -175,16 +175,16 @@ def sign_in(
             f"the Stack {specs.stack.name!r} is pinned to account {specs.stack.account} "
             f"({specs.where(specs.stack, 'account')}), and these credentials are for {identity.account}"
         )
-    known, clock = Memory(memory.folder()), clock_of(identity.endpoint)
+    known, clock = Memory(response_cache.folder()), clock_of(identity.endpoint)
     pace = Unpaced(clock) if is_loopback(identity.endpoint) else Pace(clock)
     return Signed(Aws(around(transport), clock=clock, pace=pace, memory=known), transport, identity, gate)
 
 
 def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:
     """What the specs want of the account that `identity` is in."""
-    from reconciler.engine.drift import Mode, Rule
-    from reconciler.engine.observe import Place
-    from reconciler.engine.reconcile import Wish
+    from reconciler.reconcile.drift import Mode, Rule
+    from reconciler.reconcile.observe import Place
+    from reconciler.reconcile.pass_ import Wish
     from reconciler.spec.compile import compile_deliveries, compile_specs
 
     assert specs.stack is not None

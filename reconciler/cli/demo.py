@@ -23,9 +23,9 @@ import click
 
 from reconciler import errors
 from reconciler.cli import options
+from reconciler.cli.emulator import Laptop
+from reconciler.cli.emulator_client import opened
 from reconciler.cli.exits import Exit
-from reconciler.cli.laptop import Laptop
-from reconciler.cli.laptop_client import opened
 
 REPOSITORY = "my-app-frontend"
 SERVICE = "my-app-frontend"
@@ -209,7 +209,7 @@ class Story:
         return urls[0] if port == 80 else urls[-1]
 
     def _repositories(self) -> list[str]:
-        from reconciler.cli.laptop import repositories
+        from reconciler.cli.emulator import repositories
 
         return repositories(self.laptop.url)
 

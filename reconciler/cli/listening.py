@@ -17,8 +17,8 @@ from reconciler.cli.terminal import Look, look_of, say
 from reconciler.model import duration
 
 if TYPE_CHECKING:
-    from reconciler.engine.output import Heard, Line, Speakers
-    from reconciler.model.delivery import Delivery
+    from reconciler.queries.logs import Heard, Line, Speakers
+    from reconciler.rollout.spec import Delivery
 
 RECENT = timedelta(minutes=10)
 
@@ -57,7 +57,7 @@ def logs(
     Where a rollout has failed, `--previous` shows what the failed version said; ECS forgets its tasks within the hour.
     """
     from reconciler.cli.views.logs_text import notes, whose_text
-    from reconciler.engine import output as outputs
+    from reconciler.queries import logs as outputs
 
     if previous and follow:
         raise click.UsageError("what has stopped says nothing new: --previous and --follow exclude each other")

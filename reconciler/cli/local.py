@@ -15,8 +15,8 @@ import orjson
 
 from reconciler import errors
 from reconciler.cli.connect import LAPTOP
+from reconciler.cli.emulator_client import CLIENT_HEADERS, opened
 from reconciler.cli.exits import Exit
-from reconciler.cli.laptop_client import CLIENT_HEADERS, opened
 
 STATE = Path(".reconciler/local")
 PORT = 4566
@@ -37,7 +37,7 @@ def local() -> None:
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def up(port: int, clock: float, state: Path, output: str) -> int:
     """Run the laptop AWS until Ctrl-C."""
-    from reconciler.cli.laptop import Laptop
+    from reconciler.cli.emulator import Laptop
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -67,7 +67,7 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
 @click.option("--endpoint", default=LAPTOP, show_default=True)
 def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: str) -> int:
     """Push FOLDER as an image: no container engine, a digest of the folder."""
-    from reconciler.cli.laptop import push as push_image
+    from reconciler.cli.emulator import push as push_image
 
     name = repository or _only_repository(endpoint)
     try:
@@ -131,7 +131,7 @@ def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> A
 
 
 def _only_repository(endpoint: str) -> str:
-    from reconciler.cli.laptop import repositories
+    from reconciler.cli.emulator import repositories
 
     names = repositories(endpoint)
     if len(names) != 1:

@@ -45,10 +45,10 @@ def reconcile(
     if suspend and resume:
         raise click.UsageError("--suspend and --resume exclude each other")
     from reconciler.cli.connect import connect
-    from reconciler.engine.observe import owned_ids
-    from reconciler.engine.reconcile import look
-    from reconciler.model import words
     from reconciler.model.tagging import tag_value
+    from reconciler.reconcile import request_tags
+    from reconciler.reconcile.observe import owned_ids
+    from reconciler.reconcile.pass_ import look
 
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     try:
@@ -56,11 +56,11 @@ def reconcile(
         stack.aws.mine.add(*sorted(owned_ids(world, stack.wish.place.stack, {})))
         places, poke = _places(stack, world), uuid.uuid4().hex[:8]
         board = places[0]
-        said = {words.SUSPEND: tag_value(stack.identity.who)} if suspend else {}
-        stack.aws.run(words.write(board.facts["arn"], {words.POKE: poke, **said}))
+        said = {request_tags.SUSPEND: tag_value(stack.identity.who)} if suspend else {}
+        stack.aws.run(request_tags.write(board.facts["arn"], {request_tags.POKE: poke, **said}))
         for place in places if resume else ():
-            if words.SUSPEND in place.tags:
-                stack.aws.run(words.erase(place.facts["arn"], words.SUSPEND))
+            if request_tags.SUSPEND in place.tags:
+                stack.aws.run(request_tags.erase(place.facts["arn"], request_tags.SUSPEND))
         if not wait:
             click.echo(f"Said; the loop hears it within its interval. ({poke})")
             return Exit.DONE
@@ -71,14 +71,14 @@ def reconcile(
 
 def _places(stack: Stack, world: World) -> tuple[Observed[Any], ...]:
     """Where the loop looks for it, the notice board first. Raises `errors.ReconcilerError` where there is none."""
-    from reconciler.model import words
+    from reconciler.reconcile import request_tags
 
     refused = world.unreadable.get("service")
     if refused is not None:
         raise refused
     wanted = {want.address for want in stack.wish.desired}
-    places = words.places(world.found.get("service", ()), stack.wish.place.stack, wanted)
-    if words.notice_board(places, wanted) is not None:
+    places = request_tags.places(world.found.get("service", ()), stack.wish.place.stack, wanted)
+    if request_tags.notice_board(places, wanted) is not None:
         return places
     if not stack.wish.deliveries:
         raise errors.ReconcilerError(
@@ -92,14 +92,14 @@ def _places(stack: Stack, world: World) -> tuple[Observed[Any], ...]:
 
 
 def _answered(stack: Stack, board: Observed[Any], poke: str, timeout: float) -> int:
-    from reconciler.model import words
+    from reconciler.reconcile import request_tags
 
     clock, never = stack.aws.clock, threading.Event()
     end = clock.monotonic() + timeout * clock.speed
     while True:
-        tags = stack.aws.run(words.read(board.facts["cluster"], board.facts["arn"]))
-        if words.of_tags(tags).poked == poke:
-            click.echo(f"The loop has looked at everything: revision {tags[words.POKED].partition(':')[2]}.")
+        tags = stack.aws.run(request_tags.read(board.facts["cluster"], board.facts["arn"]))
+        if request_tags.of_tags(tags).poked == poke:
+            click.echo(f"The loop has looked at everything: revision {tags[request_tags.POKED].partition(':')[2]}.")
             return Exit.DONE
         if clock.monotonic() >= end:
             click.echo("Nobody has answered yet: is `reconciler run` running?", err=True)

@@ -14,7 +14,7 @@ from reconciler.cli.exits import Exit
 from reconciler.cli.terminal import look_of, say
 
 if TYPE_CHECKING:
-    from reconciler.engine.permissions import Statement
+    from reconciler.iam import Statement
     from reconciler.spec.specs import Specs
 
 ANY_ACCOUNT = "*"
@@ -43,7 +43,7 @@ def iam_policy(
     """Print the least that the operator of these specs has to be allowed. `-o json` is the policy itself."""
     from reconciler.cli.connect import load_specs
     from reconciler.cli.views.plan_json import dumps
-    from reconciler.engine.permissions import document, fitted
+    from reconciler.iam import document, fitted
 
     _, specs = load_specs(folder, environment, color=color)
     assert specs.stack is not None
@@ -83,9 +83,9 @@ def statements_of(
 
     Raises `errors.SpecInvalid` for a store or a source that is none.
     """
-    from reconciler.engine.observe import Place
-    from reconciler.engine.permissions import Extras, statements
-    from reconciler.model.kind import discover
+    from reconciler.iam import Extras, statements
+    from reconciler.model.resource_type import discover
+    from reconciler.reconcile.observe import Place
     from reconciler.spec.compile import compile_deliveries, compile_specs
 
     assert specs.stack is not None

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 from reconciler.cli.terminal import Look, say
-from reconciler.engine.execute import Outcome, Result
-from reconciler.engine.report import PassReport
-from reconciler.engine.rollouts import Turn
-from reconciler.engine.until import Observer
+from reconciler.controller.until import Observer
 from reconciler.model.plan import Action, Step, Verb
+from reconciler.reconcile.executor import Outcome, Result
+from reconciler.reconcile.result import PassReport
+from reconciler.rollout_driver.driver import Turn
 
 DONE = {
     Verb.CREATE: "created",

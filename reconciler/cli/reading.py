@@ -20,8 +20,8 @@ from reconciler.cli.terminal import look_of, say
 from reconciler.model import duration
 
 if TYPE_CHECKING:
-    from reconciler.engine.running import Found
-    from reconciler.model.delivery import Delivery
+    from reconciler.queries.versions import Found
+    from reconciler.rollout.spec import Delivery
 
 POLL_SECONDS = 5.0
 
@@ -38,9 +38,9 @@ def tree(folder: Path | None, environment: str | None, output: str, verbose: int
     """
     from reconciler.cli.views.plan_json import FORMAT_VERSION, dumps
     from reconciler.cli.views.tree_text import tree_document, tree_text
-    from reconciler.engine import tree as trees
-    from reconciler.engine.observe import observe
     from reconciler.model import ownership
+    from reconciler.queries import tree as trees
+    from reconciler.reconcile.observe import observe
 
     with open_stack(folder, environment, verbose, color, aws) as stack:
         wish, name = stack.wish, stack.wish.place.stack
@@ -90,18 +90,18 @@ def events(
     Equal events are one line, with how many there were.
     """
     from reconciler.cli.views.events_text import event_document, event_line, events_text
-    from reconciler.engine import happenings
+    from reconciler.queries import events
 
     look = look_of(sys.stdout, color)
     with open_service(service, folder, environment, verbose, color, aws) as (stack, _, found):
         start = None if since is None else stack.aws.clock.now() - since
-        known = [one for one in stack.aws.run(happenings.read(found)) if start is None or one.at >= start]
+        known = [one for one in stack.aws.run(events.read(found)) if start is None or one.at >= start]
         if not follow:
             if output == "jsonl":
                 for one in known:
                     click.echo(jsonl(event_document(one)))
             elif known:
-                say(events_text(happenings.folded(known), look), look)
+                say(events_text(events.folded(known), look), look)
             if not known:
                 click.echo(f"nothing happened to {found.delivery.service}{in_the_last(since)}", err=True)
             return Exit.DONE
@@ -133,16 +133,16 @@ def history(
     """
     from reconciler.cli.views.history_text import history_document, history_text
     from reconciler.cli.views.plan_json import FORMAT_VERSION, dumps
-    from reconciler.engine import history as histories
-    from reconciler.engine import running
-    from reconciler.engine.observe import observe
-    from reconciler.engine.subjects import Missing, ground_of, subject_of
+    from reconciler.queries import history as histories
+    from reconciler.queries import versions
+    from reconciler.reconcile.observe import observe
+    from reconciler.rollout_driver.targets import Missing, ground_of, subject_of
 
     with open_stack(folder, environment, verbose, color, aws) as stack:
         delivery = delivery_in(stack, service)
         wish, name = stack.wish, stack.wish.place.stack
         world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
-        found = running.find(world, delivery, name)
+        found = versions.find(world, delivery, name)
         subject = subject_of(delivery, ground_of(wish.desired, world, name))
         wanted = None if isinstance(subject, Missing) else subject.release
         if isinstance(subject, Missing):
@@ -193,21 +193,21 @@ def delivery_in(stack: Stack, service: str | None) -> Delivery:
 
 
 def find(stack: Stack, delivery: Delivery) -> Found:
-    from reconciler.engine import running
+    from reconciler.queries import versions
 
     place = stack.wish.place
-    return running.find(running.look(stack.aws, stack.kinds, place, stack.wish.desired), delivery, place.stack)
+    return versions.find(versions.look(stack.aws, stack.kinds, place, stack.wish.desired), delivery, place.stack)
 
 
 def _new_happenings(stack: Stack, found: Found, known: list[Any]) -> Iterator[Any]:
     """Oldest first, for ever."""
-    from reconciler.engine import happenings
+    from reconciler.queries import events
 
     never, speed = threading.Event(), stack.aws.clock.speed
     while True:
         yield from reversed(known)
         stack.aws.clock.wait(never, POLL_SECONDS * speed)
-        known = list(stack.aws.run(happenings.read(found)))
+        known = list(stack.aws.run(events.read(found)))
 
 
 def in_the_last(since: timedelta | None) -> str:

@@ -9,27 +9,27 @@ import click
 
 from reconciler import errors
 from reconciler.cli.connect import Stack
+from reconciler.cli.emulator_client import urls_of
 from reconciler.cli.exits import Exit
-from reconciler.cli.laptop_client import urls_of
 from reconciler.cli.terminal import Look, look_of, say
 from reconciler.cli.views.failure_text import failure_text
 from reconciler.cli.views.rollout_text import turn_line, under_way
-from reconciler.engine import reconcile
-from reconciler.engine.controller import Controller
-from reconciler.engine.inbox import Desk, FixedRevision
-from reconciler.engine.obituary import Obituary
-from reconciler.engine.observe import observe, owned_ids
-from reconciler.engine.rhythm import COMMAND
-from reconciler.engine.rollouts import Rollouts, Turn
-from reconciler.engine.smoke import Reach, Smoke
-from reconciler.engine.subjects import Job, Missing, jobs_of, known_of
-from reconciler.engine.telling import Teller
-from reconciler.engine.until import Applied, Ending, Followed, Observer
-from reconciler.model.delivery import Delivery
+from reconciler.controller.controller import Controller
+from reconciler.controller.events import Teller
+from reconciler.controller.revisions import Desk, FixedRevision
+from reconciler.controller.schedule import COMMAND
+from reconciler.controller.until import Applied, Ending, Followed, Observer
 from reconciler.model.planner import World
-from reconciler.model.release import Subject
 from reconciler.model.resource import Address
-from reconciler.model.rollout import Known
+from reconciler.reconcile import pass_
+from reconciler.reconcile.observe import observe, owned_ids
+from reconciler.rollout.engine import Known
+from reconciler.rollout.release import Subject
+from reconciler.rollout.spec import Delivery
+from reconciler.rollout_driver.driver import Rollouts, Turn
+from reconciler.rollout_driver.failure_report import Obituary
+from reconciler.rollout_driver.smoke_tests import Reach, Smoke
+from reconciler.rollout_driver.targets import Job, Missing, jobs_of, known_of
 from reconciler.source.base import Revision
 
 HEARTBEAT_SECONDS = 10.0
@@ -85,7 +85,7 @@ def scene(stack: Stack, world: World | None = None) -> Scene:
         Smoke(reach_of(stack.identity.endpoint, world)),
         Obituary({want.address: want for want in wish.desired}),
     )
-    return Scene(stack, rollouts, jobs, missing, known_of(jobs, world), reconcile.suspended_by(wish, world))
+    return Scene(stack, rollouts, jobs, missing, known_of(jobs, world), pass_.suspended_by(wish, world))
 
 
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.aws.session import Boto
     from reconciler.cli.connect import Signed
-    from reconciler.engine.controller import Controller
-    from reconciler.engine.notify import Notifier
-    from reconciler.model.delivery import Delivery
-    from reconciler.model.release import Subject
+    from reconciler.controller.controller import Controller
+    from reconciler.controller.status import Standing
+    from reconciler.notifications.notifier import Notifier
+    from reconciler.rollout.release import Subject
+    from reconciler.rollout.spec import Delivery
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
-    from reconciler.server.standing import Standing
     from reconciler.source.base import Source
     from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
@@ -121,9 +121,9 @@ class _Post:
     _standing: Callable[[], Standing] = field(init=False)
 
     def __post_init__(self) -> None:
+        from reconciler.controller.status import Standing
         from reconciler.server.health import Health
         from reconciler.server.metrics import Metrics
-        from reconciler.server.standing import Standing
 
         self._standing = lambda: Standing(lease_held=False)
         self.health = Health(lambda: self._standing())
@@ -135,7 +135,7 @@ class _Post:
         from reconciler.cli.connect import sign_in
         from reconciler.cli.holding import holder, open_store
         from reconciler.clock import SystemClock
-        from reconciler.server import standing
+        from reconciler.controller import status
         from reconciler.server.health import Beating, Watched
         from reconciler.source.watch import Watch
         from reconciler.store.lease import Lease
@@ -156,7 +156,7 @@ class _Post:
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
         notifiers = self._notifiers(unfenced, stack, inside)
         loop = self._loop(specs.stack, signed, notifiers)
-        self._standing = lambda: standing.of(loop, lease, notifiers)
+        self._standing = lambda: status.of(loop, lease, notifiers)
         clock = Beating(SystemClock(), self.health)
         with Watch(self.source, SystemClock(), last=lambda: loop.inbox.handled, wake=self.wake.set):
             while not self.stop.is_set():
@@ -185,7 +185,7 @@ class _Post:
         )
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
-        from reconciler.engine.notify import Notifier, parse
+        from reconciler.notifications.notifier import Notifier, parse
 
         found = [Notifier(parse(text, unfenced), stack=stack) for text in self.notify]
         for notifier in found:
@@ -194,13 +194,13 @@ class _Post:
 
     def _loop(self, stack: Stack, signed: Signed, notifiers: Iterable[Notifier]) -> Controller:
         from reconciler.cli.rolling import reach_of
-        from reconciler.engine.controller import Controller
-        from reconciler.engine.inbox import Inbox
-        from reconciler.engine.rhythm import Rhythm
-        from reconciler.engine.smoke import Smoke
-        from reconciler.engine.telling import Teller
-        from reconciler.model.kind import discover
+        from reconciler.controller.controller import Controller
+        from reconciler.controller.events import Teller
+        from reconciler.controller.revisions import Inbox
+        from reconciler.controller.schedule import Rhythm
         from reconciler.model.planner import World
+        from reconciler.model.resource_type import discover
+        from reconciler.rollout_driver.smoke_tests import Smoke
 
         def reach(delivery: Delivery, subject: Subject) -> str:
             return reach_of(signed.identity.endpoint, loop.world or World())(delivery, subject)

@@ -12,14 +12,14 @@ import click
 from reconciler.cli import options
 from reconciler.cli.exits import Exit
 from reconciler.cli.terminal import look_of, say
-from reconciler.model.policy import Policy
-from reconciler.model.rollout import Phase
-from reconciler.rollout.simulate import FAILS_AT, MORNING, Row
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.simulation import FAILS_AT, MORNING, Row
+from reconciler.rollout.strategy import Policy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.model.delivery import Delivery
+    from reconciler.rollout.spec import Delivery
     from reconciler.spec.specs import Specs
 
 
@@ -67,7 +67,7 @@ def simulate(
 
 
 def timeline(delivery: Delivery, desired: int, fail_at: Phase | None, *, first: bool) -> tuple[Row, ...]:
-    from reconciler.rollout import simulate as paper
+    from reconciler.rollout import simulation as paper
 
     return paper.simulate(
         delivery.policy, desired, fail_at=fail_at, first=first, start=_start(delivery.policy), ports=delivery.ports
@@ -93,7 +93,7 @@ def chosen(text: str, policy: Policy, desired: int, *, first: bool) -> Phase:
 
 def failing_phases(policy: Policy, desired: int, *, first: bool) -> tuple[Phase, ...]:
     """The phases that a rollout under this policy comes to and can fail in, found out by trying."""
-    from reconciler.rollout import simulate as paper
+    from reconciler.rollout import simulation as paper
 
     found = []
     for phase in FAILS_AT:

@@ -17,7 +17,7 @@ from reconciler.log import log
 if TYPE_CHECKING:
     from reconciler.cli.connect import Signed
     from reconciler.clock import Clock
-    from reconciler.engine.inbox import Compile
+    from reconciler.controller.revisions import Compile
     from reconciler.source.base import Source
     from reconciler.source.credentials import AwsKeys
     from reconciler.spec.documents.stack import Stack
@@ -100,9 +100,9 @@ def _wrong(specs: Specs) -> str:
 def compiler(began: Stack, signed: Signed) -> Compile:
     """What a revision wants, held against the stack and the account that this process was started for."""
     from reconciler.cli.connect import wish_of
-    from reconciler.engine.reconcile import Wish
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
+    from reconciler.reconcile.pass_ import Wish
 
     def compiled(specs: Specs) -> Wish:
         stack = specs.stack

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.cli.rolling import Scene
-    from reconciler.engine.subjects import Job, Missing
-    from reconciler.model.intents import Verb
     from reconciler.model.resource import Address
-    from reconciler.model.rollout import Step
-    from reconciler.model.seen import Seen
+    from reconciler.rollout.engine import Step
+    from reconciler.rollout.requests import Verb
+    from reconciler.rollout.state import Seen
+    from reconciler.rollout_driver.targets import Job, Missing
 
     Found: TypeAlias = tuple[Job, Seen, Step, tuple[Verb, ...]]
 
@@ -92,7 +92,7 @@ def _shown(
     from reconciler.cli.views.plan_json import FORMAT_VERSION, dumps
     from reconciler.cli.views.rollout_json import status_document
     from reconciler.cli.views.rollout_text import status_text
-    from reconciler.model.marks import Actor
+    from reconciler.rollout.stored_state import Actor
 
     if output != "text":
         services = [status_document(job, seen, step, verbs) for job, seen, step, verbs in found]

@@ -14,7 +14,8 @@ from reconciler.cli.terminal import Look, say
 from reconciler.log import log
 
 if TYPE_CHECKING:
-    from reconciler.engine.telling import Entry, Sink
+    from reconciler.controller.events import Sink
+    from reconciler.model.event import Entry
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
 

@@ -17,8 +17,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from reconciler.model.kind import Mark, OwnedBy
 from reconciler.model.resource import Observed, S
+from reconciler.model.resource_type import Mark, OwnedBy
 from reconciler.model.secrecy import sensitive
 
 

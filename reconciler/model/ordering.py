@@ -16,9 +16,9 @@ from typing import Any, TypeVar, cast, get_args
 from pydantic import BaseModel
 
 from reconciler.errors import SpecInvalid
-from reconciler.model.kind import Kinds
 from reconciler.model.plan import Action, Plan, Step, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
+from reconciler.model.resource_type import Kinds
 
 T = TypeVar("T")
 

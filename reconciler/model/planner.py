@@ -14,10 +14,10 @@ from typing import Any
 from reconciler.errors import AwsError
 from reconciler.model import ordering, ownership
 from reconciler.model.diff import Change, declared, diff
-from reconciler.model.kind import Kinds, Replace
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Health, Observed
+from reconciler.model.resource_type import Kinds, Replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final
 from pydantic import model_validator
 
 from reconciler.model import resource
-from reconciler.model.kind import Mark
 from reconciler.model.resource import Link
+from reconciler.model.resource_type import Mark
 
 DEFAULT_STOP_TIMEOUT: Final = 30
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator
 
 from reconciler.model import ownership
-from reconciler.model.kind import Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, Together
+from reconciler.model.resource_type import Scope
 from reconciler.resources import _tags
 
 ec2 = Service("ec2")

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, TypeVar
 
 from reconciler import errors
 from reconciler.model import ownership, resource
-from reconciler.model.kind import Mark, Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Service
+from reconciler.model.resource_type import Mark, Scope
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from pydantic import field_validator
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change, diff
-from reconciler.model.kind import Depth, Mark, Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, Service
+from reconciler.model.resource_type import Depth, Mark, Scope
 from reconciler.resources import _gone, _tags
 
 elbv2 = Service("elbv2")

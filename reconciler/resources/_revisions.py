@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.kind import Scope
 from reconciler.model.resource import Call, Calls
+from reconciler.model.resource_type import Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
 

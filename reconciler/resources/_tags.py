@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.model import ownership
-from reconciler.model.kind import Scope
 from reconciler.model.resource import Address, Desired
+from reconciler.model.resource_type import Scope
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:

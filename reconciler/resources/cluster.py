@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Scope
 from reconciler.model.resource import Calls, Desired, Health, Link, Observed, Together
+from reconciler.model.resource_type import Kind, Mark, Scope
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Strategy, ecs
 

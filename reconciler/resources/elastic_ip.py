@@ -11,8 +11,8 @@ from typing import ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Replace, Scope
 from reconciler.model.resource import Calls, Desired, Observed
+from reconciler.model.resource_type import Kind, Replace, Scope
 from reconciler.resources import _ec2
 from reconciler.resources._ec2 import Item, ec2
 

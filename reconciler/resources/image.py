@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NoReturn
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Scope
 from reconciler.model.resource import Address, Calls, Desired, Health, Observed, Service
+from reconciler.model.resource_type import Depth, Kind, Scope
 from reconciler.resources import _gone
 
 ecr = Service("ecr")

@@ -14,8 +14,8 @@ from pydantic import field_validator
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, OwnedBy, Replace, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource_type import Kind, Mark, OwnedBy, Replace, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 

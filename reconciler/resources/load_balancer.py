@@ -13,8 +13,8 @@ from typing import Annotated, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, Scope
 from reconciler.model.resource import Calls, Desired, Health, Link, Observed
+from reconciler.model.resource_type import Depth, Kind, Mark, Scope
 from reconciler.resources import _elb, _tags
 from reconciler.resources._elb import elbv2
 

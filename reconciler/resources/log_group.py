@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Scope
 from reconciler.model.resource import Call, Calls, Desired, Observed, Service
+from reconciler.model.resource_type import Kind, Mark, Scope
 from reconciler.resources import _gone, _tags
 
 logs = Service("logs")

@@ -15,8 +15,8 @@ from pydantic import AfterValidator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, Scope
 from reconciler.model.resource import Call, Calls, Desired, Observed, Service
+from reconciler.model.resource_type import Depth, Kind, Mark, Scope
 from reconciler.resources import _gone, _policy, _tags
 
 ecr = Service("ecr")

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, Scope
 from reconciler.model.resource import Address, Calls, Desired, Observed, Service
+from reconciler.model.resource_type import Depth, Kind, Mark, Scope
 from reconciler.resources import _gone, _policy, _tags
 from reconciler.resources._policy import Document
 

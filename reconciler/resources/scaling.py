@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Replace, Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Service, Together
+from reconciler.model.resource_type import Kind, Mark, Replace, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Scope
 from reconciler.model.resource import Calls, Desired, Health, Link, Observed, Service
+from reconciler.model.resource_type import Kind, Mark, Scope
 from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import Network, Strategy
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Replace, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource_type import Kind, Mark, Replace, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Item, ec2
 

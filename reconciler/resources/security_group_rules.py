@@ -19,8 +19,8 @@ from pydantic import field_validator, model_validator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Replace, Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, T, Together
+from reconciler.model.resource_type import Kind, Mark, Replace, Scope
 from reconciler.resources import _ec2
 from reconciler.resources._ec2 import Item, ec2
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, OwnedBy, Replace, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource_type import Kind, Mark, OwnedBy, Replace, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import Network, Strategy, ecs
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Replace, Scope
 from reconciler.model.resource import Call, Calls, Desired, Health, Link, Observed
+from reconciler.model.resource_type import Kind, Mark, Replace, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, Item, ec2
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, Scope
 from reconciler.model.resource import Address, Call, Calls, Desired, Health, Observed, Service
+from reconciler.model.resource_type import Depth, Kind, Mark, Scope
 from reconciler.resources import _gone, _tags
 
 dynamodb = Service("dynamodb")

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, OwnedBy, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource_type import Kind, Mark, OwnedBy, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
 

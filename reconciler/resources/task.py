@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Scope
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
+from reconciler.model.resource_type import Kind, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import Network, Strategy, ecs

@@ -23,8 +23,8 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
-from reconciler.model.kind import Depth, Kind, Mark, Replace, Scope
 from reconciler.model.resource import Calls, Desired, Link, Observed, refs_in
+from reconciler.model.resource_type import Depth, Kind, Mark, Replace, Scope
 from reconciler.resources import _containers, _ecs, _gone, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
 from reconciler.resources._ecs import ecs

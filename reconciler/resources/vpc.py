@@ -12,8 +12,8 @@ from typing import Annotated, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Depth, Kind, Mark, Scope
 from reconciler.model.resource import Call, Calls, Desired, Health, Observed
+from reconciler.model.resource_type import Depth, Kind, Mark, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, ec2
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Mark, Replace, Scope
 from reconciler.model.resource import Address, Calls, Desired, Health, Link, Observed
+from reconciler.model.resource_type import Kind, Mark, Replace, Scope
 from reconciler.resources import _ec2, _policy
 from reconciler.resources._ec2 import Item, ec2
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler import errors
-from reconciler.model.decisions import (
+from reconciler.rollout.actions import (
     Create,
     Decision,
     Declare,
@@ -23,7 +23,7 @@ from reconciler.model.decisions import (
     Scale,
     Tune,
 )
-from reconciler.model.seen import Scaling, Seen, TaskSet
+from reconciler.rollout.state import Scaling, Seen, TaskSet
 
 
 def after(decision: Decision, seen: Seen, now: datetime) -> Seen:

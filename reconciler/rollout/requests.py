@@ -1,126 +1,138 @@
-"""A person's requests (promote, rollback, …), handled alike for every engine.
+"""A person's word, as a tag on the service: who wants what of which release, and when it was said.
 
-A request is answered at once, and never kept for a better moment. What only an engine can know, it says by a `Requests`
-of its own.
+The caller needs no server: IAM says who may write the tag, CloudTrail keeps who did. Whoever reconciles next acts on it
+and answers with a second tag, by which the caller can prove that it was heard. There is one tag for all verbs: the last
+word counts, and saying it twice is saying it once.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
 
-from reconciler.model import intents
-from reconciler.model.intents import Handled, Intent, RequestRefusal, Verb
-from reconciler.model.intents import RequestRefusalCode as Code
-from reconciler.model.marks import Stop
-from reconciler.model.rollout import Health, Step, Waiting
-from reconciler.model.seen import Seen
+from reconciler.model.tagging import tag_value
 
-Answer = Step | RequestRefusal
-"""What follows from a request, or why nothing does."""
+ANY: Final = "-"
+"""Stands for the release in an intent that is about the service, whatever it runs."""
 
-NO_ROLLOUT: Final = RequestRefusal(Code.NO_ROLLOUT, "nothing is being rolled out")
-
-NOT_WHILE_PAUSED: Final = frozenset({Verb.PROMOTE, Verb.FINISH, Verb.RETRY, Verb.HOLD, Verb.EXTEND})
+STALE_AFTER: Final = timedelta(hours=1)
+"""A word that nobody heard for so long is not acted on: the person has turned to something else by now."""
 
 
-class Requests(ABC):
-    """One look at a service, as a request finds it. `ordinary` is what would be done without one."""
+class Verb(StrEnum):
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    ABORT = "abort"
+    HOLD = "hold"
+    EXTEND = "extend"
+    FINISH = "finish"
+    RETRY = "retry"
+    PAUSE = "pause"
+    RESUME = "resume"
 
-    def __init__(self, seen: Seen, now: datetime, ordinary: Step) -> None:
-        self.seen, self.now, self.ordinary, self.marks = seen, now, ordinary, seen.marks
+
+OF_THE_SERVICE: Final = frozenset({Verb.PAUSE, Verb.RESUME})
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """`id` tells one saying from another; `by` is who; `seconds` is how much longer, for extend."""
+
+    verb: Verb
+    release: str
+    id: str
+    at: datetime
+    by: str
+    why: str = ""
+    seconds: int = 0
+
+    def text(self) -> str:
+        verb = f"{self.verb}+{self.seconds}" if self.verb is Verb.EXTEND else str(self.verb)
+        head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{_field(self.by)[:64]}"
+        return tag_value(f"{head}:{self.why}" if self.why else head)
+
+    def stale(self, now: datetime) -> bool:
+        return now - self.at > STALE_AFTER
+
+
+class RequestRefusalCode(StrEnum):
+    """Every kind of reason for which a request is refused."""
+
+    EXPIRED = "expired"  # it is older than `STALE_AFTER`
+    OTHER_RELEASE = "other-release"  # it is about a release that is not the one at hand
+    PAUSED = "paused"  # the service is paused
+    NOT_PAUSED = "not-paused"  # resume: nothing is paused or held
+    UNSUPPORTED = "unsupported"  # the service's engine has nothing of the kind
+    NO_ROLLOUT = "no-rollout"  # no new version is being rolled out
+    NO_DEADLINE = "no-deadline"  # extend: no deadline is running
+    TOO_LONG = "too-long"  # extend: by more than may be
+    NO_PREVIOUS_VERSION = "no-previous-version"  # there is no other version to go back to, or to let go
+    FIRST_DEPLOYMENT = "first-deployment"  # promote: there is no gate
+    NOT_READY = "not-ready"  # promote: the new version is not up yet
+    NOT_TESTED = "not-tested"  # promote: its tests have not passed yet
+    ALREADY_SHIFTING = "already-shifting"  # promote: production is on its way to it
+    ALREADY_PROMOTED = "already-promoted"  # promote, abort: it has all of production
+    STILL_VERIFYING = "still-verifying"  # finish: production is still being watched
+    UNHEALTHY = "unhealthy"  # the version that production would depend on is not healthy
+    ALARM = "alarm"  # promote: an alarm of the strategy is firing
+    OUTSIDE_WINDOW = "outside-window"  # promote: no deployment window is open
+    TRAFFIC_CHANGED = "traffic-changed"  # promote: somebody else changed where production goes
+    UNMANAGED_TARGETS = "unmanaged-targets"  # rollback: production goes to targets that are not the service's
+    NOT_QUARANTINED = "not-quarantined"  # retry: the release is not in quarantine
+    CLEANING_UP = "cleaning-up"  # retry: what is left of the last attempt is still being removed
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefusal:
+    """Why a request is not carried out: `code` for programs, `why` for people."""
+
+    code: RequestRefusalCode
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """The answer to the intent of that id: it was accepted, unless there is a `refusal`."""
+
+    id: str
+    refusal: RequestRefusal | None = None
 
     @property
-    @abstractmethod
-    def release(self) -> str:
-        """The release that a request is about where there is no choice."""
+    def accepted(self) -> bool:
+        return self.refusal is None
 
-    @abstractmethod
-    def another(self, intent: Intent) -> str:
-        """Why it is about another release than it could be about; empty if it is about the right one."""
-
-    @abstractmethod
-    def act(self, intent: Intent) -> Answer:
-        """What follows from promote, finish, rollback, abort, hold or extend."""
-
-    @abstractmethod
-    def noted(self, because: str, **fields: Any) -> Step:
-        """Only something to remember, in the phase that it is."""
-
-    def left_over(self, release: str) -> bool:
-        """Something of the release's last try has to go before it can be tried again."""
-        return False
-
-    # -- the same for all
-
-    def heard(self) -> Step | None:
-        """The step that answers a request that nobody has answered yet."""
-        intent = self.marks.unheard
-        if intent is None:
-            return None
-        answer = self.answered(intent)
-        if isinstance(answer, RequestRefusal):
-            return self.noted(self.ordinary.because, handled=Handled(intent.id, answer))
-        return answer
-
-    def offered(self) -> tuple[Verb, ...]:
-        """What could be said now and would be heeded."""
-        offered = []
-        for verb in Verb:
-            release = self.seen.wanted if verb is Verb.RETRY else self.release
-            if isinstance(self.answered(Intent(verb, release, "offered", self.now, "nobody", seconds=60)), Step):
-                offered.append(verb)
-        return tuple(offered)
-
-    def answered(self, intent: Intent) -> Answer:
-        if intent.stale(self.now):
-            return RequestRefusal(Code.EXPIRED, "it was said too long ago")
-        if intent.verb is Verb.RETRY and intent.release != self.seen.wanted:
-            return RequestRefusal(Code.OTHER_RELEASE, f"{self.seen.wanted} is wanted, not {intent.release}")
-        if intent.verb is not Verb.RETRY and intent.verb not in intents.OF_THE_SERVICE:
-            other = self.another(intent)
-            if other:
-                return RequestRefusal(Code.OTHER_RELEASE, other)
-        if self.marks.pause is not None and intent.verb in NOT_WHILE_PAUSED:
-            return RequestRefusal(Code.PAUSED, f"{self.marks.pause.by} paused the service; resume it first")
-        match intent.verb:
-            case Verb.RETRY:
-                return self._retry(intent)
-            case Verb.PAUSE:
-                return self.accepted(intent, pause=Stop(intent.by))
-            case Verb.RESUME:
-                if self.marks.pause is None and self.marks.hold is None:
-                    return RequestRefusal(Code.NOT_PAUSED, "nothing is paused or held")
-                return self.accepted(intent, pause=None, hold=None)
-            case _:
-                return self.act(intent)
-
-    def accepted(self, intent: Intent, **fields: Any) -> Step:
-        return self.noted(f"{intent.by} said {intent.verb}", handled=Handled(intent.id), **fields)
-
-    def _retry(self, intent: Intent) -> Answer:
-        if not self.marks.quarantined(intent.release):
-            return RequestRefusal(Code.NOT_QUARANTINED, f"{intent.release} is not in quarantine")
-        if self.left_over(intent.release):
-            return RequestRefusal(Code.CLEANING_UP, "what is left of the last try is still being cleared away")
-        lifted = self.marks.without_quarantined(intent.release)
-        return self.accepted(intent, quarantine=lifted, back=None, deadline=None)
+    def text(self) -> str:
+        if self.refusal is None:
+            return tag_value(f"{self.id}:accepted")
+        return tag_value(f"{self.id}:refused:{self.refusal.code}:{self.refusal.why}")
 
 
-def paused(pause: Stop, ordinary: Step) -> Step:
-    """Where `ordinary` would go on; a pause keeps it still."""
-    return replace(
-        ordinary,
-        decisions=(),
-        wake_at=None,
-        because=f"{pause.by} paused the service",
-        health=Health.SUSPENDED,
-        waits_for=Waiting.PERSON,
-        ended=None,
-    )
+_INTENT: Final = re.compile(r"([a-z]+)(?:\+(\d{1,7}))?:([^:\s]+):([^:\s]+):(\d{1,11}):([^:]+)(?::(.*))?", re.DOTALL)
+_HANDLED: Final = re.compile(r"([^:\s]+):(?:accepted|refused:([a-z-]+):(.*))", re.DOTALL)
 
 
-def reason(intent: Intent) -> str:
-    return f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
+def intent_of(text: str) -> Intent | None:
+    """None for what is not an intent: somebody wrote the tag by hand, and got it wrong."""
+    match = _INTENT.fullmatch(text)
+    if match is None or match[1] not in set(Verb):
+        return None
+    verb = Verb(match[1])
+    if (match[2] is None) is (verb is Verb.EXTEND):
+        return None
+    at = datetime.fromtimestamp(int(match[5]), UTC)
+    return Intent(verb, match[3], match[4], at, match[6], match[7] or "", int(match[2] or 0))
+
+
+def handled_of(text: str) -> Handled | None:
+    """None for what is not an answer, or one for a reason that is not known."""
+    match = _HANDLED.fullmatch(text)
+    if match is None or (match[2] is not None and match[2] not in set(RequestRefusalCode)):
+        return None
+    return Handled(match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), match[3]))
+
+
+def _field(text: str) -> str:
+    return tag_value(text).replace(":", "_") or "unknown"

@@ -18,11 +18,11 @@ from typing import Any, Final
 from reconciler import errors, events
 from reconciler.aws.client import Transport
 from reconciler.clock import Clock, SystemClock
-from reconciler.engine.execute import Result
-from reconciler.engine.report import PassReport
-from reconciler.engine.telling import Entry
+from reconciler.controller.status import Standing
+from reconciler.model.event import Entry
 from reconciler.model.resource import Call
-from reconciler.server.standing import Standing
+from reconciler.reconcile.executor import Result
+from reconciler.reconcile.result import PassReport
 
 PATIENCE_SECONDS: Final = 900.0
 """More than a loop that is well is ever silent: after failures it pauses for 330 s, and a call may wait for minutes."""

@@ -17,14 +17,14 @@ from prometheus_client.registry import Collector
 
 from reconciler import __version__, errors, events
 from reconciler.clock import Clock, SystemClock
-from reconciler.engine.drift import Drift, Mode
-from reconciler.engine.execute import Result
-from reconciler.engine.report import PassReport
-from reconciler.engine.telling import Entry
-from reconciler.model.marks import Outcome
+from reconciler.controller.status import Standing
+from reconciler.model.event import Entry
 from reconciler.model.resource import Address, Call
-from reconciler.model.rollout import Phase
-from reconciler.server.standing import Standing
+from reconciler.reconcile.drift import Drift, Mode
+from reconciler.reconcile.executor import Result
+from reconciler.reconcile.result import PassReport
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.stored_state import Outcome
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MOST_SERVICES: Final = 500

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from reconciler import errors
 from reconciler.clock import Clock
 from reconciler.source.base import Fetched, Revision
-from reconciler.spec import files
+from reconciler.spec import discovery
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.load import Source as File
 
@@ -46,7 +46,7 @@ class Directory:
 
     @property
     def name(self) -> str:
-        return files.shown_folder(self.folder)
+        return discovery.shown_folder(self.folder)
 
     def changed(self, since: str | None) -> bool:
         """Whether the files are others than at the last fetch, and at rest."""
@@ -84,7 +84,7 @@ class Directory:
         return look, now - self._seen_at >= SETTLED_SECONDS
 
     def _read(self) -> Fetched:
-        found, findings = files.read(self.folder)
+        found, findings = discovery.read(self.folder)
         return Fetched(Revision(_digest(found, findings)), tuple(found), tuple(findings), self.name)
 
 

@@ -15,7 +15,7 @@ from dulwich.errors import FileFormatException, ObjectFormatException
 from dulwich.objects import Blob, ObjectID, ShaFile, Tree
 
 from reconciler import errors
-from reconciler.spec import files
+from reconciler.spec import discovery
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.load import Source as File
 from reconciler.spec.node import Position
@@ -36,7 +36,7 @@ class Reader:
         self._lookup = lookup
         self._above = above
         self._entries = 0
-        self._room = files.LARGEST_FOLDER
+        self._room = discovery.LARGEST_FOLDER
         self._full = False
 
     def read(self, root: ObjectID, path: str) -> None:
@@ -80,10 +80,10 @@ class Reader:
             self._find("E1011", "links are not followed in a Git repository", relative)
         elif not stat.S_ISREG(mode):
             self._find("E1019", "this is not a regular file", relative)
-        elif relative.count("/") == 1 and relative.startswith(f"{files.ENVIRONMENTS}/"):
+        elif relative.count("/") == 1 and relative.startswith(f"{discovery.ENVIRONMENTS}/"):
             self._find("E1021", "a file in environments/ must be in a folder named like its environment", relative)
-        elif len(self.sources) == files.MOST_FILES:
-            self._find("E1018", f"more than {files.MOST_FILES} spec files", relative)
+        elif len(self.sources) == discovery.MOST_FILES:
+            self._find("E1018", f"more than {discovery.MOST_FILES} spec files", relative)
             self._full = True
         else:
             self._take(relative, id)
@@ -93,7 +93,7 @@ class Reader:
         if not isinstance(blob, Blob):
             raise errors.RevisionRejected(f"{relative} is not a file, though its folder says so")
         size = blob.raw_length()
-        if size > files.LARGEST_FILE:
+        if size > discovery.LARGEST_FILE:
             self._find("E1004", "the file is larger than 1 MiB", relative)
             return
         self._room -= size

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from reconciler.spec import checks, files, merge
+from reconciler.spec import checks, discovery, merge
 from reconciler.spec.diagnostics import Diagnostic, excerpted, in_order
+from reconciler.spec.discovery import Source
 from reconciler.spec.documents import KINDS, Document
-from reconciler.spec.files import Source
 from reconciler.spec.node import Mapping, Position, Sequence
 from reconciler.spec.parse import Budget, parse
 from reconciler.spec.specs import Specs, ordered
-from reconciler.spec.translate import validate
+from reconciler.spec.validate import validate
 
 __all__ = ["Source", "Specs", "load", "load_sources"]
 
@@ -26,8 +26,8 @@ def load(folder: Path, environment: str | None = None) -> Specs:
 
     Never raises for what the files say; see `diagnostics`.
     """
-    sources, found = files.read(folder)
-    return load_sources(sources, environment, folder=files.shown_folder(folder), found=found)
+    sources, found = discovery.read(folder)
+    return load_sources(sources, environment, folder=discovery.shown_folder(folder), found=found)
 
 
 def load_sources(
@@ -35,7 +35,7 @@ def load_sources(
 ) -> Specs:
     """The same for files read elsewhere, such as from a git commit; `folder` is how messages call their root."""
     findings = list(found)
-    chosen, unknown = files.of_environment(sources, environment, folder)
+    chosen, unknown = discovery.of_environment(sources, environment, folder)
     findings += unknown
     base, partial, broken = _nodes(chosen, findings)
     if not findings and not base and not partial:
@@ -77,7 +77,7 @@ def _nodes(sources: list[Source], findings: list[Diagnostic]) -> tuple[list[Mapp
     broken: set[str] = set()
     budget = Budget()
     for source in sources:
-        text, faults = files.decode(source)
+        text, faults = discovery.decode(source)
         read, unread = ([], []) if faults else parse(text, source.shown, budget)
         if faults or unread:
             findings += faults + unread
@@ -104,6 +104,6 @@ def _finished(findings: list[Diagnostic], sources: list[Source]) -> tuple[Diagno
     data = {source.shown: source.data for source in sources}
     done: list[Diagnostic] = []
     for file, group in groupby(found, key=lambda finding: finding.position.file):
-        lines = files.lines(data[file]) if file in data else []
+        lines = discovery.lines(data[file]) if file in data else []
         done += [excerpted(finding, lines) for finding in group]
     return tuple(done)

@@ -7,8 +7,8 @@ written. The Stack is laid over the base's whatever its name, since there is onl
 from __future__ import annotations
 
 from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.messages import shown
 from reconciler.spec.node import Entry, Mapping, Node, Scalar
-from reconciler.spec.wording import shown
 
 Identity = tuple[str, str]
 

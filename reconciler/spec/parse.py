@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.messages import shown
 from reconciler.spec.node import Entry, Mapping, Node, Position, Scalar, Sequence
 from reconciler.spec.scalar import resolve
-from reconciler.spec.wording import shown
 
 DEEPEST = 50
 MOST_VALUES = 50_000

@@ -27,7 +27,7 @@ from reconciler.spec.documents import (
 from reconciler.spec.documents.network import SecurityGroup, Subnet
 from reconciler.spec.documents.stack import Quotas
 from reconciler.spec.node import Position
-from reconciler.spec.part import Part, by_name
+from reconciler.spec.references import Part, by_name
 
 D = TypeVar("D", bound=Document)
 

@@ -9,13 +9,13 @@ import pytest
 
 from reconciler.cli import holding
 from reconciler.cli.exits import Exit
-from reconciler.model import marks
-from reconciler.model.intents import Handled, RequestRefusal, RequestRefusalCode
-from reconciler.model.marks import KEYS
 from reconciler.model.resource import Call
-from tests.cli.onstage import Typed, onstage
+from reconciler.rollout import stored_state
+from reconciler.rollout.requests import Handled, RequestRefusal, RequestRefusalCode
+from reconciler.rollout.stored_state import KEYS
+from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import Ran
-from tests.harness.theatre import SERVICE, Theatre, theatre
+from tests.harness.emulated_stack import SERVICE, Theatre, theatre
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: Theatre, type_:
     ecs, arn = serving.laptop.client("ecs"), serving.service()["serviceArn"]
 
     def answer(call: Call) -> None:
-        intent = marks.of_tags(serving.tags()).intent
+        intent = stored_state.of_tags(serving.tags()).intent
         if call.operation == "DescribeServices" and intent is not None:
             refusal = RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, "it is gone by now")
             ecs.tag_resource(

@@ -23,10 +23,10 @@ from reconciler.model.resource import Call
 from reconciler.spec.compile.store import KEYS
 from reconciler.store.dynamodb import KEY
 from tests.conftest import ACCOUNT, REGION
-from tests.engine.test_loop import Files, Running
-from tests.harness.census import census, difference
+from tests.controller.test_controller import Files, Running
+from tests.harness.account_snapshot import census, difference
 from tests.harness.cli import Ran, recorded, run
-from tests.harness.theatre import SHORT, theatre
+from tests.harness.emulated_stack import SHORT, theatre
 
 SEED = Path(__file__).parents[2] / "specs"
 SOURCE = "https://github.com/ana/shop#main:specs"

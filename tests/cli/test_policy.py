@@ -14,27 +14,27 @@ from typing import Any
 import botocore.session
 import pytest
 
-from reconciler.aws.pace import Pace
+from reconciler.aws.rate_limiter import Pace
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
-from reconciler.engine.observe import Place
-from reconciler.engine.permissions import LARGEST, Extras, calls, document, fitted, rules, size, statements
-from reconciler.engine.permissions.fit import FOLDED_NAMES, FOLDED_READS
-from reconciler.engine.until import has_ended
+from reconciler.controller.until import has_ended
+from reconciler.iam import LARGEST, Extras, calls, document, fitted, rules, size, statements
+from reconciler.iam.fit import FOLDED_NAMES, FOLDED_READS
 from reconciler.model import ownership
-from reconciler.model.kind import discover
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call, Desired, Ref
-from reconciler.model.rollout import engines
+from reconciler.model.resource_type import discover
+from reconciler.reconcile.observe import Place
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
+from reconciler.rollout.engine import engines
 from reconciler.store.dynamodb import DynamoDb
 from reconciler.store.lease import Lease
 from tests.conftest import ACCOUNT, REGION
 from tests.harness.cli import recorded, run
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, theatre
 from tests.harness.iam import lets
-from tests.harness.theatre import CLUSTER, SERVICE, SHORT, theatre
 from tests.laws.account import Stack
 from tests.laws.conftest import aws, ours
 from tests.laws.example import Example

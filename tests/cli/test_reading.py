@@ -17,15 +17,15 @@ from reconciler.cli.terminal import Look
 from reconciler.cli.views import printable
 from reconciler.cli.views.events_text import fold_line
 from reconciler.cli.views.tree_text import tree_text
-from reconciler.engine.happenings import Fold, Happening, Source
-from reconciler.engine.tree import Node
 from reconciler.local.scripted import Script
-from reconciler.model.intents import Verb
 from reconciler.model.resource import Call, Health
-from reconciler.rollout.task_sets import COMMIT
-from tests.cli.onstage import Typed, onstage
+from reconciler.queries.events import Fold, Happening, Source
+from reconciler.queries.tree import Node
+from reconciler.rollout.engines.task_sets import COMMIT
+from reconciler.rollout.requests import Verb
+from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import Ran, recorded
-from tests.harness.theatre import CLUSTER, SERVICE, StageClock, Theatre, theatre
+from tests.harness.emulated_stack import CLUSTER, SERVICE, StageClock, Theatre, theatre
 
 HOSTILE = "  up \x1b[31mand\x1b[0m\x1b]0;title\x07 running\x9b2J"
 SECRET = "Hello World"  # the value of an environment variable of the seed's

@@ -21,13 +21,13 @@ from reconciler.aws.retry import is_read
 from reconciler.cli.exits import Exit
 from reconciler.cli.watching import address
 from reconciler.clock import SystemClock
-from reconciler.model import words
 from reconciler.model.resource import Call
+from reconciler.reconcile import request_tags
 from reconciler.store.lease import Lease
 from reconciler.store.sqlite import Sqlite
-from tests.cli.onstage import Typed, onstage
+from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import run
-from tests.harness.theatre import CLUSTER, SEED, SERVICE, Theatre, theatre
+from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, Theatre, theatre
 
 CODES = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
 
@@ -140,7 +140,11 @@ def test_an_address_without_a_port_is_a_usage_error(type_: Typed) -> None:
 
 
 def tags(stage: Theatre) -> dict[str, str]:
-    return {key: value for key, value in stage.tags().items() if key in (words.POKE, words.POKED, words.SUSPEND)}
+    return {
+        key: value
+        for key, value in stage.tags().items()
+        if key in (request_tags.POKE, request_tags.POKED, request_tags.SUSPEND)
+    }
 
 
 @pytest.fixture
@@ -168,9 +172,11 @@ def test_the_word_is_written_and_its_answer_waited_for(deployed: Theatre, type_:
     ecs, arn = deployed.laptop.client("ecs"), deployed.service()["serviceArn"]
 
     def answer(call: Call) -> None:
-        poke = deployed.tags().get(words.POKE)
+        poke = deployed.tags().get(request_tags.POKE)
         if call.operation == "DescribeServices" and poke is not None:
-            ecs.tag_resource(resourceArn=arn, tags=[{"key": words.POKED, "value": words.poked(poke, "4f1c2ab")}])
+            ecs.tag_resource(
+                resourceArn=arn, tags=[{"key": request_tags.POKED, "value": request_tags.poked(poke, "4f1c2ab")}]
+            )
 
     deployed.transport.before = answer
     ran = type_("reconcile", "--wait")
@@ -181,7 +187,7 @@ def test_nobody_answers(deployed: Theatre, type_: Typed) -> None:
     """Exit 4 once the patience is over, an old answer counting for nothing."""
     arn = deployed.service()["serviceArn"]
     deployed.laptop.client("ecs").tag_resource(
-        resourceArn=arn, tags=[{"key": words.POKED, "value": words.poked("old", "4f1c2ab")}]
+        resourceArn=arn, tags=[{"key": request_tags.POKED, "value": request_tags.poked("old", "4f1c2ab")}]
     )
     assert type_("reconcile", "--wait", "--timeout", "3").code == Exit.TIMED_OUT
 
@@ -189,9 +195,9 @@ def test_nobody_answers(deployed: Theatre, type_: Typed) -> None:
 def test_suspend_stands_until_resume(deployed: Theatre, type_: Typed) -> None:
     """Who suspended it is written down; resuming takes the word away and leaves the poke."""
     assert type_("reconcile", "--suspend").code == Exit.DONE
-    assert set(tags(deployed)) == {words.POKE, words.SUSPEND}
+    assert set(tags(deployed)) == {request_tags.POKE, request_tags.SUSPEND}
     assert type_("reconcile", "--resume").code == Exit.DONE
-    assert set(tags(deployed)) == {words.POKE}
+    assert set(tags(deployed)) == {request_tags.POKE}
     assert type_("reconcile", "--suspend", "--resume").code == Exit.USAGE
 
 

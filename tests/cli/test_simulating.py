@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.cli.exits import Exit
 from reconciler.cli.simulating import failing_phases
-from reconciler.model.policy import Policy
-from reconciler.model.rollout import Phase
-from reconciler.rollout.simulate import FAILS_AT
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.simulation import FAILS_AT
+from reconciler.rollout.strategy import Policy
 from tests.harness.cli import recorded, run
 
 SERVICE = "my-app-frontend"

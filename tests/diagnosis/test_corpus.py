@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.model import failing, recognise, verdict
-from reconciler.model.causes import SILENT, TABLE, UNKNOWN
-from reconciler.model.diagnosis import Diagnosis, Evidence, Known, KnownContainer, Story
+from reconciler.diagnosis import classify, observations, root_cause
+from reconciler.diagnosis.causes import SILENT, TABLE, UNKNOWN
+from reconciler.diagnosis.report import Diagnosis, Evidence, Known, KnownContainer, Story
 
 FILES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 CASES = [(file.stem, case) for file in FILES for case in yaml.safe_load(file.read_text(encoding="utf-8"))]
@@ -27,9 +27,9 @@ def evidence(case: Mapping[str, Any]) -> Evidence:
     known = case.get("known", {})
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     return Evidence(
-        tasks=(failing.task({"lastStatus": "STOPPED", **case["task"]}),) if "task" in case else (),
-        targets=tuple(failing.target(item) for item in case.get("targets", ())),
-        events=failing.events({"message": text, "createdAt": moment} for text in case.get("events", ())),
+        tasks=(observations.task({"lastStatus": "STOPPED", **case["task"]}),) if "task" in case else (),
+        targets=tuple(observations.target(item) for item in case.get("targets", ())),
+        events=observations.events({"message": text, "createdAt": moment} for text in case.get("events", ())),
         rollout=case.get("rollout", ""),
         log=tuple(case.get("log", ())),
         known=Known(
@@ -40,7 +40,7 @@ def evidence(case: Mapping[str, Any]) -> Evidence:
 
 
 def concluded(case: Mapping[str, Any]) -> Diagnosis:
-    return verdict.conclude(evidence(case), STORY)
+    return root_cause.conclude(evidence(case), STORY)
 
 
 @pytest.mark.parametrize("case", KNOWN_CASES)
@@ -59,7 +59,7 @@ def test_a_stop_counts_against_the_release_unless_it_was_nobodys_fault_or_meant(
     """The circuit breaker counts a stopped task exactly if its cause is the release's."""
     seen = evidence(case)
 
-    assert recognise.counts_as_failure(seen.tasks[0], seen.known.essential) is case.get("counts", True)
+    assert classify.counts_as_failure(seen.tasks[0], seen.known.essential) is case.get("counts", True)
 
 
 @pytest.mark.parametrize("case", [case for case in KNOWN_CASES if "blames" in case.values[0]])
@@ -81,7 +81,7 @@ def test_what_is_not_known_is_shown_in_the_words_of_aws(case: Mapping[str, Any])
 @pytest.mark.parametrize("case", [case for case in UNKNOWN_CASES if "task" in case.values[0]])
 def test_an_unknown_stop_counts_if_its_code_says_that_the_task_failed(case: Mapping[str, Any]) -> None:
     """Where the cause is unknown the stopCode decides, and a code that is new does not count."""
-    assert recognise.counts_as_failure(evidence(case).tasks[0]) is case.get("counts", True)
+    assert classify.counts_as_failure(evidence(case).tasks[0]) is case.get("counts", True)
 
 
 def test_every_row_of_the_table_is_met_by_a_payload() -> None:
@@ -99,18 +99,18 @@ def test_every_match_of_every_row_is_met_by_a_payload() -> None:
         (cause.id, match)
         for cause in TABLE
         for match in cause.matches
-        if not any(recognise.find(sign, (replace(cause, matches=(match,)),)) for sign in signs)
+        if not any(classify.find(sign, (replace(cause, matches=(match,)),)) for sign in signs)
     ]
     assert idle == []
 
 
-def signs_of(seen: Evidence) -> list[recognise.Sign]:
+def signs_of(seen: Evidence) -> list[classify.Sign]:
     texts = [*(event.message for event in seen.events), seen.rollout]
     return [
-        *(recognise.sign_of_task(task, seen.known.essential) for task in seen.tasks),
-        *(recognise.sign_of_target(target) for target in seen.targets),
-        *(recognise.sign_of_text(text) for text in texts),
-        recognise.sign_of_log(seen.log),
+        *(classify.sign_of_task(task, seen.known.essential) for task in seen.tasks),
+        *(classify.sign_of_target(target) for target in seen.targets),
+        *(classify.sign_of_text(text) for text in texts),
+        classify.sign_of_log(seen.log),
     ]
 
 
@@ -118,7 +118,7 @@ def test_every_row_can_be_told_when_nothing_is_known() -> None:
     """Explanations and checks are one line each, and need no value that AWS might not say."""
     for cause in (*TABLE, UNKNOWN, SILENT):
         for template in (cause.explanation, cause.check):
-            told = recognise.filled(template, {"raw": "x"})
+            told = classify.filled(template, {"raw": "x"})
             assert told or template == "", cause.id
             assert "{" not in told, cause.id
             assert "\n" not in template, cause.id

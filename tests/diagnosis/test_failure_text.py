@@ -7,9 +7,9 @@ from typing import Any
 
 from reconciler.cli.terminal import Look
 from reconciler.cli.views.failure_text import failure_text
-from reconciler.model import failing, verdict
-from reconciler.model.diagnosis import Changed, Diagnosis, Evidence, Known, Story
-from reconciler.model.failing import Unread
+from reconciler.diagnosis import observations, root_cause
+from reconciler.diagnosis.observations import Unread
+from reconciler.diagnosis.report import Changed, Diagnosis, Evidence, Known, Story
 from tests.diagnosis.aws import event, stopped, unhealthy
 
 STORY = Story(
@@ -31,13 +31,13 @@ def task(id: str, number: int, **more: Any) -> dict[str, Any]:
 
 def made(tasks: Any = (), targets: Any = (), events: Any = (), **more: Any) -> Diagnosis:
     seen = Evidence(
-        tasks=tuple(failing.task(item) for item in tasks),
-        targets=tuple(failing.target(item) for item in targets),
-        events=failing.events(events),
+        tasks=tuple(observations.task(item) for item in tasks),
+        targets=tuple(observations.target(item) for item in targets),
+        events=observations.events(events),
         known=Known(path="/ready", matcher="200"),
         **more,
     )
-    return verdict.conclude(seen, STORY)
+    return root_cause.conclude(seen, STORY)
 
 
 def test_a_failed_rollout_reads_as_promised() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from docs.generate import REFERENCE, pages
 from reconciler.cli.main import COMMANDS
-from reconciler.model.intents import RequestRefusalCode
 from reconciler.model.plan import RefusalCode
+from reconciler.rollout.requests import RequestRefusalCode
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])

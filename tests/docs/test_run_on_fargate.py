@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.operator_specs import LISTEN
 from reconciler.cli.signals import HAND_OVER_SECONDS
-from reconciler.engine.rhythm import Rhythm
+from reconciler.controller.schedule import Rhythm
 from reconciler.server.health import PATIENCE_SECONDS
 from reconciler.store.lease import TTL_SECONDS
 

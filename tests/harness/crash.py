@@ -22,7 +22,7 @@ from reconciler import errors
 from reconciler.aws.client import Transport
 from reconciler.aws.errors import translate
 from reconciler.model.resource import Call
-from tests.harness.worlds import collect, leave
+from tests.harness.forked_runs import collect, leave
 
 
 class How(StrEnum):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.harness.census import census
-from tests.harness.worlds import SEED, Account, Stack, run, stack
+from tests.harness.account_snapshot import census
+from tests.harness.forked_runs import SEED, Account, Stack, run, stack
 
 OTHER = {"my-app": "decoy", "my-workspace": "decoy-net", "10.0.": "10.9."}
 """The seed stack's names and addresses, and those of the stack beside it."""

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.aws.client import Aws
-from reconciler.engine.controller import Controller
-from reconciler.engine.execute import Outcome
-from reconciler.engine.expectations import Expectations
-from reconciler.engine.inbox import Desk, FixedRevision
-from reconciler.engine.observe import owned_ids
-from reconciler.engine.reconcile import Wish
-from reconciler.engine.report import PassReport
-from reconciler.engine.rhythm import COMMAND
-from reconciler.engine.rollouts import Rollouts, Turn, crowd, wake_at
-from reconciler.engine.smoke import Smoke
-from reconciler.engine.subjects import Job
-from reconciler.engine.telling import Teller
-from reconciler.engine.until import IDLE_SECONDS, Applied, Ending, Followed, Observer
-from reconciler.model.diagnosis import Diagnosis
-from reconciler.model.kind import Depth, Kinds
+from reconciler.controller.controller import Controller
+from reconciler.controller.events import Teller
+from reconciler.controller.revisions import Desk, FixedRevision
+from reconciler.controller.schedule import COMMAND
+from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Followed, Observer
+from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.plan import Action, Plan, Step
 from reconciler.model.planner import World
 from reconciler.model.resource import Address
-from reconciler.model.rollout import Known
+from reconciler.model.resource_type import Depth, Kinds
+from reconciler.reconcile.executor import Outcome
+from reconciler.reconcile.expectations import Expectations
+from reconciler.reconcile.observe import owned_ids
+from reconciler.reconcile.pass_ import Wish
+from reconciler.reconcile.result import PassReport
+from reconciler.rollout.engine import Known
+from reconciler.rollout_driver.driver import Rollouts, Turn, crowd, wake_at
+from reconciler.rollout_driver.smoke_tests import Smoke
+from reconciler.rollout_driver.targets import Job
 from reconciler.source.base import Revision
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.engine.permissions import rules
-from reconciler.engine.permissions.rules import Sort
+from reconciler.iam import rules
+from reconciler.iam.rules import Sort
 from reconciler.model import ownership
 from reconciler.model.resource import Call
 from tests.conftest import ACCOUNT, REGION

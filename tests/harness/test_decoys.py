@@ -5,7 +5,7 @@ from __future__ import annotations
 from moto import mock_aws
 
 from tests.harness.decoys import Decoys
-from tests.harness.worlds import Account, serial
+from tests.harness.forked_runs import Account, serial
 
 
 def test_a_touched_decoy_is_noticed() -> None:

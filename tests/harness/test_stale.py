@@ -10,9 +10,9 @@ from moto import mock_aws
 from reconciler import errors
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
-from tests.harness import toys
+from tests.harness import fake_types
+from tests.harness.forked_runs import Account
 from tests.harness.stale import StaleView
-from tests.harness.worlds import Account
 
 
 def _names(transport: Any) -> list[str]:
@@ -26,7 +26,7 @@ def _make(transport: Any, name: str) -> None:
 
 def test_a_read_is_as_many_writes_old_as_it_is_told() -> None:
     """One write old lacks the last write; no copy is older than the lag."""
-    with StaleView(toys.Shared(), lag=2, copy=toys.Then) as view:
+    with StaleView(fake_types.Shared(), lag=2, copy=fake_types.Then) as view:
         for name in "abc":
             _make(view, name)
         shown = {}
@@ -40,7 +40,9 @@ def test_a_read_is_as_many_writes_old_as_it_is_told() -> None:
 def test_it_catches_up_with_time_and_when_told() -> None:
     """No copy lags for longer than AWS's would."""
     clock = ManualClock()
-    with StaleView(toys.Shared(), lag=3, copy=toys.Then, clock=clock, seconds=45, age=lambda _, known: known) as view:
+    with StaleView(
+        fake_types.Shared(), lag=3, copy=fake_types.Then, clock=clock, seconds=45, age=lambda _, known: known
+    ) as view:
         _make(view, "a")
         assert _names(view) == []
         clock.advance(46)
@@ -55,7 +57,7 @@ def test_the_same_seed_shows_the_same() -> None:
     """What is stale is decided by the seed alone."""
 
     def shown(seed: int) -> list[list[str]]:
-        with StaleView(toys.Shared(), lag=3, seed=seed, copy=toys.Then) as view:
+        with StaleView(fake_types.Shared(), lag=3, seed=seed, copy=fake_types.Then) as view:
             found = []
             for name in "abcdefgh":
                 _make(view, name)

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from reconciler import errors
 from reconciler.model.resource import Call
-from tests.harness.worlds import Account
+from tests.harness.forked_runs import Account
 
 
 @pytest.fixture

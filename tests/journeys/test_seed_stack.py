@@ -1,7 +1,7 @@
 """The seed stack's whole life on moto: made, left alone, changed, destroyed. Put right: test_drift.py.
 
 moto runs no tasks and checks no health, so what is rolled out here is ECS's own rolling deployment; blue/green has the
-laptop AWS (tests/engine/test_rollouts.py, test_blue_green.py).
+laptop AWS (tests/rollout_driver/test_driver.py, test_blue_green.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from reconciler.aws.retry import is_read
-from tests.harness.census import census, count, difference
+from tests.harness.account_snapshot import census, count, difference
 from tests.harness.cli import recorded, run
 from tests.harness.seed import SEED, rolling_seed
 

@@ -21,8 +21,8 @@ from reconciler.aws.client import Aws, Mine
 from reconciler.aws.retry import is_read
 from reconciler.model import ownership
 from reconciler.model.diff import Change
-from reconciler.model.kind import Kind, Scope, discover
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, T
+from reconciler.model.resource_type import Kind, Scope, discover
 from tests.conftest import ACCOUNT, REGION
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff, fields
-from reconciler.model.kind import Mark, discover
 from reconciler.model.resource import Desired, Health, Observed, Spec
+from reconciler.model.resource_type import Mark, discover
 from tests.laws.account import Stack, faults
 from tests.laws.example import Edit, Example
 

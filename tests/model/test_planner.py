@@ -8,12 +8,12 @@ import pytest
 
 from reconciler import errors
 from reconciler.aws.client import Aws
-from reconciler.engine.observe import Place, observe
 from reconciler.model import ownership
 from reconciler.model.guard import Guard, check
 from reconciler.model.plan import Plan, Verb
 from reconciler.model.planner import Consent, World, plan
 from reconciler.model.resource import Address, Desired, Ref
+from reconciler.reconcile.observe import Place, observe
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 PLACE = Place(STACK, "123456789012", "us-west-2")
@@ -86,7 +86,7 @@ def test_an_immutable_change_replaces_and_the_old_one_goes_last() -> None:
 
 def test_a_type_that_is_never_replaced_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that would take the rest with it is refused with what to do instead."""
-    from reconciler.model.kind import Replace
+    from reconciler.model.resource_type import Replace
 
     world = ToyAws()
     world.put("box", "b", shelf="shelf-9", size=1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from tests.harness.worlds import Account, serial
+from tests.harness.forked_runs import Account, serial
 
 FIGURES = "PROMISES_FIGURES"
 """Names the file that `make promises` reads the figures from."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from reconciler import errors
 from reconciler.aws.client import Transport
 from reconciler.model.resource import Call
-from tests.harness.census import told
+from tests.harness.account_snapshot import told
 from tests.harness.decoys import Decoys
-from tests.harness.worlds import EVERY_TYPE, SEED, Account, Stack, apart, run, stack
+from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, Stack, apart, run, stack
 
 NEXT_TAG = {"tag: v1": "tag: v2"}
 

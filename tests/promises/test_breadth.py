@@ -10,12 +10,12 @@ import pytest
 
 from reconciler import errors
 from reconciler.clock import ManualClock
-from reconciler.engine.expectations import Expectations
-from tests.harness import toys
+from reconciler.reconcile.expectations import Expectations
+from tests.harness import fake_types
 from tests.harness.crash import Crash, CrashGate, How, Point
 from tests.harness.faults import Fault, FaultProxy
+from tests.harness.forked_runs import serial
 from tests.harness.stale import StaleView
-from tests.harness.worlds import serial
 from tests.promises.conftest import Record, sample_or_all
 
 AFTERWARDS = 4
@@ -35,33 +35,35 @@ class Told:
 def world(seed: int) -> Told:
     """Processes that crash, over an account that lies, until both stop; then it has to come right."""
     dice = random.Random(seed)
-    account, clock = toys.Shared(), ManualClock()
+    account, clock = fake_types.Shared(), ManualClock()
     for number in range(dice.randint(0, 3)):
         account.put("shelf", f"s{number}", stack=dice.choice((None, "others")), height=9)
     others = account.others()
     taken = {item["name"] for item in account.things.values()}
-    earlier = tuple(each for each in toys.random_wish(dice) if not taken & _names(each))
-    toys.run(account, toys.wishing(*earlier), clock=clock)
-    wanted = tuple(each for each in toys.random_wish(dice) if not taken & _names(each))
+    earlier = tuple(each for each in fake_types.random_wish(dice) if not taken & _names(each))
+    fake_types.run(account, fake_types.wishing(*earlier), clock=clock)
+    wanted = tuple(each for each in fake_types.random_wish(dice) if not taken & _names(each))
     rates = {dice.choice(FAULTS): dice.choice((0.0, 0.1, 0.3)), Fault.THROTTLED: dice.choice((0.0, 0.2))}
     passes = 0
-    with StaleView(account, lag=dice.randint(0, 3), seed=seed, copy=toys.Then) as view:
+    with StaleView(account, lag=dice.randint(0, 3), seed=seed, copy=fake_types.Then) as view:
         proxy = FaultProxy(view, seed=seed, rates=rates)
         for _ in range(dice.randint(1, 4)):
             gate = CrashGate(proxy, Point(dice.randint(0, 40), dice.choice(list(How))))
             try:
-                passes += len(toys.run(gate, toys.wishing(*wanted), clock=clock).passes)
+                passes += len(fake_types.run(gate, fake_types.wishing(*wanted), clock=clock).passes)
             except (Crash, errors.AwsError, errors.Refused):
                 passes += 1
     doubled = sum(count - 1 for count in Counter((kind, name) for kind, name, _ in account.ours()).values())
     problems, afterwards, resting = [], 0, False
     while not resting and afterwards < AFTERWARDS:
         afterwards += 1
-        resting = not any(one.outcomes for one in toys.run(account, toys.wishing(*wanted), clock=clock).passes)
+        resting = not any(
+            one.outcomes for one in fake_types.run(account, fake_types.wishing(*wanted), clock=clock).passes
+        )
     if not resting:
         problems.append("it never came to rest")
-    if account.ours() != toys.as_wanted(wanted):
-        problems.append(f"{account.ours()} is there, and {toys.as_wanted(wanted)} is wanted")
+    if account.ours() != fake_types.as_wanted(wanted):
+        problems.append(f"{account.ours()} is there, and {fake_types.as_wanted(wanted)} is wanted")
     if account.others() != others:
         problems.append("somebody else's things were touched")
     return Told(problems, doubled, passes, afterwards)
@@ -97,14 +99,14 @@ def test_whatever_goes_wrong_it_comes_right_and_touches_nothing_else(record: Rec
 def one_process(seed: int) -> list[str]:
     """A process that lives on, over an account that lags and loses answers: nothing may be made twice at all."""
     dice = random.Random(seed)
-    account, clock = toys.Shared(), ManualClock()
+    account, clock = fake_types.Shared(), ManualClock()
     expectations = Expectations(clock)
-    wanted = toys.random_wish(dice)
-    with StaleView(account, lag=dice.randint(1, 3), seed=seed, copy=toys.Then, clock=clock) as view:
+    wanted = fake_types.random_wish(dice)
+    with StaleView(account, lag=dice.randint(1, 3), seed=seed, copy=fake_types.Then, clock=clock) as view:
         proxy = FaultProxy(view, seed=seed, rates={Fault.LOST: dice.choice((0.0, 0.3)), Fault.THROTTLED: 0.1})
         for _ in range(5):
             try:
-                toys.run(proxy, toys.wishing(*wanted), clock=clock, expectations=expectations)
+                fake_types.run(proxy, fake_types.wishing(*wanted), clock=clock, expectations=expectations)
             except (errors.AwsError, errors.Refused):
                 continue
     return [f"seed {seed}: {name} was made {count} times" for name, count in account.made.items() if count > 1]

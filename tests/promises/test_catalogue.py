@@ -20,19 +20,19 @@ from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
 from reconciler.aws.session import Boto
 from reconciler.clock import ManualClock
-from reconciler.model.kind import discover
 from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Call
+from reconciler.model.resource_type import discover
 from reconciler.spec.load import load
 from reconciler.spec.rules import catalogue
 from tests.conftest import REGION
-from tests.harness import toys
-from tests.harness.census import census
+from tests.harness import fake_types
+from tests.harness.account_snapshot import census
 from tests.harness.cli import recorded, run
 from tests.harness.faults import THROTTLES, Fault, fault
+from tests.harness.forked_runs import SEED, Account, serial, stack
+from tests.harness.forked_runs import run as live
 from tests.harness.strict import refusal
-from tests.harness.worlds import SEED, Account, serial, stack
-from tests.harness.worlds import run as live
 from tests.promises.conftest import Record, mostly_slow, sample_or_all
 from tests.spec import folder
 
@@ -318,20 +318,20 @@ def test_survived(record: Record, what: str, worlds: int) -> None:
     with serial():
         for seed in range(worlds):
             dice = random.Random(seed)
-            account, clock = toys.Shared(), ManualClock()
+            account, clock = fake_types.Shared(), ManualClock()
             account.put("shelf", "theirs", stack="others", height=9)
-            others, wanted = account.others(), toys.random_wish(dice)
+            others, wanted = account.others(), fake_types.random_wish(dice)
             times = BadTimes(account, DAYS[what], dice.choice((1, 2)))
             for _ in range(30):
                 try:
-                    report = toys.run(times, toys.wishing(*wanted), clock=clock)
+                    report = fake_types.run(times, fake_types.wishing(*wanted), clock=clock)
                 except (errors.AwsError, errors.Refused):
                     continue
                 if not any(one.outcomes for one in report.passes):
                     break
             met += times.met
-            if account.ours() != toys.as_wanted(wanted):
-                problems.append(f"seed {seed}: {account.ours()} is there, {toys.as_wanted(wanted)} is wanted")
+            if account.ours() != fake_types.as_wanted(wanted):
+                problems.append(f"seed {seed}: {account.ours()} is there, {fake_types.as_wanted(wanted)} is wanted")
             if account.others() != others:
                 problems.append(f"seed {seed}: somebody else's things were touched")
     record("L2", f"survived: {what}", worlds=worlds, violations=len(problems), seeds=f"0–{worlds - 1}")
@@ -354,7 +354,7 @@ def _unheard_of(value: Any) -> Any:
 @pytest.mark.parametrize("service", mostly_slow(["ec2", "ecs", "elbv2", "ecr", "scheduler"], "ecs"))
 def test_survived_states_that_nobody_has_heard_of(account: Account, record: Record, service: str) -> None:
     """AWS adds a state: what is in it is not ready, and is neither made again nor deleted."""
-    from tests.harness.worlds import EVERY_TYPE
+    from tests.harness.forked_runs import EVERY_TYPE
 
     wanted = stack(EVERY_TYPE)
     live(account, wanted)

@@ -9,10 +9,10 @@ from contextlib import suppress
 import pytest
 
 from reconciler.model.resource import Call
-from tests.harness.census import told
+from tests.harness.account_snapshot import told
 from tests.harness.crash import Crash, CrashGate, Everywhere, How, Point, every_point
 from tests.harness.decoys import Decoys
-from tests.harness.worlds import Account, run
+from tests.harness.forked_runs import Account, run
 from tests.promises.conftest import Record, sample_or_all
 from tests.promises.scenarios import Scenario, reference, scenario, violations
 

@@ -1,8 +1,8 @@
 """S2, S4, S5, S6 for rollouts: killed at any write, or robbed of its answer, and started anew: the same end, not early.
 
-A stage (tests/harness/theatre.py) is brought to where a scenario begins; a process then lives to the scenario's end,
-and on the way is forked, and crashed in the fork, around each of its writes. Whatever is written, by whichever process,
-goes past a `Watch`, which knows what the laptop AWS knows at that moment, and remembers what no process does.
+A stage (tests/harness/emulated_stack.py) is brought to where a scenario begins; a process then lives to the scenario's
+end, and on the way is forked, and crashed in the fork, around each of its writes. Whatever is written, by whichever
+process, goes past a `Watch`, which knows what the laptop AWS knows at that moment, and remembers what no process does.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ import structlog
 
 from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
-from reconciler.engine.rollouts import Turn
-from reconciler.engine.until import has_begun, has_ended, was_promoted
+from reconciler.controller.until import has_begun, has_ended, was_promoted
 from reconciler.local.inprocess import Laptop
 from reconciler.local.scripted import Script
-from reconciler.model import marks
-from reconciler.model.decisions import Probe
-from reconciler.model.intents import Verb
-from reconciler.model.marks import KEYS, Deadline, Stage
-from reconciler.model.policy import Share
 from reconciler.model.resource import Call
-from reconciler.model.rollout import Phase
+from reconciler.rollout import stored_state
+from reconciler.rollout.actions import Probe
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.stored_state import KEYS, Deadline, Stage
+from reconciler.rollout.strategy import Share
+from reconciler.rollout_driver.driver import Turn
 from tests.harness.crash import Everywhere, How, Point
-from tests.harness.theatre import CLUSTER, SERVICE, SHORT, InProcess, Theatre, theatre
-from tests.harness.worlds import apart, serial
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, InProcess, Theatre, theatre
+from tests.harness.forked_runs import apart, serial
 from tests.promises.conftest import Record, sample_or_all
 
 SEED = 20261123
@@ -91,7 +91,7 @@ class Watch:
                 self.moved = now
             case "TagResource":
                 tags = {tag["key"]: tag["value"] for tag in call.params["tags"]}
-                found = marks.of_tags(tags)
+                found = stored_state.of_tags(tags)
                 self.deadlines += [found.deadline] if found.deadline is not None else []
                 self.approved |= found.handled is not None and found.handled.accepted
 

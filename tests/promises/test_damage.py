@@ -10,10 +10,10 @@ import pytest
 
 from reconciler.aws.client import Aws
 from reconciler.clock import ManualClock
-from reconciler.engine.reconcile import look
-from tests.harness.census import told
-from tests.harness.damage import Damage, inflict, possible
-from tests.harness.worlds import EVERY_TYPE, SEED, Account, Stack, apart, run, stack, until_settled
+from reconciler.reconcile.pass_ import look
+from tests.harness.account_snapshot import told
+from tests.harness.drift_injection import Damage, inflict, possible
+from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, Stack, apart, run, stack, until_settled
 from tests.promises.conftest import Record, sample_or_all
 
 PASSES = 8

@@ -9,9 +9,9 @@ from reconciler.aws.client import Aws
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
-from tests.harness.damage import Damage, inflict, possible
 from tests.harness.decoys import Decoys
-from tests.harness.worlds import EVERY_TYPE, SEED, Account, run, stack
+from tests.harness.drift_injection import Damage, inflict, possible
+from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, run, stack
 from tests.promises.conftest import Record
 from tests.promises.scenarios import NEXT_TAG, Noting, push
 

@@ -12,13 +12,13 @@ from reconciler import errors
 from reconciler.aws.client import Aws
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
-from reconciler.engine.reconcile import act, look
 from reconciler.model.resource import Call
-from tests.harness.census import told
+from reconciler.reconcile.pass_ import act, look
+from tests.harness.account_snapshot import told
 from tests.harness.crash import Crash
 from tests.harness.faults import Fault, FaultProxy
-from tests.harness.wire import Decisions, Wire
-from tests.harness.worlds import EVERY_TYPE, SEED, Account, Stack, apart, boto, run, stack, until_settled
+from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, Stack, apart, boto, run, stack, until_settled
+from tests.harness.http_recorder import Decisions, Wire
 from tests.promises.conftest import Record, mostly_slow, sample_or_all
 from tests.promises.scenarios import Reference, reference
 

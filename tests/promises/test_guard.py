@@ -9,12 +9,12 @@ import pytest
 
 from reconciler import errors
 from reconciler.clock import ManualClock
-from reconciler.engine.reconcile import Wish
 from reconciler.model import ownership
 from reconciler.model.guard import Guard
 from reconciler.model.plan import RefusalCode
-from tests.harness import toys
-from tests.harness.worlds import SEED, Account, run, serial, stack
+from reconciler.reconcile.pass_ import Wish
+from tests.harness import fake_types
+from tests.harness.forked_runs import SEED, Account, run, serial, stack
 from tests.promises.conftest import Record, sample_or_all
 from tests.promises.scenarios import push
 
@@ -28,15 +28,15 @@ class Kept:
     deleted: int = 0
 
 
-def _owned(account: toys.Shared) -> int:
+def _owned(account: fake_types.Shared) -> int:
     return len(account.ours())
 
 
 def world(seed: int) -> Kept:
     """A stack that exists, other specs, and a guard: either nothing is written, or no more goes than it allows."""
     dice, found = random.Random(seed), Kept()
-    account, clock = toys.Shared(), ManualClock()
-    toys.run(account, toys.wishing(*toys.random_wish(dice)), clock=clock)
+    account, clock = fake_types.Shared(), ManualClock()
+    fake_types.run(account, fake_types.wishing(*fake_types.random_wish(dice)), clock=clock)
     for item in account.things.values():
         if dice.random() < 0.1:
             item["tags"][ownership.PROTECT] = "true"
@@ -45,10 +45,10 @@ def world(seed: int) -> Kept:
     guard = Guard(
         max_delete=dice.choice((None, 0, 1, 2, 5)), max_delete_percent=dice.choice((None, 0, 10, 30, 50, 100))
     )
-    wanted: Wish = toys.wishing(*toys.random_wish(dice), guard=guard)
+    wanted: Wish = fake_types.wishing(*fake_types.random_wish(dice), guard=guard)
     calls = len(account.calls)
     try:
-        toys.run(account, wanted, clock=clock)
+        fake_types.run(account, wanted, clock=clock)
     except errors.Refused:
         found.refused = True
     found.deleted = account.dropped - before
@@ -90,7 +90,7 @@ def test_no_more_goes_than_the_guard_allows(record: Record, worlds: int) -> None
 def test_what_appears_meanwhile_is_held_against_the_guard_too(record: Record) -> None:
     """One deletion was agreed to and has to wait; by then three more things seem to be ours: nothing further goes."""
 
-    class Growing(toys.Shared):
+    class Growing(fake_types.Shared):
         grown = False
 
         def DeleteThing(self, id: str) -> dict[str, object]:
@@ -103,7 +103,7 @@ def test_what_appears_meanwhile_is_held_against_the_guard_too(record: Record) ->
     account = Growing()
     account.put("box", "theirs", stack="others", shelf=account.put("shelf", "old"))
     with serial(), pytest.raises(errors.Refused) as caught:
-        toys.run(account, toys.wishing(guard=Guard(max_delete=1)))
+        fake_types.run(account, fake_types.wishing(guard=Guard(max_delete=1)))
     assert caught.value.code == RefusalCode.GUARD
     assert [name for _, name, _ in account.ours()] == ["old", "x", "y", "z"]
     record("S12", "what appears between two passes", worlds=1, violations=0)

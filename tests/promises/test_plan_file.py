@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from reconciler.aws.retry import is_read
 from tests.conftest import REGION
-from tests.harness.census import census
+from tests.harness.account_snapshot import census
 from tests.harness.cli import recorded, run
 from tests.promises.conftest import Record, mostly_slow
 

@@ -16,11 +16,11 @@ from moto import mock_aws
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.spec.rules import catalogue
-from tests.harness import toys
-from tests.harness.census import census
+from tests.harness import fake_types
+from tests.harness.account_snapshot import census
 from tests.harness.cli import recorded, run
-from tests.harness.worlds import EVERY_TYPE, SEED, Account, serial, stack
-from tests.harness.worlds import run as live
+from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, serial, stack
+from tests.harness.forked_runs import run as live
 from tests.promises.conftest import Record, sample_or_all
 from tests.spec import folder
 
@@ -111,13 +111,13 @@ def test_a_second_pass_writes_nothing(record: Record, worlds: int) -> None:
     with serial():
         for seed in range(worlds):
             dice = random.Random(seed)
-            account, clock = toys.Shared(), ManualClock()
-            toys.run(account, toys.wishing(*toys.random_wish(dice)), clock=clock)
-            wanted = toys.random_wish(dice)
-            toys.run(account, toys.wishing(*wanted), clock=clock)
+            account, clock = fake_types.Shared(), ManualClock()
+            fake_types.run(account, fake_types.wishing(*fake_types.random_wish(dice)), clock=clock)
+            wanted = fake_types.random_wish(dice)
+            fake_types.run(account, fake_types.wishing(*wanted), clock=clock)
             before = json.dumps(account.things, sort_keys=True)
             calls = len(account.calls)
-            toys.run(account, toys.wishing(*wanted), clock=clock)
+            fake_types.run(account, fake_types.wishing(*wanted), clock=clock)
             wrote = [call for call in account.calls[calls:] if not call.operation.startswith(("List", "Get"))]
             if wrote or json.dumps(account.things, sort_keys=True) != before:
                 again.append(f"seed {seed}: {wrote}")

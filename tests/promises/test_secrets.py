@@ -16,10 +16,10 @@ from reconciler.aws.session import Boto
 from reconciler.model.diff import diff
 from reconciler.model.resource import Address, Call, Observed
 from tests.conftest import REGION
+from tests.harness.account_snapshot import census
 from tests.harness.canaries import CANARIES, Song, heard
-from tests.harness.census import census
 from tests.harness.cli import Ran, run
-from tests.harness.worlds import SEED
+from tests.harness.forked_runs import SEED
 from tests.promises.conftest import Record, mostly_slow, sample_or_all
 from tests.toy import BoxSpec
 

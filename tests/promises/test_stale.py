@@ -13,12 +13,12 @@ from reconciler import errors
 from reconciler.aws.client import Aws
 from reconciler.aws.retry import DOUBLES, may_double
 from reconciler.clock import ManualClock
-from reconciler.engine.reconcile import look
-from tests.harness.census import told
+from reconciler.reconcile.pass_ import look
+from tests.harness.account_snapshot import told
 from tests.harness.crash import Crash, CrashGate, How, Point
 from tests.harness.driving import converge
+from tests.harness.forked_runs import EVERY_TYPE, Account, Stack, apart, run, stack
 from tests.harness.stale import StaleView
-from tests.harness.worlds import EVERY_TYPE, Account, Stack, apart, run, stack
 from tests.promises.conftest import Record
 from tests.promises.scenarios import Noting, Reference, reference
 from tests.toy import want

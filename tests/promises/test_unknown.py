@@ -17,7 +17,7 @@ from reconciler.aws.session import Boto
 from reconciler.model.resource import Call
 from tests.conftest import REGION
 from tests.harness.faults import Failing, Fault
-from tests.harness.worlds import Account, Stack, apart, run, stack
+from tests.harness.forked_runs import Account, Stack, apart, run, stack
 from tests.promises.conftest import Record, mostly_slow, sample_or_all
 from tests.promises.scenarios import Noting, applied, reference, violations
 
@@ -168,7 +168,7 @@ def test_a_body_that_makes_no_sense_is_an_error_that_tells_none_of_it(body: str)
     """What a type would read as nothing at all is not handed on as an answer that lists nothing; and what stands in the
     body may be a secret."""
     from reconciler.aws.client import Aws
-    from reconciler.model.kind import Scope, discover
+    from reconciler.model.resource_type import Scope, discover
     from tests.conftest import ACCOUNT
 
     with answering(*[(200, XML, BODIES[body])] * 40) as url:

@@ -7,8 +7,8 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.kind import Scope
 from reconciler.model.resource import Call, Calls, Desired, T
+from reconciler.model.resource_type import Scope
 from tests.conftest import ACCOUNT, REGION
 from tests.laws.account import faults
 

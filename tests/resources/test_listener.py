@@ -10,8 +10,8 @@ from reconciler import errors
 from reconciler.aws.client import Aws
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.kind import Depth
 from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource_type import Depth
 from reconciler.resources._elb import Action, FixedResponse, Forward, Redirect
 from reconciler.resources.listener import Listener, ListenerSpec
 from tests.laws.account import Stack

@@ -8,8 +8,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.kind import Depth
 from reconciler.model.resource import Desired, Health, Observed
+from reconciler.model.resource_type import Depth
 from reconciler.resources.load_balancer import LoadBalancer, LoadBalancerSpec
 from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.subnet import SubnetSpec

@@ -11,8 +11,8 @@ import pytest
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.kind import Depth
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.resource_type import Depth
 from reconciler.resources.repository import Repository, RepositorySpec
 from tests.laws.example import Edit, Example, wish
 from tests.resources.talk import Talk, pairs, scope, tagged

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff, fields
-from reconciler.model.kind import Mark
 from reconciler.model.resource import Health, Observed
+from reconciler.model.resource_type import Mark
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources.service import Deployment, Service, ServiceSpec, Target

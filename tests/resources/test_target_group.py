@@ -8,8 +8,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.kind import Scope
 from reconciler.model.resource import Calls, Desired, Observed
+from reconciler.model.resource_type import Scope
 from reconciler.resources.target_group import HealthCheck, TargetGroup, TargetGroupSpec
 from reconciler.resources.vpc import VpcSpec
 from tests.laws.example import Edit, Example, ref, wish

@@ -11,8 +11,8 @@ import pytest
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.kind import Scope
 from reconciler.model.resource import Address, Call, Desired, Observed
+from reconciler.model.resource_type import Scope
 from reconciler.resources.task_definition import (
     CONTENT,
     KEEP,

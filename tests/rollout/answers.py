@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.model.release import Entry, HealthCheck, Release, Subject
 from reconciler.model.resource import Call
+from reconciler.rollout.release import Entry, HealthCheck, Release, Subject
 from tests.conftest import ACCOUNT, REGION
 
 ARN = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:"

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from reconciler.model.policy import Policy, Promotion
-from reconciler.model.rollout import Phase, Step, Waiting
+from reconciler.rollout.engine import Phase, Step, Waiting
+from reconciler.rollout.strategy import Policy, Promotion
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
 from tests.rollout.world import State

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.model.decisions import Decision, Mark
-from reconciler.model.intents import Intent, Verb
-from reconciler.model.marks import Deadline, Marks, Stage, deadline
-from reconciler.model.policy import Policy, Promotion, Share, SmokeTest
-from reconciler.model.rollout import Step
-from reconciler.model.seen import Seen, TaskSet
-from reconciler.rollout import machine
+from reconciler.rollout.actions import Decision, Mark
+from reconciler.rollout.blue_green import machine
+from reconciler.rollout.engine import Step
+from reconciler.rollout.requests import Intent, Verb
+from reconciler.rollout.state import Seen, TaskSet
+from reconciler.rollout.stored_state import Deadline, Marks, Stage, deadline
+from reconciler.rollout.strategy import Policy, Promotion, Share, SmokeTest
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)  # a Monday
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

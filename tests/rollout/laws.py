@@ -5,12 +5,12 @@ Nothing here asks the machine's own code what it thinks: health, age and approva
 
 from __future__ import annotations
 
-from reconciler.model.decisions import Create, Decision, Delete, Mark, Point, Resize
-from reconciler.model.intents import Verb
-from reconciler.model.marks import Actor, Outcome, Stage
-from reconciler.model.policy import Policy, Promotion
-from reconciler.model.rollout import Health, Phase, Step, Waiting
-from reconciler.model.seen import Seen, TaskSet
+from reconciler.rollout.actions import Create, Decision, Delete, Mark, Point, Resize
+from reconciler.rollout.engine import Health, Phase, Step, Waiting
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.state import Seen, TaskSet
+from reconciler.rollout.stored_state import Actor, Outcome, Stage
+from reconciler.rollout.strategy import Policy, Promotion
 from tests.rollout.world import GOOD, NOW, State
 
 

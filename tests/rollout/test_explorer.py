@@ -11,26 +11,25 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import decisions, marks
-from reconciler.model.marks import Deadline, Marks
-from reconciler.model.policy import OnNewRevision, Policy, Promotion
-from reconciler.model.rollout import Phase
-from reconciler.model.seen import WHOLE
-from reconciler.rollout import (
-    before,
-    bootstrap,
-    endings,
-    gate,
+from reconciler.rollout import actions, request_handler, stored_state
+from reconciler.rollout.blue_green import (
+    cleanup,
+    context,
+    gates,
     health,
+    initial,
     machine,
-    people,
+    pre_promotion,
     requests,
-    situation,
     starting,
-    traffic,
+    traffic_shift,
 )
-from reconciler.rollout.memory import Memory
-from reconciler.rollout.situation import Situation
+from reconciler.rollout.blue_green.context import Situation
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.state import WHOLE
+from reconciler.rollout.stored_state import Deadline, Marks
+from reconciler.rollout.strategy import OnNewRevision, Policy, Promotion
+from reconciler.rollout.tracker import Memory
 from tests.rollout import world
 from tests.rollout.explorer import Report, explore, reached
 from tests.rollout.world import State
@@ -115,7 +114,7 @@ def _moved_by_hand(budget: int) -> State:
 def _rolled_back(budget: int) -> State:
     """A serves, B was rolled back, and is still wanted."""
     state = world.at_rest("B", budget)
-    ended = marks.Ended("B", marks.Outcome.ROLLED_BACK, "x", world.NOW, marks.Actor.ENGINE)
+    ended = stored_state.Ended("B", stored_state.Outcome.ROLLED_BACK, "x", world.NOW, stored_state.Actor.ENGINE)
     remembered = Marks(quarantine=("B",), ended=ended)
     return state._replace(
         seen=replace(state.seen, marks=remembered),
@@ -141,7 +140,7 @@ def bug(policy: str) -> Callable[[Patch], Patch]:
 
 @bug(TIMED)
 def switches_without_looking_at_health(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gate, "unproven", lambda s: None)
+    patch.setattr(gates, "unproven", lambda s: None)
 
 
 @bug(TIMED)
@@ -170,33 +169,37 @@ def a_deadline_belongs_to_the_service(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def shifts_before_anybody_approved(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(before, "_gate", lambda s, green, due: s.step(Phase.SHIFTING, "no gate", *before.approve(s, green)))
+    patch.setattr(
+        pre_promotion,
+        "_gate",
+        lambda s, green, due: s.step(Phase.SHIFTING, "no gate", *pre_promotion.approve(s, green)),
+    )
 
 
 @bug(TIMED)
 def approves_what_was_not_tested(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(before, "_test", lambda s, green, due: before._passed(s, green, due, (), "untested"))
+    patch.setattr(pre_promotion, "_test", lambda s, green, due: pre_promotion._passed(s, green, due, (), "untested"))
 
 
 @bug(TIMED)
 def deletes_the_side_that_has_production(patch: pytest.MonkeyPatch) -> None:
-    original = traffic._teardown
-    patch.setattr(traffic, "_teardown", lambda s, live, blue: original(s, blue, live))
+    original = traffic_shift._teardown
+    patch.setattr(traffic_shift, "_teardown", lambda s, live, blue: original(s, blue, live))
 
 
 @bug(CANARY)
 def deletes_what_requests_are_under_way_to(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(endings, "_had_traffic", lambda one, due: False)
+    patch.setattr(cleanup, "_had_traffic", lambda one, due: False)
 
 
 @bug(TIMED)
 def deletes_the_only_healthy_side(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(endings, "spare", lambda live, one: True)
+    patch.setattr(cleanup, "spare", lambda live, one: True)
 
 
 @bug(TIMED)
 def hears_a_word_about_another_release(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(people, "_another", lambda s, intent: "")
+    patch.setattr(requests, "_another", lambda s, intent: "")
 
 
 @bug(TIMED)
@@ -206,16 +209,18 @@ def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def promotes_green_that_is_ill(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(people, "_unfit", lambda s, green: None)
+    patch.setattr(requests, "_unfit", lambda s, green: None)
 
 
 @bug(TIMED)
 def a_clock_that_starts_anew_is_shorter(patch: pytest.MonkeyPatch) -> None:
-    for module in (before, traffic, starting):
+    for module in (pre_promotion, traffic_shift, starting):
         patch.setattr(
             module,
             "deadline",
-            lambda release, stage, now, wait, *, weight=0: marks.deadline(release, stage, now, wait / 2, weight=weight),
+            lambda release, stage, now, wait, *, weight=0: stored_state.deadline(
+                release, stage, now, wait / 2, weight=weight
+            ),
         )
 
 
@@ -232,17 +237,17 @@ def what_is_rolled_back_is_not_put_in_quarantine(patch: pytest.MonkeyPatch) -> N
 @bug(TIMED)
 def shares_that_nobody_gave_are_taken_as_ours(patch: pytest.MonkeyPatch) -> None:
     def noticed(s: Situation, green: Any, weight: int) -> Any:
-        pause = marks.deadline(green.release, marks.Stage.AT, s.now, s.policy.drain, weight=weight)
+        pause = stored_state.deadline(green.release, stored_state.Stage.AT, s.now, s.policy.drain, weight=weight)
         return s.step(Phase.SHIFTING, "whatever", *s.mark(deadline=pause))
 
-    patch.setattr(traffic, "_noticed", noticed)
+    patch.setattr(traffic_shift, "_noticed", noticed)
 
 
 @bug(TIMED)
 def blue_goes_while_green_is_ill(patch: pytest.MonkeyPatch) -> None:
-    original = traffic._warm
+    original = traffic_shift._warm
     patch.setattr(
-        traffic,
+        traffic_shift,
         "_warm",
         lambda s, live, blue, due: original(replace(s, seen=replace(s.seen, looks=1)), live, blue, due),
     )
@@ -265,22 +270,22 @@ def a_hold_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def a_pause_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(requests, "paused", lambda pause, ordinary: ordinary)
+    patch.setattr(request_handler, "paused", lambda pause, ordinary: ordinary)
 
 
 @bug(TIMED)
 def autoscaling_is_never_given_back(patch: pytest.MonkeyPatch) -> None:
-    original = endings._tidied
+    original = cleanup._tidied
     patch.setattr(
-        endings,
+        cleanup,
         "_tidied",
-        lambda s, live: tuple(one for one in original(s, live) if not isinstance(one, decisions.Scale)),
+        lambda s, live: tuple(one for one in original(s, live) if not isinstance(one, actions.Scale)),
     )
 
 
 @bug(TIMED)
 def what_is_left_over_stays(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(situation, "_but", lambda some, one: ())
+    patch.setattr(context, "_but", lambda some, one: ())
 
 
 @bug(TIMED)
@@ -296,7 +301,7 @@ def no_deadline_is_ever_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def a_first_deployment_never_gives_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bootstrap, "_fail", lambda s, by, why: s.step(Phase.BOOTSTRAP, why))
+    patch.setattr(initial, "_fail", lambda s, by, why: s.step(Phase.BOOTSTRAP, why))
 
 
 @bug(TIMED)
@@ -304,9 +309,9 @@ def the_listener_is_not_read_again_before_it_is_written(patch: pytest.MonkeyPatc
     original = world.effects.after
 
     def careless(decision: Any, seen: Any, now: Any) -> Any:
-        if isinstance(decision, decisions.Point) and decision.listener == "production":
+        if isinstance(decision, actions.Point) and decision.listener == "production":
             decision = replace(decision, was=seen.production)
-        if isinstance(decision, decisions.Delete):
+        if isinstance(decision, actions.Delete):
             away = replace(seen, production=(0, WHOLE) if decision.slot == 0 else (WHOLE, 0))
             return replace(original(decision, away, now), production=seen.production)
         return original(decision, seen, now)

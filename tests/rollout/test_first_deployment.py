@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import time
 
-from reconciler.model.decisions import Create, Point, Prefer, Resize, Scale
-from reconciler.model.marks import Actor, Outcome, Stage
-from reconciler.model.rollout import Health, Phase, Waiting
-from reconciler.model.seen import Scaling
-from reconciler.model.windows import Window
+from reconciler.rollout.actions import Create, Point, Prefer, Resize, Scale
+from reconciler.rollout.engine import Health, Phase, Waiting
+from reconciler.rollout.state import Scaling
+from reconciler.rollout.stored_state import Actor, Outcome, Stage
+from reconciler.rollout.windows import Window
 from tests.rollout.facts import CAREFUL, GOOD_LOOKS, MINUTE, due, kinds, marked, only, seen, side, step, written
 
 UP = marked(due(Stage.UP))

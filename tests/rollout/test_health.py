@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model.policy import Policy
-from reconciler.rollout import health
+from reconciler.rollout.blue_green import health
+from reconciler.rollout.strategy import Policy
 from tests.rollout.facts import BLUE, GREEN, seen, side
 
 WIDE = replace(GREEN, healthy=(("a", 1), ("c", 1)))

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model.decisions import Delete, Point, Prefer
-from reconciler.model.marks import Outcome, Stage, Stop
-from reconciler.model.rollout import Health, Phase, Waiting
-from reconciler.model.seen import Scaling, Seen, TaskSet
+from reconciler.rollout.actions import Delete, Point, Prefer
+from reconciler.rollout.engine import Health, Phase, Waiting
+from reconciler.rollout.state import Scaling, Seen, TaskSet
+from reconciler.rollout.stored_state import Outcome, Stage, Stop
 from tests.rollout.facts import (
     BLUE,
     CANARY,

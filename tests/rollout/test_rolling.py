@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.model.decisions import Declare, Mark
-from reconciler.model.intents import RequestRefusalCode, Verb
-from reconciler.model.intents import RequestRefusalCode as Code
-from reconciler.model.marks import Actor, Deadline, Marks, Outcome, Stage, Stop
-from reconciler.model.policy import Policy
-from reconciler.model.release import Capacity, Version
-from reconciler.model.rollout import Health, Known, Phase, Step, Waiting
-from reconciler.model.seen import Seen
-from reconciler.model.windows import Window
-from reconciler.rollout.memory import Memory
-from reconciler.rollout.rolling import PATIENCE, Rolling
+from reconciler.rollout.actions import Declare, Mark
+from reconciler.rollout.engine import Health, Known, Phase, Step, Waiting
+from reconciler.rollout.engines.rolling import PATIENCE, Rolling
+from reconciler.rollout.release import Capacity, Version
+from reconciler.rollout.requests import RequestRefusalCode, Verb
+from reconciler.rollout.requests import RequestRefusalCode as Code
+from reconciler.rollout.state import Seen
+from reconciler.rollout.stored_state import Actor, Deadline, Marks, Outcome, Stage, Stop
+from reconciler.rollout.strategy import Policy
+from reconciler.rollout.tracker import Memory
+from reconciler.rollout.windows import Window
 from tests.resources.talk import Talk
 from tests.rollout.answers import ARN, BORN, RELEASE, SERVICE, SUBJECT
 from tests.rollout.facts import MINUTE, NOW, due, kinds, marked, only, said, written
@@ -53,7 +53,7 @@ def deployment(revision: int, status: str = "PRIMARY", state: str = "COMPLETED",
 
 
 def service(*deployments: dict[str, Any], marks: Marks | None = None, **fields: Any) -> dict[str, Any]:
-    from reconciler.model.marks import written as tags_of
+    from reconciler.rollout.stored_state import written as tags_of
 
     tags, _ = tags_of(Marks(), marks or Marks())
     usual: dict[str, Any] = {

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.model.decisions import (
+from reconciler.rollout import observe_task_sets
+from reconciler.rollout.actions import (
     Create,
     Decision,
     Declare,
@@ -21,14 +22,13 @@ from reconciler.model.decisions import (
     Scale,
     Tune,
 )
-from reconciler.model.marks import Marks, Stage, Stop
-from reconciler.model.policy import Policy
-from reconciler.model.release import Capacity, Entry
-from reconciler.model.rollout import NOTHING, Known, engines
-from reconciler.model.seen import Scaling, Seen
-from reconciler.rollout import reading
-from reconciler.rollout.task_sets import TaskSets
-from reconciler.rollout.traffic_calls import weights_of
+from reconciler.rollout.engine import NOTHING, Known, engines
+from reconciler.rollout.engines.task_sets import TaskSets
+from reconciler.rollout.listener_weights import weights_of
+from reconciler.rollout.release import Capacity, Entry
+from reconciler.rollout.state import Scaling, Seen
+from reconciler.rollout.stored_state import Marks, Stage, Stop
+from reconciler.rollout.strategy import Policy
 from tests.resources.talk import Talk
 from tests.rollout import answers
 from tests.rollout.answers import GROUPS, PRODUCTION, RULE, SERVICE, SUBJECT, forward, listeners, service, task_set
@@ -374,4 +374,4 @@ def test_quiet_is_said_of_nothing_that_is_being_deleted() -> None:
     """Its end is looked at."""
     seen, _ = see(**{**MOVING, "DescribeServices": service(task_set("b", 0, status="PRIMARY"), status="DRAINING")})
     assert seen.deleting
-    assert not reading.quiet(seen)
+    assert not observe_task_sets.quiet(seen)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from reconciler.model.marks import Stage
-from reconciler.model.rollout import Health, Phase
-from reconciler.model.windows import Window, open_at, opens_at
+from reconciler.rollout.engine import Health, Phase
+from reconciler.rollout.stored_state import Stage
+from reconciler.rollout.windows import Window, open_at, opens_at
 from tests.rollout.facts import BLUE, CAREFUL, GOOD_LOOKS, GREEN, MINUTE, due, kinds, marked, seen, step
 
 OFFICE = Window(time(9), time(17), days=("mon", "tue", "wed", "thu", "fri"))

@@ -13,14 +13,15 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from reconciler import errors
-from reconciler.model.decisions import Create, Decision, Mark, Point, Probe
-from reconciler.model.intents import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
-from reconciler.model.marks import Actor, Deadline, Marks, Stage
-from reconciler.model.policy import Policy, Promotion, Share, SmokeTest
-from reconciler.model.rollout import Phase, Step
-from reconciler.model.seen import Probed, Scaling, Seen, TaskSet, all_on
-from reconciler.rollout import effects, machine
-from reconciler.rollout.memory import SETTLE, Memory
+from reconciler.rollout import effects
+from reconciler.rollout.actions import Create, Decision, Mark, Point, Probe
+from reconciler.rollout.blue_green import machine
+from reconciler.rollout.engine import Phase, Step
+from reconciler.rollout.requests import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
+from reconciler.rollout.state import Probed, Scaling, Seen, TaskSet, all_on
+from reconciler.rollout.stored_state import Actor, Deadline, Marks, Stage
+from reconciler.rollout.strategy import Policy, Promotion, Share, SmokeTest
+from reconciler.rollout.tracker import SETTLE, Memory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(seconds=1)

@@ -13,12 +13,12 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
+from reconciler.controller.status import Standing
 from reconciler.server import app
 from reconciler.server.app import Serving, serve
 from reconciler.server.health import PATIENCE_SECONDS, Health
 from reconciler.server.metrics import CONTENT_TYPE, Metrics
-from reconciler.server.standing import Standing
-from tests.server.stage import report
+from tests.server.fixtures import report
 
 
 class Case:

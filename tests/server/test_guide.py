@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from reconciler.cli.main import COMMANDS
-from reconciler.engine.drift import Mode
+from reconciler.reconcile.drift import Mode
 from reconciler.server.health import PATIENCE_SECONDS
 from reconciler.spec.documents.stack import DriftRule
 

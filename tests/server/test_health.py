@@ -10,11 +10,11 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.engine.execute import Result
+from reconciler.controller.status import Standing
 from reconciler.model.resource import Call
+from reconciler.reconcile.executor import Result
 from reconciler.server.health import PATIENCE_SECONDS, Beating, Health, Watched
-from reconciler.server.standing import Standing
-from tests.server.stage import entry, report
+from tests.server.fixtures import entry, report
 
 AT_WORK = Standing(revision="4f1c2ab", epoch=3)
 

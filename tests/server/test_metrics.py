@@ -11,15 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.engine.drift import Mode
-from reconciler.engine.execute import Result
-from reconciler.engine.notify import Tally
-from reconciler.model.kind import Depth
+from reconciler.controller.status import Standing
 from reconciler.model.resource import Call
-from reconciler.model.rollout import Phase
+from reconciler.model.resource_type import Depth
+from reconciler.notifications.notifier import Tally
+from reconciler.reconcile.drift import Mode
+from reconciler.reconcile.executor import Result
+from reconciler.rollout.engine import Phase
 from reconciler.server.metrics import MOST_SERVICES, Metrics
-from reconciler.server.standing import Standing
-from tests.server.stage import drift, entry, report
+from tests.server.fixtures import drift, entry, report
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "gitops.md"
 

@@ -10,16 +10,16 @@ from structlog.testing import capture_logs
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.engine.notify import SECRET, Notifier, Webhook, parse
-from reconciler.engine.outgoing import Answered, Place
-from reconciler.engine.rhythm import Rhythm
+from reconciler.controller.schedule import Rhythm
+from reconciler.controller.status import of
 from reconciler.model.resource import Call
+from reconciler.notifications.notifier import SECRET, Notifier, Webhook, parse
+from reconciler.notifications.webhook_client import Answered, Place
 from reconciler.server.health import Health
 from reconciler.server.metrics import Metrics
-from reconciler.server.standing import of
-from tests.engine.test_loop import Files, Running
+from tests.controller.test_controller import Files, Running
 from tests.harness.canaries import CANARIES, Song, heard
-from tests.harness.theatre import SEED, SERVICE, SHORT, Theatre, theatre
+from tests.harness.emulated_stack import SEED, SERVICE, SHORT, Theatre, theatre
 
 ENVIRONMENT = {"DB_PASSWORD": CANARIES["environment-by-name"], "DB": CANARIES["environment-by-shape"]}
 URL = f"https://hooks.example/{CANARIES['credentials']}?key={CANARIES['parameter-value']}"

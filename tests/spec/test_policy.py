@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.policy import OnNewRevision, Policy, Promotion, Share, SmokeTest
-from reconciler.model.windows import Window
+from reconciler.rollout.strategy import OnNewRevision, Policy, Promotion, Share, SmokeTest
+from reconciler.rollout.windows import Window
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy
 from reconciler.spec.load import load

@@ -12,7 +12,7 @@ from tests.spec.test_refusals import CASES, SHOWN_WRONG
 PACKAGE = Path(reconciler.spec.__file__).parent
 ID = re.compile(r"\"([EW]\d{4})\"")
 ELSEWHERE = {
-    "test_files.py": {
+    "test_discovery.py": {
         *("E1001", "E1002", "E1003", "E1004", "E1011", "E1012", "E1013", "E1014", "E1018", "E1019", "E1021"),
     },
     "test_limits.py": {"E1005", "E1006", "E1020"},

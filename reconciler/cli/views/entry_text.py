@@ -6,8 +6,8 @@ from datetime import datetime
 
 from reconciler import events
 from reconciler.cli.terminal import Look
-from reconciler.engine.telling import Entry
-from reconciler.model.marks import Outcome
+from reconciler.model.event import Entry
+from reconciler.rollout.stored_state import Outcome
 
 SIGNS = {
     events.REVISION_TAKEN: ("roll", "bold"),

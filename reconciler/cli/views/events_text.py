@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.cli.terminal import Look
-from reconciler.engine.happenings import Fold, Happening, Source
-from reconciler.model.failing import plain
+from reconciler.diagnosis.observations import plain
+from reconciler.queries.events import Fold, Happening, Source
 
 COLORS = {Source.ECS: "dim", Source.SCALING: "yellow", Source.ROLLOUT: "cyan"}
 SOURCE_WIDTH = max(len(source) for source in Source) + 2

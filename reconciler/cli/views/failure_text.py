@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler.cli.terminal import Look
-from reconciler.model.diagnosis import Changed, Diagnosis, EventFold, TargetFold, TaskFold
+from reconciler.diagnosis.report import Changed, Diagnosis, EventFold, TargetFold, TaskFold
 
 TASKS: Final = 2
 EVENTS: Final = 5

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.cli.terminal import Look
-from reconciler.engine.history import ReleaseStanding, Revision, Row
-from reconciler.model.failing import plain
-from reconciler.model.marks import Ended, Outcome
-from reconciler.model.seen import WHOLE
+from reconciler.diagnosis.observations import plain
+from reconciler.queries.history import ReleaseStanding, Revision, Row
+from reconciler.rollout.state import WHOLE
+from reconciler.rollout.stored_state import Ended, Outcome
 
 HEAD = ("revision", "registered", "release", "image", "commit", "standing")
 GOOD = frozenset({Outcome.PROMOTED, Outcome.FAST_PROMOTED, Outcome.SUPERSEDED})

@@ -7,9 +7,9 @@ from typing import Any
 
 from reconciler.cli.terminal import Look
 from reconciler.cli.views import printable
-from reconciler.engine.output import Line, Speakers
-from reconciler.model.failing import Task, culprit, plain
-from reconciler.rollout.reading import OUR_FAULT
+from reconciler.diagnosis.observations import Task, culprit, plain
+from reconciler.queries.logs import Line, Speakers
+from reconciler.rollout.observe_task_sets import OUR_FAULT
 
 COLORS = ("cyan", "green", "yellow", "magenta", "blue")
 ID = 4

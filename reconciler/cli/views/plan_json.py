@@ -10,8 +10,8 @@ import orjson
 from reconciler.cli.views.values import SENSITIVE
 from reconciler.model.diff import ABSENT, Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
-from reconciler.model.prospect import Prospect
 from reconciler.model.resource import Ref
+from reconciler.rollout.outlook import Prospect
 
 FORMAT_VERSION = 1
 

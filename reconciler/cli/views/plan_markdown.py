@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reconciler.cli.terminal import Look
 from reconciler.cli.views.plan_text import counts, plan_text
 from reconciler.model.plan import Plan, Verb
-from reconciler.model.prospect import Prospect
+from reconciler.rollout.outlook import Prospect
 
 LONGEST = 60_000  # GitHub takes 65,536 characters in a comment
 

@@ -8,7 +8,7 @@ from reconciler.cli.terminal import Look
 from reconciler.cli.views.values import flat, path, show, sides
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
-from reconciler.model.prospect import Outlook, Prospect
+from reconciler.rollout.outlook import Outlook, Prospect
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
 COLORS = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.exits import Exit
-from reconciler.engine.subjects import Job
-from reconciler.model.intents import Handled, Verb
-from reconciler.model.rollout import Phase, Step, Waiting
-from reconciler.model.seen import Seen, TaskSet, Weights
+from reconciler.rollout.engine import Phase, Step, Waiting
+from reconciler.rollout.requests import Handled, Verb
+from reconciler.rollout.state import Seen, TaskSet, Weights
+from reconciler.rollout_driver.targets import Job
 
 
 def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -> dict[str, Any]:

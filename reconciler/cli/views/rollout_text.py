@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.cli.terminal import Look
-from reconciler.engine.rollouts import Turn
-from reconciler.engine.subjects import Job
 from reconciler.model import duration
-from reconciler.model.delivery import Delivery
-from reconciler.model.intents import Verb
-from reconciler.model.policy import Promotion
-from reconciler.model.rollout import Health, Phase, Step, Waiting
-from reconciler.model.seen import WHOLE, Seen, TaskSet, Weights
+from reconciler.rollout.engine import Health, Phase, Step, Waiting
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.spec import Delivery
+from reconciler.rollout.state import WHOLE, Seen, TaskSet, Weights
+from reconciler.rollout.strategy import Promotion
+from reconciler.rollout_driver.driver import Turn
+from reconciler.rollout_driver.targets import Job
 
 BAR = 20
 WORDS = {

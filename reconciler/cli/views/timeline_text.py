@@ -7,9 +7,9 @@ from typing import Any
 
 from reconciler.cli.terminal import Look
 from reconciler.model import duration
-from reconciler.model.delivery import Delivery
-from reconciler.model.rollout import Phase
-from reconciler.rollout.simulate import Row
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.simulation import Row
+from reconciler.rollout.spec import Delivery
 
 BAD = frozenset({Phase.FAILED, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.BLOCKED})
 PHASE_WIDTH = max(len(phase) for phase in Phase) + 2

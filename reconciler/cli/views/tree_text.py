@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.cli.terminal import Look
-from reconciler.engine.tree import Node
-from reconciler.model.failing import plain
+from reconciler.diagnosis.observations import plain
 from reconciler.model.resource import Address, Health
+from reconciler.queries.tree import Node
 
 SIGNS = {Health.READY: "ok", Health.PROGRESSING: "wait", Health.DEGRADED: "bad"}
 COLORS = {Health.READY: "green", Health.PROGRESSING: "yellow", Health.DEGRADED: "red"}

@@ -7,8 +7,8 @@ from ipaddress import IPv4Network
 
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
+from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 _PRIVATE = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Service, Task
+from reconciler.spec.messages import joined
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined
 
 RESERVED = 5
 """AWS's own addresses in every subnet."""
@@ -24,7 +24,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         subnets = frozenset(workload.placement.subnets)
         if not subnets <= room.keys():
             continue
-        taken[subnets] += questions.most_tasks(specs, workload)
+        taken[subnets] += queries.most_tasks(specs, workload)
         free = sum(max(room[name], 0) for name in subnets)
         if taken[subnets] > free:
             yield _full(specs, workload, taken[subnets], free)

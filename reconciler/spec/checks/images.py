@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.documents import Registry
+from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:

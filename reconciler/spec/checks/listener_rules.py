@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.service import Traffic
+from reconciler.spec.messages import raised, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import raised, shown
 
 MOST_CONDITIONS = 5
 """Values of one rule, and wildcards of one rule."""
@@ -35,7 +35,7 @@ def _shared(specs: Specs, services: list[tuple[Service, Traffic]]) -> Iterator[D
     priorities: dict[tuple[str, int], Service] = {}
     for service, traffic in services:
         listeners = [traffic.listener]
-        if questions.switching(specs, service) is not None:
+        if queries.switching(specs, service) is not None:
             listeners.append(traffic.test_listener)
         for listener in listeners:
             if not traffic.match.given:
@@ -65,7 +65,7 @@ def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, 
     for service, traffic in services:
         rules += len({traffic.listener, traffic.test_listener} & set(balancer.listeners)) if traffic.match.given else 0
         target_groups += len(traffic.target_groups)
-        targets += questions.most_tasks(specs, service)
+        targets += queries.most_tasks(specs, service)
         place = specs.where(service, "traffic", "load_balancer")
         for what, count, limit, quota in (
             ("rules", rules, quotas.rules_per_load_balancer, "rules_per_load_balancer"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Network
 from reconciler.spec.documents.network import peer_range
 from reconciler.spec.documents.values import literal
+from reconciler.spec.messages import joined, raised, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, raised, shown
 
 _OWN_FIELDS = {"idle_timeout.timeout_seconds": "idle_timeout", "deletion_protection.enabled": "deletion_protection"}
 
@@ -51,7 +51,7 @@ def _zones(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
 
 def _network(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
     known = specs.subnets
-    if balancer.network is None and balancer.subnets and all(map(questions.is_subnet_id, balancer.subnets)):
+    if balancer.network is None and balancer.subnets and all(map(queries.is_subnet_id, balancer.subnets)):
         message = f"load balancer {shown(balancer.name)} needs 'network', since its subnets are outside the specs"
         yield Diagnostic("E4019", message, specs.where(balancer, "subnets"), hint="write network: vpc-…")
     if balancer.network is None:

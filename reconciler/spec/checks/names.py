@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.spec import names, questions
+from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network, Service, Task
+from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 _LIMITS = {"IAM role": 64, "schedule": 64, "scaling policy": 256, "CodeDeploy application": 100}
 """Longest names in characters, where a derived one can be too long."""
@@ -91,7 +91,7 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield Claim("schedule", workload.name, own)
             yield Claim("IAM role", names.schedule_role(workload.name), own)
         return
-    engine = strategy.driver if (strategy := questions.strategy(specs, workload)) is not None else "rolling"
+    engine = strategy.driver if (strategy := queries.strategy(specs, workload)) is not None else "rolling"
     if engine == "codedeploy":
         yield Claim("CodeDeploy application", workload.name, own)
         yield Claim("IAM role", names.codedeploy_role(workload.name), own)

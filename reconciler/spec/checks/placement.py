@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Document, Network, Service
+from reconciler.spec.messages import shown
 from reconciler.spec.node import Path
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -19,7 +19,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         )
     for workload in specs.workloads:
         placement = workload.placement
-        served = questions.balancer(specs, workload) if isinstance(workload, Service) else None
+        served = queries.balancer(specs, workload) if isinstance(workload, Service) else None
         network = home(specs, served.subnets) if served is not None else None
         network = network or home(specs, placement.subnets)
         yield from _together(specs, workload, ("placement",), placement.subnets, placement.security_groups, network)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Role
 from reconciler.spec.documents.role import Policy, Statement
+from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 MOST_MANAGED = 10
 LARGEST_INLINE = 10_240

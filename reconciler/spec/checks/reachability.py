@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.checks.load_balancers import covers
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Service, Task
 from reconciler.spec.documents.network import Subnet
-from reconciler.spec.part import Part
+from reconciler.spec.messages import joined, shown
+from reconciler.spec.references import Part
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown
 
 _ECR = ".dkr.ecr."
 
@@ -29,12 +29,12 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     known = specs.security_groups
-    balancer, port = questions.balancer(specs, service), questions.traffic_port(service)
+    balancer, port = queries.balancer(specs, service), queries.traffic_port(service)
     inner = service.placement.security_groups
     if balancer is None or port is None or not all(name in known for name in inner):
         return
     outer = balancer.security_groups
-    if not all(name in known or questions.is_group_id(name) for name in outer):
+    if not all(name in known or queries.is_group_id(name) for name in outer):
         return
     places = tuple(Note("the tasks' security group", known[name].where(specs)) for name in inner)
     allowed = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, nearest
 from reconciler.spec.documents import (
     Cluster,
@@ -17,9 +17,9 @@ from reconciler.spec.documents import (
     Service,
 )
 from reconciler.spec.documents.values import literal
+from reconciler.spec.messages import shown
 from reconciler.spec.node import Path, Position
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 _WORDS = {
     Cluster: "cluster",
@@ -40,11 +40,11 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _subnets(specs, balancer, ("subnets",), balancer.subnets)
         yield from _groups(specs, balancer, ("security_groups",), balancer.security_groups)
     for workload in specs.workloads:
-        if not questions.is_arn(workload.cluster):
+        if not queries.is_arn(workload.cluster):
             yield from _document(specs, workload, ("cluster",), Cluster, workload.cluster)
         for field in ("role", "execution_role"):
             role = getattr(workload.task, field)
-            if role is not None and not questions.is_arn(role):
+            if role is not None and not queries.is_arn(role):
                 yield from _document(specs, workload, ("task", field), Role, role)
         for name, container in workload.task.containers.items():
             if container.image.registry is not None:
@@ -62,13 +62,13 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     traffic = service.traffic
     if traffic is None:
         return
-    if questions.is_arn(traffic.load_balancer):
+    if queries.is_arn(traffic.load_balancer):
         message = "load_balancer: its listeners are changed by rollouts, so it must be in the specs"
         place = specs.where(service, "traffic", "load_balancer")
         yield Diagnostic("E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true where it exists")
     else:
         yield from _document(specs, service, ("traffic", "load_balancer"), LoadBalancer, traffic.load_balancer)
-    balancer = questions.balancer(specs, service)
+    balancer = queries.balancer(specs, service)
     if balancer is not None and traffic.listener not in balancer.listeners:
         message = f"load balancer {shown(balancer.name)} has no listener {shown(traffic.listener)}"
         place = specs.where(service, "traffic", "listener")
@@ -112,7 +112,7 @@ def _document(specs: Specs, document: Document, path: Path, kind: type[Document]
 def _subnets(specs: Specs, document: Document, path: Path, names: Iterable[str]) -> Iterator[Diagnostic]:
     known = specs.subnets
     for index, name in enumerate(names):
-        if name not in known and not questions.is_subnet_id(name) and "Network" not in specs.broken:
+        if name not in known and not queries.is_subnet_id(name) and "Network" not in specs.broken:
             message = f"{_spoken(document)} refers to subnet {shown(name)}, which no network has"
             place = specs.where(document, *path, index)
             yield dangling(
@@ -128,7 +128,7 @@ def _groups(specs: Specs, document: Document, path: Path, names: Iterable[str]) 
 def _group(specs: Specs, document: Document, path: Path, name: str, *more: str) -> Iterator[Diagnostic]:
     """`more` are words that may stand instead of a security group."""
     known = specs.security_groups
-    if name in known or questions.is_group_id(name) or "Network" in specs.broken:
+    if name in known or queries.is_group_id(name) or "Network" in specs.broken:
         return
 
     def defined(other: str) -> Position | None:

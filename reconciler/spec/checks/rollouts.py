@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy, Service
+from reconciler.spec.messages import counted, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import counted, shown
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
-        strategy = questions.switching(specs, service)
+        strategy = queries.switching(specs, service)
         if strategy is not None:
             yield from _two_sides(specs, service, strategy)
-        figures = questions.rolling(specs, service)
+        figures = queries.rolling(specs, service)
         if figures is None:
             continue
         yield from _deadlock(specs, service)
@@ -40,7 +40,7 @@ def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> 
     if len(traffic.target_groups) < 2:
         message = f"a {strategy.type} deployment needs a second target group"
         yield Diagnostic("E6010", message, specs.where(service, "traffic", "target_groups"), notes=(note,))
-    balancer = questions.balancer(specs, service)
+    balancer = queries.balancer(specs, service)
     if balancer is None:
         return
     if traffic.test_listener == traffic.listener:
@@ -58,7 +58,7 @@ def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> 
 
 def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     """ECS may neither start a task beyond the upper bound nor stop one below the lower: then nothing ever happens."""
-    strategy, figures = questions.strategy(specs, service), questions.rolling(specs, service)
+    strategy, figures = queries.strategy(specs, service), queries.rolling(specs, service)
     if strategy is None or figures is None:
         return
     counts = (

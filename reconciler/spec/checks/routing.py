@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:

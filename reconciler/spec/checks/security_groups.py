@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
 from reconciler.spec.documents.network import SecurityGroup
+from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import shown
 
 MOST_RULES = 60
 """In each direction; a quota that AWS raises on request."""

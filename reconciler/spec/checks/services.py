@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import questions
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -40,7 +40,7 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     if scaling.requests is not None and service.traffic is None:
         message = "requests: the service has no 'traffic' to count"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"))
-    elif scaling.requests is not None and questions.switching(specs, service) is not None:
+    elif scaling.requests is not None and queries.switching(specs, service) is not None:
         message = "requests: counts one target group, and this deployment switches between two"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
 
@@ -49,7 +49,7 @@ def _port(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     """Requests go to a port that the container has."""
     traffic = service.traffic
     container = service.task.containers.get(traffic.container) if traffic is not None else None
-    if traffic is None or container is None or questions.traffic_port(service) is not None:
+    if traffic is None or container is None or queries.traffic_port(service) is not None:
         return
     ports = [str(port.port) for port in container.all_ports if port.protocol == "tcp"]
     note = Note("the container", specs.where(service, "task", "containers", traffic.container, key=True))

@@ -9,8 +9,8 @@ from itertools import pairwise
 from reconciler.model import duration
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown
 
 _ENGINES = {"rolling": ("rolling",)}
 _SWITCHING = ("task_sets", "ecs_native", "codedeploy")

@@ -7,8 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from reconciler.spec.diagnostics import Diagnostic, Note, nearest
 from reconciler.spec.documents import Service, Task
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import joined, shown
 
 MEMORY = {
     256: (512, 1024, 2048),

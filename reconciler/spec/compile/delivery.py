@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.errors import SpecInvalid
-from reconciler.model import release
-from reconciler.model.delivery import Delivery
 from reconciler.model.resource import Address
-from reconciler.model.rollout import engines
+from reconciler.rollout import release
+from reconciler.rollout.engine import engines
+from reconciler.rollout.spec import Delivery
 from reconciler.spec.compile import registry
 from reconciler.spec.compile.context import whole_seconds
 from reconciler.spec.compile.load_balancer import listener_address

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.model import policy
-from reconciler.model.policy import OnNewRevision, Policy, Promotion
-from reconciler.model.windows import Window
+from reconciler.rollout.strategy import OnNewRevision, Policy, Promotion, Share, SmokeTest
+from reconciler.rollout.windows import Window
 from reconciler.spec.documents import DeploymentStrategy, Service
 
 
@@ -21,12 +20,12 @@ def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Pol
         scale=strategy.green.scale,
         max_failed_tasks=strategy.green.max_failed_tasks,
         tests=tuple(
-            policy.SmokeTest(one.http, one.expect.status, one.expect.body or "", one.times, one.within)
+            SmokeTest(one.http, one.expect.status, one.expect.body or "", one.times, one.within)
             for one in strategy.test
         ),
         promotion=Promotion(strategy.promotion.mode),
         promote_after=strategy.promotion.after or timedelta(),
-        shares=tuple(policy.Share(one.weight, one.pause) for one in strategy.steps),
+        shares=tuple(Share(one.weight, one.pause) for one in strategy.steps),
         verify_for=strategy.verify.period,
         alarms=strategy.verify.alarms,
         max_5xx=strategy.verify.max_5xx,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reconciler.spec.documents import values
 from reconciler.spec.documents.values import Flag, Text
-from reconciler.spec.wording import shown
+from reconciler.spec.messages import shown
 
 
 class Block(BaseModel):

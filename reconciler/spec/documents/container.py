@@ -23,7 +23,7 @@ from reconciler.spec.documents.values import (
     matching,
     problem,
 )
-from reconciler.spec.wording import shown
+from reconciler.spec.messages import shown
 
 _IMAGE = re.compile(
     r"(?P<repository>[a-z0-9]+[a-zA-Z0-9._:/-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",

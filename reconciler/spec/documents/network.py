@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block, Document, Tags
 from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
+from reconciler.spec.messages import shown
 from reconciler.spec.scalar import Written
-from reconciler.spec.wording import shown
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
 Protocol = Literal["tcp", "udp", "icmp", "all"]

@@ -11,7 +11,7 @@ from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityS
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import Flag, Reference, Whole, matching, problem
-from reconciler.spec.wording import shown
+from reconciler.spec.messages import shown
 
 _CRON = r"cron\([0-9A-Z*?/,#-]+(?: [0-9A-Z*?/,#-]+){5}\)"
 _RATE = r"rate\((?:1 (?:minute|hour|day)|[1-9]\d* (?:minutes|hours|days))\)"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, problem
-from reconciler.spec.wording import joined
+from reconciler.spec.messages import joined
 
 RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),

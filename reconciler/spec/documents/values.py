@@ -17,8 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, St
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import duration
+from reconciler.spec.messages import described, shown
 from reconciler.spec.scalar import Written
-from reconciler.spec.wording import described, shown
 
 TAG = re.compile(r"[\w .:/=+@-]*")
 """What AWS takes in keys and values of tags, everywhere."""

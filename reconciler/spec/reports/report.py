@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.spec.diagnostics import Diagnostic, Severity
+from reconciler.spec.messages import counted
 from reconciler.spec.specs import Specs
-from reconciler.spec.wording import counted
 
 
 @dataclass(frozen=True, slots=True)

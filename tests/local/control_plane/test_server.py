@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
-from reconciler.cli.laptop_client import CLIENT_HEADERS
+from reconciler.cli.emulator_client import CLIENT_HEADERS
 from reconciler.local.faults import Fault
 from reconciler.local.server import Server
 from tests.local.control_plane.stage import TRUST, refused

@@ -20,7 +20,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from moto.backend_index import backend_url_patterns
 
-from reconciler.cli.laptop_client import CLIENT_HEADERS
+from reconciler.cli.emulator_client import CLIENT_HEADERS
 from reconciler.local.server import Server
 
 TARGET = {"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.CreateCluster"}

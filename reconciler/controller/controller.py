@@ -1,0 +1,316 @@
+"""Controller: fetch, observe, plan, filter, execute, advance the rollouts; and again, until it is told to stop.
+
+    revisions ──► pass (fast, medium or full) ──► rollout queue ──► sleep until something is due
+
+It drives everything that moves: `reconciler run` without end, `apply` until the approved plan is in place, and
+`promote --now` until one request is handled. What wakes it before its time: a change in the source, the next moment of
+a rollout, a request. What it knows of the past it may forget: a restart reads everything and goes on from what is. Only
+who may write is settled first, by the lease, and held to at every write by the fence (store/fence.py).
+
+A revision that cannot be read or is wrong is reported, and the last good one stays in force, its drift corrected too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.controller.events import Teller
+from reconciler.controller.revisions import Desk, Revisions
+from reconciler.controller.rollout_queue import Rota
+from reconciler.controller.schedule import Due, Rhythm
+from reconciler.controller.stack_requests import NoticeBoard
+from reconciler.controller.until import Ending, Observer, Until
+from reconciler.log import log
+from reconciler.model.plan import Plan, RefusalCode, Verb
+from reconciler.model.planner import World
+from reconciler.model.resource_type import Depth, Kinds
+from reconciler.reconcile import pass_
+from reconciler.reconcile.drift import REVERTS, Drift, DriftPolicy, Mode
+from reconciler.reconcile.executor import Outcome, Result
+from reconciler.reconcile.expectations import Expectations
+from reconciler.reconcile.observe import observe, owned_ids
+from reconciler.reconcile.result import PassReport
+from reconciler.rollout_driver.driver import Rollouts, Turn
+from reconciler.rollout_driver.failure_report import Obituary
+from reconciler.rollout_driver.smoke_tests import Smoke
+
+
+class Controller:
+    """One stack's. `reports` are called with each pass, `observer` with each step of the work.
+
+    `begin` binds the fence to the epoch; raising ends this leadership term. Whoever sets `stop` sets `wake` as well.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        kinds: Kinds,
+        revisions: Revisions,
+        teller: Teller,
+        smoke: Smoke,
+        *,
+        reports: tuple[Callable[[PassReport], None], ...] = (),
+        observer: Observer | None = None,
+        begin: Callable[[], object] = lambda: None,
+        rhythm: Rhythm | None = None,
+        stop: threading.Event | None = None,
+        wake: threading.Event | None = None,
+        expectations: Expectations | None = None,
+    ) -> None:
+        self.aws, self.kinds, self.inbox, self.teller = aws, kinds, revisions, teller
+        self.reports, self.observer, self.begin = reports, observer or Observer(), begin
+        self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
+        self.last: PassReport | None = None
+        self.failure: errors.AwsError | None = None
+        """Why the last pass saw nothing."""
+        self.board = NoticeBoard(aws)
+        self.due = Due(aws.clock, rhythm or Rhythm())
+        self.policy = DriftPolicy()
+        self.rota = Rota(Rollouts(aws, smoke, stop=self.stop), teller, self._on_turn)
+        self._expectations = Expectations(aws.clock) if expectations is None else expectations
+        self._until = Until()
+        self._looked: PassReport | None = None
+        self._agreed: Plan | None = None
+        self._written: set[str] = set()
+        self._number = 0
+
+    @property
+    def world(self) -> World | None:
+        return None if self.last is None else self.last.world
+
+    # -- for as long as it lives
+
+    def look(self) -> PassReport:
+        """Observe and plan; nothing is written. The first pass of `run` carries out what was found.
+
+        Raises `errors.AwsError` where AWS cannot be read.
+        """
+        self._fetch()
+        assert self.inbox.desk is not None
+        self._looked = self.last = self._observed(self.inbox.desk, self.aws.clock.monotonic())
+        return self._looked
+
+    def run(
+        self, until: Until | None = None, *, agreed: Plan | None = None, lost: threading.Event | None = None
+    ) -> Ending:
+        """Round after round until `until` is reached, `stop` is set, or `lost`: then somebody else is in charge.
+
+        With `agreed`, the plan that a person approved, only that plan and what is left of it is carried out. A lost
+        lease may be noticed only at the next round; the fence holds back what would be written before.
+        Raises `errors.LeaseLost` as soon as a write was held back for it, `errors.Refused` where `agreed` holds a
+        refusal, and what `until` raises.
+        """
+        if agreed is not None:
+            pass_.check_refusals(agreed)
+        self._until, self._agreed, self._written = until or Until(), agreed, set()
+        self._start()
+        while not self.stop.is_set():
+            if lost is not None and lost.is_set():
+                return Ending.LEASE_LOST
+            self.begin()
+            self.round()
+            if self.stop.is_set():
+                break
+            ending = self._until.reached(self)
+            if ending is not None:
+                return ending
+            pause = min(self.pause(), self._until.seconds_left(self))
+            if pause > 0:
+                self.observer.on_wait(self.last, pause)
+                self.aws.clock.wait(self.wake, pause)
+        return Ending.INTERRUPTED
+
+    def _start(self) -> None:
+        """Somebody else may have been in charge since the last time: nothing is written by what was known then."""
+        self.inbox.doubt()
+        self.board.doubt()
+        self.due.anew()
+        self.rota.clear()
+
+    def round(self) -> None:
+        """Everything that is due now."""
+        self.wake.clear()
+        self._fetch()
+        desk = self.inbox.desk
+        if desk is not None and self.due.rest <= 0:
+            self._pass(desk)
+        if self.inbox.desk is not None and not self._suspended:
+            did = self.rota.go_round(self.aws.clock.now(), touched=self.due.touched)
+            self.due.touched = self.due.touched or did
+
+    def pause(self) -> float:
+        """Seconds until something is due."""
+        if self.inbox.desk is None:
+            return self.inbox.interval
+        turn = None if self._suspended else self.rota.rest(self.aws.clock.now())
+        return self.due.rest if turn is None else min(self.due.rest, turn)
+
+    @property
+    def _suspended(self) -> bool:
+        return bool(self.board.said.suspended) and not self._until.while_suspended
+
+    # -- what is wanted
+
+    def _fetch(self) -> None:
+        if self.inbox.look(self.board.said.revision or None) and self.inbox.desk is not None:
+            revision = self.inbox.desk.revision
+            self.rota.rollouts.obituary = Obituary(self.inbox.desk.wanted, revision.id, revision.subject)
+            self.policy.flaps.forget()
+            self.due.anew()
+
+    def _follows(self, desk: Desk) -> bool:
+        """Whether the desk's revision may come after what is in place. While nobody can say, nothing is applied."""
+        unknown: errors.ReconcilerError | None = self.board.unread
+        if unknown is None:
+            try:
+                return self.inbox.follows(self.board.said.revision or None)
+            except errors.SourceUnreachable as error:
+                unknown = error
+        self._later(f"whether {desk.revision} follows what was in place is not known: {unknown}")
+        return False
+
+    # -- the account
+
+    def _pass(self, desk: Desk) -> None:
+        began, calls, writes = self.aws.clock.monotonic(), self.aws.counts.total(), self.aws.writes.total()
+        report, self._looked = self._looked, None
+        stale = report is not None
+        if report is None:
+            try:
+                report = self._observed(desk, began)
+            except errors.AwsError as error:
+                self.failure = error
+                self._later(str(error))
+                return
+        self.last, self.failure = report, None
+        if not self._follows(desk):
+            return
+        self.due.planned()
+        if report.suspended:
+            self.teller.once("suspended", events.SUSPENDED, f"{self.board.said.suspended} suspended the stack")
+            self.due.as_usual()
+        else:
+            self.teller.over("suspended", events.RESUMED, "the stack is reconciled again")
+            if self._until.resources:
+                self._carry_out(desk, report, began)
+            else:
+                self.due.as_usual()
+        if not self._suspended:
+            self.rota.plan(desk, report.world, report.outcomes, only=self._until.services, stale=stale)
+        self._end(report, began, calls, writes)
+
+    def _observed(self, desk: Desk, now: float) -> PassReport:
+        """What there is, and what is to be done about it. Raises `errors.AwsError` where AWS cannot be read."""
+        depth = Depth.FULL if self.board.said.unheard else self.due.depth(now)
+        self._number += 1
+        wish = desk.wish
+        world = observe(
+            self.aws, self.kinds, wish.place, wish.desired,
+            depth=depth, expectations=self._expectations, before=self.world,
+        )  # fmt: skip
+        self.due.looked(depth, now)
+        self.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
+        self.board.listen(world, wish.place.stack, desk.wanted)
+        plan, drifts = pass_.planned(
+            wish,
+            world,
+            self.kinds,
+            policy=self.policy,
+            now=now,
+            agreed=self._agreed,
+            written=frozenset(self._written),
+            suspended_by=self.board.said.suspended,
+        )
+        return PassReport(self._number, depth, desk.revision, world, plan, drifts)
+
+    def _carry_out(self, desk: Desk, report: PassReport, now: float) -> None:
+        if report.refusals:
+            because = "; ".join(one.because for one in report.refusals)
+            codes = sorted({one.code.value for one in report.refusals})
+            self.teller.once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
+        else:
+            self.teller.over("blocked", events.PLAN_FREE, "the plan is not blocked any more")
+            self._tell(report.drifts)
+            if report.plan.actions:
+                report.outcomes = self._act(desk, report, now)
+        if report.failed:
+            self._later("some of it failed")
+        elif any(one.code is RefusalCode.READ_FAILED for one in report.refusals):
+            self.due.later()
+        elif report.wrote or report.unfinished:
+            self.due.soon(wrote=report.wrote)
+        else:
+            self.due.as_usual()
+            if not report.refusals and self.inbox.recorded:
+                self._in_place(desk, report)
+
+    def _act(self, desk: Desk, report: PassReport, now: float) -> tuple[Outcome, ...]:
+        outcomes = pass_.act(
+            self.aws, self.kinds, desk.wish, report.world, report.plan, stop=self.stop,
+            on_start=self.observer.on_start, on_end=self.observer.on_end, expectations=self._expectations,
+        )  # fmt: skip
+        for outcome in outcomes:
+            if isinstance(outcome.error, errors.LeaseLost):
+                raise outcome.error
+        done = [one for one in outcomes if one.result is Result.DONE]
+        self.policy.corrected(report.drifts, {one.step.address for one in done}, now)
+        self._written |= {one.action.signature for one in done}
+        self.rota.rollouts.fresh |= {one.step.address for one in done if one.action.verb is Verb.CREATE}
+        for one in outcomes:
+            address = str(one.step.address)
+            if one.result is Result.DONE and not one.action.only_rolls:
+                self.teller.say(events.CHANGED, address, f"{one.action.verb}: {one.action.because}")
+            elif one.result is Result.FAILED:
+                self.teller.once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
+        return outcomes
+
+    def _in_place(self, desk: Desk, report: PassReport) -> None:
+        """All of the revision is as it should be, drift that is only told aside."""
+        if self.policy.settle(desk.wanted):
+            report.in_place = True
+            rolling = sorted(str(one.address) for one in report.plan.actions if one.only_rolls)
+            rest = f"; {', '.join(rolling)} is rolled out next" if rolling else ""
+            self.teller.say(events.IN_PLACE, "", f"{desk.revision} is in place{rest}")
+        wrote = self.board.in_place(desk.revision.id, desk.revision.subject)
+        if report.depth is Depth.FULL:
+            wrote |= self.board.answer(desk.revision.short)
+        self.due.touched |= wrote
+
+    # -- what is told of it
+
+    def _on_turn(self, turn: Turn) -> None:
+        self._until.on_turn(turn)
+        self.observer.on_turn(turn)
+
+    def _tell(self, drifts: tuple[Drift, ...]) -> None:
+        """What is found each time is told each time only where it is corrected each time."""
+        for one in drifts:
+            address = str(one.address)
+            if one.contested:
+                because = f"{one} was undone {REVERTS} times after it was corrected; it is left as it is"
+                self.teller.once(f"contested {one}", events.CONTESTED, because, address)
+                continue
+            name = events.DRIFT_REPAIRED if one.mode is Mode.ENFORCE else events.DRIFT_FOUND
+            reason = f" ({one.reason})" if one.reason else ""
+            self.teller.once(f"drift {one}", name, f"{one}{reason}", address, again=one.mode is Mode.ENFORCE)
+
+    def _later(self, because: str) -> None:
+        self.due.later()
+        self.teller.once("later", events.PASS_FAILED, because)
+
+    def _end(self, report: PassReport, began: float, calls: int, writes: int) -> None:
+        report.seconds = self.aws.clock.monotonic() - began
+        report.calls, report.writes = self.aws.counts.total() - calls, self.aws.writes.total() - writes
+        if not report.failed:
+            self.teller.forget("later")
+        level = log.info if report.writes or report.outcomes else log.debug
+        level(
+            events.PASS_ENDED, number=report.number, depth=report.depth.name.lower(), seconds=round(report.seconds, 3),
+            calls=report.calls, writes=report.writes, changes=len(report.outcomes), drift=len(report.drifts),
+            revision=report.revision.short,
+        )  # fmt: skip
+        for tell in (self._until.on_pass, *self.reports):
+            tell(report)

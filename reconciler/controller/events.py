@@ -1,0 +1,53 @@
+"""Says what happens: into the log, and to whoever listens. What goes on is said when it begins and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.clock import Clock
+from reconciler.log import log
+from reconciler.model.event import Entry
+
+Sink = Callable[[Entry], None]
+
+
+@dataclass(slots=True)
+class Teller:
+    """`revision` is the one in force, in short. `_told` is what goes on, by a key of whoever says it."""
+
+    clock: Clock
+    sinks: tuple[Sink, ...] = ()
+    revision: str = ""
+    _told: dict[str, str] = field(init=False, default_factory=dict)
+
+    def say(self, name: str, address: str, message: str, details: dict[str, Any] | None = None) -> None:
+        log.info(name, address=address, message=message, revision=self.revision, **(details or {}))
+        entry = Entry(self.clock.now(), name, address, message, self.revision, details or {})
+        for sink in self.sinks:
+            sink(entry)
+
+    def once(
+        self,
+        key: str,
+        name: str,
+        message: str,
+        address: str = "",
+        details: dict[str, Any] | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Say it when it begins, and not at every pass; `again`: each time is news."""
+        if self._told.get(key) == message and not again:
+            return
+        self._told[key] = message
+        self.say(name, address, message, details)
+
+    def over(self, key: str, name: str, message: str) -> None:
+        """Say that it is over, if it was said to go on."""
+        if self._told.pop(key, None) is not None:
+            self.say(name, "", message)
+
+    def forget(self, key: str) -> None:
+        self._told.pop(key, None)

@@ -1,0 +1,172 @@
+"""What is to be enforced: the last good revision of the source, compiled. What is wrong with a newer one is said once.
+
+A revision is taken whole or not at all. Which one was in place last is known only once the account was looked at, so a
+process that begins asks twice whether its revision follows that one; what cannot be asked then is not applied either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reconciler import errors, events
+from reconciler.controller.events import Teller
+from reconciler.model.resource import Address, Desired
+from reconciler.reconcile.pass_ import Wish
+from reconciler.source.base import Fetched, Revision, Source
+from reconciler.spec.diagnostics import Severity
+from reconciler.spec.specs import Specs
+
+MOST_TOLD = 5
+"""Errors of a revision that are said in one line; `reconciler validate` shows all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A revision, and what it compiles to."""
+
+    revision: Revision
+    wish: Wish
+
+    @property
+    def wanted(self) -> dict[Address, Desired[Any]]:
+        return {want.address: want for want in self.wish.desired}
+
+
+class Revisions(Protocol):
+    """Where the controller learns what to enforce.
+
+    `recorded` says that what is in place is written down on the stack, and requests on it are answered: so does a
+    controller, and no command. `interval` is in seconds, between two looks while there is nothing to enforce.
+    """
+
+    desk: Desk | None
+    handled: str | None
+    rejected: str
+    recorded: bool
+
+    @property
+    def interval(self) -> float: ...
+    def look(self, applied: str | None) -> bool: ...
+    def follows(self, applied: str | None) -> bool: ...
+    def doubt(self) -> None: ...
+
+
+@dataclass(slots=True)
+class FixedRevision:
+    """The one revision of a command. It is news once."""
+
+    desk: Desk | None
+    handled: str | None = None
+    rejected: str = ""
+    recorded: bool = False
+    interval: float = 0.0
+    _news: bool = field(init=False, default=True)
+
+    def look(self, applied: str | None) -> bool:
+        news, self._news = self._news, False
+        return news
+
+    def follows(self, applied: str | None) -> bool:
+        return True
+
+    def doubt(self) -> None:
+        """Nobody else changes what a command was started with."""
+
+
+Compile = Callable[[Specs], Wish]
+"""Specs without errors to what they want. Raises `errors.ReconcilerError` where they want what this loop may not do."""
+
+
+@dataclass(slots=True)
+class Inbox:
+    """`handled` is the revision that was dealt with last, whatever became of it; `rejected` why it was not taken."""
+
+    source: Source
+    compile: Compile
+    teller: Teller
+    environment: str | None = None
+    desk: Desk | None = field(init=False, default=None)
+    handled: str | None = field(init=False, default=None)
+    rejected: str = field(init=False, default="")
+    recorded: bool = field(init=False, default=True)
+    _followed: bool = field(init=False, default=False)
+
+    @property
+    def interval(self) -> float:
+        return self.source.interval
+
+    def look(self, applied: str | None) -> bool:
+        """Take the source's revision of now, if it is another; whether one was taken. It must follow `applied`."""
+        try:
+            if self.handled is not None and not self.source.changed(self.handled):
+                self.teller.over("source", events.SOURCE_REACHABLE, self.source.name)
+                return False
+            fetched = self.source.fetch(after=applied)
+        except errors.SourceUnreachable as error:
+            self.teller.once("source", events.SOURCE_UNREACHABLE, str(error))
+            return False
+        except errors.RevisionRejected as error:
+            self.handled = error.revision or self.handled
+            self._reject(str(error), error.revision)
+            return False
+        self.teller.over("source", events.SOURCE_REACHABLE, self.source.name)
+        if fetched.revision.id == self.handled:
+            return False
+        self.handled = fetched.revision.id
+        return self._take(fetched)
+
+    def follows(self, applied: str | None) -> bool:
+        """Whether what is on the desk comes after `applied`, which was in place before; asked until it is known.
+
+        A source knows that of its newest revision only. Raises `errors.SourceUnreachable` while it cannot be asked.
+        """
+        assert self.desk is not None
+        mine = self.desk.revision
+        if self._followed or applied in (None, mine.id):
+            self._followed = True
+            return True
+        try:
+            newest = self.source.fetch(after=applied).revision
+        except errors.RevisionRejected as error:
+            self.desk, self.teller.revision = None, ""
+            self._reject(str(error), error.revision)
+            return False
+        if newest.id != mine.id:
+            raise errors.SourceUnreachable(f"{self.source.name} is at {newest.short} by now")
+        self._followed = True
+        return True
+
+    def doubt(self) -> None:
+        """Somebody else may have put another revision in place since."""
+        self._followed = False
+
+    def _take(self, fetched: Fetched) -> bool:
+        specs = fetched.specs(self.environment)
+        if not specs.ok:
+            self._reject(_told(specs), fetched.revision.id)
+            return False
+        try:
+            wish = self.compile(specs)
+        except errors.ReconcilerError as error:
+            self._reject(str(error), fetched.revision.id)
+            return False
+        self.rejected = ""
+        self.teller.forget("rejected")
+        first = self.desk is None
+        self.desk = Desk(fetched.revision, wish)
+        self.teller.revision = fetched.revision.short
+        self.teller.say(events.REVISION_TAKEN, "", f"{'enforcing' if first else 'new revision'} {fetched.revision}")
+        return True
+
+    def _reject(self, because: str, revision: str) -> None:
+        self.rejected = because
+        kept = f"; {self.desk.revision} stays in force" if self.desk is not None else "; nothing is enforced"
+        self.teller.once("rejected", events.SPEC_REJECTED, f"{revision[:7]}: {because}{kept}")
+
+
+def _told(specs: Specs) -> str:
+    wrong = [one for one in specs.diagnostics if one.severity is Severity.ERROR]
+    more = f" and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
+    return "; ".join(str(one) for one in wrong[:MOST_TOLD]) + more

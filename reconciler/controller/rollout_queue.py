@@ -1,0 +1,145 @@
+"""Who is looked after, and whose turn it is: the loop's side of rollouts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler import errors, events
+from reconciler.controller.events import Teller
+from reconciler.controller.revisions import Desk
+from reconciler.model.planner import World
+from reconciler.model.resource import Address
+from reconciler.reconcile.executor import Outcome, Result
+from reconciler.rollout import describe
+from reconciler.rollout.engine import Known
+from reconciler.rollout_driver.driver import Rollouts, Turn, crowd, wake_at
+from reconciler.rollout_driver.targets import Job, Missing, jobs_of, known_of, stands_on
+
+
+@dataclass(slots=True)
+class Rota:
+    """`jobs` are the services that may go on, `turns` holds each one's last.
+
+    `missing` says why others cannot begin, and `held` what they stand on that was not done.
+    """
+
+    rollouts: Rollouts
+    teller: Teller
+    on_turn: Callable[[Turn], None]
+    jobs: tuple[Job, ...] = field(init=False, default=())
+    missing: dict[Address, Missing] = field(init=False, default_factory=dict)
+    held: dict[Address, Address] = field(init=False, default_factory=dict)
+    turns: dict[Address, Turn] = field(init=False, default_factory=dict)
+    _known: dict[Address, Known] = field(init=False, default_factory=dict)
+
+    def plan(
+        self,
+        desk: Desk,
+        world: World,
+        outcomes: Collection[Outcome],
+        *,
+        only: Collection[Address] | None = None,
+        stale: bool = False,
+    ) -> None:
+        """After a pass that saw `world` and came to `outcomes`: what can be rolled out now.
+
+        `only` are the services that are looked after, where those are not all. `stale`: `world` was seen a while ago.
+
+        What stands on something that was not done waits. What cannot be read now was there a moment ago, and its
+        rollout goes on.
+        """
+        made = {one.step.address: one.id for one in outcomes if one.id}
+        undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
+        wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
+        wish = desk.wish
+        jobs, missing = jobs_of(
+            wish.deliveries, wish.desired, world, wish.place.stack, made=made, commit=desk.revision.id
+        )
+        if world.unreadable:
+            before = {job.address: job for job in self.jobs}
+            jobs = (*jobs, *(before[address] for address in missing if address in before))
+            missing = {address: lack for address, lack in missing.items() if address not in before}
+        if only is not None:
+            jobs = tuple(job for job in jobs if job.address in only)
+        there = {job.address for job in jobs}
+        self.missing = missing
+        lacking = {job.address: stands_on(desk.wanted, job.address, undone) for job in jobs}
+        self.held = {address: lack for address, lack in lacking.items() if lack is not None}
+        self.jobs = tuple(job for job in jobs if job.address not in self.held)
+        self.turns = {address: turn for address, turn in self.turns.items() if address in there}
+        self._known = {} if made or wrote or stale else known_of(self.jobs, world)
+
+    def clear(self) -> None:
+        """Somebody else may have been in charge: nothing goes on before the next pass."""
+        self.jobs, self.missing, self.held, self.turns, self._known = (), {}, {}, {}, {}
+        self.rollouts.memories.clear()
+
+    def rest(self, now: datetime) -> float | None:
+        """Seconds until the next turn; None where none is due by itself."""
+        waiting = crowd(self.turns.values())
+        wakes = [wake for turn in self.turns.values() if (wake := wake_at(turn, waiting)) is not None]
+        return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
+
+    def go_round(self, now: datetime, *, touched: bool) -> bool:
+        """A turn for each service whose time has come, or whose tags were just read; whether anything was done.
+
+        `touched`: something was written since the last pass looked, so only who never had a turn may trust its look.
+        """
+        waiting = crowd(self.turns.values())
+        due = [job for job in self.jobs if self._has_news(job) or self._is_due(job, waiting, now)]
+        known = {
+            address: told
+            for address, told in self._known.items()
+            if (last := self.turns.get(address)) is None or (last.at_rest and not touched)
+        }
+        self._known = {}
+        turns = self.rollouts.turns(due, known)
+        for turn in turns:
+            self._turned(turn)
+            self.on_turn(turn)
+        return any(turn.done for turn in turns)
+
+    def _is_due(self, job: Job, waiting: int, now: datetime) -> bool:
+        last = self.turns.get(job.address)
+        if last is None or last.job != job:
+            return True
+        wake = wake_at(last, waiting)
+        return wake is not None and now >= wake
+
+    def _has_news(self, job: Job) -> bool:
+        """The pass has read it, and it does not merely wait as it did: its tags say something else, a word maybe."""
+        known, last = self._known.get(job.address), self.turns.get(job.address)
+        if known is None:
+            return False
+        if known.service is None or last is None or last.seen is None or not last.waits:
+            return True
+        return describe.remembered(known.service) != last.seen.marks
+
+    def _turned(self, turn: Turn) -> None:
+        """Remember it, and say what is new."""
+        before = self.turns.get(turn.job.address)
+        self.turns[turn.job.address] = turn
+        address = str(turn.job.address)
+        if turn.error is not None and turn.stuck:
+            details = {"code": turn.error.code} if isinstance(turn.error, errors.AwsError) else {}
+            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
+        if turn.step is None:
+            return
+        was = before.step.phase if before is not None and before.step is not None else None
+        if turn.step.phase is not was and (was is not None or not turn.at_rest):
+            details = {"phase": turn.step.phase.value, "release": turn.step.release, "was": was.value if was else ""}
+            self.teller.say(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
+        if turn.step.ended is not None and turn.error is None:
+            ended = turn.step.ended
+            details = {
+                "release": ended.release,
+                "outcome": ended.outcome.value,
+                "phase": str(ended.phase),
+                "by": ended.by.value,
+            }
+            if turn.diagnosis is not None:
+                details["cause"] = turn.diagnosis.finding.text
+            why = f": {ended.why}" if ended.why else ""
+            self.teller.say(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)

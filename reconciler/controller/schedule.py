@@ -1,0 +1,115 @@
+"""When the loop looks at the account again, and how closely: often at what moves by itself, seldom at everything."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler.clock import Clock
+from reconciler.model.resource_type import Depth
+
+JITTER: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Seconds. A fast pass reads what moves by itself, a medium one what people change, a full one everything.
+
+    `first_pause` is how long to wait after a pass that failed, doubling up to `longest_pause`, and for what AWS is not
+    ready for, growing up to `longest_wait`. `after_write` is how soon to look at what was written.
+    """
+
+    fast: float = 15.0
+    medium: float = 300.0
+    full: float = 1800.0
+    first_pause: float = 5.0
+    longest_pause: float = 300.0
+    longest_wait: float = 5.0
+    after_write: float = 2.0
+
+
+COMMAND: Final = Rhythm(fast=float("inf"), first_pause=2.0, longest_pause=15.0, longest_wait=15.0, after_write=0.0)
+"""Of a command that a person waits for: it looks at once whether AWS shows what was written, and not again once all is
+in place."""
+
+
+@dataclass(slots=True)
+class Due:
+    """When the next pass is due. `touched`: something was written, or may have been, since the last one looked.
+
+    All times are the clock's `monotonic`.
+    """
+
+    clock: Clock
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    touched: bool = False
+    _at: float = field(init=False, default=0.0)
+    _anew: bool = field(init=False, default=True)
+    _failures: int = field(init=False, default=0)
+    _waits: int = field(init=False, default=0)
+    _wrote: bool = field(init=False, default=False)
+    _read_at: dict[Depth, float] = field(init=False, default_factory=dict)
+
+    @property
+    def rest(self) -> float:
+        """Seconds until then."""
+        return max(0.0, self._at - self.clock.monotonic())
+
+    def depth(self, now: float) -> Depth:
+        """How closely to look, `now`."""
+        if self._anew or now - self._read_at[Depth.FULL] >= self.rhythm.full:
+            return Depth.FULL
+        if self.touched or now - self._read_at[Depth.MEDIUM] >= self.rhythm.medium:
+            return Depth.MEDIUM
+        return Depth.FAST
+
+    def looked(self, depth: Depth, at: float) -> None:
+        """All of that depth was read, `at` the earliest; what was written before that is no news any more."""
+        self.touched = False
+        self._read_at |= dict.fromkeys((one for one in Depth if one <= depth), at)
+
+    def planned(self) -> None:
+        """What was wanted anew has been held against all that there is."""
+        self._anew = False
+
+    # -- from here on
+
+    def anew(self) -> None:
+        """At once, and at everything: what is wanted is new, or who else was here is not known."""
+        self._at, self._anew, self._failures = self.clock.monotonic(), True, 0
+
+    def as_usual(self) -> None:
+        self._failures, self._waits, self._wrote = 0, 0, False
+        self._in(self._jittered(self.rhythm.fast))
+
+    def soon(self, *, wrote: bool) -> None:
+        """There is more to do: soon where something was written, and else when AWS had time to get ready."""
+        self._failures, self.touched = 0, True
+        first = wrote and not self._wrote
+        self._wrote = wrote
+        if wrote:
+            self._waits = 0
+        if first:
+            self._in(self.rhythm.after_write)
+        else:
+            self._in(min(self.rhythm.longest_wait, self.rhythm.first_pause * 1.5**self._waits))
+            self._waits += 1
+
+    def now(self) -> None:
+        """At once: something outside has changed what there is to do."""
+        self.touched = True
+        self._in(0.0)
+
+    def later(self) -> None:
+        """It failed; each time in a row the pause is longer."""
+        pause = min(self.rhythm.longest_pause, self.rhythm.first_pause * 2**self._failures)
+        self._failures += 1
+        self.touched = True
+        self._in(self._jittered(pause))
+
+    def _in(self, seconds: float) -> None:
+        self._at = self.clock.monotonic() + seconds
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * random.uniform(1 - JITTER, 1 + JITTER)

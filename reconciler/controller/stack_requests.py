@@ -1,0 +1,91 @@
+"""The loop's eyes and hand on the notice board (model/words.py): what people say of the stack, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.log import log
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Calls, Observed
+from reconciler.reconcile import request_tags
+from reconciler.reconcile.request_tags import Words
+
+
+@dataclass(slots=True)
+class NoticeBoard:
+    """`said` is what was read last: while services cannot be read, nobody has taken anything back.
+
+    `unread` is why nothing was read yet, where it was tried.
+    """
+
+    aws: Aws
+    said: Words = field(init=False, default_factory=Words)
+    unread: errors.AwsError | None = field(init=False, default=None)
+    _heard: bool = field(init=False, default=False)
+    _places: tuple[Observed[Any], ...] = field(init=False, default=())
+    _board: Observed[Any] | None = field(init=False, default=None)
+
+    def listen(self, world: World, stack: str, wanted: Collection[Address]) -> None:
+        refused = world.unreadable.get("service")
+        if refused is not None:
+            self.unread = None if self._heard else refused
+            return
+        self._heard, self.unread = True, None
+        self._places = request_tags.places(world.found.get("service", ()), stack, wanted)
+        self._board = request_tags.notice_board(self._places, wanted)
+        self.said = request_tags.heard(self._places)
+
+    def doubt(self) -> None:
+        """Somebody else may have answered since: what was in place last has to be read again."""
+        self._heard = False
+
+    def in_place(self, revision: str, subject: str) -> bool:
+        """Write down what is in place as a whole, and nowhere else; whether that was news."""
+        board = self._board
+        if board is None:
+            return False
+        wrote = False
+        if request_tags.of_tags(board.tags).revision != revision:
+            wrote = self._write(board, {request_tags.REVISION: request_tags.in_place(revision, subject)})
+            if not wrote:
+                return False
+        for place in self._places:
+            if place.address != board.address and request_tags.REVISION in place.tags:
+                wrote |= self._erase(place, request_tags.REVISION)
+        return wrote
+
+    def answer(self, revision: str) -> bool:
+        """Say that everything was looked at since the poke, where it was said; whether there was one to answer."""
+        wrote = False
+        for place in self._places:
+            said = request_tags.of_tags(place.tags)
+            if said.unheard:
+                wrote |= self._write(place, {request_tags.POKED: request_tags.poked(said.poke, revision)})
+        return wrote
+
+    def _write(self, place: Observed[Any], tags: dict[str, str]) -> bool:
+        return self._put(place, request_tags.write(place.facts["arn"], tags), {**place.tags, **tags})
+
+    def _erase(self, place: Observed[Any], key: str) -> bool:
+        left = {name: value for name, value in place.tags.items() if name != key}
+        return self._put(place, request_tags.erase(place.facts["arn"], key), left)
+
+    def _put(self, place: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
+        """Whether it was written; what AWS refuses is tried again at the next pass."""
+        try:
+            self.aws.run(conversation)
+        except errors.LeaseLost:
+            raise
+        except errors.ReconcilerError as error:
+            log.warning(events.ACTION_FAILED, address=str(place.address), because=str(error))
+            return False
+        written = replace(place, tags=tags)
+        self._places = tuple(written if one.address == place.address else one for one in self._places)
+        if self._board is not None and self._board.address == place.address:
+            self._board = written
+        self.said = request_tags.heard(self._places)
+        return True

@@ -1,0 +1,43 @@
+"""How a loop stands at this moment: read from beside it, without stopping it and without asking AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.controller.controller import Controller
+from reconciler.notifications.notifier import Notifier, Tally
+from reconciler.rollout.engine import Phase
+from reconciler.store.lease import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`revision` is empty until one is enforced. `phases` are by service, calls and writes by `service.Operation`."""
+
+    revision: str = ""
+    lease_held: bool = True
+    epoch: int = 0
+    suspended: bool = False
+    rejected: bool = False
+    calls: Mapping[str, int] = field(default_factory=dict)
+    writes: Mapping[str, int] = field(default_factory=dict)
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    notices: Mapping[str, Tally] = field(default_factory=dict)
+
+
+def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
+    """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
+    desk = loop.inbox.desk
+    turns = dict(loop.rota.turns)
+    return Standing(
+        revision="" if desk is None else desk.revision.short,
+        lease_held=lease is None or lease.left() > 0,
+        epoch=0 if lease is None else lease.epoch,
+        suspended=bool(loop.board.said.suspended),
+        rejected=bool(loop.inbox.rejected),
+        calls=dict(loop.aws.counts),
+        writes=dict(loop.aws.writes),
+        phases={address.name: turn.step.phase for address, turn in turns.items() if turn.step is not None},
+        notices={f"{number} {one.label}": one.tally for number, one in enumerate(notifiers, start=1)},
+    )

@@ -1,0 +1,260 @@
+"""Goals of a run: what the controller works on, and when it is over.
+
+`reconciler run` has none and goes on. `apply` works until the approved plan is in place and the rollouts have begun, or
+with `--wait` ended; a request with `--now` works on one service until it is handled and what follows at once is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from reconciler import errors
+from reconciler.diagnosis.report import Diagnosis
+from reconciler.model.plan import Action, RefusalCode, Step
+from reconciler.model.resource import Address
+from reconciler.reconcile.executor import Outcome, Result, summary
+from reconciler.reconcile.pass_ import check_refusals
+from reconciler.rollout.engine import Phase, Waiting
+from reconciler.rollout.requests import Handled
+from reconciler.rollout_driver.driver import Turn
+
+if TYPE_CHECKING:
+    from reconciler.controller.controller import Controller
+    from reconciler.reconcile.result import PassReport
+
+FOREVER: Final = float("inf")
+PASSING: Final = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled)
+"""Why a read fails that will not fail for ever."""
+
+
+class Ending(StrEnum):
+    REACHED = "reached"
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"
+    LEASE_LOST = "lease lost"
+
+
+class Observer:
+    """Called with each step of the work as it happens; a person's terminal, or nobody's."""
+
+    def on_start(self, step: Step, action: Action) -> None: ...
+    def on_end(self, outcome: Outcome) -> None: ...
+    def on_wait(self, last: PassReport | None, seconds: float) -> None: ...
+    def on_turn(self, turn: Turn) -> None: ...
+
+
+class Until:
+    """No goal: everything is worked on, without end.
+
+    `resources` says whether plans are carried out, `services` whose rollouts are advanced (None: all),
+    `while_suspended` that a suspension of the stack does not hold them.
+    """
+
+    resources: bool = True
+    services: frozenset[Address] | None = None
+    while_suspended: bool = False
+
+    def on_pass(self, report: PassReport) -> None:
+        """A pass has ended."""
+
+    def on_turn(self, turn: Turn) -> None:
+        """A rollout was looked at, and advanced where it could be."""
+
+    def reached(self, controller: Controller) -> Ending | None:
+        """Asked after each round. Raises `errors.ReconcilerError` where the goal cannot be reached any more."""
+        return None
+
+    def seconds_left(self, controller: Controller) -> float:
+        """Until `reached` has to be asked again, whatever happens."""
+        return FOREVER
+
+
+# -- how far a rollout has come
+
+
+def has_begun(turn: Turn) -> bool:
+    """All that can be done at once is done; the rest takes time.
+
+    A version that is just being found well is waited for: whoever comes next would have to count from the start.
+    """
+    return turn.stuck or not (turn.busy or turn.counting)
+
+
+def has_ended(turn: Turn) -> bool:
+    """Only a person or a new spec moves it, or AWS refuses."""
+    return turn.at_rest or turn.stuck
+
+
+def was_promoted(turn: Turn) -> bool:
+    """As `has_ended`, or production has moved and was watched."""
+    moved = turn.step is not None and turn.step.phase in (Phase.BLUE_WARM, Phase.TEARDOWN) and not turn.busy
+    return moved or has_ended(turn)
+
+
+def went_wrong(turn: Turn) -> bool:
+    """The wanted version is not in production, and will not be by itself."""
+    if turn.step is None:
+        return False
+    if turn.step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
+        return True
+    return turn.seen is not None and turn.seen.marks.quarantined(turn.seen.wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where rollouts stand: the last turn of each service, and the failures that were seen on the way."""
+
+    turns: tuple[Turn, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
+    ending: Ending = Ending.REACHED
+
+    @property
+    def timed_out(self) -> bool:
+        return self.ending is Ending.TIMED_OUT
+
+    @property
+    def interrupted(self) -> bool:
+        return self.ending is Ending.INTERRUPTED
+
+    @property
+    def waits_for_person(self) -> bool:
+        steps = [turn.step for turn in self.turns if turn.step is not None]
+        return any(step.waits_for is Waiting.PERSON and step.phase is Phase.AWAITING_PROMOTION for step in steps)
+
+    @property
+    def went_wrong(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.turns if went_wrong(turn))
+
+    @property
+    def refused(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.turns if turn.stuck)
+
+
+# -- goals
+
+
+@dataclass(slots=True)
+class Applied(Until):
+    """The plan is in place as far as no rollout has to come first, and the rollouts are where `goal` wants them.
+
+    `patience` is how many seconds of the clock AWS gets, from the beginning; `rollout_patience` is what rollouts get
+    from then on. What a rollout has to come first for is done in the end where `deferred_too`. `settled` is called once
+    when the plan is in place.
+    """
+
+    goal: Callable[[Turn], bool] = has_begun
+    patience: float = FOREVER
+    rollout_patience: float = FOREVER
+    deferred_too: bool = False
+    services: frozenset[Address] | None = None
+    settled: Callable[[], None] = lambda: None
+    passes: list[PassReport] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    _began: float | None = field(init=False, default=None)
+    _settled_at: float | None = field(init=False, default=None)
+    _last_look: tuple[str, ...] | None = field(init=False, default=None)
+
+    def on_pass(self, report: PassReport) -> None:
+        self.passes.append(report)
+
+    def on_turn(self, turn: Turn) -> None:
+        if turn.diagnosis is not None:
+            self.diagnoses.append(turn.diagnosis)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the plan was carried out as far as it could be."""
+        return self._settled_at is not None
+
+    def counts(self) -> tuple[int, int]:
+        """Actions that were done in all, and that failed in the last pass."""
+        each = [summary(one.outcomes) for one in self.passes]
+        return sum(count[Result.DONE] for count in each), each[-1][Result.FAILED] if each else 0
+
+    def reached(self, controller: Controller) -> Ending | None:
+        now = controller.aws.clock.monotonic()
+        self._began = now if self._began is None else self._began
+        if not self._in_place(controller):
+            self._settled_at = None
+            return Ending.TIMED_OUT if now - self._began >= self.patience else None
+        if self._settled_at is None:
+            self._settled_at = now
+            if self._last_look is None:
+                self.settled()
+        rota = controller.rota
+        turns = [rota.turns.get(job.address) for job in rota.jobs]
+        if not all(turn is not None and self.goal(turn) for turn in turns):
+            return Ending.TIMED_OUT if now - self._settled_at >= self.rollout_patience else None
+        return Ending.REACHED if self._nothing_deferred(controller) else None
+
+    def seconds_left(self, controller: Controller) -> float:
+        now = controller.aws.clock.monotonic()
+        if self._settled_at is not None:
+            return min(IDLE_SECONDS, max(0.0, self._settled_at + self.rollout_patience - now))
+        return FOREVER if self._began is None else max(0.0, self._began + self.patience - now)
+
+    def _in_place(self, controller: Controller) -> bool:
+        """Nothing is left that another pass would bring, and AWS shows what was written.
+
+        Raises what keeps the next pass from being made.
+        """
+        if controller.failure is not None:
+            if not isinstance(controller.failure, PASSING):
+                raise controller.failure
+            return False
+        if not self.passes:
+            return False
+        last = self.passes[-1]
+        if last.refusals:
+            unread = last.world.unreadable.values()
+            read_failed = all(one.code is RefusalCode.READ_FAILED for one in last.refusals)
+            if read_failed and all(isinstance(error, PASSING) for error in unread):
+                return False
+            check_refusals(last.plan)
+        return not last.unfinished and (bool(last.failed) or not last.wrote)
+
+    def _nothing_deferred(self, controller: Controller) -> bool:
+        """Whether a last look, now that the rollouts have ended, leaves nothing for us; it is begun here."""
+        left = tuple(str(one.action.drop) for one in self.passes[-1].plan.deferred)
+        if not self.deferred_too or not left or left == self._last_look:
+            return True
+        self._last_look = left
+        controller.due.now()
+        return False
+
+
+IDLE_SECONDS: Final = 5.0
+"""How often to look at what waits for nothing but a request."""
+
+
+@dataclass(slots=True)
+class Answered(Until):
+    """One request on one service was answered, and all that follows from it at once is done."""
+
+    service: Address
+    request: str
+    while_suspended: bool = False
+    resources: bool = False
+    answer: Handled | None = field(init=False, default=None)
+
+    @property
+    def services(self) -> frozenset[Address]:  # type: ignore[override]  # only ever read
+        return frozenset({self.service})
+
+    def reached(self, controller: Controller) -> Ending | None:
+        if controller.failure is not None and not isinstance(controller.failure, PASSING):
+            raise controller.failure
+        turn = controller.rota.turns.get(self.service)
+        if turn is None:
+            return None
+        handled = turn.seen.marks.handled if turn.seen is not None else None
+        if handled is not None and handled.id == self.request:
+            self.answer = handled
+        over = turn.stuck or (self.answer is not None and not turn.busy and not turn.counting)
+        return Ending.REACHED if over else None
+
+    def seconds_left(self, controller: Controller) -> float:
+        return IDLE_SECONDS

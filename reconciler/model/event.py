@@ -1,0 +1,20 @@
+"""Event: something that happened, for a person and for whoever is notified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event: `name` is a constant of events.py."""
+
+    at: datetime
+    name: str
+    address: str = ""
+    message: str = ""
+    revision: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)

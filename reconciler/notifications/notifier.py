@@ -1,0 +1,283 @@
+"""Tells people what happens: to Slack, to a webhook, to an SNS topic. A loop's sink that never holds it up.
+
+    loop ──► Notifier(entry) ──► queue, bounded ──► its own thread ──► target
+                                  full: the oldest goes     up to four attempts
+
+What cannot be delivered is counted and logged, and that is all: nothing waits for a notification, and losing one loses
+no more than that. Every event is in the log as well.
+
+    slack:https://hooks.slack.com/services/…      anything that takes {"text": …}
+    webhook:https://…                             the whole notice as JSON; signed with RECONCILER_WEBHOOK_SECRET
+    sns:arn:aws:sns:REGION:ACCOUNT:TOPIC          plain text, with the event and the stack as attributes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import orjson
+
+from reconciler import errors, events
+from reconciler.aws.client import Transport
+from reconciler.clock import Clock, SystemClock
+from reconciler.log import log
+from reconciler.model.event import Entry
+from reconciler.model.resource import Service
+from reconciler.notifications.message import Notice, notice_of
+from reconciler.notifications.webhook_client import Answered, Place, Unreachable, place_of, post
+
+sns = Service("sns")
+
+
+SECRET: Final = "RECONCILER_WEBHOOK_SECRET"
+SIGNATURE: Final = "X-Reconciler-Signature-256"
+
+MOST_WAITING: Final = 100
+ATTEMPTS: Final = 4
+FIRST_PAUSE: Final = 1.0
+"""Seconds before the second attempt; twice that before the third, and so on."""
+QUIET_SECONDS: Final = 3600.0
+"""Drift that is found and put back over and over is told once in so long."""
+MOST_REMEMBERED: Final = 1000
+
+_REPEATS = frozenset({events.DRIFT_FOUND, events.DRIFT_REPAIRED})
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
+
+
+class Undelivered(Exception):
+    """`again`: another attempt may fare better, after `pause` seconds if they were named. The message names no URL."""
+
+    def __init__(self, because: str, *, again: bool, pause: float | None = None) -> None:
+        super().__init__(because)
+        self.again = again
+        self.pause = pause
+
+
+class Target(Protocol):
+    @property
+    def label(self) -> str:
+        """How it may be called in logs and metrics."""
+
+    def send(self, notice: Notice) -> None:
+        """One attempt. Raises `Undelivered`."""
+
+
+Post = Callable[[Place, bytes, Mapping[str, str]], Answered]
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    place: Place
+    post: Post = post
+    label: str = "slack"
+
+    def send(self, notice: Notice) -> None:
+        lines = [f"*{_escaped(notice.headline)}*", _escaped(notice.message)]
+        if notice.details.get("cause"):
+            lines.append(f"Cause: {_escaped(notice.details['cause'])}")
+        if notice.revision:
+            lines.append(f"Revision: {_escaped(notice.revision)}")
+        lines += [f"Next: `{_escaped(one)}`" for one in notice.next]
+        _post(self.post, self.place, orjson.dumps({"text": "\n".join(line for line in lines if line)}), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """`secret` signs the body: `sha256=` and the HMAC in hexadecimal, as GitHub's webhooks have it."""
+
+    place: Place
+    secret: bytes = field(default=b"", repr=False)
+    post: Post = post
+
+    @property
+    def label(self) -> str:
+        return "webhook"
+
+    def send(self, notice: Notice) -> None:
+        body = orjson.dumps(notice.document())
+        signed = {SIGNATURE: f"sha256={hmac.new(self.secret, body, hashlib.sha256).hexdigest()}"} if self.secret else {}
+        _post(self.post, self.place, body, signed)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    arn: str
+    transport: Transport
+    label: str = "sns"
+
+    def send(self, notice: Notice) -> None:
+        fifo = self.arn.endswith(".fifo")
+        call = sns.publish(
+            TopicArn=self.arn,
+            Subject=notice.headline.encode("ascii", "replace").decode()[:100],
+            Message=notice.text(),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in (("event", notice.event), ("stack", notice.stack))
+                if value
+            },
+            MessageGroupId=(notice.stack or "reconciler") if fifo else None,
+            MessageDeduplicationId=notice.id if fifo else None,
+        )
+        try:
+            self.transport.perform(call)
+        except errors.ReconcilerError as refusal:
+            passing = isinstance(refusal, errors.Throttled | errors.Ambiguous)
+            raise Undelivered(str(refusal), again=passing) from refusal
+
+
+def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str, str] = os.environ) -> Target:
+    """`transport` is what SNS is called with; it needs no lease, and its region is the topic's.
+
+    Raises `errors.SpecInvalid`, which repeats nothing of a URL but its host.
+    """
+    kind, _, rest = text.partition(":")
+    match kind:
+        case "slack":
+            return Slack(place_of(rest))
+        case "webhook":
+            return Webhook(place_of(rest), environ.get(SECRET, "").encode())
+        case "sns" if not _TOPIC.fullmatch(rest):
+            raise errors.SpecInvalid("what to notify is not sns:arn:aws:sns:REGION:ACCOUNT:TOPIC")
+        case "sns" if transport is None:
+            raise errors.SpecInvalid("an SNS topic cannot be notified without AWS")
+        case "sns":
+            assert transport is not None
+            return Topic(rest, transport)
+        case _:
+            raise errors.SpecInvalid("what to notify is slack:https://…, webhook:https://… or sns:arn:…")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of notices: `dropped` made room for others, or were left when the time to close was over."""
+
+    sent: int = 0
+    failed: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
+class Notifier:
+    """A sink for one target. Calling it takes microseconds, whatever the target does; it never raises."""
+
+    def __init__(
+        self, target: Target, *, stack: str = "", clock: Clock | None = None, most: int = MOST_WAITING
+    ) -> None:
+        self.label: Final = target.label
+        self._target = target
+        self._stack = stack
+        self._clock = clock or SystemClock()
+        self._most = most
+        self._queue: deque[Notice] = deque()
+        self._told: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._over = threading.Event()
+        self._sent = self._failed = self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name=f"notify-{self.label}", daemon=True)
+        self._thread.start()
+
+    def __call__(self, entry: Entry) -> None:
+        notice = notice_of(entry, self._stack)
+        if notice is None:
+            return
+        with self._changed:
+            if self._closing or self._repeated(notice):
+                return
+            if len(self._queue) >= self._most:
+                self._queue.popleft()
+                self._dropped += 1
+            self._queue.append(notice)
+            self._changed.notify()
+
+    @property
+    def tally(self) -> Tally:
+        with self._changed:
+            return Tally(self._sent, self._failed, self._dropped, len(self._queue))
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Deliver what waits, for so long and no longer; then leave the rest and say how many."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(seconds)
+        self._over.set()
+        with self._changed:
+            left = len(self._queue)
+            self._dropped += left
+            self._queue.clear()
+        if left or self._thread.is_alive():
+            log.warning(events.NOTIFY_DROPPED, to=self.label, waiting=left, under_way=self._thread.is_alive())
+
+    def _repeated(self, notice: Notice) -> bool:
+        if notice.event not in _REPEATS:
+            return False
+        now, before = self._clock.monotonic(), self._told.get(notice.key)
+        if before is not None and now - before < QUIET_SECONDS:
+            return True
+        self._told[notice.key] = now
+        self._told.move_to_end(notice.key)
+        while len(self._told) > MOST_REMEMBERED:
+            self._told.popitem(last=False)
+        return False
+
+    # -- its own thread
+
+    def _run(self) -> None:
+        while (notice := self._take()) is not None:
+            try:
+                delivered = self._deliver(notice)
+            except Exception as error:  # noqa: BLE001 - one notice that cannot be told must not silence all others
+                # the message and the traceback may hold the URL
+                log.error(events.NOTIFY_FAILED, to=self.label, notice=notice.event, because=type(error).__name__)
+                delivered = False
+            with self._changed:
+                self._sent += delivered
+                self._failed += not delivered
+
+    def _take(self) -> Notice | None:
+        with self._changed:
+            while not self._queue and not self._closing:
+                self._changed.wait()
+            return self._queue.popleft() if self._queue and not self._over.is_set() else None
+
+    def _deliver(self, notice: Notice) -> bool:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._target.send(notice)
+            except Undelivered as error:
+                last = attempt == ATTEMPTS or not error.again or self._over.is_set()
+                if not last:
+                    self._clock.wait(self._over, error.pause or FIRST_PAUSE * 2 ** (attempt - 1))
+                    continue
+                log.warning(
+                    events.NOTIFY_FAILED, to=self.label, notice=notice.event, because=str(error), attempts=attempt
+                )
+                return False
+            return True
+        raise AssertionError("the last attempt returns")
+
+
+def _post(send: Post, place: Place, body: bytes, headers: Mapping[str, str]) -> None:
+    try:
+        answered = send(place, body, headers)
+    except Unreachable as error:
+        raise Undelivered(f"{place.host}: {error}", again=True) from None
+    if 200 <= answered.status < 300:
+        return
+    passing = answered.status in (408, 425, 429) or answered.status >= 500
+    raise Undelivered(f"{place.host} answered {answered.status}", again=passing, pause=answered.pause)
+
+
+def _escaped(text: str) -> str:
+    """Slack reads `<!channel>` and links between `<` and `>`; a back-tick would end the code."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")

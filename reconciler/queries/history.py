@@ -1,0 +1,211 @@
+"""A service's releases as AWS remembers them: the revisions of its task definition, and how each of them fared.
+
+A revision says when it was registered and of which images; the service's tags and task sets say which releases are in
+production, on their way, to be gone back to, or in quarantine. A release is found in a revision by what the service
+says of it, else by its id, which is worked out anew from the revision's own hash: where that does not match, nothing is
+claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from reconciler.model import ownership
+from reconciler.model.resource import Call, Calls, Service
+from reconciler.queries.versions import Found, Running
+from reconciler.resources import _gone
+from reconciler.resources.task_definition import CONTENT
+from reconciler.rollout.describe import revision_of
+from reconciler.rollout.engines.task_sets import COMMIT
+from reconciler.rollout.release import Release, release_id
+from reconciler.rollout.stored_state import Ended, Marks
+
+ecs = Service("ecs")
+ecr = Service("ecr")
+
+MOST: Final = 20
+"""Revisions that are looked at, from the newest on; older ones than ten are let go of anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision that is ours. `images` is container → image, `image_tags` image → its tags in the registry."""
+
+    name: str
+    registered_at: datetime | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    image_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    content: str = ""
+    commit: str = ""
+
+
+class ReleaseStanding(StrEnum):
+    """What a release is to its service. It may be several of these at once."""
+
+    LIVE = "live"  # it has a share of production
+    IN_PROGRESS = "in-progress"  # it is being rolled out
+    ROLLBACK_TARGET = "rollback-target"  # it is being gone back to
+    WARM = "warm"  # the version before, whose tasks still run
+    PREVIOUS = "previous"  # the version before
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A release and how it stands; `revision` is None where only its name is known any more.
+
+    `share` is what it has of production, in percent.
+    """
+
+    release: str
+    revision: Revision | None
+    standing: tuple[ReleaseStanding, ...] = ()
+    share: int = 0
+    commit: str = ""
+    ended: Ended | None = None
+
+
+# -- asking
+
+
+def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
+    """The family's active revisions that are ours, newest first. Raises `errors.AwsError`."""
+    answer = yield ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")
+    arns = [arn for arn in answer["taskDefinitionArns"] if revision_of(arn).rpartition(":")[0] == family]
+    newest = sorted(arns, key=lambda arn: int(arn.rpartition(":")[2]), reverse=True)[:MOST]
+    answers = yield from _gone.answers(
+        [ecs.describe_task_definition(taskDefinition=a, include=["TAGS"]) for a in newest]
+    )
+    items = [one for one in answers if one is not None and _owner(one) == stack]
+    images = sorted({image for one in items for image in _images(one).values()})
+    tags = yield from _image_tags(images)
+    return tuple(_revision(one, tags) for one in items)
+
+
+def commits(found: Found) -> Calls[Mapping[str, str]]:
+    """Release → the commit that its task set is tagged with."""
+    if not found.service.facts["task_sets"]:
+        return {}
+    answer = yield ecs.describe_task_sets(cluster=found.cluster, service=found.service.id, include=["TAGS"])
+    return {
+        one["externalId"]: tags[COMMIT]
+        for one in answer.get("taskSets") or ()
+        if one.get("externalId") and COMMIT in (tags := _tags(one))
+    }
+
+
+def _image_tags(images: Iterable[str]) -> Calls[dict[str, tuple[str, ...]]]:
+    """What images that are named by digest are called in our registries; nothing for one that is not there."""
+    calls: dict[str, Call] = {}
+    for image in images:
+        host, _, rest = image.partition("/")
+        repository, at, digest = rest.partition("@")
+        if at and ".dkr.ecr." in host:
+            calls[image] = ecr.describe_images(
+                registryId=host.partition(".")[0], repositoryName=repository, imageIds=[{"imageDigest": digest}]
+            )
+    answers = yield from _gone.answers(list(calls.values()))
+    return {
+        image: tuple(sorted(tag for one in answer.get("imageDetails") or () for tag in one.get("imageTags") or ()))
+        for image, answer in zip(calls, answers, strict=True)
+        if answer is not None
+    }
+
+
+def _revision(answer: Mapping[str, Any], image_tags: Mapping[str, tuple[str, ...]]) -> Revision:
+    item, tags, images = answer["taskDefinition"], _tags(answer), _images(answer)
+    registered = item.get("registeredAt")
+    return Revision(
+        revision_of(item["taskDefinitionArn"]),
+        registered.astimezone(UTC) if isinstance(registered, datetime) else None,
+        images,
+        {image: image_tags[image] for image in images.values() if image in image_tags},
+        tags.get(CONTENT, ""),
+        tags.get(COMMIT, ""),
+    )
+
+
+def _images(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {one["name"]: one.get("image", "") for one in answer["taskDefinition"].get("containerDefinitions") or ()}
+
+
+def _owner(answer: Mapping[str, Any]) -> str | None:
+    return ownership.owner(_tags(answer))
+
+
+def _tags(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()}
+
+
+# -- telling
+
+
+def history(
+    known: Iterable[Revision],
+    runs: Iterable[Running],
+    remembered: Marks,
+    wanted: Release | None,
+    committed: Mapping[str, str] | None = None,
+) -> tuple[Row, ...]:
+    """Newest first; releases of which no revision is known any more come last. `wanted` is what the specs ask for."""
+    several, running, told = tuple(known), tuple(runs), committed or {}
+    releases = _releases(several, running, remembered, wanted)
+    rows = []
+    for one in several:
+        release = releases.get(one.name, "")
+        share, standing = _standing(one.name, release, running, remembered, wanted)
+        commit = told.get(release, one.commit)
+        rows.append(Row(release, one, standing, share, commit, remembered.ended_of(release)))
+    named = {row.release for row in rows}
+    lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
+    for release in dict.fromkeys(lost):
+        if release not in named:
+            share, standing = _standing("", release, running, remembered, wanted)
+            rows.append(Row(release, None, standing, share, ended=remembered.ended_of(release)))
+    return tuple(rows)
+
+
+def _releases(
+    known: Iterable[Revision], runs: Iterable[Running], remembered: Marks, wanted: Release | None
+) -> dict[str, str]:
+    """Revision → release: as the service says it, else by the revision's hash."""
+    found: dict[str, str] = {}
+    if wanted is not None:
+        found |= {one.name: release_id(one.content, wanted) for one in known if one.content}
+        if wanted.task_definition:
+            found[revision_of(wanted.task_definition)] = wanted.id
+    for version in (remembered.previous, remembered.back, remembered.live):
+        if version is not None:
+            found[version.task_definition] = version.release
+    return found | {one.revision: one.release for one in runs if one.release}
+
+
+def _before(one: Running, other: Running) -> bool:
+    return one.born is not None and other.born is not None and one.born < other.born
+
+
+def _standing(
+    revision: str, release: str, runs: tuple[Running, ...], remembered: Marks, wanted: Release | None
+) -> tuple[int, tuple[ReleaseStanding, ...]]:
+    """Its share of production, and how it stands."""
+    found: list[ReleaseStanding] = []
+    mine = [one for one in runs if not one.draining and revision and one.revision == revision]
+    share = sum(one.share for one in mine)
+    quarantined = remembered.quarantined(release)
+    under_way = remembered.deadline is not None and remembered.deadline.release == release
+    if share:
+        found.append(ReleaseStanding.LIVE)
+    if (under_way or (wanted is not None and release == wanted.id)) and share < 100 and not quarantined:
+        found.append(ReleaseStanding.IN_PROGRESS)
+    if remembered.back is not None and remembered.back.release == release and not share:
+        found.append(ReleaseStanding.ROLLBACK_TARGET)
+    warm = not share and any(_before(one, other) for one in mine for other in runs if other.share)
+    if warm or (remembered.previous is not None and remembered.previous.release == release and not share):
+        found.append(ReleaseStanding.WARM if warm else ReleaseStanding.PREVIOUS)
+    if quarantined:
+        found.append(ReleaseStanding.QUARANTINED)
+    return share, tuple(found)

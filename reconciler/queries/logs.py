@@ -1,0 +1,205 @@
+"""What a service's tasks say, or said: from a version to its tasks, from those to their log streams, and on to lines.
+
+Each container of a task has a stream of its own, `prefix/container/task`. A stream that is not there is a container
+that has said nothing. Nothing but log lines is taken out of the answers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.diagnosis import observations
+from reconciler.diagnosis.observations import Task
+from reconciler.model.resource import Calls, Service
+from reconciler.queries.versions import Found
+from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
+from reconciler.rollout.describe import revision_of
+
+ecs = Service("ecs")
+logs = Service("logs")
+
+MOST_TASKS: Final = 20
+"""Tasks that are listened to; CloudWatch Logs lets an account read 25 streams a second at most."""
+
+PAGES: Final = 20
+"""Pages read of one stream at a time; a page is a megabyte or ten thousand lines."""
+
+WIDTH: Final = 8
+POLL_SECONDS: Final = 2.0
+REFRESH_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A container of a task, and where its output goes."""
+
+    task: str
+    container: str
+    revision: str
+    group: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    at: datetime
+    voice: Voice
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """Whom to listen to. `left_out` counts tasks beyond what is listened to; `mute` are containers without a log."""
+
+    tasks: tuple[Task, ...] = ()
+    voices: tuple[Voice, ...] = ()
+    containers: tuple[str, ...] = ()
+    mute: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Of `cut` older lines are left out."""
+
+    lines: tuple[Line, ...] = ()
+    cut: tuple[Voice, ...] = ()
+
+
+# -- which tasks
+
+
+def current(found: Found) -> Calls[tuple[Task, ...]]:
+    """The tasks of the version that production has, newest first; of all that run where it has none."""
+    whose = found.in_production or found.runs
+    if not whose:
+        return ()
+    return (yield from observations.tasks_of(found.cluster, found.name, (one.id for one in whose), "RUNNING"))
+
+
+def stopped(found: Found) -> Calls[tuple[Task, ...]]:
+    """The tasks of the newest version that stopped, newest first."""
+    tasks = yield from observations.tasks_of(found.cluster, found.name)
+    return newest_version(tasks, frozenset(one.id for one in found.in_production))
+
+
+def newest_version(tasks: Iterable[Task], live: frozenset[str]) -> tuple[Task, ...]:
+    """Of stopped tasks, newest first: those of the version that stopped last; of what is live only if all are."""
+    several = tuple(tasks)
+    gone = [one for one in several if one.started_by not in live] or list(several)
+    return tuple(one for one in gone if one.started_by == gone[0].started_by)
+
+
+def speakers(tasks: tuple[Task, ...], container: str | None = None) -> Calls[Speakers]:
+    """Where the tasks' output goes, by their own task definitions; of one container, where it is named."""
+    few = tasks[:MOST_TASKS]
+    definitions: dict[str, TaskDefinitionSpec] = {}
+    for arn in dict.fromkeys(task.definition for task in few):
+        definitions[arn] = read_spec((yield ecs.describe_task_definition(taskDefinition=arn)))
+    return assigned(few, definitions, container, left_out=len(tasks) - len(few))
+
+
+def assigned(
+    tasks: tuple[Task, ...], definitions: Mapping[str, TaskDefinitionSpec], container: str | None, *, left_out: int = 0
+) -> Speakers:
+    """Pure."""
+    names = tuple(sorted({name for one in definitions.values() for name in one.containers}))
+    voices, mute = [], set()
+    for task in tasks:
+        for name, one in definitions[task.definition].containers.items():
+            if container not in (None, name):
+                continue
+            if not (one.log_group and one.log_stream_prefix):
+                mute.add(name)
+                continue
+            stream = f"{one.log_stream_prefix}/{name}/{task.id}"
+            voices.append(Voice(task.id, name, revision_of(task.definition), str(one.log_group), stream))
+    return Speakers(tasks, tuple(voices), names, tuple(sorted(mute)), left_out)
+
+
+# -- what they say
+
+
+@dataclass(slots=True)
+class Ear:
+    """Hears several voices, and goes on where it left off."""
+
+    aws: Aws
+    since: datetime | None = None
+    places: dict[Voice, str] = field(default_factory=dict)
+
+    def hear(self, voices: Iterable[Voice]) -> Heard:
+        """What is new, in the order in which it was said. Raises `errors.AwsError`."""
+        several = tuple(voices)
+        if not several:
+            return Heard()
+        with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="logs") as pool:
+            answers = tuple(pool.map(self._one, several))
+        lines: list[Line] = []
+        for voice, (said, place, _) in zip(several, answers, strict=True):
+            lines += said
+            if place:
+                self.places[voice] = place
+        return Heard(
+            tuple(sorted(lines, key=lambda one: one.at)),
+            cut=tuple(voice for voice, (_, _, cut) in zip(several, answers, strict=True) if cut),
+        )
+
+    def _one(self, voice: Voice) -> tuple[list[Line], str, bool]:
+        return self.aws.run(_said(voice, self.since, self.places.get(voice)))
+
+
+def _said(voice: Voice, since: datetime | None, place: str | None) -> Calls[tuple[list[Line], str, bool]]:
+    """The lines, oldest first, where to go on, and whether older ones are left out.
+
+    From `place` on; without one, from the end backwards. A page may be empty although there are more: the end is
+    where the token stays the same. Source: CloudWatch Logs API reference, GetLogEvents.
+    """
+    stream = {"logGroupName": voice.group, "logStreamName": voice.stream}
+    start = None if since is None else int(since.timestamp() * 1000)
+    token, forward, onward = place, place is not None, ""
+    pages: list[list[Line]] = []
+    for _ in range(PAGES):
+        try:
+            answer = yield logs.get_log_events(**stream, startTime=start, nextToken=token, startFromHead=forward)
+        except errors.Gone:
+            return [], "", False
+        pages.append([_line(voice, event) for event in answer.get("events") or ()])
+        if forward or not onward:
+            onward = answer.get("nextForwardToken", "")
+        following = answer.get("nextForwardToken" if forward else "nextBackwardToken")
+        if following is None or following == token:
+            cut = False
+            break
+        token = following
+    else:
+        cut = not forward
+    ordered = pages if forward else pages[::-1]
+    return [line for page in ordered for line in page], onward, cut
+
+
+def _line(voice: Voice, event: Mapping[str, Any]) -> Line:
+    return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), voice, str(event.get("message", "")))
+
+
+def following(aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event) -> Iterator[tuple[Line, ...]]:
+    """Line after line until `stop`; tasks that come meanwhile are heard from their first line on."""
+    speed = aws.clock.speed  # CloudWatch is asked in real seconds, however time flies there
+    voices: tuple[Voice, ...] = ()
+    waited = REFRESH_SECONDS
+    while True:
+        if waited >= REFRESH_SECONDS:
+            waited, voices = 0.0, who().voices
+        said = ear.hear(voices).lines
+        if said:
+            yield said
+        if aws.clock.wait(stop, POLL_SECONDS * speed):
+            return
+        waited += POLL_SECONDS

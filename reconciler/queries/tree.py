@@ -1,0 +1,201 @@
+"""The stack as a tree: what is inside or behind what, and which tasks run where. Decided from what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reconciler import errors
+from reconciler.model import ownership
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Calls, Health, Observed, Service, Together
+from reconciler.queries import versions
+from reconciler.queries.versions import Found, Running
+from reconciler.rollout.spec import Delivery
+
+ecs = Service("ecs")
+
+INSIDE: Final[Mapping[str, tuple[str, str]]] = {
+    "subnet": ("vpc", "vpc"),
+    "internet-gateway": ("vpc", "vpc"),
+    "route-table": ("vpc", "vpc"),
+    "security-group": ("vpc", "vpc"),
+    "vpc-endpoint": ("vpc", "vpc"),
+    "security-group-rules": ("group", "security-group"),
+    "nat-gateway": ("subnet", "subnet"),
+    "listener": ("load_balancer", "load-balancer"),
+    "listener-rule": ("listener", "listener"),
+    "service": ("cluster", "cluster"),
+    "task": ("cluster", "cluster"),
+    "schedule": ("cluster", "cluster"),
+    "scaling": ("service", "service"),
+    "image": ("repository", "repository"),
+}
+"""Kind → the field of its spec that says what it is inside of, and that one's kind."""
+
+FIRST: Final = ("vpc", "load-balancer", "cluster", "repository")
+TELLING: Final = ("cidr", "zone", "port", "protocol", "scheme", "priority", "uri")
+"""Fields that say in a word what a resource is like."""
+
+AT_ONCE: Final = 100  # DescribeTasks
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`id` is AWS's. `because` says why the health is not ready."""
+
+    name: str
+    id: str = ""
+    detail: str = ""
+    health: Health = Health.READY
+    because: str = ""
+    children: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A task and where it runs."""
+
+    id: str
+    started_by: str
+    status: str
+    address: str = ""
+    subnet: str = ""
+    zone: str = ""
+    health: str = ""
+
+
+def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed, ...]]]:
+    """Service's ARN → its tasks that run or are about to. Raises `errors.AwsError`."""
+    several = tuple(services)
+    listed = yield Together.of(
+        ecs.list_tasks(cluster=one.facts["cluster"], serviceName=one.spec.name, desiredStatus="RUNNING")
+        for one in several
+    )
+    found: dict[str, tuple[Placed, ...]] = {}
+    for one, answer in zip(several, listed, strict=True):
+        arns = sorted(answer["taskArns"])
+        told = yield Together.of(
+            ecs.describe_tasks(cluster=one.facts["cluster"], tasks=arns[start : start + AT_ONCE])
+            for start in range(0, len(arns), AT_ONCE)
+        )
+        found[one.id] = tuple(placed(item) for batch in told for item in batch.get("tasks") or ())
+    return found
+
+
+def placed(item: Mapping[str, Any]) -> Placed:
+    """A task of DescribeTasks. Nothing of its environment is taken."""
+    details = {
+        detail.get("name", ""): detail.get("value", "")
+        for attachment in item.get("attachments") or ()
+        for detail in attachment.get("details") or ()
+    }
+    return Placed(
+        item["taskArn"].rpartition("/")[2],
+        item.get("startedBy", ""),
+        item.get("lastStatus", ""),
+        details.get("privateIPv4Address", ""),
+        details.get("subnetId", ""),
+        item.get("availabilityZone", ""),
+        item.get("healthStatus", ""),
+    )
+
+
+def tree(
+    world: World, stack: str, deliveries: Iterable[Delivery], tasks: Mapping[str, tuple[Placed, ...]]
+) -> tuple[Node, ...]:
+    """What the stack owns, each inside what it is part of; networks first. What is looked up only is inside, too."""
+    ours = [one for one in world if ownership.owner(one.tags) == stack or one.address.kind == "image"]
+    names = {one.id: one.address for one in ours}
+    delivered = {one.service: one for one in deliveries}
+    below: dict[Address | None, list[Observed[Any]]] = {}
+    for one in ours:
+        below.setdefault(_parent(one, ours), []).append(one)
+
+    def node(one: Observed[Any]) -> Node:
+        children = tuple(node(child) for child in sorted(below.get(one.address, ()), key=_order))
+        if one.address.kind == "service":
+            children = (*_versions(world, stack, delivered.get(one.address), tasks.get(one.id, ()), names), *children)
+        return Node(str(one.address), one.id, _detail(one), one.health, one.reason, children)
+
+    return tuple(node(one) for one in sorted(below.get(None, ()), key=_order))
+
+
+def absent(world: World, desired: Iterable[Address]) -> tuple[Address, ...]:
+    """What the specs want and is not there, as far as its kind could be read."""
+    there = {one.address for one in world}
+    return tuple(sorted(one for one in desired if one not in there and one.kind not in world.unreadable))
+
+
+def _parent(one: Observed[Any], ours: Iterable[Observed[Any]]) -> Address | None:
+    """None where it is inside nothing of ours. A task definition is beside the workload of its name."""
+    if one.address.kind in ("task-definition", "target-group"):
+        return _user(one, ours)
+    if one.address.kind not in INSIDE:
+        return None
+    field, kind = INSIDE[one.address.kind]
+    link = str(getattr(one.spec, field) or "")
+    inside = (other for other in ours if other.address.kind == kind)
+    return next((other.address for other in inside if link in (other.id, other.id.rpartition("/")[2])), None)
+
+
+def _user(one: Observed[Any], ours: Iterable[Observed[Any]]) -> Address | None:
+    if one.address.kind == "task-definition":
+        users = (Address("service", one.address.name), Address("task", one.address.name))
+        return next((other.address for other in ours if other.address in users), None)
+    balancers = one.facts.get("load_balancers", ())
+    return next((other.address for other in ours if other.id in balancers), None)
+
+
+def _order(one: Observed[Any]) -> tuple[int, str, str]:
+    kind = one.address.kind
+    return (FIRST.index(kind) if kind in FIRST else len(FIRST), kind, one.address.name)
+
+
+def _detail(one: Observed[Any]) -> str:
+    parts = [str(value) for name in TELLING if (value := getattr(one.spec, name, None)) not in (None, "")]
+    if one.facts.get("dns_name"):
+        parts.append(str(one.facts["dns_name"]))
+    if one.address.kind == "service":
+        parts.append(f"{one.facts['running']} of {one.facts['desired']} tasks run")
+    return " ".join(parts)
+
+
+# -- what runs
+
+
+def _versions(
+    world: World, stack: str, delivery: Delivery | None, tasks: Iterable[Placed], names: Mapping[str, Address]
+) -> tuple[Node, ...]:
+    if delivery is None:
+        return tuple(_task(one, names) for one in tasks)
+    try:
+        found = versions.find(world, delivery, stack)
+    except errors.ReconcilerError:  # said where what could not be read is said
+        return tuple(_task(one, names) for one in tasks)
+    nodes = tuple(_version(found, run, tasks, names) for run in found.runs)
+    known = {run.id for run in found.runs}
+    return (*nodes, *(_task(one, names) for one in tasks if one.started_by not in known))
+
+
+def _version(found: Found, run: Running, tasks: Iterable[Placed], names: Mapping[str, Address]) -> Node:
+    share = f"{run.share} % of production, " if found.delivery.moves_traffic else ""
+    words = f"{run.state.lower()} {run.rollout}".strip() if run.rollout else run.state.lower()
+    children = tuple(_task(one, names) for one in tasks if one.started_by == run.id)
+    health = Health.READY if run.running >= run.desired and not run.pending else Health.PROGRESSING
+    if run.rollout == "FAILED":
+        health = Health.DEGRADED
+    name = f"{'task set' if found.delivery.moves_traffic else 'deployment'} {run.revision}"
+    release = f"release {run.release}, " if run.release else ""
+    detail = f"{release}{share}{run.running} of {run.desired} tasks run"
+    return Node(name, run.id, detail, health, "" if health is Health.READY else words, children)
+
+
+def _task(one: Placed, names: Mapping[str, Address]) -> Node:
+    subnet = str(names[one.subnet]) if one.subnet in names else one.subnet
+    place = " ".join(part for part in (one.address, subnet, one.zone) if part)
+    sick = one.health == "UNHEALTHY"
+    health = Health.DEGRADED if sick else Health.READY if one.status == "RUNNING" else Health.PROGRESSING
+    because = "its container's health check fails" if sick else "" if one.status == "RUNNING" else one.status
+    return Node(f"task {one.id[:4]}", one.id, place, health, because)

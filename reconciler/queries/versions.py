@@ -1,0 +1,165 @@
+"""What runs of a service: its versions, each with its share of production. Only looked at, never acted on.
+
+Where we move the traffic, a version is a task set, and its share is what the production listener gives its target
+group; ECS's own word for it (PRIMARY) is only set once a new version has proved itself. Elsewhere a version is one of
+ECS's deployments, and its share is that of its tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.model import ownership
+from reconciler.model.planner import World
+from reconciler.model.resource import Desired, Observed
+from reconciler.model.resource_type import Depth, Kinds
+from reconciler.reconcile.observe import Place, observe
+from reconciler.rollout import stored_state
+from reconciler.rollout.describe import revision_of
+from reconciler.rollout.spec import Delivery
+from reconciler.rollout.state import WHOLE
+from reconciler.rollout.stored_state import Marks
+
+KINDS: Final = ("cluster", "service", "load-balancer", "listener", "listener-rule", "target-group")
+"""What has to be read to know what runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A version that has tasks, or is to have some.
+
+    `id` is what its tasks are `startedBy`. `revision` is `family:number`. `release` is empty where nobody noted it.
+    `share` is of production, in percent. `state` is ECS's word: PRIMARY, ACTIVE, DRAINING.
+    """
+
+    id: str
+    revision: str
+    release: str = ""
+    share: int = 0
+    state: str = "ACTIVE"
+    born: datetime | None = None
+    desired: int = 0
+    running: int = 0
+    pending: int = 0
+    rollout: str = ""
+
+    @property
+    def draining(self) -> bool:
+        return self.state not in ("PRIMARY", "ACTIVE")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A service of ours as it is in AWS; its versions newest first."""
+
+    delivery: Delivery
+    service: Observed[Any]
+    marks: Marks
+    runs: tuple[Running, ...]
+
+    @property
+    def cluster(self) -> str:
+        return str(self.service.facts["cluster"])
+
+    @property
+    def name(self) -> str:
+        return str(self.service.spec.name)
+
+    @property
+    def in_production(self) -> tuple[Running, ...]:
+        return tuple(one for one in self.runs if one.share)
+
+
+def look(aws: Aws, kinds: Kinds, place: Place, desired: Iterable[Desired[Any]]) -> World:
+    """As much of the account as tells what runs. Raises `errors.AwsError`."""
+    few = Kinds(kinds[name] for name in KINDS)
+    return observe(aws, few, place, tuple(want for want in desired if want.address.kind in few), depth=Depth.MEDIUM)
+
+
+def find(world: World, delivery: Delivery, stack: str) -> Found:
+    """The delivery's service.
+
+    Raises `errors.AwsError` where it could not be read, `errors.ReconcilerError` where it is not there or not ours.
+    """
+    for kind in KINDS:
+        if kind in world.unreadable:
+            raise world.unreadable[kind]
+    there = [one for one in world.found.get("service", ()) if one.address == delivery.service]
+    if not there:
+        raise errors.ReconcilerError(f"{delivery.service} is not in AWS yet; `reconciler apply` makes it")
+    ours = [one for one in there if ownership.owner(one.tags) == stack]
+    if not ours:
+        raise errors.ReconcilerError(f"{delivery.service} is in AWS and is not this stack's")
+    service = ours[0]
+    remembered = stored_state.of_tags(service.tags)
+    if delivery.moves_traffic:
+        weights = _weights(world, delivery)
+        return Found(delivery, service, remembered, _of_task_sets(service.facts["task_sets"], weights))
+    return Found(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
+
+
+def _weights(world: World, delivery: Delivery) -> Mapping[str, int]:
+    """Target group's ARN → its share, in percent, of the listener or the rule that production comes in by."""
+    for one in world.found.get(delivery.production.kind, ()) if delivery.production is not None else ():
+        if one.address == delivery.production:
+            action = one.spec.default_action if one.address.kind == "listener" else one.spec.action
+            forwards = (action.forward or ()) if action is not None else ()
+            whole = sum(forward.weight for forward in forwards)
+            return {str(one.target_group): _percent(one.weight, whole) for one in forwards}
+    return {}
+
+
+def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]) -> tuple[Running, ...]:
+    """Of several sets in a group the newest that stays has the group's share."""
+    runs: list[Running] = []
+    taken: set[str] = set()
+    for item in sorted(items, key=lambda one: (one["createdAt"], one["id"]), reverse=True):
+        group = next((one.get("targetGroupArn", "") for one in item.get("loadBalancers") or ()), "")
+        stays = item["status"] in ("PRIMARY", "ACTIVE")
+        runs.append(
+            Running(
+                id=item["id"],
+                revision=revision_of(item.get("taskDefinition", "")),
+                release=item.get("externalId") or "",
+                share=weights.get(group, 0) if stays and group not in taken else 0,
+                state=item["status"],
+                born=item["createdAt"],
+                desired=item.get("computedDesiredCount", 0),
+                running=item.get("runningCount", 0),
+                pending=item.get("pendingCount", 0),
+            )
+        )
+        if stays:
+            taken.add(group)
+    return tuple(runs)
+
+
+def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: Marks) -> tuple[Running, ...]:
+    several = tuple(items)
+    whole = sum(item.get("runningCount", 0) for item in several)
+    known = {one.task_definition: one.release for one in (remembered.previous, remembered.live) if one is not None}
+    return tuple(
+        Running(
+            id=item["id"],
+            revision=revision_of(item.get("taskDefinition", "")),
+            release=known.get(revision_of(item.get("taskDefinition", "")), ""),
+            share=_percent(item.get("runningCount", 0), whole),
+            state=item["status"],
+            born=item["createdAt"],
+            desired=item.get("desiredCount", 0),
+            running=item.get("runningCount", 0),
+            pending=item.get("pendingCount", 0),
+            rollout=item.get("rolloutState", ""),
+        )
+        for item in sorted(several, key=lambda one: (one["createdAt"], one["id"]), reverse=True)
+    )
+
+
+def _percent(part: int, whole: int) -> int:
+    """Something is never nothing."""
+    return max(1, round(WHOLE * part / whole)) if part else 0

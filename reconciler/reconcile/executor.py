@@ -1,0 +1,264 @@
+"""Carry out a plan: each step as soon as those it needs are done, several side by side.
+
+One step's failure stops what depends on it and nothing else. What AWS is not ready for yet is not a failure: the step
+is left *waiting*, and the next pass, which looks again, takes it up. Only a write that was about to leave for something
+that is not ours stops everything: then what we believe of the account is wrong, and nobody knows what else of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import graphlib
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler import errors, events
+from reconciler.aws.client import Aws
+from reconciler.aws.retry import READ, may_double
+from reconciler.log import log
+from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.resource import Address, Call, Desired
+from reconciler.model.resource_type import Kind, Kinds
+from reconciler.reconcile.expectations import TRIES, Expectations
+
+WIDTH = 8  # steps under way at once
+
+
+class Result(StrEnum):
+    DONE = "done"
+    WAITING = "waiting"  # AWS needs time, or its answer was lost: the next pass looks again
+    FAILED = "failed"
+    SKIPPED = "skipped"  # something it needs failed or waits
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one step. `because` finishes the sentence, and is empty for what is done.
+
+    `held_by` is what a step was not begun for: another step's result, not its own. `id` is what was made, or revised.
+    """
+
+    step: Step
+    action: Action
+    result: Result
+    because: str = ""
+    error: errors.ReconcilerError | None = None
+    held_by: Address | None = None
+    id: str = ""
+
+
+def execute(
+    plan: Plan,
+    aws: Aws,
+    kinds: Kinds,
+    *,
+    stop: threading.Event | None = None,
+    on_start: Callable[[Step, Action], None] | None = None,
+    on_end: Callable[[Outcome], None] | None = None,
+    expectations: Expectations | None = None,
+    made_meanwhile: Callable[[Desired[Any]], bool] | None = None,
+) -> tuple[Outcome, ...]:
+    """Carry out every action of `plan`; one outcome a step, in the order in which they ended.
+
+    `expectations` are told of every write; `made_meanwhile` is asked before making what AWS would make twice.
+    """
+    told = expectations if expectations is not None else Expectations(aws.clock)
+    return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, told, made_meanwhile).run()
+
+
+class _Execution:
+    def __init__(
+        self,
+        plan: Plan,
+        aws: Aws,
+        kinds: Kinds,
+        stop: threading.Event,
+        on_start: Callable[[Step, Action], None] | None,
+        on_end: Callable[[Outcome], None] | None,
+        expectations: Expectations,
+        made_meanwhile: Callable[[Desired[Any]], bool] | None,
+    ) -> None:
+        self.plan, self.aws, self.kinds, self.stop = plan, aws, kinds, stop
+        self.on_start, self.on_end = on_start, on_end
+        self.expectations, self.made_meanwhile = expectations, made_meanwhile
+        self.breached = False
+        self.actions = {step: action for action in plan.actions for step in action.steps()}
+        self.ids: dict[Address, str] = {address: identifier for identifier, address in plan.names.items()}
+        self.made: set[Address] = set()
+        self.outcomes: dict[Step, Outcome] = {}
+
+    def run(self) -> tuple[Outcome, ...]:
+        sorter = graphlib.TopologicalSorter(self.plan.after)
+        sorter.prepare()
+        running: dict[Future[Outcome], Step] = {}
+        with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="apply") as pool:
+            while sorter.is_active():
+                for step in sorted(sorter.get_ready(), key=str):
+                    early = self._not_now(step)
+                    if early is not None:
+                        self._end(early)
+                        sorter.done(step)
+                        continue
+                    if self.on_start is not None:
+                        self.on_start(step, self.actions[step])
+                    running[pool.submit(self._perform, step)] = step
+                if not running:
+                    continue
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    self._end(future.result())
+                    sorter.done(running.pop(future))
+        return tuple(self.outcomes.values())
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.step] = outcome
+        name = {
+            Result.DONE: events.ACTION_DONE,
+            Result.WAITING: events.ACTION_WAITING,
+            Result.FAILED: events.ACTION_FAILED,
+            Result.SKIPPED: events.ACTION_SKIPPED,
+        }[outcome.result]
+        log.debug(name, address=str(outcome.step.address), verb=outcome.action.verb, because=outcome.because)
+        if self.on_end is not None:
+            self.on_end(outcome)
+
+    def _not_now(self, step: Step) -> Outcome | None:
+        action = self.actions[step]
+        if self.breached:
+            return Outcome(step, action, Result.SKIPPED, "a write to something that is not ours was stopped")
+        if self.stop.is_set():
+            return Outcome(step, action, Result.SKIPPED, "the work was interrupted")
+        for need in sorted(self.plan.after[step], key=str):
+            before = self.outcomes[need]
+            if before.result is Result.WAITING:
+                return Outcome(step, action, Result.WAITING, f"it comes after {need.address}", held_by=need.address)
+            if before.result is not Result.DONE:
+                because = f"{need.address} was not done"
+                return Outcome(step, action, Result.SKIPPED, because, held_by=need.address)
+            kind = self.kinds[need.address.kind]
+            if kind.lingers and need.part == "drop":
+                return Outcome(step, action, Result.WAITING, f"{need.address} is still going", held_by=need.address)
+            slow = kind.settles and need.part == "make" and before.action.verb in _MAKING
+            if slow and need.address in _refs(action):
+                because = f"{need.address} is not ready yet"
+                return Outcome(step, action, Result.WAITING, because, held_by=need.address)
+        return None
+
+    def _perform(self, step: Step) -> Outcome:
+        action = self.actions[step]
+        log.debug(events.ACTION_STARTED, address=str(step.address), verb=action.verb)
+        try:
+            if step.part == "drop":
+                self._drop(action)
+            else:
+                self._make(action)
+        except (errors.Blocked, errors.Propagating, errors.Throttled) as error:
+            return Outcome(step, action, Result.WAITING, str(error), error)
+        except errors.Ambiguous as error:
+            return self._lost(step, action, error)
+        except errors.Exists as error:
+            return Outcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
+        except errors.ReconcilerError as error:
+            self.breached |= isinstance(error, errors.OwnershipBreach)
+            return Outcome(step, action, Result.FAILED, str(error), error)
+        self.expectations.answered(step)
+        made = self.ids[action.address] if step.part == "make" and action.address in self.made else ""
+        return Outcome(step, action, Result.DONE, id=made)
+
+    def _lost(self, step: Step, action: Action, error: errors.Ambiguous) -> Outcome:
+        """Looked at again in the next pass, which begins it anew where nothing came of it; but not for ever."""
+        said = repr((action.verb, action.changes, action.tags, action.new and action.new.spec))
+        if not READ.match(error.call.rpartition(".")[2]) and self.expectations.unanswered(step, said):
+            because = f"AWS's answer was lost {TRIES} times in a row, and nothing came of it ({error})"
+            return Outcome(step, action, Result.FAILED, because, error)
+        return Outcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
+
+    def _drop(self, action: Action) -> None:
+        assert action.old is not None
+        with contextlib.suppress(errors.Gone):
+            self.aws.run(self.kinds[action.address.kind].delete(action.old))
+        self.expectations.dropped(action.old)
+
+    def _make(self, action: Action) -> None:
+        assert action.new is not None
+        kind, new = self.kinds[action.address.kind], action.new.resolved(self.ids)
+        unknown = sorted(new.refs())
+        if unknown:
+            raise errors.ReconcilerError(f"{unknown[0]} has no id")
+        fresh = not self.made.isdisjoint(_refs(action))
+        if action.verb in _MAKING:
+            self._create(action, kind, new, fresh=fresh)
+        else:
+            self._change(action, kind, new, fresh=fresh)
+
+    def _create(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
+        if self.made_meanwhile is not None and _may_double(kind, new) and self.made_meanwhile(new):
+            raise errors.Exists("a second look found it")
+        wrote: list[Call] = []
+        try:
+            identifier = self.aws.run(kind.create(new), creating=True, fresh=fresh, wrote=wrote.append)
+        except errors.ReconcilerError:
+            if wrote and not kind.revisions:
+                self.expectations.doubtful(new)
+            raise
+        self.aws.mine.add(identifier)
+        self._has_id(action.address, identifier)
+        if not kind.revisions:
+            self.expectations.made(new, identifier)
+
+    def _change(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
+        old = action.old
+        assert old is not None
+        changes = tuple(change for change in action.changes if not change.rolls)  # those are the rollout's to make
+        wrote: list[Call] = []
+        try:
+            if action.tags:
+                self.aws.run(kind.retag(old, action.tags.put, action.tags.drop), wrote=wrote.append)
+            if changes:
+                updating = kind.update(old, new, changes)
+                identifier = self.aws.run(updating, creating=kind.revisions, fresh=fresh, wrote=wrote.append)
+                if identifier is not None:
+                    self.aws.mine.add(identifier)
+                    self._has_id(action.address, identifier)
+        finally:
+            if wrote and not kind.revisions:
+                self.expectations.changed(old, new, changes, action.tags)
+
+    def _has_id(self, address: Address, identifier: str) -> None:
+        self.ids[address] = identifier
+        self.made.add(address)
+
+
+def _refs(action: Action) -> frozenset[Address]:
+    """What the action's resource refers to; resolved references are seen through the plan's own edges."""
+    return action.new.refs() if action.new is not None else frozenset()
+
+
+def _may_double(kind: Kind[Any], new: Desired[Any]) -> bool:
+    """Whether what it says first is a call that AWS would execute twice; saying it sends nothing."""
+    conversation = kind.create(new)
+    said = next(conversation, None)
+    conversation.close()
+    return isinstance(said, Call) and may_double(said)
+
+
+_MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
+
+
+def summary(outcomes: tuple[Outcome, ...]) -> Mapping[Result, int]:
+    """How many actions ended how; an action is as good as the worse of its steps.
+
+    What is a rollout's to do is not counted as done.
+    """
+    worst: dict[Address, Result] = {}
+    rank = [Result.DONE, Result.WAITING, Result.SKIPPED, Result.FAILED]
+    for outcome in outcomes:
+        if outcome.action.only_rolls and outcome.result is Result.DONE:
+            continue
+        now = worst.get(outcome.step.address, Result.DONE)
+        worst[outcome.step.address] = max(now, outcome.result, key=rank.index)
+    return {result: sum(one is result for one in worst.values()) for result in Result}

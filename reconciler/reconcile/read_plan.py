@@ -1,0 +1,69 @@
+"""What a pass reads, and what it takes from the pass before: pure.
+
+    FULL     everything
+    MEDIUM   every kind, without what takes a call for each single resource. A kind of which nothing is wanted, was
+             found, or has turned up in the sweep since is left out
+    FAST     only kinds that move by themselves
+
+Whatever the depth, a kind is read where something of it is under way: it was written to moments ago, is not ready yet
+or on its way out, could not be read, or is wanted and not there. So what is carried over is what stood still, and
+nobody but a person with the console can have changed it since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.model.planner import World
+from reconciler.model.resource import Desired, Health, Observed
+from reconciler.model.resource_type import Depth, Kind
+
+Found = Mapping[str, tuple[Observed[Any], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one pass reads. `written` are the kinds that this process has written to, and may not see yet."""
+
+    depth: Depth
+    before: World | None
+    swept: Mapping[str, Mapping[str, str]]
+    written: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.depth is Depth.FAST and self.before is None:
+            raise ValueError("a fast pass takes most of what it says from a pass before, and there was none")
+
+    def known(self, name: str) -> tuple[Observed[Any], ...]:
+        return () if self.before is None else tuple(self.before.found.get(name, ()))
+
+    def depth_of(self, kind: Kind[Any], wanted: Sequence[Desired[Any]], found: Found) -> Depth | None:
+        """How to read `kind`, after those it builds on are `found`; None to take it from the pass before."""
+        if self.depth is Depth.FULL or self.before is None:
+            return self.depth
+        if kind.kind in self.written:
+            return Depth.FULL
+        if self._under_way(kind, wanted) or any(self._others(name, found) for name in kind.reads_after):
+            return Depth.MEDIUM
+        if self.depth is Depth.FAST:
+            return Depth.FAST if kind.moves else None
+        idle = not wanted and not self.known(kind.kind) and self.swept.keys() <= self.before.swept.keys()
+        return None if idle else Depth.MEDIUM
+
+    def _under_way(self, kind: Kind[Any], wanted: Sequence[Desired[Any]]) -> bool:
+        assert self.before is not None
+        if kind.kind in self.before.unreadable or kind.kind not in self.before.found:
+            return True
+        if kind.moves:
+            return False  # it is read at any depth
+        known = self.known(kind.kind)
+        there = {one.address for one in known}
+        return any(one.health is Health.PROGRESSING or one.facts.get("deleting") for one in known) or any(
+            want.address not in there for want in wanted
+        )
+
+    def _others(self, name: str, found: Found) -> bool:
+        """Whether other resources of a kind are there than before."""
+        return {one.id for one in found.get(name, ())} != {one.id for one in self.known(name)}

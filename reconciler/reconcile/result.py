@@ -1,0 +1,51 @@
+"""Result of one pass: what it saw, what it meant to do, and what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model.plan import Plan, Refusal, RefusalCode
+from reconciler.model.planner import World
+from reconciler.model.resource_type import Depth
+from reconciler.reconcile.drift import Drift
+from reconciler.reconcile.executor import Outcome, Result
+from reconciler.source.base import Revision
+
+
+@dataclass(slots=True)
+class PassReport:
+    """`in_place`: with this pass all of the revision is as it should be, for the first time."""
+
+    number: int
+    depth: Depth
+    revision: Revision
+    world: World
+    plan: Plan
+    drifts: tuple[Drift, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    seconds: float = 0.0
+    calls: int = 0
+    writes: int = 0
+    in_place: bool = False
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        return self.plan.refusals
+
+    @property
+    def suspended(self) -> bool:
+        return any(one.code is RefusalCode.SUSPENDED for one in self.plan.refusals)
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(one for one in self.outcomes if one.result is Result.FAILED)
+
+    @property
+    def wrote(self) -> bool:
+        """Something was written that the next look may show; what a rollout has to do is not counted."""
+        return any(one.result is Result.DONE and not one.action.only_rolls for one in self.outcomes)
+
+    @property
+    def unfinished(self) -> bool:
+        """Another pass, a little later, would get further."""
+        return bool(self.plan.waiting) or any(one.result is Result.WAITING for one in self.outcomes)

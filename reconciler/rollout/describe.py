@@ -1,0 +1,54 @@
+"""A service in ECS's words, for every engine: how it is asked for, what its tags remember, where tasks are to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler import errors
+from reconciler.model import ownership
+from reconciler.model.resource import Call, Service
+from reconciler.rollout.release import Release
+from reconciler.rollout.stored_state import Marks, of_tags
+
+ecs = Service("ecs")
+
+
+def described(cluster: str, services: Sequence[str]) -> Call:
+    return ecs.describe_services(cluster=cluster, services=list(services), include=["TAGS"])
+
+
+def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
+    """Those that were asked for. Raises `errors.Gone`, and `errors.Ambiguous` for what is said of one instead."""
+    for failure in answer.get("failures") or ():
+        kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
+        text = f"{failure.get('arn', '')}: {failure.get('detail') or failure.get('reason') or 'no reason given'}"
+        raise kind(text, call="ecs.DescribeServices", code=failure.get("reason", ""))
+    found: Sequence[Any] = answer.get("services", ())
+    return found
+
+
+def remembered(item: Mapping[str, Any]) -> Marks:
+    return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
+
+
+def network_of(release: Release) -> dict[str, Any] | None:
+    """Where its tasks are to be, as ECS takes it; None where the specs leave that to the task definition."""
+    if not release.subnets:
+        return None
+    return {
+        "awsvpcConfiguration": {
+            "subnets": list(release.subnets),
+            "securityGroups": list(release.security_groups),
+            "assignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
+        }
+    }
+
+
+def capacity_of(release: Release) -> list[dict[str, Any]]:
+    return [{"capacityProvider": one.provider, "weight": one.weight, "base": one.base} for one in release.capacity]
+
+
+def revision_of(arn: str) -> str:
+    """`web:7`, of a task definition's ARN."""
+    return arn.rpartition("/")[2]

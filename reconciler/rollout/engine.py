@@ -1,0 +1,139 @@
+"""The words that all deployment engines share: phases, what a step says, and what an engine is.
+
+    idle → green_up → testing → awaiting_promotion → shifting → verifying → blue_warm → teardown → idle
+
+An engine sees, steps and performs. `step` is a pure function of the policy, the facts and the time: the phase follows
+from the facts, so that it does not matter who looked before, or whether anybody did.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar
+
+from reconciler.model.resource import Calls
+from reconciler.rollout.actions import Decision
+from reconciler.rollout.release import Subject
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.state import Seen
+from reconciler.rollout.stored_state import Ended
+from reconciler.rollout.strategy import Policy
+
+
+class Phase(StrEnum):
+    IDLE = "idle"
+    BOOTSTRAP = "bootstrap"  # the first deployment, or nothing is left of what ran: there is no blue
+    GREEN_UP = "green_up"
+    TESTING = "testing"
+    AWAITING_PROMOTION = "awaiting_promotion"
+    SHIFTING = "shifting"
+    VERIFYING = "verifying"
+    BLUE_WARM = "blue_warm"
+    TEARDOWN = "teardown"
+    FAILED = "failed"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    SUPERSEDED = "superseded"
+    BLOCKED = "blocked"  # somebody else moved production: nothing is written until that is clear
+
+
+class Health(StrEnum):
+    """Of a service, while it is rolled out."""
+
+    HEALTHY = "healthy"
+    PROGRESSING = "progressing"
+    SUSPENDED = "suspended"  # waiting for something outside: a person, a window
+    DEGRADED = "degraded"
+
+
+class Waiting(StrEnum):
+    """For whom, where no clock will move it on."""
+
+    NOBODY = ""
+    PERSON = "person"
+    SPEC = "spec"  # a new version in the specs
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a look at the facts leads to.
+
+    `decisions` are carried out in their order, and none after one that failed. `wake_at`: look again by then; None
+    means that only a person or a new spec moves it, and `waits_for` says which. `until` is the stored deadline of this
+    phase. `because` finishes the sentence "it is in this phase because …"; it holds no times that flap. `ended` is set
+    in the one step that ends a rollout. `live` is the slot that has production, where it has one.
+    """
+
+    phase: Phase
+    decisions: tuple[Decision, ...] = ()
+    wake_at: datetime | None = None
+    because: str = ""
+    health: Health = Health.PROGRESSING
+    release: str = ""
+    until: datetime | None = None
+    waits_for: Waiting = Waiting.NOBODY
+    ended: Ended | None = None
+    live: int | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        return not self.decisions and self.wake_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Answers that a pass already has, so that `see` need not ask, in AWS's own words.
+
+    `service`: as DescribeServices with TAGS gives it. `actions`: of listeners and rules, `groups`: target groups, by
+    ARN. `scalable`: as DescribeScalableTargets gives it.
+    """
+
+    service: Mapping[str, Any] | None = None
+    actions: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, Any] = field(default_factory=dict)
+    scalable: Mapping[str, Any] | None = None
+
+
+NOTHING = Known()
+
+
+class Engine(ABC):
+    """How versions of one sort of service get into production. A leaf, found by `engines`."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
+        """The facts, in as few calls as there can be. Raises `errors.AwsError`: what cannot be read is not guessed."""
+
+    @abstractmethod
+    def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
+        """What the facts lead to. Pure: no clock, no AWS, no chance."""
+
+    @abstractmethod
+    def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
+        """What a person could say now and be heeded. Pure."""
+
+    @abstractmethod
+    def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
+        """Carry one decision out. Raises `errors.StalePlan` where the world has moved since it was looked at."""
+
+
+@cache
+def engines() -> Mapping[str, Engine]:
+    """Every engine in reconciler/rollout/engines, by name: a module each."""
+    package = "reconciler.rollout.engines"
+    found: dict[str, Engine] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
+        name = f"{package}.{module}"
+        for member in vars(importlib.import_module(name)).values():
+            if isinstance(member, type) and issubclass(member, Engine) and member.__module__ == name:
+                found[member.name] = member()
+    return found

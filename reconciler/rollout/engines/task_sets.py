@@ -1,0 +1,170 @@
+"""The engine that moves the traffic itself: an ECS service under the EXTERNAL controller, and its task sets.
+
+ECS only runs tasks here. It neither gives up on a version that fails nor goes back; what is tested, approved, watched
+and undone is the machine's (machine.py). Each decision is one write, with a read before it where the write could do
+harm had the world moved meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler import errors
+from reconciler.model.resource import TOKEN_LENGTH, Calls
+from reconciler.model.tagging import tag_value
+from reconciler.rollout import describe, listener_weights, observe_task_sets, stored_state
+from reconciler.rollout.actions import (
+    Create,
+    Decision,
+    Declare,
+    Delete,
+    Mark,
+    Point,
+    Prefer,
+    Probe,
+    Resize,
+    Scale,
+    Tune,
+)
+from reconciler.rollout.blue_green import machine, requests
+from reconciler.rollout.describe import ecs
+from reconciler.rollout.engine import NOTHING, Engine, Known, Step
+from reconciler.rollout.listener_weights import elbv2
+from reconciler.rollout.observe_task_sets import SUSPENSIONS
+from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
+from reconciler.rollout.release import HealthCheck, Subject
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.state import Seen
+from reconciler.rollout.strategy import Policy
+
+RELEASE = "reconciler:release"
+COMMIT = "reconciler:commit"
+
+
+class TaskSets(Engine):
+    name: ClassVar[str] = "task_sets"
+
+    def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
+        return observe_task_sets.see(subject, policy, now, known)
+
+    def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
+        return machine.step(policy, seen, now)
+
+    def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
+        return requests.verbs(policy, seen, machine.step(policy, seen, now), now)
+
+    def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
+        match decision:
+            case Mark():
+                yield from mark(decision, subject)
+            case Scale():
+                yield from _scale(decision, subject)
+            case Tune():
+                yield from _tune(decision, subject)
+            case Create():
+                yield from _create(decision, subject)
+            case Resize():
+                yield ecs.update_task_set(
+                    cluster=subject.cluster,
+                    service=subject.service,
+                    taskSet=decision.id,
+                    scale={"value": float(decision.scale), "unit": "PERCENT"},
+                )
+            case Point():
+                entry = subject.production if decision.listener == "production" else subject.test
+                assert entry is not None, "only what was seen is decided about"
+                yield from listener_weights.point(subject, entry, decision.weights, decision.was)
+            case Prefer():
+                yield ecs.update_service_primary_task_set(
+                    cluster=subject.cluster, service=subject.service, primaryTaskSet=decision.id
+                )
+            case Delete():
+                yield from _delete(decision, subject)
+            case Probe() | Declare():
+                raise TypeError(f"{type(decision).__name__} is nothing that AWS is asked here")
+
+
+def mark(decision: Mark, subject: Subject) -> Calls[None]:
+    """Tags first, then untags."""
+    put, drop = stored_state.written(decision.before, decision.after)
+    if put:
+        yield ecs.tag_resource(resourceArn=subject.service, tags=_pairs(put))
+    if drop:
+        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
+
+
+def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+
+
+def _scale(decision: Scale, subject: Subject) -> Calls[None]:
+    yield autoscaling.register_scalable_target(
+        **NAMESPACE,
+        **DIMENSION,
+        ResourceId=subject.scalable,
+        SuspendedState=dict.fromkeys(SUSPENSIONS, decision.suspend),
+    )
+
+
+def _tune(decision: Tune, subject: Subject) -> Calls[None]:
+    check = subject.release.health
+    assert check is not None, "what has no health check is never out of tune"
+    yield elbv2.modify_target_group(TargetGroupArn=subject.groups[decision.slot], **_check(check))
+
+
+def _check(check: HealthCheck) -> dict[str, Any]:
+    return {
+        "HealthCheckProtocol": check.protocol,
+        "HealthCheckPort": check.port,
+        "HealthCheckPath": check.path,
+        "HealthCheckIntervalSeconds": check.interval,
+        "HealthCheckTimeoutSeconds": check.timeout,
+        "HealthyThresholdCount": check.healthy_threshold,
+        "UnhealthyThresholdCount": check.unhealthy_threshold,
+        "Matcher": {"HttpCode": check.matcher},
+    }
+
+
+def _create(decision: Create, subject: Subject) -> Calls[None]:
+    release = subject.release
+    tags = {**dict(subject.stack_tags), RELEASE: decision.release}
+    if not decision.task_definition and release.commit:
+        tags[COMMIT] = tag_value(release.commit)
+    yield ecs.create_task_set(
+        cluster=subject.cluster,
+        service=subject.service,
+        externalId=decision.release,
+        taskDefinition=decision.task_definition or release.task_definition,
+        networkConfiguration=describe.network_of(release),
+        loadBalancers=[
+            {
+                "targetGroupArn": subject.groups[decision.slot],
+                "containerName": release.container,
+                "containerPort": release.port,
+            }
+        ],
+        launchType=None if release.capacity else release.launch_type,
+        capacityProviderStrategy=describe.capacity_of(release) or None,
+        platformVersion=release.platform_version,
+        scale={"value": float(decision.scale), "unit": "PERCENT"},
+        clientToken=_token(subject.service, decision.release, decision.salt),
+        tags=_pairs(tags),
+    )
+
+
+def _token(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:TOKEN_LENGTH]
+
+
+def _delete(decision: Delete, subject: Subject) -> Calls[None]:
+    """The last look at production is right before its tasks are told to stop."""
+    assert subject.production is not None
+    weights = yield from listener_weights.now_at(subject, subject.production)
+    if weights is None or weights[decision.slot]:
+        raise errors.StalePlan(f"production sends requests to {decision.id} by now; nothing was deleted")
+    try:
+        yield ecs.delete_task_set(cluster=subject.cluster, service=subject.service, taskSet=decision.id, force=True)
+    except errors.Gone:
+        return

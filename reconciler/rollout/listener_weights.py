@@ -1,0 +1,72 @@
+"""Listeners and rules: which share of the requests each of a service's two target groups gets, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler import errors
+from reconciler.model.resource import Call, Calls, Service
+from reconciler.rollout.release import Entry, Subject
+from reconciler.rollout.state import WHOLE, Weights
+
+elbv2 = Service("elbv2")
+
+
+def reads(entries: Iterable[Entry]) -> list[Call]:
+    """The fewest calls that tell what `entries` do."""
+    wanted = list(entries)
+    listeners = sorted({entry.listener for entry in wanted if entry.rule is None})
+    rules = sorted({entry.rule for entry in wanted if entry.rule is not None})
+    calls = [elbv2.describe_listeners(ListenerArns=listeners)] if listeners else []
+    return [*calls, elbv2.describe_rules(RuleArns=rules)] if rules else calls
+
+
+def actions_in(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """By ARN, what the answers to `reads` say."""
+    found: dict[str, Any] = {}
+    for answer in answers:
+        found |= {item["ListenerArn"]: item["DefaultActions"] for item in answer.get("Listeners", ())}
+        found |= {item["RuleArn"]: item["Actions"] for item in answer.get("Rules", ())}
+    return found
+
+
+def weights_of(actions: Sequence[Mapping[str, Any]], groups: tuple[str, ...]) -> tuple[Weights | None, bool]:
+    """The shares in percent, and whether both groups are named; None where it is not ours alone."""
+    if len(actions) != 1 or actions[0].get("Type") != "forward":
+        return None, False
+    (only,) = actions
+    items = (only.get("ForwardConfig") or {}).get("TargetGroups") or [{"TargetGroupArn": only.get("TargetGroupArn")}]
+    given = {item["TargetGroupArn"]: item.get("Weight", 1) for item in items}
+    if not given.keys() <= set(groups):
+        return None, False
+    first, second = (given.get(group, 0) for group in groups)
+    total, both = first + second, len(given) == len(groups)
+    if not total:
+        return (0, 0), both
+    share = min(WHOLE - 1, max(1, round(first * WHOLE / total))) if first and second else WHOLE * bool(first)
+    return (share, WHOLE - share), both
+
+
+def point(subject: Subject, entry: Entry, weights: Weights, was: Weights | None) -> Calls[None]:
+    """One read, one write. Both groups stay named: ECS takes no target group that no listener names.
+
+    Raises `errors.StalePlan` where the listener is not as it was seen.
+    """
+    current = yield from now_at(subject, entry)
+    if current != was:
+        raise errors.StalePlan(f"{entry.arn} has moved since it was looked at; nothing was written")
+    targets = [
+        {"TargetGroupArn": group, "Weight": weight} for group, weight in zip(subject.groups, weights, strict=True)
+    ]
+    actions = [{"Type": "forward", "ForwardConfig": {"TargetGroups": targets}}]
+    if entry.rule is None:
+        yield elbv2.modify_listener(ListenerArn=entry.listener, DefaultActions=actions)
+    else:
+        yield elbv2.modify_rule(RuleArn=entry.rule, Actions=actions)
+
+
+def now_at(subject: Subject, entry: Entry) -> Calls[Weights | None]:
+    (call,) = reads([entry])
+    answer = yield call
+    return weights_of(actions_in([answer])[entry.arn], subject.groups)[0]

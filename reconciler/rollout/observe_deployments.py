@@ -1,0 +1,107 @@
+"""ECS's own rolling deployments, as ECS says them: read from a service, and asked for of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from reconciler.model.resource import Call
+from reconciler.rollout.actions import Declare
+from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
+from reconciler.rollout.release import Subject
+from reconciler.rollout.state import Seen, TaskSet
+from reconciler.rollout.stored_state import Marks
+
+
+def seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
+    marks = remembered(item)
+    deployments = item.get("deployments") or ()
+    primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
+    names = _names(subject, marks)
+    return Seen(
+        wanted=subject.release.id,
+        desired=item["desiredCount"],
+        sets=tuple(_deployment(one, names, item) for one in deployments if one["status"] != "INACTIVE"),
+        production=None,
+        test=None,
+        has_test=False,
+        marks=marks,
+        definition=revision_of(subject.release.task_definition),
+        differs=() if primary is None else tuple(_differs(subject, item, primary)),
+        deleting=item["status"] != "ACTIVE",
+    )
+
+
+def declared(subject: Subject, decision: Declare) -> Call:
+    """Ask ECS for it."""
+    sent: dict[str, Any] = {}
+    for member in decision.members:
+        sent |= _MEMBERS[member](subject)
+    return ecs.update_service(
+        cluster=subject.cluster,
+        service=subject.service,
+        taskDefinition=decision.task_definition or subject.release.task_definition,
+        **sent,
+    )
+
+
+def _names(subject: Subject, marks: Marks) -> dict[str, str]:
+    """Releases by revision, as far as they are known."""
+    known = [one for one in (marks.previous, marks.back, marks.live) if one is not None]
+    return {
+        **{one.task_definition: one.release for one in known},
+        revision_of(subject.release.task_definition): subject.release.id,
+    }
+
+
+def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapping[str, Any]) -> TaskSet:
+    """The primary one is of the revision that the service names; an answer may show the one before the other."""
+    primary = item["status"] == "PRIMARY"
+    ran = revision_of((service.get("taskDefinition") if primary else None) or item.get("taskDefinition", ""))
+    return TaskSet(
+        id=item["id"],
+        release=names.get(ran, ran),
+        slot=0,
+        born=item["createdAt"],
+        primary=primary,
+        running=item.get("runningCount", 0),
+        pending=item.get("pendingCount", 0),
+        steady=item.get("rolloutState") == "COMPLETED",
+        failed=item.get("failedTasks", 0),
+        task_definition=ran,
+        state=item.get("rolloutState", ""),
+        reason=item.get("rolloutStateReason", "") if item.get("rolloutState") == "FAILED" else "",
+    )
+
+
+def _differs(subject: Subject, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
+    release, found = subject.release, []
+    if release.subnets:
+        have = (primary.get("networkConfiguration") or item.get("networkConfiguration") or {}).get(
+            "awsvpcConfiguration"
+        ) or {}
+        same = (
+            set(have.get("subnets") or ()) == set(release.subnets)
+            and set(have.get("securityGroups") or ()) == set(release.security_groups)
+            and (have.get("assignPublicIp") == "ENABLED") == release.public_ip
+        )
+        found += [] if same else ["networkConfiguration"]
+    if release.platform_version not in (None, "LATEST") and release.platform_version != primary.get("platformVersion"):
+        found.append("platformVersion")
+    have_shares = {
+        (one["capacityProvider"], one.get("weight", 0), one.get("base", 0))
+        for one in primary.get("capacityProviderStrategy") or ()
+    }
+    if have_shares != {(one.provider, one.weight, one.base) for one in release.capacity}:
+        found.append("capacityProviderStrategy")
+    return found
+
+
+_MEMBERS: Final[Mapping[str, Callable[[Subject], dict[str, Any]]]] = {
+    "networkConfiguration": lambda subject: {"networkConfiguration": network_of(subject.release)},
+    "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
+    "capacityProviderStrategy": lambda subject: {
+        "capacityProviderStrategy": capacity_of(subject.release),
+        "forceNewDeployment": True,  # else the tasks that run stay where they are
+    },
+}

@@ -1,0 +1,260 @@
+"""What a service with task sets looks like, in as few calls as there can be.
+
+Nothing happening: what the pass has read anyway, and nothing more. A rollout: three rounds of calls side by side, the
+last for the tasks themselves, because a healthy target counts only if it is a running task of the very set that is
+looked at; an address may have been somebody else's a minute ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from reconciler.model.resource import Call, Calls, Service, Together
+from reconciler.rollout import describe, listener_weights, prefetch
+from reconciler.rollout.describe import ecs, revision_of
+from reconciler.rollout.engine import Known
+from reconciler.rollout.listener_weights import elbv2
+from reconciler.rollout.release import HealthCheck, Subject
+from reconciler.rollout.state import WHOLE, Scaling, Seen, TaskSet, Weights, all_on
+from reconciler.rollout.strategy import Policy
+
+cloudwatch = Service("cloudwatch")
+
+SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+
+TASKS_AT_ONCE: Final = 100  # DescribeTasks
+ANSWERS_FOR: Final = timedelta(minutes=5)
+"""How far back the share of 5xx is counted; CloudWatch has requests by the minute, a minute or two late."""
+
+OUR_FAULT: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
+"""Stop codes that speak against a version; a Spot interruption or the end of a machine do not."""
+
+
+def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[Seen]:
+    (found,) = yield from prefetch.completed([(subject, known)])
+    item = found.service
+    assert item is not None
+    production, production_whole = _at(subject, subject.production, found.actions)
+    test, test_whole = _at(subject, subject.test, found.actions)
+    raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
+    bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
+    seen = Seen(
+        wanted=subject.release.id,
+        desired=item["desiredCount"],
+        sets=tuple(_task_set(subject, one) for one in raw),
+        production=production,
+        test=test,
+        has_test=subject.test is not None,
+        bare=tuple(bare),
+        marks=describe.remembered(item),
+        scaling=_scaling(found.scalable),
+        tuned=_tuned(subject, found.groups),
+        others=len(item.get("taskSets") or ()) - len(raw),
+        deleting=item["status"] != "ACTIVE",
+    )
+    if quiet(seen):
+        return seen
+    return (yield from _closely(subject, policy, now, seen))
+
+
+def quiet(seen: Seen) -> bool:
+    """Nothing is under way and nothing is to begin: there is no need to look at targets and tasks."""
+    settled = seen.marks.deadline is None and seen.marks.unheard is None
+    if len(seen.sets) != 1 or not settled or seen.deleting:
+        return False
+    (only,) = seen.sets
+    as_wanted = only.release == seen.wanted or (seen.marks.quarantined(seen.wanted) and seen.marks.back is None)
+    return only.primary and as_wanted and seen.production == all_on(only.slot)
+
+
+# -- what the first round says
+
+
+def _at(subject: Subject, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:
+    if entry is None:
+        return None, True
+    return listener_weights.weights_of(actions[entry.arn], subject.groups)
+
+
+def _slot(subject: Subject, item: Mapping[str, Any]) -> int | None:
+    balancers = item.get("loadBalancers") or ()
+    arn = balancers[0].get("targetGroupArn") if balancers else None
+    return subject.groups.index(arn) if arn in subject.groups else None
+
+
+def _task_set(subject: Subject, item: Mapping[str, Any]) -> TaskSet:
+    slot = _slot(subject, item)
+    assert slot is not None, "only sets in our groups are read"
+    return TaskSet(
+        id=item["id"],
+        release=item.get("externalId") or "unknown",
+        slot=slot,
+        born=item["createdAt"],
+        primary=item["status"] == "PRIMARY",
+        draining=item["status"] not in ("PRIMARY", "ACTIVE"),
+        scale=round((item.get("scale") or {}).get("value", WHOLE)),
+        running=item.get("runningCount", 0),
+        pending=item.get("pendingCount", 0),
+        steady=item.get("stabilityStatus") == "STEADY_STATE",
+        task_definition=revision_of(item.get("taskDefinition", "")),
+    )
+
+
+def _scaling(target: Mapping[str, Any] | None) -> Scaling:
+    if target is None:
+        return Scaling.NONE
+    state = target.get("SuspendedState") or {}
+    return Scaling.SUSPENDED if all(state.get(part, False) for part in SUSPENSIONS) else Scaling.ACTIVE
+
+
+def _tuned(subject: Subject, groups: Mapping[str, Any]) -> tuple[bool, bool]:
+    check = subject.release.health
+    if check is None:
+        return True, True
+    first, second = (_check(groups[arn]) == check for arn in subject.groups)
+    return first, second
+
+
+def _check(item: Mapping[str, Any]) -> HealthCheck:
+    return HealthCheck(
+        path=item.get("HealthCheckPath", ""),
+        interval=item.get("HealthCheckIntervalSeconds", 0),
+        timeout=item.get("HealthCheckTimeoutSeconds", 0),
+        healthy_threshold=item.get("HealthyThresholdCount", 0),
+        unhealthy_threshold=item.get("UnhealthyThresholdCount", 0),
+        matcher=(item.get("Matcher") or {}).get("HttpCode", ""),
+        port=item.get("HealthCheckPort", ""),
+        protocol=item.get("HealthCheckProtocol", ""),
+    )
+
+
+# -- second and third round: targets, tasks, alarms, answers
+
+
+def _closely(subject: Subject, policy: Policy, now: datetime, seen: Seen) -> Calls[Seen]:
+    newest, watched = seen.newest, policy.max_5xx is not None
+    moved = newest is not None and seen.production is not None and seen.production[newest.slot] > 0
+    calls: dict[str, Call] = {
+        f"health {slot}": elbv2.describe_target_health(TargetGroupArn=arn) for slot, arn in enumerate(subject.groups)
+    }
+    for status in ("RUNNING", "STOPPED"):
+        calls[status] = ecs.list_tasks(cluster=subject.cluster, serviceName=_name(subject), desiredStatus=status)
+    if policy.alarms:
+        calls["alarms"] = cloudwatch.describe_alarms(
+            AlarmNames=list(policy.alarms), StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+    if watched and moved and newest is not None:
+        calls["answers"] = _answers(subject, newest.slot, now)
+    told = dict(zip(calls, (yield Together.of(calls.values())), strict=True))
+    arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
+    tasks = yield from _tasks(subject, arns)
+    healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
+    sets = tuple(_with_tasks(one, tasks, healths[one.slot]) for one in seen.sets)
+    fields: dict[str, Any] = {"sets": sets}
+    fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
+    if "alarms" in told:
+        firing = [*told["alarms"].get("MetricAlarms", ()), *told["alarms"].get("CompositeAlarms", ())]
+        fields["alarms"] = tuple(sorted(item["AlarmName"] for item in firing))
+    if "answers" in told:
+        fields["errors"] = _share_of_errors(told["answers"])
+    return replace(seen, **fields)
+
+
+def _name(subject: Subject) -> str:
+    return subject.service.rpartition("/")[2]
+
+
+def _tasks(subject: Subject, arns: Sequence[str]) -> Calls[list[Any]]:
+    calls = [
+        ecs.describe_tasks(cluster=subject.cluster, tasks=list(arns[start : start + TASKS_AT_ONCE]))
+        for start in range(0, len(arns), TASKS_AT_ONCE)
+    ]
+    answers = (yield Together.of(calls)) if calls else []
+    return [task for answer in answers for task in answer["tasks"]]
+
+
+def _with_tasks(one: TaskSet, tasks: Iterable[Mapping[str, Any]], health: Iterable[Mapping[str, Any]]) -> TaskSet:
+    zones = _addresses(one, tasks)
+    healthy: dict[str, int] = {}
+    for item in health:
+        zone = zones.get(item["Target"]["Id"])
+        if zone is not None and item["TargetHealth"]["State"] == "healthy":
+            healthy[zone] = healthy.get(zone, 0) + 1
+    failed = sum(task.get("startedBy") == one.id and failed_by_itself(task) for task in tasks)
+    return replace(one, healthy=tuple(sorted(healthy.items())), failed=failed)
+
+
+def _addresses(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The addresses of a set's running tasks, with their zones."""
+    return {
+        address: task.get("availabilityZone", "")
+        for task in tasks
+        if task.get("startedBy") == one.id
+        and task.get("lastStatus") == "RUNNING"
+        and revision_of(task.get("taskDefinitionArn", "")) == one.task_definition
+        for address in _addresses_of(task)
+    }
+
+
+def _addresses_of(task: Mapping[str, Any]) -> set[str]:
+    found = {
+        detail["value"]
+        for attachment in task.get("attachments") or ()
+        for detail in attachment.get("details") or ()
+        if detail.get("name") == "privateIPv4Address"
+    }
+    return found | {
+        interface["privateIpv4Address"]
+        for container in task.get("containers") or ()
+        for interface in container.get("networkInterfaces") or ()
+        if interface.get("privateIpv4Address")
+    }
+
+
+def _strangers(
+    sets: Sequence[TaskSet], slot: int, tasks: Iterable[Mapping[str, Any]], health: Iterable[Mapping[str, Any]]
+) -> int:
+    here = [one for one in sets if one.slot == slot and not one.draining]
+    newest = max(here, key=lambda one: (one.born, one.id), default=None)
+    ours = set() if newest is None else set(_addresses(newest, tasks))
+    return sum(
+        item["TargetHealth"]["State"] not in ("draining", "unused") and item["Target"]["Id"] not in ours
+        for item in health
+    )
+
+
+def failed_by_itself(task: Mapping[str, Any]) -> bool:
+    """A stopped task that speaks against its version: it exited, never started, or failed its health checks."""
+    if task.get("lastStatus") != "STOPPED":
+        return False
+    scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
+    return task.get("stopCode") in OUR_FAULT or (scheduler and "health checks" in task.get("stoppedReason", ""))
+
+
+def _answers(subject: Subject, slot: int, now: datetime) -> Call:
+    assert subject.production is not None
+    balancer = "/".join(subject.production.listener.rpartition(":listener/")[2].split("/")[:3])
+    dimensions = [
+        {"Name": "LoadBalancer", "Value": balancer},
+        {"Name": "TargetGroup", "Value": subject.groups[slot].split(":", 5)[5]},
+    ]
+    queries = [
+        {
+            "Id": name,
+            "MetricStat": {
+                "Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": dimensions},
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+        for name, metric in (("all", "RequestCount"), ("bad", "HTTPCode_Target_5XX_Count"))
+    ]
+    return cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=now - ANSWERS_FOR, EndTime=now)
+
+
+def _share_of_errors(answer: Mapping[str, Any]) -> float | None:
+    sums = {item["Id"]: sum(item.get("Values") or ()) for item in answer["MetricDataResults"]}
+    return round(100 * sums.get("bad", 0) / sums["all"], 3) if sums.get("all") else None

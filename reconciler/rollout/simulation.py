@@ -1,0 +1,318 @@
+"""A rollout on paper: the very `step` that acts on AWS, in a scripted world, with a clock that only it moves.
+
+What is invented is how long things take: a task is healthy a minute after it was started, as a small one on Fargate is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from reconciler.model import duration
+from reconciler.rollout import effects
+from reconciler.rollout.actions import (
+    Create,
+    Decision,
+    Declare,
+    Delete,
+    Mark,
+    Point,
+    Prefer,
+    Probe,
+    Resize,
+    Scale,
+    Tune,
+)
+from reconciler.rollout.engine import Phase, Step, Waiting, engines
+from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Intent, Verb
+from reconciler.rollout.state import WHOLE, Probed, Scaling, Seen, TaskSet, all_on
+from reconciler.rollout.stored_state import Marks, Stage
+from reconciler.rollout.strategy import Policy, Promotion
+from reconciler.rollout.tracker import SETTLE, Memory
+
+START_UP: Final = timedelta(seconds=60)
+"""From a task's start to the load balancer's second good health check."""
+
+FAILS_EVERY: Final = timedelta(seconds=30)
+PERSON_AFTER: Final = timedelta(minutes=10)
+"""When the person says promote, where only a person can."""
+
+LONGEST: Final = 20_000
+"""Looks after which a rollout that does not end is taken for one that never will."""
+
+BLUE: Final = "v1"
+GREEN: Final = "v2"
+
+FAILS_AT: Final = (
+    Phase.BOOTSTRAP,
+    Phase.GREEN_UP,
+    Phase.TESTING,
+    Phase.AWAITING_PROMOTION,
+    Phase.SHIFTING,
+    Phase.VERIFYING,
+    Phase.BLUE_WARM,
+)
+"""Phases in which something can be made to fail."""
+
+MORNING: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the timeline. `what` is what is done then; empty where the phase only begins."""
+
+    after: timedelta
+    phase: Phase
+    what: str
+    because: str
+    release: str = GREEN
+
+
+def simulate(
+    policy: Policy,
+    desired: int = 1,
+    *,
+    fail_at: Phase | None = None,
+    first: bool = False,
+    start: datetime = MORNING,
+    ports: tuple[int, int] = (80, 9000),
+) -> tuple[Row, ...]:
+    """The timeline of a new version, from the look that finds it wanted to the last thing that happens.
+
+    `first`: nothing runs yet. `ports` are those of the production and of the test listener.
+    Raises `ValueError` for a phase that cannot fail under this policy.
+    """
+    return tuple(_Simulation(policy, desired, fail_at, first, start, ports).rows())
+
+
+@dataclass(slots=True)
+class _Simulation:
+    policy: Policy
+    desired: int
+    fail_at: Phase | None
+    first: bool
+    start: datetime
+    ports: tuple[int, int]
+    now: datetime = field(init=False)
+    seen: Seen = field(init=False)
+    stopping: dict[str, datetime] = field(init=False, default_factory=dict)
+    sized: dict[str, datetime] = field(init=False, default_factory=dict)
+    waiting_since: datetime | None = field(init=False, default=None)
+    phase: Phase = field(init=False, default=Phase.IDLE)
+
+    def rows(self) -> Iterator[Row]:
+        if self.fail_at is not None and self.fail_at not in FAILS_AT:
+            raise ValueError(f"nothing fails in {self.fail_at}; it is one of {', '.join(FAILS_AT)}")
+        engine, memory = engines()[self.policy.engine], Memory(self.start, began=False)
+        self.now, self.seen = self.start, self._beginning()
+        reached, last = False, None
+        for _ in range(LONGEST):
+            self._world_goes_on()
+            memory, facts, free = memory.look(self.seen, self.now)
+            if not free:
+                self.now += SETTLE
+                continue
+            step = engine.step(self.policy, facts, self.now)
+            self.phase = step.phase
+            reached = reached or step.phase is self.fail_at
+            doing = [words for one in step.decisions if (words := self._words(one))]
+            if step.phase is not last or doing:
+                yield Row(self.now - self.start, step.phase, ", ".join(doing), step.because)
+                last = step.phase
+            for decision in step.decisions:
+                memory = self._done(decision, memory)
+            memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, Probe)), self.now)
+            if step.at_rest:
+                if self.fail_at is not None and not reached:
+                    raise ValueError(f"a rollout under this policy is never in {self.fail_at}")
+                return
+            self._person(step)
+            self.now = max(self.now, step.wake_at) if step.wake_at is not None else self.now
+            if not step.decisions and step.wake_at is None:
+                self.now += timedelta(seconds=1)
+        raise RuntimeError(f"it is still in {self.phase} after {self.now - self.start}")
+
+    # -- the script
+
+    def _beginning(self) -> Seen:
+        blue = TaskSet(
+            BLUE,
+            BLUE,
+            0,
+            self.start - timedelta(days=1),
+            primary=True,
+            running=self.desired,
+            steady=True,
+            healthy=_spread(self.desired),
+            task_definition=f"{BLUE}:1",
+            state="COMPLETED",
+        )
+        marks = Marks() if self.first else Marks(live=Version(BLUE, f"{BLUE}:1"))
+        return Seen(
+            GREEN,
+            self.desired,
+            () if self.first else (blue,),
+            marks=marks,
+            scaling=Scaling.NONE,
+            definition=f"{GREEN}:1",
+        )
+
+    def _world_goes_on(self) -> None:
+        sets = []
+        for one in self.seen.sets:
+            if one.draining:
+                if self.now < self.stopping.setdefault(one.id, self.now) + self.policy.drain:
+                    sets.append(one)
+            else:
+                sets.append(self._task_set(one))
+        self.seen = replace(self.seen, sets=tuple(sets), **self._complaints())
+        if self.policy.engine == "rolling":
+            self._ecs_deploys()
+
+    def _task_set(self, one: TaskSet) -> TaskSet:
+        if not one.scale or one.release == BLUE:
+            return one
+        if self._breaks(one):
+            since = self.stopping.setdefault(one.id, self.now)
+            failed = min(self.policy.max_failed_tasks, 1 + math.floor((self.now - since) / FAILS_EVERY))
+            return replace(one, failed=failed, running=0, steady=False, healthy=())
+        needed = one.needed(self.desired)
+        if self.now < self.sized.get(one.id, one.born) + START_UP:
+            return one
+        return replace(one, running=needed, steady=True, healthy=_spread(needed))
+
+    def _breaks(self, one: TaskSet) -> bool:
+        if one.release != GREEN or one.id in self.stopping:
+            return one.release == GREEN
+        if self._bad_in_production():
+            return not self.policy.alarms and not self._answers_count()
+        by_itself = (Phase.BOOTSTRAP, Phase.GREEN_UP, Phase.AWAITING_PROMOTION, Phase.BLUE_WARM)
+        return self.fail_at in by_itself and self.phase is self.fail_at
+
+    def _complaints(self) -> dict[str, Any]:
+        """What the policy has watched says so; where it watches nothing, the tasks stop."""
+        bad = self._bad_in_production()
+        answers = bad and not self.policy.alarms and self._answers_count()
+        return {"alarms": self.policy.alarms[:1] if bad else (), "errors": float(WHOLE) if answers else None}
+
+    def _answers_count(self) -> bool:
+        """Green has some of production, and its 5xx are watched there."""
+        green = next((one.slot for one in self.seen.alive if one.release == GREEN), None)
+        share = self.seen.production[green] if green is not None and self.seen.production is not None else 0
+        return self.policy.max_5xx is not None and share > 0
+
+    def _bad_in_production(self) -> bool:
+        due, production = self.seen.marks.deadline, self.seen.production
+        shared = production not in (all_on(0), all_on(1))
+        if self.fail_at is Phase.VERIFYING:
+            return due is not None and due.stage is Stage.VERIFY
+        if self.fail_at is Phase.SHIFTING and due is not None and due.stage in (Stage.TO, Stage.AT):
+            return shared or not self.policy.shares
+        return False
+
+    def _ecs_deploys(self) -> None:
+        """ECS's own deployment: done once its tasks are up, or gone back to the one before."""
+        primary = next((one for one in self.seen.sets if one.primary), None)
+        if primary is None or primary.state != "IN_PROGRESS" or self.now < primary.born + START_UP:
+            return
+        done = replace(primary, running=self.desired, pending=0, state="COMPLETED", failed=0, steady=True)
+        if self.fail_at is Phase.GREEN_UP and primary.release == GREEN and self.first:
+            done = replace(primary, state="FAILED", running=0, failed=self.policy.max_failed_tasks)
+        elif self.fail_at is Phase.GREEN_UP and primary.release == GREEN:
+            before = replace(done, id=f"{BLUE} again", release=BLUE, task_definition=f"{BLUE}:1")
+            done = before
+        self.seen = replace(self.seen, sets=(done,))
+
+    def _done(self, decision: Decision, memory: Memory) -> Memory:
+        self.seen = effects.after(decision, self.seen, self.now)
+        if isinstance(decision, Resize):
+            self.sized[decision.id] = self.now
+        if isinstance(decision, Probe):
+            passed = self.fail_at is not Phase.TESTING
+            return memory.learnt(Probed(decision.release, passed, "" if passed else "the tests did not hold"))
+        return memory
+
+    def _person(self, step: Step) -> None:
+        """Where only a person can go on, the person does, after a while."""
+        if step.waits_for is not Waiting.PERSON or step.phase is not Phase.AWAITING_PROMOTION:
+            return
+        self.waiting_since = self.waiting_since or self.now
+        if self.now - self.waiting_since >= PERSON_AFTER:
+            said = Intent(Verb.PROMOTE, step.release, "1", self.now, "a person")
+            self.seen = replace(self.seen, marks=replace(self.seen.marks, intent=said))
+
+    # -- words
+
+    def _words(self, decision: Decision) -> str:
+        production, test = self.ports
+        match decision:
+            case Create(scale=scale):
+                return f"green: {_tasks(math.ceil(self.desired * scale / WHOLE))}"
+            case Resize(scale=scale):
+                return f"green: {_tasks(math.ceil(self.desired * scale / WHOLE))}"
+            case Point(listener="production", weights=weights):
+                return self._share(weights, production)
+            case Point(weights=weights):
+                return f"{self._side(weights)} on :{test}"
+            case Probe(tests=tests):
+                return f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} on :{test}"
+            case Delete(id=identifier):
+                return f"{'blue' if self._release(identifier) == BLUE else 'green'} goes"
+            case Scale(suspend):
+                return "autoscaling is held still" if suspend else "autoscaling goes on"
+            case Tune():
+                return "green's health check is set"
+            case Declare():
+                return f"ECS replaces {_tasks(self.desired)}"
+            case Mark() | Prefer():
+                return ""
+
+    def _share(self, weights: tuple[int, int], port: int) -> str:
+        green = next((one.slot for one in self.seen.alive if one.release == GREEN), 0)
+        share = weights[green]
+        if share == WHOLE:
+            return f"switch :{port}"
+        return f"{share} % of :{port}" if share else f":{port} goes back to blue"
+
+    def _side(self, weights: tuple[int, int]) -> str:
+        shown = next((one for one in self.seen.alive if weights == all_on(one.slot)), None)
+        return "blue" if shown is not None and shown.release == BLUE else "green"
+
+    def _release(self, identifier: str) -> str:
+        return next((one.release for one in self.seen.sets if one.id == identifier), "")
+
+
+def _spread(count: int) -> tuple[tuple[str, int], ...]:
+    """Two zones, as evenly as ECS spreads tasks."""
+    halves = (("a", count - count // 2), ("c", count // 2))
+    return tuple((zone, number) for zone, number in halves if number)
+
+
+def _tasks(count: int) -> str:
+    return f"{count} {'task' if count == 1 else 'tasks'}"
+
+
+def timeline_sentence(policy: Policy, desired: int, *, ports: tuple[int, int] = (80, 9000)) -> str:
+    """What will follow, in one line, with how long it takes if nothing goes wrong."""
+    rows = simulate(policy, desired, ports=ports)
+    whole = rows[-1].after
+    if policy.engine == "rolling":
+        return f"ECS replaces {_tasks(desired)}, a few at a time (≈ {duration.approximate(whole)})"
+    parts = [f"green {_tasks(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
+    match policy.promotion:
+        case Promotion.MANUAL:
+            parts.append("promote")
+            promoted = next(row.after for row in rows if row.phase is Phase.SHIFTING)
+            whole -= promoted
+        case Promotion.TIMED:
+            parts.append(f"promote, or {duration.format(policy.promote_after)}")
+        case Promotion.AUTO:
+            pass
+    parts += [f"{share.weight} % of :{ports[0]} for {duration.format(share.pause)}" for share in policy.shares]
+    parts += [f"switch :{ports[0]}", f"blue goes {duration.format(policy.teardown_after)} later"]
+    from_when = " after promote" if policy.promotion is Promotion.MANUAL else " in all"
+    return f"{' → '.join(parts)} (≈ {duration.approximate(whole)}{from_when})"

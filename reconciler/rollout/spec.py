@@ -1,0 +1,42 @@
+"""A service whose versions are rolled out, as the specs have it: what goes out, where, and how. Addresses, no ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.model.resource import Address
+from reconciler.rollout.release import HealthCheck
+from reconciler.rollout.strategy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """`groups` are the target groups that versions take turns in; slot 0 is the first.
+
+    `production` and `test` are listeners or listener rules, `ports` theirs. `images` are looked up before anything is
+    started from them. `host` is one that the service's rule asks for, where it has one.
+    """
+
+    service: Address
+    task_definition: Address
+    policy: Policy = field(default_factory=Policy)
+    container: str = ""
+    port: int = 0
+    groups: tuple[Address, ...] = ()
+    production: Address | None = None
+    test: Address | None = None
+    ports: tuple[int, int] = (80, 9000)
+    health: HealthCheck | None = None
+    host: str = ""
+    images: tuple[Address, ...] = ()
+    scales: bool = False
+    where: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def moves_traffic(self) -> bool:
+        """We do, and not ECS."""
+        return self.policy.engine == "task_sets"

@@ -1,0 +1,252 @@
+"""What has to be remembered of a rollout, as tags on the ECS service: deadlines, a person's word, quarantines.
+
+Everything else is seen. A deadline is absolute, in UTC, and belongs to one release: for another it says nothing. A tag
+that is missing or makes no sense is one that was lost; its clock then starts anew, so that it ends later, never sooner.
+Every value fits ECS's tags: letters, digits, space and `_ . : / = + - @`, 256 at most.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from reconciler.model import ownership
+from reconciler.model.tagging import tag_value
+from reconciler.rollout import requests
+from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Handled, Intent
+
+KEPT_IN_QUARANTINE: Final = 16
+"""Releases that a tag value has room for; the oldest goes first."""
+
+
+class Stage(StrEnum):
+    """What a deadline is for. It also says how far a rollout has come where the facts alone cannot."""
+
+    UP = "up"  # green has to be healthy by then
+    TEST = "test"  # its tests have to have held by then
+    GATE = "gate"  # promoted by then, or by a person; without a time only by a person
+    TO = "to"  # production has to have moved to this weight by then
+    AT = "at"  # production stays at this weight until then
+    VERIFY = "verify"  # production is watched until then
+    WARM = "warm"  # blue stays until then
+    RETIRE = "retire"  # requests under way have ended by then
+    ROLL = "roll"  # ECS's own deployment should have ended by then
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`at` None waits for a person.
+
+    `weight` is green's share of production, where the stage is about one; before that, what it may have had already:
+    0 is known to be none, and then nobody's request is under way to it. A rolling deployment has no shares: of that it
+    is the number of the revision that ECS was asked for.
+    """
+
+    release: str
+    stage: Stage
+    at: datetime | None = None
+    weight: int = 0
+
+    def text(self) -> str:
+        when = "-" if self.at is None else str(int(self.at.timestamp()))
+        return f"{self.release}:{self.stage}{self.weight or ''}:{when}"
+
+    def passed(self, now: datetime) -> bool:
+        return self.at is not None and now >= self.at
+
+
+def deadline(release: str, stage: Stage, now: datetime, wait: timedelta, *, weight: int = 0) -> Deadline:
+    """`wait` from `now`, rounded up to the whole seconds that a tag can say."""
+    at = math.ceil((now + wait).timestamp())
+    return Deadline(release, stage, datetime.fromtimestamp(at, UTC), weight)
+
+
+class Outcome(StrEnum):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted"
+    FAST_PROMOTED = "FastPromoted"  # a person cut blue's time short
+    FAILED = "Failed"  # production had not moved
+    ABORTED = "Aborted"  # a person stopped it, production had not moved or went back
+    SUPERSEDED = "Superseded"
+    ROLLED_BACK = "RolledBack"
+    FAST_ROLLED_BACK = "FastRolledBack"  # the specs went back while blue was warm
+
+
+class Actor(StrEnum):
+    """Whose decision ended a rollout."""
+
+    PERSON = "person"  # a request: rollback, abort, finish
+    TIMER = "timer"  # a deadline of the strategy passed
+    ENGINE = "engine"  # what was observed: tasks, targets, tests, alarms, ECS's own deployment
+    SPECS = "specs"  # another version is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the rollout of a release ended, in which phase, by whom, and why. `why` is for people only."""
+
+    release: str
+    outcome: Outcome
+    phase: str
+    at: datetime
+    by: Actor
+    why: str = ""
+
+    def text(self) -> str:
+        return tag_value(f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.by}:{self.why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody said to wait: with `release`, this rollout; without, the whole service."""
+
+    by: str
+    release: str = ""
+
+    def text(self) -> str:
+        return tag_value(f"{self.release or requests.ANY}:{self.by}")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Everything that is remembered.
+
+    `previous` is what ran before and can be gone back to, `back` what is being gone back to instead of what the specs
+    want, `live` what ECS was told to run last (rolling deployments only; elsewhere the task sets say it).
+    """
+
+    deadline: Deadline | None = None
+    intent: Intent | None = None
+    handled: Handled | None = None
+    quarantine: tuple[str, ...] = ()
+    ended: Ended | None = None
+    hold: Stop | None = None
+    pause: Stop | None = None
+    previous: Version | None = None
+    back: Version | None = None
+    live: Version | None = None
+
+    def quarantined(self, release: str) -> bool:
+        return release in self.quarantine
+
+    def with_quarantined(self, release: str) -> tuple[str, ...]:
+        return (*(one for one in self.quarantine if one != release), release)[-KEPT_IN_QUARANTINE:]
+
+    def without_quarantined(self, release: str) -> tuple[str, ...]:
+        return tuple(one for one in self.quarantine if one != release)
+
+    def ended_of(self, release: str) -> Ended | None:
+        """How the rollout of that release ended, if it was the last one that did."""
+        return self.ended if self.ended is not None and self.ended.release == release else None
+
+    @property
+    def unheard(self) -> Intent | None:
+        """The intent that nobody has answered yet."""
+        if self.intent is None or (self.handled is not None and self.handled.id == self.intent.id):
+            return None
+        return self.intent
+
+
+# -- as tags
+
+KEYS: Final[Mapping[str, str]] = {
+    name: f"{ownership.PREFIX}{name}"
+    for name in (
+        "deadline",
+        "intent",
+        "handled",
+        "quarantine",
+        "ended",
+        "hold",
+        "pause",
+        "previous",
+        "back",
+        "live",
+    )
+}
+"""The tag of each field of `Marks`."""
+
+
+def of_tags(tags: Mapping[str, str]) -> Marks:
+    found = {name: _READ[name](tags[key]) for name, key in KEYS.items() if key in tags}
+    return Marks(**{name: value for name, value in found.items() if value is not None})
+
+
+def written(before: Marks, after: Marks) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The tags to put and those to take away. Only fields that differ: what people write meanwhile stays theirs."""
+    put: dict[str, str] = {}
+    drop: list[str] = []
+    for name, key in KEYS.items():
+        value = getattr(after, name)
+        if value == getattr(before, name):
+            continue
+        if value is None or value == ():
+            drop.append(key)
+        else:
+            put[key] = _text(value)
+    return put, tuple(drop)
+
+
+def _text(value: Any) -> str:
+    match value:
+        case tuple():
+            return " ".join(value)
+        case Version(release, definition):
+            return f"{release}:{definition}"
+        case _:
+            text: str = value.text()
+            return text
+
+
+def _deadline(text: str) -> Deadline | None:
+    match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,9}):(\d{1,11}|-)", text)
+    if match is None or match[2] not in set(Stage):
+        return None
+    at = None if match[4] == "-" else datetime.fromtimestamp(int(match[4]), UTC)
+    stage = Stage(match[2])
+    if at is None and stage is not Stage.GATE:
+        return None
+    return Deadline(match[1], stage, at, int(match[3] or 0))
+
+
+def _quarantine(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _ended(text: str) -> Ended | None:
+    match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(\w+):(.*)", text, re.DOTALL)
+    if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
+        return None
+    at = datetime.fromtimestamp(int(match[4]), UTC)
+    return Ended(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), match[6])
+
+
+def _stop(text: str) -> Stop | None:
+    release, colon, by = text.partition(":")
+    return Stop(by, "" if release == requests.ANY else release) if colon else None
+
+
+def _version(text: str) -> Version | None:
+    release, _, definition = text.partition(":")
+    return Version(release, definition) if re.fullmatch(r"[\w-]+:\d+", definition) else None
+
+
+_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+    "deadline": _deadline,
+    "intent": requests.intent_of,
+    "handled": requests.handled_of,
+    "quarantine": _quarantine,
+    "ended": _ended,
+    "hold": _stop,
+    "pause": _stop,
+    "previous": _version,
+    "back": _version,
+    "live": _version,
+}

@@ -1,0 +1,125 @@
+"""What one process remembers between looks, and may forget at any time: looks in a row, tests, its own last writes.
+
+Forgetting costs time and nothing else. AWS may answer a read from before one's own last write; so after a write nothing
+further is decided until the write is visible, or until it has had time enough and several reads in a row still do not
+show it. A process that has just begun does not know what its predecessor wrote, and waits as long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.rollout.actions import (
+    Create,
+    Decision,
+    Declare,
+    Delete,
+    Mark,
+    Point,
+    Prefer,
+    Probe,
+    Resize,
+    Scale,
+    Tune,
+)
+from reconciler.rollout.blue_green import health
+from reconciler.rollout.blue_green.context import LOOK_EVERY
+from reconciler.rollout.state import Probed, Scaling, Seen, TaskSet
+
+SETTLE: Final = timedelta(seconds=5)
+"""How long a write may take to be visible."""
+
+REREADS: Final = 3
+"""Looks after that which have to agree that it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`since`: when something was last written, or when the process began. `awaited`: what has to become visible."""
+
+    since: datetime
+    began: bool = True
+    awaited: tuple[Decision, ...] = ()
+    rereads: int = 0
+    of: str = ""
+    looks: int = 0
+    looked_at: datetime | None = None
+    tested: Probed | None = None
+
+    def look(self, seen: Seen, now: datetime) -> tuple[Memory, Seen, bool]:
+        """With one more look: what is remembered, the facts with it, and whether something may be decided."""
+        memory = self._counted(seen, now)._reread(seen, now)
+        return memory, replace(seen, looks=memory.looks, tested=memory.tested), not memory.waiting(now)
+
+    def wrote(self, decisions: tuple[Decision, ...], now: datetime) -> Memory:
+        """After `decisions` were sent, answered or not."""
+        if not decisions:
+            return self
+        return replace(self, since=now, began=False, awaited=decisions, rereads=0)
+
+    def learnt(self, tested: Probed) -> Memory:
+        return replace(self, tested=tested)
+
+    def waiting(self, now: datetime) -> bool:
+        if self.began:
+            return now - self.since < SETTLE
+        return bool(self.awaited) and self.rereads < REREADS
+
+    def _reread(self, seen: Seen, now: datetime) -> Memory:
+        if self.awaited and all(visible(one, seen) for one in self.awaited):
+            return replace(self, awaited=(), rereads=0)
+        if self.awaited and now - self.since >= SETTLE:
+            return replace(self, rereads=min(REREADS, self.rereads + 1))
+        return self
+
+    def _counted(self, seen: Seen, now: datetime) -> Memory:
+        """Good and bad looks count when they are far enough apart; the first that turns counts at once."""
+        newest, verdict = seen.newest, health.verdict(seen)
+        before = self.looks if newest is not None and newest.id == self.of else 0
+        same = verdict * before > 0
+        if same and self.looked_at is not None and now - self.looked_at < LOOK_EVERY:
+            return self
+        looks = before + verdict if same else verdict
+        tested = self.tested
+        if newest is None or looks < 0 or (tested is not None and tested.release != newest.release):
+            tested = None  # it was another that was tested, or this one while it was well
+        return replace(self, of="" if newest is None else newest.id, looks=looks, looked_at=now, tested=tested)
+
+
+def visible(decision: Decision, seen: Seen) -> bool:
+    """Whether the facts show what a decision wrote."""
+    match decision:
+        case Mark():
+            return all(
+                getattr(seen.marks, name) == getattr(decision.after, name)
+                for name in decision.fields
+                if name != "intent"  # people write it, too
+            )
+        case Scale(suspend):
+            return seen.scaling is not (Scaling.ACTIVE if suspend else Scaling.SUSPENDED)
+        case Tune(slot):
+            return seen.tuned[slot]
+        case Create(release, slot):
+            return any(one.release == release and one.slot == slot and one.scale for one in seen.alive)
+        case Resize(identifier, scale):
+            found = _find(seen, identifier)
+            return found is None or found.scale == scale
+        case Point(listener, weights):
+            return (seen.production if listener == "production" else seen.test) == weights
+        case Prefer(identifier):
+            found = _find(seen, identifier)
+            return found is None or found.primary
+        case Delete(identifier):
+            found = _find(seen, identifier)
+            return found is None or found.draining
+        case Declare(definition):
+            wanted = definition or seen.definition
+            return any(one.primary and one.task_definition == wanted for one in seen.sets) and not seen.differs
+        case Probe():
+            return True
+
+
+def _find(seen: Seen, identifier: str) -> TaskSet | None:
+    return next((one for one in seen.sets if one.id == identifier), None)

@@ -1,0 +1,145 @@
+"""What is to be said of a rollout that failed: asked at the very look that finds it out, before the evidence goes.
+
+ECS forgets stopped tasks within the hour, and the next thing that happens is that green is taken away. What cannot be
+read is left out and said; a rollout is not held up by its obituary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.diagnosis.evidence import Question, diagnose
+from reconciler.diagnosis.observations import Unread, plain
+from reconciler.diagnosis.report import Changed, Diagnosis, Known, Story
+from reconciler.model.diff import diff
+from reconciler.model.resource import Address, Calls, Desired, Observed, Service
+from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
+from reconciler.rollout.engine import Phase, Step
+from reconciler.rollout.spec import Delivery
+from reconciler.rollout.state import Seen, TaskSet
+from reconciler.rollout.stored_state import Outcome
+from reconciler.rollout_driver.targets import Job
+
+T = TypeVar("T")
+ecs = Service("ecs")
+
+BEFORE_PRODUCTION: Final = frozenset({Phase.GREEN_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
+
+
+@dataclass(frozen=True, slots=True)
+class Obituary:
+    """`desired`: what the specs want, for the positions of what changed. `commit` and `subject`: who changed it."""
+
+    desired: Mapping[Address, Desired[Any]] = field(default_factory=dict)
+    commit: str = ""
+    subject: str = ""
+
+    def write(self, aws: Aws, job: Job, seen: Seen, step: Step) -> Diagnosis:
+        """Of the release that `step` ended, or of the one that is in quarantine. Raises no `errors.AwsError`."""
+        ended = step.ended or seen.marks.ended_of(seen.wanted)
+        release = ended.release if ended is not None else seen.wanted
+        green = next((one for one in reversed(seen.alive) if one.release == release), None)
+        blue = next((one for one in seen.alive if one.release != release), None)
+        unread: list[Unread] = []
+        events = _tried(lambda: aws.run(_events(job)), "service events", unread)
+        changed = _tried(lambda: self._changed(aws, job.delivery, blue, green), "what changed", unread)
+        question = Question(
+            cluster=job.subject.cluster,
+            service=job.delivery.name,
+            started_by=frozenset() if green is None else frozenset({green.id}),
+            target_groups=() if green is None or not job.subject.groups else (job.subject.groups[green.slot],),
+            events=events,
+            since=None if green is None else green.born,
+            rollout="" if green is None else green.reason,
+            known=_known(job.delivery),
+        )
+        found = aws.run(diagnose(question, self._story(job.delivery, seen, step, blue, changed)))
+        return replace(found, unread=(*found.unread, *unread))
+
+    def _story(
+        self, delivery: Delivery, seen: Seen, step: Step, blue: TaskSet | None, changed: tuple[Changed, ...]
+    ) -> Story:
+        ended = step.ended or seen.marks.ended_of(seen.wanted)
+        phase = str(step.phase) if ended is None else ended.phase
+        outcome = "failed" if ended is None or ended.outcome is Outcome.FAILED else "was rolled back"
+        return Story(
+            address=str(delivery.service),
+            release=ended.release if ended is not None else seen.wanted,
+            phase=phase,
+            happened=ended.why if ended is not None else step.because,
+            outcome=outcome,
+            production=_production(delivery, phase, blue),
+            done="" if blue is None else _done(seen, blue),
+            changed=changed,
+            next=(f"reconciler logs {delivery.name} --previous",),
+        )
+
+    def _changed(
+        self, aws: Aws, delivery: Delivery, blue: TaskSet | None, green: TaskSet | None
+    ) -> tuple[Changed, ...]:
+        """The fields in which the two versions' task definitions differ: names and places, no values."""
+        if blue is None or green is None or "" in (blue.task_definition, green.task_definition):
+            return ()
+        old, new = (aws.run(_definition(one.task_definition)) for one in (blue, green))
+        want = self.desired.get(delivery.task_definition)
+        found = []
+        for change in diff(Observed(delivery.task_definition, blue.task_definition, old), new):
+            path = str(change)
+            found.append(Changed(path, _place(want, path), self.commit, self.subject))
+        return tuple(found)
+
+
+def _tried(read: Callable[[], tuple[T, ...]], what: str, unread: list[Unread]) -> tuple[T, ...]:
+    """What was read, or nothing and why not."""
+    try:
+        return read()
+    except errors.AwsError as refusal:
+        unread.append(Unread(what, plain(str(refusal))))
+        return ()
+
+
+def _place(want: Desired[Any] | None, path: str) -> str:
+    if want is None:
+        return ""
+    while path:
+        if path in want.origins:
+            return want.origins[path]
+        path = path.rpartition(".")[0]
+    return want.where
+
+
+def _events(job: Job) -> Calls[tuple[Mapping[str, Any], ...]]:
+    answer = yield ecs.describe_services(cluster=job.subject.cluster, services=[job.subject.service])
+    return tuple(answer["services"][0].get("events") or ()) if answer.get("services") else ()
+
+
+def _definition(revision: str) -> Calls[TaskDefinitionSpec]:
+    answer = yield ecs.describe_task_definition(taskDefinition=revision)
+    return read_spec(answer)
+
+
+def _known(delivery: Delivery) -> Known:
+    check = delivery.health
+    return Known(
+        path=check.path if check is not None else "",
+        matcher=check.matcher if check is not None else "",
+        port=str(delivery.port) if delivery.port else "",
+    )
+
+
+def _production(delivery: Delivery, phase: str, blue: TaskSet | None) -> str:
+    where = f"Production :{delivery.ports[0]}" if delivery.moves_traffic else "Production"
+    if blue is None:
+        return f"{where} has nothing healthy to serve it"
+    if phase in BEFORE_PRODUCTION and delivery.moves_traffic:
+        return f"{where} was not touched"
+    return f"{where} goes back to {blue.task_definition or blue.release}"
+
+
+def _done(seen: Seen, blue: TaskSet) -> str:
+    healthy = f", {blue.well} of them healthy" if blue.healthy is not None else ""
+    return f"{blue.task_definition or blue.release} serves with {blue.running} of {seen.desired} tasks{healthy}"

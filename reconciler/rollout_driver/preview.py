@@ -1,0 +1,64 @@
+"""What rollouts have ahead of them, as a dry run shows it: read, stepped, and nothing carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler import errors
+from reconciler.model.resource import Address
+from reconciler.rollout.engine import NOTHING, Known, Phase, Step
+from reconciler.rollout.outlook import Outlook, Prospect
+from reconciler.rollout.simulation import timeline_sentence
+from reconciler.rollout.state import Seen
+from reconciler.rollout_driver.driver import Rollouts, side_by_side
+from reconciler.rollout_driver.targets import Job, Missing
+
+
+def prospects(
+    rollouts: Rollouts, jobs: Iterable[Job], missing: Mapping[Address, Missing], known: Mapping[Address, Known]
+) -> tuple[Prospect, ...]:
+    """One for each service that is there, or that waits for more than being made.
+
+    `known` is what was just read of them; AWS is asked only about what is under way.
+    """
+    found = [Prospect(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent]
+
+    def look(job: Job) -> Prospect:
+        return _prospect(rollouts, job, known.get(job.address, NOTHING))
+
+    return (*found, *side_by_side(look, jobs))
+
+
+def _prospect(rollouts: Rollouts, job: Job, known: Known) -> Prospect:
+    where, policy = job.delivery.where, job.delivery.policy
+    try:
+        seen, step = rollouts.look(job, known)
+    except errors.AwsError as error:
+        return Prospect(job.address, Outlook.UNREAD, str(error), where=where)
+    outlook = _outlook(seen, step)
+    then = ""
+    if outlook is Outlook.NEW:
+        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports)
+    return Prospect(
+        job.address, outlook, step.because, then, way(policy.engine, bool(policy.shares)), where, step, seen
+    )
+
+
+def _outlook(seen: Seen, step: Step) -> Outlook:
+    if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
+        return Outlook.GIVEN_UP
+    if step.phase is Phase.BOOTSTRAP:
+        return Outlook.FIRST
+    if _not_begun(seen) and step.phase in (Phase.IDLE, Phase.GREEN_UP):
+        return Outlook.NEW
+    return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
+
+
+def _not_begun(seen: Seen) -> bool:
+    """No task of the wanted version has been asked for."""
+    return not any(one.release == seen.wanted for one in seen.sets)
+
+
+def way(engine: str, shared: bool) -> str:
+    """How versions take turns, in the words of the specs."""
+    return "rolling" if engine == "rolling" else "in steps" if shared else "blue/green"

@@ -1,0 +1,200 @@
+"""From a delivery in the words of the specs to the subject of a rollout in AWS's: the very release, by its ids.
+
+A release is known once everything that it is made of has an id: roles, images by digest, subnets. Until then there is
+nothing to roll out, and the reason says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.model import ownership
+from reconciler.model.diff import diff
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Desired, Health, Observed
+from reconciler.reconcile.expectations import UNSEEN
+from reconciler.resources.service import ServiceSpec
+from reconciler.resources.task_definition import TaskDefinitionSpec, content
+from reconciler.rollout.engine import Engine, Known, engines
+from reconciler.rollout.release import Capacity, Entry, Release, Subject, release_id
+from reconciler.rollout.spec import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is no release to roll out yet. `absent`: not even the service is there."""
+
+    because: str
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One service to look after, in words and in ids."""
+
+    delivery: Delivery
+    subject: Subject
+
+    @property
+    def engine(self) -> Engine:
+        return engines()[self.delivery.policy.engine]
+
+    @property
+    def address(self) -> Address:
+        return self.delivery.service
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What subjects are made from, by address: what is wanted, what is there, and the ids of both.
+
+    `made` are the ids of what this very pass made or revised, which `found` does not show yet.
+    """
+
+    wanted: Mapping[Address, Desired[Any]]
+    found: Mapping[Address, Observed[Any]]
+    made: Mapping[Address, str]
+    ids: Mapping[Address, str]
+
+
+def ground_of(
+    desired: Iterable[Desired[Any]], world: World, stack: str, made: Mapping[Address, str] | None = None
+) -> Ground:
+    found, new = _usable(world, stack), made or {}
+    ids = {address: one.id for address, one in found.items()} | dict(new)
+    return Ground({want.address: want for want in desired}, found, new, ids)
+
+
+def jobs_of(
+    deliveries: Iterable[Delivery],
+    desired: Iterable[Desired[Any]],
+    world: World,
+    stack: str,
+    *,
+    made: Mapping[Address, str] | None = None,
+    commit: str = "",
+) -> tuple[tuple[Job, ...], dict[Address, Missing]]:
+    """What can be rolled out, and why the rest cannot be yet."""
+    jobs: list[Job] = []
+    missing: dict[Address, Missing] = {}
+    ground = ground_of(desired, world, stack, made)
+    for delivery in deliveries:
+        subject = subject_of(delivery, ground, commit=commit)
+        if isinstance(subject, Missing):
+            missing[delivery.service] = subject
+        else:
+            jobs.append(Job(delivery, subject))
+    return tuple(jobs), missing
+
+
+def stands_on(wanted: Mapping[Address, Desired[Any]], address: Address, undone: Iterable[Address]) -> Address | None:
+    """Of what could not be done, something that `address` needs, directly or not."""
+    missing, seen, todo = set(undone), set[Address](), [address]
+    while todo and missing:
+        at = todo.pop()
+        if at in missing:
+            return at
+        if at not in seen and at in wanted:
+            seen.add(at)
+            todo += sorted(wanted[at].refs() | wanted[at].after, reverse=True)
+    return None
+
+
+def known_of(jobs: Iterable[Job], world: World) -> dict[Address, Known]:
+    """What `world` shows of each job, in AWS's own words: its rollout need not ask again."""
+    found = {one.id: one for kind in _OF_A_ROLLOUT for one in world.found.get(kind, ())}
+    return {job.address: _known(job.subject, found) for job in jobs}
+
+
+def _known(subject: Subject, found: Mapping[str, Observed[Any]]) -> Known:
+    service = found.get(subject.service)
+    entries = [entry.arn for entry in (subject.production, subject.test) if entry is not None]
+    scalable = found.get(subject.scalable or "")
+    return Known(
+        service=None if service is None else service.facts["item"],
+        actions={arn: found[arn].facts["actions"] for arn in entries if arn in found},
+        groups={arn: found[arn].facts["item"] for arn in subject.groups if arn in found},
+        scalable=None if scalable is None else scalable.facts["item"],
+    )
+
+
+_OF_A_ROLLOUT = ("service", "listener", "listener-rule", "target-group", "scaling")
+
+
+def subject_of(delivery: Delivery, ground: Ground, *, commit: str = "") -> Subject | Missing:
+    wanted, found, ids = ground.wanted, ground.found, ground.ids
+    service = found.get(delivery.service)
+    if service is None:
+        return Missing(f"{delivery.service} does not exist yet", absent=True)
+    for image in delivery.images if delivery.moves_traffic else ():  # else ECS tries until it is there
+        if image not in found or found[image].health is not Health.READY:
+            return Missing(found[image].reason if image in found else f"{image} could not be looked up")
+    parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]
+    absent = [part for part in parts if part not in found]
+    if absent:
+        return Missing(f"{absent[0]} does not exist yet")
+    definition = wanted[delivery.task_definition].resolved(ids)
+    declared = wanted[delivery.service].resolved(ids)
+    spec = declared.spec
+    unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
+    if unknown:
+        return Missing(f"{unknown[0]} does not exist yet")
+    release = _release(delivery, definition.spec, spec, commit)
+    registered = ground.made.get(delivery.task_definition, "")
+    current = found.get(delivery.task_definition)
+    if not registered and current is not None and not diff(current, definition.spec):
+        registered = current.id
+    cluster = str(service.facts.get("cluster") or spec.cluster)
+    scaling = Address("scaling", delivery.name)
+    return Subject(
+        cluster=cluster,
+        service=service.id,
+        release=replace(release, task_definition=registered),
+        name=delivery.name,
+        groups=tuple(ids[group] for group in delivery.groups) if delivery.moves_traffic else (),
+        production=_entry(delivery.production, found) if delivery.moves_traffic else None,
+        test=_entry(delivery.test, found) if delivery.moves_traffic else None,
+        scalable=f"service/{cluster}/{delivery.name}" if delivery.scales and scaling in found else None,
+        stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
+    )
+
+
+def _usable(world: World, stack: str) -> dict[Address, Observed[Any]]:
+    """What is there to be worked with: ours, or looked up; of two of ours the one that the planner keeps is as good."""
+    found: dict[Address, Observed[Any]] = {}
+    for one in world:
+        ours = ownership.owner(one.tags) == stack or one.address.kind == "image"
+        if ours and UNSEEN not in one.facts and not one.facts.get("deleting"):
+            found.setdefault(one.address, one)
+    return found
+
+
+def _release(delivery: Delivery, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str) -> Release:
+    """With the id that says what tasks are made of; the same wish has the same id, whoever works it out."""
+    network = spec.network
+    unnamed = Release(
+        id="",
+        container=delivery.container,
+        port=delivery.port,
+        subnets=() if network is None else tuple(sorted(map(str, network.subnets))),
+        security_groups=() if network is None else tuple(sorted(map(str, network.security_groups))),
+        public_ip=network is not None and bool(network.public_ip),
+        launch_type=spec.launch_type,
+        capacity=tuple(
+            Capacity(one.provider, one.weight, one.base)
+            for one in sorted(spec.capacity_provider_strategy or (), key=lambda one: one.provider)
+        ),
+        platform_version=spec.platform_version,
+        health=delivery.health if delivery.moves_traffic else None,
+        commit=commit,
+    )
+    return replace(unnamed, id=release_id(content(definition), unnamed))
+
+
+def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> Entry | None:
+    if address is None:
+        return None
+    one = found[address]
+    return Entry(one.id) if address.kind == "listener" else Entry(str(one.spec.listener), one.id)

@@ -1,0 +1,189 @@
+"""Validates one document and says in our words, at the right place, what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.spec.diagnostics import Diagnostic, did_you_mean, nearest
+from reconciler.spec.documents import KINDS, Document
+from reconciler.spec.messages import described, joined, shown
+from reconciler.spec.node import Mapping, Node, Scalar, Sequence, locate, plain
+
+_MOST = 100
+"""Findings in one document; beyond them a person fixes the first ones first."""
+Path = tuple[str | int, ...]
+
+
+def validate(root: Mapping) -> tuple[Document | None, list[Diagnostic]]:
+    """The document, or why it is none."""
+    kind = root.text("kind")
+    if kind not in KINDS:
+        return None, [_unknown_kind(root, kind)]
+    empty = list(_nulls(root, ()))
+    found = [_empty(root, path) for path in empty[:_MOST]]
+    try:
+        document = KINDS[kind].model_validate(plain(root))
+    except ValidationError as error:
+        return None, found + _faults(error, root, KINDS[kind], set(empty))
+    return (None, found) if found else (document, found)
+
+
+def _faults(error: ValidationError, root: Mapping, kind: type[Document], empty: set[Path]) -> list[Diagnostic]:
+    """The first hundred; not those about values that are empty anyway, or missing only because they are misspelled."""
+    located = []
+    for details in error.errors(include_url=False)[:_MOST]:
+        path = tuple(step for step in details["loc"] if step != "[key]")
+        if not any(path[:length] in empty for length in range(1, len(path) + 1)):
+            located.append((details, path))
+    meant = {
+        (*path[:-1], nearest(str(_last(path)), _fields(path[:-1], kind)))
+        for details, path in located
+        if details["type"] == "extra_forbidden"
+    }
+    return [
+        _translated(details, path, root, kind)
+        for details, path in located
+        if not (details["type"] == "missing" and path in meant)
+    ]
+
+
+def _empty(root: Mapping, path: Path) -> Diagnostic:
+    what = shown(path[-1]) if isinstance(_last(path), str) else f"an item of {_subject(path)[:-2]}"
+    hint = "remove it, or say what it is"
+    return Diagnostic("E1104", f"{what} has no value", locate(root, path, key=True), hint=hint)
+
+
+def _unknown_kind(root: Mapping, kind: str | None) -> Diagnostic:
+    if kind is None:
+        entry = root.entries.get("kind")
+        place = root.position if entry is None else entry.key.position
+        return Diagnostic("E1101", f"a document needs 'kind', one of {joined(KINDS)}", place)
+    hint = did_you_mean(kind, KINDS) or next(
+        (f"did you mean '{name}'?" for name in KINDS if name.lower() == kind.lower()), ""
+    )
+    place = locate(root, ("kind",))
+    return Diagnostic("E1101", f"unknown kind {shown(kind)}; there is {joined(KINDS, 'and')}", place, hint=hint)
+
+
+def _translated(details: ErrorDetails, path: Path, root: Mapping, kind: type[BaseModel]) -> Diagnostic:
+    """One pydantic error as a finding. Types that begin with E are our own rules."""
+    sort, context, value = details["type"], details.get("ctx", {}), details["input"]
+    place = locate(root, path)
+    subject = _subject(path)
+    if sort == "missing":
+        block = _block(path[:-1], kind)
+        return Diagnostic("E1103", f"{block} needs '{_last(path)}'", locate(root, path[:-1] or ("kind",)))
+    if sort == "extra_forbidden":
+        block, name = _block(path[:-1], kind), str(_last(path))
+        hint = did_you_mean(name, _fields(path[:-1], kind))
+        return Diagnostic("E1102", f"unknown field {shown(name)} in {block}", locate(root, path, key=True), hint=hint)
+    if details["loc"] and details["loc"][-1] == "[key]":
+        place, subject = locate(root, path, key=True), ""
+    if sort.startswith("E"):
+        inner = tuple(context.get("at", ()))
+        place = locate(root, (*path, *inner), key=bool(inner) and isinstance(inner[-1], str)) if inner else place
+        return Diagnostic(sort, subject + context["message"], place, hint=context.get("hint", ""))
+    rule, message, hint = _fault(sort, context, value)
+    return Diagnostic(rule, subject + message, place, hint=hint)
+
+
+def _fault(sort: str, context: dict[str, Any], value: object) -> tuple[str, str, str]:
+    """Rule, message and hint of pydantic's own error types, as far as documents can provoke them."""
+    match sort:
+        case "literal_error":
+            allowed = [
+                word for word in str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ") if word
+            ]
+            found = shown(value) if isinstance(value, str) else described(value)
+            hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+            return "E1107", f"expected {joined(allowed)}, found {found}", hint
+        case "greater_than_equal":
+            return "E1106", f"must be at least {context['ge']:g}", ""
+        case "less_than_equal":
+            return "E1106", f"must be at most {context['le']:g}", ""
+        case "string_too_short":
+            return "E1106", "must not be empty", ""
+        case "string_too_long":
+            return "E1106", f"must have at most {context['max_length']} characters", ""
+        case "too_short":
+            return "E1106", f"needs at least {context['min_length']}", ""
+        case "too_long":
+            return "E1106", f"takes at most {context['max_length']}", ""
+        case "tuple_type" | "list_type":
+            hint = "put it in [brackets]" if isinstance(value, str) else ""
+            return "E1105", f"expected a list, found {described(value)}", hint
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "E1105", f"expected a mapping, found {described(value)}", ""
+        case "string_type":
+            return "E1105", f"expected text, found {described(value)}", ""
+        case _:
+            return "E1105", f"{described(value)} does not fit here", ""
+
+
+def _nulls(node: Node, path: Path) -> Iterator[Path]:
+    match node:
+        case Scalar(value=None):
+            yield path
+        case Mapping():
+            for name, entry in node.entries.items():
+                yield from _nulls(entry.value, (*path, name))
+        case Sequence():
+            for index, item in enumerate(node.items):
+                yield from _nulls(item, (*path, index))
+
+
+def _block(path: Path, kind: type[BaseModel]) -> str:
+    """`DeploymentStrategy`, or `Service task.containers.frontend`."""
+    return f"{kind.__name__} {spelled(path)}".rstrip()
+
+
+def spelled(path: Path) -> str:
+    """subnets[0].cidr"""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return shown(text, longest=80)[1:-1]
+
+
+def _subject(path: Path) -> str:
+    names = [step for step in path if isinstance(step, str)]
+    return f"{shown(names[-1])[1:-1]}: " if names else ""
+
+
+def _last(path: Path) -> str | int:
+    return path[-1] if path else ""
+
+
+def _fields(path: Path, kind: Any) -> list[str]:
+    """The names that the block at `path` takes, as they are written."""
+    for step in path:
+        block = _model(kind)
+        if block is not None and isinstance(step, str):
+            kind = next(
+                (info.annotation for name, info in block.model_fields.items() if step in (name, info.alias)), None
+            )
+        else:
+            kind = next((argument for argument in reversed(get_args(_bare(kind))) if argument is not Ellipsis), None)
+    block = _model(kind)
+    return [info.alias or name for name, info in block.model_fields.items()] if block is not None else []
+
+
+def _bare(kind: Any) -> Any:
+    """Without Annotated and `| None`."""
+    while True:
+        if hasattr(kind, "__metadata__"):
+            kind = kind.__origin__
+        elif get_origin(kind) in (Union, UnionType):
+            kind = next(argument for argument in get_args(kind) if argument is not type(None))
+        else:
+            return kind
+
+
+def _model(kind: Any) -> type[BaseModel] | None:
+    bare = _bare(kind)
+    return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None

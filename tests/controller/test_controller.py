@@ -1,0 +1,472 @@
+"""The loop over the laptop AWS: a change becomes so, drift is put back, and what is wrong changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler import errors, events
+from reconciler.controller.controller import Controller
+from reconciler.controller.events import Teller
+from reconciler.controller.revisions import Inbox
+from reconciler.controller.schedule import Rhythm
+from reconciler.local.faults import Fault
+from reconciler.model.event import Entry
+from reconciler.model.guard import Guard
+from reconciler.model.planner import Consent
+from reconciler.model.resource_type import Depth, discover
+from reconciler.reconcile import request_tags
+from reconciler.reconcile.drift import Mode, Rule
+from reconciler.reconcile.pass_ import Wish
+from reconciler.reconcile.result import PassReport
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.stored_state import Actor, Outcome
+from reconciler.rollout_driver import driver
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec import discovery
+from reconciler.spec.specs import Specs
+from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, Theatre, theatre
+
+
+@dataclass(slots=True)
+class Files:
+    """A source whose files a test changes; `down` while it cannot be reached, `mute` while it cannot say what follows
+    what."""
+
+    folder: Path
+    number: int = 1
+    down: bool = False
+    mute: bool = False
+    rejected: str = ""
+    interval: float = 1.0
+    name: str = "specs"
+
+    @property
+    def revision(self) -> Revision:
+        return Revision(f"rev{self.number:04}", "ana", f"change {self.number}")
+
+    def changed(self, since: str | None) -> bool:
+        self._reach()
+        return since != self.revision.id
+
+    def fetch(self, after: str | None = None) -> Fetched:
+        self._reach()
+        if self.mute and after is not None:
+            raise errors.SourceUnreachable("the host does not answer")
+        if self.rejected and after is not None:
+            raise errors.RevisionRejected(self.rejected, revision=self.revision.id)
+        found = sorted(self.folder.rglob("*.yaml"))
+        names = [(str(path.relative_to(self.folder)), path) for path in found]
+        sources = tuple(discovery.Source(name, name, path.read_bytes()) for name, path in names)
+        return Fetched(self.revision, sources, (), str(self.folder))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, file
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        self.number += 1
+
+    def _reach(self) -> None:
+        if self.down:
+            raise errors.SourceUnreachable("the host does not answer")
+
+
+@dataclass(slots=True)
+class Running:
+    """A loop on a stage; time passes as it sleeps."""
+
+    stage: Theatre
+    files: Files
+    rules: tuple[Rule, ...] = ()
+    guard: Guard = field(default_factory=Guard)
+    entries: list[Entry] = field(default_factory=list)
+    passes: list[PassReport] = field(default_factory=list)
+    loop: Controller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.stage.restart()
+        teller = Teller(self.stage.aws.clock, (self.entries.append,))
+        self.loop = Controller(
+            self.stage.aws,
+            discover(),
+            Inbox(self.files, self.compiled, teller),
+            teller,
+            self.stage.rollouts.smoke,
+            reports=(self.passes.append,),
+            rhythm=Rhythm(),
+        )
+
+    def compiled(self, specs: Specs) -> Wish:
+        return replace(self.stage.wish_of(specs, self.guard, Consent()), rules=self.rules)
+
+    def go(self, seconds: float) -> None:
+        """Rounds until that time has passed."""
+        clock = self.stage.laptop.clock
+        end = clock.monotonic() + seconds
+        while clock.monotonic() < end:
+            self.loop.round()
+            self.stage.laptop.advance(max(0.05, min(self.loop.pause(), end - clock.monotonic())))
+
+    def said(self, name: str) -> list[str]:
+        return [one.message for one in self.entries if one.name == name]
+
+    def outcomes(self) -> list[str]:
+        """Of the rollouts that have ended."""
+        return [one.details["outcome"] for one in self.entries if one.name == events.ROLLOUT_ENDED]
+
+    def quiet(self) -> None:
+        self.entries.clear()
+        self.passes.clear()
+        self.stage.transport.sent.clear()
+
+    def writes(self) -> dict[str, int]:
+        reads = ("Describe", "List", "Get")
+        return {name: n for name, n in self.stage.transport.sent.items() if not name.startswith(reads)}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """v1 is in place, and the loop is quiet."""
+    with theatre(terms=SHORT) as stage:
+        stage.serving()
+        found = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
+        found.go(60)
+        assert found.said(events.IN_PLACE)
+        found.quiet()
+        yield found
+
+
+def test_a_saved_change_happens_by_itself(running: Running) -> None:
+    """The version rolls out to its end without anybody saying anything more."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(600)
+    assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    assert sum(running.stage.weights(80).values()) == 100
+    phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
+    assert phases[:4] == ["green_up", "testing", "awaiting_promotion", "shifting"]
+    assert phases[-1] == "idle"
+    assert running.outcomes() == [Outcome.PROMOTED]
+    assert request_tags.of_tags(running.stage.tags()).revision == running.files.revision.id
+
+
+def test_a_saved_change_waits_for_no_pass(running: Running) -> None:
+    """The round that takes it looks at everything and carries it out."""
+    while not running.passes:  # one has just been, and the next is not due for a while
+        running.go(1)
+    running.quiet()
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.loop.round()
+    assert [one.depth for one in running.passes] == [Depth.FULL]
+    assert running.stage.service()["desiredCount"] == 2
+
+
+def test_a_quiet_stack_is_left_in_peace(running: Running) -> None:
+    """An hour of passes: mostly fast ones of two calls, and no write at all."""
+    running.go(3600)
+    assert running.writes() == {}
+    assert running.entries == []
+    depths = [one.depth for one in running.passes]
+    assert depths.count(Depth.FULL) in (1, 2)
+    assert 10 <= depths.count(Depth.MEDIUM) <= 13
+    assert depths.count(Depth.FAST) > 200
+    assert max(one.calls for one in running.passes if one.depth is Depth.FAST) <= 4
+
+
+def test_a_word_is_heard_at_the_next_pass_however_seldom_one_is_looked_at(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many that wait, a pass reads the tags of all; targets and tasks are looked at only of whom it concerns."""
+    monkeypatch.setattr(driver, "EACH", timedelta(hours=1))
+    running.stage.terms["promote_after"] = timedelta(hours=2)
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(120)
+    (turn,) = running.loop.rota.turns.values()
+    assert turn.waits
+    running.quiet()
+    running.go(120)
+    assert len(running.passes) >= 6
+    assert running.stage.transport.sent["DescribeTargetHealth"] == 0
+    running.stage.seen.append(turn)
+    running.stage.say(Verb.PROMOTE)
+    running.go(20)
+    phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
+    assert phases[:1] == [Phase.SHIFTING]
+
+
+def test_drift_is_put_back_and_told(running: Running) -> None:
+    """A rule that somebody opened is closed again; the event names the path."""
+    group = running.stage.laptop.client("ec2").describe_security_groups(
+        Filters=[{"Name": "tag:reconciler:address", "Values": ["security-group/my-app-lb-sg"]}]
+    )["SecurityGroups"][0]["GroupId"]
+    open_ssh = {"GroupId": group, "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"}
+    running.stage.laptop.client("ec2").authorize_security_group_ingress(**open_ssh)
+    running.go(400)
+    assert running.said(events.DRIFT_REPAIRED) == ["security-group-rules/my-app-lb-sg: ingress.tcp 22 from 0.0.0.0/0"]
+    assert running.writes() == {"RevokeSecurityGroupIngress": 1}
+
+
+def scaled(running: Running, count: int) -> None:
+    running.stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=count)
+
+
+def test_drift_is_told_whatever_the_reason_of_its_rule(running: Running) -> None:
+    """A reason is a person's own words, and decides nothing."""
+    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "contested"),)
+    running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
+    running.go(60)
+    scaled(running, 3)
+    running.go(60)
+    assert running.said(events.DRIFT_FOUND)
+
+
+def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
+    """By rule: `warn` says it once and writes nothing; `ignore` says nothing either."""
+    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "match day"),)
+    running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
+    running.go(60)
+    running.quiet()
+    scaled(running, 3)
+    running.go(400)
+    assert running.said(events.DRIFT_FOUND) == [f"service/{SERVICE}: desired_count (match day)"]
+    assert "UpdateService" not in running.writes()
+    running.rules = (Rule("service/*", Mode.IGNORE, "desired_count"),)
+    running.files.edit("services/frontend.yaml", "# The same web app", "# The web app")
+    running.go(60)
+    running.quiet()
+    scaled(running, 4)
+    running.go(400)
+    assert running.said(events.DRIFT_FOUND) == []
+    assert running.stage.service()["desiredCount"] == 4
+
+
+def test_what_the_specs_change_is_carried_out_where_drift_is_only_told(running: Running) -> None:
+    """`warn` is about what others do; a new count in the specs is ours."""
+    running.rules = (Rule("service/*", Mode.WARN),)
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 2
+
+
+def test_who_keeps_undoing_it_is_left_with_it(running: Running) -> None:
+    """After three times the loop stops fighting and says so; a new revision makes it try again."""
+    for _ in range(6):
+        scaled(running, 5)
+        running.go(45)
+    assert len(running.said(events.DRIFT_REPAIRED)) == 3
+    (contested,) = running.said(events.CONTESTED)
+    assert "undone 3 times" in contested
+    assert running.stage.service()["desiredCount"] == 5
+    running.files.edit("services/frontend.yaml", "# The web app", "# A web app")
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("kind: Cluster", "kind: Clutser"), ("kind: Cluster", "kind: [Cluster"), ("name: my-app-cluster", "name: other")],
+)
+def test_a_bad_revision_changes_nothing_and_the_last_good_one_stays(running: Running, old: str, new: str) -> None:
+    """No write comes of it, it is reported once, and drift is repaired meanwhile by what was good."""
+    running.files.edit("cluster.yaml", old, new)
+    running.go(60)
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+    assert running.writes() == {}
+    scaled(running, 5)
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 1
+    running.files.edit("cluster.yaml", new, old)
+    running.go(60)
+    assert running.loop.inbox.rejected == ""
+
+
+def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
+    """A rollout under way goes on to its end by the clock, drift is repaired, and the return is told."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(30)
+    running.files.down = True
+    running.go(600)
+    assert running.outcomes() == [Outcome.PROMOTED]
+    assert len(running.said(events.SOURCE_UNREACHABLE)) == 1
+    running.files.down = False
+    running.go(30)
+    assert len(running.said(events.SOURCE_REACHABLE)) == 1
+
+
+def test_a_restart_in_any_phase_goes_on_where_it_was(running: Running) -> None:
+    """A new process every half minute: the rollout ends as if there had been one."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    for _ in range(20):
+        running.go(30)
+        running.restart()
+    assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    assert running.writes()["CreateTaskSet"] == 1
+    assert running.writes()["DeleteTaskSet"] == 1
+
+
+def test_a_new_process_takes_no_revision_that_does_not_follow(running: Running) -> None:
+    """What was in place last is written on the stack; a commit that does not descend from it is not applied."""
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.files.rejected = "it does not descend from what was applied last"
+    running.restart()
+    running.quiet()
+    running.go(120)
+    assert running.writes() == {}
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+    assert running.stage.service()["desiredCount"] == 1
+
+
+def test_a_revision_of_which_nobody_can_say_what_it_follows_waits(running: Running) -> None:
+    """A new process applies nothing and rolls nothing out until its source has answered; that it waits is said once."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.files.mute = True
+    running.restart()
+    running.quiet()
+    scaled(running, 5)
+    running.go(300)
+    assert running.writes() == {}
+    assert running.stage.service()["desiredCount"] == 5
+    assert len(running.said(events.PASS_FAILED)) == 1
+    running.files.mute = False
+    running.go(600)
+    assert running.stage.service()["desiredCount"] == 1
+    assert running.outcomes() == [Outcome.PROMOTED]
+
+
+def test_what_was_in_place_has_to_be_read_before_anything_is_applied(running: Running) -> None:
+    """A first look that does not get to see the services leaves it open what the revision has to follow."""
+    fault = running.stage.laptop.aws.faults.add(Fault(kind="unreachable", service="ecs", operation="DescribeServices"))
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.files.rejected = "it does not descend from what was applied last"
+    running.restart()
+    running.quiet()
+    running.go(60)
+    assert len(running.said(events.PASS_FAILED)) == 1
+    running.stage.laptop.aws.faults.remove(fault)
+    running.go(120)
+    assert running.writes() == {}
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+
+
+def test_who_is_in_charge_again_finds_out_what_was_in_place_meanwhile(running: Running) -> None:
+    """Another process has applied another revision since; what does not follow it is not enforced any more."""
+    arn = running.stage.service()["serviceArn"]
+    ecs = running.stage.laptop.client("ecs")
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": request_tags.REVISION, "value": "rev9999 theirs"}])
+    scaled(running, 5)
+    running.files.rejected = "it does not descend from what was applied last"
+    lost = threading.Event()
+    lost.set()
+    running.loop.run(lost=lost)
+    running.quiet()
+    running.go(120)
+    assert running.writes() == {}
+    assert running.stage.service()["desiredCount"] == 5
+    assert len(running.said(events.SPEC_REJECTED)) == 1
+
+
+def test_a_suspended_stack_stays_so_while_nobody_can_read_the_word(running: Running) -> None:
+    """Services that cannot be read are no word to go on: a rollout under way stays where it is."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(60)
+    arn = running.stage.service()["serviceArn"]
+    ecs = running.stage.laptop.client("ecs")
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": request_tags.SUSPEND, "value": "ana"}])
+    running.go(30)
+    running.quiet()
+    fault = running.stage.laptop.aws.faults.add(
+        Fault(kind="unreachable", service="ecs", operation="DescribeServices", count=1000)
+    )
+    running.go(120)
+    running.stage.laptop.aws.faults.remove(fault)
+    running.go(600)
+    assert running.said(events.RESUMED) == []
+    assert running.writes() == {}
+
+
+def test_a_poke_is_answered_after_a_look_at_everything(running: Running) -> None:
+    """The answer carries the poke's id and the revision."""
+    arn = running.stage.service()["serviceArn"]
+    running.stage.laptop.client("ecs").tag_resource(resourceArn=arn, tags=[{"key": request_tags.POKE, "value": "p1"}])
+    running.go(45)
+    assert running.stage.tags()[request_tags.POKED] == f"p1:{running.files.revision.short}"
+    assert Depth.FULL in [one.depth for one in running.passes]
+
+
+def test_a_suspended_stack_is_left_alone_until_it_is_resumed(running: Running) -> None:
+    """Neither drift nor a new version is acted on; both are, afterwards."""
+    arn = running.stage.service()["serviceArn"]
+    ecs = running.stage.laptop.client("ecs")
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": request_tags.SUSPEND, "value": "ana"}])
+    running.go(30)
+    running.quiet()
+    scaled(running, 3)
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(300)
+    assert set(running.writes()) <= {"UpdateService"}  # the person's own
+    assert running.stage.service()["desiredCount"] == 3
+    ecs.untag_resource(resourceArn=arn, tagKeys=[request_tags.SUSPEND])
+    running.go(60)
+    assert running.stage.service()["desiredCount"] == 1
+    assert len(running.stage.sets()) == 2
+
+
+def test_a_plan_that_deletes_too_much_waits_and_the_rest_of_the_loop_goes_on(running: Running) -> None:
+    """Blocked is told once; rollouts are still looked after."""
+    running.guard = Guard(0, None)
+    path = running.files.folder / "tasks.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    running.files.number += 1
+    running.go(120)
+    (blocked,) = [one for one in running.entries if one.name == events.PLAN_BLOCKED]
+    assert blocked.details["codes"] == ["guard"]
+    assert running.writes() == {}
+    path.write_text(text, encoding="utf-8")
+    running.files.number += 1
+    running.go(60)
+    assert running.said(events.PLAN_FREE)
+
+
+def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
+    """The ending carries why; the stack is otherwise in order."""
+    from reconciler.local.scripted import Script
+    from tests.rollout_driver.test_driver import digest
+
+    image = f"*{digest(running.stage, 'v3')}*"
+    running.stage.laptop.script(Script(image=image, exits_after=2.0, exit_code=1, logs=("no database",)))
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v3")
+    running.go(600)
+    (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
+    assert (ended.details["outcome"], ended.details["by"]) == ("Failed", Actor.ENGINE)
+    assert ended.details["cause"]
+    turn = running.loop.rota.turns[next(iter(running.loop.rota.turns))]
+    assert turn.step is not None
+    assert turn.step.phase is Phase.FAILED
+
+
+def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
+    """What runs is untouched and nothing is deleted; the version under way ends in its time; the plan waits."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(60)
+    fault = running.stage.laptop.aws.faults.add(Fault(kind="unreachable", service="ecr"))
+    running.quiet()
+    running.go(900)
+    assert running.outcomes() == [Outcome.PROMOTED]
+    assert set(running.writes()) <= {"ModifyListener", "TagResource", "UntagResource", "UpdateServicePrimaryTaskSet",
+                                     "DeleteTaskSet"}  # fmt: skip
+    codes = {code for one in running.entries if one.name == events.PLAN_BLOCKED for code in one.details["codes"]}
+    assert codes == {"read-failed"}
+    running.stage.laptop.aws.faults.remove(fault)
+    running.go(600)
+    assert running.said(events.PLAN_FREE)

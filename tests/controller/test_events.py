@@ -1,0 +1,59 @@
+"""What goes on is said when it begins and when it is over, and not at every pass."""
+
+from __future__ import annotations
+
+from reconciler.clock import ManualClock
+from reconciler.controller.events import Teller
+from reconciler.model.event import Entry
+
+
+def teller() -> tuple[Teller, list[Entry]]:
+    heard: list[Entry] = []
+    return Teller(ManualClock(), (heard.append,)), heard
+
+
+def test_all_who_listen_hear_it_with_time_and_revision() -> None:
+    """An entry says when, what, of which resource, and under which revision."""
+    clock, heard, others = ManualClock(), list[Entry](), list[Entry]()
+    told = Teller(clock, (heard.append, others.append), "4f1c2ab")
+    told.say("a.name", "service/web", "it is so", {"phase": "idle"})
+    assert heard == [Entry(clock.now(), "a.name", "service/web", "it is so", "4f1c2ab", {"phase": "idle"})]
+    assert others == heard
+
+
+def test_what_goes_on_is_said_once() -> None:
+    """The same words under the same key are no news; other words, or another key, are."""
+    told, heard = teller()
+    for message in ("down", "down", "still down", "still down"):
+        told.once("source", "a.name", message)
+    told.once("registry", "a.name", "still down")
+    assert [one.message for one in heard] == ["down", "still down", "still down"]
+
+
+def test_what_happens_again_is_said_again() -> None:
+    """`again` is for what is news each time, though it reads alike."""
+    told, heard = teller()
+    for _ in range(3):
+        told.once("drift", "a.name", "it was put back", again=True)
+    assert len(heard) == 3
+
+
+def test_the_end_is_said_of_what_was_said_to_go_on() -> None:
+    """Once, and never of what nobody has heard of; after that, its return is news."""
+    told, heard = teller()
+    told.over("source", "b.name", "it is back")
+    told.once("source", "a.name", "down")
+    told.over("source", "b.name", "it is back")
+    told.over("source", "b.name", "it is back")
+    told.once("source", "a.name", "down")
+    assert [one.name for one in heard] == ["a.name", "b.name", "a.name"]
+
+
+def test_what_is_forgotten_may_begin_anew_without_an_end() -> None:
+    """Nothing is said at the forgetting."""
+    told, heard = teller()
+    told.once("later", "a.name", "it failed")
+    told.forget("later")
+    told.over("later", "b.name", "it is over")
+    told.once("later", "a.name", "it failed")
+    assert [one.name for one in heard] == ["a.name", "a.name"]

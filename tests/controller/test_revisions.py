@@ -1,0 +1,217 @@
+"""The last good revision is what is to be enforced; whatever is wrong with a newer one is said once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from reconciler import errors, events
+from reconciler.clock import ManualClock
+from reconciler.controller.events import Teller
+from reconciler.controller.revisions import MOST_TOLD, Inbox
+from reconciler.model.event import Entry
+from reconciler.reconcile.drift import Rule
+from reconciler.reconcile.observe import Place
+from reconciler.reconcile.pass_ import Wish
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec.load import Source as File
+from reconciler.spec.specs import Specs
+
+GOOD = "kind: Stack\nname: shop\nregion: us-west-2\n"
+
+
+@dataclass(slots=True)
+class Branch:
+    """A source in this process. `before` are the revisions that its newest one follows."""
+
+    text: str = GOOD
+    revision: Revision = field(default_factory=lambda: Revision("one"))
+    before: tuple[str, ...] = ()
+    down: bool = False
+    fetched: list[str | None] = field(default_factory=list)
+    name: str = "specs"
+    interval: float = 1.0
+
+    def push(self, name: str, text: str = GOOD, before: tuple[str, ...] = ()) -> None:
+        self.revision, self.text, self.before = Revision(name), text, before
+
+    def changed(self, since: str | None) -> bool:
+        self._reach()
+        return since != self.revision.id
+
+    def fetch(self, after: str | None = None) -> Fetched:
+        self._reach()
+        self.fetched.append(after)
+        if after is not None and after not in (self.revision.id, *self.before):
+            raise errors.RevisionRejected(f"it does not descend from {after}", revision=self.revision.id)
+        return Fetched(self.revision, (File("stack.yaml", "stack.yaml", self.text.encode()),), (), "specs")
+
+    def _reach(self) -> None:
+        if self.down:
+            raise errors.SourceUnreachable("the host does not answer")
+
+
+@dataclass(slots=True)
+class Case:
+    branch: Branch = field(default_factory=Branch)
+    heard: list[Entry] = field(default_factory=list)
+    refusal: str = ""
+    inbox: Inbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inbox = Inbox(self.branch, self.compile, Teller(ManualClock(), (self.heard.append,)))
+
+    def compile(self, specs: Specs) -> tuple[Wish, tuple[Rule, ...]]:
+        if self.refusal:
+            raise errors.WrongAccount(self.refusal)
+        return Wish(Place("shop", "123456789012", "us-west-2"), ()), ()
+
+    @property
+    def enforced(self) -> str | None:
+        return None if self.inbox.desk is None else self.inbox.desk.revision.id
+
+    def said(self, name: str) -> list[str]:
+        return [one.message for one in self.heard if one.name == name]
+
+
+@pytest.fixture
+def case() -> Case:
+    return Case()
+
+
+def test_a_revision_is_taken_once(case: Case) -> None:
+    """The look that takes it says so; after that only another one is news."""
+    assert case.inbox.look(None)
+    assert not case.inbox.look(None)
+    case.branch.push("two", before=("one",))
+    assert case.inbox.look("one")
+    assert (case.enforced, case.inbox.handled) == ("two", "two")
+    assert len(case.said(events.REVISION_TAKEN)) == 2
+    assert [one.revision for one in case.heard] == ["one", "two"]
+
+
+@pytest.mark.parametrize("text", ["kind: Stcak\nname: shop\n", "kind: [Stack\n"])
+def test_a_bad_revision_is_said_once_and_the_last_good_one_stays(case: Case, text: str) -> None:
+    """It is not asked for again; the next good one is taken, and nothing is wrong any more."""
+    case.inbox.look(None)
+    case.branch.push("bad", text, before=("one",))
+    assert not any(case.inbox.look("one") for _ in range(3))
+    assert (case.enforced, case.inbox.handled) == ("one", "bad")
+    assert case.inbox.rejected
+    (said,) = case.said(events.SPEC_REJECTED)
+    assert said.endswith("; one stays in force")
+    assert case.branch.fetched == [None, "one"]
+    case.branch.push("good", before=("one", "bad"))
+    assert case.inbox.look("one")
+    assert (case.enforced, case.inbox.rejected) == ("good", "")
+
+
+def test_what_was_mended_and_is_wrong_again_is_said_again(case: Case) -> None:
+    """A good revision in between ends what was said."""
+    for name, text in 2 * (("one", GOOD), ("bad", "kind: Stcak\n")):
+        case.branch.push(name, text)
+        case.inbox.look(None)
+    assert len(case.said(events.SPEC_REJECTED)) == 2
+
+
+def test_a_revision_with_many_errors_is_said_in_one_line(case: Case) -> None:
+    """The first of them, and how many more there are."""
+    wrong = "".join(f"---\nkind: Thing{number}\nname: a\n" for number in range(MOST_TOLD + 3))
+    case.branch.push("bad", GOOD + wrong)
+    case.inbox.look(None)
+    assert "and 3 more" in case.inbox.rejected
+    assert case.inbox.rejected.count("Thing") >= MOST_TOLD
+    (said,) = case.said(events.SPEC_REJECTED)
+    assert said.endswith("; nothing is enforced")
+
+
+def test_what_may_not_be_wanted_here_is_rejected(case: Case) -> None:
+    """Good specs that compile to what this loop is not for change nothing."""
+    case.inbox.look(None)
+    case.refusal = "the stack is pinned to another account"
+    case.branch.push("two", before=("one",))
+    assert not case.inbox.look("one")
+    assert (case.enforced, case.inbox.rejected) == ("one", case.refusal)
+    assert len(case.said(events.SPEC_REJECTED)) == 1
+
+
+def test_a_source_that_goes_away_is_said_once_and_so_is_its_return(case: Case) -> None:
+    """Meanwhile the last good revision stays."""
+    case.inbox.look(None)
+    case.branch.down = True
+    assert not any(case.inbox.look("one") for _ in range(3))
+    assert case.enforced == "one"
+    case.branch.down = False
+    assert not any(case.inbox.look("one") for _ in range(3))
+    assert len(case.said(events.SOURCE_UNREACHABLE)) == 1
+    assert len(case.said(events.SOURCE_REACHABLE)) == 1
+
+
+def test_a_newer_revision_that_does_not_follow_is_not_taken(case: Case) -> None:
+    """A branch that was rewritten is a person's business; it is said once."""
+    case.inbox.look(None)
+    case.branch.push("other")
+    assert not any(case.inbox.look("one") for _ in range(3))
+    assert (case.enforced, case.inbox.handled) == ("one", "other")
+    assert len(case.said(events.SPEC_REJECTED)) == 1
+
+
+def test_the_first_revision_is_asked_again_once_it_is_known_what_was_in_place(case: Case) -> None:
+    """It follows, and that is asked once; a second process's word is not asked for at every pass."""
+    case.branch.push("two", before=("one",))
+    case.inbox.look(None)
+    assert case.inbox.follows("one")
+    assert case.inbox.follows("one")
+    assert case.branch.fetched == [None, "one"]
+
+
+@pytest.mark.parametrize("applied", [None, "one"])
+def test_where_nothing_else_was_in_place_nobody_has_to_be_asked(case: Case, applied: str | None) -> None:
+    """A first deployment, and a restart under the same revision, do without the source."""
+    case.inbox.look(None)
+    case.branch.down = True
+    assert case.inbox.follows(applied)
+
+
+def test_a_first_revision_that_does_not_follow_is_put_off_the_desk(case: Case) -> None:
+    """Nothing is enforced then, and nothing is said in its name."""
+    case.inbox.look(None)
+    assert not case.inbox.follows("older")
+    assert case.enforced is None
+    (said,) = [one for one in case.heard if one.name == events.SPEC_REJECTED]
+    assert said.message.endswith("; nothing is enforced")
+    assert said.revision == ""
+    case.branch.push("two", before=("one", "older"))
+    assert case.inbox.look("older")
+    assert case.inbox.follows("older")
+
+
+def test_a_revision_whose_descent_cannot_be_asked_is_not_followed(case: Case) -> None:
+    """It is asked again until somebody knows."""
+    case.inbox.look(None)
+    case.branch.before, case.branch.down = ("older",), True
+    for _ in range(2):
+        with pytest.raises(errors.SourceUnreachable):
+            case.inbox.follows("older")
+    assert case.enforced == "one"
+    case.branch.down = False
+    assert case.inbox.follows("older")
+
+
+def test_what_a_newer_revision_follows_says_nothing_about_this_one(case: Case) -> None:
+    """The branch has moved on between the two questions: the newer one is to be taken first."""
+    case.inbox.look(None)
+    case.branch.push("two", before=("older",))
+    with pytest.raises(errors.SourceUnreachable):
+        case.inbox.follows("older")
+    assert case.inbox.look("older")
+    assert case.inbox.follows("older")
+
+
+def test_who_was_not_in_charge_for_a_while_asks_again(case: Case) -> None:
+    """Another process may have put a newer revision in place."""
+    case.inbox.look(None)
+    assert case.inbox.follows("one")
+    case.inbox.doubt()
+    assert not case.inbox.follows("two")

@@ -1,0 +1,141 @@
+"""What people say of a stack is read from a service's tags, and answered there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.clock import ManualClock
+from reconciler.controller.stack_requests import NoticeBoard
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Call, Observed
+from reconciler.reconcile import request_tags
+from reconciler.reconcile.request_tags import Words
+
+ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/web"
+WEB = Address("service", "web")
+
+
+class Ecs:
+    """Takes tags, or refuses with `refusal`."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, str] = {}
+        self.others: dict[str, dict[str, str]] = {}
+        self.refusal: Exception | None = None
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if self.refusal is not None:
+            raise self.refusal
+        arn = call.params["resourceArn"]
+        tags = self.tags if arn == ARN else self.others[arn]
+        if call.operation == "UntagResource":
+            for key in call.params["tagKeys"]:
+                del tags[key]
+        else:
+            assert call.operation == "TagResource"
+            tags |= {tag["key"]: tag["value"] for tag in call.params["tags"]}
+        return {}
+
+
+def board(ecs: Ecs) -> NoticeBoard:
+    aws = Aws(ecs, clock=ManualClock())
+    aws.mine.add(ARN)
+    return NoticeBoard(aws)
+
+
+def world(tags: Mapping[str, str]) -> World:
+    return World({"service": (Observed(WEB, ARN, None, dict(tags), facts={"arn": ARN}),)})
+
+
+UNREADABLE = World(unreadable={"service": errors.Denied("no")})
+
+
+def test_what_was_said_holds_while_services_cannot_be_read() -> None:
+    """A stack that was suspended stays so: nobody has taken it back."""
+    found = board(Ecs())
+    found.listen(world({request_tags.SUSPEND: "ana"}), "shop", {WEB})
+    found.listen(UNREADABLE, "shop", {WEB})
+    assert found.said == Words(suspended="ana")
+    assert found.unread is None
+    found.listen(world({}), "shop", {WEB})
+    assert found.said == Words()
+
+
+def test_before_the_first_reading_nothing_is_known() -> None:
+    """Not even that nothing was ever in place; and again, after somebody else may have been in charge."""
+    found = board(Ecs())
+    found.listen(UNREADABLE, "shop", {WEB})
+    assert found.unread is not None
+    found.listen(world({request_tags.REVISION: "abc first"}), "shop", {WEB})
+    assert (found.unread, found.said.revision) == (None, "abc")
+    found.doubt()
+    found.listen(UNREADABLE, "shop", {WEB})
+    assert found.unread is not None
+
+
+def test_what_is_in_place_is_written_once_and_a_poke_answered_once() -> None:
+    """The second writing does not forget the first."""
+    ecs = Ecs()
+    found = board(ecs)
+    found.listen(world({request_tags.POKE: "p1"}), "shop", {WEB})
+    assert found.in_place("4f1c2abd", "More tasks")
+    assert found.answer("4f1c2ab")
+    assert not found.in_place("4f1c2abd", "More tasks")
+    assert not found.answer("4f1c2ab")
+    assert ecs.tags == {request_tags.REVISION: "4f1c2abd More tasks", request_tags.POKED: "p1:4f1c2ab"}
+    assert found.said == Words("p1", "p1", "", "4f1c2abd")
+
+
+def test_what_cannot_be_written_is_written_later() -> None:
+    """AWS's refusal is no news of the stack; a lost lease is."""
+    ecs = Ecs()
+    found = board(ecs)
+    found.listen(world({}), "shop", {WEB})
+    ecs.refusal = errors.Denied("no")
+    assert not found.in_place("4f1c2abd", "")
+    ecs.refusal = errors.LeaseLost("it is over")
+    with pytest.raises(errors.LeaseLost):
+        found.in_place("4f1c2abd", "")
+    ecs.refusal = None
+    assert found.in_place("4f1c2abd", "")
+
+
+def test_a_stack_without_services_hears_nothing() -> None:
+    """There is nowhere to write either."""
+    found = board(Ecs())
+    found.listen(World({"service": ()}), "shop", {WEB})
+    assert (found.said, found.unread) == (Words(), None)
+    assert not found.in_place("4f1c2abd", "")
+
+
+def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
+    """A service that sorts first comes in: the stack stays suspended, a poke is answered where it was said, and the
+    revision moves over."""
+    old, first = f"{ARN}-old", Address("service", "a")
+    ecs = Ecs()
+    ecs.others[old] = {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 one", request_tags.POKE: "p1"}
+    aws = Aws(ecs, clock=ManualClock())
+    aws.mine.add(ARN, old)
+    found = NoticeBoard(aws)
+    world = World(
+        {
+            "service": (
+                Observed(WEB, old, None, dict(ecs.others[old]), facts={"arn": old}),
+                Observed(first, ARN, None, {}, facts={"arn": ARN}),
+            )
+        }
+    )
+    found.listen(world, "shop", {WEB, first})
+    assert found.said == Words("p1", "", "ana", "r1")
+    assert found.in_place("r2", "two")
+    assert found.answer("r2")
+    assert ecs.tags == {request_tags.REVISION: "r2 two"}
+    assert ecs.others[old] == {request_tags.SUSPEND: "ana", request_tags.POKE: "p1", request_tags.POKED: "p1:r2"}
+    assert found.said == Words("p1", "p1", "ana", "r2")
+    assert not found.in_place("r2", "two")
+    assert not found.answer("r2")

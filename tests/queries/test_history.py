@@ -1,0 +1,136 @@
+"""What a revision is to its service, by what AWS says; nothing is claimed that does not follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.cli.terminal import Look
+from reconciler.cli.views.history_text import STANDINGS, history_text
+from reconciler.queries.events import Happening, Source, folded
+from reconciler.queries.history import ReleaseStanding, Revision, Row, history
+from reconciler.queries.versions import Running
+from reconciler.resources.task_definition import content
+from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id
+from reconciler.rollout.stored_state import Actor, Deadline, Ended, Marks, Outcome, Stage
+from reconciler.rollout_driver.targets import Job
+from tests.harness.emulated_stack import theatre
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+LIVE, QUARANTINED = ReleaseStanding.LIVE, ReleaseStanding.QUARANTINED
+
+
+def standing(rows: tuple[Row, ...]) -> dict[str, tuple[ReleaseStanding, ...]]:
+    return {row.revision.name if row.revision is not None else row.release: row.standing for row in rows}
+
+
+def run(number: int, share: int, **more: object) -> Running:
+    return Running(f"ecs-svc/{number}", f"web:{number}", f"r{number}", share, born=NOW + number * HOUR, **more)  # type: ignore[arg-type]  # the rest is as the test says
+
+
+def test_each_standing_follows_from_tags_sets_and_shares() -> None:
+    """Live, on its way with a share, being gone back to, previous, quarantined, and nothing at all."""
+    known = [Revision(f"web:{number}") for number in (4, 3, 2, 1)]
+    marks = Marks(deadline=Deadline("r4", Stage.AT, NOW, 10), previous=Version("r2", "web:2"))
+    rows = history(known, (run(4, 10), run(3, 90)), marks, None)
+    assert standing(rows) == {
+        "web:4": (LIVE, ReleaseStanding.IN_PROGRESS),
+        "web:3": (LIVE,),
+        "web:2": (ReleaseStanding.PREVIOUS,),
+        "web:1": (),
+    }
+    assert [row.share for row in rows] == [10, 90, 0, 0]
+    assert set(STANDINGS) == set(ReleaseStanding)
+    text = history_text("service/web", rows, Look()).splitlines()
+    assert ["10 % of production" in text[2], "90 % of production" in text[3]] == [True, True]
+    gone_back = Marks(back=Version("r3", "web:3"), quarantine=("r4",))
+    rows = history(known, (run(4, 100),), gone_back, None)
+    assert standing(rows)["web:4"] == (LIVE, QUARANTINED)
+    assert standing(rows)["web:3"] == (ReleaseStanding.ROLLBACK_TARGET,)
+
+
+def test_a_release_without_a_revision_is_still_told_of() -> None:
+    """It was let go of, and it is in quarantine for ever; the outcome is told once."""
+    ended = Ended("lost", Outcome.ROLLED_BACK, "verifying", NOW, Actor.ENGINE, "5xx")
+    rows = history([Revision("web:1")], (run(1, 100),), Marks(quarantine=("older", "lost"), ended=ended), None)
+    assert [(row.release, row.standing, row.ended) for row in rows] == [
+        ("r1", (LIVE,), None),
+        ("lost", (QUARANTINED,), ended),
+        ("older", (QUARANTINED,), None),
+    ]
+
+
+def test_a_release_is_found_again_by_its_revisions_hash_alone() -> None:
+    """Also where no task set and no mark names it; and another hash is another release."""
+    wanted = Release("now", subnets=("a",), container="app", port=80)
+    old = release_id("hash", wanted)
+    rows = history(
+        [Revision("web:2", content="other"), Revision("web:1", content="hash")], (), Marks(quarantine=(old,)), wanted
+    )
+    assert standing(rows) == {"web:2": (), "web:1": (QUARANTINED,)}
+
+
+def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() -> None:
+    """Whatever a release gets a field for counts, unless it is said not to; the same wish has the same id."""
+    release = Release("now", "web:1", container="app", port=80, subnets=("a",))
+    others = {
+        "id": "other",
+        "task_definition": "web:2",
+        "commit": "4f1c2ab",
+        "container": "web",
+        "port": 81,
+        "subnets": ("b",),
+        "security_groups": ("g",),
+        "public_ip": True,
+        "launch_type": "FARGATE",
+        "capacity": (Capacity("FARGATE_SPOT"),),
+        "platform_version": "1.4.0",
+        "health": HealthCheck("/", 10, 5, 2, 2, "200"),
+    }
+    assert others.keys() == {one.name for one in fields(Release)}
+    ids = {name: release_id("hash", replace(release, **{name: value})) for name, value in others.items()}  # type: ignore[arg-type]  # each value is of its field
+    same = {name for name, one in ids.items() if one == release_id("hash", release)}
+    assert same == {"id", "task_definition", "commit"}
+    assert len(set(ids.values())) == len(ids) - len(same) + 1
+
+
+def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
+    """For what the specs want now, from a whole stack: the two may never drift apart."""
+    with theatre() as stage:
+        stage.infrastructure()
+        stage.push("v1")
+        (job,) = stage.jobs(stage.infrastructure())
+        assert isinstance(job, Job)
+        world_spec = next(one for one in stage.wish.desired if one.address == job.delivery.task_definition)
+        from reconciler.model.resource_type import discover
+        from reconciler.reconcile.observe import observe
+
+        world = observe(stage.aws, discover(), stage.wish.place, stage.wish.desired)
+        ids = {one.address: one.id for one in world}
+        assert release_id(content(world_spec.resolved(ids).spec), job.subject.release) == job.subject.release.id
+
+
+@pytest.mark.parametrize(
+    ("texts", "counts"),
+    [
+        (
+            [
+                "task 0123456789abcdef0123456789abcdef of ecs-svc/1 stopped",
+                "task fedcba9876543210fedcba9876543210 of ecs-svc/1 stopped",
+            ],
+            [2],
+        ),
+        (["of ecs-svc/1 stopped", "of ecs-svc/2 stopped"], [1, 1]),
+        (["a", "b", "a"], [2, 1]),
+    ],
+)
+def test_equal_events_of_one_version_are_folded(texts: list[str], counts: list[int]) -> None:
+    """Ids of tasks do not matter, those of versions do; the newest stands for all, in its place."""
+    several = [Happening(NOW - n * HOUR, Source.ECS, text, str(n)) for n, text in enumerate(texts)]
+    assert [fold.count for fold in folded(several)] == counts
+    assert folded(several)[0].newest is several[0]

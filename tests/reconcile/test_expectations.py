@@ -1,0 +1,196 @@
+"""What was written and does not show yet is not acted on; what never shows is believed in the end."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.clock import ManualClock
+from reconciler.model.diff import diff
+from reconciler.model.ownership import TagChange
+from reconciler.model.planner import World, plan
+from reconciler.model.resource import Health, Observed
+from reconciler.reconcile.executor import Result
+from reconciler.reconcile.expectations import MADE_SECONDS, READS, TRIES, UNSEEN, WRITE_SECONDS, Expectations
+from reconciler.reconcile.observe import Place
+from reconciler.reconcile.pass_ import Wish, look
+from tests.harness.driving import converge
+from tests.toy import KINDS, STACK, ToyAws, shelf, want
+
+PLACE = Place(STACK, "123456789012", "us-west-2")
+SHELF = want("shelf", "s", height=2)
+BOX = want("box", "b", shelf=shelf("s"))
+
+
+def seen(spec: Any = None, identifier: str = "shelf-1") -> Observed[Any]:
+    return Observed(SHELF.address, identifier, SHELF.spec if spec is None else spec, tags=SHELF.tags)
+
+
+def world(*found: Observed[Any]) -> World:
+    kinds: dict[str, list[Observed[Any]]] = {"shelf": [], "box": []}
+    for one in found:
+        kinds[one.address.kind].append(one)
+    return World(kinds)
+
+
+def verbs(found: World, *desired: Any) -> list[str]:
+    made = plan(STACK, desired or (SHELF, BOX), found, KINDS)
+    return [f"{action.verb} {action.address}" for action in made.actions] + [
+        f"wait {note.address}" for note in made.waiting
+    ]
+
+
+def test_what_was_made_and_does_not_show_is_neither_made_again_nor_built_on() -> None:
+    """A creation that no read shows yet holds its address, and all that refers to it."""
+    clock = ManualClock()
+    told = Expectations(clock)
+    told.made(SHELF, "shelf-1")
+    assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+    assert verbs(told.held(world(seen()))) == ["create box/b"]
+    assert verbs(world()) == ["create shelf/s", "create box/b"], "without the expectation"
+
+
+def test_a_read_that_hides_again_what_another_has_shown_is_not_believed() -> None:
+    """Copies of the account lag differently: having been seen once does not end an expectation."""
+    told = Expectations(ManualClock())
+    told.made(SHELF, "shelf-1")
+    told.held(world(seen()))
+    assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+
+
+@pytest.mark.parametrize(("write", "seconds"), [("made", MADE_SECONDS), ("doubtful", WRITE_SECONDS)])
+def test_what_does_not_show_for_long_enough_is_believed_not_to_be(write: str, seconds: float) -> None:
+    """After its time, and as many reads in a row as it takes, the reads are right."""
+    clock = ManualClock()
+    told = Expectations(clock)
+    if write == "made":
+        told.made(SHELF, "shelf-1")
+    else:
+        told.doubtful(SHELF)
+    clock.advance(seconds - 1)
+    for _ in range(2 * READS):
+        assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+    clock.advance(2)
+    for _ in range(READS - 1):
+        assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+    assert verbs(told.held(world())) == ["create shelf/s", "create box/b"]
+    assert len(told) == 0
+
+
+def test_a_read_in_between_that_shows_it_starts_the_counting_anew() -> None:
+    """Only reads in a row count."""
+    clock = ManualClock()
+    told = Expectations(clock)
+    told.doubtful(SHELF)
+    clock.advance(WRITE_SECONDS + 1)
+    told.held(world())
+    told.held(World({}, {}))  # not read at all
+    assert len(told) == 1
+    told.held(world(seen()))
+    assert len(told) == 0, "it shows, and its time is over"
+
+
+def test_a_creation_in_doubt_is_over_once_something_of_ours_stands_there() -> None:
+    """Made after all: what shows is compared as ever."""
+    told = Expectations(ManualClock())
+    told.doubtful(SHELF)
+    assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+    assert verbs(told.held(world(seen())), SHELF) == []
+
+
+def test_an_old_value_after_a_change_is_not_changed_again() -> None:
+    """As long as a read shows the value from before, nothing is done; a third value is somebody else's, and is."""
+    told = Expectations(ManualClock())
+    old = seen(want("shelf", "s", height=1).spec)
+    told.changed(old, SHELF, diff(old, SHELF.spec))
+    assert verbs(told.held(world(old)), SHELF) == ["wait shelf/s"]
+    assert verbs(told.held(world(seen())), SHELF) == []
+    third = seen(want("shelf", "s", height=9).spec)
+    assert verbs(told.held(world(third)), SHELF) == ["update shelf/s"]
+
+
+def test_old_tags_are_not_written_again() -> None:
+    """Tags are read as late as anything."""
+    told = Expectations(ManualClock())
+    bare = Observed(SHELF.address, "shelf-1", SHELF.spec, tags={**SHELF.tags, "team": "old"})
+    told.changed(bare, SHELF, (), TagChange({"team": "new"}, ()))
+    (held,) = told.held(world(bare)).found["shelf"]
+    assert held.facts["deleting"]
+    fresh = Observed(SHELF.address, "shelf-1", SHELF.spec, tags={**SHELF.tags, "team": "new"})
+    assert told.held(world(fresh)).found["shelf"] == (fresh,)
+
+
+def test_what_was_deleted_and_still_shows_is_waited_for() -> None:
+    """It is not deleted again, and nothing is made in its place, until it is gone."""
+    told = Expectations(ManualClock())
+    told.dropped(seen())
+    assert verbs(told.held(world(seen())), SHELF) == ["wait shelf/s"]
+    assert verbs(told.held(world(seen())), want("shelf", "other")) == ["create shelf/other", "wait shelf/s"]
+    assert verbs(told.held(world()), SHELF) == ["create shelf/s"]
+
+
+def test_what_is_made_again_under_the_same_id_is_not_waited_for_to_go() -> None:
+    """Where the name is the id, the latest write counts."""
+    told = Expectations(ManualClock())
+    told.dropped(seen())
+    told.made(SHELF, "shelf-1")
+    assert verbs(told.held(world(seen())), SHELF) == []
+
+
+def test_what_stands_on_something_unseen_is_still_looked_for() -> None:
+    """While the account is read, what was made stands in with its id, and with nothing else that AWS would say."""
+    told = Expectations(ManualClock())
+    told.made(SHELF, "shelf-1")
+    told.doubtful(want("shelf", "t"))
+    (stand_in,) = told.filled("shelf", ())
+    assert (stand_in.id, stand_in.health, stand_in.facts) == ("shelf-1", Health.PROGRESSING, {UNSEEN: True})
+    assert told.filled("shelf", (seen(),)) == (seen(),)
+    assert told.filled("box", ()) == ()
+
+
+def test_what_could_not_be_read_is_not_counted_as_missing() -> None:
+    """Unknown is not absent here either."""
+    clock = ManualClock()
+    told = Expectations(clock)
+    told.made(SHELF, "shelf-1")
+    clock.advance(MADE_SECONDS + 1)
+    for _ in range(2 * READS):
+        told.held(World({"box": ()}, {}))
+    assert len(told) == 1
+
+
+def test_what_is_never_answered_and_never_shows_is_given_up() -> None:
+    """Three tries of the same write, a minute at least: then it has failed, and what needs it is not begun."""
+
+    class Deaf(ToyAws):
+        def CreateThing(self, **params: Any) -> dict[str, Any]:
+            raise errors.Ambiguous("no answer", call="toy.CreateThing", code="Garbled")
+
+    clock, wanted = ManualClock(), Wish(PLACE, (SHELF, BOX))
+    world = Deaf()
+    aws = Aws(world, clock=clock)
+    report = converge(aws, KINDS, wanted, look(aws, KINDS, wanted), patience_seconds=86_400.0, stop=threading.Event())
+    sent = [call for call in world.calls if call.operation == "CreateThing"]
+    assert len(sent) == TRIES
+    assert not report.timed_out
+    assert [str(one.step.address) for one in report.last.failed] == ["shelf/s"]
+    assert {str(one.step.address): one.result for one in report.last.outcomes}["box/b"] is Result.SKIPPED
+    assert clock.monotonic() < 600
+
+
+def test_a_bad_minute_is_waited_for() -> None:
+    """Not three tries within seconds: AWS has bad minutes. Another write, or an answer, begins the counting anew."""
+    clock = ManualClock()
+    told = Expectations(clock)
+    assert [told.unanswered("step", "create") for _ in range(9)] == [False] * 9
+    clock.advance(WRITE_SECONDS)
+    assert not told.unanswered("other step", "create")
+    assert told.unanswered("step", "create")
+    assert not told.unanswered("step", "another value")
+    clock.advance(WRITE_SECONDS)
+    told.answered("step")
+    assert not told.unanswered("step", "another value")

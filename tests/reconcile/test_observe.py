@@ -1,0 +1,174 @@
+"""Reading the account: what is read in batches, and what is read one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.model.diff import Change
+from reconciler.model.planner import World
+from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, Spec
+from reconciler.model.resource_type import Depth, Kind, Kinds, Scope
+from reconciler.reconcile.observe import Place, observe
+
+PATIENCE = 10.0
+PLACE = Place("shop", "123456789012", "us-west-2")
+ecs = Service("ecs")
+
+
+class Note(Spec):
+    text: str | None = None
+
+
+class Base(Kind[Note]):
+    kind: ClassVar[str] = "base"
+    Spec = Note
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[Note]]]:
+        yield ecs.list_clusters()
+        return [Observed(Address("base", "one"), "id-1", Note(), unread=frozenset({"text"}))]
+
+    def deepen(self, found: Sequence[Observed[Note]], scope: Scope) -> Calls[list[Observed[Note]]]:
+        yield ecs.describe_clusters()
+        return [replace(one, spec=Note(text="read"), unread=frozenset()) for one in found]
+
+    def create(self, new: Desired[Note]) -> Calls[str]:
+        raise NotImplementedError
+
+    def update(self, old: Observed[Note], new: Desired[Note], changes: tuple[Change, ...]) -> Calls[None]:
+        raise NotImplementedError
+
+    def delete(self, old: Observed[Note]) -> Calls[None]:
+        raise NotImplementedError
+
+    def retag(self, old: Observed[Note], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        raise NotImplementedError
+
+
+class Above(Base):
+    kind: ClassVar[str] = "above"
+    reads_after: ClassVar[tuple[str, ...]] = ("base",)
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[Note]]]:
+        yield ecs.list_services()
+        return [Observed(Address("above", "one"), f"on {scope.seen['base'][0].id}", Note())]
+
+    deepen = Kind.deepen
+
+
+class Scripted:
+    """Answers; the reads one by one only once those above were read, or never."""
+
+    def __init__(self, refusal: errors.AwsError | None = None) -> None:
+        self.refusal, self.above, self.asked = refusal, threading.Event(), list[str]()
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        self.asked.append(call.operation)
+        match call.operation:
+            case "ListServices":
+                self.above.set()
+            case "DescribeClusters":
+                assert self.above.wait(PATIENCE), "what builds on it waited for what is read one by one"
+                if self.refusal is not None:
+                    raise self.refusal
+            case "GetResources":
+                return {"ResourceTagMappingList": []}
+        return {}
+
+
+def look(script: Scripted, depth: Depth = Depth.FULL) -> World:
+    aws = Aws(script)
+    try:
+        return observe(aws, Kinds([Base(), Above()]), PLACE, (), depth=depth)
+    finally:
+        aws.close()
+
+
+def test_nobody_waits_for_what_is_read_one_by_one() -> None:
+    """What builds on a kind begins with its batches; in the end the kind is read whole."""
+    world = look(Scripted())
+    assert [one.id for one in world.found["above"]] == ["on id-1"]
+    (base,) = world.found["base"]
+    assert (base.spec.text, base.unread) == ("read", frozenset())
+
+
+def test_half_a_read_is_no_read() -> None:
+    """A kind that could not be read whole is unknown, and not taken for what its batches say."""
+    denied = errors.Denied("no", call="ecs.DescribeClusters", code="AccessDenied")
+    world = look(Scripted(denied))
+    assert "base" not in world.found
+    assert world.unreadable == {"base": denied}
+    assert [one.id for one in world.found["above"]] == ["on id-1"]
+
+
+def test_only_a_full_pass_reads_one_by_one() -> None:
+    """A medium pass leaves out what takes a call for each single resource, and says that it did."""
+    script = Scripted()
+    world = look(script, Depth.MEDIUM)
+    assert "DescribeClusters" not in script.asked
+    assert world.found["base"][0].unread == {"text"}
+
+
+class Looking(Base):
+    """Needs the sweep to know what to ask for."""
+
+    kind: ClassVar[str] = "looking"
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[Note]]]:
+        names = sorted(scope.swept_arns("ecs", "service/"))
+        yield ecs.describe_services(services=names)
+        return [Observed(Address("looking", name), name, Note()) for name in names]
+
+    deepen = Kind.deepen
+
+
+class Sweeping:
+    """A tagging service that answers, or refuses, when everything that does not need it has been read."""
+
+    ARN = "arn:aws:ecs:us-west-2:123456789012:service/shop/web"
+
+    def __init__(self, refusal: errors.AwsError | None = None) -> None:
+        self.refusal, self.read, self.asked = refusal, threading.Event(), list[str]()
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        self.asked.append(call.operation)
+        match call.operation:
+            case "ListServices":
+                self.read.set()
+            case "GetResources":
+                assert self.read.wait(PATIENCE), "what does not need the sweep waited for it"
+                if self.refusal is not None:
+                    raise self.refusal
+                return {"ResourceTagMappingList": [{"ResourceARN": self.ARN, "Tags": []}]}
+        return {}
+
+
+def sweep(script: Sweeping) -> World:
+    aws = Aws(script)
+    try:
+        return observe(aws, Kinds([Looking(), Base(), Above()]), PLACE, ())
+    finally:
+        aws.close()
+
+
+def test_only_those_wait_for_the_sweep_who_look_into_it() -> None:
+    """Its pages come one after the other; what needs none of them is read meanwhile."""
+    script = Sweeping()
+    world = sweep(script)
+    assert [one.id for one in world.found["looking"]] == [Sweeping.ARN]
+    assert [one.id for one in world.found["above"]] == ["on id-1"]
+    assert world.swept == {Sweeping.ARN: {}}
+    assert script.asked.count("GetResources") == 1
+
+
+def test_without_the_sweep_nothing_is_known() -> None:
+    """What the stack owns cannot be told then, whatever else was read."""
+    denied = errors.Denied("no", call="resourcegroupstaggingapi.GetResources", code="AccessDenied")
+    with pytest.raises(errors.Denied):
+        sweep(Sweeping(denied))

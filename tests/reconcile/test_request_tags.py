@@ -1,0 +1,87 @@
+"""Where words stand, and how they are written and read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.model import ownership
+from reconciler.model.resource import Address, Observed
+from reconciler.reconcile import request_tags
+from reconciler.reconcile.request_tags import Words
+from tests.resources.talk import Talk
+
+ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/"
+A, B, C = (Address("service", name) for name in "abc")
+
+
+def service(address: Address, stack: str = "", said: Mapping[str, str] | None = None, **facts: Any) -> Observed[Any]:
+    owned = ownership.tags_for(stack, address, protect=False, declared={}) if stack else {}
+    arn = f"{ARN}{address.name}"
+    return Observed(address, arn, None, tags={**owned, **(said or {})}, facts={"arn": arn, **facts})
+
+
+def board(services: Sequence[Observed[Any]], wanted: Collection[Address]) -> Address | None:
+    found = request_tags.notice_board(request_tags.places(services, "ours", wanted), wanted)
+    return None if found is None else found.address
+
+
+def test_the_first_service_by_name_is_the_notice_board() -> None:
+    """Whatever order AWS names them in, and whoever looks."""
+    assert board([service(C), service(A), service(B)], {A, B, C}) == A
+
+
+def test_only_a_service_that_is_there_and_stays_is_a_notice_board() -> None:
+    """Not one that the specs do not want, that is on its way out, or that was made and does not show yet."""
+    unseen = Observed(A, "(service/a)", None, facts={"unseen": True})
+    assert board([service(A, "ours"), service(B)], {B}) == B
+    assert board([service(A, deleting=True), service(B)], {A, B}) == B
+    assert board([unseen, service(B)], {A, B}) == B
+    assert board([unseen], {A}) is None
+    assert board([service(A, "ours")], {B}) is None
+
+
+def test_what_was_said_is_heard_on_every_service_of_the_stack() -> None:
+    """One that comes first later, or that the specs no longer want, hides nothing; another stack's says nothing."""
+    old = service(B, "ours", {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 first", request_tags.POKE: "p1"})
+    new = service(A, "ours", {request_tags.POKE: "p0", request_tags.POKED: "p0:r1"})
+    theirs = service(C, "theirs", {request_tags.SUSPEND: "eve", request_tags.POKE: "p9"})
+    for wanted in ({A, B, C}, {A, C}, {B, C}):
+        found = request_tags.heard(request_tags.places([new, theirs, old], "ours", wanted))
+        assert found == Words(poke="p1", suspended="ana", revision="r1")
+    answered = replace(old, tags={**old.tags, request_tags.POKED: "p1:r2"})
+    assert not request_tags.heard(request_tags.places([new, answered], "ours", {A})).unheard
+    assert request_tags.heard(()) == Words()
+
+
+def test_words_are_read_as_they_are_written() -> None:
+    """As they are now: AWS is asked, with tags."""
+    talk = Talk(DescribeServices={"services": [{"tags": [{"key": request_tags.POKE, "value": "p1"}]}]})
+    talk.hold(request_tags.write(f"{ARN}a", {request_tags.SUSPEND: "ana", request_tags.POKE: "p1"}))
+    talk.hold(request_tags.erase(f"{ARN}a", request_tags.SUSPEND))
+    assert talk.hold(request_tags.read("apps", f"{ARN}a")) == {request_tags.POKE: "p1"}
+    assert talk.params("TagResource")[0]["tags"] == [
+        {"key": request_tags.POKE, "value": "p1"},
+        {"key": request_tags.SUSPEND, "value": "ana"},
+    ]
+    assert talk.params("UntagResource") == [{"resourceArn": f"{ARN}a", "tagKeys": [request_tags.SUSPEND]}]
+    assert talk.params("DescribeServices")[0]["include"] == ["TAGS"]
+
+
+def test_a_service_that_is_gone_says_nothing() -> None:
+    """Nor does one without tags."""
+    assert Talk(DescribeServices={"services": []}).hold(request_tags.read("apps", ARN)) == {}
+    assert Talk(DescribeServices={"services": [{}]}).hold(request_tags.read("apps", ARN)) == {}
+
+
+def test_a_poke_is_unheard_until_it_is_answered() -> None:
+    """The answer carries its id and the revision; a revision carries its first words, which are not part of it."""
+    said = request_tags.of_tags({request_tags.POKE: "p2", request_tags.POKED: request_tags.poked("p1", "4f1c2ab")})
+    assert said.unheard
+    assert not request_tags.of_tags(
+        {request_tags.POKE: "p1", request_tags.POKED: request_tags.poked("p1", "4f1c2ab")}
+    ).unheard
+    assert request_tags.of_tags({request_tags.REVISION: request_tags.in_place("4f1c2ab", "More tasks")}) == Words(
+        revision="4f1c2ab"
+    )

@@ -1,0 +1,174 @@
+"""What is remembered fits ECS's tags, comes back as it was, and is lost without harm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.rollout import stored_state
+from reconciler.rollout.actions import Mark
+from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb, handled_of, intent_of
+from reconciler.rollout.stored_state import (
+    KEPT_IN_QUARANTINE,
+    KEYS,
+    Actor,
+    Deadline,
+    Ended,
+    Marks,
+    Outcome,
+    Stage,
+    Stop,
+)
+from tests.rollout.facts import NOW
+
+ALLOWED = re.compile(r"[\w\s.:/=+\-@]{0,256}")
+MOMENTS = st.integers(1, 4_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
+RELEASES = st.from_regex(r"[0-9a-f]{6,12}", fullmatch=True)
+WORDS = st.text(max_size=400)
+VERSIONS = st.builds(Version, RELEASES, st.from_regex(r"[A-Za-z][\w-]{0,50}:[1-9]\d{0,5}", fullmatch=True))
+DEADLINES = st.builds(
+    Deadline, RELEASES, st.sampled_from([one for one in Stage if one is not Stage.GATE]), MOMENTS, st.integers(0, 100)
+) | st.builds(Deadline, RELEASES, st.just(Stage.GATE), st.none() | MOMENTS)
+
+
+@st.composite
+def intents(draw: st.DrawFn) -> Intent:
+    verb = draw(st.sampled_from(Verb))
+    seconds = draw(st.integers(1, 9_999_999)) if verb is Verb.EXTEND else 0
+    who = draw(st.sampled_from(["ana@laptop", "arn:aws:sts::1:assumed-role/x/ana", "ana maria", "ünï", ""]))
+    return Intent(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
+
+
+@given(
+    DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_IN_QUARANTINE), VERSIONS, VERSIONS, st.sampled_from(Actor)
+)
+def test_what_is_written_is_what_is_read(
+    deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
+) -> None:
+    """Through tags and back, nothing changes."""
+    full = Marks(deadline, quarantine=tuple(quarantine), previous=previous, back=back, hold=Stop("ana", "b"))
+    full = replace(full, pause=Stop("bob"), ended=Ended("b", Outcome.FAILED, "green_up", NOW, by, "why: not"))
+    put, drop = stored_state.written(Marks(), full)
+    assert not drop
+    assert stored_state.of_tags(put) == full
+    assert all(ALLOWED.fullmatch(value) for value in put.values())
+
+
+@given(st.sampled_from(Actor), WORDS)
+def test_who_ended_a_rollout_is_told_apart_from_the_reason(by: Actor, why: str) -> None:
+    """Whatever the reason says and however long it is."""
+    text = Ended("b", Outcome.ROLLED_BACK, "rolling_back", NOW, by, f"somebody said rollback:person:{why}").text()
+    assert ALLOWED.fullmatch(text)
+    found = stored_state.of_tags({KEYS["ended"]: text}).ended
+    assert found is not None
+    assert (found.release, found.outcome, found.phase, found.at, found.by) == (
+        "b",
+        Outcome.ROLLED_BACK,
+        "rolling_back",
+        NOW,
+        by,
+    )
+
+
+@pytest.mark.parametrize("text", ["b:Failed:green_up:1:somebody:why", "b:Failed:green_up:1:why", "b:Failed:green_up:1"])
+def test_an_ending_by_nobody_we_know_was_lost(text: str) -> None:
+    """There is no default for who it was."""
+    assert stored_state.of_tags({KEYS["ended"]: text}).ended is None
+
+
+@given(intents())
+def test_a_word_survives_the_tag(intent: Intent) -> None:
+    """Verb, release, id, time and length exactly; names and reasons as far as a tag can say them."""
+    text = intent.text()
+    assert ALLOWED.fullmatch(text)
+    found = intent_of(text)
+    assert found is not None
+    assert (found.verb, found.release, found.id, found.at, found.seconds) == (
+        intent.verb,
+        intent.release,
+        intent.id,
+        intent.at,
+        intent.seconds,
+    )
+
+
+@given(RELEASES, st.none() | st.sampled_from(RequestRefusalCode), WORDS)
+def test_an_answer_survives_the_tag(identifier: str, code: RequestRefusalCode | None, why: str) -> None:
+    """The caller finds its own id in it, and the code of the refusal whatever its reason says."""
+    text = Handled(identifier, None if code is None else RequestRefusal(code, f"{why}:accepted")).text()
+    assert ALLOWED.fullmatch(text)
+    found = handled_of(text)
+    assert found is not None
+    assert (found.id, found.accepted) == (identifier, code is None)
+    assert (None if found.refusal is None else found.refusal.code) is code
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:refused", "1:refused:it is late", "1:refused:no-such-code:why", "1:yes"])
+def test_an_answer_for_a_reason_that_is_not_known_was_lost(text: str) -> None:
+    """There is no code that stands for any other."""
+    assert handled_of(text) is None
+
+
+def test_every_code_of_a_refusal_is_short_and_fits_a_tag() -> None:
+    """Small letters and hyphens; however long the reason, it is the reason that is cut."""
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) and len(code) <= 20 for code in RequestRefusalCode)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(KEYS.values())), WORDS))
+def test_tags_that_make_no_sense_are_tags_that_were_lost(tags: dict[str, str]) -> None:
+    """Whatever somebody wrote there, nothing breaks; and what it said was nothing."""
+    found = stored_state.of_tags(tags)
+    assert found.deadline is None or ":" in tags[KEYS["deadline"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "promote", "promote:b", "destroy:b:1:1:ana", "extend:b:1:1:ana", "promote+5:b:1:1:ana", "promote:b:1:x:a"],
+)
+def test_what_is_not_a_word_is_not_heard(text: str) -> None:
+    """Nor is a verb that does not exist, or time for one that takes none."""
+    assert intent_of(text) is None
+
+
+def test_a_clock_without_an_end_is_the_gates_alone() -> None:
+    """Any other would never be over."""
+    assert stored_state.of_tags({KEYS["deadline"]: "b:warm:-"}).deadline is None
+    assert stored_state.of_tags({KEYS["deadline"]: "b:gate:-"}).deadline == Deadline("b", Stage.GATE)
+
+
+def test_a_deadline_is_rounded_up() -> None:
+    """A tag says whole seconds; late is allowed, early is not."""
+    odd = NOW + timedelta(milliseconds=1)
+    found = stored_state.deadline("b", Stage.WARM, odd, timedelta(hours=1))
+    assert found.at == NOW + timedelta(hours=1, seconds=1)
+    assert not found.passed(NOW + timedelta(hours=1))
+
+
+def test_only_what_differs_is_written() -> None:
+    """What somebody else writes at the same time stays theirs."""
+    before = Marks(quarantine=("a",), hold=Stop("ana", "b"), pause=Stop("bob"))
+    after = replace(before, quarantine=("a", "b"), hold=None)
+    assert stored_state.written(before, after) == ({KEYS["quarantine"]: "a b"}, (KEYS["hold"],))
+    said = Intent(Verb.PROMOTE, "b", "1", NOW, "ana")
+    assert Mark(before, after).on(replace(before, intent=said)) == replace(after, intent=said)
+
+
+def test_the_quarantine_keeps_the_newest() -> None:
+    """As many as a tag holds."""
+    full = Marks(quarantine=tuple(f"{number:012x}" for number in range(KEPT_IN_QUARANTINE)))
+    after = replace(full, quarantine=full.with_quarantined("f" * 12))
+    put, _ = stored_state.written(full, after)
+    assert len(put[KEYS["quarantine"]]) <= 256
+    assert after.quarantined("f" * 12)
+    assert not after.quarantined(f"{0:012x}")
+
+
+def test_tags_of_others_are_left_alone() -> None:
+    """Only our own are read."""
+    assert stored_state.of_tags({"team": "x", "reconciler:stack": "y"}) == Marks()

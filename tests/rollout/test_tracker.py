@@ -1,0 +1,125 @@
+"""What a process remembers between two looks, and what forgetting it costs: time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from reconciler.rollout.actions import Create, Decision, Delete, Mark, Point, Prefer, Probe, Resize, Scale, Tune
+from reconciler.rollout.blue_green.context import LOOK_EVERY
+from reconciler.rollout.requests import Verb
+from reconciler.rollout.state import Probed, Scaling, Seen
+from reconciler.rollout.stored_state import Marks, Stage, Stop
+from reconciler.rollout.tracker import REREADS, SETTLE, Memory, visible
+from tests.rollout.facts import BLUE, GREEN, NOW, due, ill, marked, said, seen
+
+FRESH = Memory(NOW)
+KNOWING = Memory(NOW - timedelta(hours=1), began=False)
+WELL = seen(BLUE, GREEN)
+ILL = seen(BLUE, ill(GREEN))
+
+
+def looks(memory: Memory, facts: Seen, count: int, apart: timedelta = LOOK_EVERY) -> tuple[Memory, int]:
+    number = 0
+    for turn in range(count):
+        memory, found, _ = memory.look(facts, NOW + turn * apart)
+        number = found.looks
+    return memory, number
+
+
+def test_looks_in_a_row_are_counted() -> None:
+    """And one that says otherwise begins anew at once."""
+    memory, count = looks(KNOWING, WELL, 4)
+    assert count == 4
+    memory, found, _ = memory.look(ILL, NOW + timedelta(minutes=1))
+    assert found.looks == -1
+    assert looks(memory, WELL, 1)[1] == 1
+
+
+def test_looks_in_quick_succession_are_one() -> None:
+    """Ten looks within a second prove no more than one."""
+    assert looks(KNOWING, WELL, 10, timedelta(milliseconds=100))[1] == 1
+
+
+def test_looks_belong_to_one_set() -> None:
+    """The next green begins at nothing."""
+    memory, _ = looks(KNOWING, WELL, 3)
+    _, found, _ = memory.look(seen(BLUE, replace(GREEN, id="other")), NOW + timedelta(minutes=1))
+    assert found.looks == 1
+
+
+def test_a_side_that_ecs_still_works_on_counts_neither_way() -> None:
+    """Sound, not steady: not yet well, and no reason to go back."""
+    assert looks(KNOWING, seen(BLUE, replace(GREEN, steady=False)), 5)[1] == 0
+
+
+def test_tests_are_forgotten_with_the_set_they_were_of() -> None:
+    """Or when it falls ill."""
+    tested = looks(KNOWING, WELL, 1)[0].learnt(Probed("b", True))
+    assert tested.look(WELL, NOW)[1].tested is not None
+    assert tested.look(ILL, NOW)[1].tested is None
+    other = seen(BLUE, replace(GREEN, id="other", release="c"))
+    assert tested.look(other, NOW)[1].tested is None
+
+
+def test_a_new_process_waits_for_what_the_last_may_have_written() -> None:
+    """As long as a write may take to be seen; and counts looks meanwhile."""
+    memory, _, free = FRESH.look(WELL, NOW)
+    assert not free
+    _, found, free = memory.look(WELL, NOW + SETTLE)
+    assert free
+    assert found.looks == 2
+
+
+def test_nothing_is_decided_until_a_write_is_seen() -> None:
+    """Then at once."""
+    point = Point("production", (0, 100), (100, 0))
+    memory = KNOWING.wrote((point,), NOW)
+    memory, _, free = memory.look(WELL, NOW + timedelta(seconds=1))
+    assert not free
+    assert memory.look(replace(WELL, production=(0, 100)), NOW + timedelta(seconds=2))[2]
+
+
+def test_a_write_that_is_never_seen_is_given_up_after_some_more_looks() -> None:
+    """Somebody may have undone it."""
+    memory = KNOWING.wrote((Point("production", (0, 100), (100, 0)),), NOW)
+    for turn in range(REREADS):
+        assert memory.waiting(NOW)
+        memory, _, free = memory.look(WELL, NOW + SETTLE + turn * LOOK_EVERY)
+    assert free
+
+
+BEFORE = seen(BLUE, GREEN, scaling=Scaling.ACTIVE, tuned=(True, False))
+HELD = Mark(Marks(), Marks(hold=Stop("ana", "b")))
+
+
+@pytest.mark.parametrize(
+    ("decision", "not_yet", "now"),
+    [
+        (HELD, BEFORE, replace(BEFORE, marks=marked(due(Stage.UP), hold=Stop("ana", "b")))),
+        (Scale(True), BEFORE, replace(BEFORE, scaling=Scaling.SUSPENDED)),
+        (Tune(1), BEFORE, replace(BEFORE, tuned=(True, True))),
+        (Create("b", 1, 100, ""), seen(BLUE), BEFORE),
+        (Create("b", 1, 100, ""), seen(BLUE, replace(GREEN, draining=True)), BEFORE),
+        (Create("b", 1, 100, ""), seen(BLUE, replace(GREEN, scale=0)), BEFORE),
+        (Resize(GREEN.id, 50), BEFORE, seen(BLUE, replace(GREEN, scale=50))),
+        (Resize(GREEN.id, 50), BEFORE, seen(BLUE)),
+        (Point("test", (0, 100), None), BEFORE, replace(BEFORE, test=(0, 100))),
+        (Prefer(GREEN.id), BEFORE, seen(BLUE, replace(GREEN, primary=True))),
+        (Delete(GREEN.id, 1), BEFORE, seen(BLUE, replace(GREEN, draining=True))),
+        (Delete(GREEN.id, 1), BEFORE, seen(BLUE)),
+    ],
+)
+def test_each_write_is_recognised_when_it_shows(decision: Decision, not_yet: Seen, now: Seen) -> None:
+    """Not by what was there before it, an earlier try of the same release above all."""
+    assert not visible(decision, not_yet)
+    assert visible(decision, now)
+
+
+def test_what_is_no_write_is_not_waited_for() -> None:
+    """Nor is a tag that people write, too."""
+    assert visible(Probe("b", ()), BEFORE)
+    answered = Mark(Marks(intent=said(Verb.HOLD)), Marks())
+    assert visible(answered, replace(BEFORE, marks=Marks(intent=said(Verb.PAUSE))))

@@ -1,0 +1,339 @@
+"""Rollouts over the laptop AWS: the real engines, the real driver, and every call through botocore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from reconciler.controller.until import has_begun, has_ended, was_promoted
+from reconciler.local.scripted import Script
+from reconciler.rollout import stored_state
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.requests import RequestRefusalCode, Verb
+from reconciler.rollout.stored_state import Outcome
+from reconciler.rollout.strategy import Share, SmokeTest
+from tests.harness.emulated_stack import SERVICE, SHORT, Theatre, theatre
+
+ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
+WRITES = ("CreateTaskSet", "UpdateService", "RegisterTaskDefinition", "ModifyListener", "DeleteTaskSet")
+
+
+@pytest.fixture
+def stage() -> Iterator[Theatre]:
+    """v1 serves; v2 and v3 are pushed."""
+    with theatre(terms=SHORT) as found:
+        found.serving()
+        yield found
+
+
+def mutating(stage: Theatre) -> dict[str, int]:
+    reads = ("Describe", "List", "Get")
+    return {name: count for name, count in stage.transport.sent.items() if not name.startswith(reads)}
+
+
+def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
+    """The first apply makes what the first push needs; no task is made to fail for want of an image."""
+    with theatre(terms=SHORT) as stage:
+        report = stage.infrastructure()
+        jobs, missing = stage.jobs_and_missing(report)
+        assert jobs == ()
+        assert [lack.because for lack in missing.values()] == ["my-app-frontend:v1 has not been pushed yet"]
+        assert stage.service()["taskSets"] == []
+        stage.push("v1")
+        followed = stage.apply(has_ended)
+        assert not followed.went_wrong
+        assert stage.phases == ["bootstrap", "idle"]
+        assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
+
+
+def test_a_new_version_goes_through_every_phase(stage: Theatre) -> None:
+    """Green beside blue, tested, promoted by the clock, watched; then blue stays warm, and goes."""
+    stage.spec(v1="v2")
+    assert not stage.apply(has_ended).went_wrong
+    assert stage.phases == [
+        "green_up", "testing", "awaiting_promotion", "shifting", "verifying", "blue_warm", "teardown", "idle",
+    ]  # fmt: skip
+    assert stage.weights(80) == {ONE: 0, TWO: 100}
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    ended = next(turn.step.ended for turn in stage.seen if turn.step is not None and turn.step.ended)
+    assert ended.outcome is Outcome.PROMOTED
+    assert {name: mutating(stage)[name] for name in ("CreateTaskSet", "DeleteTaskSet", "RegisterTaskDefinition")} == {
+        "CreateTaskSet": 1,
+        "DeleteTaskSet": 1,
+        "RegisterTaskDefinition": 1,
+    }
+
+
+def test_the_plan_is_empty_after_a_rollout_whichever_group_is_live(stage: Theatre) -> None:
+    """Live group, weights and revision are the rollout's: the planner finds nothing to put back."""
+    stage.spec(v1="v2")
+    stage.apply(has_ended)
+    stage.transport.sent.clear()
+    report = stage.infrastructure()
+    assert report.last.plan.actions == ()
+    assert mutating(stage) == {}
+
+
+def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: Theatre) -> None:
+    """Three tasks that exit end it; the diagnosis has the exit code, the log and the line of the spec."""
+    stage.laptop.script(Script(image="*@*", exits_after=None))
+    stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
+    stage.spec(v1="v3")
+    followed = stage.apply(has_ended)
+    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
+    assert stage.weights(80) == {ONE: 100, TWO: 0}
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
+    (diagnosis,) = followed.diagnoses
+    assert diagnosis.finding.known
+    assert "no database" in diagnosis.log
+    assert [(one.path, one.where.rpartition("/")[2]) for one in diagnosis.story.changed] == [
+        ("containers.frontend.image", "frontend.yaml:10")
+    ]
+
+
+def test_a_failed_release_is_left_alone_until_its_content_changes(stage: Theatre) -> None:
+    """A hundred passes write nothing; one byte changed makes exactly one new rollout."""
+    stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
+    stage.spec(v1="v3")
+    stage.apply(has_ended)
+    stage.transport.sent.clear()
+    jobs = stage.jobs()
+    for number in range(100):
+        jobs = stage.jobs() if number % 10 == 0 else jobs
+        stage.follow(has_begun, jobs=jobs)
+        stage.laptop.advance(60)
+    assert mutating(stage) == {}
+    stage.infrastructure()
+    assert not set(mutating(stage)) & set(WRITES)
+    stage.change({"GREETING: Hello World": "GREETING: Hello Worlds"})
+    stage.apply(has_begun)
+    assert mutating(stage)["CreateTaskSet"] == 1
+    assert mutating(stage)["RegisterTaskDefinition"] == 1
+
+
+def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Theatre) -> None:
+    """Traffic is back within one pass, by at most two mutating calls, and no task is started."""
+    stage.spec(v1="v2")
+    stage.apply(was_promoted)
+    assert stage.last.step is not None
+    assert stage.last.step.phase is Phase.BLUE_WARM
+    assert stage.weights(80) == {ONE: 0, TWO: 100}
+    started = len(stage.laptop.tasks.started)
+    (job,) = stage.jobs()
+    stage.say(Verb.ROLLBACK)
+    stage.transport.sent.clear()
+    before = len(stage.seen)
+    stage.follow(lambda turn: stage.weights(80) == {ONE: 100, TWO: 0}, jobs=(job,))
+    assert len(stage.seen) - before == 1
+    assert sum(mutating(stage).values()) <= 2, mutating(stage)
+    followed = stage.follow(jobs=(job,))
+    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+    assert len(stage.laptop.tasks.started) == started
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
+
+
+def test_a_person_promotes_before_the_clock_does(stage: Theatre) -> None:
+    """The word is heard at the next look, answered, and the version is in production long before its time."""
+    stage.spec(v1="v2")
+    waiting = stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    (turn,) = waiting.turns
+    assert turn.step is not None
+    assert turn.step.until is not None
+    stage.say(Verb.PROMOTE)
+    stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
+    assert stage.laptop.clock.now() < turn.step.until
+    assert stage.weights(80) == {ONE: 0, TWO: 100}
+    answer = stored_state.of_tags(stage.tags()).handled
+    assert answer is not None
+    assert answer.accepted
+
+
+def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> None:
+    """The answer says which release it was about, and which is here."""
+    stage.spec(v1="v2")
+    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    stage.say(Verb.PROMOTE, release="0123456789ab")
+    stage.follow(lambda turn: "reconciler:handled" in stage.tags())
+    answer = stored_state.of_tags(stage.tags()).handled
+    assert answer is not None
+    assert answer.refusal is not None
+    assert answer.refusal.code is RequestRefusalCode.OTHER_RELEASE
+    assert stage.last.step is not None
+    assert {stage.last.step.release, "0123456789ab"} <= set(answer.refusal.why.replace("_", " ").split())
+    assert stage.weights(80) == {ONE: 100, TWO: 0}
+
+
+def test_a_change_of_the_infrastructure_never_moves_traffic(stage: Theatre) -> None:
+    """In mid-rollout the load balancer, its groups and the service are changed; weights and revisions stay."""
+    stage.spec(v1="v2")
+    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    before = stage.weights(80), stage.weights(9000), stage.sets()
+    stage.change({"scheme: internet-facing": "scheme: internet-facing\nidle_timeout: 90s", "deregistration_delay: 30s":
+                  "deregistration_delay: 40s", "desired_count: 1": "desired_count: 2"})  # fmt: skip
+    stage.transport.sent.clear()
+    stage.infrastructure()
+    assert (stage.weights(80), stage.weights(9000), stage.sets()) == before
+    assert set(mutating(stage)) <= {"ModifyLoadBalancerAttributes", "ModifyTargetGroupAttributes", "UpdateService"}
+    assert "ModifyListener" not in mutating(stage)
+
+
+def test_another_health_check_alone_is_a_new_version(stage: Theatre) -> None:
+    """It is judged by its own check in its own group; blue's group keeps the one that blue was judged by."""
+    stage.change({"path: /": "path: /ready"})
+    stage.apply(was_promoted)
+    groups = stage.laptop.client("elbv2").describe_target_groups()["TargetGroups"]
+    paths = {one["TargetGroupName"]: one["HealthCheckPath"] for one in groups}
+    assert paths == {ONE: "/", TWO: "/ready"}
+    assert stage.weights(80) == {ONE: 0, TWO: 100}
+
+
+def test_a_canary_takes_its_shares_one_after_the_other() -> None:
+    """10, 50, then all; each is kept for its time."""
+    shares = (Share(10, timedelta(minutes=1)), Share(50, timedelta(minutes=1)))
+    with theatre(terms=SHORT | {"shares": shares}) as stage:
+        stage.serving()
+        stage.spec(v1="v2")
+        kept: list[int] = []
+
+        def note(turn: object) -> bool:
+            share = stage.weights(80)[TWO]
+            if kept[-1:] != [share]:
+                kept.append(share)
+            return was_promoted(stage.last)
+
+        stage.apply(note)
+        assert kept == [0, 10, 50, 100]
+
+
+def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
+    """From the first write of a rollout to its end, promoted or failed."""
+    scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
+    with theatre(scaling, SHORT) as stage:
+        stage.serving()
+        assert not suspended(stage)
+        stage.spec(v1="v2")
+        stage.apply(has_begun)
+        assert suspended(stage)
+        stage.follow()
+        assert not suspended(stage)
+        stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
+        stage.spec(v2="v3", v1="v3")
+        stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.GREEN_UP and not turn.busy)
+        assert suspended(stage)
+        assert stage.follow().went_wrong
+        assert not suspended(stage)
+
+
+def test_a_newer_version_takes_the_place_of_the_one_on_its_way(stage: Theatre) -> None:
+    """Green is replaced, the gate begins anew, and production is not touched until the newer one is let in."""
+    stage.spec(v1="v2")
+    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    stage.spec(v2="v3", v1="v3")
+    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION
+                and turn.seen is not None and turn.step.release == turn.seen.wanted)  # fmt: skip
+    assert stage.weights(80) == {ONE: 100, TWO: 0}
+    stage.follow()
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:4")]
+
+
+def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Theatre) -> None:
+    """The reason is the answer that came instead."""
+    stage.answers = lambda path: (200, "Goodbye")
+    stage.spec(v1="v2")
+    followed = stage.apply(has_ended)
+    assert stage.weights(80) == {ONE: 100, TWO: 0}
+    (turn,) = followed.went_wrong
+    assert turn.step is not None
+    assert "answered without Hello" in turn.step.because
+
+
+def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
+    """Who ended a rollout is not read out of the reason: a sentence may say anything."""
+    terms = SHORT | {"tests": (SmokeTest("/", body="what Kevin said rollback about"),)}
+    with theatre(terms=terms) as stage:
+        stage.serving()
+        stage.spec(v1="v2")
+        (diagnosis,) = stage.apply(has_ended).diagnoses
+        assert diagnosis.story.phase == Phase.TESTING
+
+
+ROLLING = {"type: blue_green": "type: rolling", "deployment: careful": "deployment: plain"}
+
+
+@pytest.fixture
+def rolling() -> Iterator[Theatre]:
+    """The same service under ECS's own deployments."""
+    with theatre({"deployment: careful": "", "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]"},
+                 SHORT) as found:  # fmt: skip
+        found.serving()
+        yield found
+
+
+def test_a_rolling_deployment_is_done_when_ecs_is(rolling: Theatre) -> None:
+    """The revision that was asked for is the primary one, and completed."""
+    rolling.spec(v1="v2")
+    assert not rolling.apply(has_ended).went_wrong
+    assert rolling.service()["taskDefinition"].endswith(f"{SERVICE}:3")
+    assert mutating(rolling)["UpdateService"] == 1
+
+
+def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: Theatre) -> None:
+    """A service that is stable again after the circuit breaker is no success; and it is not tried again."""
+    rolling.laptop.script(Script(image=f"*{digest(rolling, 'v3')}*", healthy=False, exits_after=1.0, exit_code=1))
+    rolling.spec(v1="v3")
+    followed = rolling.apply(has_ended, patience=6 * 3600.0)
+    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+    rolling.transport.sent.clear()
+    for _ in range(10):
+        rolling.infrastructure()
+        rolling.follow(has_begun, jobs=rolling.jobs())
+        rolling.laptop.advance(60)
+    assert mutating(rolling) == {}
+
+
+def digest(stage: Theatre, tag: str) -> str:
+    answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
+    found: str = answer["imageDetails"][0]["imageDigest"]
+    return found
+
+
+def suspended(stage: Theatre) -> bool:
+    answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+    (target,) = answer["ScalableTargets"]
+    return all((target.get("SuspendedState") or {"none": False}).values())
+
+
+def bounds(stage: Theatre) -> tuple[int, int]:
+    answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+    (target,) = answer["ScalableTargets"]
+    return target["MinCapacity"], target["MaxCapacity"]
+
+
+def test_scaling_goes_with_the_release_and_never_before_it() -> None:
+    """Changed together with a version it is written when that has come to rest; a version that fails never brings it;
+    changed alone it is written at once."""
+    scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
+    with theatre(scaling, SHORT) as stage:
+        stage.serving()
+        stage.change({"tag: v1": "tag: v2", "max: 4": "max: 6"})
+        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 6, cpu: 60}"
+        stage.change({})
+        stage.apply(was_promoted)
+        assert bounds(stage) == (1, 4)
+        stage.infrastructure()
+        assert bounds(stage) == (1, 4), "the rollout is not over: going back is one write, and brings the old bounds"
+        stage.follow()
+        stage.infrastructure()
+        assert bounds(stage) == (1, 6)
+        stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
+        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 9, cpu: 60}"
+        stage.change({"tag: v2": "tag: v3", "tag: v1": "tag: v3"})
+        assert stage.apply(has_ended).went_wrong
+        stage.infrastructure()
+        assert bounds(stage) == (1, 6)
+        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 7, cpu: 60}"
+        stage.change({"tag: v3": "tag: v2", "tag: v2": "tag: v2", "tag: v1": "tag: v2"})
+        stage.infrastructure()
+        assert bounds(stage) == (1, 7)

@@ -1,0 +1,85 @@
+"""A rollout is not held up by its obituary: what cannot be read is left out, and said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.aws.client import Aws
+from reconciler.clock import ManualClock
+from reconciler.diagnosis.report import Diagnosis
+from reconciler.model.resource import Address, Call
+from reconciler.rollout.engine import Phase, Step
+from reconciler.rollout.spec import Delivery
+from reconciler.rollout.stored_state import Actor, Ended, Marks, Outcome
+from reconciler.rollout_driver.failure_report import Obituary
+from reconciler.rollout_driver.targets import Job
+from tests.rollout import answers
+from tests.rollout.facts import BLUE, GREEN, NOW, seen
+
+JOB = Job(Delivery(Address("service", "web"), Address("task-definition", "web")), answers.SUBJECT)
+ENDED = Ended("b", Outcome.FAILED, "green_up", NOW, Actor.ENGINE, "tasks failed")
+STEP = Step(Phase.FAILED, release="b", ended=ENDED)
+
+
+class Refusing:
+    """Answers of a service that is well, but for the operations that nobody may call."""
+
+    def __init__(self, *refused: str) -> None:
+        self.refused = refused
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if call.operation in self.refused:
+            raise errors.Denied("not authorized", call=f"{call.service}.{call.operation}", code="AccessDenied")
+        match call.operation:
+            case "DescribeServices":
+                return answers.service(events=[])
+            case "DescribeTaskDefinition":
+                container = {"name": "web", "image": f"image-of-{call.params['taskDefinition']}"}
+                return {"taskDefinition": {"family": "web", "status": "ACTIVE", "containerDefinitions": [container]}}
+            case "ListTasks":
+                return {"taskArns": []}
+            case _:
+                return {"TargetHealthDescriptions": []}
+
+
+def written(*refused: str) -> Diagnosis:
+    aws = Aws(Refusing(*refused), clock=ManualClock())
+    return Obituary(commit="4f1c2ab").write(aws, JOB, seen(BLUE, GREEN), STEP)
+
+
+def test_it_says_which_fields_the_failed_version_changed() -> None:
+    """By name, with the commit that changed them; everything could be read."""
+    found = written()
+    assert [(one.path, one.commit) for one in found.story.changed] == [("containers.web.image", "4f1c2ab")]
+    assert found.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("refused", "what"),
+    [("DescribeServices", "service events"), ("DescribeTaskDefinition", "what changed")],
+)
+def test_it_says_what_it_could_not_read(refused: str, what: str) -> None:
+    """The rest of the evidence is there all the same."""
+    found = written(refused)
+    assert what in [one.what for one in found.unread]
+    assert bool(found.story.changed) is (refused != "DescribeTaskDefinition")
+    assert found.story.happened == "tasks failed"
+
+
+def test_a_version_in_quarantine_is_not_told_of_with_another_ones_ending() -> None:
+    """The last rollout that ended was of another release: how that ended says nothing of this one."""
+    other = replace(ENDED, release="c", outcome=Outcome.ROLLED_BACK, why="c was slow")
+    facts = seen(BLUE, GREEN, marks=Marks(quarantine=("b",), ended=other))
+    aws = Aws(Refusing(), clock=ManualClock())
+    found = Obituary().write(aws, JOB, facts, Step(Phase.FAILED, because="b is in quarantine"))
+    assert (found.story.release, found.story.happened) == ("b", "b is in quarantine")
+
+
+def test_a_lost_read_of_one_thing_hides_no_other() -> None:
+    """Each is tried, whatever became of the one before."""
+    found = written("DescribeServices", "DescribeTaskDefinition", "ListTasks")
+    assert {"service events", "what changed"} <= {one.what for one in found.unread}

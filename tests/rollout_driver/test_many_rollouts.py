@@ -1,0 +1,125 @@
+"""A dozen rollouts at once: what they look at first is read together, and each comes to its own end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from benchmarks.stack import IMAGE, OTHER_IMAGE, service_name, write
+from reconciler import errors
+from reconciler.controller.until import has_begun, has_ended
+from reconciler.model.resource import Call
+from reconciler.rollout.engine import Phase, Step
+from reconciler.rollout_driver import driver
+from reconciler.rollout_driver.driver import Turn, wake_at
+from tests.harness.driving import follow
+from tests.harness.emulated_stack import SHORT, Theatre, theatre
+
+SERVICES = 12
+SOON = timedelta(seconds=15)
+TERMS = SHORT | {"promote_after": timedelta(minutes=10)}
+TOGETHER = ("DescribeServices", "DescribeListeners", "DescribeRules", "DescribeTargetGroups")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """All of them serve, and the next version of each is on its way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        with theatre(terms=TERMS, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
+            assert not found.apply(has_ended).went_wrong
+            found.change({IMAGE: OTHER_IMAGE})
+            found.apply(has_begun)
+            yield found
+
+
+def test_what_they_look_at_first_is_read_ten_at_once(stage: Theatre) -> None:
+    """Targets and tasks are each service's own; the rest is not asked for one by one."""
+    jobs = stage.jobs()
+    stage.transport.sent.clear()
+    turns = stage.rollouts.turns(jobs)
+    assert [turn.job.address for turn in turns] == [job.address for job in jobs]
+    assert {turn.step.phase for turn in turns if turn.step is not None} <= {Phase.GREEN_UP, Phase.AWAITING_PROMOTION}
+    sent = stage.transport.sent
+    assert {name: sent[name] for name in TOGETHER} == dict.fromkeys(TOGETHER, 2) | {"DescribeListeners": 0}
+    assert sent["DescribeTargetHealth"] == 2 * SERVICES
+    assert sent["DescribeTasks"] <= SERVICES
+
+
+def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Theatre) -> None:
+    """Each asks for itself then, and only the one says why."""
+    jobs = stage.jobs()
+    lost = jobs[3].subject.service
+
+    def refuse(call: Call) -> None:
+        if call.operation == "DescribeServices" and lost in call.params["services"]:
+            asked.update(call.params["services"])
+            raise errors.Denied("not this one", call=str(call), code="AccessDeniedException")
+
+    asked: Counter[str] = Counter()
+    stage.transport.before = refuse
+    try:
+        turns = stage.rollouts.turns(jobs)
+    finally:
+        stage.transport.before = None
+    assert [turn.job.address for turn in turns if turn.error is not None] == [jobs[3].address]
+    assert asked[lost] == 2
+    assert all(turn.seen is not None for turn in turns if turn.error is None)
+
+
+def test_who_is_told_to_stop_begins_no_more_of_them(stage: Theatre) -> None:
+    """Those whose turn has begun come to its end; at AWS's rates a round of a hundred takes half a minute."""
+    jobs = stage.jobs()
+    stage.transport.before = lambda call: stage.rollouts.stop.set()
+    try:
+        followed = follow(stage.rollouts, jobs, has_ended)
+    finally:
+        stage.transport.before = None
+        stage.rollouts.stop.clear()
+    assert followed.interrupted
+    assert [turn.job.address for turn in followed.turns] == [job.address for job in jobs[: driver.WIDTH]]
+
+
+def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
+    stage: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer than fifteen are looked at four times a minute; more of them take no more of AWS's reads than those."""
+    stage.follow(lambda turn: turn.waits)
+    assert stage.phases[-1] == Phase.AWAITING_PROMOTION
+    for each, looks in ((1, 4), (5, 1)):
+        monkeypatch.setattr(driver, "EACH", timedelta(seconds=each))
+        stage.transport.sent.clear()
+        stage.follow(has_ended, patience=50.0)
+        assert stage.transport.sent["DescribeTargetHealth"] == 2 * SERVICES * looks
+
+
+def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
+    """Nor a step that goes on at once; what has no deadline waits for its place alone."""
+    at = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    job: Any = None
+
+    def wake(until: datetime | None, phase: Phase = Phase.BLUE_WARM, waiting: int = 100) -> timedelta | None:
+        found = wake_at(Turn(job, at, step=Step(phase, wake_at=at + SOON, until=until)), waiting)
+        return None if found is None else found - at
+
+    assert wake(None) == timedelta(seconds=100)
+    assert wake(at + timedelta(hours=1)) == timedelta(seconds=100)
+    assert wake(at + timedelta(seconds=40)) == timedelta(seconds=40)
+    assert wake(at - timedelta(seconds=40)) == timedelta(seconds=100), "what is past is waited for no more"
+    assert wake(None, waiting=3) == SOON
+    assert wake(None, Phase.VERIFYING) == SOON, "it is watched there"
+    assert wake_at(Turn(job, at, step=Step(Phase.BLUE_WARM)), 100) is None
+
+
+def test_each_comes_to_its_end(stage: Theatre) -> None:
+    """Production has the new version everywhere, and nothing else runs."""
+    ended = stage.follow(has_ended)
+    assert not ended.went_wrong
+    assert len(ended.turns) == SERVICES
+    assert {turn.seen.sets[0].release == turn.seen.wanted for turn in ended.turns if turn.seen is not None} == {True}
+    assert service_name(SERVICES) in {turn.job.delivery.name for turn in ended.turns}

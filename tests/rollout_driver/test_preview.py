@@ -1,0 +1,61 @@
+"""What a dry run shows of rollouts, and what it asks of AWS for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.controller.until import has_begun
+from reconciler.model.resource_type import discover
+from reconciler.reconcile import pass_
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.outlook import Outlook, Prospect
+from reconciler.rollout_driver.preview import prospects
+from reconciler.rollout_driver.targets import jobs_of, known_of
+from tests.harness.emulated_stack import SHORT, Theatre, theatre
+
+
+@pytest.fixture
+def stage() -> Iterator[Theatre]:
+    with theatre(terms=SHORT) as found:
+        found.serving()
+        yield found
+
+
+def dry_run(stage: Theatre) -> tuple[Prospect, dict[str, int]]:
+    """The service's prospect, and the calls that it took after the account had been read."""
+    world, _ = pass_.look(stage.aws, discover(), stage.wish)
+    jobs, missing = jobs_of(stage.wish.deliveries, stage.wish.desired, world, stage.wish.place.stack)
+    stage.transport.sent.clear()
+    (found,) = prospects(stage.rollouts, jobs, missing, known_of(jobs, world))
+    return found, dict(stage.transport.sent)
+
+
+def test_a_service_at_rest_is_not_asked_about_again(stage: Theatre) -> None:
+    """What the pass has read says it all: a hundred services at rest cost a dry run nothing more."""
+    found, asked = dry_run(stage)
+    assert found.outlook is Outlook.REST
+    assert asked == {}
+
+
+def test_of_a_rollout_under_way_only_its_tasks_and_targets_are_read(stage: Theatre) -> None:
+    """The service, its rules and its groups were just read; how its tasks fare was not."""
+    stage.spec(v1="v2")
+    stage.apply(has_begun)
+    found, asked = dry_run(stage)
+    assert found.outlook is Outlook.UNDER_WAY
+    assert found.step is not None
+    assert found.step.phase is not Phase.IDLE
+    assert set(asked) <= {"DescribeTargetHealth", "ListTasks", "DescribeTasks"}
+    assert asked["ListTasks"] == 2
+
+
+def test_the_first_turn_of_many_is_from_what_was_read(stage: Theatre) -> None:
+    """An apply that changed one of a hundred services does not read the other ninety-nine one by one."""
+    world, _ = pass_.look(stage.aws, discover(), stage.wish)
+    jobs, _ = jobs_of(stage.wish.deliveries, stage.wish.desired, world, stage.wish.place.stack)
+    stage.transport.sent.clear()
+    (turn,) = stage.rollouts.turns(jobs, known_of(jobs, world))
+    assert turn.at_rest
+    assert dict(stage.transport.sent) == {}
