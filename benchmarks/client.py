@@ -21,7 +21,7 @@ from typing import Any
 
 BEGAN = time.perf_counter()
 
-from reconciler.aws.rate_limiter import Pace  # noqa: E402 - the clock above counts the imports too
+from reconciler.aws.rate_limiter import RateLimiter  # noqa: E402 - the clock above counts the imports too
 from reconciler.clock import SystemClock  # noqa: E402
 from reconciler.model.resource import Call  # noqa: E402
 
@@ -42,39 +42,39 @@ def _desired(folder: Path) -> Any:
 
 
 def main(url: str, folder: str, *steps: str) -> None:
-    from reconciler.aws.client import Aws
-    from reconciler.aws.response_cache import Memory
+    from reconciler.aws.client import AwsClient
+    from reconciler.aws.response_cache import ResponseCache
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
     from reconciler.controller.until import has_ended
     from reconciler.model.guard import Guard
-    from reconciler.model.planner import World, plan
+    from reconciler.model.planner import ObservedState, plan
     from reconciler.model.resource_type import Depth, discover
     from reconciler.reconcile.expectations import Expectations
-    from reconciler.reconcile.observe import Place, observe
-    from reconciler.reconcile.pass_ import Wish, act, look
+    from reconciler.reconcile.observe import StackId, observe
+    from reconciler.reconcile.pass_ import DesiredState, act, look
     from reconciler.spec.compile import compile_specs
     from reconciler.spec.compile.delivery import compile_deliveries
     from tests.harness.driving import converge, follow
 
     logs.configure(0, stack="bench", region="us-west-2")
     specs = specs_of(Path(folder))
-    memory = Memory(Path(folder).with_suffix(".memory"))
+    memory = ResponseCache(Path(folder).with_suffix(".memory"))
     pace = Unpaced(SystemClock()) if "unpaced" in steps else None
-    aws = Aws(Boto("us-west-2", endpoint=url, anonymous=True), memory=memory, pace=pace)
+    aws = AwsClient(Boto("us-west-2", endpoint=url, anonymous=True), memory=memory, pace=pace)
     account = "123456789012"
-    wish = Wish(
-        Place("bench", account, "us-west-2"),
+    wish = DesiredState(
+        StackId("bench", account, "us-west-2"),
         compile_specs(specs, account=account, partition="aws"),
         guard=Guard(None, None),
     )
     kinds, expectations = discover(), Expectations(aws.clock)
     print(json.dumps({"step": "start", "wall": time.perf_counter() - BEGAN, "cpu": _cpu()}), flush=True)
-    world: World | None = None
+    world: ObservedState | None = None
     for step in (each for each in steps if each != "unpaced"):
         if step == "warm":
             _bench(url, "reset", {"delay": 0, "buckets": False})
-            quick = Aws(aws.transport, memory=memory, pace=Unpaced(SystemClock()))
+            quick = AwsClient(aws.transport, memory=memory, pace=Unpaced(SystemClock()))
             world = observe(quick, kinds, wish.place, wish.desired)
             quick.close()
             _bench(url, "reset", {"delay": 0.02, "buckets": True})
@@ -135,7 +135,7 @@ def main(url: str, folder: str, *steps: str) -> None:
     aws.close()
 
 
-class Unpaced(Pace):
+class Unpaced(RateLimiter):
     """For the time when nothing is measured."""
 
     def wait(self, call: Call, stop: threading.Event, *, urgent: bool = False) -> float:
@@ -145,8 +145,8 @@ class Unpaced(Pace):
 def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
     """What is to be looked after, and by whom; what tests would ask is answered for them."""
     from reconciler.reconcile.observe import observe, owned_ids
-    from reconciler.rollout_driver.driver import Rollouts
-    from reconciler.rollout_driver.smoke_tests import Smoke
+    from reconciler.rollout_driver.driver import RolloutDriver
+    from reconciler.rollout_driver.smoke_tests import SmokeTests
     from reconciler.rollout_driver.targets import jobs_of
 
     world = observe(aws, kinds, wish.place, wish.desired)
@@ -154,8 +154,8 @@ def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
     jobs, missing = jobs_of(deliveries, wish.desired, world, wish.place.stack)
     if missing:
         raise SystemExit(str(missing))
-    smoke = Smoke(lambda *_: "http://nowhere", lambda *_: (200, ""))
-    return jobs, Rollouts(aws, smoke, fresh=frozenset(job.address for job in jobs))
+    smoke = SmokeTests(lambda *_: "http://nowhere", lambda *_: (200, ""))
+    return jobs, RolloutDriver(aws, smoke, fresh=frozenset(job.address for job in jobs))
 
 
 def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any, *, gate: bool = False) -> int:

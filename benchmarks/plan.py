@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import stack
 from benchmarks.client import specs_of
-from reconciler.model.planner import World, plan
+from reconciler.model.planner import ObservedState, plan
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import discover
 from reconciler.spec.compile import compile_specs
@@ -34,14 +34,14 @@ def desired(services: int) -> tuple[Desired[Any], ...]:
     return tuple(found.values())
 
 
-def as_wanted(wanted: tuple[Desired[Any], ...]) -> World:
+def as_wanted(wanted: tuple[Desired[Any], ...]) -> ObservedState:
     """A world in which everything is as wanted, read anew: nothing in it is the very same object."""
     ids = {want.address: f"arn:aws:made-up:us-west-2:123456789012:{want.address}" for want in wanted}
     found: dict[str, list[Observed[Any]]] = {}
     for want in wanted:
         spec = want.resolved(ids).spec.model_copy(deep=True)
         found.setdefault(want.address.kind, []).append(Observed(want.address, ids[want.address], spec, dict(want.tags)))
-    return World(found)
+    return ObservedState(found)
 
 
 def measure(services: int) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def measure(services: int) -> dict[str, Any]:
     row: dict[str, Any] = {"services": services, "resources": len(wanted)}
     for name, world, actions in (
         ("nothing changed", as_wanted(wanted), 0),
-        ("from nothing", World(), len(wanted)),
+        ("from nothing", ObservedState(), len(wanted)),
     ):
         best = float("inf")
         for _ in range(3):

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from reconciler import log
-from reconciler.aws.rate_limiter import Unpaced
+from reconciler.aws.rate_limiter import NoLimit
 from reconciler.model.resource import Call
 
 REGION = "us-west-2"
@@ -54,7 +54,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 @pytest.fixture(autouse=True)
 def unpaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is held back on the machine's own clock, where a test does not ask for it."""
-    monkeypatch.setattr("reconciler.aws.client.Pace", Unpaced)
+    monkeypatch.setattr("reconciler.aws.client.RateLimiter", NoLimit)
 
 
 class Recorder:
@@ -81,14 +81,14 @@ class Recorder:
 
 @pytest.fixture
 def aws() -> Iterator[object]:
-    """An `Aws` over moto in this process; `aws.transport` is the `Recorder` of what it sent."""
+    """An `AwsClient` over moto in this process; `aws.transport` is the `Recorder` of what it sent."""
     from moto import mock_aws
 
-    from reconciler.aws.client import Aws
+    from reconciler.aws.client import AwsClient
     from reconciler.aws.session import Boto
     from reconciler.local import rest  # noqa: F401 - it makes moto quicker
 
     with mock_aws():
-        found = Aws(Recorder(Boto(REGION)))
+        found = AwsClient(Recorder(Boto(REGION)))
         yield found
         found.close()

@@ -14,11 +14,11 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, Service
-from reconciler.model.resource_type import Kind, Kinds, Mark, OwnedBy, Replace, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, ServiceApi
+from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, ResourceTypes, Scope
 
 STACK = "toys"
-toy = Service("toy")
+toy = ServiceApi("toy")
 
 
 class ShelfSpec(resource.Spec):
@@ -26,17 +26,17 @@ class ShelfSpec(resource.Spec):
 
 
 class BoxSpec(resource.Spec):
-    shelf: Annotated[Link, Mark.IMMUTABLE]
-    size: Annotated[int, Mark.IMMUTABLE] = 1
+    shelf: Annotated[Link, FieldMark.IMMUTABLE]
+    size: Annotated[int, FieldMark.IMMUTABLE] = 1
     color: str | None = None
-    labels: Annotated[tuple[str, ...], Mark.UNORDERED] | None = None
-    options: Annotated[dict[str, str], Mark.PARTIAL] | None = None
-    key: Annotated[str | None, Mark.SECRET] = None
+    labels: Annotated[tuple[str, ...], FieldMark.UNORDERED] | None = None
+    options: Annotated[dict[str, str], FieldMark.PARTIAL] | None = None
+    key: Annotated[str | None, FieldMark.SECRET] = None
     count: Annotated[int | None, OwnedBy("autoscaler")] = None
-    version: Annotated[str | None, Mark.ROLLS] = None
+    version: Annotated[str | None, FieldMark.ROLLS] = None
 
 
-class _Toy(Kind[Any]):
+class _Toy(ResourceType[Any]):
     def observe(self, scope: Scope) -> Calls[list[Observed[Any]]]:
         answer = yield toy.list_things(kind=self.kind)
         return [
@@ -78,7 +78,7 @@ class Box(_Toy):
     reads_after: ClassVar[tuple[str, ...]] = ("shelf",)
 
 
-KINDS = Kinds([Shelf(), Box()])
+KINDS = ResourceTypes([Shelf(), Box()])
 
 
 class ToyAws:

@@ -4,7 +4,8 @@ A conversation (model/resource.py) is run here: its calls are performed, retried
 refusals thrown back into it. `perform` is the seam: one call, one attempt, one answer or one `errors.AwsError`. Tests
 put crashes, lost answers, stale reads and throttles there, and everything above it is the real product.
 
-On the way out each write is held against what is known to be the stack's own (`Mine`), a second time after the planner.
+On the way out each write is held against what is known to be the stack's own (`OwnershipGuard`), a second time after
+the planner.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler import errors, events
 from reconciler.aws.errors import garbled
-from reconciler.aws.rate_limiter import Pace
-from reconciler.aws.response_cache import Memory
+from reconciler.aws.rate_limiter import RateLimiter
+from reconciler.aws.response_cache import ResponseCache
 from reconciler.aws.retry import Policy, is_read
 from reconciler.clock import Clock, SystemClock
 from reconciler.log import log
-from reconciler.model.resource import Call, Calls, Together
+from reconciler.model.resource import Batch, Call, Calls
 
 T = TypeVar("T")
 
 CONCURRENCY = 16
-"""Calls under way at once to one AWS service. How many a second is for `Pace` to say, not for this."""
+"""Calls under way at once to one AWS service. How many a second is for `RateLimiter` to say, not for this."""
 
 TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
 
@@ -47,7 +48,7 @@ class Transport(Protocol):
 
 
 @dataclass(slots=True)
-class Mine:
+class OwnershipGuard:
     """What the stack owns, by every name that a call can say it by. Grows as things are created."""
 
     names: set[str] = field(default_factory=set)
@@ -80,7 +81,7 @@ class Mine:
         )
 
 
-class Aws:
+class AwsClient:
     """One account and region, and the conversations held with it. Safe to use from several threads."""
 
     def __init__(
@@ -88,16 +89,16 @@ class Aws:
         transport: Transport,
         *,
         clock: Clock | None = None,
-        mine: Mine | None = None,
-        pace: Pace | None = None,
-        memory: Memory | None = None,
+        mine: OwnershipGuard | None = None,
+        pace: RateLimiter | None = None,
+        memory: ResponseCache | None = None,
     ) -> None:
         """`pace`: shared by all that call in one account; without it, this one keeps to its own. `memory`: of answers
         that never change."""
         self.transport = transport
         self.clock = clock or SystemClock()
-        self.mine = mine or Mine()
-        self.pace = pace or Pace(self.clock)
+        self.mine = mine or OwnershipGuard()
+        self.pace = pace or RateLimiter(self.clock)
         self.memory = memory
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
@@ -123,7 +124,7 @@ class Aws:
         Raises what the conversation raises, AWS's refusals among it; an answer that it cannot read is `Ambiguous`.
         """
         policy = Policy(fresh=fresh)
-        said: Call | Together | None = None
+        said: Call | Batch | None = None
         try:
             said = next(conversation)
             while True:
@@ -155,7 +156,7 @@ class Aws:
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, said: Call | Together, policy: Policy, *, creating: bool, urgent: bool) -> Any:
+    def _ask(self, said: Call | Batch, policy: Policy, *, creating: bool, urgent: bool) -> Any:
         if isinstance(said, Call):
             return self._call(said, policy, creating=creating, urgent=urgent)
         ask: Callable[..., dict[str, Any] | None] = self._call
@@ -315,18 +316,18 @@ _ELSEWHERE = frozenset({"ResponseMetadata", "containerDefinitions", "containers"
 """What is inside these goes by `name` and `id` too, and is not the thing itself."""
 
 
-def _tell(wrote: Callable[[Call], None], said: Call | Together) -> None:
+def _tell(wrote: Callable[[Call], None], said: Call | Batch) -> None:
     for call in (said,) if isinstance(said, Call) else said.calls:
         if not is_read(call):
             wrote(call)
 
 
-def _name(said: Call | Together) -> str:
+def _name(said: Call | Batch) -> str:
     calls = (said,) if isinstance(said, Call) else said.calls
     return str(calls[0]) if calls else "-"
 
 
-def _is_write(said: Call | Together) -> bool:
+def _is_write(said: Call | Batch) -> bool:
     return not is_read(said) if isinstance(said, Call) else not all(is_read(call) for call in said.calls)
 
 

@@ -41,7 +41,7 @@ ONE_THROTTLE_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class Bucket:
-    """Ours of one of AWS's. Time is passed in; whoever holds `Pace`'s lock may call."""
+    """Ours of one of AWS's. Time is passed in; whoever holds `RateLimiter`'s lock may call."""
 
     burst: float
     per_second: float
@@ -80,7 +80,7 @@ class Bucket:
             self.factor = min(1.0, self.factor + passed / RECOVERY_SECONDS)
 
 
-class Pace:
+class RateLimiter:
     """Holds calls back until they may go. One for all that one process does in an account."""
 
     def __init__(self, clock: Clock, share: float = SHARE) -> None:
@@ -137,7 +137,7 @@ class Pace:
         return bucket
 
 
-class Unpaced(Pace):
+class NoLimit(RateLimiter):
     """Holds nothing back: for an AWS that has no buckets, and whose calls cost nobody anything."""
 
     def __init__(self, clock: Clock) -> None:

@@ -47,7 +47,7 @@ def folder() -> Path:
     return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "reconciler" / "revisions"
 
 
-class Memory:
+class ResponseCache:
     """Safe to use from several threads, and by several processes on one folder."""
 
     def __init__(self, place: Path, *, now: Callable[[], float] = time.time) -> None:

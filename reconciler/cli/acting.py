@@ -21,35 +21,35 @@ from reconciler.cli.connect import banner, connect
 from reconciler.cli.exits import Exit
 from reconciler.cli.holding import held
 from reconciler.cli.options import Where
-from reconciler.rollout.requests import ANY, OF_THE_SERVICE, Handled, Intent, RequestRefusal, Verb
+from reconciler.rollout.requests import ANY, OF_THE_SERVICE, Request, RequestRefusal, RequestVerb, Response
 
 if TYPE_CHECKING:
     from reconciler.cli.connect import Stack
     from reconciler.cli.rolling import Scene
     from reconciler.cli.terminal import Look
-    from reconciler.rollout.engine import Step
-    from reconciler.rollout.state import Seen
-    from reconciler.rollout_driver.targets import Job
+    from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.state import ObservedService
+    from reconciler.rollout_driver.targets import ServiceRollout
 
 ANSWER_SECONDS = 60.0
 POLL_SECONDS = 1.0
-WAYS_BACK = frozenset({Verb.ROLLBACK, Verb.ABORT})
+WAYS_BACK = frozenset({RequestVerb.ROLLBACK, RequestVerb.ABORT})
 """Requests that `--now` carries out although the stack is suspended: they undo, and bring nothing new."""
 
 HELP = {
-    Verb.PROMOTE: "Let the new version into production now.",
-    Verb.ROLLBACK: "Go back to the version before; traffic first.",
-    Verb.ABORT: "Stop the rollout that is under way, and go back.",
-    Verb.HOLD: "Stop the clock of a promotion: only a person may let it in.",
-    Verb.EXTEND: "Give the phase that it is in more time.",
-    Verb.FINISH: "Let the version before go now; going back to it is slow from then on.",
-    Verb.RETRY: "Try a version again that failed or was rolled back.",
-    Verb.PAUSE: "Leave the service alone until `resume`, whatever the specs say.",
-    Verb.RESUME: "Go on after `pause`.",
+    RequestVerb.PROMOTE: "Let the new version into production now.",
+    RequestVerb.ROLLBACK: "Go back to the version before; traffic first.",
+    RequestVerb.ABORT: "Stop the rollout that is under way, and go back.",
+    RequestVerb.HOLD: "Stop the clock of a promotion: only a person may let it in.",
+    RequestVerb.EXTEND: "Give the phase that it is in more time.",
+    RequestVerb.FINISH: "Let the version before go now; going back to it is slow from then on.",
+    RequestVerb.RETRY: "Try a version again that failed or was rolled back.",
+    RequestVerb.PAUSE: "Leave the service alone until `resume`, whatever the specs say.",
+    RequestVerb.RESUME: "Go on after `pause`.",
 }
 
 
-def _command(verb: Verb) -> click.Command:
+def _command(verb: RequestVerb) -> click.Command:
     @click.command(name=str(verb), help=HELP[verb], short_help=HELP[verb])
     @options.service
     @click.option("--release", metavar="ID", help="The release that is meant; default: the one that is under way.")
@@ -62,7 +62,7 @@ def _command(verb: Verb) -> click.Command:
     def command(**keywords: Any) -> int:
         return say_it(verb, **keywords)
 
-    if verb is Verb.EXTEND:
+    if verb is RequestVerb.EXTEND:
         command = click.option(
             "--by", type=options.length, required=True, metavar="TIME", help="How much longer: 30m, 1h."
         )(command)
@@ -70,7 +70,7 @@ def _command(verb: Verb) -> click.Command:
 
 
 def say_it(
-    verb: Verb,
+    verb: RequestVerb,
     *,
     service: str | None,
     folder: Path | None,
@@ -89,7 +89,7 @@ def say_it(
     Exit 0: accepted; 5: refused, with the reason; 4: nobody has answered yet.
     """
     from reconciler.cli.rolling import looks, scene
-    from reconciler.rollout.actions import Mark
+    from reconciler.rollout.actions import WriteState
     from reconciler.rollout.engines.task_sets import mark
 
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
@@ -98,7 +98,7 @@ def say_it(
         stage = scene(stack)
         job = stage.job(service)
         seen, step = stage.rollouts.look(job)
-        intent = Intent(
+        intent = Request(
             verb,
             _meant(verb, release, seen, step),
             uuid.uuid4().hex[:8],
@@ -118,7 +118,7 @@ def say_it(
                 code=RefusalCode.SUSPENDED,
             )
         click.echo(banner(stack), err=True)
-        stack.aws.run(mark(Mark(seen.marks, replace(seen.marks, intent=intent)), job.subject))
+        stack.aws.run(mark(WriteState(seen.marks, replace(seen.marks, intent=intent)), job.subject))
         if now:
             with held(stack, str(verb)):
                 return _drive(stack, job, intent, look)
@@ -128,35 +128,35 @@ def say_it(
     return _told(verb, job.delivery.name, answer)
 
 
-def _meant(verb: Verb, release: str | None, seen: Seen, step: Step) -> str:
+def _meant(verb: RequestVerb, release: str | None, seen: ObservedService, step: RolloutStep) -> str:
     """The release in the person's mind; a short form of one that is there is taken for it."""
     if verb in OF_THE_SERVICE:
         return ANY
     known = sorted({one.release for one in seen.sets} | {seen.wanted})
     if release is not None:
         return next((one for one in known if one.startswith(release)), release)
-    return seen.wanted if verb is Verb.RETRY else step.release
+    return seen.wanted if verb is RequestVerb.RETRY else step.release
 
 
-def _refusal(job: Job, seen: Seen, intent: Intent, now: datetime) -> RequestRefusal | None:
+def _refusal(job: ServiceRollout, seen: ObservedService, intent: Request, now: datetime) -> RequestRefusal | None:
     """Why the very `step` that will hear it would say no; None if it would not."""
-    from reconciler.rollout.actions import Mark
+    from reconciler.rollout.actions import WriteState
 
     heard = job.engine.step(job.delivery.policy, replace(seen, marks=replace(seen.marks, intent=intent)), now)
     for decision in heard.decisions:
-        if isinstance(decision, Mark) and decision.after.handled is not None:
-            handled: Handled = decision.after.handled
+        if isinstance(decision, WriteState) and decision.after.handled is not None:
+            handled: Response = decision.after.handled
             if handled.id == intent.id:
                 return handled.refusal
     return None
 
 
-def _answer(stage: Scene, job: Job, intent: Intent, timeout: float) -> Handled | None:
+def _answer(stage: Scene, job: ServiceRollout, intent: Request, timeout: float) -> Response | None:
     clock, never = stage.rollouts.aws.clock, threading.Event()
     end = clock.monotonic() + timeout * clock.speed
     while True:
         seen, _ = stage.rollouts.look(job)
-        handled: Handled | None = seen.marks.handled
+        handled: Response | None = seen.marks.handled
         if handled is not None and handled.id == intent.id:
             return handled
         if clock.monotonic() >= end:
@@ -164,7 +164,7 @@ def _answer(stage: Scene, job: Job, intent: Intent, timeout: float) -> Handled |
         clock.wait(never, POLL_SECONDS)
 
 
-def _told(verb: Verb, name: str, answer: Handled | None) -> int:
+def _told(verb: RequestVerb, name: str, answer: Response | None) -> int:
     if answer is None:
         click.echo(
             f"{verb} {name}: it is written down, and nobody has answered yet. The loop (`reconciler run`) or the next "
@@ -178,7 +178,7 @@ def _told(verb: Verb, name: str, answer: Handled | None) -> int:
     return Exit.DONE
 
 
-def _drive(stack: Stack, job: Job, intent: Intent, look: Look) -> int:
+def _drive(stack: Stack, job: ServiceRollout, intent: Request, look: Look) -> int:
     """Be the one who hears it: until it is answered, and all that follows at once is done.
 
     Raises `errors.Refused` while the stack is suspended, but for the ways back.
@@ -186,10 +186,10 @@ def _drive(stack: Stack, job: Job, intent: Intent, look: Look) -> int:
     from reconciler.cli.progress import Progress
     from reconciler.cli.rolling import Reporter, controller_of
     from reconciler.cli.views.rollout_text import under_way
-    from reconciler.controller.until import Answered, Ending
+    from reconciler.controller.until import Ending, RequestHandled
 
     controller = controller_of(stack, Progress(look, Reporter(stack, look)))
-    goal = Answered(job.address, intent.id, while_suspended=intent.verb in WAYS_BACK)
+    goal = RequestHandled(job.address, intent.id, while_suspended=intent.verb in WAYS_BACK)
     ending = controller.run(goal)
     turn = controller.rota.turns.get(job.address)
     if turn is not None and turn.stuck:
@@ -201,12 +201,12 @@ def _drive(stack: Stack, job: Job, intent: Intent, look: Look) -> int:
     return _told(intent.verb, job.delivery.name, goal.answer)
 
 
-promote = _command(Verb.PROMOTE)
-rollback = _command(Verb.ROLLBACK)
-abort = _command(Verb.ABORT)
-hold = _command(Verb.HOLD)
-extend = _command(Verb.EXTEND)
-finish = _command(Verb.FINISH)
-retry = _command(Verb.RETRY)
-pause = _command(Verb.PAUSE)
-resume = _command(Verb.RESUME)
+promote = _command(RequestVerb.PROMOTE)
+rollback = _command(RequestVerb.ROLLBACK)
+abort = _command(RequestVerb.ABORT)
+hold = _command(RequestVerb.HOLD)
+extend = _command(RequestVerb.EXTEND)
+finish = _command(RequestVerb.FINISH)
+retry = _command(RequestVerb.RETRY)
+pause = _command(RequestVerb.PAUSE)
+resume = _command(RequestVerb.RESUME)

@@ -22,7 +22,7 @@ from reconciler.cli.terminal import Look, interactive, look_of, say
 
 if TYPE_CHECKING:
     from reconciler.model.plan import Plan
-    from reconciler.rollout.outlook import Prospect
+    from reconciler.rollout.outlook import RolloutPreview
 
 
 @click.command()
@@ -219,7 +219,7 @@ def _result(stack: Stack, plan: Plan, output: str, *, done: int) -> None:
         click.echo(dumps(planfile.document(stack, plan) | {"done": done}))
 
 
-def _show(stack: Stack, plan: Plan, ahead: tuple[Prospect, ...], output: str, look: Look, verbose: int) -> None:
+def _show(stack: Stack, plan: Plan, ahead: tuple[RolloutPreview, ...], output: str, look: Look, verbose: int) -> None:
     match output:
         case "json":
             from reconciler.cli import planfile

@@ -18,13 +18,13 @@ from reconciler.cli.options import Where, find_specs
 from reconciler.cli.terminal import look_of
 
 if TYPE_CHECKING:
-    from reconciler.aws.client import Aws, Transport
+    from reconciler.aws.client import AwsClient, Transport
     from reconciler.aws.session import Boto, Identity
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
     from reconciler.model.resource import Address
-    from reconciler.model.resource_type import Kinds
-    from reconciler.reconcile.pass_ import Wish
+    from reconciler.model.resource_type import ResourceTypes
+    from reconciler.reconcile.pass_ import DesiredState
     from reconciler.spec.specs import Specs
     from reconciler.store.fence import Fence
     from reconciler.store.lease import Lease
@@ -37,9 +37,9 @@ class Stack:
     """Everything that a command needs to work on one stack."""
 
     specs: Specs
-    aws: Aws
-    kinds: Kinds
-    wish: Wish
+    aws: AwsClient
+    kinds: ResourceTypes
+    wish: DesiredState
     identity: Identity
     folder: Path
     transport: Boto
@@ -135,7 +135,7 @@ def connect(
 class Signed:
     """AWS, ready to be asked in the name of a stack."""
 
-    aws: Aws
+    aws: AwsClient
     transport: Boto
     identity: Identity
     gate: Gate
@@ -152,9 +152,9 @@ def sign_in(
     if where.region is not None and where.region != specs.stack.region:
         raise errors.WrongRegion(f"--region {where.region}, but the Stack is in {specs.stack.region}")
     from reconciler.aws import response_cache
-    from reconciler.aws.client import Aws
-    from reconciler.aws.rate_limiter import Pace, Unpaced
-    from reconciler.aws.response_cache import Memory
+    from reconciler.aws.client import AwsClient
+    from reconciler.aws.rate_limiter import NoLimit, RateLimiter
+    from reconciler.aws.response_cache import ResponseCache
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
 
@@ -175,26 +175,26 @@ def sign_in(
             f"the Stack {specs.stack.name!r} is pinned to account {specs.stack.account} "
             f"({specs.where(specs.stack, 'account')}), and these credentials are for {identity.account}"
         )
-    known, clock = Memory(response_cache.folder()), clock_of(identity.endpoint)
-    pace = Unpaced(clock) if is_loopback(identity.endpoint) else Pace(clock)
-    return Signed(Aws(around(transport), clock=clock, pace=pace, memory=known), transport, identity, gate)
+    known, clock = ResponseCache(response_cache.folder()), clock_of(identity.endpoint)
+    pace = NoLimit(clock) if is_loopback(identity.endpoint) else RateLimiter(clock)
+    return Signed(AwsClient(around(transport), clock=clock, pace=pace, memory=known), transport, identity, gate)
 
 
-def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> Wish:
+def wish_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) -> DesiredState:
     """What the specs want of the account that `identity` is in."""
-    from reconciler.reconcile.drift import Mode, Rule
-    from reconciler.reconcile.observe import Place
-    from reconciler.reconcile.pass_ import Wish
+    from reconciler.reconcile.drift import DriftMode, DriftRule
+    from reconciler.reconcile.observe import StackId
+    from reconciler.reconcile.pass_ import DesiredState
     from reconciler.spec.compile import compile_deliveries, compile_specs
 
     assert specs.stack is not None
-    return Wish(
-        Place(specs.stack.name, identity.account, identity.region, identity.partition),
+    return DesiredState(
+        StackId(specs.stack.name, identity.account, identity.region, identity.partition),
         compile_specs(specs, account=identity.account, partition=identity.partition),
         guard,
         consent,
         deliveries=compile_deliveries(specs),
-        rules=tuple(Rule(one.match, Mode(one.mode), one.path, one.reason) for one in specs.stack.drift),
+        rules=tuple(DriftRule(one.match, DriftMode(one.mode), one.path, one.reason) for one in specs.stack.drift),
     )
 
 

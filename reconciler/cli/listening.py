@@ -17,8 +17,8 @@ from reconciler.cli.terminal import Look, look_of, say
 from reconciler.model import duration
 
 if TYPE_CHECKING:
-    from reconciler.queries.logs import Heard, Line, Speakers
-    from reconciler.rollout.spec import Delivery
+    from reconciler.queries.logs import Line, LogBatch, LogSources
+    from reconciler.rollout.spec import RolloutSpec
 
 RECENT = timedelta(minutes=10)
 
@@ -75,7 +75,7 @@ def logs(
             click.echo("production sends no requests to this service's versions; shown are all that run", err=True)
         for note in notes(who):
             click.echo(f"({note})", err=True)
-        ear = outputs.Ear(stack.aws, None if back is None else stack.aws.clock.now() - back)
+        ear = outputs.LogTail(stack.aws, None if back is None else stack.aws.clock.now() - back)
         show = _Printer(look_of(sys.stdout, color), output, grep, who)
         if not follow:
             heard = ear.hear(who.voices)
@@ -83,7 +83,7 @@ def logs(
             _unheard(heard, show.shown, back, grep)
             return Exit.DONE
 
-        def again() -> Speakers:
+        def again() -> LogSources:
             now = find(stack, delivery)
             show.who = stack.aws.run(outputs.speakers(stack.aws.run(outputs.current(now)), container))
             return show.who
@@ -96,7 +96,7 @@ def logs(
 class _Printer:
     """Prints lines, those that are asked for."""
 
-    def __init__(self, look: Look, output: str, grep: str | None, who: Speakers) -> None:
+    def __init__(self, look: Look, output: str, grep: str | None, who: LogSources) -> None:
         self.look, self.output, self.grep, self.who = look, output, grep, who
         self.shown = 0
 
@@ -113,7 +113,7 @@ class _Printer:
                 say(log_text(line, self.look, containers=self.who.containers), self.look)
 
 
-def _nobody(delivery: Delivery, *, previous: bool) -> int:
+def _nobody(delivery: RolloutSpec, *, previous: bool) -> int:
     if previous:
         click.echo(f"ECS knows no stopped task of {delivery.service}; it forgets them within the hour", err=True)
     else:
@@ -121,7 +121,7 @@ def _nobody(delivery: Delivery, *, previous: bool) -> int:
     return Exit.FAILED
 
 
-def _unheard(heard: Heard, shown: int, since: timedelta | None, grep: str | None) -> None:
+def _unheard(heard: LogBatch, shown: int, since: timedelta | None, grep: str | None) -> None:
     for voice in heard.cut:
         click.echo(f"(older lines of {voice.container} of {voice.task[:4]} are left out; say --since)", err=True)
     if shown == 0:

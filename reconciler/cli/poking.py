@@ -16,7 +16,7 @@ from reconciler.cli.options import Where
 
 if TYPE_CHECKING:
     from reconciler.cli.connect import Stack
-    from reconciler.model.planner import World
+    from reconciler.model.planner import ObservedState
     from reconciler.model.resource import Observed
 
 POLL_SECONDS = 1.0
@@ -69,7 +69,7 @@ def reconcile(
         stack.aws.close()
 
 
-def _places(stack: Stack, world: World) -> tuple[Observed[Any], ...]:
+def _places(stack: Stack, world: ObservedState) -> tuple[Observed[Any], ...]:
     """Where the loop looks for it, the notice board first. Raises `errors.ReconcilerError` where there is none."""
     from reconciler.reconcile import request_tags
 

@@ -85,11 +85,11 @@ def statements_of(
     """
     from reconciler.iam import Extras, statements
     from reconciler.model.resource_type import discover
-    from reconciler.reconcile.observe import Place
+    from reconciler.reconcile.observe import StackId
     from reconciler.spec.compile import compile_deliveries, compile_specs
 
     assert specs.stack is not None
-    place = Place(specs.stack.name, account, specs.stack.region, partition_of(specs.stack.region))
+    place = StackId(specs.stack.name, account, specs.stack.region, partition_of(specs.stack.region))
     extras = Extras(
         table=_table(store),
         topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),

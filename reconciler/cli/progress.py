@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from reconciler.cli.terminal import Look, say
 from reconciler.controller.until import Observer
-from reconciler.model.plan import Action, Step, Verb
-from reconciler.reconcile.executor import Outcome, Result
-from reconciler.reconcile.result import PassReport
-from reconciler.rollout_driver.driver import Turn
+from reconciler.model.plan import Action, PlanStep, Verb
+from reconciler.reconcile.executor import Result, StepOutcome
+from reconciler.reconcile.result import PassResult
+from reconciler.rollout_driver.driver import StepResult
 
 DONE = {
     Verb.CREATE: "created",
@@ -27,19 +27,19 @@ QUIET_SECONDS = 10.0
 class Progress(Observer):
     """Prints outcomes as they come, and has rollouts printed. Called from several threads."""
 
-    def __init__(self, look: Look, rollouts: Callable[[Turn], None]) -> None:
+    def __init__(self, look: Look, rollouts: Callable[[StepResult], None]) -> None:
         self.look = look
         self._rollouts = rollouts
         self._lock = threading.Lock()
-        self._started: dict[Step, float] = {}
+        self._started: dict[PlanStep, float] = {}
         self._said: set[tuple[str, str]] = set()
         self._last = time.monotonic()
 
-    def on_start(self, step: Step, action: Action) -> None:
+    def on_start(self, step: PlanStep, action: Action) -> None:
         with self._lock:
             self._started[step] = time.monotonic()
 
-    def on_end(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: StepOutcome) -> None:
         with self._lock:
             took = time.monotonic() - self._started.get(outcome.step, time.monotonic())
             key = (str(outcome.step), outcome.because)
@@ -50,10 +50,10 @@ class Progress(Observer):
             self._said.add(key)
             self._say(outcome, took)
 
-    def on_turn(self, turn: Turn) -> None:
+    def on_turn(self, turn: StepResult) -> None:
         self._rollouts(turn)
 
-    def on_wait(self, last: PassReport | None, seconds: float) -> None:
+    def on_wait(self, last: PassResult | None, seconds: float) -> None:
         """A heartbeat, so that nobody wonders whether it still lives."""
         if last is None or not last.unfinished:
             return
@@ -67,7 +67,7 @@ class Progress(Observer):
         shown = ", ".join(dict.fromkeys(waiting))
         say(self.look.paint(f"  {self.look.sign('wait')} still waiting for {shown}", "dim"), self.look, err=True)
 
-    def _say(self, outcome: Outcome, took: float) -> None:
+    def _say(self, outcome: StepOutcome, took: float) -> None:
         self._last = time.monotonic()
         address = str(outcome.step.address)
         match outcome.result:

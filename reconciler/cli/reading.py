@@ -20,8 +20,8 @@ from reconciler.cli.terminal import look_of, say
 from reconciler.model import duration
 
 if TYPE_CHECKING:
-    from reconciler.queries.versions import Found
-    from reconciler.rollout.spec import Delivery
+    from reconciler.queries.versions import ServiceState
+    from reconciler.rollout.spec import RolloutSpec
 
 POLL_SECONDS = 5.0
 
@@ -136,7 +136,7 @@ def history(
     from reconciler.queries import history as histories
     from reconciler.queries import versions
     from reconciler.reconcile.observe import observe
-    from reconciler.rollout_driver.targets import Missing, ground_of, subject_of
+    from reconciler.rollout_driver.targets import NotReady, ground_of, subject_of
 
     with open_stack(folder, environment, verbose, color, aws) as stack:
         delivery = delivery_in(stack, service)
@@ -144,8 +144,8 @@ def history(
         world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
         found = versions.find(world, delivery, name)
         subject = subject_of(delivery, ground_of(wish.desired, world, name))
-        wanted = None if isinstance(subject, Missing) else subject.release
-        if isinstance(subject, Missing):
+        wanted = None if isinstance(subject, NotReady) else subject.release
+        if isinstance(subject, NotReady):
             click.echo(f"what the specs want is no release yet: {subject.because}", err=True)
         known = stack.aws.run(histories.revisions(delivery.task_definition.name, name))
         commits = stack.aws.run(histories.commits(found))
@@ -180,26 +180,26 @@ def open_service(
     verbose: int,
     color: str,
     aws: dict[str, Any],
-) -> Iterator[tuple[Stack, Delivery, Found]]:
+) -> Iterator[tuple[Stack, RolloutSpec, ServiceState]]:
     with open_stack(folder, environment, verbose, color, aws) as stack:
         delivery = delivery_in(stack, service)
         yield stack, delivery, find(stack, delivery)
 
 
-def delivery_in(stack: Stack, service: str | None) -> Delivery:
+def delivery_in(stack: Stack, service: str | None) -> RolloutSpec:
     from reconciler.cli.rolling import delivery_of
 
     return delivery_of(stack.wish.deliveries, service)
 
 
-def find(stack: Stack, delivery: Delivery) -> Found:
+def find(stack: Stack, delivery: RolloutSpec) -> ServiceState:
     from reconciler.queries import versions
 
     place = stack.wish.place
     return versions.find(versions.look(stack.aws, stack.kinds, place, stack.wish.desired), delivery, place.stack)
 
 
-def _new_happenings(stack: Stack, found: Found, known: list[Any]) -> Iterator[Any]:
+def _new_happenings(stack: Stack, found: ServiceState, known: list[Any]) -> Iterator[Any]:
     """Oldest first, for ever."""
     from reconciler.queries import events
 

@@ -15,21 +15,21 @@ from reconciler.cli.terminal import Look, look_of, say
 from reconciler.cli.views.failure_text import failure_text
 from reconciler.cli.views.rollout_text import turn_line, under_way
 from reconciler.controller.controller import Controller
-from reconciler.controller.events import Teller
-from reconciler.controller.revisions import Desk, FixedRevision
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
-from reconciler.controller.until import Applied, Ending, Followed, Observer
-from reconciler.model.planner import World
+from reconciler.controller.until import Applied, Ending, Observer, RolloutSummary
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.reconcile import pass_
 from reconciler.reconcile.observe import observe, owned_ids
-from reconciler.rollout.engine import Known
-from reconciler.rollout.release import Subject
-from reconciler.rollout.spec import Delivery
-from reconciler.rollout_driver.driver import Rollouts, Turn
-from reconciler.rollout_driver.failure_report import Obituary
-from reconciler.rollout_driver.smoke_tests import Reach, Smoke
-from reconciler.rollout_driver.targets import Job, Missing, jobs_of, known_of
+from reconciler.rollout.engine import Prefetched
+from reconciler.rollout.release import RolloutTarget
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult
+from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.smoke_tests import Reach, SmokeTests
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of
 from reconciler.source.base import Revision
 
 HEARTBEAT_SECONDS = 10.0
@@ -40,13 +40,13 @@ class Scene:
     """A stack's rollouts, ready to be looked at or driven. `known` is what was read of them on the way here."""
 
     stack: Stack
-    rollouts: Rollouts
-    jobs: tuple[Job, ...]
-    missing: dict[Address, Missing]
-    known: dict[Address, Known]
+    rollouts: RolloutDriver
+    jobs: tuple[ServiceRollout, ...]
+    missing: dict[Address, NotReady]
+    known: dict[Address, Prefetched]
     suspended_by: str = ""
 
-    def job(self, name: str | None) -> Job:
+    def job(self, name: str | None) -> ServiceRollout:
         """The one service of that name, or the only one there is.
 
         Raises `click.UsageError` for a name that the specs do not know, `errors.ReconcilerError` where it is not there.
@@ -58,7 +58,7 @@ class Scene:
         raise errors.ReconcilerError(f"{delivery.service}: {self.missing[delivery.service].because}")
 
 
-def delivery_of(deliveries: tuple[Delivery, ...], name: str | None) -> Delivery:
+def delivery_of(deliveries: tuple[RolloutSpec, ...], name: str | None) -> RolloutSpec:
     """Raises `click.UsageError`."""
     names = [one.name for one in deliveries]
     if name is None:
@@ -73,17 +73,17 @@ def delivery_of(deliveries: tuple[Delivery, ...], name: str | None) -> Delivery:
     return deliveries[names.index(wanted)]
 
 
-def scene(stack: Stack, world: World | None = None) -> Scene:
+def scene(stack: Stack, world: ObservedState | None = None) -> Scene:
     """`world`, where it was looked at already."""
     wish = stack.wish
     if world is None:
         world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
     stack.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, {})))
     jobs, missing = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack)
-    rollouts = Rollouts(
+    rollouts = RolloutDriver(
         stack.aws,
-        Smoke(reach_of(stack.identity.endpoint, world)),
-        Obituary({want.address: want for want in wish.desired}),
+        SmokeTests(reach_of(stack.identity.endpoint, world)),
+        FailureReporter({want.address: want for want in wish.desired}),
     )
     return Scene(stack, rollouts, jobs, missing, known_of(jobs, world), pass_.suspended_by(wish, world))
 
@@ -91,27 +91,27 @@ def scene(stack: Stack, world: World | None = None) -> Scene:
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:
     """The controller of a command."""
 
-    def reach(delivery: Delivery, subject: Subject) -> str:
-        return reach_of(stack.identity.endpoint, controller.world or World())(delivery, subject)
+    def reach(delivery: RolloutSpec, subject: RolloutTarget) -> str:
+        return reach_of(stack.identity.endpoint, controller.world or ObservedState())(delivery, subject)
 
     controller = Controller(
         stack.aws,
         stack.kinds,
-        FixedRevision(Desk(Revision(""), stack.wish)),
-        Teller(stack.aws.clock),
-        Smoke(reach),
+        FixedRevision(ActiveRevision(Revision(""), stack.wish)),
+        EventRecorder(stack.aws.clock),
+        SmokeTests(reach),
         observer=observer,
         rhythm=COMMAND,
     )
     return controller
 
 
-def reach_of(endpoint: str | None, world: World) -> Reach:
+def reach_of(endpoint: str | None, world: ObservedState) -> Reach:
     """The laptop AWS says where its listeners are; a real load balancer has a name in the DNS."""
     names = {one.id: one.facts.get("dns_name", "") for one in world.found.get("load-balancer", ())}
     listeners = {one.id: one.spec for one in world.found.get("listener", ())}
 
-    def reach(delivery: Delivery, subject: Subject) -> str:
+    def reach(delivery: RolloutSpec, subject: RolloutTarget) -> str:
         assert subject.test is not None, "a strategy with tests has a test listener"
         arn = subject.test.listener
         url = urls_of(endpoint).get(arn)
@@ -136,7 +136,7 @@ class Reporter:
         self._last: dict[Address, str] = {}
         self._at = stack.aws.clock.monotonic()
 
-    def __call__(self, turn: Turn) -> None:
+    def __call__(self, turn: StepResult) -> None:
         line = turn_line(turn, self.look)
         now = self.stack.aws.clock.monotonic()
         settling = turn.settling and turn.job.address in self._last
@@ -155,7 +155,7 @@ def report_rollouts(
 ) -> int:
     """Say where the rollouts of a run stand, and the exit code that comes of it."""
     turns = tuple(controller.rota.turns.values())
-    code = result(Followed(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
+    code = result(RolloutSummary(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
     if code == Exit.DONE and waited and controller.rota.missing:
         return Exit.PENDING
     if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
@@ -163,7 +163,7 @@ def report_rollouts(
     return code
 
 
-def result(followed: Followed, look: Look, *, waited: bool, verbose: int = 0) -> int:
+def result(followed: RolloutSummary, look: Look, *, waited: bool, verbose: int = 0) -> int:
     """What is said at the end, and the exit code: the worst that is true of any service."""
     for diagnosis in followed.diagnoses:
         say("\n" + failure_text(diagnosis, look, verbose=verbose), look, err=True)

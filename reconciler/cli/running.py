@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from reconciler.aws.session import Boto
     from reconciler.cli.connect import Signed
     from reconciler.controller.controller import Controller
-    from reconciler.controller.status import Standing
+    from reconciler.controller.status import ControllerStatus
     from reconciler.notifications.notifier import Notifier
-    from reconciler.rollout.release import Subject
-    from reconciler.rollout.spec import Delivery
+    from reconciler.rollout.release import RolloutTarget
+    from reconciler.rollout.spec import RolloutSpec
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
     from reconciler.source.base import Source
@@ -118,14 +118,14 @@ class _Post:
     wake: threading.Event
     health: Health = field(init=False)
     metrics: Metrics = field(init=False)
-    _standing: Callable[[], Standing] = field(init=False)
+    _standing: Callable[[], ControllerStatus] = field(init=False)
 
     def __post_init__(self) -> None:
-        from reconciler.controller.status import Standing
+        from reconciler.controller.status import ControllerStatus
         from reconciler.server.health import Health
         from reconciler.server.metrics import Metrics
 
-        self._standing = lambda: Standing(lease_held=False)
+        self._standing = lambda: ControllerStatus(lease_held=False)
         self.health = Health(lambda: self._standing())
         self.metrics = Metrics(lambda: self._standing())
 
@@ -195,31 +195,31 @@ class _Post:
     def _loop(self, stack: Stack, signed: Signed, notifiers: Iterable[Notifier]) -> Controller:
         from reconciler.cli.rolling import reach_of
         from reconciler.controller.controller import Controller
-        from reconciler.controller.events import Teller
-        from reconciler.controller.revisions import Inbox
-        from reconciler.controller.schedule import Rhythm
-        from reconciler.model.planner import World
+        from reconciler.controller.events import EventRecorder
+        from reconciler.controller.revisions import RevisionTracker
+        from reconciler.controller.schedule import Intervals
+        from reconciler.model.planner import ObservedState
         from reconciler.model.resource_type import discover
-        from reconciler.rollout_driver.smoke_tests import Smoke
+        from reconciler.rollout_driver.smoke_tests import SmokeTests
 
-        def reach(delivery: Delivery, subject: Subject) -> str:
-            return reach_of(signed.identity.endpoint, loop.world or World())(delivery, subject)
+        def reach(delivery: RolloutSpec, subject: RolloutTarget) -> str:
+            return reach_of(signed.identity.endpoint, loop.world or ObservedState())(delivery, subject)
 
         def begin() -> None:
             self.health.beat()
             signed.gate.begin()
 
         shown = () if self.look is None else (watching.shown(self.look),)
-        teller = Teller(signed.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        teller = EventRecorder(signed.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
         loop = Controller(
             signed.aws,
             discover(),
-            Inbox(self.source, sources.compiler(stack, signed), teller, self.environment),
+            RevisionTracker(self.source, sources.compiler(stack, signed), teller, self.environment),
             teller,
-            Smoke(reach),
+            SmokeTests(reach),
             reports=(self.health.on_pass, self.metrics.on_pass),
             begin=begin,
-            rhythm=Rhythm(fast=self.interval),
+            rhythm=Intervals(fast=self.interval),
             stop=self.stop,
             wake=self.wake,
         )

@@ -14,12 +14,12 @@ from reconciler.cli.exits import Exit
 from reconciler.cli.terminal import look_of, say
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT, MORNING, Row
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.strategy import Strategy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.rollout.spec import Delivery
+    from reconciler.rollout.spec import RolloutSpec
     from reconciler.spec.specs import Specs
 
 
@@ -66,7 +66,7 @@ def simulate(
     return Exit.DONE
 
 
-def timeline(delivery: Delivery, desired: int, fail_at: Phase | None, *, first: bool) -> tuple[Row, ...]:
+def timeline(delivery: RolloutSpec, desired: int, fail_at: Phase | None, *, first: bool) -> tuple[Row, ...]:
     from reconciler.rollout import simulation as paper
 
     return paper.simulate(
@@ -74,7 +74,7 @@ def timeline(delivery: Delivery, desired: int, fail_at: Phase | None, *, first: 
     )
 
 
-def chosen(text: str, policy: Policy, desired: int, *, first: bool) -> Phase:
+def chosen(text: str, policy: Strategy, desired: int, *, first: bool) -> Phase:
     """The phase that is meant.
 
     Raises `click.UsageError`, naming those that can fail, for one that cannot under this policy.
@@ -91,7 +91,7 @@ def chosen(text: str, policy: Policy, desired: int, *, first: bool) -> Phase:
     raise click.UsageError(f"there is no phase {text!r}.{hint} Those that can fail here: {listed}.")
 
 
-def failing_phases(policy: Policy, desired: int, *, first: bool) -> tuple[Phase, ...]:
+def failing_phases(policy: Strategy, desired: int, *, first: bool) -> tuple[Phase, ...]:
     """The phases that a rollout under this policy comes to and can fail in, found out by trying."""
     from reconciler.rollout import simulation as paper
 
@@ -105,7 +105,7 @@ def failing_phases(policy: Policy, desired: int, *, first: bool) -> tuple[Phase,
     return tuple(found)
 
 
-def desired_of(specs: Specs, delivery: Delivery) -> int:
+def desired_of(specs: Specs, delivery: RolloutSpec) -> int:
     """How many tasks the service has; an autoscaled one, when it starts."""
     from reconciler.spec.documents import Service
 
@@ -115,7 +115,7 @@ def desired_of(specs: Specs, delivery: Delivery) -> int:
     return service.desired_count if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
 
 
-def _start(policy: Policy) -> datetime:
+def _start(policy: Strategy) -> datetime:
     """Now, where windows make the time of day matter; else the same for everybody."""
     if not policy.windows:
         return MORNING

@@ -102,9 +102,9 @@ def compiler(began: Stack, signed: Signed) -> Compile:
     from reconciler.cli.connect import wish_of
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
-    from reconciler.reconcile.pass_ import Wish
+    from reconciler.reconcile.pass_ import DesiredState
 
-    def compiled(specs: Specs) -> Wish:
+    def compiled(specs: Specs) -> DesiredState:
         stack = specs.stack
         assert stack is not None
         if (stack.name, stack.region) != (began.name, began.region):

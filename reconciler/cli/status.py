@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from reconciler.cli.rolling import Scene
     from reconciler.model.resource import Address
-    from reconciler.rollout.engine import Step
-    from reconciler.rollout.requests import Verb
-    from reconciler.rollout.state import Seen
-    from reconciler.rollout_driver.targets import Job, Missing
+    from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.requests import RequestVerb
+    from reconciler.rollout.state import ObservedService
+    from reconciler.rollout_driver.targets import NotReady, ServiceRollout
 
-    Found: TypeAlias = tuple[Job, Seen, Step, tuple[Verb, ...]]
+    Found: TypeAlias = tuple[ServiceRollout, ObservedService, RolloutStep, tuple[RequestVerb, ...]]
 
 EVERY_SECONDS = 2.0
 CLEAR = "\x1b[H\x1b[2J"
@@ -80,7 +80,7 @@ def status(
         stack.aws.close()
 
 
-def _one(stage: Scene, job: Job) -> Found:
+def _one(stage: Scene, job: ServiceRollout) -> Found:
     seen, step = stage.rollouts.look(job)
     return job, seen, step, job.engine.verbs(job.delivery.policy, seen, stage.rollouts.aws.clock.now())
 
@@ -119,7 +119,7 @@ def _shown(
     return "\n\n".join(blocks) or "The specs have no service."
 
 
-def _exit(found: list[Found], missing: Mapping[Address, Missing]) -> int:
+def _exit(found: list[Found], missing: Mapping[Address, NotReady]) -> int:
     """The worst that is true of any of them."""
     from reconciler.cli.views.rollout_json import outcome_of
 

@@ -15,7 +15,7 @@ from reconciler.log import log
 
 if TYPE_CHECKING:
     from reconciler.controller.events import Sink
-    from reconciler.model.event import Entry
+    from reconciler.model.event import Event
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def shown(look: Look) -> Sink:
     """For the person who watches."""
 
-    def show(entry: Entry) -> None:
+    def show(entry: Event) -> None:
         from reconciler.cli.views.entry_text import entry_text
 
         say(entry_text(entry, look), look)

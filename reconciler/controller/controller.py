@@ -16,26 +16,26 @@ import threading
 from collections.abc import Callable
 
 from reconciler import errors, events
-from reconciler.aws.client import Aws
-from reconciler.controller.events import Teller
-from reconciler.controller.revisions import Desk, Revisions
-from reconciler.controller.rollout_queue import Rota
-from reconciler.controller.schedule import Due, Rhythm
-from reconciler.controller.stack_requests import NoticeBoard
+from reconciler.aws.client import AwsClient
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import ActiveRevision, Revisions
+from reconciler.controller.rollout_queue import RolloutQueue
+from reconciler.controller.schedule import Intervals, PassTimer
+from reconciler.controller.stack_requests import StackRequests
 from reconciler.controller.until import Ending, Observer, Until
 from reconciler.log import log
 from reconciler.model.plan import Plan, RefusalCode, Verb
-from reconciler.model.planner import World
-from reconciler.model.resource_type import Depth, Kinds
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource_type import Depth, ResourceTypes
 from reconciler.reconcile import pass_
-from reconciler.reconcile.drift import REVERTS, Drift, DriftPolicy, Mode
-from reconciler.reconcile.executor import Outcome, Result
+from reconciler.reconcile.drift import REVERTS, Drift, DriftMode, DriftPolicy
+from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import observe, owned_ids
-from reconciler.reconcile.result import PassReport
-from reconciler.rollout_driver.driver import Rollouts, Turn
-from reconciler.rollout_driver.failure_report import Obituary
-from reconciler.rollout_driver.smoke_tests import Smoke
+from reconciler.reconcile.result import PassResult
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult
+from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.smoke_tests import SmokeTests
 
 
 class Controller:
@@ -46,16 +46,16 @@ class Controller:
 
     def __init__(
         self,
-        aws: Aws,
-        kinds: Kinds,
+        aws: AwsClient,
+        kinds: ResourceTypes,
         revisions: Revisions,
-        teller: Teller,
-        smoke: Smoke,
+        teller: EventRecorder,
+        smoke: SmokeTests,
         *,
-        reports: tuple[Callable[[PassReport], None], ...] = (),
+        reports: tuple[Callable[[PassResult], None], ...] = (),
         observer: Observer | None = None,
         begin: Callable[[], object] = lambda: None,
-        rhythm: Rhythm | None = None,
+        rhythm: Intervals | None = None,
         stop: threading.Event | None = None,
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
@@ -63,27 +63,27 @@ class Controller:
         self.aws, self.kinds, self.inbox, self.teller = aws, kinds, revisions, teller
         self.reports, self.observer, self.begin = reports, observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
-        self.last: PassReport | None = None
+        self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
-        self.board = NoticeBoard(aws)
-        self.due = Due(aws.clock, rhythm or Rhythm())
+        self.board = StackRequests(aws)
+        self.due = PassTimer(aws.clock, rhythm or Intervals())
         self.policy = DriftPolicy()
-        self.rota = Rota(Rollouts(aws, smoke, stop=self.stop), teller, self._on_turn)
+        self.rota = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), teller, self._on_turn)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
         self._until = Until()
-        self._looked: PassReport | None = None
+        self._looked: PassResult | None = None
         self._agreed: Plan | None = None
         self._written: set[str] = set()
         self._number = 0
 
     @property
-    def world(self) -> World | None:
+    def world(self) -> ObservedState | None:
         return None if self.last is None else self.last.world
 
     # -- for as long as it lives
 
-    def look(self) -> PassReport:
+    def look(self) -> PassResult:
         """Observe and plan; nothing is written. The first pass of `run` carries out what was found.
 
         Raises `errors.AwsError` where AWS cannot be read.
@@ -157,11 +157,11 @@ class Controller:
     def _fetch(self) -> None:
         if self.inbox.look(self.board.said.revision or None) and self.inbox.desk is not None:
             revision = self.inbox.desk.revision
-            self.rota.rollouts.obituary = Obituary(self.inbox.desk.wanted, revision.id, revision.subject)
+            self.rota.rollouts.obituary = FailureReporter(self.inbox.desk.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.due.anew()
 
-    def _follows(self, desk: Desk) -> bool:
+    def _follows(self, desk: ActiveRevision) -> bool:
         """Whether the desk's revision may come after what is in place. While nobody can say, nothing is applied."""
         unknown: errors.ReconcilerError | None = self.board.unread
         if unknown is None:
@@ -174,7 +174,7 @@ class Controller:
 
     # -- the account
 
-    def _pass(self, desk: Desk) -> None:
+    def _pass(self, desk: ActiveRevision) -> None:
         began, calls, writes = self.aws.clock.monotonic(), self.aws.counts.total(), self.aws.writes.total()
         report, self._looked = self._looked, None
         stale = report is not None
@@ -202,7 +202,7 @@ class Controller:
             self.rota.plan(desk, report.world, report.outcomes, only=self._until.services, stale=stale)
         self._end(report, began, calls, writes)
 
-    def _observed(self, desk: Desk, now: float) -> PassReport:
+    def _observed(self, desk: ActiveRevision, now: float) -> PassResult:
         """What there is, and what is to be done about it. Raises `errors.AwsError` where AWS cannot be read."""
         depth = Depth.FULL if self.board.said.unheard else self.due.depth(now)
         self._number += 1
@@ -224,9 +224,9 @@ class Controller:
             written=frozenset(self._written),
             suspended_by=self.board.said.suspended,
         )
-        return PassReport(self._number, depth, desk.revision, world, plan, drifts)
+        return PassResult(self._number, depth, desk.revision, world, plan, drifts)
 
-    def _carry_out(self, desk: Desk, report: PassReport, now: float) -> None:
+    def _carry_out(self, desk: ActiveRevision, report: PassResult, now: float) -> None:
         if report.refusals:
             because = "; ".join(one.because for one in report.refusals)
             codes = sorted({one.code.value for one in report.refusals})
@@ -247,7 +247,7 @@ class Controller:
             if not report.refusals and self.inbox.recorded:
                 self._in_place(desk, report)
 
-    def _act(self, desk: Desk, report: PassReport, now: float) -> tuple[Outcome, ...]:
+    def _act(self, desk: ActiveRevision, report: PassResult, now: float) -> tuple[StepOutcome, ...]:
         outcomes = pass_.act(
             self.aws, self.kinds, desk.wish, report.world, report.plan, stop=self.stop,
             on_start=self.observer.on_start, on_end=self.observer.on_end, expectations=self._expectations,
@@ -267,7 +267,7 @@ class Controller:
                 self.teller.once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
         return outcomes
 
-    def _in_place(self, desk: Desk, report: PassReport) -> None:
+    def _in_place(self, desk: ActiveRevision, report: PassResult) -> None:
         """All of the revision is as it should be, drift that is only told aside."""
         if self.policy.settle(desk.wanted):
             report.in_place = True
@@ -281,7 +281,7 @@ class Controller:
 
     # -- what is told of it
 
-    def _on_turn(self, turn: Turn) -> None:
+    def _on_turn(self, turn: StepResult) -> None:
         self._until.on_turn(turn)
         self.observer.on_turn(turn)
 
@@ -293,15 +293,15 @@ class Controller:
                 because = f"{one} was undone {REVERTS} times after it was corrected; it is left as it is"
                 self.teller.once(f"contested {one}", events.CONTESTED, because, address)
                 continue
-            name = events.DRIFT_REPAIRED if one.mode is Mode.ENFORCE else events.DRIFT_FOUND
+            name = events.DRIFT_REPAIRED if one.mode is DriftMode.ENFORCE else events.DRIFT_FOUND
             reason = f" ({one.reason})" if one.reason else ""
-            self.teller.once(f"drift {one}", name, f"{one}{reason}", address, again=one.mode is Mode.ENFORCE)
+            self.teller.once(f"drift {one}", name, f"{one}{reason}", address, again=one.mode is DriftMode.ENFORCE)
 
     def _later(self, because: str) -> None:
         self.due.later()
         self.teller.once("later", events.PASS_FAILED, because)
 
-    def _end(self, report: PassReport, began: float, calls: int, writes: int) -> None:
+    def _end(self, report: PassResult, began: float, calls: int, writes: int) -> None:
         report.seconds = self.aws.clock.monotonic() - began
         report.calls, report.writes = self.aws.counts.total() - calls, self.aws.writes.total() - writes
         if not report.failed:

@@ -8,13 +8,13 @@ from typing import Any
 
 from reconciler.clock import Clock
 from reconciler.log import log
-from reconciler.model.event import Entry
+from reconciler.model.event import Event
 
-Sink = Callable[[Entry], None]
+Sink = Callable[[Event], None]
 
 
 @dataclass(slots=True)
-class Teller:
+class EventRecorder:
     """`revision` is the one in force, in short. `_told` is what goes on, by a key of whoever says it."""
 
     clock: Clock
@@ -24,7 +24,7 @@ class Teller:
 
     def say(self, name: str, address: str, message: str, details: dict[str, Any] | None = None) -> None:
         log.info(name, address=address, message=message, revision=self.revision, **(details or {}))
-        entry = Entry(self.clock.now(), name, address, message, self.revision, details or {})
+        entry = Event(self.clock.now(), name, address, message, self.revision, details or {})
         for sink in self.sinks:
             sink(entry)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler import errors, events
-from reconciler.controller.events import Teller
+from reconciler.controller.events import EventRecorder
 from reconciler.model.resource import Address, Desired
-from reconciler.reconcile.pass_ import Wish
+from reconciler.reconcile.pass_ import DesiredState
 from reconciler.source.base import Fetched, Revision, Source
 from reconciler.spec.diagnostics import Severity
 from reconciler.spec.specs import Specs
@@ -23,11 +23,11 @@ MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ActiveRevision:
     """A revision, and what it compiles to."""
 
     revision: Revision
-    wish: Wish
+    wish: DesiredState
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
@@ -41,7 +41,7 @@ class Revisions(Protocol):
     controller, and no command. `interval` is in seconds, between two looks while there is nothing to enforce.
     """
 
-    desk: Desk | None
+    desk: ActiveRevision | None
     handled: str | None
     rejected: str
     recorded: bool
@@ -57,7 +57,7 @@ class Revisions(Protocol):
 class FixedRevision:
     """The one revision of a command. It is news once."""
 
-    desk: Desk | None
+    desk: ActiveRevision | None
     handled: str | None = None
     rejected: str = ""
     recorded: bool = False
@@ -75,19 +75,19 @@ class FixedRevision:
         """Nobody else changes what a command was started with."""
 
 
-Compile = Callable[[Specs], Wish]
+Compile = Callable[[Specs], DesiredState]
 """Specs without errors to what they want. Raises `errors.ReconcilerError` where they want what this loop may not do."""
 
 
 @dataclass(slots=True)
-class Inbox:
+class RevisionTracker:
     """`handled` is the revision that was dealt with last, whatever became of it; `rejected` why it was not taken."""
 
     source: Source
     compile: Compile
-    teller: Teller
+    teller: EventRecorder
     environment: str | None = None
-    desk: Desk | None = field(init=False, default=None)
+    desk: ActiveRevision | None = field(init=False, default=None)
     handled: str | None = field(init=False, default=None)
     rejected: str = field(init=False, default="")
     recorded: bool = field(init=False, default=True)
@@ -155,7 +155,7 @@ class Inbox:
         self.rejected = ""
         self.teller.forget("rejected")
         first = self.desk is None
-        self.desk = Desk(fetched.revision, wish)
+        self.desk = ActiveRevision(fetched.revision, wish)
         self.teller.revision = fetched.revision.short
         self.teller.say(events.REVISION_TAKEN, "", f"{'enforcing' if first else 'new revision'} {fetched.revision}")
         return True

@@ -7,38 +7,38 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler import errors, events
-from reconciler.controller.events import Teller
-from reconciler.controller.revisions import Desk
-from reconciler.model.planner import World
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import ActiveRevision
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
-from reconciler.reconcile.executor import Outcome, Result
+from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe
-from reconciler.rollout.engine import Known
-from reconciler.rollout_driver.driver import Rollouts, Turn, crowd, wake_at
-from reconciler.rollout_driver.targets import Job, Missing, jobs_of, known_of, stands_on
+from reconciler.rollout.engine import Prefetched
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult, crowd, wake_at
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, stands_on
 
 
 @dataclass(slots=True)
-class Rota:
+class RolloutQueue:
     """`jobs` are the services that may go on, `turns` holds each one's last.
 
     `missing` says why others cannot begin, and `held` what they stand on that was not done.
     """
 
-    rollouts: Rollouts
-    teller: Teller
-    on_turn: Callable[[Turn], None]
-    jobs: tuple[Job, ...] = field(init=False, default=())
-    missing: dict[Address, Missing] = field(init=False, default_factory=dict)
+    rollouts: RolloutDriver
+    teller: EventRecorder
+    on_turn: Callable[[StepResult], None]
+    jobs: tuple[ServiceRollout, ...] = field(init=False, default=())
+    missing: dict[Address, NotReady] = field(init=False, default_factory=dict)
     held: dict[Address, Address] = field(init=False, default_factory=dict)
-    turns: dict[Address, Turn] = field(init=False, default_factory=dict)
-    _known: dict[Address, Known] = field(init=False, default_factory=dict)
+    turns: dict[Address, StepResult] = field(init=False, default_factory=dict)
+    _known: dict[Address, Prefetched] = field(init=False, default_factory=dict)
 
     def plan(
         self,
-        desk: Desk,
-        world: World,
-        outcomes: Collection[Outcome],
+        desk: ActiveRevision,
+        world: ObservedState,
+        outcomes: Collection[StepOutcome],
         *,
         only: Collection[Address] | None = None,
         stale: bool = False,
@@ -101,14 +101,14 @@ class Rota:
             self.on_turn(turn)
         return any(turn.done for turn in turns)
 
-    def _is_due(self, job: Job, waiting: int, now: datetime) -> bool:
+    def _is_due(self, job: ServiceRollout, waiting: int, now: datetime) -> bool:
         last = self.turns.get(job.address)
         if last is None or last.job != job:
             return True
         wake = wake_at(last, waiting)
         return wake is not None and now >= wake
 
-    def _has_news(self, job: Job) -> bool:
+    def _has_news(self, job: ServiceRollout) -> bool:
         """The pass has read it, and it does not merely wait as it did: its tags say something else, a word maybe."""
         known, last = self._known.get(job.address), self.turns.get(job.address)
         if known is None:
@@ -117,7 +117,7 @@ class Rota:
             return True
         return describe.remembered(known.service) != last.seen.marks
 
-    def _turned(self, turn: Turn) -> None:
+    def _turned(self, turn: StepResult) -> None:
         """Remember it, and say what is new."""
         before = self.turns.get(turn.job.address)
         self.turns[turn.job.address] = turn

@@ -13,7 +13,7 @@ JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class Intervals:
     """Seconds. A fast pass reads what moves by itself, a medium one what people change, a full one everything.
 
     `first_pause` is how long to wait after a pass that failed, doubling up to `longest_pause`, and for what AWS is not
@@ -29,20 +29,20 @@ class Rhythm:
     after_write: float = 2.0
 
 
-COMMAND: Final = Rhythm(fast=float("inf"), first_pause=2.0, longest_pause=15.0, longest_wait=15.0, after_write=0.0)
+COMMAND: Final = Intervals(fast=float("inf"), first_pause=2.0, longest_pause=15.0, longest_wait=15.0, after_write=0.0)
 """Of a command that a person waits for: it looks at once whether AWS shows what was written, and not again once all is
 in place."""
 
 
 @dataclass(slots=True)
-class Due:
+class PassTimer:
     """When the next pass is due. `touched`: something was written, or may have been, since the last one looked.
 
     All times are the clock's `monotonic`.
     """
 
     clock: Clock
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    rhythm: Intervals = field(default_factory=Intervals)
     touched: bool = False
     _at: float = field(init=False, default=0.0)
     _anew: bool = field(init=False, default=True)

@@ -7,29 +7,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler import errors, events
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.log import log
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Calls, Observed
 from reconciler.reconcile import request_tags
-from reconciler.reconcile.request_tags import Words
+from reconciler.reconcile.request_tags import RequestTags
 
 
 @dataclass(slots=True)
-class NoticeBoard:
+class StackRequests:
     """`said` is what was read last: while services cannot be read, nobody has taken anything back.
 
     `unread` is why nothing was read yet, where it was tried.
     """
 
-    aws: Aws
-    said: Words = field(init=False, default_factory=Words)
+    aws: AwsClient
+    said: RequestTags = field(init=False, default_factory=RequestTags)
     unread: errors.AwsError | None = field(init=False, default=None)
     _heard: bool = field(init=False, default=False)
     _places: tuple[Observed[Any], ...] = field(init=False, default=())
     _board: Observed[Any] | None = field(init=False, default=None)
 
-    def listen(self, world: World, stack: str, wanted: Collection[Address]) -> None:
+    def listen(self, world: ObservedState, stack: str, wanted: Collection[Address]) -> None:
         refused = world.unreadable.get("service")
         if refused is not None:
             self.unread = None if self._heard else refused

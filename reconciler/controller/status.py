@@ -12,7 +12,7 @@ from reconciler.store.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ControllerStatus:
     """`revision` is empty until one is enforced. `phases` are by service, calls and writes by `service.Operation`."""
 
     revision: str = ""
@@ -26,11 +26,11 @@ class Standing:
     notices: Mapping[str, Tally] = field(default_factory=dict)
 
 
-def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> Standing:
+def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> ControllerStatus:
     """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
     desk = loop.inbox.desk
     turns = dict(loop.rota.turns)
-    return Standing(
+    return ControllerStatus(
         revision="" if desk is None else desk.revision.short,
         lease_held=lease is None or lease.left() > 0,
         epoch=0 if lease is None else lease.epoch,

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler import errors
 from reconciler.diagnosis.report import Diagnosis
-from reconciler.model.plan import Action, RefusalCode, Step
+from reconciler.model.plan import Action, PlanStep, RefusalCode
 from reconciler.model.resource import Address
-from reconciler.reconcile.executor import Outcome, Result, summary
+from reconciler.reconcile.executor import Result, StepOutcome, summary
 from reconciler.reconcile.pass_ import check_refusals
 from reconciler.rollout.engine import Phase, Waiting
-from reconciler.rollout.requests import Handled
-from reconciler.rollout_driver.driver import Turn
+from reconciler.rollout.requests import Response
+from reconciler.rollout_driver.driver import StepResult
 
 if TYPE_CHECKING:
     from reconciler.controller.controller import Controller
-    from reconciler.reconcile.result import PassReport
+    from reconciler.reconcile.result import PassResult
 
 FOREVER: Final = float("inf")
 PASSING: Final = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled)
@@ -40,10 +40,10 @@ class Ending(StrEnum):
 class Observer:
     """Called with each step of the work as it happens; a person's terminal, or nobody's."""
 
-    def on_start(self, step: Step, action: Action) -> None: ...
-    def on_end(self, outcome: Outcome) -> None: ...
-    def on_wait(self, last: PassReport | None, seconds: float) -> None: ...
-    def on_turn(self, turn: Turn) -> None: ...
+    def on_start(self, step: PlanStep, action: Action) -> None: ...
+    def on_end(self, outcome: StepOutcome) -> None: ...
+    def on_wait(self, last: PassResult | None, seconds: float) -> None: ...
+    def on_turn(self, turn: StepResult) -> None: ...
 
 
 class Until:
@@ -57,10 +57,10 @@ class Until:
     services: frozenset[Address] | None = None
     while_suspended: bool = False
 
-    def on_pass(self, report: PassReport) -> None:
+    def on_pass(self, report: PassResult) -> None:
         """A pass has ended."""
 
-    def on_turn(self, turn: Turn) -> None:
+    def on_turn(self, turn: StepResult) -> None:
         """A rollout was looked at, and advanced where it could be."""
 
     def reached(self, controller: Controller) -> Ending | None:
@@ -75,7 +75,7 @@ class Until:
 # -- how far a rollout has come
 
 
-def has_begun(turn: Turn) -> bool:
+def has_begun(turn: StepResult) -> bool:
     """All that can be done at once is done; the rest takes time.
 
     A version that is just being found well is waited for: whoever comes next would have to count from the start.
@@ -83,18 +83,18 @@ def has_begun(turn: Turn) -> bool:
     return turn.stuck or not (turn.busy or turn.counting)
 
 
-def has_ended(turn: Turn) -> bool:
+def has_ended(turn: StepResult) -> bool:
     """Only a person or a new spec moves it, or AWS refuses."""
     return turn.at_rest or turn.stuck
 
 
-def was_promoted(turn: Turn) -> bool:
+def was_promoted(turn: StepResult) -> bool:
     """As `has_ended`, or production has moved and was watched."""
     moved = turn.step is not None and turn.step.phase in (Phase.BLUE_WARM, Phase.TEARDOWN) and not turn.busy
     return moved or has_ended(turn)
 
 
-def went_wrong(turn: Turn) -> bool:
+def went_wrong(turn: StepResult) -> bool:
     """The wanted version is not in production, and will not be by itself."""
     if turn.step is None:
         return False
@@ -104,10 +104,10 @@ def went_wrong(turn: Turn) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class RolloutSummary:
     """Where rollouts stand: the last turn of each service, and the failures that were seen on the way."""
 
-    turns: tuple[Turn, ...]
+    turns: tuple[StepResult, ...]
     diagnoses: tuple[Diagnosis, ...] = ()
     ending: Ending = Ending.REACHED
 
@@ -125,11 +125,11 @@ class Followed:
         return any(step.waits_for is Waiting.PERSON and step.phase is Phase.AWAITING_PROMOTION for step in steps)
 
     @property
-    def went_wrong(self) -> tuple[Turn, ...]:
+    def went_wrong(self) -> tuple[StepResult, ...]:
         return tuple(turn for turn in self.turns if went_wrong(turn))
 
     @property
-    def refused(self) -> tuple[Turn, ...]:
+    def refused(self) -> tuple[StepResult, ...]:
         return tuple(turn for turn in self.turns if turn.stuck)
 
 
@@ -145,22 +145,22 @@ class Applied(Until):
     when the plan is in place.
     """
 
-    goal: Callable[[Turn], bool] = has_begun
+    goal: Callable[[StepResult], bool] = has_begun
     patience: float = FOREVER
     rollout_patience: float = FOREVER
     deferred_too: bool = False
     services: frozenset[Address] | None = None
     settled: Callable[[], None] = lambda: None
-    passes: list[PassReport] = field(default_factory=list)
+    passes: list[PassResult] = field(default_factory=list)
     diagnoses: list[Diagnosis] = field(default_factory=list)
     _began: float | None = field(init=False, default=None)
     _settled_at: float | None = field(init=False, default=None)
     _last_look: tuple[str, ...] | None = field(init=False, default=None)
 
-    def on_pass(self, report: PassReport) -> None:
+    def on_pass(self, report: PassResult) -> None:
         self.passes.append(report)
 
-    def on_turn(self, turn: Turn) -> None:
+    def on_turn(self, turn: StepResult) -> None:
         if turn.diagnosis is not None:
             self.diagnoses.append(turn.diagnosis)
 
@@ -231,14 +231,14 @@ IDLE_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
-class Answered(Until):
+class RequestHandled(Until):
     """One request on one service was answered, and all that follows from it at once is done."""
 
     service: Address
     request: str
     while_suspended: bool = False
     resources: bool = False
-    answer: Handled | None = field(init=False, default=None)
+    answer: Response | None = field(init=False, default=None)
 
     @property
     def services(self) -> frozenset[Address]:  # type: ignore[override]  # only ever read

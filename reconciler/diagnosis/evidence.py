@@ -16,12 +16,12 @@ from reconciler import errors
 from reconciler.diagnosis import observations, root_cause
 from reconciler.diagnosis.observations import Task, Unread
 from reconciler.diagnosis.report import Diagnosis, Evidence, Known, KnownContainer, Story
-from reconciler.model.resource import Calls, Service
+from reconciler.model.resource import Calls, ServiceApi
 
 T = TypeVar("T")
 
-ecs = Service("ecs")
-logs = Service("logs")
+ecs = ServiceApi("ecs")
+logs = ServiceApi("logs")
 
 LOG_LINES: Final = 20
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.model.resource import Calls, Service
+from reconciler.model.resource import Calls, ServiceApi
 
-ecs = Service("ecs")
-elbv2 = Service("elbv2")
+ecs = ServiceApi("ecs")
+elbv2 = ServiceApi("elbv2")
 
 AT_ONCE: Final = 100
 """Tasks that DescribeTasks takes in one call."""

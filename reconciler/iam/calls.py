@@ -1,8 +1,8 @@
 """Which calls the product makes, read out of its own source, so that the list cannot lag behind it.
 
-Calls are spelled in one way everywhere, `ec2.create_vpc`, where `ec2 = Service("ec2")`. A type makes the calls of its
-module and of what that imports of its neighbours; an engine and the loop likewise. A branch that is never taken counts
-as well: it is there to be taken.
+Calls are spelled in one way everywhere, `ec2.create_vpc`, where `ec2 = ServiceApi("ec2")`. A type makes the calls of
+its module and of what that imports of its neighbours; an engine and the controller likewise. A branch that is never
+taken counts as well: it is there to be taken.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import reconciler
-from reconciler.model.resource import Call, Service
-from reconciler.model.resource_type import Kind
+from reconciler.model.resource import Call, ServiceApi
+from reconciler.model.resource_type import ResourceType
 from reconciler.rollout.engine import Engine
 
 Operations = frozenset[tuple[str, str]]
@@ -25,7 +25,7 @@ LOOP = "reconciler.controller.controller"
 STORE = "reconciler.store.dynamodb"
 
 
-def of_kind(kind: Kind[Any]) -> Operations:
+def of_kind(kind: ResourceType[Any]) -> Operations:
     return _closure(type(kind).__module__, ("reconciler.resources.",))
 
 
@@ -85,20 +85,20 @@ def _said(module: str) -> Operations:
 
 
 def _operation(service: str, method: str) -> tuple[str, str]:
-    call: Call = getattr(Service(service), method)()
+    call: Call = getattr(ServiceApi(service), method)()
     return call.service, call.operation
 
 
 @cache
 def _service(module: str, name: str) -> str | None:
-    """The service that `name` stands for: by `ec2 = Service("ec2")`, here or where it is imported from."""
+    """The service that `name` stands for: by `ec2 = ServiceApi("ec2")`, here or where it is imported from."""
     if not _exists(module):
         return None
     for node in _tree(module).body:
         match node:
             case ast.Assign(
                 targets=[ast.Name(id=target)],
-                value=ast.Call(func=ast.Name(id="Service"), args=[ast.Constant(value=str(service))]),
+                value=ast.Call(func=ast.Name(id="ServiceApi"), args=[ast.Constant(value=str(service))]),
             ) if target == name:
                 return service
     imported = _names(module).get(name, "")

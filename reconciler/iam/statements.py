@@ -17,11 +17,11 @@ from reconciler.iam import calls, rules
 from reconciler.iam.rules import Sort, action
 from reconciler.model import ownership
 from reconciler.model.resource import Desired, Ref
-from reconciler.model.resource_type import Kinds
+from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.tagging import tag_value
-from reconciler.reconcile.observe import Place
+from reconciler.reconcile.observe import StackId
 from reconciler.rollout.engine import engines
-from reconciler.rollout.spec import Delivery
+from reconciler.rollout.spec import RolloutSpec
 
 Condition = Mapping[str, Mapping[str, Any]]
 EVERYTHING = ("*",)
@@ -68,10 +68,10 @@ def document(given: Iterable[Statement]) -> dict[str, Any]:
 
 
 def statements(
-    kinds: Kinds,
+    kinds: ResourceTypes,
     desired: Iterable[Desired[Any]],
-    deliveries: Iterable[Delivery],
-    place: Place,
+    deliveries: Iterable[RolloutSpec],
+    place: StackId,
     extras: Extras | None = None,
 ) -> tuple[Statement, ...]:
     """All that operating these specs takes. `place.account` may be `*` where it is not known."""
@@ -82,10 +82,10 @@ def statements(
 class _Maker:
     def __init__(
         self,
-        kinds: Kinds,
+        kinds: ResourceTypes,
         wanted: tuple[Desired[Any], ...],
-        deliveries: tuple[Delivery, ...],
-        place: Place,
+        deliveries: tuple[RolloutSpec, ...],
+        place: StackId,
         extras: Extras,
     ) -> None:
         self.kinds, self.wanted, self.place, self.extras = kinds, wanted, place, extras

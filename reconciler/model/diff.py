@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from reconciler.model.resource import Observed, S
-from reconciler.model.resource_type import Mark, OwnedBy
+from reconciler.model.resource_type import FieldMark, OwnedBy
 from reconciler.model.secrecy import sensitive
 
 
@@ -51,7 +51,7 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Field:
     name: str
-    marks: frozenset[Mark]
+    marks: frozenset[FieldMark]
     owner: str
 
 
@@ -61,7 +61,7 @@ def fields(spec: type[BaseModel]) -> tuple[Field, ...]:
     found = []
     for name, info in spec.model_fields.items():
         notes = [*info.metadata, *_notes(info.annotation)]
-        marks = frozenset(item for item in notes if isinstance(item, Mark))
+        marks = frozenset(item for item in notes if isinstance(item, FieldMark))
         owners = [item.owner for item in notes if isinstance(item, OwnedBy)]
         found.append(Field(name, marks, owners[0] if owners else "spec"))
     return tuple(found)
@@ -92,9 +92,9 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
                     (item.name, *path),
                     before,
                     after,
-                    immutable=Mark.IMMUTABLE in item.marks,
-                    rolls=Mark.ROLLS in item.marks,
-                    secret=Mark.SECRET in item.marks or sensitive(path, before, after),
+                    immutable=FieldMark.IMMUTABLE in item.marks,
+                    rolls=FieldMark.ROLLS in item.marks,
+                    secret=FieldMark.SECRET in item.marks or sensitive(path, before, after),
                 )
             )
     return tuple(changes)
@@ -106,7 +106,7 @@ def declared(spec: BaseModel) -> dict[str, Any]:
     for item in fields(type(spec)):
         want = getattr(spec, item.name)
         if want is not None:
-            found[item.name] = "(sensitive)" if Mark.SECRET in item.marks else _shown(want)
+            found[item.name] = "(sensitive)" if FieldMark.SECRET in item.marks else _shown(want)
     return found
 
 
@@ -123,7 +123,7 @@ def _shown(value: Any) -> Any:
             return value
 
 
-def _plain(want: Any, have: Any, marks: frozenset[Mark] = frozenset()) -> tuple[Any, Any]:
+def _plain(want: Any, have: Any, marks: frozenset[FieldMark] = frozenset()) -> tuple[Any, Any]:
     """Both sides as plain values, the right one narrowed to what the left one declares."""
     if isinstance(want, BaseModel):
         pairs = {
@@ -139,10 +139,10 @@ def _plain(want: Any, have: Any, marks: frozenset[Mark] = frozenset()) -> tuple[
         pairs = {str(key): _plain(value, others.get(key)) for key, value in want.items()}
         left = {key: pair[0] for key, pair in pairs.items()}
         right = {str(key): pairs[str(key)][1] if key in want else _alone(others[key]) for key in others}
-        if Mark.PARTIAL in marks:
+        if FieldMark.PARTIAL in marks:
             right = {key: value for key, value in right.items() if key in left}
         return left, (right if isinstance(have, Mapping) else _leaf(have))
-    if Mark.UNORDERED in marks and isinstance(want, tuple):
+    if FieldMark.UNORDERED in marks and isinstance(want, tuple):
         theirs = {str(item): item for item in have} if isinstance(have, tuple) else {}
         pairs = {str(item): _plain(item, theirs.get(str(item))) for item in want}
         left = {key: pair[0] for key, pair in pairs.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Event:
     """One event: `name` is a constant of events.py."""
 
     at: datetime

@@ -16,14 +16,14 @@ from typing import Any, TypeVar, cast, get_args
 from pydantic import BaseModel
 
 from reconciler.errors import SpecInvalid
-from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.plan import Action, Plan, PlanStep, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
-from reconciler.model.resource_type import Kinds
+from reconciler.model.resource_type import ResourceTypes
 
 T = TypeVar("T")
 
 
-class Before(Set[Step]):
+class Before(Set[PlanStep]):
     """What comes before a step: single steps, and whole groups that many steps share.
 
     A thousand services each come after all of two thousand listener rules. Written out that would be two million edges,
@@ -32,7 +32,7 @@ class Before(Set[Step]):
 
     __slots__ = ("groups", "single")
 
-    def __init__(self, single: Iterable[Step], groups: Iterable[frozenset[Step]] = ()) -> None:
+    def __init__(self, single: Iterable[PlanStep], groups: Iterable[frozenset[PlanStep]] = ()) -> None:
         self.single = frozenset(single)
         self.groups = tuple(groups)
 
@@ -43,7 +43,7 @@ class Before(Set[Step]):
     def __contains__(self, step: object) -> bool:
         return step in self.single or any(step in group for group in self.groups)
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[PlanStep]:
         yield from self.single
         for place, group in enumerate(self.groups):
             for step in group:
@@ -57,7 +57,7 @@ class Before(Set[Step]):
         return f"Before({sorted(map(str, self))})"
 
 
-def ordered(plan: Plan, desired: Iterable[Desired[Any]], kinds: Kinds) -> Plan:
+def ordered(plan: Plan, desired: Iterable[Desired[Any]], kinds: ResourceTypes) -> Plan:
     """`plan` with its actions in an order that keeps the edges between them."""
     after = edges(plan.actions, {want.address: want for want in desired}, kinds)
     rank = {step: number for number, step in enumerate(in_order(after))}
@@ -65,10 +65,12 @@ def ordered(plan: Plan, desired: Iterable[Desired[Any]], kinds: Kinds) -> Plan:
     return replace(plan, actions=tuple(actions), after=after)
 
 
-def edges(actions: Sequence[Action], desired: Mapping[Address, Desired[Any]], kinds: Kinds) -> dict[Step, Before]:
+def edges(
+    actions: Sequence[Action], desired: Mapping[Address, Desired[Any]], kinds: ResourceTypes
+) -> dict[PlanStep, Before]:
     """For every step of `actions`, the steps that come before it."""
-    needs: dict[Step, set[Step]] = {step: set() for action in actions for step in action.steps()}
-    makes = {action.address: Step(action.address, "make") for action in actions if action.verb is not Verb.DELETE}
+    needs: dict[PlanStep, set[PlanStep]] = {step: set() for action in actions for step in action.steps()}
+    makes = {action.address: PlanStep(action.address, "make") for action in actions if action.verb is not Verb.DELETE}
     of_kind: dict[str, list[Action]] = defaultdict(list)
     for action in actions:
         of_kind[action.address.kind].append(action)
@@ -79,7 +81,7 @@ def edges(actions: Sequence[Action], desired: Mapping[Address, Desired[Any]], ki
     dropped = {
         kind: frozenset(one.drop for one in several if one.verb is Verb.DELETE) for kind, several in of_kind.items()
     }
-    after_kinds: dict[Step, list[frozenset[Step]]] = defaultdict(list)
+    after_kinds: dict[PlanStep, list[frozenset[PlanStep]]] = defaultdict(list)
     for address, make in makes.items():
         want = desired[address]
         needs[make] |= {makes[need] for need in want.refs() | want.after if need in makes}
@@ -97,8 +99,8 @@ def edges(actions: Sequence[Action], desired: Mapping[Address, Desired[Any]], ki
 
 def _drops(
     actions: Sequence[Action],
-    makes: Mapping[Address, Step],
-    needs: dict[Step, set[Step]],
+    makes: Mapping[Address, PlanStep],
+    needs: dict[PlanStep, set[PlanStep]],
 ) -> None:
     dropped = {action.old.id: action for action in actions if action.old is not None and action.drop in needs}
     for action in actions if dropped else ():
@@ -121,10 +123,10 @@ def links(found: Observed[Any]) -> set[str]:
     return ids - {found.id}
 
 
-def in_order(after: Mapping[Step, Before]) -> list[Step]:
+def in_order(after: Mapping[PlanStep, Before]) -> list[PlanStep]:
     """Steps, each after those before it, the same every time. A group counts once, however many wait for it."""
     needs: dict[Any, list[Any]] = {}
-    names: dict[frozenset[Step], str] = {}
+    names: dict[frozenset[PlanStep], str] = {}
     for step in sorted(after, key=str):
         before = after[step]
         for group in before.groups:

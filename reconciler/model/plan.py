@@ -43,7 +43,7 @@ class Consequence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One node of the order of work. Most actions are one step; a replacement is two, `make` and `drop`."""
 
     address: Address
@@ -83,8 +83,8 @@ class Action:
         """The same for actions that do the same to the same resource."""
         return json.dumps(_row(self), default=str)
 
-    def steps(self) -> tuple[Step, ...]:
-        make = Step(self.address, "make")
+    def steps(self) -> tuple[PlanStep, ...]:
+        make = PlanStep(self.address, "make")
         match self.verb:
             case Verb.DELETE:
                 return (self.drop,)
@@ -94,8 +94,8 @@ class Action:
                 return (make,)
 
     @property
-    def drop(self) -> Step:
-        return Step(self.address, "drop", self.old.id if self.old is not None else "")
+    def drop(self) -> PlanStep:
+        return PlanStep(self.address, "drop", self.old.id if self.old is not None else "")
 
 
 class RefusalCode(StrEnum):
@@ -148,7 +148,7 @@ class Plan:
 
     stack: str
     actions: tuple[Action, ...] = ()
-    after: Mapping[Step, Set[Step]] = field(default_factory=dict)
+    after: Mapping[PlanStep, Set[PlanStep]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     warnings: tuple[Note, ...] = ()
     waiting: tuple[Note, ...] = ()
@@ -160,7 +160,7 @@ class Plan:
     def __bool__(self) -> bool:
         return bool(self.actions)
 
-    def waves(self) -> Iterator[tuple[Step, ...]]:
+    def waves(self) -> Iterator[tuple[PlanStep, ...]]:
         """Steps that may run side by side, one group after the other; the same every time."""
         sorter = graphlib.TopologicalSorter({step: self.after[step] for step in sorted(self.after, key=str)})
         sorter.prepare()

@@ -16,8 +16,8 @@ from reconciler.model import ordering, ownership
 from reconciler.model.diff import Change, declared, diff
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.resource import Address, Desired, Health, Observed
-from reconciler.model.resource_type import Kinds, Replace
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource_type import Replace, ResourceTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ObservedState:
     """What a pass has observed: everything by kind, and the kinds that could not be read, with the reason.
 
     `carried` are the kinds that it did not read, but has from an earlier pass. `swept` is what the tagging service
@@ -49,8 +49,8 @@ class World:
 def plan(
     stack: str,
     desired: Sequence[Desired[Any]],
-    world: World,
-    kinds: Kinds,
+    world: ObservedState,
+    kinds: ResourceTypes,
     *,
     consent: Consent | None = None,
 ) -> Plan:
@@ -64,8 +64,8 @@ def plan(
 def draft(
     stack: str,
     desired: Sequence[Desired[Any]],
-    world: World,
-    kinds: Kinds,
+    world: ObservedState,
+    kinds: ResourceTypes,
     *,
     consent: Consent | None = None,
 ) -> Plan:
@@ -75,7 +75,7 @@ def draft(
 
 class _Planner:
     def __init__(
-        self, stack: str, desired: Sequence[Desired[Any]], world: World, kinds: Kinds, consent: Consent
+        self, stack: str, desired: Sequence[Desired[Any]], world: ObservedState, kinds: ResourceTypes, consent: Consent
     ) -> None:
         self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
         self.desired = {want.address: want for want in desired}
@@ -163,13 +163,18 @@ class _Planner:
             self._compare(want, found)
         else:
             self._conflict(want, found)
-        if kind.settles and found is not None and found.health is Health.PROGRESSING and address not in self.held:
+        if (
+            kind.settles
+            and found is not None
+            and found.health is ResourceHealth.PROGRESSING
+            and address not in self.held
+        ):
             self._hold(address)
 
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:
             self._refuse(RefusalCode.MISSING, want, "it does not exist")
-        elif found.health is not Health.READY:
+        elif found.health is not ResourceHealth.READY:
             self.warnings.append(Note(want.address, found.reason))
 
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
@@ -182,7 +187,7 @@ class _Planner:
         changes = diff(found, want.spec)
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls = any(change.rolls for change in changes)
-        if found.health is not Health.READY and found.reason:
+        if found.health is not ResourceHealth.READY and found.reason:
             self.unsettled.append(Note(want.address, found.reason))
         if any(change.immutable for change in changes):
             self._replace(want, found, changes)
@@ -236,7 +241,7 @@ class _Planner:
         """Take the action in, unless its image is known not to exist: it would only fail later, with people waiting."""
         for ref in self.desired[action.address].refs():
             found = self.found.get(ref)
-            if found is not None and self.kinds[ref.kind].lookup and found.health is Health.DEGRADED:
+            if found is not None and self.kinds[ref.kind].lookup and found.health is ResourceHealth.DEGRADED:
                 assert action.new is not None
                 self._refuse(RefusalCode.MISSING, action.new, found.reason)
                 return

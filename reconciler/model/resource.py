@@ -79,7 +79,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class Batch:
     """Several calls side by side; answered with the list of their answers, in the same order.
 
     The first refusal takes the place of all answers; but with `missing_ok`, which is for reads, what names something
@@ -90,15 +90,15 @@ class Together:
     missing_ok: bool = False
 
     @classmethod
-    def of(cls, calls: Iterable[Call], *, missing_ok: bool = False) -> Together:
+    def of(cls, calls: Iterable[Call], *, missing_ok: bool = False) -> Batch:
         return cls(tuple(calls), missing_ok)
 
 
-Calls: TypeAlias = Generator[Call | Together, Any, T]
+Calls: TypeAlias = Generator[Call | Batch, Any, T]
 """A conversation with AWS: calls go out, answers come in, and at the end there is a result."""
 
 
-class Service:
+class ServiceApi:
     """Spells calls as boto3 does: `ec2.create_vpc(CidrBlock=…)` is a value, and nothing is sent.
 
     Parameters that are None are left out, so that an undeclared field needs no `if`.
@@ -118,7 +118,7 @@ class Service:
         return call
 
 
-class Health(StrEnum):
+class ResourceHealth(StrEnum):
     READY = "ready"
     PROGRESSING = "progressing"
     DEGRADED = "degraded"
@@ -139,7 +139,7 @@ class Observed(Generic[S]):
     id: str
     spec: S
     tags: Mapping[str, str] = field(default_factory=dict)
-    health: Health = Health.READY
+    health: ResourceHealth = ResourceHealth.READY
     reason: str = ""
     parent: str | None = None
     unread: frozenset[str] = frozenset()

@@ -23,13 +23,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
-from reconciler.model.resource import Calls, Desired, Observed, S, Together
+from reconciler.model.resource import Batch, Calls, Desired, Observed, S
 
 if TYPE_CHECKING:
     from reconciler.model.diff import Change
 
 
-class Mark(StrEnum):
+class FieldMark(StrEnum):
     """What is special about a field of a spec; written `Annotated[str, Mark.IMMUTABLE]`."""
 
     IMMUTABLE = "immutable"  # AWS cannot change it: another resource must take its place
@@ -101,7 +101,7 @@ class Scope:
         return tuple(found for found in self.seen.get(kind, ()) if ownership.owner(found.tags) == self.stack)
 
 
-class Kind(ABC, Generic[S]):
+class ResourceType(ABC, Generic[S]):
     """One AWS resource type."""
 
     kind: ClassVar[str]
@@ -151,12 +151,12 @@ class Kind(ABC, Generic[S]):
 
         A full pass asks for it, and what builds on this kind does not wait for it.
         """
-        yield Together.of(())
+        yield Batch.of(())
         return list(found)
 
     @property
     def deepens(self) -> bool:
-        return type(self).deepen is not Kind.deepen
+        return type(self).deepen is not ResourceType.deepen
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:
@@ -175,17 +175,17 @@ class Kind(ABC, Generic[S]):
         """Write and remove tags; this is also how something is adopted."""
 
 
-class Kinds(Mapping[str, Kind[Any]]):
+class ResourceTypes(Mapping[str, ResourceType[Any]]):
     """All resource types by name."""
 
-    def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
-        self._kinds: dict[str, Kind[Any]] = {}
+    def __init__(self, kinds: Iterable[ResourceType[Any]]) -> None:
+        self._kinds: dict[str, ResourceType[Any]] = {}
         for kind in kinds:
             if kind.kind in self._kinds:
                 raise TypeError(f"two resource types call themselves {kind.kind!r}")
             self._kinds[kind.kind] = kind
 
-    def __getitem__(self, name: str) -> Kind[Any]:
+    def __getitem__(self, name: str) -> ResourceType[Any]:
         return self._kinds[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -196,10 +196,10 @@ class Kinds(Mapping[str, Kind[Any]]):
 
 
 @cache
-def discover() -> Kinds:
+def discover() -> ResourceTypes:
     """Every type in reconciler/resources: a module each; those that begin with an underscore are what they share."""
     package = "reconciler.resources"
-    found: list[Kind[Any]] = []
+    found: list[ResourceType[Any]] = []
     for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
         if module.startswith("_"):
             continue
@@ -208,8 +208,8 @@ def discover() -> Kinds:
             member()
             for member in members
             if isinstance(member, type)
-            and issubclass(member, Kind)
+            and issubclass(member, ResourceType)
             and "kind" in vars(member)
             and member.__module__ == f"{package}.{module}"
         ]
-    return Kinds(found)
+    return ResourceTypes(found)

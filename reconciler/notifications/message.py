@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler import events
-from reconciler.model.event import Entry
+from reconciler.model.event import Event
 from reconciler.model.resource import Address
 from reconciler.model.secrecy import masked
 from reconciler.rollout.engine import Phase
@@ -57,7 +57,7 @@ WELL: Final = frozenset({Outcome.PROMOTED.value, Outcome.FAST_PROMOTED.value, Ou
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Message:
     """`next` is what to type, the likeliest first. `key` is the same for what would be told twice."""
 
     id: str
@@ -104,7 +104,7 @@ class Notice:
         return "\n".join([*filter(None, lines), *(["Next:", *steps] if steps else [])])
 
 
-def notice_of(entry: Entry, stack: str) -> Notice | None:
+def notice_of(entry: Event, stack: str) -> Message | None:
     """None where nobody is to be told."""
     title = TITLES.get(entry.name)
     details = {key: _clean(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
@@ -114,7 +114,7 @@ def notice_of(entry: Entry, stack: str) -> Notice | None:
         if details.get("phase") not in PHASES:
             return None
         title = PHASES[details["phase"]]
-    return Notice(
+    return Message(
         uuid.uuid4().hex,
         entry.at.isoformat(timespec="seconds"),
         _clean(stack),

@@ -29,12 +29,12 @@ from reconciler import errors, events
 from reconciler.aws.client import Transport
 from reconciler.clock import Clock, SystemClock
 from reconciler.log import log
-from reconciler.model.event import Entry
-from reconciler.model.resource import Service
-from reconciler.notifications.message import Notice, notice_of
+from reconciler.model.event import Event
+from reconciler.model.resource import ServiceApi
+from reconciler.notifications.message import Message, notice_of
 from reconciler.notifications.webhook_client import Answered, Place, Unreachable, place_of, post
 
-sns = Service("sns")
+sns = ServiceApi("sns")
 
 
 SECRET: Final = "RECONCILER_WEBHOOK_SECRET"
@@ -66,7 +66,7 @@ class Target(Protocol):
     def label(self) -> str:
         """How it may be called in logs and metrics."""
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         """One attempt. Raises `Undelivered`."""
 
 
@@ -79,7 +79,7 @@ class Slack:
     post: Post = post
     label: str = "slack"
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         lines = [f"*{_escaped(notice.headline)}*", _escaped(notice.message)]
         if notice.details.get("cause"):
             lines.append(f"Cause: {_escaped(notice.details['cause'])}")
@@ -101,7 +101,7 @@ class Webhook:
     def label(self) -> str:
         return "webhook"
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         body = orjson.dumps(notice.document())
         signed = {SIGNATURE: f"sha256={hmac.new(self.secret, body, hashlib.sha256).hexdigest()}"} if self.secret else {}
         _post(self.post, self.place, body, signed)
@@ -113,7 +113,7 @@ class Topic:
     transport: Transport
     label: str = "sns"
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         fifo = self.arn.endswith(".fifo")
         call = sns.publish(
             TopicArn=self.arn,
@@ -177,7 +177,7 @@ class Notifier:
         self._stack = stack
         self._clock = clock or SystemClock()
         self._most = most
-        self._queue: deque[Notice] = deque()
+        self._queue: deque[Message] = deque()
         self._told: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._changed = threading.Condition()
         self._closing = False
@@ -186,7 +186,7 @@ class Notifier:
         self._thread = threading.Thread(target=self._run, name=f"notify-{self.label}", daemon=True)
         self._thread.start()
 
-    def __call__(self, entry: Entry) -> None:
+    def __call__(self, entry: Event) -> None:
         notice = notice_of(entry, self._stack)
         if notice is None:
             return
@@ -218,7 +218,7 @@ class Notifier:
         if left or self._thread.is_alive():
             log.warning(events.NOTIFY_DROPPED, to=self.label, waiting=left, under_way=self._thread.is_alive())
 
-    def _repeated(self, notice: Notice) -> bool:
+    def _repeated(self, notice: Message) -> bool:
         if notice.event not in _REPEATS:
             return False
         now, before = self._clock.monotonic(), self._told.get(notice.key)
@@ -244,13 +244,13 @@ class Notifier:
                 self._sent += delivered
                 self._failed += not delivered
 
-    def _take(self) -> Notice | None:
+    def _take(self) -> Message | None:
         with self._changed:
             while not self._queue and not self._closing:
                 self._changed.wait()
             return self._queue.popleft() if self._queue and not self._over.is_set() else None
 
-    def _deliver(self, notice: Notice) -> bool:
+    def _deliver(self, notice: Message) -> bool:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._target.send(notice)

@@ -12,14 +12,14 @@ from typing import Any, Final
 from reconciler import errors
 from reconciler.diagnosis.observations import normalised
 from reconciler.model import ownership
-from reconciler.model.resource import Calls, Service
-from reconciler.queries.versions import Found, Running
+from reconciler.model.resource import Calls, ServiceApi
+from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.rollout import stored_state
 from reconciler.rollout.describe import revision_of
-from reconciler.rollout.stored_state import Marks
+from reconciler.rollout.stored_state import StoredState
 
-ecs = Service("ecs")
-autoscaling = Service("application-autoscaling")
+ecs = ServiceApi("ecs")
+autoscaling = ServiceApi("application-autoscaling")
 
 ACTIVITIES: Final = 50
 """Scaling activities that are asked for; ECS itself keeps a hundred events."""
@@ -34,7 +34,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class ServiceEvent:
     """`id` tells it from all others. `details` say in fields what `text` says of our own doing in words."""
 
     at: datetime
@@ -45,15 +45,15 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class EventGroup:
     """Equal happenings of one version: the newest, how many there are, and since when."""
 
-    newest: Happening
+    newest: ServiceEvent
     count: int = 1
     since: datetime | None = None
 
 
-def read(found: Found) -> Calls[tuple[Happening, ...]]:
+def read(found: ServiceState) -> Calls[tuple[ServiceEvent, ...]]:
     """All that is known, newest first. One call, two where the service scales by itself. Raises `errors.AwsError`."""
     answer = yield ecs.describe_services(cluster=found.cluster, services=[found.service.id], include=["TAGS"])
     if not answer.get("services"):
@@ -73,60 +73,65 @@ def read(found: Found) -> Calls[tuple[Happening, ...]]:
     return happenings(item, activities, remembered, made_of(item))
 
 
-def made_of(item: Mapping[str, Any]) -> tuple[Running, ...]:
+def made_of(item: Mapping[str, Any]) -> tuple[RunningVersion, ...]:
     """The versions in an answer of DescribeServices, for when they were made."""
     sets = [
-        Running(
+        RunningVersion(
             one["id"], revision_of(one.get("taskDefinition", "")), one.get("externalId") or "", born=one["createdAt"]
         )
         for one in item.get("taskSets") or ()
     ]
     return tuple(sets) or tuple(
-        Running(one["id"], revision_of(one.get("taskDefinition", "")), born=one["createdAt"])
+        RunningVersion(one["id"], revision_of(one.get("taskDefinition", "")), born=one["createdAt"])
         for one in item.get("deployments") or ()
     )
 
 
 def happenings(
-    item: Mapping[str, Any], activities: Iterable[Mapping[str, Any]], remembered: Marks, runs: Iterable[Running]
-) -> tuple[Happening, ...]:
+    item: Mapping[str, Any],
+    activities: Iterable[Mapping[str, Any]],
+    remembered: StoredState,
+    runs: Iterable[RunningVersion],
+) -> tuple[ServiceEvent, ...]:
     """Newest first. Pure."""
     found = [
-        Happening(_utc(one["createdAt"]), Source.ECS, one.get("message", ""), one.get("id") or str(one["createdAt"]))
+        ServiceEvent(_utc(one["createdAt"]), Source.ECS, one.get("message", ""), one.get("id") or str(one["createdAt"]))
         for one in item.get("events") or ()
     ]
     found += [
-        Happening(_utc(one["StartTime"]), Source.SCALING, _scaled(one), one.get("ActivityId") or str(one["StartTime"]))
+        ServiceEvent(
+            _utc(one["StartTime"]), Source.SCALING, _scaled(one), one.get("ActivityId") or str(one["StartTime"])
+        )
         for one in activities
     ]
     for run in runs:
         if run.born is not None:
             release = f"release {run.release} " if run.release else ""
             text = f"{release}({run.revision}) begins as {run.id}"
-            found.append(Happening(_utc(run.born), Source.ROLLOUT, text, f"begins {run.id}"))
+            found.append(ServiceEvent(_utc(run.born), Source.ROLLOUT, text, f"begins {run.id}"))
     found += _marked(remembered)
     order = {Source.ECS: 0, Source.SCALING: 1, Source.ROLLOUT: 2}
     numbered = sorted(enumerate(found), key=lambda one: (-one[1].at.timestamp(), -order[one[1].source], one[0]))
     return tuple(one for _, one in numbered)
 
 
-def folded(several: Iterable[Happening]) -> tuple[Fold, ...]:
+def folded(several: Iterable[ServiceEvent]) -> tuple[EventGroup, ...]:
     """Newest first; what differs only in ids of tasks, addresses and times is equal. Versions are kept apart."""
-    folds: dict[tuple[str, ...], Fold] = {}
+    folds: dict[tuple[str, ...], EventGroup] = {}
     for one in several:
         key = (one.source, normalised(one.text), *_WHOSE.findall(one.text))
         known = folds.get(key)
-        folds[key] = Fold(one) if known is None else Fold(known.newest, known.count + 1, one.at)
+        folds[key] = EventGroup(one) if known is None else EventGroup(known.newest, known.count + 1, one.at)
     return tuple(folds.values())
 
 
-def _marked(remembered: Marks) -> Iterable[Happening]:
+def _marked(remembered: StoredState) -> Iterable[ServiceEvent]:
     ended, intent, handled = remembered.ended, remembered.intent, remembered.handled
     if ended is not None:
         why = f": {ended.why}" if ended.why else ""
         text = f"release {ended.release} ended in {ended.phase}: {ended.outcome}{why}"
         details = {"release": ended.release, "outcome": ended.outcome.value, "phase": ended.phase, "by": ended.by.value}
-        yield Happening(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
+        yield ServiceEvent(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
     if intent is not None:
         answer, details = "not answered yet", {"verb": intent.verb.value, "release": intent.release}
         if handled is not None and handled.id == intent.id:
@@ -135,7 +140,7 @@ def _marked(remembered: Marks) -> Iterable[Happening]:
             details |= {"answer": "accepted"} if refusal is None else {"answer": "refused", "code": refusal.code.value}
         why = f" ({intent.why})" if intent.why else ""
         text = f"{intent.by} said {intent.verb}{why}: {answer}"
-        yield Happening(intent.at, Source.ROLLOUT, text, f"said {intent.id} {details.get('answer', '')}", details)
+        yield ServiceEvent(intent.at, Source.ROLLOUT, text, f"said {intent.id} {details.get('answer', '')}", details)
 
 
 def _scaled(one: Mapping[str, Any]) -> str:

@@ -15,17 +15,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.resource import Call, Calls, Service
-from reconciler.queries.versions import Found, Running
+from reconciler.model.resource import Call, Calls, ServiceApi
+from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.resources import _gone
 from reconciler.resources.task_definition import CONTENT
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engines.task_sets import COMMIT
 from reconciler.rollout.release import Release, release_id
-from reconciler.rollout.stored_state import Ended, Marks
+from reconciler.rollout.stored_state import RolloutResult, StoredState
 
-ecs = Service("ecs")
-ecr = Service("ecr")
+ecs = ServiceApi("ecs")
+ecr = ServiceApi("ecr")
 
 MOST: Final = 20
 """Revisions that are looked at, from the newest on; older ones than ten are let go of anyway."""
@@ -66,7 +66,7 @@ class Row:
     standing: tuple[ReleaseStanding, ...] = ()
     share: int = 0
     commit: str = ""
-    ended: Ended | None = None
+    ended: RolloutResult | None = None
 
 
 # -- asking
@@ -86,7 +86,7 @@ def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
     return tuple(_revision(one, tags) for one in items)
 
 
-def commits(found: Found) -> Calls[Mapping[str, str]]:
+def commits(found: ServiceState) -> Calls[Mapping[str, str]]:
     """Release → the commit that its task set is tagged with."""
     if not found.service.facts["task_sets"]:
         return {}
@@ -146,8 +146,8 @@ def _tags(answer: Mapping[str, Any]) -> dict[str, str]:
 
 def history(
     known: Iterable[Revision],
-    runs: Iterable[Running],
-    remembered: Marks,
+    runs: Iterable[RunningVersion],
+    remembered: StoredState,
     wanted: Release | None,
     committed: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
@@ -170,7 +170,7 @@ def history(
 
 
 def _releases(
-    known: Iterable[Revision], runs: Iterable[Running], remembered: Marks, wanted: Release | None
+    known: Iterable[Revision], runs: Iterable[RunningVersion], remembered: StoredState, wanted: Release | None
 ) -> dict[str, str]:
     """Revision → release: as the service says it, else by the revision's hash."""
     found: dict[str, str] = {}
@@ -184,12 +184,12 @@ def _releases(
     return found | {one.revision: one.release for one in runs if one.release}
 
 
-def _before(one: Running, other: Running) -> bool:
+def _before(one: RunningVersion, other: RunningVersion) -> bool:
     return one.born is not None and other.born is not None and one.born < other.born
 
 
 def _standing(
-    revision: str, release: str, runs: tuple[Running, ...], remembered: Marks, wanted: Release | None
+    revision: str, release: str, runs: tuple[RunningVersion, ...], remembered: StoredState, wanted: Release | None
 ) -> tuple[int, tuple[ReleaseStanding, ...]]:
     """Its share of production, and how it stands."""
     found: list[ReleaseStanding] = []

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.diagnosis import observations
 from reconciler.diagnosis.observations import Task
-from reconciler.model.resource import Calls, Service
-from reconciler.queries.versions import Found
+from reconciler.model.resource import Calls, ServiceApi
+from reconciler.queries.versions import ServiceState
 from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
 from reconciler.rollout.describe import revision_of
 
-ecs = Service("ecs")
-logs = Service("logs")
+ecs = ServiceApi("ecs")
+logs = ServiceApi("logs")
 
 MOST_TASKS: Final = 20
 """Tasks that are listened to; CloudWatch Logs lets an account read 25 streams a second at most."""
@@ -37,7 +37,7 @@ REFRESH_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class LogStream:
     """A container of a task, and where its output goes."""
 
     task: str
@@ -50,33 +50,33 @@ class Voice:
 @dataclass(frozen=True, slots=True)
 class Line:
     at: datetime
-    voice: Voice
+    voice: LogStream
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Speakers:
+class LogSources:
     """Whom to listen to. `left_out` counts tasks beyond what is listened to; `mute` are containers without a log."""
 
     tasks: tuple[Task, ...] = ()
-    voices: tuple[Voice, ...] = ()
+    voices: tuple[LogStream, ...] = ()
     containers: tuple[str, ...] = ()
     mute: tuple[str, ...] = ()
     left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LogBatch:
     """Of `cut` older lines are left out."""
 
     lines: tuple[Line, ...] = ()
-    cut: tuple[Voice, ...] = ()
+    cut: tuple[LogStream, ...] = ()
 
 
 # -- which tasks
 
 
-def current(found: Found) -> Calls[tuple[Task, ...]]:
+def current(found: ServiceState) -> Calls[tuple[Task, ...]]:
     """The tasks of the version that production has, newest first; of all that run where it has none."""
     whose = found.in_production or found.runs
     if not whose:
@@ -84,7 +84,7 @@ def current(found: Found) -> Calls[tuple[Task, ...]]:
     return (yield from observations.tasks_of(found.cluster, found.name, (one.id for one in whose), "RUNNING"))
 
 
-def stopped(found: Found) -> Calls[tuple[Task, ...]]:
+def stopped(found: ServiceState) -> Calls[tuple[Task, ...]]:
     """The tasks of the newest version that stopped, newest first."""
     tasks = yield from observations.tasks_of(found.cluster, found.name)
     return newest_version(tasks, frozenset(one.id for one in found.in_production))
@@ -97,7 +97,7 @@ def newest_version(tasks: Iterable[Task], live: frozenset[str]) -> tuple[Task, .
     return tuple(one for one in gone if one.started_by == gone[0].started_by)
 
 
-def speakers(tasks: tuple[Task, ...], container: str | None = None) -> Calls[Speakers]:
+def speakers(tasks: tuple[Task, ...], container: str | None = None) -> Calls[LogSources]:
     """Where the tasks' output goes, by their own task definitions; of one container, where it is named."""
     few = tasks[:MOST_TASKS]
     definitions: dict[str, TaskDefinitionSpec] = {}
@@ -108,7 +108,7 @@ def speakers(tasks: tuple[Task, ...], container: str | None = None) -> Calls[Spe
 
 def assigned(
     tasks: tuple[Task, ...], definitions: Mapping[str, TaskDefinitionSpec], container: str | None, *, left_out: int = 0
-) -> Speakers:
+) -> LogSources:
     """Pure."""
     names = tuple(sorted({name for one in definitions.values() for name in one.containers}))
     voices, mute = [], set()
@@ -120,26 +120,26 @@ def assigned(
                 mute.add(name)
                 continue
             stream = f"{one.log_stream_prefix}/{name}/{task.id}"
-            voices.append(Voice(task.id, name, revision_of(task.definition), str(one.log_group), stream))
-    return Speakers(tasks, tuple(voices), names, tuple(sorted(mute)), left_out)
+            voices.append(LogStream(task.id, name, revision_of(task.definition), str(one.log_group), stream))
+    return LogSources(tasks, tuple(voices), names, tuple(sorted(mute)), left_out)
 
 
 # -- what they say
 
 
 @dataclass(slots=True)
-class Ear:
+class LogTail:
     """Hears several voices, and goes on where it left off."""
 
-    aws: Aws
+    aws: AwsClient
     since: datetime | None = None
-    places: dict[Voice, str] = field(default_factory=dict)
+    places: dict[LogStream, str] = field(default_factory=dict)
 
-    def hear(self, voices: Iterable[Voice]) -> Heard:
+    def hear(self, voices: Iterable[LogStream]) -> LogBatch:
         """What is new, in the order in which it was said. Raises `errors.AwsError`."""
         several = tuple(voices)
         if not several:
-            return Heard()
+            return LogBatch()
         with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="logs") as pool:
             answers = tuple(pool.map(self._one, several))
         lines: list[Line] = []
@@ -147,16 +147,16 @@ class Ear:
             lines += said
             if place:
                 self.places[voice] = place
-        return Heard(
+        return LogBatch(
             tuple(sorted(lines, key=lambda one: one.at)),
             cut=tuple(voice for voice, (_, _, cut) in zip(several, answers, strict=True) if cut),
         )
 
-    def _one(self, voice: Voice) -> tuple[list[Line], str, bool]:
+    def _one(self, voice: LogStream) -> tuple[list[Line], str, bool]:
         return self.aws.run(_said(voice, self.since, self.places.get(voice)))
 
 
-def _said(voice: Voice, since: datetime | None, place: str | None) -> Calls[tuple[list[Line], str, bool]]:
+def _said(voice: LogStream, since: datetime | None, place: str | None) -> Calls[tuple[list[Line], str, bool]]:
     """The lines, oldest first, where to go on, and whether older ones are left out.
 
     From `place` on; without one, from the end backwards. A page may be empty although there are more: the end is
@@ -185,14 +185,16 @@ def _said(voice: Voice, since: datetime | None, place: str | None) -> Calls[tupl
     return [line for page in ordered for line in page], onward, cut
 
 
-def _line(voice: Voice, event: Mapping[str, Any]) -> Line:
+def _line(voice: LogStream, event: Mapping[str, Any]) -> Line:
     return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), voice, str(event.get("message", "")))
 
 
-def following(aws: Aws, ear: Ear, who: Callable[[], Speakers], stop: threading.Event) -> Iterator[tuple[Line, ...]]:
+def following(
+    aws: AwsClient, ear: LogTail, who: Callable[[], LogSources], stop: threading.Event
+) -> Iterator[tuple[Line, ...]]:
     """Line after line until `stop`; tasks that come meanwhile are heard from their first line on."""
     speed = aws.clock.speed  # CloudWatch is asked in real seconds, however time flies there
-    voices: tuple[Voice, ...] = ()
+    voices: tuple[LogStream, ...] = ()
     waited = REFRESH_SECONDS
     while True:
         if waited >= REFRESH_SECONDS:

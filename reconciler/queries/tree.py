@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.planner import World
-from reconciler.model.resource import Address, Calls, Health, Observed, Service, Together
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Address, Batch, Calls, Observed, ResourceHealth, ServiceApi
 from reconciler.queries import versions
-from reconciler.queries.versions import Found, Running
-from reconciler.rollout.spec import Delivery
+from reconciler.queries.versions import RunningVersion, ServiceState
+from reconciler.rollout.spec import RolloutSpec
 
-ecs = Service("ecs")
+ecs = ServiceApi("ecs")
 
 INSIDE: Final[Mapping[str, tuple[str, str]]] = {
     "subnet": ("vpc", "vpc"),
@@ -48,7 +48,7 @@ class Node:
     name: str
     id: str = ""
     detail: str = ""
-    health: Health = Health.READY
+    health: ResourceHealth = ResourceHealth.READY
     because: str = ""
     children: tuple[Node, ...] = ()
 
@@ -69,14 +69,14 @@ class Placed:
 def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed, ...]]]:
     """Service's ARN → its tasks that run or are about to. Raises `errors.AwsError`."""
     several = tuple(services)
-    listed = yield Together.of(
+    listed = yield Batch.of(
         ecs.list_tasks(cluster=one.facts["cluster"], serviceName=one.spec.name, desiredStatus="RUNNING")
         for one in several
     )
     found: dict[str, tuple[Placed, ...]] = {}
     for one, answer in zip(several, listed, strict=True):
         arns = sorted(answer["taskArns"])
-        told = yield Together.of(
+        told = yield Batch.of(
             ecs.describe_tasks(cluster=one.facts["cluster"], tasks=arns[start : start + AT_ONCE])
             for start in range(0, len(arns), AT_ONCE)
         )
@@ -103,7 +103,7 @@ def placed(item: Mapping[str, Any]) -> Placed:
 
 
 def tree(
-    world: World, stack: str, deliveries: Iterable[Delivery], tasks: Mapping[str, tuple[Placed, ...]]
+    world: ObservedState, stack: str, deliveries: Iterable[RolloutSpec], tasks: Mapping[str, tuple[Placed, ...]]
 ) -> tuple[Node, ...]:
     """What the stack owns, each inside what it is part of; networks first. What is looked up only is inside, too."""
     ours = [one for one in world if ownership.owner(one.tags) == stack or one.address.kind == "image"]
@@ -122,7 +122,7 @@ def tree(
     return tuple(node(one) for one in sorted(below.get(None, ()), key=_order))
 
 
-def absent(world: World, desired: Iterable[Address]) -> tuple[Address, ...]:
+def absent(world: ObservedState, desired: Iterable[Address]) -> tuple[Address, ...]:
     """What the specs want and is not there, as far as its kind could be read."""
     there = {one.address for one in world}
     return tuple(sorted(one for one in desired if one not in there and one.kind not in world.unreadable))
@@ -166,7 +166,11 @@ def _detail(one: Observed[Any]) -> str:
 
 
 def _versions(
-    world: World, stack: str, delivery: Delivery | None, tasks: Iterable[Placed], names: Mapping[str, Address]
+    world: ObservedState,
+    stack: str,
+    delivery: RolloutSpec | None,
+    tasks: Iterable[Placed],
+    names: Mapping[str, Address],
 ) -> tuple[Node, ...]:
     if delivery is None:
         return tuple(_task(one, names) for one in tasks)
@@ -179,23 +183,29 @@ def _versions(
     return (*nodes, *(_task(one, names) for one in tasks if one.started_by not in known))
 
 
-def _version(found: Found, run: Running, tasks: Iterable[Placed], names: Mapping[str, Address]) -> Node:
+def _version(found: ServiceState, run: RunningVersion, tasks: Iterable[Placed], names: Mapping[str, Address]) -> Node:
     share = f"{run.share} % of production, " if found.delivery.moves_traffic else ""
     words = f"{run.state.lower()} {run.rollout}".strip() if run.rollout else run.state.lower()
     children = tuple(_task(one, names) for one in tasks if one.started_by == run.id)
-    health = Health.READY if run.running >= run.desired and not run.pending else Health.PROGRESSING
+    health = ResourceHealth.READY if run.running >= run.desired and not run.pending else ResourceHealth.PROGRESSING
     if run.rollout == "FAILED":
-        health = Health.DEGRADED
+        health = ResourceHealth.DEGRADED
     name = f"{'task set' if found.delivery.moves_traffic else 'deployment'} {run.revision}"
     release = f"release {run.release}, " if run.release else ""
     detail = f"{release}{share}{run.running} of {run.desired} tasks run"
-    return Node(name, run.id, detail, health, "" if health is Health.READY else words, children)
+    return Node(name, run.id, detail, health, "" if health is ResourceHealth.READY else words, children)
 
 
 def _task(one: Placed, names: Mapping[str, Address]) -> Node:
     subnet = str(names[one.subnet]) if one.subnet in names else one.subnet
     place = " ".join(part for part in (one.address, subnet, one.zone) if part)
     sick = one.health == "UNHEALTHY"
-    health = Health.DEGRADED if sick else Health.READY if one.status == "RUNNING" else Health.PROGRESSING
+    health = (
+        ResourceHealth.DEGRADED
+        if sick
+        else ResourceHealth.READY
+        if one.status == "RUNNING"
+        else ResourceHealth.PROGRESSING
+    )
     because = "its container's health check fails" if sick else "" if one.status == "RUNNING" else one.status
     return Node(f"task {one.id[:4]}", one.id, place, health, because)

@@ -13,24 +13,24 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.resource_type import Depth, Kinds
-from reconciler.reconcile.observe import Place, observe
+from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.reconcile.observe import StackId, observe
 from reconciler.rollout import stored_state
 from reconciler.rollout.describe import revision_of
-from reconciler.rollout.spec import Delivery
+from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE
-from reconciler.rollout.stored_state import Marks
+from reconciler.rollout.stored_state import StoredState
 
 KINDS: Final = ("cluster", "service", "load-balancer", "listener", "listener-rule", "target-group")
 """What has to be read to know what runs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningVersion:
     """A version that has tasks, or is to have some.
 
     `id` is what its tasks are `startedBy`. `revision` is `family:number`. `release` is empty where nobody noted it.
@@ -54,13 +54,13 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ServiceState:
     """A service of ours as it is in AWS; its versions newest first."""
 
-    delivery: Delivery
+    delivery: RolloutSpec
     service: Observed[Any]
-    marks: Marks
-    runs: tuple[Running, ...]
+    marks: StoredState
+    runs: tuple[RunningVersion, ...]
 
     @property
     def cluster(self) -> str:
@@ -71,17 +71,17 @@ class Found:
         return str(self.service.spec.name)
 
     @property
-    def in_production(self) -> tuple[Running, ...]:
+    def in_production(self) -> tuple[RunningVersion, ...]:
         return tuple(one for one in self.runs if one.share)
 
 
-def look(aws: Aws, kinds: Kinds, place: Place, desired: Iterable[Desired[Any]]) -> World:
+def look(aws: AwsClient, kinds: ResourceTypes, place: StackId, desired: Iterable[Desired[Any]]) -> ObservedState:
     """As much of the account as tells what runs. Raises `errors.AwsError`."""
-    few = Kinds(kinds[name] for name in KINDS)
+    few = ResourceTypes(kinds[name] for name in KINDS)
     return observe(aws, few, place, tuple(want for want in desired if want.address.kind in few), depth=Depth.MEDIUM)
 
 
-def find(world: World, delivery: Delivery, stack: str) -> Found:
+def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceState:
     """The delivery's service.
 
     Raises `errors.AwsError` where it could not be read, `errors.ReconcilerError` where it is not there or not ours.
@@ -99,11 +99,11 @@ def find(world: World, delivery: Delivery, stack: str) -> Found:
     remembered = stored_state.of_tags(service.tags)
     if delivery.moves_traffic:
         weights = _weights(world, delivery)
-        return Found(delivery, service, remembered, _of_task_sets(service.facts["task_sets"], weights))
-    return Found(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
+        return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["task_sets"], weights))
+    return ServiceState(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
 
 
-def _weights(world: World, delivery: Delivery) -> Mapping[str, int]:
+def _weights(world: ObservedState, delivery: RolloutSpec) -> Mapping[str, int]:
     """Target group's ARN → its share, in percent, of the listener or the rule that production comes in by."""
     for one in world.found.get(delivery.production.kind, ()) if delivery.production is not None else ():
         if one.address == delivery.production:
@@ -114,15 +114,15 @@ def _weights(world: World, delivery: Delivery) -> Mapping[str, int]:
     return {}
 
 
-def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]) -> tuple[Running, ...]:
+def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]) -> tuple[RunningVersion, ...]:
     """Of several sets in a group the newest that stays has the group's share."""
-    runs: list[Running] = []
+    runs: list[RunningVersion] = []
     taken: set[str] = set()
     for item in sorted(items, key=lambda one: (one["createdAt"], one["id"]), reverse=True):
         group = next((one.get("targetGroupArn", "") for one in item.get("loadBalancers") or ()), "")
         stays = item["status"] in ("PRIMARY", "ACTIVE")
         runs.append(
-            Running(
+            RunningVersion(
                 id=item["id"],
                 revision=revision_of(item.get("taskDefinition", "")),
                 release=item.get("externalId") or "",
@@ -139,12 +139,12 @@ def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]
     return tuple(runs)
 
 
-def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: Marks) -> tuple[Running, ...]:
+def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: StoredState) -> tuple[RunningVersion, ...]:
     several = tuple(items)
     whole = sum(item.get("runningCount", 0) for item in several)
     known = {one.task_definition: one.release for one in (remembered.previous, remembered.live) if one is not None}
     return tuple(
-        Running(
+        RunningVersion(
             id=item["id"],
             revision=revision_of(item.get("taskDefinition", "")),
             release=known.get(revision_of(item.get("taskDefinition", "")), ""),

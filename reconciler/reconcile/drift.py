@@ -33,18 +33,18 @@ CONTESTED: Final = "contested"
 Wanted = Mapping[Address, Desired[Any]]
 
 
-class Mode(StrEnum):
+class DriftMode(StrEnum):
     ENFORCE = "enforce"
     WARN = "warn"
     IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DriftRule:
     """`match` is a pattern over addresses, `path` one over dotted paths; a path covers everything below it."""
 
     match: str
-    mode: Mode
+    mode: DriftMode
     path: str = "*"
     reason: str = ""
 
@@ -62,7 +62,7 @@ class Drift:
 
     address: Address
     paths: tuple[str, ...]
-    mode: Mode = Mode.ENFORCE
+    mode: DriftMode = DriftMode.ENFORCE
     reason: str = ""
     where: str = ""
     contested: bool = False
@@ -102,24 +102,26 @@ class DriftPolicy:
     settled: Wanted | None = None
     flaps: FlapDetector = field(default_factory=FlapDetector)
 
-    def judge(self, plan: Plan, wanted: Wanted, rules: tuple[Rule, ...], now: float) -> tuple[Plan, tuple[Drift, ...]]:
+    def judge(
+        self, plan: Plan, wanted: Wanted, rules: tuple[DriftRule, ...], now: float
+    ) -> tuple[Plan, tuple[Drift, ...]]:
         """The plan with only what is to be carried out, and the drift that was found.
 
         Left out is what somebody keeps undoing, too: after three times a person has to say who is right.
         """
         left, drifts = _judge(plan, wanted, self.settled, rules)
-        alone = {one.address for one in drifts if one.mode is Mode.ENFORCE and self.flaps.is_flapping(one, now)}
+        alone = {one.address for one in drifts if one.mode is DriftMode.ENFORCE and self.flaps.is_flapping(one, now)}
         if not alone:
             return left, drifts
-        yielding = tuple(Rule(str(address), Mode.WARN, reason=CONTESTED) for address in sorted(alone))
+        yielding = tuple(DriftRule(str(address), DriftMode.WARN, reason=CONTESTED) for address in sorted(alone))
         left, _ = _judge(left, wanted, self.settled, (*yielding, *rules))
-        told = (replace(one, mode=Mode.WARN, contested=True) if one.address in alone else one for one in drifts)
+        told = (replace(one, mode=DriftMode.WARN, contested=True) if one.address in alone else one for one in drifts)
         return left, tuple(told)
 
     def corrected(self, drifts: Iterable[Drift], written: Collection[Address], now: float) -> None:
         """Of the drift, what is at `written` was corrected."""
         for one in drifts:
-            if one.mode is Mode.ENFORCE and one.address in written:
+            if one.mode is DriftMode.ENFORCE and one.address in written:
                 self.flaps.record_fix(one, now)
 
     def settle(self, wanted: Wanted) -> bool:
@@ -130,7 +132,7 @@ class DriftPolicy:
 
 
 def _judge(
-    plan: Plan, wanted: Wanted, settled: Wanted | None, rules: tuple[Rule, ...]
+    plan: Plan, wanted: Wanted, settled: Wanted | None, rules: tuple[DriftRule, ...]
 ) -> tuple[Plan, tuple[Drift, ...]]:
     kept, drifts, notes = list[Action](), list[Drift](), list[Note]()
     for action in plan.actions:
@@ -143,11 +145,11 @@ def _judge(
     return replace(plan, actions=tuple(kept), warnings=(*plan.warnings, *notes)), tuple(drifts)
 
 
-def _left_by_a_controller(action: Action, rules: tuple[Rule, ...]) -> Iterator[Note]:
+def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
     """What a controller that has seen the stack in place would only report, if it is drift."""
     if action.verb in (Verb.DELETE, Verb.ADOPT):
         return
-    paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is Mode.WARN)
+    paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is DriftMode.WARN)
     if paths:
         yield Note(
             action.address,
@@ -167,7 +169,7 @@ def _same(before: Desired[Any] | None, now: Desired[Any] | None) -> bool:
     return before.spec == now.spec and dict(before.tags) == dict(now.tags)
 
 
-def _sorted(action: Action, rules: tuple[Rule, ...], *, drifted: bool) -> tuple[Action | None, list[Drift]]:
+def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> tuple[Action | None, list[Drift]]:
     """What is left to do of an action, and the drift in it by mode."""
     if action.verb in (Verb.DELETE, Verb.ADOPT):
         return action, []
@@ -175,14 +177,18 @@ def _sorted(action: Action, rules: tuple[Rule, ...], *, drifted: bool) -> tuple[
         mode, reason = _mode(rules, action.address, "")
         if not drifted:
             return action, []
-        found = Drift(action.address, (), mode if mode is not Mode.IGNORE else Mode.WARN, reason, action.where)
-        return (action if found.mode is Mode.ENFORCE else None), [found]
+        found = Drift(
+            action.address, (), mode if mode is not DriftMode.IGNORE else DriftMode.WARN, reason, action.where
+        )
+        return (action if found.mode is DriftMode.ENFORCE else None), [found]
     modes = {path: _mode(rules, action.address, path) for path in _paths(action)}
     tags = {f"tags.{key}": key for key in (*action.tags.put, *action.tags.drop)}
-    held = {path for path, (mode, _) in modes.items() if mode is Mode.IGNORE or (mode is Mode.WARN and drifted)}
-    by_mode: dict[tuple[Mode, str], list[str]] = defaultdict(list)
+    held = {
+        path for path, (mode, _) in modes.items() if mode is DriftMode.IGNORE or (mode is DriftMode.WARN and drifted)
+    }
+    by_mode: dict[tuple[DriftMode, str], list[str]] = defaultdict(list)
     for path, (mode, reason) in modes.items():
-        if drifted and mode is not Mode.IGNORE:
+        if drifted and mode is not DriftMode.IGNORE:
             by_mode[mode, reason].append(path)
     found_drifts = [
         Drift(action.address, tuple(sorted(paths)), mode, reason, action.where)
@@ -203,5 +209,5 @@ def _sorted(action: Action, rules: tuple[Rule, ...], *, drifted: bool) -> tuple[
     return replace(action, changes=changes, tags=left), found_drifts
 
 
-def _mode(rules: tuple[Rule, ...], address: Address, path: str) -> tuple[Mode, str]:
-    return next(((rule.mode, rule.reason) for rule in rules if rule.covers(address, path)), (Mode.ENFORCE, ""))
+def _mode(rules: tuple[DriftRule, ...], address: Address, path: str) -> tuple[DriftMode, str]:
+    return next(((rule.mode, rule.reason) for rule in rules if rule.covers(address, path)), (DriftMode.ENFORCE, ""))

@@ -17,12 +17,12 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler import errors, events
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import READ, may_double
 from reconciler.log import log
-from reconciler.model.plan import Action, Plan, Step, Verb
+from reconciler.model.plan import Action, Plan, PlanStep, Verb
 from reconciler.model.resource import Address, Call, Desired
-from reconciler.model.resource_type import Kind, Kinds
+from reconciler.model.resource_type import ResourceType, ResourceTypes
 from reconciler.reconcile.expectations import TRIES, Expectations
 
 WIDTH = 8  # steps under way at once
@@ -36,13 +36,13 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepOutcome:
     """What became of one step. `because` finishes the sentence, and is empty for what is done.
 
     `held_by` is what a step was not begun for: another step's result, not its own. `id` is what was made, or revised.
     """
 
-    step: Step
+    step: PlanStep
     action: Action
     result: Result
     because: str = ""
@@ -53,15 +53,15 @@ class Outcome:
 
 def execute(
     plan: Plan,
-    aws: Aws,
-    kinds: Kinds,
+    aws: AwsClient,
+    kinds: ResourceTypes,
     *,
     stop: threading.Event | None = None,
-    on_start: Callable[[Step, Action], None] | None = None,
-    on_end: Callable[[Outcome], None] | None = None,
+    on_start: Callable[[PlanStep, Action], None] | None = None,
+    on_end: Callable[[StepOutcome], None] | None = None,
     expectations: Expectations | None = None,
     made_meanwhile: Callable[[Desired[Any]], bool] | None = None,
-) -> tuple[Outcome, ...]:
+) -> tuple[StepOutcome, ...]:
     """Carry out every action of `plan`; one outcome a step, in the order in which they ended.
 
     `expectations` are told of every write; `made_meanwhile` is asked before making what AWS would make twice.
@@ -74,11 +74,11 @@ class _Execution:
     def __init__(
         self,
         plan: Plan,
-        aws: Aws,
-        kinds: Kinds,
+        aws: AwsClient,
+        kinds: ResourceTypes,
         stop: threading.Event,
-        on_start: Callable[[Step, Action], None] | None,
-        on_end: Callable[[Outcome], None] | None,
+        on_start: Callable[[PlanStep, Action], None] | None,
+        on_end: Callable[[StepOutcome], None] | None,
         expectations: Expectations,
         made_meanwhile: Callable[[Desired[Any]], bool] | None,
     ) -> None:
@@ -89,12 +89,12 @@ class _Execution:
         self.actions = {step: action for action in plan.actions for step in action.steps()}
         self.ids: dict[Address, str] = {address: identifier for identifier, address in plan.names.items()}
         self.made: set[Address] = set()
-        self.outcomes: dict[Step, Outcome] = {}
+        self.outcomes: dict[PlanStep, StepOutcome] = {}
 
-    def run(self) -> tuple[Outcome, ...]:
+    def run(self) -> tuple[StepOutcome, ...]:
         sorter = graphlib.TopologicalSorter(self.plan.after)
         sorter.prepare()
-        running: dict[Future[Outcome], Step] = {}
+        running: dict[Future[StepOutcome], PlanStep] = {}
         with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="apply") as pool:
             while sorter.is_active():
                 for step in sorted(sorter.get_ready(), key=str):
@@ -114,7 +114,7 @@ class _Execution:
                     sorter.done(running.pop(future))
         return tuple(self.outcomes.values())
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: StepOutcome) -> None:
         self.outcomes[outcome.step] = outcome
         name = {
             Result.DONE: events.ACTION_DONE,
@@ -126,29 +126,29 @@ class _Execution:
         if self.on_end is not None:
             self.on_end(outcome)
 
-    def _not_now(self, step: Step) -> Outcome | None:
+    def _not_now(self, step: PlanStep) -> StepOutcome | None:
         action = self.actions[step]
         if self.breached:
-            return Outcome(step, action, Result.SKIPPED, "a write to something that is not ours was stopped")
+            return StepOutcome(step, action, Result.SKIPPED, "a write to something that is not ours was stopped")
         if self.stop.is_set():
-            return Outcome(step, action, Result.SKIPPED, "the work was interrupted")
+            return StepOutcome(step, action, Result.SKIPPED, "the work was interrupted")
         for need in sorted(self.plan.after[step], key=str):
             before = self.outcomes[need]
             if before.result is Result.WAITING:
-                return Outcome(step, action, Result.WAITING, f"it comes after {need.address}", held_by=need.address)
+                return StepOutcome(step, action, Result.WAITING, f"it comes after {need.address}", held_by=need.address)
             if before.result is not Result.DONE:
                 because = f"{need.address} was not done"
-                return Outcome(step, action, Result.SKIPPED, because, held_by=need.address)
+                return StepOutcome(step, action, Result.SKIPPED, because, held_by=need.address)
             kind = self.kinds[need.address.kind]
             if kind.lingers and need.part == "drop":
-                return Outcome(step, action, Result.WAITING, f"{need.address} is still going", held_by=need.address)
+                return StepOutcome(step, action, Result.WAITING, f"{need.address} is still going", held_by=need.address)
             slow = kind.settles and need.part == "make" and before.action.verb in _MAKING
             if slow and need.address in _refs(action):
                 because = f"{need.address} is not ready yet"
-                return Outcome(step, action, Result.WAITING, because, held_by=need.address)
+                return StepOutcome(step, action, Result.WAITING, because, held_by=need.address)
         return None
 
-    def _perform(self, step: Step) -> Outcome:
+    def _perform(self, step: PlanStep) -> StepOutcome:
         action = self.actions[step]
         log.debug(events.ACTION_STARTED, address=str(step.address), verb=action.verb)
         try:
@@ -157,25 +157,25 @@ class _Execution:
             else:
                 self._make(action)
         except (errors.Blocked, errors.Propagating, errors.Throttled) as error:
-            return Outcome(step, action, Result.WAITING, str(error), error)
+            return StepOutcome(step, action, Result.WAITING, str(error), error)
         except errors.Ambiguous as error:
             return self._lost(step, action, error)
         except errors.Exists as error:
-            return Outcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
+            return StepOutcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
         except errors.ReconcilerError as error:
             self.breached |= isinstance(error, errors.OwnershipBreach)
-            return Outcome(step, action, Result.FAILED, str(error), error)
+            return StepOutcome(step, action, Result.FAILED, str(error), error)
         self.expectations.answered(step)
         made = self.ids[action.address] if step.part == "make" and action.address in self.made else ""
-        return Outcome(step, action, Result.DONE, id=made)
+        return StepOutcome(step, action, Result.DONE, id=made)
 
-    def _lost(self, step: Step, action: Action, error: errors.Ambiguous) -> Outcome:
+    def _lost(self, step: PlanStep, action: Action, error: errors.Ambiguous) -> StepOutcome:
         """Looked at again in the next pass, which begins it anew where nothing came of it; but not for ever."""
         said = repr((action.verb, action.changes, action.tags, action.new and action.new.spec))
         if not READ.match(error.call.rpartition(".")[2]) and self.expectations.unanswered(step, said):
             because = f"AWS's answer was lost {TRIES} times in a row, and nothing came of it ({error})"
-            return Outcome(step, action, Result.FAILED, because, error)
-        return Outcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
+            return StepOutcome(step, action, Result.FAILED, because, error)
+        return StepOutcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
 
     def _drop(self, action: Action) -> None:
         assert action.old is not None
@@ -195,7 +195,7 @@ class _Execution:
         else:
             self._change(action, kind, new, fresh=fresh)
 
-    def _create(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
+    def _create(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
         if self.made_meanwhile is not None and _may_double(kind, new) and self.made_meanwhile(new):
             raise errors.Exists("a second look found it")
         wrote: list[Call] = []
@@ -210,7 +210,7 @@ class _Execution:
         if not kind.revisions:
             self.expectations.made(new, identifier)
 
-    def _change(self, action: Action, kind: Kind[Any], new: Desired[Any], *, fresh: bool) -> None:
+    def _change(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
         old = action.old
         assert old is not None
         changes = tuple(change for change in action.changes if not change.rolls)  # those are the rollout's to make
@@ -238,7 +238,7 @@ def _refs(action: Action) -> frozenset[Address]:
     return action.new.refs() if action.new is not None else frozenset()
 
 
-def _may_double(kind: Kind[Any], new: Desired[Any]) -> bool:
+def _may_double(kind: ResourceType[Any], new: Desired[Any]) -> bool:
     """Whether what it says first is a call that AWS would execute twice; saying it sends nothing."""
     conversation = kind.create(new)
     said = next(conversation, None)
@@ -249,7 +249,7 @@ def _may_double(kind: Kind[Any], new: Desired[Any]) -> bool:
 _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
 
 
-def summary(outcomes: tuple[Outcome, ...]) -> Mapping[Result, int]:
+def summary(outcomes: tuple[StepOutcome, ...]) -> Mapping[Result, int]:
     """How many actions ended how; an action is as good as the worse of its steps.
 
     What is a rollout's to do is not counted as done.

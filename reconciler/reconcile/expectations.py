@@ -32,8 +32,8 @@ from reconciler.clock import Clock
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
 from reconciler.model.ownership import TagChange
-from reconciler.model.planner import World
-from reconciler.model.resource import Address, Desired, Health, Observed
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 
 MADE_SECONDS = 300.0
 """EC2 may not show for so long what it has said it made; Terraform allows the same five minutes."""
@@ -164,7 +164,7 @@ class Expectations:
         known = [one.stand_in for one in self._of(kind) if one.id and one.stand_in is not None and not one.seen(found)]
         return (*found, *known)
 
-    def held(self, world: World) -> World:
+    def held(self, world: ObservedState) -> ObservedState:
         """`world` with everything marked that is not to be acted on yet; ends what has been waited for long enough."""
         shown = {kind: tuple(one for one in each if UNSEEN not in one.facts) for kind, each in world.found.items()}
         found = dict(shown)
@@ -238,7 +238,7 @@ def _stand_in(new: Desired[Any], identifier: str, because: str) -> Observed[Any]
         identifier or f"({new.address})",
         new.spec,
         tags=dict(new.tags),
-        health=Health.PROGRESSING,
+        health=ResourceHealth.PROGRESSING,
         reason=because,
         facts={UNSEEN: True},
     )
@@ -247,4 +247,4 @@ def _stand_in(new: Desired[Any], identifier: str, because: str) -> Observed[Any]
 def _mark(one: Observed[Any], because: str) -> Observed[Any]:
     """To the planner it is neither there nor gone, as what AWS is still deleting: it waits, and so does whatever refers
     to it."""
-    return replace(one, health=Health.PROGRESSING, reason=because, facts={**one.facts, "deleting": True})
+    return replace(one, health=ResourceHealth.PROGRESSING, reason=because, facts={**one.facts, "deleting": True})

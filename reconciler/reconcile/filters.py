@@ -17,11 +17,11 @@ from reconciler.model import guard, ordering
 from reconciler.model.diff import diff
 from reconciler.model.guard import Guard
 from reconciler.model.plan import Action, Deferred, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import Kinds
-from reconciler.reconcile.drift import Drift, DriftPolicy, Rule
-from reconciler.rollout.spec import Delivery
+from reconciler.model.resource_type import ResourceTypes
+from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
+from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
 WITH_ITS_RELEASE: Final = "it changes with the new version, once that has come to rest"
@@ -41,12 +41,12 @@ class Context:
     `leaving`: all of the stack is to go.
     """
 
-    world: World
+    world: ObservedState
     desired: Mapping[Address, Desired[Any]]
-    kinds: Kinds
-    deliveries: tuple[Delivery, ...] = ()
+    kinds: ResourceTypes
+    deliveries: tuple[RolloutSpec, ...] = ()
     guard: Guard = field(default_factory=Guard)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[DriftRule, ...] = ()
     policy: DriftPolicy = field(default_factory=DriftPolicy)
     now: float = 0.0
     agreed: Plan | None = None
@@ -101,20 +101,20 @@ def deferral(plan: Plan, context: Context) -> Plan:
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))
 
 
-def _rolling(plan: Plan, world: World) -> set[Address]:
+def _rolling(plan: Plan, world: ObservedState) -> set[Address]:
     """Services with a new version ahead or under way."""
     under_way = {one.address for one in world.found.get("service", ()) if KEYS["deadline"] in one.tags}
     return {action.address for action in plan.actions if action.verb is Verb.ROLL} | under_way
 
 
-def _companions(delivery: Delivery) -> Iterable[Address]:
+def _companions(delivery: RolloutSpec) -> Iterable[Address]:
     yield Address("scaling", delivery.name)
     for entry in (delivery.production, delivery.test):
         if entry is not None and entry.kind == "listener-rule":
             yield entry
 
 
-def _kept(actions: Iterable[Action], used: Set[str], kinds: Kinds, *, several: bool) -> dict[str, str]:
+def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, several: bool) -> dict[str, str]:
     """Why what would be deleted is kept for now, by its id."""
     leaving: dict[str, Observed[Any]] = {
         action.old.id: action.old for action in actions if action.verb is Verb.DELETE and action.old is not None
@@ -136,7 +136,7 @@ def _kept(actions: Iterable[Action], used: Set[str], kinds: Kinds, *, several: b
     return kept
 
 
-def _retained(action: Action, used: Set[str], kinds: Kinds) -> tuple[Action | None, Action | None]:
+def _retained(action: Action, used: Set[str], kinds: ResourceTypes) -> tuple[Action | None, Action | None]:
     """What of an update is done now, and what once nothing uses what it takes away."""
     old, new = action.old, action.new
     if action.verb is not Verb.UPDATE or old is None or new is None:

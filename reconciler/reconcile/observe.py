@@ -1,8 +1,8 @@
 """Read the account: every type in batches, those that build on others after them, the rest side by side.
 
-What cannot be read is *unknown*, not absent: the type goes into `World.unreadable` with the reason, and so does every
-type that builds on it. Nothing is planned from a short read. What takes a call for each single resource is read last
-of its type, and nothing waits for it (`Kind.deepen`).
+What cannot be read is *unknown*, not absent: the type goes into `ObservedState.unreadable` with the reason, and so does
+every type that builds on it. Nothing is planned from a short read. What takes a call for each single resource is read
+last of its type, and nothing waits for it (`ResourceType.observe_details`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler import errors, events
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model import ownership
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import Depth, Kinds, Scope
+from reconciler.model.resource_type import Depth, ResourceTypes, Scope
 from reconciler.reconcile.expectations import UNSEEN, Expectations
-from reconciler.reconcile.read_plan import Reading
-from reconciler.reconcile.tag_index import Sweep
+from reconciler.reconcile.read_plan import ReadPlan
+from reconciler.reconcile.tag_index import OwnedTagIndex
 
 WIDTH = 16  # types read side by side; they wait for AWS, and few have much to do
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StackId:
     """Where a stack lives."""
 
     stack: str
@@ -39,32 +39,32 @@ class Place:
 
 
 def observe(
-    aws: Aws,
-    kinds: Kinds,
-    place: Place,
+    aws: AwsClient,
+    kinds: ResourceTypes,
+    place: StackId,
     desired: Sequence[Desired[Any]],
     *,
     depth: Depth = Depth.FULL,
     expectations: Expectations | None = None,
-    before: World | None = None,
-) -> World:
+    before: ObservedState | None = None,
+) -> ObservedState:
     """Everything that the stack owns or its specs name, of every type.
 
     What `expectations` say was written and does not show yet is in it, marked as not to be acted on. `before` is what
     the last pass has observed, with the same expectations: what a pass of less than full depth need not read is taken
-    from it, and named in `World.carried`. A fast pass must have one.
+    from it, and named in `ObservedState.carried`. A fast pass must have one.
     Raises `errors.AwsError` when not even the sweep can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
         if depth is Depth.FAST and before is not None and not written:
-            swept = Sweep.of(before.swept)
+            swept = OwnedTagIndex.of(before.swept)
         else:
-            swept = Sweep.begin(aws, place.stack, pool)
-        reading = Reading(depth, before, swept, written)
+            swept = OwnedTagIndex.begin(aws, place.stack, pool)
+        reading = ReadPlan(depth, before, swept, written)
         seen = _Observation(aws, kinds, place, desired, reading, expectations, pool)
         seen.read()
-        world = World(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
+        world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
     log.debug(events.OBSERVED, found=sum(map(len, seen.found.values())), unreadable=sorted(seen.unreadable))
     return world if expectations is None else expectations.held(world)
 
@@ -74,11 +74,11 @@ class _Observation:
 
     def __init__(
         self,
-        aws: Aws,
-        kinds: Kinds,
-        place: Place,
+        aws: AwsClient,
+        kinds: ResourceTypes,
+        place: StackId,
         desired: Sequence[Desired[Any]],
-        reading: Reading,
+        reading: ReadPlan,
         expectations: Expectations | None,
         pool: Executor,
     ) -> None:
@@ -166,7 +166,9 @@ class _Observation:
         self._order.done(name)
 
 
-def made_meanwhile(aws: Aws, kinds: Kinds, place: Place, world: World, want: Desired[Any]) -> bool:
+def made_meanwhile(
+    aws: AwsClient, kinds: ResourceTypes, place: StackId, world: ObservedState, want: Desired[Any]
+) -> bool:
     """Whether a second look, right before `want` is made, finds that it is there.
 
     The first look may have been stale, and whoever made it may be this very process before it was restarted.
@@ -180,7 +182,7 @@ def made_meanwhile(aws: Aws, kinds: Kinds, place: Place, world: World, want: Des
     )
 
 
-def owned_ids(world: World, stack: str, adopting: Mapping[Address, Desired[Any]]) -> set[str]:
+def owned_ids(world: ObservedState, stack: str, adopting: Mapping[Address, Desired[Any]]) -> set[str]:
     """Every id and ARN that may be written to: what carries the stack's tag, and what its specs ask to adopt."""
     ids: set[str] = set()
     for one in world:

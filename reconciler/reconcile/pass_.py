@@ -8,37 +8,37 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler import errors, events
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model.guard import Guard
-from reconciler.model.plan import Action, Plan, Step
-from reconciler.model.planner import Consent, World, draft
+from reconciler.model.plan import Action, Plan, PlanStep
+from reconciler.model.planner import Consent, ObservedState, draft
 from reconciler.model.resource import Address, Desired
-from reconciler.model.resource_type import Depth, Kinds
-from reconciler.reconcile.drift import Drift, Rule
-from reconciler.reconcile.executor import Outcome, execute
+from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.reconcile.drift import Drift, DriftRule
+from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.filters import Context, filtered
-from reconciler.reconcile.observe import Place, made_meanwhile, observe, owned_ids
+from reconciler.reconcile.observe import StackId, made_meanwhile, observe, owned_ids
 from reconciler.reconcile.request_tags import heard, places
-from reconciler.rollout.spec import Delivery
+from reconciler.rollout.spec import RolloutSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredState:
     """Everything that a pass is asked for. `leaving`: all of it is to go, and `desired` only says where to look.
 
     `deliveries` are the services whose versions are rolled out once what they stand on is there (rollouts.py).
     `rules` say what becomes of drift.
     """
 
-    place: Place
+    place: StackId
     desired: tuple[Desired[Any], ...]
     guard: Guard = field(default_factory=Guard)
     consent: Consent = field(default_factory=Consent)
     leaving: bool = False
-    deliveries: tuple[Delivery, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    deliveries: tuple[RolloutSpec, ...] = ()
+    rules: tuple[DriftRule, ...] = ()
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
@@ -47,8 +47,13 @@ class Wish:
 
 
 def look(
-    aws: Aws, kinds: Kinds, wish: Wish, *, depth: Depth = Depth.FULL, expectations: Expectations | None = None
-) -> tuple[World, Plan]:
+    aws: AwsClient,
+    kinds: ResourceTypes,
+    wish: DesiredState,
+    *,
+    depth: Depth = Depth.FULL,
+    expectations: Expectations | None = None,
+) -> tuple[ObservedState, Plan]:
     """Observe and plan as somebody does who remembers nothing. Writes nothing.
 
     `expectations`: what this process has written before; without them it believes what it reads.
@@ -57,7 +62,9 @@ def look(
     return world, planned(wish, world, kinds)[0]
 
 
-def planned(wish: Wish, world: World, kinds: Kinds, **known: Any) -> tuple[Plan, tuple[Drift, ...]]:
+def planned(
+    wish: DesiredState, world: ObservedState, kinds: ResourceTypes, **known: Any
+) -> tuple[Plan, tuple[Drift, ...]]:
     """What makes `world` what `wish` says and may be done now, and the drift in it.
 
     `known` are the fields of `filters.Context` that only a process with a memory, or with a person's yes, can fill.
@@ -73,7 +80,7 @@ def planned(wish: Wish, world: World, kinds: Kinds, **known: Any) -> tuple[Plan,
     return found, drifts
 
 
-def suspended_by(wish: Wish, world: World) -> str:
+def suspended_by(wish: DesiredState, world: ObservedState) -> str:
     """Who suspended the stack, as its services' tags have it; empty where nobody did."""
     addresses = {want.address for want in wish.desired}
     return heard(places(world.found.get("service", ()), wish.place.stack, addresses)).suspended
@@ -87,17 +94,17 @@ def check_refusals(plan: Plan) -> None:
 
 
 def act(
-    aws: Aws,
-    kinds: Kinds,
-    wish: Wish,
-    world: World,
+    aws: AwsClient,
+    kinds: ResourceTypes,
+    wish: DesiredState,
+    world: ObservedState,
     todo: Plan,
     *,
     stop: threading.Event | None = None,
-    on_start: Callable[[Step, Action], None] | None = None,
-    on_end: Callable[[Outcome], None] | None = None,
+    on_start: Callable[[PlanStep, Action], None] | None = None,
+    on_end: Callable[[StepOutcome], None] | None = None,
     expectations: Expectations | None = None,
-) -> tuple[Outcome, ...]:
+) -> tuple[StepOutcome, ...]:
     """Carry out `todo`, which was made from `world`.
 
     Raises `errors.Refused` when the plan holds a refusal: nothing is written then.

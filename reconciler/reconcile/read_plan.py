@@ -16,19 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.planner import World
-from reconciler.model.resource import Desired, Health, Observed
-from reconciler.model.resource_type import Depth, Kind
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Desired, Observed, ResourceHealth
+from reconciler.model.resource_type import Depth, ResourceType
 
 Found = Mapping[str, tuple[Observed[Any], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadPlan:
     """How one pass reads. `written` are the kinds that this process has written to, and may not see yet."""
 
     depth: Depth
-    before: World | None
+    before: ObservedState | None
     swept: Mapping[str, Mapping[str, str]]
     written: frozenset[str] = frozenset()
 
@@ -39,7 +39,7 @@ class Reading:
     def known(self, name: str) -> tuple[Observed[Any], ...]:
         return () if self.before is None else tuple(self.before.found.get(name, ()))
 
-    def depth_of(self, kind: Kind[Any], wanted: Sequence[Desired[Any]], found: Found) -> Depth | None:
+    def depth_of(self, kind: ResourceType[Any], wanted: Sequence[Desired[Any]], found: Found) -> Depth | None:
         """How to read `kind`, after those it builds on are `found`; None to take it from the pass before."""
         if self.depth is Depth.FULL or self.before is None:
             return self.depth
@@ -52,7 +52,7 @@ class Reading:
         idle = not wanted and not self.known(kind.kind) and self.swept.keys() <= self.before.swept.keys()
         return None if idle else Depth.MEDIUM
 
-    def _under_way(self, kind: Kind[Any], wanted: Sequence[Desired[Any]]) -> bool:
+    def _under_way(self, kind: ResourceType[Any], wanted: Sequence[Desired[Any]]) -> bool:
         assert self.before is not None
         if kind.kind in self.before.unreadable or kind.kind not in self.before.found:
             return True
@@ -60,7 +60,7 @@ class Reading:
             return False  # it is read at any depth
         known = self.known(kind.kind)
         there = {one.address for one in known}
-        return any(one.health is Health.PROGRESSING or one.facts.get("deleting") for one in known) or any(
+        return any(one.health is ResourceHealth.PROGRESSING or one.facts.get("deleting") for one in known) or any(
             want.address not in there for want in wanted
         )
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.resource import Address, Calls, Observed, Service
+from reconciler.model.resource import Address, Calls, Observed, ServiceApi
 from reconciler.model.tagging import tag_value
 
-ecs = Service("ecs")
+ecs = ServiceApi("ecs")
 
 POKE: Final = f"{ownership.PREFIX}poke"
 POKED: Final = f"{ownership.PREFIX}poked"
@@ -27,7 +27,7 @@ REVISION: Final = f"{ownership.PREFIX}revision"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class RequestTags:
     """`poke` and `poked` are ids; `suspended` is who said so."""
 
     poke: str = ""
@@ -40,8 +40,8 @@ class Words:
         return bool(self.poke) and self.poke != self.poked
 
 
-def of_tags(tags: Mapping[str, str]) -> Words:
-    return Words(
+def of_tags(tags: Mapping[str, str]) -> RequestTags:
+    return RequestTags(
         tags.get(POKE, ""),
         tags.get(POKED, "").partition(":")[0],
         tags.get(SUSPEND, ""),
@@ -65,13 +65,13 @@ def notice_board(places: Sequence[Observed[Any]], wanted: Collection[Address]) -
     return places[0] if places and places[0].address in wanted else None
 
 
-def heard(places: Iterable[Observed[Any]]) -> Words:
+def heard(places: Iterable[Observed[Any]]) -> RequestTags:
     """What stands on any of them; of several pokes one that was not answered, of several revisions the first."""
     said = [of_tags(one.tags) for one in places]
-    poke = next((one for one in said if one.unheard), next((one for one in said if one.poke), Words()))
+    poke = next((one for one in said if one.unheard), next((one for one in said if one.poke), RequestTags()))
     suspended = next((one.suspended for one in said if one.suspended), "")
     revision = next((one.revision for one in said if one.revision), "")
-    return Words(poke.poke, poke.poked, suspended, revision)
+    return RequestTags(poke.poke, poke.poked, suspended, revision)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:

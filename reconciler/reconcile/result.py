@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model.plan import Plan, Refusal, RefusalCode
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource_type import Depth
 from reconciler.reconcile.drift import Drift
-from reconciler.reconcile.executor import Outcome, Result
+from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.source.base import Revision
 
 
 @dataclass(slots=True)
-class PassReport:
+class PassResult:
     """`in_place`: with this pass all of the revision is as it should be, for the first time."""
 
     number: int
     depth: Depth
     revision: Revision
-    world: World
+    world: ObservedState
     plan: Plan
     drifts: tuple[Drift, ...] = ()
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[StepOutcome, ...] = ()
     seconds: float = 0.0
     calls: int = 0
     writes: int = 0
@@ -37,7 +37,7 @@ class PassReport:
         return any(one.code is RefusalCode.SUSPENDED for one in self.plan.refusals)
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failed(self) -> tuple[StepOutcome, ...]:
         return tuple(one for one in self.outcomes if one.result is Result.FAILED)
 
     @property

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
-from reconciler.model.resource import Calls, Service
+from reconciler.model.resource import Calls, ServiceApi
 
-tagging = Service("resourcegroupstaggingapi")
+tagging = ServiceApi("resourcegroupstaggingapi")
 
 Tags = Mapping[str, str]
 AT_ONCE = 100  # the most that GetResources takes; it answers fifty unless told
 
 
-class Sweep(Mapping[str, Tags]):
+class OwnedTagIndex(Mapping[str, Tags]):
     """ARN → tags of everything that carries the stack's tag; the service lags by minutes.
 
     Its pages come one after the other, forty of them for five hundred services, so that nobody waits for them who does
@@ -27,11 +27,11 @@ class Sweep(Mapping[str, Tags]):
         self._asked = asked
 
     @classmethod
-    def begin(cls, aws: Aws, stack: str, pool: Executor) -> Sweep:
+    def begin(cls, aws: AwsClient, stack: str, pool: Executor) -> OwnedTagIndex:
         return cls(pool.submit(aws.run, _ask(stack)))
 
     @classmethod
-    def of(cls, found: Mapping[str, Tags]) -> Sweep:
+    def of(cls, found: Mapping[str, Tags]) -> OwnedTagIndex:
         """As an earlier pass has it."""
         answered: Future[Mapping[str, Tags]] = Future()
         answered.set_result(found)

@@ -16,7 +16,7 @@ from pydantic import model_validator
 
 from reconciler.model import resource
 from reconciler.model.resource import Link
-from reconciler.model.resource_type import Mark
+from reconciler.model.resource_type import FieldMark
 
 DEFAULT_STOP_TIMEOUT: Final = 30
 
@@ -70,7 +70,7 @@ class Container(Whole):
     essential: bool = True
     cpu: int = 0
     memory: int = 0
-    ports: Annotated[tuple[Port, ...], Mark.UNORDERED] = ()
+    ports: Annotated[tuple[Port, ...], FieldMark.UNORDERED] = ()
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
     command: tuple[str, ...] = ()

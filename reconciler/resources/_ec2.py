@@ -9,11 +9,11 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator
 
 from reconciler.model import ownership
-from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, Together
+from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _tags
 
-ec2 = Service("ec2")
+ec2 = ServiceApi("ec2")
 
 FILTER_VALUES = 200
 """Values that one filter of a describe call may list (EC2 API reference, Filter)."""
@@ -72,7 +72,7 @@ def in_network(
         ("vpc-id", _vpcs(scope)),
         (_kebab(identifier), {arn.rpartition("/")[2] for arn in scope.swept_arns("ec2", f"{resource_type}/")}),
     ):
-        answers = yield Together.of(describe(Filters=each) for each in filters(name, values - found.keys()))
+        answers = yield Batch.of(describe(Filters=each) for each in filters(name, values - found.keys()))
         found |= {item[identifier]: item for answer in answers for item in answer[answered]}
     return list(found.values())
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 from reconciler import errors
 from reconciler.model import ownership, resource
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Service
-from reconciler.model.resource_type import Mark, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, ServiceApi
+from reconciler.model.resource_type import FieldMark, Scope
 
 T = TypeVar("T")
 
-ecs = Service("ecs")
+ecs = ServiceApi("ecs")
 
 STARTS_A_DEPLOYMENT: Final[Mapping[str, bool]] = {
     "taskDefinition": True,
@@ -53,8 +53,8 @@ class Strategy(resource.Spec):
 class Network(resource.Spec):
     """Where the tasks' network interfaces are."""
 
-    subnets: Annotated[tuple[Link, ...], Mark.UNORDERED]
-    security_groups: Annotated[tuple[Link, ...], Mark.UNORDERED]
+    subnets: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
+    security_groups: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
     public_ip: bool = False
 
 

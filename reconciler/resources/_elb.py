@@ -10,11 +10,11 @@ from pydantic import field_validator
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change, diff
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, Service
-from reconciler.model.resource_type import Depth, Mark, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, ServiceApi
+from reconciler.model.resource_type import Depth, FieldMark, Scope
 from reconciler.resources import _gone, _tags
 
-elbv2 = Service("elbv2")
+elbv2 = ServiceApi("elbv2")
 
 TAGS_AT_ONCE = 20
 """ARNs that DescribeTags takes in one call."""
@@ -58,7 +58,7 @@ class Redirect(resource.Spec):
 class Action(resource.Spec):
     """What is done with a request: one of the three."""
 
-    forward: Annotated[tuple[Forward, ...] | None, Mark.UNORDERED] = None
+    forward: Annotated[tuple[Forward, ...] | None, FieldMark.UNORDERED] = None
     fixed_response: FixedResponse | None = None
     redirect: Redirect | None = None
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reconciler import errors
-from reconciler.model.resource import Call, Calls, Together
+from reconciler.model.resource import Batch, Call, Calls
 
 
 def answers(calls: Sequence[Call]) -> Calls[list[Any]]:
     """The answers to reads asked side by side, with None for each that named something which is not there."""
-    found: list[Any] = (yield Together.of(calls, missing_ok=True)) if calls else []
+    found: list[Any] = (yield Batch.of(calls, missing_ok=True)) if calls else []
     return found
 
 

@@ -5,47 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from reconciler.model.resource import Health
+from reconciler.model.resource import ResourceHealth
 
 NEWEST_EVENTS: Final = 10
 
 
-def health(item: Mapping[str, Any]) -> tuple[Health, str]:
+def health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
     """READY is: one deployment, completed, of the revision that the service names, with all its tasks running.
 
     A running count that is right is not enough: it is right before the deployment is, and after ECS rolled back.
     """
     if item["status"] != "ACTIVE":
-        return Health.PROGRESSING, f"the service is {item['status']}: its tasks finish what they are doing"
+        return ResourceHealth.PROGRESSING, f"the service is {item['status']}: its tasks finish what they are doing"
     running, pending, desired = item.get("runningCount", 0), item.get("pendingCount", 0), item["desiredCount"]
     count = f"{running} of {desired} tasks run"
     deployments = item.get("deployments") or ()
     failed = [one for one in deployments if one.get("rolloutState") == "FAILED"]
     if failed:
-        return Health.DEGRADED, failed[0].get("rolloutStateReason") or "its deployment failed"
+        return ResourceHealth.DEGRADED, failed[0].get("rolloutStateReason") or "its deployment failed"
     if (item.get("deploymentController") or {}).get("type", "ECS") != "ECS":
         return _of_task_sets(item.get("taskSets") or (), count, settled=running == desired and not pending)
     primary = next((one for one in deployments if one.get("status") == "PRIMARY"), None)
     if primary is None:
-        return Health.PROGRESSING, "no deployment has begun"
+        return ResourceHealth.PROGRESSING, "no deployment has begun"
     if len(deployments) > 1:
-        return Health.PROGRESSING, f"{len(deployments)} deployments are under way; {count}"
+        return ResourceHealth.PROGRESSING, f"{len(deployments)} deployments are under way; {count}"
     if primary.get("taskDefinition") != item.get("taskDefinition"):
-        return Health.PROGRESSING, "its deployment is of another revision than the service names"
+        return ResourceHealth.PROGRESSING, "its deployment is of another revision than the service names"
     if primary.get("rolloutState") != "COMPLETED":
-        return Health.PROGRESSING, f"its deployment is {primary.get('rolloutState', 'not complete')}; {count}"
+        return ResourceHealth.PROGRESSING, f"its deployment is {primary.get('rolloutState', 'not complete')}; {count}"
     if running != desired or pending:
-        return Health.PROGRESSING, count
-    return Health.READY, ""
+        return ResourceHealth.PROGRESSING, count
+    return ResourceHealth.READY, ""
 
 
-def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: bool) -> tuple[Health, str]:
+def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: bool) -> tuple[ResourceHealth, str]:
     statuses = [one.get("stabilityStatus") for one in sets]
     if not statuses:
-        return Health.PROGRESSING, "nothing is deployed to it yet"
+        return ResourceHealth.PROGRESSING, "nothing is deployed to it yet"
     if any(status != "STEADY_STATE" for status in statuses) or not settled:
-        return Health.PROGRESSING, f"its task sets are not steady; {count}"
-    return Health.READY, ""
+        return ResourceHealth.PROGRESSING, f"its task sets are not steady; {count}"
+    return ResourceHealth.READY, ""
 
 
 def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Health, Link, Observed, Together
-from reconciler.model.resource_type import Kind, Mark, Scope
+from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Strategy, ecs
 
@@ -26,15 +26,15 @@ class ClusterSpec(resource.Spec):
     """`container_insights` is disabled, enabled or enhanced; `exec_logging` NONE, DEFAULT or OVERRIDE, the last of
     which sends what people type in ECS Exec to `exec_log_group`."""
 
-    name: Annotated[str, Mark.IMMUTABLE]
-    capacity_providers: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
-    default_strategy: Annotated[tuple[Strategy, ...] | None, Mark.UNORDERED] = None
+    name: Annotated[str, FieldMark.IMMUTABLE]
+    capacity_providers: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    default_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     container_insights: str | None = None
     exec_logging: str | None = None
     exec_log_group: Link | None = None
 
 
-class Cluster(Kind[ClusterSpec]):
+class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
 
@@ -53,7 +53,7 @@ class Cluster(Kind[ClusterSpec]):
             ecs.describe_clusters(clusters=list(batch), include=["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "TAGS"])
             for batch in _ecs.batches(names, BATCH)
         ]
-        answers = yield Together.of(calls)
+        answers = yield Batch.of(calls)
         observed = []
         for call, answer in zip(calls, answers, strict=True):
             for item in _ecs.found(call, answer, "clusters"):
@@ -126,15 +126,15 @@ def _spec(item: Mapping[str, Any]) -> ClusterSpec:
     )
 
 
-def _health(item: Mapping[str, Any]) -> tuple[Health, str]:
+def _health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
     status, attachments = item["status"], item.get("attachmentsStatus", "")
     if status == "FAILED" or attachments == "UPDATE_FAILED":
-        return Health.DEGRADED, "its capacity providers could not be attached"
+        return ResourceHealth.DEGRADED, "its capacity providers could not be attached"
     if status != "ACTIVE":
-        return Health.PROGRESSING, f"the cluster is {status}"
+        return ResourceHealth.PROGRESSING, f"the cluster is {status}"
     if attachments == "UPDATE_IN_PROGRESS":
-        return Health.PROGRESSING, "its capacity providers are being attached"
-    return Health.READY, ""
+        return ResourceHealth.PROGRESSING, "its capacity providers are being attached"
+    return ResourceHealth.READY, ""
 
 
 def _listed(items: tuple[str, ...] | None) -> list[str] | None:

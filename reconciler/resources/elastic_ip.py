@@ -12,7 +12,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Observed
-from reconciler.model.resource_type import Kind, Replace, Scope
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ec2
 from reconciler.resources._ec2 import Item, ec2
 
@@ -21,7 +21,7 @@ class ElasticIpSpec(resource.Spec):
     """Nothing can be chosen: AWS picks the address."""
 
 
-class ElasticIp(Kind[ElasticIpSpec]):
+class ElasticIp(ResourceType[ElasticIpSpec]):
     kind: ClassVar[str] = "elastic-ip"
     Spec = ElasticIpSpec
     replace: ClassVar[Replace] = Replace.CREATE_FIRST

@@ -14,11 +14,11 @@ from typing import Any, ClassVar, NoReturn
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Calls, Desired, Health, Observed, Service
-from reconciler.model.resource_type import Depth, Kind, Scope
+from reconciler.model.resource import Address, Calls, Desired, Observed, ResourceHealth, ServiceApi
+from reconciler.model.resource_type import Depth, ResourceType, Scope
 from reconciler.resources import _gone
 
-ecr = Service("ecr")
+ecr = ServiceApi("ecr")
 
 TAGS_AT_ONCE = 100
 """Images that DescribeImages takes in one call."""
@@ -36,7 +36,7 @@ class ImageSpec(resource.Spec):
     """The tag never names anything else."""
 
 
-class Image(Kind[ImageSpec]):
+class Image(ResourceType[ImageSpec]):
     kind: ClassVar[str] = "image"
     Spec = ImageSpec
     reads_after: ClassVar[tuple[str, ...]] = ("repository",)
@@ -87,7 +87,7 @@ def _lasting(scope: Scope) -> dict[Address, Observed[ImageSpec]]:
     return {
         one.address: one
         for one in scope.before
-        if one.spec.immutable_tags and one.health is Health.READY and wanted.get(one.address) == one.spec
+        if one.spec.immutable_tags and one.health is ResourceHealth.READY and wanted.get(one.address) == one.spec
     }
 
 
@@ -101,9 +101,9 @@ def _look_up(want: Desired[ImageSpec], images: Sequence[Mapping[str, Any]]) -> O
     facts = {"tag_uri": spec.uri, "immutable": spec.immutable_tags, "pushed_at": ""}
     if not images:
         reason = f"{spec.repository}:{spec.tag} has not been pushed yet"
-        return Observed(want.address, spec.uri, spec, health=Health.PROGRESSING, reason=reason, facts=facts)
+        return Observed(want.address, spec.uri, spec, health=ResourceHealth.PROGRESSING, reason=reason, facts=facts)
     reason = f"the repository {spec.repository} has no image tagged {spec.tag}{_newest(images)}"
-    return Observed(want.address, spec.uri, spec, health=Health.DEGRADED, reason=reason, facts=facts)
+    return Observed(want.address, spec.uri, spec, health=ResourceHealth.DEGRADED, reason=reason, facts=facts)
 
 
 def _newest(images: Sequence[Mapping[str, Any]]) -> str:

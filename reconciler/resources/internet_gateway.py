@@ -13,7 +13,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Kind, Replace, Scope
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Item, ec2
 
@@ -22,7 +22,7 @@ class InternetGatewaySpec(resource.Spec):
     vpc: Link | None = None
 
 
-class InternetGateway(Kind[InternetGatewaySpec]):
+class InternetGateway(ResourceType[InternetGatewaySpec]):
     kind: ClassVar[str] = "internet-gateway"
     Spec = InternetGatewaySpec
     replace: ClassVar[Replace] = Replace.NEVER

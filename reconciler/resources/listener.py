@@ -15,13 +15,13 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Depth, Kind, Mark, OwnedBy, Scope
+from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
 
 class ListenerSpec(resource.Spec):
-    load_balancer: Annotated[Link, Mark.IMMUTABLE]
+    load_balancer: Annotated[Link, FieldMark.IMMUTABLE]
     port: int
     protocol: str
     certificates: tuple[str, ...] | None = None
@@ -36,7 +36,7 @@ class ListenerSpec(resource.Spec):
         return None if certificates is None else _certificates(certificates)
 
 
-class Listener(Kind[ListenerSpec]):
+class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
     Spec = ListenerSpec
     reads_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")

@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, OwnedBy, Replace, Scope
+from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
@@ -23,11 +23,11 @@ from reconciler.resources._elb import Action, elbv2
 class ListenerRuleSpec(resource.Spec):
     """A condition that is left out is as AWS has it; an empty one is for requests of any kind."""
 
-    listener: Annotated[Link, Mark.IMMUTABLE]
+    listener: Annotated[Link, FieldMark.IMMUTABLE]
     priority: int
-    paths: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
-    hosts: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
-    methods: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    paths: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    hosts: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    methods: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     headers: dict[str, tuple[str, ...]] | None = None
     action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
@@ -44,7 +44,7 @@ class ListenerRuleSpec(resource.Spec):
         return None if headers is None else {name: tuple(sorted(values)) for name, values in headers.items()}
 
 
-class ListenerRule(Kind[ListenerRuleSpec]):
+class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
     Spec = ListenerRuleSpec
     reads_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")

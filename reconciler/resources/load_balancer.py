@@ -13,23 +13,23 @@ from typing import Annotated, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Health, Link, Observed
-from reconciler.model.resource_type import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _elb, _tags
 from reconciler.resources._elb import elbv2
 
 
 class LoadBalancerSpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
-    scheme: Annotated[str, Mark.IMMUTABLE]
-    subnets: Annotated[tuple[Link, ...], Mark.UNORDERED]
-    security_groups: Annotated[tuple[Link, ...], Mark.UNORDERED]
-    type: Annotated[str, Mark.IMMUTABLE] = "application"
+    name: Annotated[str, FieldMark.IMMUTABLE]
+    scheme: Annotated[str, FieldMark.IMMUTABLE]
+    subnets: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
+    security_groups: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
+    type: Annotated[str, FieldMark.IMMUTABLE] = "application"
     ip_address_type: str | None = None
-    attributes: Annotated[dict[str, str] | None, Mark.PARTIAL] = None
+    attributes: Annotated[dict[str, str] | None, FieldMark.PARTIAL] = None
 
 
-class LoadBalancer(Kind[LoadBalancerSpec]):
+class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
     follows: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")
@@ -127,13 +127,13 @@ class LoadBalancer(Kind[LoadBalancerSpec]):
         yield from _elb.retag(old, put, drop)
 
 
-def _health(state: Mapping[str, str]) -> tuple[Health, str]:
+def _health(state: Mapping[str, str]) -> tuple[ResourceHealth, str]:
     """`active_impaired` still carries traffic, but AWS could not give it what it needs."""
     code = state.get("Code", "of unknown state")
     match code:
         case "active":
-            return Health.READY, ""
+            return ResourceHealth.READY, ""
         case "failed" | "active_impaired":
-            return Health.DEGRADED, state.get("Reason") or f"the load balancer is {code}"
+            return ResourceHealth.DEGRADED, state.get("Reason") or f"the load balancer is {code}"
         case _:
-            return Health.PROGRESSING, f"the load balancer is {code}"
+            return ResourceHealth.PROGRESSING, f"the load balancer is {code}"

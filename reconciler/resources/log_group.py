@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Call, Calls, Desired, Observed, Service
-from reconciler.model.resource_type import Kind, Mark, Scope
+from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
+from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
 
-logs = Service("logs")
+logs = ServiceApi("logs")
 
 NAMES_AT_ONCE = 50
 """Names that DescribeLogGroups takes in one call."""
@@ -24,13 +24,13 @@ FOR_EVER = 0
 
 
 class LogGroupSpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
     retention_days: int | None = None
     """0 keeps everything for ever."""
-    log_class: Annotated[str | None, Mark.IMMUTABLE] = None
+    log_class: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
-class LogGroup(Kind[LogGroupSpec]):
+class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
     serves_tasks: ClassVar[bool] = True

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Calls, Desired, Health, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Item, ec2
 
@@ -25,11 +25,11 @@ from reconciler.resources._ec2 import Item, ec2
 class NatGatewaySpec(resource.Spec):
     """Without an elastic IP it is a private gateway, between networks."""
 
-    subnet: Annotated[Link, Mark.IMMUTABLE]
-    elastic_ip: Annotated[Link | None, Mark.IMMUTABLE] = None
+    subnet: Annotated[Link, FieldMark.IMMUTABLE]
+    elastic_ip: Annotated[Link | None, FieldMark.IMMUTABLE] = None
 
 
-class NatGateway(Kind[NatGatewaySpec]):
+class NatGateway(ResourceType[NatGatewaySpec]):
     kind: ClassVar[str] = "nat-gateway"
     Spec = NatGatewaySpec
     follows: ClassVar[tuple[str, ...]] = ("internet-gateway",)
@@ -96,17 +96,17 @@ def _alike(want: Desired[Any], item: Item) -> bool:
     return held is not None and held == want.spec.elastic_ip
 
 
-def _health(item: Item) -> tuple[Health, str]:
+def _health(item: Item) -> tuple[ResourceHealth, str]:
     match item["State"]:
         case "available":
-            return Health.READY, ""
+            return ResourceHealth.READY, ""
         case "failed":
             return (
-                Health.DEGRADED,
+                ResourceHealth.DEGRADED,
                 f"{item.get('FailureCode', 'failed')}: {item.get('FailureMessage', 'no reason given')}",
             )
         case state:
-            return Health.PROGRESSING, f"the NAT gateway is {state}"
+            return ResourceHealth.PROGRESSING, f"the NAT gateway is {state}"
 
 
 def _elastic_ip(item: Item) -> str | None:

@@ -15,11 +15,11 @@ from pydantic import AfterValidator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Call, Calls, Desired, Observed, Service
-from reconciler.model.resource_type import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
+from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
 
-ecr = Service("ecr")
+ecr = ServiceApi("ecr")
 
 
 def lifecycle(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,17 +29,17 @@ def lifecycle(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RepositorySpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
     immutable_tags: bool | None = None
     scan_on_push: bool | None = None
     lifecycle: Annotated[dict[str, Any] | None, AfterValidator(lambda value: value and lifecycle(value))] = None
     """ECR's lifecycle policy document; an empty one is none."""
-    encryption: Annotated[str | None, Mark.IMMUTABLE] = None
+    encryption: Annotated[str | None, FieldMark.IMMUTABLE] = None
     """`AES256` or `KMS`."""
-    kms_key: Annotated[str | None, Mark.IMMUTABLE] = None
+    kms_key: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
-class Repository(Kind[RepositorySpec]):
+class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
     serves_tasks: ClassVar[bool] = True

@@ -13,31 +13,31 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Calls, Desired, Observed, Service
-from reconciler.model.resource_type import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
+from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
 from reconciler.resources._policy import Document
 
-iam = Service("iam")
+iam = ServiceApi("iam")
 
 ROLES_A_PAGE = 1000
 ASKED_SINGLY = frozenset({"description", "max_session"})
 
 
 class RoleSpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
     trust: Document
-    path: Annotated[str | None, Mark.IMMUTABLE] = None
+    path: Annotated[str | None, FieldMark.IMMUTABLE] = None
     policies: dict[str, Document] | None = None
     """Written into the role, by name; one that is not named here is taken out."""
-    managed: Annotated[tuple[str, ...] | None, Mark.UNORDERED] = None
+    managed: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     """ARNs of the policies attached to it."""
     description: str | None = None
     max_session: int | None = None
     """Seconds."""
 
 
-class Role(Kind[RoleSpec]):
+class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
     serves_tasks: ClassVar[bool] = True

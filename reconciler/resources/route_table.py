@@ -13,19 +13,19 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Calls, Desired, Health, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, Item, ec2
 
 
 class RouteTableSpec(resource.Spec):
-    vpc: Annotated[Link, Mark.IMMUTABLE]
+    vpc: Annotated[Link, FieldMark.IMMUTABLE]
     routes: dict[Cidr, Link] | None = None
-    subnets: Annotated[tuple[Link, ...] | None, Mark.UNORDERED] = None
+    subnets: Annotated[tuple[Link, ...] | None, FieldMark.UNORDERED] = None
 
 
-class RouteTable(Kind[RouteTableSpec]):
+class RouteTable(ResourceType[RouteTableSpec]):
     kind: ClassVar[str] = "route-table"
     Spec = RouteTableSpec
     reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
@@ -94,7 +94,7 @@ def _observed(address: Address, item: Item) -> Observed[RouteTableSpec]:
             subnets=tuple(sorted(associations)),
         ),
         tags=_ec2.tags_of(item),
-        health=Health.DEGRADED if failed else Health.READY,
+        health=ResourceHealth.DEGRADED if failed else ResourceHealth.READY,
         reason=f"not associated with {', '.join(failed)}" if failed else "",
         facts={
             "associations": {subnet: each["RouteTableAssociationId"] for subnet, each in associations.items()},

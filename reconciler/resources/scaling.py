@@ -13,12 +13,12 @@ from typing import Annotated, Any, ClassVar, Final
 
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Service, Together
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, ServiceApi
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
 
-autoscaling = Service("application-autoscaling")
+autoscaling = ServiceApi("application-autoscaling")
 
 NAMESPACE: Final = "ecs"
 DIMENSION: Final = "ecs:service:DesiredCount"
@@ -42,7 +42,7 @@ class Policy(resource.Spec):
 class ScalingSpec(resource.Spec):
     """`resource` is service/<cluster>/<name>. `suspended` holds all scaling, in, out and by schedule."""
 
-    resource: Annotated[str, Mark.IMMUTABLE]
+    resource: Annotated[str, FieldMark.IMMUTABLE]
     service: Link
     min: int
     max: int
@@ -50,7 +50,7 @@ class ScalingSpec(resource.Spec):
     suspended: bool | None = None
 
 
-class Scaling(Kind[ScalingSpec]):
+class Scaling(ResourceType[ScalingSpec]):
     kind: ClassVar[str] = "scaling"
     Spec = ScalingSpec
     reads_after: ClassVar[tuple[str, ...]] = ("service",)
@@ -59,7 +59,7 @@ class Scaling(Kind[ScalingSpec]):
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
         services = {_resource(service.id): service for service in scope.seen.get("service", ())}
         wanted = {want.spec.resource: want.address for want in scope.wanted}
-        answers = yield Together.of(
+        answers = yield Batch.of(
             autoscaling.describe_scalable_targets(
                 ServiceNamespace=NAMESPACE, ResourceIds=list(batch), ScalableDimension=DIMENSION
             )

@@ -13,12 +13,12 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Health, Link, Observed, Service
-from reconciler.model.resource_type import Kind, Mark, Scope
+from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
+from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import Network, Strategy
 
-scheduler = Service("scheduler")
+scheduler = ServiceApi("scheduler")
 
 AT_THE_VERY_MINUTE = {"Mode": "OFF"}
 WRITTEN = (
@@ -37,7 +37,7 @@ WRITTEN = (
 
 
 class ScheduleSpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
     expression: str
     """`cron(0 3 * * ? *)`, `rate(1 hour)` or `at(2026-01-01T00:00:00)`."""
     cluster: Link
@@ -47,13 +47,13 @@ class ScheduleSpec(resource.Spec):
     time_zone: str | None = None
     network: Network | None = None
     launch_type: str | None = None
-    capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, Mark.UNORDERED] = None
+    capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     platform_version: str | None = None
     count: int | None = None
     enabled: bool | None = None
 
 
-class Schedule(Kind[ScheduleSpec]):
+class Schedule(ResourceType[ScheduleSpec]):
     kind: ClassVar[str] = "schedule"
     Spec = ScheduleSpec
     reads_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
@@ -90,7 +90,7 @@ class Schedule(Kind[ScheduleSpec]):
                     name,
                     _read(name, found or {}, wanted.get(name)),
                     tags=tags[name],
-                    health=Health.PROGRESSING if deleting else Health.READY,
+                    health=ResourceHealth.PROGRESSING if deleting else ResourceHealth.READY,
                     reason="an earlier schedule of that name is still being deleted" if deleting else "",
                     facts={
                         "arn": groups[name]["Arn"],

@@ -14,18 +14,18 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Item, ec2
 
 
 class SecurityGroupSpec(resource.Spec):
-    vpc: Annotated[Link, Mark.IMMUTABLE]
-    group_name: Annotated[str, Mark.IMMUTABLE]
-    description: Annotated[str, Mark.IMMUTABLE]
+    vpc: Annotated[Link, FieldMark.IMMUTABLE]
+    group_name: Annotated[str, FieldMark.IMMUTABLE]
+    description: Annotated[str, FieldMark.IMMUTABLE]
 
 
-class SecurityGroup(Kind[SecurityGroupSpec]):
+class SecurityGroup(ResourceType[SecurityGroupSpec]):
     kind: ClassVar[str] = "security-group"
     Spec = SecurityGroupSpec
     reads_after: ClassVar[tuple[str, ...]] = ("vpc",)

@@ -19,8 +19,8 @@ from pydantic import field_validator, model_validator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, T, Together
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, T
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2
 from reconciler.resources._ec2 import Item, ec2
 
@@ -74,18 +74,18 @@ class Rule(resource.Spec):
         return f"{protocol}{ports} from {self.source}"
 
 
-Rules = Annotated[tuple[Rule, ...] | None, Mark.UNORDERED]
+Rules = Annotated[tuple[Rule, ...] | None, FieldMark.UNORDERED]
 
 
 class SecurityGroupRulesSpec(resource.Spec):
     """`egress` undeclared leaves the one rule that AWS gives a new group; `()` takes it away."""
 
-    group: Annotated[Link, Mark.IMMUTABLE]
-    ingress: Annotated[tuple[Rule, ...], Mark.UNORDERED]
+    group: Annotated[Link, FieldMark.IMMUTABLE]
+    ingress: Annotated[tuple[Rule, ...], FieldMark.UNORDERED]
     egress: Rules = None
 
 
-class SecurityGroupRules(Kind[SecurityGroupRulesSpec]):
+class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
     Spec = SecurityGroupRulesSpec
     reads_after: ClassVar[tuple[str, ...]] = ("security-group",)
@@ -93,7 +93,7 @@ class SecurityGroupRules(Kind[SecurityGroupRulesSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupRulesSpec]]]:
         groups = {group.id: group for group in scope.seen.get("security-group", ())}
-        answers = yield Together.of(
+        answers = yield Batch.of(
             ec2.describe_security_group_rules(Filters=each) for each in _ec2.filters("group-id", groups)
         )
         items: dict[str, list[Item]] = {identifier: [] for identifier in groups}

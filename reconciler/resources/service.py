@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, OwnedBy, Replace, Scope
+from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import Network, Strategy, ecs
 
@@ -51,24 +51,24 @@ class ServiceSpec(resource.Spec):
     `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
     """
 
-    cluster: Annotated[Link, Mark.IMMUTABLE]
-    name: Annotated[str, Mark.IMMUTABLE]
-    task_definition: Annotated[Link | None, Mark.ROLLS] = None
+    cluster: Annotated[Link, FieldMark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
+    task_definition: Annotated[Link | None, FieldMark.ROLLS] = None
     desired_count: int | None = None
     initial_count: Annotated[int | None, OwnedBy("autoscaler")] = None
-    launch_type: Annotated[str | None, Mark.ROLLS] = None
-    capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, Mark.UNORDERED, Mark.ROLLS] = None
-    platform_version: Annotated[str | None, Mark.ROLLS] = None
-    network: Annotated[Network | None, Mark.ROLLS] = None
-    load_balancers: Annotated[tuple[Target, ...] | None, Mark.UNORDERED, Mark.ROLLS] = None
+    launch_type: Annotated[str | None, FieldMark.ROLLS] = None
+    capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED, FieldMark.ROLLS] = None
+    platform_version: Annotated[str | None, FieldMark.ROLLS] = None
+    network: Annotated[Network | None, FieldMark.ROLLS] = None
+    load_balancers: Annotated[tuple[Target, ...] | None, FieldMark.UNORDERED, FieldMark.ROLLS] = None
     grace_period: int | None = None
     deployment: Deployment | None = None
     exec: bool | None = None
     propagate_tags: str | None = None
-    controller: Annotated[str | None, Mark.IMMUTABLE] = None
+    controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
-class Service(Kind[ServiceSpec]):
+class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
     Spec = ServiceSpec
     # Tasks start at once, and need a way to their images, their secrets and their target groups.

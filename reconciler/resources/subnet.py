@@ -11,20 +11,20 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Call, Calls, Desired, Health, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Call, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, Item, ec2
 
 
 class SubnetSpec(resource.Spec):
-    vpc: Annotated[Link, Mark.IMMUTABLE]
-    cidr: Annotated[Cidr, Mark.IMMUTABLE]
-    zone: Annotated[str, Mark.IMMUTABLE]
+    vpc: Annotated[Link, FieldMark.IMMUTABLE]
+    cidr: Annotated[Cidr, FieldMark.IMMUTABLE]
+    zone: Annotated[str, FieldMark.IMMUTABLE]
     public_ip_on_launch: bool | None = None
 
 
-class Subnet(Kind[SubnetSpec]):
+class Subnet(ResourceType[SubnetSpec]):
     kind: ClassVar[str] = "subnet"
     Spec = SubnetSpec
     reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
@@ -69,7 +69,7 @@ def _observed(address: resource.Address, item: Item) -> Observed[SubnetSpec]:
             public_ip_on_launch=item["MapPublicIpOnLaunch"],
         ),
         tags=_ec2.tags_of(item),
-        health=Health.READY if ready else Health.PROGRESSING,
+        health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
         reason="" if ready else f"the subnet is {item['State']}",
     )
 

@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Call, Calls, Desired, Health, Observed, Service
-from reconciler.model.resource_type import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ResourceHealth, ServiceApi
+from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
 
-dynamodb = Service("dynamodb")
+dynamodb = ServiceApi("dynamodb")
 
 ON_DEMAND = "PAY_PER_REQUEST"
 KEY_TYPES = ("HASH", "RANGE")
@@ -32,15 +32,15 @@ class Key(resource.Spec):
 
 
 class TableSpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
-    keys: Annotated[tuple[Key, ...], Mark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
+    keys: Annotated[tuple[Key, ...], FieldMark.IMMUTABLE]
     """The partition key, and the sort key where there is one."""
     deletion_protection: bool | None = None
     """DynamoDB itself then refuses to delete the table."""
     point_in_time_recovery: bool | None = None
 
 
-class Table(Kind[TableSpec]):
+class Table(ResourceType[TableSpec]):
     kind: ClassVar[str] = "table"
     Spec = TableSpec
     settles: ClassVar[bool] = True
@@ -160,7 +160,7 @@ def _observed(
         item["TableName"],
         spec,
         tags=tags,
-        health=Health.READY if ready else Health.PROGRESSING,
+        health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
         reason="" if ready else f"the table is {status}",
         unread=frozenset() if recovers is not None else frozenset({ASKED_SINGLY}),
         facts={"arn": arn, "ids": (arn,), "deleting": status == "DELETING"},

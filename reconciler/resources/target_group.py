@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, OwnedBy, Scope
+from reconciler.model.resource_type import FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
 
@@ -33,18 +33,18 @@ class HealthCheck(resource.Spec):
 
 
 class TargetGroupSpec(resource.Spec):
-    name: Annotated[str, Mark.IMMUTABLE]
-    port: Annotated[int, Mark.IMMUTABLE]
-    protocol: Annotated[str, Mark.IMMUTABLE]
-    vpc: Annotated[Link, Mark.IMMUTABLE]
-    target_type: Annotated[str, Mark.IMMUTABLE]
-    protocol_version: Annotated[str | None, Mark.IMMUTABLE] = None
+    name: Annotated[str, FieldMark.IMMUTABLE]
+    port: Annotated[int, FieldMark.IMMUTABLE]
+    protocol: Annotated[str, FieldMark.IMMUTABLE]
+    vpc: Annotated[Link, FieldMark.IMMUTABLE]
+    target_type: Annotated[str, FieldMark.IMMUTABLE]
+    protocol_version: Annotated[str | None, FieldMark.IMMUTABLE] = None
     health_check: HealthCheck | None = None
     initial_health_check: Annotated[HealthCheck | None, OwnedBy("rollout")] = None
-    attributes: Annotated[dict[str, str] | None, Mark.PARTIAL] = None
+    attributes: Annotated[dict[str, str] | None, FieldMark.PARTIAL] = None
 
 
-class TargetGroup(Kind[TargetGroupSpec]):
+class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
     Spec = TargetGroupSpec
 

@@ -19,7 +19,7 @@ from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
-from reconciler.model.resource_type import Kind, Scope
+from reconciler.model.resource_type import ResourceType, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import Network, Strategy, ecs
@@ -42,7 +42,7 @@ class TaskSpec(resource.Spec):
     count: int = 1
 
 
-class Task(Kind[TaskSpec]):
+class Task(ResourceType[TaskSpec]):
     kind: ClassVar[str] = "task"
     Spec = TaskSpec
     follows: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")

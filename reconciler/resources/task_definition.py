@@ -24,7 +24,7 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
 from reconciler.model.resource import Calls, Desired, Link, Observed, refs_in
-from reconciler.model.resource_type import Depth, Kind, Mark, Replace, Scope
+from reconciler.model.resource_type import Depth, FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _containers, _ecs, _gone, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
 from reconciler.resources._ecs import ecs
@@ -58,7 +58,7 @@ _NOT_OURS: Final = (
 class TaskDefinitionSpec(Whole):
     """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB."""
 
-    family: Annotated[str, Mark.IMMUTABLE]
+    family: Annotated[str, FieldMark.IMMUTABLE]
     cpu: int
     memory: int
     execution_role: Link = ""
@@ -70,7 +70,7 @@ class TaskDefinitionSpec(Whole):
     other: dict[str, str] = {}
 
 
-class TaskDefinition(Kind[TaskDefinitionSpec]):
+class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     kind: ClassVar[str] = "task-definition"
     Spec = TaskDefinitionSpec
     reads_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")

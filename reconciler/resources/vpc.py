@@ -12,19 +12,19 @@ from typing import Annotated, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Call, Calls, Desired, Health, Observed
-from reconciler.model.resource_type import Depth, Kind, Mark, Scope
+from reconciler.model.resource import Call, Calls, Desired, Observed, ResourceHealth
+from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, ec2
 
 
 class VpcSpec(resource.Spec):
-    cidr: Annotated[Cidr, Mark.IMMUTABLE]
+    cidr: Annotated[Cidr, FieldMark.IMMUTABLE]
     dns_support: bool | None = None
     dns_hostnames: bool | None = None
 
 
-class Vpc(Kind[VpcSpec]):
+class Vpc(ResourceType[VpcSpec]):
     kind: ClassVar[str] = "vpc"
     Spec = VpcSpec
 
@@ -56,7 +56,7 @@ class Vpc(Kind[VpcSpec]):
                     item["VpcId"],
                     spec,
                     tags=_ec2.tags_of(item),
-                    health=Health.READY if ready else Health.PROGRESSING,
+                    health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
                     reason="" if ready else f"the VPC is {item['State']}",
                     unread=frozenset() if full else frozenset({"dns_support", "dns_hostnames"}),
                 )

@@ -12,20 +12,20 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Calls, Desired, Health, Link, Observed
-from reconciler.model.resource_type import Kind, Mark, Replace, Scope
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _policy
 from reconciler.resources._ec2 import Item, ec2
 
-Links = Annotated[tuple[Link, ...] | None, Mark.UNORDERED]
+Links = Annotated[tuple[Link, ...] | None, FieldMark.UNORDERED]
 
 
 class VpcEndpointSpec(resource.Spec):
     """`service` is the full name, `com.amazonaws.us-west-2.ecr.api`."""
 
-    vpc: Annotated[Link, Mark.IMMUTABLE]
-    service: Annotated[str, Mark.IMMUTABLE]
-    type: Annotated[Literal["Interface", "Gateway"], Mark.IMMUTABLE]
+    vpc: Annotated[Link, FieldMark.IMMUTABLE]
+    service: Annotated[str, FieldMark.IMMUTABLE]
+    type: Annotated[Literal["Interface", "Gateway"], FieldMark.IMMUTABLE]
     subnets: Links = None
     security_groups: Links = None
     route_tables: Links = None
@@ -33,7 +33,7 @@ class VpcEndpointSpec(resource.Spec):
     policy: _policy.Document | None = None
 
 
-class VpcEndpoint(Kind[VpcEndpointSpec]):
+class VpcEndpoint(ResourceType[VpcEndpointSpec]):
     kind: ClassVar[str] = "vpc-endpoint"
     Spec = VpcEndpointSpec
     follows: ClassVar[tuple[str, ...]] = ("security-group-rules",)
@@ -146,13 +146,13 @@ def _observed(address: Address, item: Item, policy: dict[str, Any] | None) -> Ob
     )
 
 
-def _health(item: Item) -> tuple[Health, str]:
+def _health(item: Item) -> tuple[ResourceHealth, str]:
     match _state(item):
         case "available":
-            return Health.READY, ""
+            return ResourceHealth.READY, ""
         case "rejected" | "failed" | "expired" as state:
-            return Health.DEGRADED, item.get("LastError", {}).get("Message") or f"the VPC endpoint is {state}"
+            return ResourceHealth.DEGRADED, item.get("LastError", {}).get("Message") or f"the VPC endpoint is {state}"
         case "pendingacceptance":
-            return Health.PROGRESSING, "the service's owner has to accept the VPC endpoint"
+            return ResourceHealth.PROGRESSING, "the service's owner has to accept the VPC endpoint"
         case state:
-            return Health.PROGRESSING, f"the VPC endpoint is {state}"
+            return ResourceHealth.PROGRESSING, f"the VPC endpoint is {state}"

@@ -7,11 +7,11 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.resource import Call, Service
+from reconciler.model.resource import Call, ServiceApi
 from reconciler.rollout.release import Release
-from reconciler.rollout.stored_state import Marks, of_tags
+from reconciler.rollout.stored_state import StoredState, of_tags
 
-ecs = Service("ecs")
+ecs = ServiceApi("ecs")
 
 
 def described(cluster: str, services: Sequence[str]) -> Call:
@@ -28,7 +28,7 @@ def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
     return found
 
 
-def remembered(item: Mapping[str, Any]) -> Marks:
+def remembered(item: Mapping[str, Any]) -> StoredState:
     return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
 
 

@@ -11,42 +11,42 @@ from datetime import datetime
 
 from reconciler import errors
 from reconciler.rollout.actions import (
-    Create,
-    Decision,
-    Declare,
-    Delete,
-    Mark,
-    Point,
-    Prefer,
-    Probe,
-    Resize,
-    Scale,
-    Tune,
+    CreateTaskSet,
+    DeleteTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetPrimary,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    UpdateService,
+    WriteState,
 )
-from reconciler.rollout.state import Scaling, Seen, TaskSet
+from reconciler.rollout.state import ObservedService, Scaling, TaskSet
 
 
-def after(decision: Decision, seen: Seen, now: datetime) -> Seen:
+def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> ObservedService:
     """The facts once `decision` is carried out; tasks take their time, and are not there or gone yet.
 
     Raises `errors.StalePlan`.
     """
     match decision:
-        case Mark():
+        case WriteState():
             return replace(seen, marks=decision.on(seen.marks))
-        case Scale(suspend):
+        case SuspendScaling(suspend):
             return replace(seen, scaling=Scaling.SUSPENDED if suspend else Scaling.ACTIVE)
-        case Tune(slot):
+        case UpdateHealthCheck(slot):
             return replace(seen, tuned=(True, seen.tuned[1]) if slot == 0 else (seen.tuned[0], True))
-        case Create(release, slot, scale, salt):
+        case CreateTaskSet(release, slot, scale, salt):
             identifier = f"{release}-{salt}"
             if any(one.id == identifier for one in seen.sets):
                 return seen
             made = TaskSet(identifier, release, slot, now, scale=scale, healthy=(), task_definition=f"{release}:1")
             return replace(seen, sets=(*seen.sets, made))
-        case Resize(identifier, scale):
+        case ScaleTaskSet(identifier, scale):
             return _each(seen, lambda one: _resized(one, scale) if one.id == identifier else one)
-        case Point(listener, weights, was):
+        case SetWeights(listener, weights, was):
             now_is = seen.production if listener == "production" else seen.test
             if now_is != was:
                 raise errors.StalePlan(f"the {listener} listener is not as it was seen")
@@ -54,19 +54,19 @@ def after(decision: Decision, seen: Seen, now: datetime) -> Seen:
             if listener == "production":
                 return replace(seen, production=weights, bare=bare)
             return replace(seen, test=weights, bare=bare)
-        case Prefer(identifier):
+        case SetPrimary(identifier):
             return _each(seen, lambda one: replace(one, primary=one.id == identifier))
-        case Delete(identifier, slot):
+        case DeleteTaskSet(identifier, slot):
             if seen.production is None or seen.production[slot]:
                 raise errors.StalePlan("production sends requests there")
             return _each(seen, lambda one: _stopped(one) if one.id == identifier else one)
-        case Declare(definition):
+        case UpdateService(definition):
             return replace(_declared(seen, definition or seen.definition, now), differs=())
-        case Probe():
+        case RunTests():
             return seen
 
 
-def _declared(seen: Seen, definition: str, now: datetime) -> Seen:
+def _declared(seen: ObservedService, definition: str, now: datetime) -> ObservedService:
     """ECS begins a deployment, and what runs becomes one that ends."""
     if any(one.primary and one.task_definition == definition for one in seen.sets) and not seen.differs:
         return seen
@@ -83,7 +83,7 @@ def _declared(seen: Seen, definition: str, now: datetime) -> Seen:
     return replace(seen, sets=(*(replace(one, primary=False) for one in seen.sets), made))
 
 
-def _each(seen: Seen, change: Callable[[TaskSet], TaskSet]) -> Seen:
+def _each(seen: ObservedService, change: Callable[[TaskSet], TaskSet]) -> ObservedService:
     return replace(seen, sets=tuple(change(one) for one in seen.sets))
 
 

@@ -19,12 +19,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 from reconciler.model.resource import Calls
-from reconciler.rollout.actions import Decision
-from reconciler.rollout.release import Subject
-from reconciler.rollout.requests import Verb
-from reconciler.rollout.state import Seen
-from reconciler.rollout.stored_state import Ended
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.actions import RolloutAction
+from reconciler.rollout.release import RolloutTarget
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.state import ObservedService
+from reconciler.rollout.stored_state import RolloutResult
+from reconciler.rollout.strategy import Strategy
 
 
 class Phase(StrEnum):
@@ -44,7 +44,7 @@ class Phase(StrEnum):
     BLOCKED = "blocked"  # somebody else moved production: nothing is written until that is clear
 
 
-class Health(StrEnum):
+class RolloutHealth(StrEnum):
     """Of a service, while it is rolled out."""
 
     HEALTHY = "healthy"
@@ -62,7 +62,7 @@ class Waiting(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RolloutStep:
     """What a look at the facts leads to.
 
     `decisions` are carried out in their order, and none after one that failed. `wake_at`: look again by then; None
@@ -72,14 +72,14 @@ class Step:
     """
 
     phase: Phase
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[RolloutAction, ...] = ()
     wake_at: datetime | None = None
     because: str = ""
-    health: Health = Health.PROGRESSING
+    health: RolloutHealth = RolloutHealth.PROGRESSING
     release: str = ""
     until: datetime | None = None
     waits_for: Waiting = Waiting.NOBODY
-    ended: Ended | None = None
+    ended: RolloutResult | None = None
     live: int | None = None
 
     @property
@@ -88,7 +88,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Prefetched:
     """Answers that a pass already has, so that `see` need not ask, in AWS's own words.
 
     `service`: as DescribeServices with TAGS gives it. `actions`: of listeners and rules, `groups`: target groups, by
@@ -101,7 +101,7 @@ class Known:
     scalable: Mapping[str, Any] | None = None
 
 
-NOTHING = Known()
+NOTHING = Prefetched()
 
 
 class Engine(ABC):
@@ -110,19 +110,21 @@ class Engine(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
+    def see(
+        self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
+    ) -> Calls[ObservedService]:
         """The facts, in as few calls as there can be. Raises `errors.AwsError`: what cannot be read is not guessed."""
 
     @abstractmethod
-    def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
+    def step(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         """What the facts lead to. Pure: no clock, no AWS, no chance."""
 
     @abstractmethod
-    def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
+    def verbs(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         """What a person could say now and be heeded. Pure."""
 
     @abstractmethod
-    def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
+    def perform(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         """Carry one decision out. Raises `errors.StalePlan` where the world has moved since it was looked at."""
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler import errors
-from reconciler.model.resource import Call, Calls, Service
-from reconciler.rollout.release import Entry, Subject
+from reconciler.model.resource import Call, Calls, ServiceApi
+from reconciler.rollout.release import RolloutTarget, TrafficEntry
 from reconciler.rollout.state import WHOLE, Weights
 
-elbv2 = Service("elbv2")
+elbv2 = ServiceApi("elbv2")
 
 
-def reads(entries: Iterable[Entry]) -> list[Call]:
+def reads(entries: Iterable[TrafficEntry]) -> list[Call]:
     """The fewest calls that tell what `entries` do."""
     wanted = list(entries)
     listeners = sorted({entry.listener for entry in wanted if entry.rule is None})
@@ -48,7 +48,7 @@ def weights_of(actions: Sequence[Mapping[str, Any]], groups: tuple[str, ...]) ->
     return (share, WHOLE - share), both
 
 
-def point(subject: Subject, entry: Entry, weights: Weights, was: Weights | None) -> Calls[None]:
+def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: Weights | None) -> Calls[None]:
     """One read, one write. Both groups stay named: ECS takes no target group that no listener names.
 
     Raises `errors.StalePlan` where the listener is not as it was seen.
@@ -66,7 +66,7 @@ def point(subject: Subject, entry: Entry, weights: Weights, was: Weights | None)
         yield elbv2.modify_rule(RuleArn=entry.rule, Actions=actions)
 
 
-def now_at(subject: Subject, entry: Entry) -> Calls[Weights | None]:
+def now_at(subject: RolloutTarget, entry: TrafficEntry) -> Calls[Weights | None]:
     (call,) = reads([entry])
     answer = yield call
     return weights_of(actions_in([answer])[entry.arn], subject.groups)[0]

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from reconciler.model.resource import Call
-from reconciler.rollout.actions import Declare
+from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
-from reconciler.rollout.release import Subject
-from reconciler.rollout.state import Seen, TaskSet
-from reconciler.rollout.stored_state import Marks
+from reconciler.rollout.release import RolloutTarget
+from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import StoredState
 
 
-def seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
+def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
     marks = remembered(item)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
     names = _names(subject, marks)
-    return Seen(
+    return ObservedService(
         wanted=subject.release.id,
         desired=item["desiredCount"],
         sets=tuple(_deployment(one, names, item) for one in deployments if one["status"] != "INACTIVE"),
@@ -32,7 +32,7 @@ def seen(subject: Subject, item: Mapping[str, Any]) -> Seen:
     )
 
 
-def declared(subject: Subject, decision: Declare) -> Call:
+def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
     """Ask ECS for it."""
     sent: dict[str, Any] = {}
     for member in decision.members:
@@ -45,7 +45,7 @@ def declared(subject: Subject, decision: Declare) -> Call:
     )
 
 
-def _names(subject: Subject, marks: Marks) -> dict[str, str]:
+def _names(subject: RolloutTarget, marks: StoredState) -> dict[str, str]:
     """Releases by revision, as far as they are known."""
     known = [one for one in (marks.previous, marks.back, marks.live) if one is not None]
     return {
@@ -74,7 +74,7 @@ def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapp
     )
 
 
-def _differs(subject: Subject, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
+def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
     release, found = subject.release, []
     if release.subnets:
         have = (primary.get("networkConfiguration") or item.get("networkConfiguration") or {}).get(
@@ -97,7 +97,7 @@ def _differs(subject: Subject, item: Mapping[str, Any], primary: Mapping[str, An
     return found
 
 
-_MEMBERS: Final[Mapping[str, Callable[[Subject], dict[str, Any]]]] = {
+_MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
     "networkConfiguration": lambda subject: {"networkConfiguration": network_of(subject.release)},
     "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
     "capacityProviderStrategy": lambda subject: {

@@ -12,16 +12,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.model.resource import Call, Calls, Service, Together
+from reconciler.model.resource import Batch, Call, Calls, ServiceApi
 from reconciler.rollout import describe, listener_weights, prefetch
 from reconciler.rollout.describe import ecs, revision_of
-from reconciler.rollout.engine import Known
+from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
-from reconciler.rollout.release import HealthCheck, Subject
-from reconciler.rollout.state import WHOLE, Scaling, Seen, TaskSet, Weights, all_on
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.release import HealthCheck, RolloutTarget
+from reconciler.rollout.state import WHOLE, ObservedService, Scaling, TaskSet, Weights, all_on
+from reconciler.rollout.strategy import Strategy
 
-cloudwatch = Service("cloudwatch")
+cloudwatch = ServiceApi("cloudwatch")
 
 SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
@@ -33,15 +33,15 @@ OUR_FAULT: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
 """Stop codes that speak against a version; a Spot interruption or the end of a machine do not."""
 
 
-def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[Seen]:
-    (found,) = yield from prefetch.completed([(subject, known)])
+def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched) -> Calls[ObservedService]:
+    (found,) = yield from prefetch.prefetch_missing([(subject, known)])
     item = found.service
     assert item is not None
     production, production_whole = _at(subject, subject.production, found.actions)
     test, test_whole = _at(subject, subject.test, found.actions)
     raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
     bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
-    seen = Seen(
+    seen = ObservedService(
         wanted=subject.release.id,
         desired=item["desiredCount"],
         sets=tuple(_task_set(subject, one) for one in raw),
@@ -60,7 +60,7 @@ def see(subject: Subject, policy: Policy, now: datetime, known: Known) -> Calls[
     return (yield from _closely(subject, policy, now, seen))
 
 
-def quiet(seen: Seen) -> bool:
+def quiet(seen: ObservedService) -> bool:
     """Nothing is under way and nothing is to begin: there is no need to look at targets and tasks."""
     settled = seen.marks.deadline is None and seen.marks.unheard is None
     if len(seen.sets) != 1 or not settled or seen.deleting:
@@ -73,19 +73,19 @@ def quiet(seen: Seen) -> bool:
 # -- what the first round says
 
 
-def _at(subject: Subject, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:
+def _at(subject: RolloutTarget, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:
     if entry is None:
         return None, True
     return listener_weights.weights_of(actions[entry.arn], subject.groups)
 
 
-def _slot(subject: Subject, item: Mapping[str, Any]) -> int | None:
+def _slot(subject: RolloutTarget, item: Mapping[str, Any]) -> int | None:
     balancers = item.get("loadBalancers") or ()
     arn = balancers[0].get("targetGroupArn") if balancers else None
     return subject.groups.index(arn) if arn in subject.groups else None
 
 
-def _task_set(subject: Subject, item: Mapping[str, Any]) -> TaskSet:
+def _task_set(subject: RolloutTarget, item: Mapping[str, Any]) -> TaskSet:
     slot = _slot(subject, item)
     assert slot is not None, "only sets in our groups are read"
     return TaskSet(
@@ -110,7 +110,7 @@ def _scaling(target: Mapping[str, Any] | None) -> Scaling:
     return Scaling.SUSPENDED if all(state.get(part, False) for part in SUSPENSIONS) else Scaling.ACTIVE
 
 
-def _tuned(subject: Subject, groups: Mapping[str, Any]) -> tuple[bool, bool]:
+def _tuned(subject: RolloutTarget, groups: Mapping[str, Any]) -> tuple[bool, bool]:
     check = subject.release.health
     if check is None:
         return True, True
@@ -134,7 +134,7 @@ def _check(item: Mapping[str, Any]) -> HealthCheck:
 # -- second and third round: targets, tasks, alarms, answers
 
 
-def _closely(subject: Subject, policy: Policy, now: datetime, seen: Seen) -> Calls[Seen]:
+def _closely(subject: RolloutTarget, policy: Strategy, now: datetime, seen: ObservedService) -> Calls[ObservedService]:
     newest, watched = seen.newest, policy.max_5xx is not None
     moved = newest is not None and seen.production is not None and seen.production[newest.slot] > 0
     calls: dict[str, Call] = {
@@ -148,7 +148,7 @@ def _closely(subject: Subject, policy: Policy, now: datetime, seen: Seen) -> Cal
         )
     if watched and moved and newest is not None:
         calls["answers"] = _answers(subject, newest.slot, now)
-    told = dict(zip(calls, (yield Together.of(calls.values())), strict=True))
+    told = dict(zip(calls, (yield Batch.of(calls.values())), strict=True))
     arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
     tasks = yield from _tasks(subject, arns)
     healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
@@ -163,16 +163,16 @@ def _closely(subject: Subject, policy: Policy, now: datetime, seen: Seen) -> Cal
     return replace(seen, **fields)
 
 
-def _name(subject: Subject) -> str:
+def _name(subject: RolloutTarget) -> str:
     return subject.service.rpartition("/")[2]
 
 
-def _tasks(subject: Subject, arns: Sequence[str]) -> Calls[list[Any]]:
+def _tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[Any]]:
     calls = [
         ecs.describe_tasks(cluster=subject.cluster, tasks=list(arns[start : start + TASKS_AT_ONCE]))
         for start in range(0, len(arns), TASKS_AT_ONCE)
     ]
-    answers = (yield Together.of(calls)) if calls else []
+    answers = (yield Batch.of(calls)) if calls else []
     return [task for answer in answers for task in answer["tasks"]]
 
 
@@ -234,7 +234,7 @@ def failed_by_itself(task: Mapping[str, Any]) -> bool:
     return task.get("stopCode") in OUR_FAULT or (scheduler and "health checks" in task.get("stoppedReason", ""))
 
 
-def _answers(subject: Subject, slot: int, now: datetime) -> Call:
+def _answers(subject: RolloutTarget, slot: int, now: datetime) -> Call:
     assert subject.production is not None
     balancer = "/".join(subject.production.listener.rpartition(":listener/")[2].split("/")[:3])
     dimensions = [

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from reconciler.model.resource import Address
 
 if TYPE_CHECKING:
-    from reconciler.rollout.engine import Step
-    from reconciler.rollout.state import Seen
+    from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.state import ObservedService
 
 
 class Outlook(StrEnum):
@@ -24,7 +24,7 @@ class Outlook(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class RolloutPreview:
     """One service's. `then` is the timeline of a new version, in one sentence; `because` finishes one."""
 
     address: Address
@@ -33,8 +33,8 @@ class Prospect:
     then: str = ""
     way: str = ""
     where: str = ""
-    step: Step | None = None
-    seen: Seen | None = None
+    step: RolloutStep | None = None
+    seen: ObservedService | None = None
 
     @property
     def told(self) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from reconciler.model.resource import Call, Calls, Service, Together
+from reconciler.model.resource import Batch, Call, Calls, ServiceApi
 from reconciler.rollout import describe, listener_weights
-from reconciler.rollout.engine import Known
+from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
-from reconciler.rollout.release import Subject
+from reconciler.rollout.release import RolloutTarget
 
-autoscaling = Service("application-autoscaling")
+autoscaling = ServiceApi("application-autoscaling")
 
 NAMESPACE: Final = {"ServiceNamespace": "ecs"}
 DIMENSION: Final = {"ScalableDimension": "ecs:service:DesiredCount"}
@@ -23,19 +23,19 @@ AT_ONCE: Final = 10
 """DescribeServices takes ten; of target groups it makes twenty."""
 
 
-def completed(wanted: Sequence[tuple[Subject, Known]]) -> Calls[list[Known]]:
+def prefetch_missing(wanted: Sequence[tuple[RolloutTarget, Prefetched]]) -> Calls[list[Prefetched]]:
     """What is known of each, and what it lacks asked for; `AT_ONCE` at most.
 
     Raises `errors.AwsError` where any of it cannot be read, `errors.Gone` where it is not there.
     """
     calls = [*_services(wanted), *_traffic(wanted), *_groups(wanted), *_scaling(wanted)]
-    answers: list[Any] = (yield Together.of(calls)) if calls else []
+    answers: list[Any] = (yield Batch.of(calls)) if calls else []
     services = {item["serviceArn"]: item for answer in answers for item in describe.listed(answer)}
     actions = listener_weights.actions_in(answers)
     groups = {item["TargetGroupArn"]: item for answer in answers for item in answer.get("TargetGroups", ())}
     targets = {item["ResourceId"]: item for answer in answers for item in answer.get("ScalableTargets", ())}
     return [
-        Known(
+        Prefetched(
             known.service if known.service is not None else services[subject.service],
             {**actions, **known.actions},
             {**groups, **known.groups},
@@ -45,7 +45,7 @@ def completed(wanted: Sequence[tuple[Subject, Known]]) -> Calls[list[Known]]:
     ]
 
 
-Wanted = Iterable[tuple[Subject, Known]]
+Wanted = Iterable[tuple[RolloutTarget, Prefetched]]
 
 
 def _services(wanted: Wanted) -> Iterator[Call]:

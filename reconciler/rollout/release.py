@@ -74,7 +74,7 @@ def release_id(content: str, like: Release) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TrafficEntry:
     """Where requests come in: a listener's own action, or one of its rules."""
 
     listener: str
@@ -86,7 +86,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RolloutTarget:
     """The service that a rollout is about, by AWS's ids.
 
     `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` where the service
@@ -98,7 +98,7 @@ class Subject:
     release: Release
     name: str = ""
     groups: tuple[str, ...] = ()
-    production: Entry | None = None
-    test: Entry | None = None
+    production: TrafficEntry | None = None
+    test: TrafficEntry | None = None
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()

@@ -22,7 +22,7 @@ STALE_AFTER: Final = timedelta(hours=1)
 """A word that nobody heard for so long is not acted on: the person has turned to something else by now."""
 
 
-class Verb(StrEnum):
+class RequestVerb(StrEnum):
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     ABORT = "abort"
@@ -34,14 +34,14 @@ class Verb(StrEnum):
     RESUME = "resume"
 
 
-OF_THE_SERVICE: Final = frozenset({Verb.PAUSE, Verb.RESUME})
+OF_THE_SERVICE: Final = frozenset({RequestVerb.PAUSE, RequestVerb.RESUME})
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class Request:
     """`id` tells one saying from another; `by` is who; `seconds` is how much longer, for extend."""
 
-    verb: Verb
+    verb: RequestVerb
     release: str
     id: str
     at: datetime
@@ -50,7 +50,7 @@ class Intent:
     seconds: int = 0
 
     def text(self) -> str:
-        verb = f"{self.verb}+{self.seconds}" if self.verb is Verb.EXTEND else str(self.verb)
+        verb = f"{self.verb}+{self.seconds}" if self.verb is RequestVerb.EXTEND else str(self.verb)
         head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{_field(self.by)[:64]}"
         return tag_value(f"{head}:{self.why}" if self.why else head)
 
@@ -94,7 +94,7 @@ class RequestRefusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class Response:
     """The answer to the intent of that id: it was accepted, unless there is a `refusal`."""
 
     id: str
@@ -114,24 +114,24 @@ _INTENT: Final = re.compile(r"([a-z]+)(?:\+(\d{1,7}))?:([^:\s]+):([^:\s]+):(\d{1
 _HANDLED: Final = re.compile(r"([^:\s]+):(?:accepted|refused:([a-z-]+):(.*))", re.DOTALL)
 
 
-def intent_of(text: str) -> Intent | None:
+def intent_of(text: str) -> Request | None:
     """None for what is not an intent: somebody wrote the tag by hand, and got it wrong."""
     match = _INTENT.fullmatch(text)
-    if match is None or match[1] not in set(Verb):
+    if match is None or match[1] not in set(RequestVerb):
         return None
-    verb = Verb(match[1])
-    if (match[2] is None) is (verb is Verb.EXTEND):
+    verb = RequestVerb(match[1])
+    if (match[2] is None) is (verb is RequestVerb.EXTEND):
         return None
     at = datetime.fromtimestamp(int(match[5]), UTC)
-    return Intent(verb, match[3], match[4], at, match[6], match[7] or "", int(match[2] or 0))
+    return Request(verb, match[3], match[4], at, match[6], match[7] or "", int(match[2] or 0))
 
 
-def handled_of(text: str) -> Handled | None:
+def handled_of(text: str) -> Response | None:
     """None for what is not an answer, or one for a reason that is not known."""
     match = _HANDLED.fullmatch(text)
     if match is None or (match[2] is not None and match[2] not in set(RequestRefusalCode)):
         return None
-    return Handled(match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), match[3]))
+    return Response(match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), match[3]))
 
 
 def _field(text: str) -> str:

@@ -14,25 +14,25 @@ from typing import Any, Final
 from reconciler.model import duration
 from reconciler.rollout import effects
 from reconciler.rollout.actions import (
-    Create,
-    Decision,
-    Declare,
-    Delete,
-    Mark,
-    Point,
-    Prefer,
-    Probe,
-    Resize,
-    Scale,
-    Tune,
+    CreateTaskSet,
+    DeleteTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetPrimary,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    UpdateService,
+    WriteState,
 )
-from reconciler.rollout.engine import Phase, Step, Waiting, engines
+from reconciler.rollout.engine import Phase, RolloutStep, Waiting, engines
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import Intent, Verb
-from reconciler.rollout.state import WHOLE, Probed, Scaling, Seen, TaskSet, all_on
-from reconciler.rollout.stored_state import Marks, Stage
-from reconciler.rollout.strategy import Policy, Promotion
-from reconciler.rollout.tracker import SETTLE, Memory
+from reconciler.rollout.requests import Request, RequestVerb
+from reconciler.rollout.state import WHOLE, ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
+from reconciler.rollout.stored_state import DeadlineKind, StoredState
+from reconciler.rollout.strategy import Promotion, Strategy
+from reconciler.rollout.tracker import SETTLE, RolloutTracker
 
 START_UP: Final = timedelta(seconds=60)
 """From a task's start to the load balancer's second good health check."""
@@ -73,7 +73,7 @@ class Row:
 
 
 def simulate(
-    policy: Policy,
+    policy: Strategy,
     desired: int = 1,
     *,
     fail_at: Phase | None = None,
@@ -91,14 +91,14 @@ def simulate(
 
 @dataclass(slots=True)
 class _Simulation:
-    policy: Policy
+    policy: Strategy
     desired: int
     fail_at: Phase | None
     first: bool
     start: datetime
     ports: tuple[int, int]
     now: datetime = field(init=False)
-    seen: Seen = field(init=False)
+    seen: ObservedService = field(init=False)
     stopping: dict[str, datetime] = field(init=False, default_factory=dict)
     sized: dict[str, datetime] = field(init=False, default_factory=dict)
     waiting_since: datetime | None = field(init=False, default=None)
@@ -107,7 +107,7 @@ class _Simulation:
     def rows(self) -> Iterator[Row]:
         if self.fail_at is not None and self.fail_at not in FAILS_AT:
             raise ValueError(f"nothing fails in {self.fail_at}; it is one of {', '.join(FAILS_AT)}")
-        engine, memory = engines()[self.policy.engine], Memory(self.start, began=False)
+        engine, memory = engines()[self.policy.engine], RolloutTracker(self.start, began=False)
         self.now, self.seen = self.start, self._beginning()
         reached, last = False, None
         for _ in range(LONGEST):
@@ -125,7 +125,7 @@ class _Simulation:
                 last = step.phase
             for decision in step.decisions:
                 memory = self._done(decision, memory)
-            memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, Probe)), self.now)
+            memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, RunTests)), self.now)
             if step.at_rest:
                 if self.fail_at is not None and not reached:
                     raise ValueError(f"a rollout under this policy is never in {self.fail_at}")
@@ -138,7 +138,7 @@ class _Simulation:
 
     # -- the script
 
-    def _beginning(self) -> Seen:
+    def _beginning(self) -> ObservedService:
         blue = TaskSet(
             BLUE,
             BLUE,
@@ -151,8 +151,8 @@ class _Simulation:
             task_definition=f"{BLUE}:1",
             state="COMPLETED",
         )
-        marks = Marks() if self.first else Marks(live=Version(BLUE, f"{BLUE}:1"))
-        return Seen(
+        marks = StoredState() if self.first else StoredState(live=Version(BLUE, f"{BLUE}:1"))
+        return ObservedService(
             GREEN,
             self.desired,
             () if self.first else (blue,),
@@ -209,8 +209,8 @@ class _Simulation:
         due, production = self.seen.marks.deadline, self.seen.production
         shared = production not in (all_on(0), all_on(1))
         if self.fail_at is Phase.VERIFYING:
-            return due is not None and due.stage is Stage.VERIFY
-        if self.fail_at is Phase.SHIFTING and due is not None and due.stage in (Stage.TO, Stage.AT):
+            return due is not None and due.stage is DeadlineKind.VERIFY
+        if self.fail_at is Phase.SHIFTING and due is not None and due.stage in (DeadlineKind.TO, DeadlineKind.AT):
             return shared or not self.policy.shares
         return False
 
@@ -227,48 +227,48 @@ class _Simulation:
             done = before
         self.seen = replace(self.seen, sets=(done,))
 
-    def _done(self, decision: Decision, memory: Memory) -> Memory:
+    def _done(self, decision: RolloutAction, memory: RolloutTracker) -> RolloutTracker:
         self.seen = effects.after(decision, self.seen, self.now)
-        if isinstance(decision, Resize):
+        if isinstance(decision, ScaleTaskSet):
             self.sized[decision.id] = self.now
-        if isinstance(decision, Probe):
+        if isinstance(decision, RunTests):
             passed = self.fail_at is not Phase.TESTING
-            return memory.learnt(Probed(decision.release, passed, "" if passed else "the tests did not hold"))
+            return memory.learnt(SmokeTestOutcome(decision.release, passed, "" if passed else "the tests did not hold"))
         return memory
 
-    def _person(self, step: Step) -> None:
+    def _person(self, step: RolloutStep) -> None:
         """Where only a person can go on, the person does, after a while."""
         if step.waits_for is not Waiting.PERSON or step.phase is not Phase.AWAITING_PROMOTION:
             return
         self.waiting_since = self.waiting_since or self.now
         if self.now - self.waiting_since >= PERSON_AFTER:
-            said = Intent(Verb.PROMOTE, step.release, "1", self.now, "a person")
+            said = Request(RequestVerb.PROMOTE, step.release, "1", self.now, "a person")
             self.seen = replace(self.seen, marks=replace(self.seen.marks, intent=said))
 
     # -- words
 
-    def _words(self, decision: Decision) -> str:
+    def _words(self, decision: RolloutAction) -> str:
         production, test = self.ports
         match decision:
-            case Create(scale=scale):
+            case CreateTaskSet(scale=scale):
                 return f"green: {_tasks(math.ceil(self.desired * scale / WHOLE))}"
-            case Resize(scale=scale):
+            case ScaleTaskSet(scale=scale):
                 return f"green: {_tasks(math.ceil(self.desired * scale / WHOLE))}"
-            case Point(listener="production", weights=weights):
+            case SetWeights(listener="production", weights=weights):
                 return self._share(weights, production)
-            case Point(weights=weights):
+            case SetWeights(weights=weights):
                 return f"{self._side(weights)} on :{test}"
-            case Probe(tests=tests):
+            case RunTests(tests=tests):
                 return f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} on :{test}"
-            case Delete(id=identifier):
+            case DeleteTaskSet(id=identifier):
                 return f"{'blue' if self._release(identifier) == BLUE else 'green'} goes"
-            case Scale(suspend):
+            case SuspendScaling(suspend):
                 return "autoscaling is held still" if suspend else "autoscaling goes on"
-            case Tune():
+            case UpdateHealthCheck():
                 return "green's health check is set"
-            case Declare():
+            case UpdateService():
                 return f"ECS replaces {_tasks(self.desired)}"
-            case Mark() | Prefer():
+            case WriteState() | SetPrimary():
                 return ""
 
     def _share(self, weights: tuple[int, int], port: int) -> str:
@@ -296,7 +296,7 @@ def _tasks(count: int) -> str:
     return f"{count} {'task' if count == 1 else 'tasks'}"
 
 
-def timeline_sentence(policy: Policy, desired: int, *, ports: tuple[int, int] = (80, 9000)) -> str:
+def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000)) -> str:
     """What will follow, in one line, with how long it takes if nothing goes wrong."""
     rows = simulate(policy, desired, ports=ports)
     whole = rows[-1].after

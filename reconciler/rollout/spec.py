@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from reconciler.model.resource import Address
 from reconciler.rollout.release import HealthCheck
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class RolloutSpec:
     """`groups` are the target groups that versions take turns in; slot 0 is the first.
 
     `production` and `test` are listeners or listener rules, `ports` theirs. `images` are looked up before anything is
@@ -19,7 +19,7 @@ class Delivery:
 
     service: Address
     task_definition: Address
-    policy: Policy = field(default_factory=Policy)
+    policy: Strategy = field(default_factory=Strategy)
     container: str = ""
     port: int = 0
     groups: tuple[Address, ...] = ()

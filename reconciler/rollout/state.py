@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from reconciler.rollout.stored_state import Marks
+from reconciler.rollout.stored_state import StoredState
 
 WHOLE: Final = 100
 MOST_SETS: Final = 5
@@ -63,7 +63,7 @@ class TaskSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
+class SmokeTestOutcome:
     """How the tests of a release on the test listener went."""
 
     release: str
@@ -72,7 +72,7 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedService:
     """The facts.
 
     `production` and `test` are None where the listener does something that is not ours: names a group that we do not
@@ -93,7 +93,7 @@ class Seen:
     test: Weights | None = (WHOLE, 0)
     has_test: bool = True
     bare: tuple[str, ...] = ()
-    marks: Marks = field(default_factory=Marks)
+    marks: StoredState = field(default_factory=StoredState)
     scaling: Scaling = Scaling.NONE
     tuned: tuple[bool, bool] = (True, True)
     strangers: tuple[int, int] = (0, 0)
@@ -104,7 +104,7 @@ class Seen:
     errors: float | None = None
     deleting: bool = False
     looks: int = 0
-    tested: Probed | None = None
+    tested: SmokeTestOutcome | None = None
 
     @property
     def alive(self) -> tuple[TaskSet, ...]:

@@ -19,13 +19,13 @@ from reconciler.model import ownership
 from reconciler.model.tagging import tag_value
 from reconciler.rollout import requests
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import Handled, Intent
+from reconciler.rollout.requests import Request, Response
 
 KEPT_IN_QUARANTINE: Final = 16
 """Releases that a tag value has room for; the oldest goes first."""
 
 
-class Stage(StrEnum):
+class DeadlineKind(StrEnum):
     """What a deadline is for. It also says how far a rollout has come where the facts alone cannot."""
 
     UP = "up"  # green has to be healthy by then
@@ -49,7 +49,7 @@ class Deadline:
     """
 
     release: str
-    stage: Stage
+    stage: DeadlineKind
     at: datetime | None = None
     weight: int = 0
 
@@ -61,7 +61,7 @@ class Deadline:
         return self.at is not None and now >= self.at
 
 
-def deadline(release: str, stage: Stage, now: datetime, wait: timedelta, *, weight: int = 0) -> Deadline:
+def deadline(release: str, stage: DeadlineKind, now: datetime, wait: timedelta, *, weight: int = 0) -> Deadline:
     """`wait` from `now`, rounded up to the whole seconds that a tag can say."""
     at = math.ceil((now + wait).timestamp())
     return Deadline(release, stage, datetime.fromtimestamp(at, UTC), weight)
@@ -89,7 +89,7 @@ class Actor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RolloutResult:
     """How the rollout of a release ended, in which phase, by whom, and why. `why` is for people only."""
 
     release: str
@@ -104,7 +104,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Pause:
     """Somebody said to wait: with `release`, this rollout; without, the whole service."""
 
     by: str
@@ -115,7 +115,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class StoredState:
     """Everything that is remembered.
 
     `previous` is what ran before and can be gone back to, `back` what is being gone back to instead of what the specs
@@ -123,12 +123,12 @@ class Marks:
     """
 
     deadline: Deadline | None = None
-    intent: Intent | None = None
-    handled: Handled | None = None
+    intent: Request | None = None
+    handled: Response | None = None
     quarantine: tuple[str, ...] = ()
-    ended: Ended | None = None
-    hold: Stop | None = None
-    pause: Stop | None = None
+    ended: RolloutResult | None = None
+    hold: Pause | None = None
+    pause: Pause | None = None
     previous: Version | None = None
     back: Version | None = None
     live: Version | None = None
@@ -142,12 +142,12 @@ class Marks:
     def without_quarantined(self, release: str) -> tuple[str, ...]:
         return tuple(one for one in self.quarantine if one != release)
 
-    def ended_of(self, release: str) -> Ended | None:
+    def ended_of(self, release: str) -> RolloutResult | None:
         """How the rollout of that release ended, if it was the last one that did."""
         return self.ended if self.ended is not None and self.ended.release == release else None
 
     @property
-    def unheard(self) -> Intent | None:
+    def unheard(self) -> Request | None:
         """The intent that nobody has answered yet."""
         if self.intent is None or (self.handled is not None and self.handled.id == self.intent.id):
             return None
@@ -171,15 +171,15 @@ KEYS: Final[Mapping[str, str]] = {
         "live",
     )
 }
-"""The tag of each field of `Marks`."""
+"""The tag of each field of `StoredState`."""
 
 
-def of_tags(tags: Mapping[str, str]) -> Marks:
+def of_tags(tags: Mapping[str, str]) -> StoredState:
     found = {name: _READ[name](tags[key]) for name, key in KEYS.items() if key in tags}
-    return Marks(**{name: value for name, value in found.items() if value is not None})
+    return StoredState(**{name: value for name, value in found.items() if value is not None})
 
 
-def written(before: Marks, after: Marks) -> tuple[dict[str, str], tuple[str, ...]]:
+def written(before: StoredState, after: StoredState) -> tuple[dict[str, str], tuple[str, ...]]:
     """The tags to put and those to take away. Only fields that differ: what people write meanwhile stays theirs."""
     put: dict[str, str] = {}
     drop: list[str] = []
@@ -207,11 +207,11 @@ def _text(value: Any) -> str:
 
 def _deadline(text: str) -> Deadline | None:
     match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,9}):(\d{1,11}|-)", text)
-    if match is None or match[2] not in set(Stage):
+    if match is None or match[2] not in set(DeadlineKind):
         return None
     at = None if match[4] == "-" else datetime.fromtimestamp(int(match[4]), UTC)
-    stage = Stage(match[2])
-    if at is None and stage is not Stage.GATE:
+    stage = DeadlineKind(match[2])
+    if at is None and stage is not DeadlineKind.GATE:
         return None
     return Deadline(match[1], stage, at, int(match[3] or 0))
 
@@ -220,17 +220,17 @@ def _quarantine(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _ended(text: str) -> Ended | None:
+def _ended(text: str) -> RolloutResult | None:
     match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(\w+):(.*)", text, re.DOTALL)
     if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
         return None
     at = datetime.fromtimestamp(int(match[4]), UTC)
-    return Ended(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), match[6])
+    return RolloutResult(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), match[6])
 
 
-def _stop(text: str) -> Stop | None:
+def _stop(text: str) -> Pause | None:
     release, colon, by = text.partition(":")
-    return Stop(by, "" if release == requests.ANY else release) if colon else None
+    return Pause(by, "" if release == requests.ANY else release) if colon else None
 
 
 def _version(text: str) -> Version | None:

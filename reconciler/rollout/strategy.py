@@ -57,7 +57,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Strategy:
     """Everything that a rollout may want to know of how it is to be done.
 
     `scale` is in percent of the desired count and holds until the switch. `drain` is how long a target group lets its

@@ -12,21 +12,21 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.rollout.actions import (
-    Create,
-    Decision,
-    Declare,
-    Delete,
-    Mark,
-    Point,
-    Prefer,
-    Probe,
-    Resize,
-    Scale,
-    Tune,
+    CreateTaskSet,
+    DeleteTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetPrimary,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    UpdateService,
+    WriteState,
 )
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.blue_green.context import LOOK_EVERY
-from reconciler.rollout.state import Probed, Scaling, Seen, TaskSet
+from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet
 
 SETTLE: Final = timedelta(seconds=5)
 """How long a write may take to be visible."""
@@ -36,30 +36,30 @@ REREADS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RolloutTracker:
     """`since`: when something was last written, or when the process began. `awaited`: what has to become visible."""
 
     since: datetime
     began: bool = True
-    awaited: tuple[Decision, ...] = ()
+    awaited: tuple[RolloutAction, ...] = ()
     rereads: int = 0
     of: str = ""
     looks: int = 0
     looked_at: datetime | None = None
-    tested: Probed | None = None
+    tested: SmokeTestOutcome | None = None
 
-    def look(self, seen: Seen, now: datetime) -> tuple[Memory, Seen, bool]:
+    def look(self, seen: ObservedService, now: datetime) -> tuple[RolloutTracker, ObservedService, bool]:
         """With one more look: what is remembered, the facts with it, and whether something may be decided."""
         memory = self._counted(seen, now)._reread(seen, now)
         return memory, replace(seen, looks=memory.looks, tested=memory.tested), not memory.waiting(now)
 
-    def wrote(self, decisions: tuple[Decision, ...], now: datetime) -> Memory:
+    def wrote(self, decisions: tuple[RolloutAction, ...], now: datetime) -> RolloutTracker:
         """After `decisions` were sent, answered or not."""
         if not decisions:
             return self
         return replace(self, since=now, began=False, awaited=decisions, rereads=0)
 
-    def learnt(self, tested: Probed) -> Memory:
+    def learnt(self, tested: SmokeTestOutcome) -> RolloutTracker:
         return replace(self, tested=tested)
 
     def waiting(self, now: datetime) -> bool:
@@ -67,14 +67,14 @@ class Memory:
             return now - self.since < SETTLE
         return bool(self.awaited) and self.rereads < REREADS
 
-    def _reread(self, seen: Seen, now: datetime) -> Memory:
+    def _reread(self, seen: ObservedService, now: datetime) -> RolloutTracker:
         if self.awaited and all(visible(one, seen) for one in self.awaited):
             return replace(self, awaited=(), rereads=0)
         if self.awaited and now - self.since >= SETTLE:
             return replace(self, rereads=min(REREADS, self.rereads + 1))
         return self
 
-    def _counted(self, seen: Seen, now: datetime) -> Memory:
+    def _counted(self, seen: ObservedService, now: datetime) -> RolloutTracker:
         """Good and bad looks count when they are far enough apart; the first that turns counts at once."""
         newest, verdict = seen.newest, health.verdict(seen)
         before = self.looks if newest is not None and newest.id == self.of else 0
@@ -88,38 +88,38 @@ class Memory:
         return replace(self, of="" if newest is None else newest.id, looks=looks, looked_at=now, tested=tested)
 
 
-def visible(decision: Decision, seen: Seen) -> bool:
+def visible(decision: RolloutAction, seen: ObservedService) -> bool:
     """Whether the facts show what a decision wrote."""
     match decision:
-        case Mark():
+        case WriteState():
             return all(
                 getattr(seen.marks, name) == getattr(decision.after, name)
                 for name in decision.fields
                 if name != "intent"  # people write it, too
             )
-        case Scale(suspend):
+        case SuspendScaling(suspend):
             return seen.scaling is not (Scaling.ACTIVE if suspend else Scaling.SUSPENDED)
-        case Tune(slot):
+        case UpdateHealthCheck(slot):
             return seen.tuned[slot]
-        case Create(release, slot):
+        case CreateTaskSet(release, slot):
             return any(one.release == release and one.slot == slot and one.scale for one in seen.alive)
-        case Resize(identifier, scale):
+        case ScaleTaskSet(identifier, scale):
             found = _find(seen, identifier)
             return found is None or found.scale == scale
-        case Point(listener, weights):
+        case SetWeights(listener, weights):
             return (seen.production if listener == "production" else seen.test) == weights
-        case Prefer(identifier):
+        case SetPrimary(identifier):
             found = _find(seen, identifier)
             return found is None or found.primary
-        case Delete(identifier):
+        case DeleteTaskSet(identifier):
             found = _find(seen, identifier)
             return found is None or found.draining
-        case Declare(definition):
+        case UpdateService(definition):
             wanted = definition or seen.definition
             return any(one.primary and one.task_definition == wanted for one in seen.sets) and not seen.differs
-        case Probe():
+        case RunTests():
             return True
 
 
-def _find(seen: Seen, identifier: str) -> TaskSet | None:
+def _find(seen: ObservedService, identifier: str) -> TaskSet | None:
     return next((one for one in seen.sets if one.id == identifier), None)

@@ -15,20 +15,20 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from reconciler import errors, events
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.log import log
 from reconciler.model.resource import Address
 from reconciler.rollout import prefetch
-from reconciler.rollout.actions import Create, Decision, Declare, Probe
+from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
-from reconciler.rollout.engine import NOTHING, Known, Phase, Step
-from reconciler.rollout.state import Seen
+from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
+from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
-from reconciler.rollout.tracker import Memory
-from reconciler.rollout_driver.failure_report import Obituary
-from reconciler.rollout_driver.smoke_tests import Smoke
-from reconciler.rollout_driver.targets import Job
+from reconciler.rollout.tracker import RolloutTracker
+from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.smoke_tests import SmokeTests
+from reconciler.rollout_driver.targets import ServiceRollout
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StepResult:
     """One look at one service, and what came of it.
 
     `seen` and `step` are None where AWS could not be read. `settling`: something that was written is not visible yet,
@@ -57,12 +57,12 @@ class Turn:
     this very look found.
     """
 
-    job: Job
+    job: ServiceRollout
     at: datetime
-    seen: Seen | None = None
-    step: Step | None = None
+    seen: ObservedService | None = None
+    step: RolloutStep | None = None
     settling: bool = False
-    done: tuple[Decision, ...] = ()
+    done: tuple[RolloutAction, ...] = ()
     error: errors.ReconcilerError | None = None
     diagnosis: Diagnosis | None = None
 
@@ -71,7 +71,7 @@ class Turn:
         """When to look again; None: only a person or a new spec changes anything."""
         if self.settling or self.error is not None or self.step is None:
             return self.at + AGAIN
-        if any(isinstance(one, Probe) and one not in self.done for one in self.step.decisions):
+        if any(isinstance(one, RunTests) and one not in self.done for one in self.step.decisions):
             return self.at + AGAIN
         return self.step.wake_at
 
@@ -104,12 +104,12 @@ PASSING = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttle
 """Errors that the next look may not meet again."""
 
 
-def crowd(turns: Iterable[Turn]) -> int:
+def crowd(turns: Iterable[StepResult]) -> int:
     """How many of them merely wait."""
     return sum(turn.waits for turn in turns)
 
 
-def wake_at(turn: Turn, waiting: int) -> datetime | None:
+def wake_at(turn: StepResult, waiting: int) -> datetime | None:
     """When to look again, where so many are `waiting`: the more, the later, but for a deadline."""
     soonest = turn.wake_at
     if soonest is None or turn.step is None or not turn.waits:
@@ -120,20 +120,20 @@ def wake_at(turn: Turn, waiting: int) -> datetime | None:
 
 
 @dataclass(slots=True)
-class Rollouts:
+class RolloutDriver:
     """All rollouts of one stack, as one process drives them.
 
     `fresh` says that nobody wrote anything before this process: then there is nothing to wait for at its first look.
     """
 
-    aws: Aws
-    smoke: Smoke
-    obituary: Obituary = field(default_factory=Obituary)
+    aws: AwsClient
+    smoke: SmokeTests
+    obituary: FailureReporter = field(default_factory=FailureReporter)
     fresh: frozenset[Address] = frozenset()
-    memories: dict[Address, Memory] = field(default_factory=dict)
+    memories: dict[Address, RolloutTracker] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def look(self, job: Job, known: Known = NOTHING) -> tuple[Seen, Step]:
+    def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
         """The facts and what they lead to; nothing is written, and nothing remembered.
 
         One look is taken for as many as it takes to be believed: whoever drives the rollout looks again and again.
@@ -145,32 +145,34 @@ class Rollouts:
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
         return seen, job.engine.step(policy, seen, now)
 
-    def turn(self, job: Job, known: Known = NOTHING) -> Turn:
+    def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Look once, and do what that leads to. Raises nothing of AWS's: what went wrong is in the turn."""
         now, policy = self.aws.clock.now(), job.delivery.policy
-        memory = self.memories.setdefault(job.address, Memory(now, began=job.address not in self.fresh))
+        memory = self.memories.setdefault(job.address, RolloutTracker(now, began=job.address not in self.fresh))
         try:
             seen = self.aws.run(job.engine.see(job.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
-            return Turn(job, now, error=unread)
+            return StepResult(job, now, error=unread)
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = job.engine.step(policy, seen, now)
         if not free and (step.decisions or memory.awaited):
-            return Turn(job, now, seen, step, settling=True)
+            return StepResult(job, now, seen, step, settling=True)
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
         done, error = self._carry_out(job, step, now)
         self._say(job, step, done, error)
-        return Turn(job, now, seen, step, done=done, error=error, diagnosis=diagnosis)
+        return StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis)
 
-    def turns(self, jobs: Iterable[Job], known: Mapping[Address, Known] | None = None) -> tuple[Turn, ...]:
+    def turns(
+        self, jobs: Iterable[ServiceRollout], known: Mapping[Address, Prefetched] | None = None
+    ) -> tuple[StepResult, ...]:
         """One turn of each, some of them side by side. What those look at first is asked for together, right before.
 
         Whose turn has not begun when `stop` is set has none.
         """
-        told, taken = known or {}, dict[Address, Turn]()
+        told, taken = known or {}, dict[Address, StepResult]()
         waiting = tuple(jobs)
         unread = [job for job in waiting if job.address not in told]
         self._take([job for job in waiting if job.address in told], told, taken)
@@ -181,30 +183,32 @@ class Rollouts:
             self._take(some, self._standing(some), taken)
         return tuple(taken[job.address] for job in waiting if job.address in taken)
 
-    def _take(self, jobs: Iterable[Job], known: Mapping[Address, Known], taken: dict[Address, Turn]) -> None:
+    def _take(
+        self, jobs: Iterable[ServiceRollout], known: Mapping[Address, Prefetched], taken: dict[Address, StepResult]
+    ) -> None:
         turns = side_by_side(lambda job: self.turn(job, known.get(job.address, NOTHING)), jobs)
         taken.update((turn.job.address, turn) for turn in turns)
 
-    def _standing(self, jobs: Sequence[Job]) -> dict[Address, Known]:
+    def _standing(self, jobs: Sequence[ServiceRollout]) -> dict[Address, Prefetched]:
         """Nothing where one of them cannot be read: then each asks for itself, and it turns out which."""
         if len(jobs) < 2:
             return {}
         try:
-            found = self.aws.run(prefetch.completed([(job.subject, NOTHING) for job in jobs]), urgent=True)
+            found = self.aws.run(prefetch.prefetch_missing([(job.subject, NOTHING) for job in jobs]), urgent=True)
         except errors.AwsError as error:
             log.debug(events.ROLLOUT_REFUSED, because=f"not read together: {error}")
             return {}
         return {job.address: known for job, known in zip(jobs, found, strict=True)}
 
     def _carry_out(
-        self, job: Job, step: Step, now: datetime
-    ) -> tuple[tuple[Decision, ...], errors.ReconcilerError | None]:
+        self, job: ServiceRollout, step: RolloutStep, now: datetime
+    ) -> tuple[tuple[RolloutAction, ...], errors.ReconcilerError | None]:
         """In order, and none after one that failed. What may have been written is waited for."""
-        written: list[Decision] = []
-        done: list[Decision] = []
+        written: list[RolloutAction] = []
+        done: list[RolloutAction] = []
         error: errors.ReconcilerError | None = None
         for decision in step.decisions:
-            if isinstance(decision, Probe):
+            if isinstance(decision, RunTests):
                 result = self.smoke.probe(job.delivery, job.subject, decision.tests, now)
                 if result is not None:
                     self.memories[job.address] = self.memories[job.address].learnt(result)
@@ -226,7 +230,13 @@ class Rollouts:
         self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now)
         return tuple(done), error
 
-    def _say(self, job: Job, step: Step, done: tuple[Decision, ...], error: errors.ReconcilerError | None) -> None:
+    def _say(
+        self,
+        job: ServiceRollout,
+        step: RolloutStep,
+        done: tuple[RolloutAction, ...],
+        error: errors.ReconcilerError | None,
+    ) -> None:
         common = {"address": str(job.address), "release": step.release, "phase": step.phase}
         if done:
             log.info(events.ROLLOUT_STEP, **common, did=[type(one).__name__ for one in done], because=step.because)
@@ -236,13 +246,13 @@ class Rollouts:
             log.warning(events.ROLLOUT_REFUSED, **common, because=str(error))
 
 
-def _unregistered(decision: Decision, job: Job) -> bool:
+def _unregistered(decision: RolloutAction, job: ServiceRollout) -> bool:
     """It would run the wanted revision, and that is not there."""
-    wants = isinstance(decision, Create | Declare) and not decision.task_definition
+    wants = isinstance(decision, CreateTaskSet | UpdateService) and not decision.task_definition
     return wants and not job.subject.release.task_definition
 
 
-def side_by_side(look: Callable[[Job], T], jobs: Iterable[Job]) -> tuple[T, ...]:
+def side_by_side(look: Callable[[ServiceRollout], T], jobs: Iterable[ServiceRollout]) -> tuple[T, ...]:
     several = tuple(jobs)
     if len(several) <= 1:
         return tuple(map(look, several))

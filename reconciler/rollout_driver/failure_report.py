@@ -11,34 +11,34 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.diagnosis.evidence import Question, diagnose
 from reconciler.diagnosis.observations import Unread, plain
 from reconciler.diagnosis.report import Changed, Diagnosis, Known, Story
 from reconciler.model.diff import diff
-from reconciler.model.resource import Address, Calls, Desired, Observed, Service
+from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
-from reconciler.rollout.engine import Phase, Step
-from reconciler.rollout.spec import Delivery
-from reconciler.rollout.state import Seen, TaskSet
+from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.stored_state import Outcome
-from reconciler.rollout_driver.targets import Job
+from reconciler.rollout_driver.targets import ServiceRollout
 
 T = TypeVar("T")
-ecs = Service("ecs")
+ecs = ServiceApi("ecs")
 
 BEFORE_PRODUCTION: Final = frozenset({Phase.GREEN_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
 
 
 @dataclass(frozen=True, slots=True)
-class Obituary:
+class FailureReporter:
     """`desired`: what the specs want, for the positions of what changed. `commit` and `subject`: who changed it."""
 
     desired: Mapping[Address, Desired[Any]] = field(default_factory=dict)
     commit: str = ""
     subject: str = ""
 
-    def write(self, aws: Aws, job: Job, seen: Seen, step: Step) -> Diagnosis:
+    def write(self, aws: AwsClient, job: ServiceRollout, seen: ObservedService, step: RolloutStep) -> Diagnosis:
         """Of the release that `step` ended, or of the one that is in quarantine. Raises no `errors.AwsError`."""
         ended = step.ended or seen.marks.ended_of(seen.wanted)
         release = ended.release if ended is not None else seen.wanted
@@ -61,7 +61,12 @@ class Obituary:
         return replace(found, unread=(*found.unread, *unread))
 
     def _story(
-        self, delivery: Delivery, seen: Seen, step: Step, blue: TaskSet | None, changed: tuple[Changed, ...]
+        self,
+        delivery: RolloutSpec,
+        seen: ObservedService,
+        step: RolloutStep,
+        blue: TaskSet | None,
+        changed: tuple[Changed, ...],
     ) -> Story:
         ended = step.ended or seen.marks.ended_of(seen.wanted)
         phase = str(step.phase) if ended is None else ended.phase
@@ -79,7 +84,7 @@ class Obituary:
         )
 
     def _changed(
-        self, aws: Aws, delivery: Delivery, blue: TaskSet | None, green: TaskSet | None
+        self, aws: AwsClient, delivery: RolloutSpec, blue: TaskSet | None, green: TaskSet | None
     ) -> tuple[Changed, ...]:
         """The fields in which the two versions' task definitions differ: names and places, no values."""
         if blue is None or green is None or "" in (blue.task_definition, green.task_definition):
@@ -112,7 +117,7 @@ def _place(want: Desired[Any] | None, path: str) -> str:
     return want.where
 
 
-def _events(job: Job) -> Calls[tuple[Mapping[str, Any], ...]]:
+def _events(job: ServiceRollout) -> Calls[tuple[Mapping[str, Any], ...]]:
     answer = yield ecs.describe_services(cluster=job.subject.cluster, services=[job.subject.service])
     return tuple(answer["services"][0].get("events") or ()) if answer.get("services") else ()
 
@@ -122,7 +127,7 @@ def _definition(revision: str) -> Calls[TaskDefinitionSpec]:
     return read_spec(answer)
 
 
-def _known(delivery: Delivery) -> Known:
+def _known(delivery: RolloutSpec) -> Known:
     check = delivery.health
     return Known(
         path=check.path if check is not None else "",
@@ -131,7 +136,7 @@ def _known(delivery: Delivery) -> Known:
     )
 
 
-def _production(delivery: Delivery, phase: str, blue: TaskSet | None) -> str:
+def _production(delivery: RolloutSpec, phase: str, blue: TaskSet | None) -> str:
     where = f"Production :{delivery.ports[0]}" if delivery.moves_traffic else "Production"
     if blue is None:
         return f"{where} has nothing healthy to serve it"
@@ -140,6 +145,6 @@ def _production(delivery: Delivery, phase: str, blue: TaskSet | None) -> str:
     return f"{where} goes back to {blue.task_definition or blue.release}"
 
 
-def _done(seen: Seen, blue: TaskSet) -> str:
+def _done(seen: ObservedService, blue: TaskSet) -> str:
     healthy = f", {blue.well} of them healthy" if blue.healthy is not None else ""
     return f"{blue.task_definition or blue.release} serves with {blue.running} of {seen.desired} tasks{healthy}"

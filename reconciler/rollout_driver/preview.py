@@ -6,45 +6,50 @@ from collections.abc import Iterable, Mapping
 
 from reconciler import errors
 from reconciler.model.resource import Address
-from reconciler.rollout.engine import NOTHING, Known, Phase, Step
-from reconciler.rollout.outlook import Outlook, Prospect
+from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
+from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.simulation import timeline_sentence
-from reconciler.rollout.state import Seen
-from reconciler.rollout_driver.driver import Rollouts, side_by_side
-from reconciler.rollout_driver.targets import Job, Missing
+from reconciler.rollout.state import ObservedService
+from reconciler.rollout_driver.driver import RolloutDriver, side_by_side
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout
 
 
 def prospects(
-    rollouts: Rollouts, jobs: Iterable[Job], missing: Mapping[Address, Missing], known: Mapping[Address, Known]
-) -> tuple[Prospect, ...]:
+    rollouts: RolloutDriver,
+    jobs: Iterable[ServiceRollout],
+    missing: Mapping[Address, NotReady],
+    known: Mapping[Address, Prefetched],
+) -> tuple[RolloutPreview, ...]:
     """One for each service that is there, or that waits for more than being made.
 
     `known` is what was just read of them; AWS is asked only about what is under way.
     """
-    found = [Prospect(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent]
+    found = [
+        RolloutPreview(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent
+    ]
 
-    def look(job: Job) -> Prospect:
+    def look(job: ServiceRollout) -> RolloutPreview:
         return _prospect(rollouts, job, known.get(job.address, NOTHING))
 
     return (*found, *side_by_side(look, jobs))
 
 
-def _prospect(rollouts: Rollouts, job: Job, known: Known) -> Prospect:
+def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -> RolloutPreview:
     where, policy = job.delivery.where, job.delivery.policy
     try:
         seen, step = rollouts.look(job, known)
     except errors.AwsError as error:
-        return Prospect(job.address, Outlook.UNREAD, str(error), where=where)
+        return RolloutPreview(job.address, Outlook.UNREAD, str(error), where=where)
     outlook = _outlook(seen, step)
     then = ""
     if outlook is Outlook.NEW:
         then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports)
-    return Prospect(
+    return RolloutPreview(
         job.address, outlook, step.because, then, way(policy.engine, bool(policy.shares)), where, step, seen
     )
 
 
-def _outlook(seen: Seen, step: Step) -> Outlook:
+def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
         return Outlook.GIVEN_UP
     if step.phase is Phase.BOOTSTRAP:
@@ -54,7 +59,7 @@ def _outlook(seen: Seen, step: Step) -> Outlook:
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
 
 
-def _not_begun(seen: Seen) -> bool:
+def _not_begun(seen: ObservedService) -> bool:
     """No task of the wanted version has been asked for."""
     return not any(one.release == seen.wanted for one in seen.sets)
 

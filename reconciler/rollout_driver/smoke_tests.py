@@ -13,15 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.rollout.release import Subject
-from reconciler.rollout.spec import Delivery
-from reconciler.rollout.state import Probed
+from reconciler.rollout.release import RolloutTarget
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import SmokeTestOutcome
 from reconciler.rollout.strategy import SmokeTest
 
 ANSWER_SECONDS = 5.0
 MOST_BYTES = 256 * 1024
 
-Reach = Callable[[Delivery, Subject], str]
+Reach = Callable[[RolloutSpec, RolloutTarget], str]
 """The URL at which a subject's test listener can be reached: `http://name:9000`."""
 
 Fetch = Callable[[str, str, str], tuple[int, str]]
@@ -29,14 +29,16 @@ Fetch = Callable[[str, str, str], tuple[int, str]]
 
 
 @dataclass(slots=True)
-class Smoke:
+class SmokeTests:
     """`began`: when a test of a release was first tried; forgotten with the process, which only gives it more time."""
 
     reach: Reach
     fetch: Fetch = field(default_factory=lambda: fetch)
     began: dict[tuple[str, str, int], datetime] = field(default_factory=dict)
 
-    def probe(self, delivery: Delivery, subject: Subject, tests: tuple[SmokeTest, ...], now: datetime) -> Probed | None:
+    def probe(
+        self, delivery: RolloutSpec, subject: RolloutTarget, tests: tuple[SmokeTest, ...], now: datetime
+    ) -> SmokeTestOutcome | None:
         """How the tests went; None while one that failed may yet hold."""
         release = subject.release.id
         for number, test in enumerate(tests):
@@ -47,15 +49,15 @@ class Smoke:
             if now - since < test.within:
                 return None
             self.forget(delivery.name)
-            return Probed(release, passed=False, why=fault)
+            return SmokeTestOutcome(release, passed=False, why=fault)
         self.forget(delivery.name)
-        return Probed(release, passed=True)
+        return SmokeTestOutcome(release, passed=True)
 
     def forget(self, name: str) -> None:
         for key in [key for key in self.began if key[0] == name]:
             del self.began[key]
 
-    def _burst(self, delivery: Delivery, subject: Subject, test: SmokeTest) -> str:
+    def _burst(self, delivery: RolloutSpec, subject: RolloutTarget, test: SmokeTest) -> str:
         """What is wrong with the first answer that is; empty if `times` in a row hold."""
         try:
             base = self.reach(delivery, subject)

@@ -12,18 +12,18 @@ from typing import Any
 
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.planner import World
-from reconciler.model.resource import Address, Desired, Health, Observed
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
-from reconciler.rollout.engine import Engine, Known, engines
-from reconciler.rollout.release import Capacity, Entry, Release, Subject, release_id
-from reconciler.rollout.spec import Delivery
+from reconciler.rollout.engine import Engine, Prefetched, engines
+from reconciler.rollout.release import Capacity, Release, RolloutTarget, TrafficEntry, release_id
+from reconciler.rollout.spec import RolloutSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class NotReady:
     """There is no release to roll out yet. `absent`: not even the service is there."""
 
     because: str
@@ -31,11 +31,11 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ServiceRollout:
     """One service to look after, in words and in ids."""
 
-    delivery: Delivery
-    subject: Subject
+    delivery: RolloutSpec
+    subject: RolloutTarget
 
     @property
     def engine(self) -> Engine:
@@ -47,7 +47,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ResolutionContext:
     """What subjects are made from, by address: what is wanted, what is there, and the ids of both.
 
     `made` are the ids of what this very pass made or revised, which `found` does not show yet.
@@ -60,32 +60,32 @@ class Ground:
 
 
 def ground_of(
-    desired: Iterable[Desired[Any]], world: World, stack: str, made: Mapping[Address, str] | None = None
-) -> Ground:
+    desired: Iterable[Desired[Any]], world: ObservedState, stack: str, made: Mapping[Address, str] | None = None
+) -> ResolutionContext:
     found, new = _usable(world, stack), made or {}
     ids = {address: one.id for address, one in found.items()} | dict(new)
-    return Ground({want.address: want for want in desired}, found, new, ids)
+    return ResolutionContext({want.address: want for want in desired}, found, new, ids)
 
 
 def jobs_of(
-    deliveries: Iterable[Delivery],
+    deliveries: Iterable[RolloutSpec],
     desired: Iterable[Desired[Any]],
-    world: World,
+    world: ObservedState,
     stack: str,
     *,
     made: Mapping[Address, str] | None = None,
     commit: str = "",
-) -> tuple[tuple[Job, ...], dict[Address, Missing]]:
+) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
     """What can be rolled out, and why the rest cannot be yet."""
-    jobs: list[Job] = []
-    missing: dict[Address, Missing] = {}
+    jobs: list[ServiceRollout] = []
+    missing: dict[Address, NotReady] = {}
     ground = ground_of(desired, world, stack, made)
     for delivery in deliveries:
         subject = subject_of(delivery, ground, commit=commit)
-        if isinstance(subject, Missing):
+        if isinstance(subject, NotReady):
             missing[delivery.service] = subject
         else:
-            jobs.append(Job(delivery, subject))
+            jobs.append(ServiceRollout(delivery, subject))
     return tuple(jobs), missing
 
 
@@ -102,17 +102,17 @@ def stands_on(wanted: Mapping[Address, Desired[Any]], address: Address, undone: 
     return None
 
 
-def known_of(jobs: Iterable[Job], world: World) -> dict[Address, Known]:
+def known_of(jobs: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
     """What `world` shows of each job, in AWS's own words: its rollout need not ask again."""
     found = {one.id: one for kind in _OF_A_ROLLOUT for one in world.found.get(kind, ())}
     return {job.address: _known(job.subject, found) for job in jobs}
 
 
-def _known(subject: Subject, found: Mapping[str, Observed[Any]]) -> Known:
+def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefetched:
     service = found.get(subject.service)
     entries = [entry.arn for entry in (subject.production, subject.test) if entry is not None]
     scalable = found.get(subject.scalable or "")
-    return Known(
+    return Prefetched(
         service=None if service is None else service.facts["item"],
         actions={arn: found[arn].facts["actions"] for arn in entries if arn in found},
         groups={arn: found[arn].facts["item"] for arn in subject.groups if arn in found},
@@ -123,24 +123,24 @@ def _known(subject: Subject, found: Mapping[str, Observed[Any]]) -> Known:
 _OF_A_ROLLOUT = ("service", "listener", "listener-rule", "target-group", "scaling")
 
 
-def subject_of(delivery: Delivery, ground: Ground, *, commit: str = "") -> Subject | Missing:
+def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str = "") -> RolloutTarget | NotReady:
     wanted, found, ids = ground.wanted, ground.found, ground.ids
     service = found.get(delivery.service)
     if service is None:
-        return Missing(f"{delivery.service} does not exist yet", absent=True)
+        return NotReady(f"{delivery.service} does not exist yet", absent=True)
     for image in delivery.images if delivery.moves_traffic else ():  # else ECS tries until it is there
-        if image not in found or found[image].health is not Health.READY:
-            return Missing(found[image].reason if image in found else f"{image} could not be looked up")
+        if image not in found or found[image].health is not ResourceHealth.READY:
+            return NotReady(found[image].reason if image in found else f"{image} could not be looked up")
     parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]
     absent = [part for part in parts if part not in found]
     if absent:
-        return Missing(f"{absent[0]} does not exist yet")
+        return NotReady(f"{absent[0]} does not exist yet")
     definition = wanted[delivery.task_definition].resolved(ids)
     declared = wanted[delivery.service].resolved(ids)
     spec = declared.spec
     unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
     if unknown:
-        return Missing(f"{unknown[0]} does not exist yet")
+        return NotReady(f"{unknown[0]} does not exist yet")
     release = _release(delivery, definition.spec, spec, commit)
     registered = ground.made.get(delivery.task_definition, "")
     current = found.get(delivery.task_definition)
@@ -148,7 +148,7 @@ def subject_of(delivery: Delivery, ground: Ground, *, commit: str = "") -> Subje
         registered = current.id
     cluster = str(service.facts.get("cluster") or spec.cluster)
     scaling = Address("scaling", delivery.name)
-    return Subject(
+    return RolloutTarget(
         cluster=cluster,
         service=service.id,
         release=replace(release, task_definition=registered),
@@ -161,7 +161,7 @@ def subject_of(delivery: Delivery, ground: Ground, *, commit: str = "") -> Subje
     )
 
 
-def _usable(world: World, stack: str) -> dict[Address, Observed[Any]]:
+def _usable(world: ObservedState, stack: str) -> dict[Address, Observed[Any]]:
     """What is there to be worked with: ours, or looked up; of two of ours the one that the planner keeps is as good."""
     found: dict[Address, Observed[Any]] = {}
     for one in world:
@@ -171,7 +171,7 @@ def _usable(world: World, stack: str) -> dict[Address, Observed[Any]]:
     return found
 
 
-def _release(delivery: Delivery, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str) -> Release:
+def _release(delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str) -> Release:
     """With the id that says what tasks are made of; the same wish has the same id, whoever works it out."""
     network = spec.network
     unnamed = Release(
@@ -193,8 +193,8 @@ def _release(delivery: Delivery, definition: TaskDefinitionSpec, spec: ServiceSp
     return replace(unnamed, id=release_id(content(definition), unnamed))
 
 
-def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> Entry | None:
+def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> TrafficEntry | None:
     if address is None:
         return None
     one = found[address]
-    return Entry(one.id) if address.kind == "listener" else Entry(str(one.spec.listener), one.id)
+    return TrafficEntry(one.id) if address.kind == "listener" else TrafficEntry(str(one.spec.listener), one.id)

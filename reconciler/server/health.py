@@ -18,11 +18,11 @@ from typing import Any, Final
 from reconciler import errors, events
 from reconciler.aws.client import Transport
 from reconciler.clock import Clock, SystemClock
-from reconciler.controller.status import Standing
-from reconciler.model.event import Entry
+from reconciler.controller.status import ControllerStatus
+from reconciler.model.event import Event
 from reconciler.model.resource import Call
 from reconciler.reconcile.executor import Result
-from reconciler.reconcile.result import PassReport
+from reconciler.reconcile.result import PassResult
 
 PATIENCE_SECONDS: Final = 900.0
 """More than a loop that is well is ever silent: after failures it pauses for 330 s, and a call may wait for minutes."""
@@ -38,7 +38,7 @@ class Verdict:
 class Health:
     """`standing` is asked at each look. `clock` is the machine's, also where the loop's own is compressed."""
 
-    standing: Callable[[], Standing]
+    standing: Callable[[], ControllerStatus]
     clock: Clock = field(default_factory=SystemClock)
     patience: float = PATIENCE_SECONDS
     _beat_at: float = field(init=False)
@@ -54,12 +54,12 @@ class Health:
         """The loop's thread has come on."""
         self._beat_at = self.clock.monotonic()
 
-    def on_pass(self, report: PassReport) -> None:
+    def on_pass(self, report: PassResult) -> None:
         self.beat()
         self._failed = any(one.result is Result.FAILED for one in report.outcomes)
         self._passed = self._passed or not self._failed
 
-    def on_entry(self, entry: Entry) -> None:
+    def on_entry(self, entry: Event) -> None:
         self.beat()
         if entry.name == events.PASS_FAILED:
             self._failed = True

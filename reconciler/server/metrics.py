@@ -17,12 +17,12 @@ from prometheus_client.registry import Collector
 
 from reconciler import __version__, errors, events
 from reconciler.clock import Clock, SystemClock
-from reconciler.controller.status import Standing
-from reconciler.model.event import Entry
+from reconciler.controller.status import ControllerStatus
+from reconciler.model.event import Event
 from reconciler.model.resource import Address, Call
-from reconciler.reconcile.drift import Drift, Mode
+from reconciler.reconcile.drift import Drift, DriftMode
 from reconciler.reconcile.executor import Result
-from reconciler.reconcile.result import PassReport
+from reconciler.reconcile.result import PassResult
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import Outcome
 
@@ -37,7 +37,7 @@ OUTCOMES: Final = frozenset(one.value for one in Outcome)
 class Metrics:
     """A registry of its own. Safe to use from several threads."""
 
-    def __init__(self, standing: Callable[[], Standing], *, clock: Clock | None = None) -> None:
+    def __init__(self, standing: Callable[[], ControllerStatus], *, clock: Clock | None = None) -> None:
         """`standing` is asked at each scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for this one
         self._clock = clock or SystemClock()
@@ -62,7 +62,7 @@ class Metrics:
         self.registry.register(_Standing(standing))
         ProcessCollector(namespace="reconciler", registry=self.registry)
 
-    def on_pass(self, report: PassReport) -> None:
+    def on_pass(self, report: PassResult) -> None:
         depth = report.depth.name.lower()
         self._passes.labels(depth, _result(report)).inc()
         self._seconds.labels(depth).observe(report.seconds)
@@ -75,7 +75,7 @@ class Metrics:
             self._passed_at.set(self._clock.now().timestamp())
         self._count_drift(report)
 
-    def on_entry(self, entry: Entry) -> None:
+    def on_entry(self, entry: Event) -> None:
         match entry.name:
             case events.PASS_FAILED:
                 self._failing.set(1)
@@ -103,13 +103,13 @@ class Metrics:
         """All of it, as `CONTENT_TYPE`."""
         return generate_latest(self.registry)
 
-    def _count_drift(self, report: PassReport) -> None:
+    def _count_drift(self, report: PassResult) -> None:
         """The same drift is found once, however many passes it lasts; it is repaired when the write was done."""
         now = frozenset(report.drifts)
         done = {one.step.address for one in report.outcomes if one.result is Result.DONE}
         for drift in now - self._drifted:
             self._drift.labels(drift.address.kind, "found").inc()
-        repaired = {drift for drift in now if drift.mode is Mode.ENFORCE and drift.address in done}
+        repaired = {drift for drift in now if drift.mode is DriftMode.ENFORCE and drift.address in done}
         for drift in repaired:
             self._drift.labels(drift.address.kind, "repaired").inc()
         self._drifted = now - repaired
@@ -124,7 +124,7 @@ class Metrics:
         return Gauge(f"reconciler_{name}", text, labels, registry=self.registry)
 
 
-def _result(report: PassReport) -> str:
+def _result(report: PassResult) -> str:
     results = {one.result for one in report.outcomes if not one.action.only_rolls}
     if Result.FAILED in results:
         return "failed"
@@ -152,7 +152,7 @@ def _tally(words: Iterable[str]) -> dict[str, int]:
 class _Standing(Collector):
     """How things stand, read anew at each scrape: what is gone from there is gone from here."""
 
-    def __init__(self, standing: Callable[[], Standing]) -> None:
+    def __init__(self, standing: Callable[[], ControllerStatus]) -> None:
         self._standing = standing
 
     def describe(self) -> Iterable[Metric]:

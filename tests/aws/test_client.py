@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws, Mine
+from reconciler.aws.client import AwsClient, OwnershipGuard
 from reconciler.clock import ManualClock
-from reconciler.model.resource import Call, Calls, Together
+from reconciler.model.resource import Batch, Call, Calls
 
 THROTTLED = errors.Throttled("slow down", code="Throttling")
 LOST = errors.Ambiguous("reset", code="NoAnswer")
@@ -59,7 +59,7 @@ def test_a_write_without_token_is_never_sent_twice_after_a_lost_answer(
 ) -> None:
     """Only what was certainly not executed, or cannot be executed twice, is sent again."""
     world = Scripted(trouble)
-    aws = Aws(world, clock=ManualClock())
+    aws = AwsClient(world, clock=ManualClock())
     try:
         aws.run(say(call), creating=True)
     except errors.Ambiguous:
@@ -73,35 +73,35 @@ def test_propagation_is_waited_for_and_not_for_ever() -> None:
     clock = ManualClock()
     refusal = errors.Propagating("cannot be assumed", code="InvalidParameterException")
     world = Scripted(refusal, refusal, {"ok": True})
-    assert Aws(world, clock=clock).run(say(CREATE), creating=True) == {"ok": True}
+    assert AwsClient(world, clock=clock).run(say(CREATE), creating=True) == {"ok": True}
     world = Scripted(*[refusal] * 500)
     started = clock.monotonic()
     with pytest.raises(errors.Propagating):
-        Aws(world, clock=clock).run(say(CREATE), creating=True)
+        AwsClient(world, clock=clock).run(say(CREATE), creating=True)
     assert 115 <= clock.monotonic() - started <= 130
 
 
 def test_not_found_is_a_delay_only_for_what_was_just_made() -> None:
     """NotFound right after a create is propagation; at any other time it is the truth, at once."""
     with pytest.raises(errors.Gone):
-        Aws(Scripted(GONE), clock=ManualClock()).run(say(READ))
-    assert Aws(Scripted(GONE, {"ok": 1}), clock=ManualClock()).run(say(READ), fresh=True) == {"ok": 1}
+        AwsClient(Scripted(GONE), clock=ManualClock()).run(say(READ))
+    assert AwsClient(Scripted(GONE, {"ok": 1}), clock=ManualClock()).run(say(READ), fresh=True) == {"ok": 1}
 
     def making() -> Calls[Any]:
         made = yield CREATE
         yield Call("ec2", "ModifyVpcAttribute", {"VpcId": made["Vpc"]["VpcId"]})
 
     world = Scripted({"Vpc": {"VpcId": "vpc-1"}}, GONE, {})
-    Aws(world, clock=ManualClock()).run(making(), creating=True)
+    AwsClient(world, clock=ManualClock()).run(making(), creating=True)
     assert len(world.calls) == 3
 
 
 def test_a_write_to_what_is_not_ours_never_leaves() -> None:
     """A mutating call that names nothing of ours is an error of ours and is not sent."""
     world = Scripted()
-    mine = Mine()
+    mine = OwnershipGuard()
     mine.add("sg-ours", "arn:aws:iam::123456789012:role/ours")
-    aws = Aws(world, mine=mine)
+    aws = AwsClient(world, mine=mine)
     for call in (
         Call("ec2", "DeleteSecurityGroup", {"GroupId": "sg-theirs"}),
         Call("ec2", "CreateTags", {"Resources": ["sg-ours", "sg-theirs"], "Tags": []}),
@@ -124,13 +124,13 @@ def test_a_creation_may_write_to_what_it_made_and_to_nothing_else() -> None:
         yield Call("ec2", "ModifyVpcAttribute", {"VpcId": touch})
 
     answer = {"Vpc": {"VpcId": "vpc-new"}}
-    Aws(Scripted(answer)).run(making("vpc-new"), creating=True)
+    AwsClient(Scripted(answer)).run(making("vpc-new"), creating=True)
     with pytest.raises(errors.OwnershipBreach):
-        Aws(Scripted(answer)).run(making("vpc-other"), creating=True)
+        AwsClient(Scripted(answer)).run(making("vpc-other"), creating=True)
 
 
 def test_answers_of_calls_side_by_side_keep_their_order() -> None:
-    """`Together` is answered in the order in which it asks, and a refusal reaches the conversation."""
+    """`Batch` is answered in the order in which it asks, and a refusal reaches the conversation."""
 
     class Echo:
         def perform(self, call: Call) -> dict[str, Any]:
@@ -140,12 +140,12 @@ def test_answers_of_calls_side_by_side_keep_their_order() -> None:
 
     def asking(*numbers: int) -> Calls[Any]:
         try:
-            answers = yield Together.of(Call("ec2", "DescribeVpcs", {"n": n}) for n in numbers)
+            answers = yield Batch.of(Call("ec2", "DescribeVpcs", {"n": n}) for n in numbers)
         except errors.Gone:
             return "gone"
         return [answer["n"] for answer in answers]
 
-    aws = Aws(Echo())
+    aws = AwsClient(Echo())
     assert aws.run(asking(*range(40))) == list(range(40))
     assert aws.run(asking()) == []
     assert aws.run(asking(1, 99)) == "gone"
@@ -170,11 +170,11 @@ def test_what_may_be_missing_is_asked_about_once_and_spoils_no_other_answer(
             return {"n": call.params["n"]}
 
     def asking(numbers: Sequence[int]) -> Calls[Any]:
-        answers = yield Together.of((Call("ecr", "DescribeImages", {"n": n}) for n in numbers), missing_ok=True)
+        answers = yield Batch.of((Call("ecr", "DescribeImages", {"n": n}) for n in numbers), missing_ok=True)
         return answers
 
     clock = ManualClock()
-    aws = Aws(Upto99(), clock=clock)
+    aws = AwsClient(Upto99(), clock=clock)
     assert aws.run(asking(numbers), fresh=fresh) == [{"n": n} if n < 99 else None for n in numbers]
     assert sorted(asked) == list(numbers)
     with pytest.raises(errors.Denied):

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
-from reconciler.aws.rate_limiter import LEAST, Bucket, Pace
+from reconciler.aws.client import AwsClient
+from reconciler.aws.rate_limiter import LEAST, Bucket, RateLimiter
 from reconciler.aws.rate_limits import NAMED, OTHERS, Rate, rate_of
 from reconciler.clock import ManualClock
-from reconciler.model.resource import Call, Calls, Together
+from reconciler.model.resource import Batch, Call, Calls
 
 READ = Call("elbv2", "DescribeTags")
 WRITE = Call("elbv2", "ModifyRule")
@@ -46,20 +46,20 @@ def several(call: Call, count: int) -> Calls[int]:
     return count
 
 
-def waited(pace: Pace, call: Call, times: int, **more: Any) -> float:
+def waited(pace: RateLimiter, call: Call, times: int, **more: Any) -> float:
     return sum(pace.wait(call, NEVER, **more) for _ in range(times))
 
 
 def test_a_burst_goes_at_once_and_the_rest_at_the_rate() -> None:
     """Our share of the burst costs nothing; what is beyond it waits for our share of the rate."""
-    pace = Pace(ManualClock(), share=0.5)
+    pace = RateLimiter(ManualClock(), share=0.5)
     assert waited(pace, READ, 20) == 0
     assert waited(pace, READ, 10) == pytest.approx(2.0, abs=0.1)
 
 
 def test_buckets_are_kept_apart() -> None:
     """Reads do not wait for writes, nor one service for another."""
-    pace = Pace(ManualClock(), share=0.5)
+    pace = RateLimiter(ManualClock(), share=0.5)
     waited(pace, READ, 20)
     assert pace.wait(WRITE, NEVER) == 0
     assert pace.wait(Call("ec2", "DescribeVpcs"), NEVER) == 0
@@ -68,7 +68,7 @@ def test_buckets_are_kept_apart() -> None:
 
 def test_what_has_no_published_rate_is_not_held_back_until_it_throttles() -> None:
     """Nothing is known of it, until it says so itself."""
-    pace = Pace(ManualClock())
+    pace = RateLimiter(ManualClock())
     assert waited(pace, UNKNOWN, 500) == 0
     pace.throttled(UNKNOWN)
     assert pace.wait(UNKNOWN, NEVER) > 0
@@ -79,7 +79,7 @@ def test_nothing_is_throttled_that_keeps_to_its_share(share: float) -> None:
     """AWS's own bucket never refuses a client that is alone and paces itself."""
     clock = ManualClock()
     world = Aws10(clock, Rate("read", 40, 10))
-    aws = Aws(world, clock=clock, pace=Pace(clock, share))
+    aws = AwsClient(world, clock=clock, pace=RateLimiter(clock, share))
     aws.run(several(READ, 300))
     assert world.refused == 0
     assert clock.monotonic() <= (300 - 40 * share) / (10 * share) + 1
@@ -111,7 +111,7 @@ def test_the_client_tells_of_a_throttle_and_finishes_all_the_same() -> None:
     """With somebody else taking half of the rate, all calls are made, and fewer are refused from then on."""
     clock = ManualClock()
     world = Aws10(clock, Rate("read", 20, 4))
-    aws = Aws(world, clock=clock, pace=Pace(clock))
+    aws = AwsClient(world, clock=clock, pace=RateLimiter(clock))
     aws.run(several(READ, 200))
     assert len(world.done) == 200
     assert world.refused < 20
@@ -141,9 +141,9 @@ def test_urgent_calls_have_threads_of_their_own() -> None:
             return {}
 
     def many(call: Call) -> Calls[None]:
-        yield Together.of([call] * 30)
+        yield Batch.of([call] * 30)
 
-    aws = Aws(Slow())
+    aws = AwsClient(Slow())
     other = threading.Thread(target=lambda: aws.run(many(UNKNOWN)))
     other.start()
     assert reads.wait(10)
@@ -159,7 +159,7 @@ def test_who_is_stopped_waits_no_longer() -> None:
     """Closing ends every wait for a turn."""
     stop = threading.Event()
     stop.set()
-    pace = Pace(ManualClock(), share=0.5)
+    pace = RateLimiter(ManualClock(), share=0.5)
     assert waited(pace, READ, 20) == 0
     assert pace.wait(READ, stop) == 0
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from reconciler.aws import response_cache
-from reconciler.aws.client import Aws
-from reconciler.aws.response_cache import DAY_SECONDS, Memory
-from reconciler.model.resource import Call, Calls, Together
+from reconciler.aws.client import AwsClient
+from reconciler.aws.response_cache import DAY_SECONDS, ResponseCache
+from reconciler.model.resource import Batch, Call, Calls
 
 ARN = "arn:aws:ecs:us-west-2:123456789012:task-definition/web:7"
 TAGS = {"reconciler:stack": "ours", "reconciler:content": "abc"}
@@ -38,7 +38,7 @@ class Ecs:
 
 
 def ask(*calls: Call) -> Calls[list[Any]]:
-    found: list[Any] = yield Together.of(calls)
+    found: list[Any] = yield Batch.of(calls)
     return found
 
 
@@ -51,8 +51,8 @@ def test_a_revision_is_read_once(place: Path) -> None:
     """The second process asks AWS nothing, and gets the same answer but for times."""
     first, second = Ecs(), Ecs()
     calls = [describe(f"{ARN}{number}") for number in range(5)]
-    said = Aws(first, memory=Memory(place)).run(ask(*calls))
-    again = Aws(second, memory=Memory(place)).run(ask(*calls))
+    said = AwsClient(first, memory=ResponseCache(place)).run(ask(*calls))
+    again = AwsClient(second, memory=ResponseCache(place)).run(ask(*calls))
     assert (len(first.calls), len(second.calls)) == (5, 0)
     for each in said:
         del each["taskDefinition"]["registeredAt"], each["ResponseMetadata"]
@@ -62,7 +62,7 @@ def test_a_revision_is_read_once(place: Path) -> None:
 def test_only_what_is_said_to_last_is_remembered(place: Path) -> None:
     """A family's newest revision is another one tomorrow."""
     ecs = Ecs()
-    aws = Aws(ecs, memory=Memory(place))
+    aws = AwsClient(ecs, memory=ResponseCache(place))
     for _ in range(2):
         aws.run(ask(describe(lasting=None)))
     assert len(ecs.calls) == 2
@@ -72,14 +72,14 @@ def test_only_what_is_said_to_last_is_remembered(place: Path) -> None:
 @pytest.mark.parametrize("tags", [{}, {**TAGS, "reconciler:run": "1"}, {**TAGS, "reconciler:content": "def"}])
 def test_other_tags_are_another_answer(place: Path, tags: dict[str, str]) -> None:
     """What the sweep says of the tags, and so of the content, has to be what is remembered."""
-    Memory(place).keep(describe(), answer())
-    assert Memory(place).recall(describe()) is not None
-    assert Memory(place).recall(describe(lasting=tags)) is None
+    ResponseCache(place).keep(describe(), answer())
+    assert ResponseCache(place).recall(describe()) is not None
+    assert ResponseCache(place).recall(describe(lasting=tags)) is None
 
 
 def test_nobody_else_may_read_it(place: Path) -> None:
     """A task definition may hold secrets: the folder and its files are the user's alone."""
-    Memory(place).keep(describe(), answer())
+    ResponseCache(place).keep(describe(), answer())
     (file,) = place.iterdir()
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -87,7 +87,7 @@ def test_nobody_else_may_read_it(place: Path) -> None:
 
 def test_what_somebody_else_could_have_written_is_not_believed(place: Path) -> None:
     """Loose permissions, a link, another's name on it, a flipped byte, half a file: each counts as not there."""
-    found = Memory(place)
+    found = ResponseCache(place)
     found.keep(describe(), answer())
     (file,) = place.iterdir()
     whole = file.read_bytes()
@@ -106,11 +106,11 @@ def test_what_somebody_else_could_have_written_is_not_believed(place: Path) -> N
 
 def test_it_is_believed_for_a_day(place: Path) -> None:
     """What is not in the tags, such as that it was deregistered, is found out the next day."""
-    Memory(place).keep(describe(), answer())
+    ResponseCache(place).keep(describe(), answer())
     (file,) = place.iterdir()
     kept = file.stat().st_mtime
-    assert Memory(place, now=lambda: kept + DAY_SECONDS - 1).recall(describe()) is not None
-    assert Memory(place, now=lambda: kept + DAY_SECONDS + 1).recall(describe()) is None
+    assert ResponseCache(place, now=lambda: kept + DAY_SECONDS - 1).recall(describe()) is not None
+    assert ResponseCache(place, now=lambda: kept + DAY_SECONDS + 1).recall(describe()) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_it_is_believed_for_a_day(place: Path) -> None:
 )
 def test_what_we_change_is_forgotten(place: Path, operation: str, parameter: str) -> None:
     """The next read is AWS's."""
-    found = Memory(place)
+    found = ResponseCache(place)
     found.keep(describe(), answer())
     found.keep(Call("ecs", operation, {parameter: ARN}), {})
     assert found.recall(describe()) is None
@@ -128,7 +128,7 @@ def test_what_we_change_is_forgotten(place: Path, operation: str, parameter: str
 def test_it_does_not_grow_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest entries make room for new ones."""
     monkeypatch.setattr(response_cache, "MOST", 20)
-    found = Memory(place)
+    found = ResponseCache(place)
     for number in range(100):
         found.keep(describe(f"{ARN}{number}"), answer(f"{ARN}{number}"))
     assert len(list(place.iterdir())) <= 20
@@ -139,7 +139,7 @@ def test_a_disk_that_takes_nothing_is_no_obstacle(tmp_path: Path) -> None:
     """Then AWS is asked each time."""
     (tmp_path / "file").write_text("in the way")
     ecs = Ecs()
-    aws = Aws(ecs, memory=Memory(tmp_path / "file" / "revisions"))
+    aws = AwsClient(ecs, memory=ResponseCache(tmp_path / "file" / "revisions"))
     for _ in range(2):
         aws.run(ask(describe()))
     assert len(ecs.calls) == 2
@@ -147,8 +147,8 @@ def test_a_disk_that_takes_nothing_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_one_that_is_no_longer_active_is_not_kept(place: Path) -> None:
     """Nothing new can be started from it, and that must be seen."""
-    Memory(place).keep(describe(), answer(status="INACTIVE"))
-    assert Memory(place).recall(describe()) is None
+    ResponseCache(place).keep(describe(), answer(status="INACTIVE"))
+    assert ResponseCache(place).recall(describe()) is None
 
 
 def test_it_is_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:

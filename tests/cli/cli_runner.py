@@ -15,13 +15,13 @@ from unittest.mock import patch
 
 from reconciler.clock import Clock
 from tests.harness.cli import Ran, run
-from tests.harness.emulated_stack import SEED, StageClock, Theatre
+from tests.harness.emulated_stack import SEED, EmulatedStack, StageClock
 
 Typed = Callable[..., Ran]
 
 
 @contextlib.contextmanager
-def onstage(stage: Theatre, clock: Clock | None = None) -> Iterator[Typed]:
+def onstage(stage: EmulatedStack, clock: Clock | None = None) -> Iterator[Typed]:
     """The specs are those that the stage has at the time; `clock` is the stage's unless another is given."""
     with (
         patch("reconciler.aws.session.Boto", lambda *_, **__: stage.transport),
@@ -42,7 +42,7 @@ FOLDERS = frozenset({"tree", "diff", "apply", "destroy", "run", "reconcile"})
 """Commands whose argument is the folder."""
 
 
-def _save(stage: Theatre, folder: Path) -> None:
+def _save(stage: EmulatedStack, folder: Path) -> None:
     shutil.copytree(SEED, folder, dirs_exist_ok=True)
     for file in folder.rglob("*.yaml"):
         text = file.read_text(encoding="utf-8")

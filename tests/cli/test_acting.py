@@ -11,22 +11,22 @@ from reconciler.cli import holding
 from reconciler.cli.exits import Exit
 from reconciler.model.resource import Call
 from reconciler.rollout import stored_state
-from reconciler.rollout.requests import Handled, RequestRefusal, RequestRefusalCode
+from reconciler.rollout.requests import RequestRefusal, RequestRefusalCode, Response
 from reconciler.rollout.stored_state import KEYS
 from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import Ran
-from tests.harness.emulated_stack import SERVICE, Theatre, theatre
+from tests.harness.emulated_stack import SERVICE, EmulatedStack, emulated_stack
 
 
 @pytest.fixture(scope="module")
-def serving() -> Iterator[Theatre]:
-    with theatre() as found:
+def serving() -> Iterator[EmulatedStack]:
+    with emulated_stack() as found:
         found.serving()
         yield found
 
 
 @pytest.fixture
-def type_(serving: Theatre) -> Iterator[Typed]:
+def type_(serving: EmulatedStack) -> Iterator[Typed]:
     with onstage(serving) as typed:
         yield typed
     serving.transport.before = None
@@ -39,7 +39,7 @@ def codes(ran: Ran) -> list[str]:
     return [refusal["code"] for refusal in document["refusals"]]
 
 
-def test_what_would_be_refused_is_not_even_written(serving: Theatre, type_: Typed) -> None:
+def test_what_would_be_refused_is_not_even_written(serving: EmulatedStack, type_: Typed) -> None:
     """Exit 5 with the code, before anything is asked of whoever reconciles."""
     serving.transport.sent.clear()
     ran = type_("promote", SERVICE)
@@ -47,7 +47,7 @@ def test_what_would_be_refused_is_not_even_written(serving: Theatre, type_: Type
     assert "blocked (no-rollout): " in ran.err
 
 
-def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: Theatre, type_: Typed) -> None:
+def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, type_: Typed) -> None:
     """Things changed between the look and the answer; `status` shows the answer afterwards, too."""
     ecs, arn = serving.laptop.client("ecs"), serving.service()["serviceArn"]
 
@@ -56,7 +56,7 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: Theatre, type_:
         if call.operation == "DescribeServices" and intent is not None:
             refusal = RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, "it is gone by now")
             ecs.tag_resource(
-                resourceArn=arn, tags=[{"key": KEYS["handled"], "value": Handled(intent.id, refusal).text()}]
+                resourceArn=arn, tags=[{"key": KEYS["handled"], "value": Response(intent.id, refusal).text()}]
             )
 
     serving.transport.before = answer

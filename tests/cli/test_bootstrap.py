@@ -26,7 +26,7 @@ from tests.conftest import ACCOUNT, REGION
 from tests.controller.test_controller import Files, Running
 from tests.harness.account_snapshot import census, difference
 from tests.harness.cli import Ran, recorded, run
-from tests.harness.emulated_stack import SHORT, theatre
+from tests.harness.emulated_stack import SHORT, emulated_stack
 
 SEED = Path(__file__).parents[2] / "specs"
 SOURCE = "https://github.com/ana/shop#main:specs"
@@ -216,7 +216,7 @@ def inside(tmp_path: Path) -> Iterator[Running]:
     specs = Path(shutil.copytree(SEED, tmp_path / "specs"))
     ran = run("bootstrap", specs, "--image", OURS, "--source", SOURCE, "--account", ACCOUNT, "--inside")
     assert ran.code == 0, ran.err
-    with theatre(terms=SHORT) as stage:
+    with emulated_stack(terms=SHORT) as stage:
         found = Running(stage, Files(specs))
         found.go(30)
         for repository, tag in (("reconciler", "0.1.0"), ("reconciler", "0.2.0"), ("my-app-frontend", "v1")):

@@ -14,7 +14,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from reconciler.aws.rate_limiter import Pace
+from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.controller.until import has_ended
@@ -24,7 +24,7 @@ from reconciler.model import ownership
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call, Desired, Ref
 from reconciler.model.resource_type import discover
-from reconciler.reconcile.observe import Place
+from reconciler.reconcile.observe import StackId
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
@@ -33,7 +33,7 @@ from reconciler.store.dynamodb import DynamoDb
 from reconciler.store.lease import Lease
 from tests.conftest import ACCOUNT, REGION
 from tests.harness.cli import recorded, run
-from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, theatre
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, emulated_stack
 from tests.harness.iam import lets
 from tests.laws.account import Stack
 from tests.laws.conftest import aws, ours
@@ -65,7 +65,7 @@ def refused(policy: Mapping[str, Any], said: list[Call], stack: str = STACK) -> 
 
 def test_the_whole_life_of_the_seed_stack_is_allowed() -> None:
     """Made, rolled out, promoted, put right and destroyed: every call, its tags and its roles."""
-    with theatre(terms=SHORT) as stage:
+    with emulated_stack(terms=SHORT) as stage:
         said: list[Call] = []
         stage.transport.before = said.append
         stage.serving()
@@ -116,14 +116,14 @@ def test_the_life_of_every_type_is_allowed(kind: str, ours: Stack) -> None:
     """Created, changed in every way, looked at and deleted, by a policy for just those specs."""
     example: Example = EXAMPLES[kind]
     ours.aws.clock = clock = Hurried()
-    ours.aws.pace = Pace(clock)
+    ours.aws.pace = RateLimiter(clock)
     make(ours, example)
     wished = list(ours.wants.values())
     for _, new, changes in edits(ours, example):
         wished.append(new)
         ours.update(ours.the(new), new.resolved(ours.ids), changes)
     ours.delete(ours.the(example.desired))
-    policy = document(statements(discover(), wished, (), Place("ours", ACCOUNT, REGION)))
+    policy = document(statements(discover(), wished, (), StackId("ours", ACCOUNT, REGION)))
     path = str(getattr(example.desired.spec, "path", "/"))
     found = [one for call in ours.calls for one in lets(policy, call, "ours", path=path)]
     assert [f"{one.action} on {one.resource}" for one in found] == []
@@ -256,7 +256,7 @@ def many(count: int) -> list[Desired[Any]]:
 
 def test_a_policy_for_a_hundred_services_fits_into_a_role() -> None:
     """Names fold by how they begin before anything else does; few names are never folded."""
-    place = Place("shop", ACCOUNT, REGION)
+    place = StackId("shop", ACCOUNT, REGION)
     few = statements(discover(), many(3), (), place, Extras("leases"))
     assert fitted(few) == (few, ())
     full = statements(discover(), many(100), (), place, Extras("leases", all_types=True))

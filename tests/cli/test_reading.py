@@ -18,14 +18,14 @@ from reconciler.cli.views import printable
 from reconciler.cli.views.events_text import fold_line
 from reconciler.cli.views.tree_text import tree_text
 from reconciler.local.scripted import Script
-from reconciler.model.resource import Call, Health
-from reconciler.queries.events import Fold, Happening, Source
+from reconciler.model.resource import Call, ResourceHealth
+from reconciler.queries.events import EventGroup, ServiceEvent, Source
 from reconciler.queries.tree import Node
 from reconciler.rollout.engines.task_sets import COMMIT
-from reconciler.rollout.requests import Verb
+from reconciler.rollout.requests import RequestVerb
 from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import Ran, recorded
-from tests.harness.emulated_stack import CLUSTER, SERVICE, StageClock, Theatre, theatre
+from tests.harness.emulated_stack import CLUSTER, SERVICE, EmulatedStack, StageClock, emulated_stack
 
 HOSTILE = "  up \x1b[31mand\x1b[0m\x1b]0;title\x07 running\x9b2J"
 SECRET = "Hello World"  # the value of an environment variable of the seed's
@@ -87,7 +87,7 @@ SCENES: dict[str, tuple[tuple[str, ...], ...]] = {
 """What is typed when."""
 
 
-def commit(stage: Theatre, name: str) -> None:
+def commit(stage: EmulatedStack, name: str) -> None:
     """As a loop that knows its source tags what it makes."""
     for one in stage.service()["taskSets"]:
         if one["status"] == "ACTIVE":
@@ -109,7 +109,7 @@ def story() -> Story:
             told.ran |= {(name, *words): typed(*words) for words in SCENES[name]}
         told.calls += calls
 
-    with theatre() as stage, onstage(stage) as typed:
+    with emulated_stack() as stage, onstage(stage) as typed:
         scene("absent", typed)
         stage.laptop.script(Script(logs=("starting", HOSTILE)))
         stage.infrastructure()
@@ -123,7 +123,7 @@ def story() -> Story:
         stage.apply(waits)
         commit(stage, "4f1c2ab9")
         scene("waiting", typed)
-        stage.say(Verb.PROMOTE)
+        stage.say(RequestVerb.PROMOTE)
         stage.follow(lambda turn: turn.step is not None and str(turn.step.phase) == "blue_warm" and not turn.busy)
         scene("warm", typed)
         stage.follow()
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_is_said_and_not_taken_for_absent() -> None:
     """Exit 1, with the rest of the tree; and no service command says that the service is not there."""
     from reconciler import errors
 
-    with theatre() as stage, onstage(stage) as typed:
+    with emulated_stack() as stage, onstage(stage) as typed:
         stage.infrastructure()
 
         def deny(call: Call) -> None:
@@ -379,7 +379,7 @@ def test_streams_are_apart(story: Story) -> None:
 class Impatient(StageClock):
     """Something happens at each wait, and then somebody presses Ctrl-C."""
 
-    def __init__(self, stage: Theatre, *acts: Callable[[], object]) -> None:
+    def __init__(self, stage: EmulatedStack, *acts: Callable[[], object]) -> None:
         super().__init__(stage.laptop)
         self.acts = iter(acts)
 
@@ -391,7 +391,7 @@ class Impatient(StageClock):
         return super().wait(event, seconds)
 
 
-def say(stage: Theatre, stream: str, *texts: str) -> None:
+def say(stage: EmulatedStack, stream: str, *texts: str) -> None:
     now = int(time.time() * 1000)  # CloudWatch takes nothing that is older than two weeks
     events = [{"timestamp": now, "message": text} for text in texts]
     stage.laptop.client("logs").put_log_events(logGroupName=f"/ecs/{SERVICE}", logStreamName=stream, logEvents=events)
@@ -399,7 +399,7 @@ def say(stage: Theatre, stream: str, *texts: str) -> None:
 
 def test_followed_logs_come_once_each_from_new_tasks_too() -> None:
     """What was said before, then what is said next, until Ctrl-C; and nothing is written."""
-    with theatre() as stage:
+    with emulated_stack() as stage:
         stage.laptop.script(Script(logs=("first",)))
         stage.infrastructure()
         stage.push("v1")
@@ -423,7 +423,7 @@ def test_followed_logs_come_once_each_from_new_tasks_too() -> None:
 
 def test_followed_events_come_once_each_oldest_first() -> None:
     """Those that are known, then those that come."""
-    with theatre() as stage:
+    with emulated_stack() as stage:
         stage.infrastructure()
         stage.push("v1")
         stage.apply()
@@ -447,12 +447,14 @@ def test_followed_events_come_once_each_oldest_first() -> None:
 
 def test_an_ascii_terminal_gets_ascii() -> None:
     """Branches, signs and dots as it can show them."""
-    tree = (Node("vpc/a", "vpc-1", children=(Node("subnet/b", health=Health.DEGRADED, because="gone"), Node("c"))),)
+    tree = (
+        Node("vpc/a", "vpc-1", children=(Node("subnet/b", health=ResourceHealth.DEGRADED, because="gone"), Node("c"))),
+    )
     text = tree_text("shop", tree, Look(unicode=False), unread={"role": "no"})
     assert text.isascii()
     assert text.splitlines()[1:4] == ["`- vpc/a        ok   vpc-1", "   |- subnet/b  x   gone", "   `- c         ok"]
     when = datetime(2026, 1, 5, tzinfo=UTC)
-    assert fold_line(Fold(Happening(when, Source.ECS, "x", "1"), 3, when), Look(unicode=False)).isascii()
+    assert fold_line(EventGroup(ServiceEvent(when, Source.ECS, "x", "1"), 3, when), Look(unicode=False)).isascii()
 
 
 @pytest.mark.parametrize(

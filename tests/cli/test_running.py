@@ -27,19 +27,19 @@ from reconciler.store.lease import Lease
 from reconciler.store.sqlite import Sqlite
 from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import run
-from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, Theatre, theatre
+from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, EmulatedStack, emulated_stack
 
 CODES = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
 
 
 @pytest.fixture
-def stage() -> Iterator[Theatre]:
-    with theatre() as found:
+def stage() -> Iterator[EmulatedStack]:
+    with emulated_stack() as found:
         yield found
 
 
 @pytest.fixture
-def type_(stage: Theatre) -> Iterator[Typed]:
+def type_(stage: EmulatedStack) -> Iterator[Typed]:
     with onstage(stage) as typed:
         yield typed
 
@@ -53,7 +53,7 @@ def logged(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("number", CODES)
 def test_a_loop_that_is_stopped_hands_over_and_says_by_what(
-    stage: Theatre, type_: Typed, tmp_path: Path, number: signal.Signals
+    stage: EmulatedStack, type_: Typed, tmp_path: Path, number: signal.Signals
 ) -> None:
     """A signal in mid-pass: the lease is free for whoever comes next, and the exit code is the signal's."""
     sent: list[Call] = []
@@ -139,7 +139,7 @@ def test_an_address_without_a_port_is_a_usage_error(type_: Typed) -> None:
 # -- reconcile
 
 
-def tags(stage: Theatre) -> dict[str, str]:
+def tags(stage: EmulatedStack) -> dict[str, str]:
     return {
         key: value
         for key, value in stage.tags().items()
@@ -148,7 +148,7 @@ def tags(stage: Theatre) -> dict[str, str]:
 
 
 @pytest.fixture
-def deployed(stage: Theatre) -> Theatre:
+def deployed(stage: EmulatedStack) -> EmulatedStack:
     stage.serving()
     return stage
 
@@ -159,7 +159,7 @@ def test_without_a_service_it_says_what_to_type(type_: Typed) -> None:
     assert (ran.code, "reconciler apply" in ran.err) == (Exit.FAILED, True)
 
 
-def test_a_service_that_goes_is_nothing_to_write_on(deployed: Theatre, type_: Typed) -> None:
+def test_a_service_that_goes_is_nothing_to_write_on(deployed: EmulatedStack, type_: Typed) -> None:
     """The loop would not look there, so nothing is written there."""
     deployed.laptop.client("ecs").delete_service(cluster=CLUSTER, service=SERVICE, force=True)
     deployed.transport.sent.clear()
@@ -167,7 +167,7 @@ def test_a_service_that_goes_is_nothing_to_write_on(deployed: Theatre, type_: Ty
     assert (ran.code, deployed.transport.sent["TagResource"]) == (Exit.FAILED, 0)
 
 
-def test_the_word_is_written_and_its_answer_waited_for(deployed: Theatre, type_: Typed) -> None:
+def test_the_word_is_written_and_its_answer_waited_for(deployed: EmulatedStack, type_: Typed) -> None:
     """With --wait it ends when the loop has answered this very word, with the revision it has looked at."""
     ecs, arn = deployed.laptop.client("ecs"), deployed.service()["serviceArn"]
 
@@ -183,7 +183,7 @@ def test_the_word_is_written_and_its_answer_waited_for(deployed: Theatre, type_:
     assert (ran.code, "4f1c2ab" in ran.out) == (Exit.DONE, True)
 
 
-def test_nobody_answers(deployed: Theatre, type_: Typed) -> None:
+def test_nobody_answers(deployed: EmulatedStack, type_: Typed) -> None:
     """Exit 4 once the patience is over, an old answer counting for nothing."""
     arn = deployed.service()["serviceArn"]
     deployed.laptop.client("ecs").tag_resource(
@@ -192,7 +192,7 @@ def test_nobody_answers(deployed: Theatre, type_: Typed) -> None:
     assert type_("reconcile", "--wait", "--timeout", "3").code == Exit.TIMED_OUT
 
 
-def test_suspend_stands_until_resume(deployed: Theatre, type_: Typed) -> None:
+def test_suspend_stands_until_resume(deployed: EmulatedStack, type_: Typed) -> None:
     """Who suspended it is written down; resuming takes the word away and leaves the poke."""
     assert type_("reconcile", "--suspend").code == Exit.DONE
     assert set(tags(deployed)) == {request_tags.POKE, request_tags.SUSPEND}

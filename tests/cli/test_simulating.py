@@ -12,7 +12,7 @@ from reconciler.cli.exits import Exit
 from reconciler.cli.simulating import failing_phases
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.strategy import Strategy
 from tests.harness.cli import recorded, run
 
 SERVICE = "my-app-frontend"
@@ -86,7 +86,7 @@ def test_a_service_without_a_strategy_is_ecs_own_deployment(specs: Path) -> None
     text = text.replace("[my-app-frontend-tg-1, my-app-frontend-tg-2]", "[my-app-frontend-tg-1]")
     file.write_text(text, encoding="utf-8")
     assert "ECS replaces 1 task" in run("simulate", SERVICE, specs).out
-    assert failing_phases(Policy(engine="rolling"), 1, first=False) == (Phase.GREEN_UP,)
+    assert failing_phases(Strategy(engine="rolling"), 1, first=False) == (Phase.GREEN_UP,)
     ran = run("simulate", SERVICE, specs, "--fail-at", "green_up", "-o", "json")
     assert json.loads(ran.out)["ends_in"] == "rolled_back"
 

@@ -13,26 +13,26 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.controller.controller import Controller
-from reconciler.controller.events import Teller
-from reconciler.controller.revisions import Inbox
-from reconciler.controller.schedule import Rhythm
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import RevisionTracker
+from reconciler.controller.schedule import Intervals
 from reconciler.local.faults import Fault
-from reconciler.model.event import Entry
+from reconciler.model.event import Event
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
 from reconciler.model.resource_type import Depth, discover
 from reconciler.reconcile import request_tags
-from reconciler.reconcile.drift import Mode, Rule
-from reconciler.reconcile.pass_ import Wish
-from reconciler.reconcile.result import PassReport
+from reconciler.reconcile.drift import DriftMode, DriftRule
+from reconciler.reconcile.pass_ import DesiredState
+from reconciler.reconcile.result import PassResult
 from reconciler.rollout.engine import Phase
-from reconciler.rollout.requests import Verb
+from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout_driver import driver
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.specs import Specs
-from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, Theatre, theatre
+from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
 
 
 @dataclass(slots=True)
@@ -83,12 +83,12 @@ class Files:
 class Running:
     """A loop on a stage; time passes as it sleeps."""
 
-    stage: Theatre
+    stage: EmulatedStack
     files: Files
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[DriftRule, ...] = ()
     guard: Guard = field(default_factory=Guard)
-    entries: list[Entry] = field(default_factory=list)
-    passes: list[PassReport] = field(default_factory=list)
+    entries: list[Event] = field(default_factory=list)
+    passes: list[PassResult] = field(default_factory=list)
     loop: Controller = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,18 +96,18 @@ class Running:
 
     def restart(self) -> None:
         self.stage.restart()
-        teller = Teller(self.stage.aws.clock, (self.entries.append,))
+        teller = EventRecorder(self.stage.aws.clock, (self.entries.append,))
         self.loop = Controller(
             self.stage.aws,
             discover(),
-            Inbox(self.files, self.compiled, teller),
+            RevisionTracker(self.files, self.compiled, teller),
             teller,
             self.stage.rollouts.smoke,
             reports=(self.passes.append,),
-            rhythm=Rhythm(),
+            rhythm=Intervals(),
         )
 
-    def compiled(self, specs: Specs) -> Wish:
+    def compiled(self, specs: Specs) -> DesiredState:
         return replace(self.stage.wish_of(specs, self.guard, Consent()), rules=self.rules)
 
     def go(self, seconds: float) -> None:
@@ -138,7 +138,7 @@ class Running:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     """v1 is in place, and the loop is quiet."""
-    with theatre(terms=SHORT) as stage:
+    with emulated_stack(terms=SHORT) as stage:
         stage.serving()
         found = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
         found.go(60)
@@ -198,7 +198,7 @@ def test_a_word_is_heard_at_the_next_pass_however_seldom_one_is_looked_at(
     assert len(running.passes) >= 6
     assert running.stage.transport.sent["DescribeTargetHealth"] == 0
     running.stage.seen.append(turn)
-    running.stage.say(Verb.PROMOTE)
+    running.stage.say(RequestVerb.PROMOTE)
     running.go(20)
     phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
     assert phases[:1] == [Phase.SHIFTING]
@@ -222,7 +222,7 @@ def scaled(running: Running, count: int) -> None:
 
 def test_drift_is_told_whatever_the_reason_of_its_rule(running: Running) -> None:
     """A reason is a person's own words, and decides nothing."""
-    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "contested"),)
+    running.rules = (DriftRule("service/*", DriftMode.WARN, "desired_count", "contested"),)
     running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
     running.go(60)
     scaled(running, 3)
@@ -232,7 +232,7 @@ def test_drift_is_told_whatever_the_reason_of_its_rule(running: Running) -> None
 
 def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
     """By rule: `warn` says it once and writes nothing; `ignore` says nothing either."""
-    running.rules = (Rule("service/*", Mode.WARN, "desired_count", "match day"),)
+    running.rules = (DriftRule("service/*", DriftMode.WARN, "desired_count", "match day"),)
     running.files.edit("services/frontend.yaml", "# The web app", "# The same web app")
     running.go(60)
     running.quiet()
@@ -240,7 +240,7 @@ def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
     running.go(400)
     assert running.said(events.DRIFT_FOUND) == [f"service/{SERVICE}: desired_count (match day)"]
     assert "UpdateService" not in running.writes()
-    running.rules = (Rule("service/*", Mode.IGNORE, "desired_count"),)
+    running.rules = (DriftRule("service/*", DriftMode.IGNORE, "desired_count"),)
     running.files.edit("services/frontend.yaml", "# The same web app", "# The web app")
     running.go(60)
     running.quiet()
@@ -252,7 +252,7 @@ def test_drift_may_be_only_told_or_left_alone(running: Running) -> None:
 
 def test_what_the_specs_change_is_carried_out_where_drift_is_only_told(running: Running) -> None:
     """`warn` is about what others do; a new count in the specs is ours."""
-    running.rules = (Rule("service/*", Mode.WARN),)
+    running.rules = (DriftRule("service/*", DriftMode.WARN),)
     running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
     running.go(60)
     assert running.stage.service()["desiredCount"] == 2

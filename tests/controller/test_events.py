@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from reconciler.clock import ManualClock
-from reconciler.controller.events import Teller
-from reconciler.model.event import Entry
+from reconciler.controller.events import EventRecorder
+from reconciler.model.event import Event
 
 
-def teller() -> tuple[Teller, list[Entry]]:
-    heard: list[Entry] = []
-    return Teller(ManualClock(), (heard.append,)), heard
+def teller() -> tuple[EventRecorder, list[Event]]:
+    heard: list[Event] = []
+    return EventRecorder(ManualClock(), (heard.append,)), heard
 
 
 def test_all_who_listen_hear_it_with_time_and_revision() -> None:
     """An entry says when, what, of which resource, and under which revision."""
-    clock, heard, others = ManualClock(), list[Entry](), list[Entry]()
-    told = Teller(clock, (heard.append, others.append), "4f1c2ab")
+    clock, heard, others = ManualClock(), list[Event](), list[Event]()
+    told = EventRecorder(clock, (heard.append, others.append), "4f1c2ab")
     told.say("a.name", "service/web", "it is so", {"phase": "idle"})
-    assert heard == [Entry(clock.now(), "a.name", "service/web", "it is so", "4f1c2ab", {"phase": "idle"})]
+    assert heard == [Event(clock.now(), "a.name", "service/web", "it is so", "4f1c2ab", {"phase": "idle"})]
     assert others == heard
 
 

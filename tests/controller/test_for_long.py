@@ -14,12 +14,12 @@ import pytest
 from reconciler import events
 from reconciler.aws.client import CONCURRENCY
 from tests.controller.test_controller import Files, Running
-from tests.harness.emulated_stack import SEED, SERVICE, SHORT, theatre
+from tests.harness.emulated_stack import SEED, SERVICE, SHORT, emulated_stack
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    with theatre(terms=SHORT) as stage:
+    with emulated_stack(terms=SHORT) as stage:
         stage.serving()
         found = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
         found.go(60)

@@ -8,12 +8,12 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.controller.events import Teller
-from reconciler.controller.revisions import MOST_TOLD, Inbox
-from reconciler.model.event import Entry
-from reconciler.reconcile.drift import Rule
-from reconciler.reconcile.observe import Place
-from reconciler.reconcile.pass_ import Wish
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import MOST_TOLD, RevisionTracker
+from reconciler.model.event import Event
+from reconciler.reconcile.drift import DriftRule
+from reconciler.reconcile.observe import StackId
+from reconciler.reconcile.pass_ import DesiredState
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import Source as File
 from reconciler.spec.specs import Specs
@@ -55,17 +55,17 @@ class Branch:
 @dataclass(slots=True)
 class Case:
     branch: Branch = field(default_factory=Branch)
-    heard: list[Entry] = field(default_factory=list)
+    heard: list[Event] = field(default_factory=list)
     refusal: str = ""
-    inbox: Inbox = field(init=False)
+    inbox: RevisionTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.branch, self.compile, Teller(ManualClock(), (self.heard.append,)))
+        self.inbox = RevisionTracker(self.branch, self.compile, EventRecorder(ManualClock(), (self.heard.append,)))
 
-    def compile(self, specs: Specs) -> tuple[Wish, tuple[Rule, ...]]:
+    def compile(self, specs: Specs) -> tuple[DesiredState, tuple[DriftRule, ...]]:
         if self.refusal:
             raise errors.WrongAccount(self.refusal)
-        return Wish(Place("shop", "123456789012", "us-west-2"), ()), ()
+        return DesiredState(StackId("shop", "123456789012", "us-west-2"), ()), ()
 
     @property
     def enforced(self) -> str | None:

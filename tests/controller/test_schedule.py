@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from reconciler.clock import ManualClock
-from reconciler.controller.schedule import JITTER, Due, Rhythm
+from reconciler.controller.schedule import JITTER, Intervals, PassTimer
 from reconciler.model.resource_type import Depth
 
-RHYTHM = Rhythm()
+RHYTHM = Intervals()
 
 
-def due() -> tuple[Due, ManualClock]:
+def due() -> tuple[PassTimer, ManualClock]:
     clock = ManualClock()
-    return Due(clock, RHYTHM), clock
+    return PassTimer(clock, RHYTHM), clock
 
 
-def looked(due: Due, depth: Depth = Depth.FULL) -> None:
+def looked(due: PassTimer, depth: Depth = Depth.FULL) -> None:
     due.looked(depth, due.clock.monotonic())
     due.planned()
 

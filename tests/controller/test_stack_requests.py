@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
-from reconciler.controller.stack_requests import NoticeBoard
-from reconciler.model.planner import World
+from reconciler.controller.stack_requests import StackRequests
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Call, Observed
 from reconciler.reconcile import request_tags
-from reconciler.reconcile.request_tags import Words
+from reconciler.reconcile.request_tags import RequestTags
 
 ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/web"
 WEB = Address("service", "web")
@@ -42,17 +42,17 @@ class Ecs:
         return {}
 
 
-def board(ecs: Ecs) -> NoticeBoard:
-    aws = Aws(ecs, clock=ManualClock())
+def board(ecs: Ecs) -> StackRequests:
+    aws = AwsClient(ecs, clock=ManualClock())
     aws.mine.add(ARN)
-    return NoticeBoard(aws)
+    return StackRequests(aws)
 
 
-def world(tags: Mapping[str, str]) -> World:
-    return World({"service": (Observed(WEB, ARN, None, dict(tags), facts={"arn": ARN}),)})
+def world(tags: Mapping[str, str]) -> ObservedState:
+    return ObservedState({"service": (Observed(WEB, ARN, None, dict(tags), facts={"arn": ARN}),)})
 
 
-UNREADABLE = World(unreadable={"service": errors.Denied("no")})
+UNREADABLE = ObservedState(unreadable={"service": errors.Denied("no")})
 
 
 def test_what_was_said_holds_while_services_cannot_be_read() -> None:
@@ -60,10 +60,10 @@ def test_what_was_said_holds_while_services_cannot_be_read() -> None:
     found = board(Ecs())
     found.listen(world({request_tags.SUSPEND: "ana"}), "shop", {WEB})
     found.listen(UNREADABLE, "shop", {WEB})
-    assert found.said == Words(suspended="ana")
+    assert found.said == RequestTags(suspended="ana")
     assert found.unread is None
     found.listen(world({}), "shop", {WEB})
-    assert found.said == Words()
+    assert found.said == RequestTags()
 
 
 def test_before_the_first_reading_nothing_is_known() -> None:
@@ -88,7 +88,7 @@ def test_what_is_in_place_is_written_once_and_a_poke_answered_once() -> None:
     assert not found.in_place("4f1c2abd", "More tasks")
     assert not found.answer("4f1c2ab")
     assert ecs.tags == {request_tags.REVISION: "4f1c2abd More tasks", request_tags.POKED: "p1:4f1c2ab"}
-    assert found.said == Words("p1", "p1", "", "4f1c2abd")
+    assert found.said == RequestTags("p1", "p1", "", "4f1c2abd")
 
 
 def test_what_cannot_be_written_is_written_later() -> None:
@@ -108,8 +108,8 @@ def test_what_cannot_be_written_is_written_later() -> None:
 def test_a_stack_without_services_hears_nothing() -> None:
     """There is nowhere to write either."""
     found = board(Ecs())
-    found.listen(World({"service": ()}), "shop", {WEB})
-    assert (found.said, found.unread) == (Words(), None)
+    found.listen(ObservedState({"service": ()}), "shop", {WEB})
+    assert (found.said, found.unread) == (RequestTags(), None)
     assert not found.in_place("4f1c2abd", "")
 
 
@@ -119,10 +119,10 @@ def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
     old, first = f"{ARN}-old", Address("service", "a")
     ecs = Ecs()
     ecs.others[old] = {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 one", request_tags.POKE: "p1"}
-    aws = Aws(ecs, clock=ManualClock())
+    aws = AwsClient(ecs, clock=ManualClock())
     aws.mine.add(ARN, old)
-    found = NoticeBoard(aws)
-    world = World(
+    found = StackRequests(aws)
+    world = ObservedState(
         {
             "service": (
                 Observed(WEB, old, None, dict(ecs.others[old]), facts={"arn": old}),
@@ -131,11 +131,11 @@ def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
         }
     )
     found.listen(world, "shop", {WEB, first})
-    assert found.said == Words("p1", "", "ana", "r1")
+    assert found.said == RequestTags("p1", "", "ana", "r1")
     assert found.in_place("r2", "two")
     assert found.answer("r2")
     assert ecs.tags == {request_tags.REVISION: "r2 two"}
     assert ecs.others[old] == {request_tags.SUSPEND: "ana", request_tags.POKE: "p1", request_tags.POKED: "p1:r2"}
-    assert found.said == Words("p1", "p1", "ana", "r2")
+    assert found.said == RequestTags("p1", "p1", "ana", "r2")
     assert not found.in_place("r2", "two")
     assert not found.answer("r2")

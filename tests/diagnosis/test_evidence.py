@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.diagnosis import evidence, observations, root_cause
 from reconciler.diagnosis.evidence import Question, gather
 from reconciler.diagnosis.observations import Unread
@@ -224,7 +224,7 @@ class Refusing:
 
 def test_the_engine_holds_the_conversation() -> None:
     """Over a client that is refused every read there is still a diagnosis, and nothing was written."""
-    aws = Aws(Refusing())
+    aws = AwsClient(Refusing())
 
     found = aws.run(evidence.diagnose(ASKED, STORY))
     aws.close()

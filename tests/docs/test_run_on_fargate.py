@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.operator_specs import LISTEN
 from reconciler.cli.signals import HAND_OVER_SECONDS
-from reconciler.controller.schedule import Rhythm
+from reconciler.controller.schedule import Intervals
 from reconciler.server.health import PATIENCE_SECONDS
 from reconciler.store.lease import TTL_SECONDS
 
@@ -48,7 +48,7 @@ def test_numbers_are_the_products() -> None:
     assert f"{int(TTL_SECONDS)} seconds without being renewed" in TEXT
     assert (HAND_OVER_SECONDS, "in eight seconds at the longest" in TEXT) == (8.0, True)
     assert (PATIENCE_SECONDS, "for fifteen minutes" in TEXT) == (15 * 60, True)
-    assert f"every {int(Rhythm().fast)} seconds" in TEXT
+    assert f"every {int(Intervals().fast)} seconds" in TEXT
     assert f"--listen {LISTEN}" in TEXT
 
 

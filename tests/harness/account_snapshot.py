@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from reconciler import errors
 from reconciler.aws import models
 from reconciler.model import ownership
-from reconciler.model.resource import Call, Service
+from reconciler.model.resource import Call, ServiceApi
 
 NOISE = frozenset(
     {
@@ -56,7 +56,7 @@ class Asking:
     """boto3's spelling over any transport: for a census, and for what people do by hand."""
 
     def __init__(self, perform: Perform, service: str) -> None:
-        self._perform, self._service = perform, Service(service)
+        self._perform, self._service = perform, ServiceApi(service)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         return lambda **params: self._perform(getattr(self._service, operation)(**params))

@@ -14,18 +14,18 @@ from typing import Any
 from pydantic import BaseModel
 
 from reconciler import errors
-from reconciler.aws.client import Aws, Mine, Transport
+from reconciler.aws.client import AwsClient, OwnershipGuard, Transport
 from reconciler.clock import ManualClock
 from reconciler.model.diff import diff, fields
 from reconciler.model.ordering import static_order
-from reconciler.model.plan import Step
+from reconciler.model.plan import PlanStep
 from reconciler.model.resource import Address, Call, Desired, Observed
-from reconciler.model.resource_type import Mark
+from reconciler.model.resource_type import FieldMark
 from reconciler.reconcile.pass_ import look
 from tests.harness.forked_runs import Stack
 
 
-class Anybody(Mine):
+class Anybody(OwnershipGuard):
     """A person's rights: everything."""
 
     def covers(self, call: Call) -> bool:
@@ -67,8 +67,8 @@ def inflict(transport: Transport, wanted: Stack, damages: Iterable[Damage]) -> i
     return done
 
 
-def _person(transport: Transport) -> Aws:
-    return Aws(transport, clock=ManualClock(), mine=Anybody())
+def _person(transport: Transport) -> AwsClient:
+    return AwsClient(transport, clock=ManualClock(), mine=Anybody())
 
 
 def _owned(transport: Transport, wanted: Stack) -> list[Observed[Any]]:
@@ -77,14 +77,14 @@ def _owned(transport: Transport, wanted: Stack) -> list[Observed[Any]]:
     return [one for one in world if one.address in wants and not wanted.kinds[one.address.kind].lookup]
 
 
-def _delete(aws: Aws, wanted: Stack, one: Observed[Any]) -> bool:
+def _delete(aws: AwsClient, wanted: Stack, one: Observed[Any]) -> bool:
     """It, and first whatever stands in its way. Of rules only those that the specs declare."""
     want = next(want for want in wanted.wish.desired if want.address == one.address)
     if one.address.kind == "security-group-rules" and want.spec.egress is None:
         one = replace(one, facts={"rules": [rule for rule in one.facts["rules"] if not rule["IsEgress"]]})
     _, plan = look(aws, wanted.kinds, wanted.leaving.wish)
     actions = {step: action for action in plan.actions for step in action.steps()}
-    target = Step(one.address, "drop", one.id)
+    target = PlanStep(one.address, "drop", one.id)
     order = [step for step in static_order(plan.after) if step == target or step in _before(plan.after, target)]
     kind = wanted.kinds[one.address.kind]
     try:
@@ -101,8 +101,8 @@ def _delete(aws: Aws, wanted: Stack, one: Observed[Any]) -> bool:
     return one.address not in {each.address for each in _owned(aws.transport, wanted)}
 
 
-def _before(after: Any, target: Step) -> set[Step]:
-    found: set[Step] = set()
+def _before(after: Any, target: PlanStep) -> set[PlanStep]:
+    found: set[PlanStep] = set()
     todo = [target]
     while todo:
         for step in after[todo.pop()]:
@@ -112,7 +112,7 @@ def _before(after: Any, target: Step) -> set[Step]:
     return found
 
 
-def _change(aws: Aws, wanted: Stack, one: Observed[Any], name: str) -> bool:
+def _change(aws: AwsClient, wanted: Stack, one: Observed[Any], name: str) -> bool:
     kind = wanted.kinds[one.address.kind]
     value = dict(_alterations(one, wanted))[name]
     spec = one.spec.model_copy(update={name: value})
@@ -129,7 +129,7 @@ def _alterations(one: Observed[Any], wanted: Stack) -> Iterator[tuple[str, Any]]
     (want,) = (want for want in wanted.wish.desired if want.address == one.address)
     for item in fields(type(one.spec)):
         value, declared = getattr(one.spec, item.name), getattr(want.spec, item.name)
-        if item.owner != "spec" or {Mark.IMMUTABLE, Mark.ROLLS} & item.marks or item.name in one.unread:
+        if item.owner != "spec" or {FieldMark.IMMUTABLE, FieldMark.ROLLS} & item.marks or item.name in one.unread:
             continue
         if isinstance(value, dict) and isinstance(declared, dict):
             value = {key: each for key, each in value.items() if str(key) in set(map(str, declared))}

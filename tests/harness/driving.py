@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.controller.controller import Controller
-from reconciler.controller.events import Teller
-from reconciler.controller.revisions import Desk, FixedRevision
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
-from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Followed, Observer
+from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Observer, RolloutSummary
 from reconciler.diagnosis.report import Diagnosis
-from reconciler.model.plan import Action, Plan, Step
-from reconciler.model.planner import World
+from reconciler.model.plan import Action, Plan, PlanStep
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
-from reconciler.model.resource_type import Depth, Kinds
-from reconciler.reconcile.executor import Outcome
+from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.reconcile.executor import StepOutcome
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import owned_ids
-from reconciler.reconcile.pass_ import Wish
-from reconciler.reconcile.result import PassReport
-from reconciler.rollout.engine import Known
-from reconciler.rollout_driver.driver import Rollouts, Turn, crowd, wake_at
-from reconciler.rollout_driver.smoke_tests import Smoke
-from reconciler.rollout_driver.targets import Job
+from reconciler.reconcile.pass_ import DesiredState
+from reconciler.reconcile.result import PassResult
+from reconciler.rollout.engine import Prefetched
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult, crowd, wake_at
+from reconciler.rollout_driver.smoke_tests import SmokeTests
+from reconciler.rollout_driver.targets import ServiceRollout
 from reconciler.source.base import Revision
 
 
@@ -34,7 +34,7 @@ from reconciler.source.base import Revision
 class Report:
     """How a run ended, and its passes."""
 
-    passes: tuple[PassReport, ...]
+    passes: tuple[PassResult, ...]
     ending: Ending
 
     @property
@@ -46,12 +46,12 @@ class Report:
         return self.ending is Ending.INTERRUPTED
 
     @property
-    def last(self) -> PassReport:
+    def last(self) -> PassResult:
         """The last pass that did anything, or the only one there is."""
         return next((one for one in reversed(self.passes) if one.outcomes), self.passes[-1])
 
     @property
-    def world(self) -> World:
+    def world(self) -> ObservedState:
         return self.passes[-1].world
 
     @property
@@ -61,49 +61,49 @@ class Report:
 
 @dataclass(slots=True)
 class Watching(Observer):
-    start: Callable[[Step, Action], None] | None = None
-    end: Callable[[Outcome], None] | None = None
-    wait: Callable[[PassReport | None, float], None] | None = None
+    start: Callable[[PlanStep, Action], None] | None = None
+    end: Callable[[StepOutcome], None] | None = None
+    wait: Callable[[PassResult | None, float], None] | None = None
 
-    def on_start(self, step: Step, action: Action) -> None:
+    def on_start(self, step: PlanStep, action: Action) -> None:
         if self.start is not None:
             self.start(step, action)
 
-    def on_end(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: StepOutcome) -> None:
         if self.end is not None:
             self.end(outcome)
 
-    def on_wait(self, last: PassReport | None, seconds: float) -> None:
+    def on_wait(self, last: PassResult | None, seconds: float) -> None:
         if self.wait is not None:
             self.wait(last, seconds)
 
 
 def converge(
-    aws: Aws,
-    kinds: Kinds,
-    wish: Wish,
-    first: tuple[World, Plan],
+    aws: AwsClient,
+    kinds: ResourceTypes,
+    wish: DesiredState,
+    first: tuple[ObservedState, Plan],
     *,
     patience_seconds: float,
     stop: threading.Event,
-    on_start: Callable[[Step, Action], None] | None = None,
-    on_end: Callable[[Outcome], None] | None = None,
-    on_wait: Callable[[PassReport | None, float], None] | None = None,
+    on_start: Callable[[PlanStep, Action], None] | None = None,
+    on_end: Callable[[StepOutcome], None] | None = None,
+    on_wait: Callable[[PassResult | None, float], None] | None = None,
     expectations: Expectations | None = None,
 ) -> Report:
     """What `apply` does with a plan that a person approved, without its rollouts."""
     controller = Controller(
         aws,
         kinds,
-        FixedRevision(Desk(Revision(""), wish)),
-        Teller(aws.clock),
-        Smoke(lambda delivery, subject: ""),
+        FixedRevision(ActiveRevision(Revision(""), wish)),
+        EventRecorder(aws.clock),
+        SmokeTests(lambda delivery, subject: ""),
         observer=Watching(on_start, on_end, on_wait),
         rhythm=COMMAND,
         stop=stop,
         expectations=expectations,
     )
-    controller._looked = controller.last = PassReport(0, Depth.FULL, Revision(""), *first)
+    controller._looked = controller.last = PassResult(0, Depth.FULL, Revision(""), *first)
     aws.mine.add(*owned_ids(first[0], wish.place.stack, wish.wanted))
     controller.due.looked(Depth.FULL, aws.clock.monotonic())
     goal = Applied(patience=patience_seconds, services=frozenset())
@@ -112,14 +112,14 @@ def converge(
 
 
 def follow(
-    rollouts: Rollouts,
-    jobs: Iterable[Job],
-    goal: Callable[[Turn], bool],
+    rollouts: RolloutDriver,
+    jobs: Iterable[ServiceRollout],
+    goal: Callable[[StepResult], bool],
     *,
     patience_seconds: float | None = None,
-    on_turn: Callable[[Turn], None] | None = None,
-    known: Mapping[Address, Known] | None = None,
-) -> Followed:
+    on_turn: Callable[[StepResult], None] | None = None,
+    known: Mapping[Address, Prefetched] | None = None,
+) -> RolloutSummary:
     """Turn after turn of every job until each has reached the goal, patience ends, or `rollouts.stop` is set.
 
     `known` is what was just read of them; the first turns need not ask again.
@@ -127,7 +127,7 @@ def follow(
     clock = rollouts.aws.clock
     started = clock.monotonic()
     left = {job.address: job for job in jobs}
-    last: dict[Address, Turn] = {}
+    last: dict[Address, StepResult] = {}
     diagnoses: list[Diagnosis] = []
     while True:
         now = clock.now()
@@ -142,20 +142,20 @@ def follow(
         left = {address: job for address, job in left.items() if address not in last or not goal(last[address])}
         turns = tuple(last.values())
         if not left:
-            return Followed(turns, tuple(diagnoses))
+            return RolloutSummary(turns, tuple(diagnoses))
         if rollouts.stop.is_set():
-            return Followed(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
+            return RolloutSummary(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
         waiting = crowd(last.values())
         wakes = [wake for address in left if (wake := wake_at(last[address], waiting)) is not None]
         pause = max(0.0, min((wake - clock.now()).total_seconds() for wake in wakes)) if wakes else IDLE_SECONDS
         if patience_seconds is not None:
             rest = patience_seconds - (clock.monotonic() - started)
             if rest <= 0:
-                return Followed(turns, tuple(diagnoses), ending=Ending.TIMED_OUT)
+                return RolloutSummary(turns, tuple(diagnoses), ending=Ending.TIMED_OUT)
             pause = min(pause, rest)
         if pause and clock.wait(rollouts.stop, pause):
-            return Followed(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
+            return RolloutSummary(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
 
 
-def _due(last: Turn | None, waiting: int, now: datetime) -> bool:
+def _due(last: StepResult | None, waiting: int, now: datetime) -> bool:
     return last is None or (wake := wake_at(last, waiting)) is None or now >= wake

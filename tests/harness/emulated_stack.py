@@ -21,23 +21,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reconciler.aws.client import Aws, Transport
+from reconciler.aws.client import AwsClient, Transport
 from reconciler.aws.session import Boto
-from reconciler.controller.until import Followed, has_begun, has_ended
+from reconciler.controller.until import RolloutSummary, has_begun, has_ended
 from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call
 from reconciler.model.resource_type import discover
 from reconciler.reconcile import pass_
-from reconciler.reconcile.observe import Place, owned_ids
-from reconciler.reconcile.pass_ import Wish
-from reconciler.rollout.requests import Intent, Verb
+from reconciler.reconcile.observe import StackId, owned_ids
+from reconciler.reconcile.pass_ import DesiredState
+from reconciler.rollout.requests import Request, RequestVerb
 from reconciler.rollout.stored_state import KEYS
-from reconciler.rollout_driver.driver import Rollouts, Turn
-from reconciler.rollout_driver.failure_report import Obituary
-from reconciler.rollout_driver.smoke_tests import Smoke
-from reconciler.rollout_driver.targets import Job, Missing, jobs_of
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult
+from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.smoke_tests import SmokeTests
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of
 from reconciler.spec import discovery
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import Source, load_sources
@@ -94,16 +94,16 @@ class StageClock:
 
 
 @dataclass(slots=True)
-class Theatre:
+class EmulatedStack:
     laptop: Laptop
     texts: dict[str, str] = field(default_factory=dict)
     answers: Callable[[str], tuple[int, str]] = lambda path: HELLO
     terms: dict[str, Any] = field(default_factory=dict)
     folder: Path = SEED
     transport: InProcess = field(init=False)
-    wish: Wish = field(init=False)
-    seen: list[Turn] = field(init=False, default_factory=list)
-    rollouts: Rollouts = field(init=False)
+    wish: DesiredState = field(init=False)
+    seen: list[StepResult] = field(init=False, default_factory=list)
+    rollouts: RolloutDriver = field(init=False)
 
     def __post_init__(self) -> None:
         self.transport = InProcess(self.laptop)
@@ -114,12 +114,12 @@ class Theatre:
     def restart(self, transport: Transport | None = None) -> None:
         """A new process: nothing is remembered but what is in AWS and in the specs."""
         self.wish = self.compiled()
-        aws = Aws(transport or self.transport, clock=StageClock(self.laptop))
-        smoke = Smoke(lambda delivery, subject: "http://test", lambda base, path, host: self.answers(path))
-        obituary = Obituary({want.address: want for want in self.wish.desired})
-        self.rollouts = Rollouts(aws, smoke, obituary)
+        aws = AwsClient(transport or self.transport, clock=StageClock(self.laptop))
+        smoke = SmokeTests(lambda delivery, subject: "http://test", lambda base, path, host: self.answers(path))
+        obituary = FailureReporter({want.address: want for want in self.wish.desired})
+        self.rollouts = RolloutDriver(aws, smoke, obituary)
 
-    def compiled(self) -> Wish:
+    def compiled(self) -> DesiredState:
         specs = load_sources([replace(source, data=self._changed(source.data)) for source in _sources(self.folder)])
         assert specs.ok, specs.diagnostics
         return self.wish_of(specs)
@@ -129,13 +129,13 @@ class Theatre:
             data = data.replace(old.encode(), new.encode())
         return data
 
-    def wish_of(self, specs: Specs, guard: Guard | None = None, consent: Consent | None = None) -> Wish:
+    def wish_of(self, specs: Specs, guard: Guard | None = None, consent: Consent | None = None) -> DesiredState:
         assert specs.stack is not None
         account = self.laptop.aws.account
-        place = Place(specs.stack.name, account, self.laptop.aws.region)
+        place = StackId(specs.stack.name, account, self.laptop.aws.region)
         deliveries = tuple(replace(one, policy=replace(one.policy, **self.terms)) for one in compile_deliveries(specs))
         desired = compile_specs(specs, account=account)
-        return Wish(place, desired, guard or Guard(), consent or Consent(), deliveries=deliveries)
+        return DesiredState(place, desired, guard or Guard(), consent or Consent(), deliveries=deliveries)
 
     def spec(self, **texts: str) -> None:
         """Save a change: `spec(v1="v2")` is `tag: v1` → `tag: v2`; other texts as they are."""
@@ -144,10 +144,10 @@ class Theatre:
     def change(self, texts: Mapping[str, str]) -> None:
         self.texts |= texts
         self.wish = self.compiled()
-        self.rollouts.obituary = Obituary({want.address: want for want in self.wish.desired})
+        self.rollouts.obituary = FailureReporter({want.address: want for want in self.wish.desired})
 
     @property
-    def aws(self) -> Aws:
+    def aws(self) -> AwsClient:
         return self.rollouts.aws
 
     # -- what a person types
@@ -178,10 +178,12 @@ class Theatre:
         assert not report.timed_out
         return report
 
-    def jobs(self, report: Report | None = None) -> tuple[Job, ...]:
+    def jobs(self, report: Report | None = None) -> tuple[ServiceRollout, ...]:
         return self.jobs_and_missing(report)[0]
 
-    def jobs_and_missing(self, report: Report | None = None) -> tuple[tuple[Job, ...], dict[Address, Missing]]:
+    def jobs_and_missing(
+        self, report: Report | None = None
+    ) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
         world = report.world if report is not None else None
         if world is None:
             world, _ = pass_.look(self.aws, discover(), self.wish)
@@ -192,17 +194,17 @@ class Theatre:
     def own(self, world: Any) -> None:
         self.aws.mine.add(*owned_ids(world, self.wish.place.stack, {}))
 
-    def apply(self, goal: Callable[[Turn], bool] = has_begun, patience: float | None = 900.0) -> Followed:
+    def apply(self, goal: Callable[[StepResult], bool] = has_begun, patience: float | None = 900.0) -> RolloutSummary:
         report = self.infrastructure()
         return self.follow(goal, jobs=self.jobs(report), patience=patience)
 
     def follow(
         self,
-        goal: Callable[[Turn], bool] = has_ended,
+        goal: Callable[[StepResult], bool] = has_ended,
         *,
-        jobs: tuple[Job, ...] | None = None,
+        jobs: tuple[ServiceRollout, ...] | None = None,
         patience: float | None = 30 * 86_400.0,
-    ) -> Followed:
+    ) -> RolloutSummary:
         return follow(
             self.rollouts,
             self.jobs() if jobs is None else jobs,
@@ -211,13 +213,13 @@ class Theatre:
             on_turn=self.seen.append,
         )
 
-    def say(self, verb: Verb, release: str | None = None, seconds: int = 0, by: str = "ana") -> None:
+    def say(self, verb: RequestVerb, release: str | None = None, seconds: int = 0, by: str = "ana") -> None:
         seen = self.last.seen
         assert seen is not None
         if release is None:
             release = self.last.step.release if self.last.step is not None else seen.wanted
         now = self.laptop.clock.now()
-        intent = Intent(verb, release, f"i{int(now.timestamp() * 1000)}", now, by, seconds=seconds)
+        intent = Request(verb, release, f"i{int(now.timestamp() * 1000)}", now, by, seconds=seconds)
         self.laptop.client("ecs").tag_resource(
             resourceArn=self.last.job.subject.service, tags=[{"key": KEYS["intent"], "value": intent.text()}]
         )
@@ -225,7 +227,7 @@ class Theatre:
     # -- what there is
 
     @property
-    def last(self) -> Turn:
+    def last(self) -> StepResult:
         return self.seen[-1]
 
     @property
@@ -270,19 +272,19 @@ def _sources(folder: Path) -> tuple[Source, ...]:
 
 
 @contextmanager
-def theatre(
+def emulated_stack(
     texts: Mapping[str, str] | None = None,
     terms: Mapping[str, Any] | None = None,
     folder: Path = SEED,
     **fields: Any,
-) -> Iterator[Theatre]:
+) -> Iterator[EmulatedStack]:
     """`texts` are changed in the specs of `folder`, `terms` in the policy of every rollout; `fields` are the laptop's.
 
     The engine does its work without threads: an AWS that answers at once, in this process, only makes them wait for
     each other. With threads it is in tests/journeys.
     """
     with serial(), laptop_session(**fields) as laptop:
-        yield Theatre(laptop, dict(texts or {}), terms=dict(terms or {}), folder=folder)
+        yield EmulatedStack(laptop, dict(texts or {}), terms=dict(terms or {}), folder=folder)
 
 
 SHORT: dict[str, Any] = {

@@ -10,17 +10,17 @@ import random
 import threading
 from typing import Any
 
-from reconciler.aws.client import Aws, Transport
+from reconciler.aws.client import AwsClient, Transport
 from reconciler.clock import Clock, ManualClock
 from reconciler.model import ownership
 from reconciler.model.resource import Call, Desired
 from reconciler.reconcile.expectations import Expectations
-from reconciler.reconcile.observe import Place
-from reconciler.reconcile.pass_ import Wish, look
+from reconciler.reconcile.observe import StackId
+from reconciler.reconcile.pass_ import DesiredState, look
 from tests.harness.driving import Report, converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
-PLACE = Place(STACK, "123456789012", "us-west-2")
+PLACE = StackId(STACK, "123456789012", "us-west-2")
 
 
 class Shared(ToyAws):
@@ -70,15 +70,15 @@ class Then:
         pass
 
 
-def wishing(*desired: Desired[Any], **fields: Any) -> Wish:
-    return Wish(PLACE, desired, **fields)
+def wishing(*desired: Desired[Any], **fields: Any) -> DesiredState:
+    return DesiredState(PLACE, desired, **fields)
 
 
 def run(
-    transport: Transport, wanted: Wish, *, clock: Clock | None = None, expectations: Expectations | None = None
+    transport: Transport, wanted: DesiredState, *, clock: Clock | None = None, expectations: Expectations | None = None
 ) -> Report:
     """One process's life."""
-    aws = Aws(transport, clock=clock or ManualClock())
+    aws = AwsClient(transport, clock=clock or ManualClock())
     first = look(aws, KINDS, wanted, expectations=expectations)
     return converge(
         aws, KINDS, wanted, first, patience_seconds=1800.0, stop=threading.Event(), expectations=expectations

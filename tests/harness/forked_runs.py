@@ -31,19 +31,19 @@ import pytest
 
 from reconciler import errors
 from reconciler.aws import client
-from reconciler.aws.client import Aws, Transport
+from reconciler.aws.client import AwsClient, Transport
 from reconciler.aws.retry import is_read
 from reconciler.aws.session import Boto
 from reconciler.clock import Clock, ManualClock
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import Kinds, discover
+from reconciler.model.resource_type import ResourceTypes, discover
 from reconciler.reconcile import executor, observe
 from reconciler.reconcile.expectations import Expectations
-from reconciler.reconcile.observe import Place, owned_ids
-from reconciler.reconcile.pass_ import Wish, look
+from reconciler.reconcile.observe import StackId, owned_ids
+from reconciler.reconcile.pass_ import DesiredState, look
 from reconciler.rollout.stored_state import KEYS
-from reconciler.rollout_driver.driver import Rollouts
-from reconciler.rollout_driver.smoke_tests import Smoke
+from reconciler.rollout_driver.driver import RolloutDriver
+from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import jobs_of
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
@@ -103,8 +103,8 @@ def boto() -> Boto:
 class Stack:
     """A folder of specs as something to wish for."""
 
-    wish: Wish
-    kinds: Kinds
+    wish: DesiredState
+    kinds: ResourceTypes
 
     @property
     def leaving(self) -> Stack:
@@ -125,7 +125,7 @@ def stack(folder: Path = SEED, texts: Mapping[str, str] | None = None, **fields:
     assert specs.stack is not None
     desired = compile_specs(specs, account=ACCOUNT, partition="aws")
     rolling = tuple(one for one in compile_deliveries(specs) if not one.moves_traffic)
-    wish = Wish(Place(specs.stack.name, ACCOUNT, REGION), desired, deliveries=rolling, **fields)
+    wish = DesiredState(StackId(specs.stack.name, ACCOUNT, REGION), desired, deliveries=rolling, **fields)
     return Stack(wish, discover())
 
 
@@ -229,7 +229,7 @@ def run(
     patience: float = PATIENCE,
 ) -> Report:
     """One process's life: it knows nothing, looks, makes passes until it is done, and has ECS roll what it rolls."""
-    aws = Aws(transport, clock=clock or ManualClock())
+    aws = AwsClient(transport, clock=clock or ManualClock())
     try:
         first = look(aws, wanted.kinds, wanted.wish, expectations=expectations)
         report = converge(
@@ -248,14 +248,14 @@ def run(
         aws.close()
 
 
-def roll(aws: Aws, wanted: Stack, report: Report) -> None:
+def roll(aws: AwsClient, wanted: Stack, report: Report) -> None:
     """Ask ECS for the versions that it brings out by itself, as `apply` does."""
     wish = wanted.wish
     world = report.world or look(aws, wanted.kinds, wish)[0]
     aws.mine.add(*owned_ids(world, wish.place.stack, {}))
     jobs, _ = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack, made=report.made)
-    smoke = Smoke(lambda *_: "http://nowhere", lambda *_: (200, ""))
-    for turn in Rollouts(aws, smoke, fresh=frozenset(job.address for job in jobs)).turns(jobs):
+    smoke = SmokeTests(lambda *_: "http://nowhere", lambda *_: (200, ""))
+    for turn in RolloutDriver(aws, smoke, fresh=frozenset(job.address for job in jobs)).turns(jobs):
         if turn.error is not None:
             raise turn.error
 

@@ -19,7 +19,7 @@ from reconciler.cli.exits import Exit
 from reconciler.cli.views.rollout_text import WORDS
 from reconciler.rollout import stored_state
 from reconciler.rollout.engine import Phase
-from reconciler.rollout.stored_state import Deadline, Stage
+from reconciler.rollout.stored_state import Deadline, DeadlineKind
 from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, desk, load
 
 SPEED = 40.0
@@ -85,7 +85,7 @@ class Watch:
     here: Desk
     blue: str
     was: dict[str, int]
-    deadlines: dict[Stage, Deadline] = field(default_factory=dict)
+    deadlines: dict[DeadlineKind, Deadline] = field(default_factory=dict)
     switched: datetime | None = None
     gone: datetime | None = None
 
@@ -98,13 +98,13 @@ class Watch:
             self.deadlines[found.stage] = found
         if weights != self.was and self.switched is None:
             self.switched = now
-            self.not_before(Stage.GATE, now)
+            self.not_before(DeadlineKind.GATE, now)
         stays = any(one["id"] == self.blue and one["status"] != "DRAINING" for one in service["taskSets"])
         if not stays and self.gone is None:
             self.gone = now
-            self.not_before(Stage.WARM, now)
+            self.not_before(DeadlineKind.WARM, now)
 
-    def not_before(self, stage: Stage, now: datetime) -> None:
+    def not_before(self, stage: DeadlineKind, now: datetime) -> None:
         due = self.deadlines.get(stage)
         assert due is not None, f"no deadline of {stage} was ever stored"
         assert due.at is not None

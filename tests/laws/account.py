@@ -17,12 +17,12 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from reconciler import errors
-from reconciler.aws.client import Aws, Mine
+from reconciler.aws.client import AwsClient, OwnershipGuard
 from reconciler.aws.retry import is_read
 from reconciler.model import ownership
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, T
-from reconciler.model.resource_type import Kind, Scope, discover
+from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ServiceApi, T
+from reconciler.model.resource_type import ResourceType, Scope, discover
 from tests.conftest import ACCOUNT, REGION
 
 
@@ -30,13 +30,13 @@ from tests.conftest import ACCOUNT, REGION
 class Stack:
     """What one stack wants, has made, and has said to AWS."""
 
-    aws: Aws
+    aws: AwsClient
     name: str
     ids: dict[Address, str] = field(default_factory=dict)
     wants: dict[Address, Desired[Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     known: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    mine: Mine = field(default_factory=Mine)
+    mine: OwnershipGuard = field(default_factory=OwnershipGuard)
 
     def tagged(self, desired: Desired[Any]) -> Desired[Any]:
         """`desired` as this stack would create it: with all its tags, and ids for what it refers to."""
@@ -144,10 +144,10 @@ class Stack:
         }
 
 
-tagging = Service("resourcegroupstaggingapi")
+tagging = ServiceApi("resourcegroupstaggingapi")
 
 
-def kind_of(desired: Desired[Any]) -> Kind[Any]:
+def kind_of(desired: Desired[Any]) -> ResourceType[Any]:
     return discover()[desired.address.kind]
 
 

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from moto import mock_aws
 
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.aws.session import Boto
 from tests.conftest import REGION
 from tests.laws.account import Stack
@@ -20,22 +20,22 @@ def _boto() -> Boto:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsClient]:
     """An empty account in this process; without moto's thousand machine images, which take longer than a law."""
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
-        found = Aws(_boto())
+        found = AwsClient(_boto())
         yield found
         found.close()
 
 
 @pytest.fixture
-def ours(aws: Aws) -> Stack:
+def ours(aws: AwsClient) -> Stack:
     """The stack that a law is about."""
     return Stack(aws, "ours")
 
 
 @pytest.fixture
-def theirs(aws: Aws) -> Stack:
+def theirs(aws: AwsClient) -> Stack:
     """Another stack in the same account."""
     return Stack(aws, "theirs")

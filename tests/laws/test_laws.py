@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff, fields
-from reconciler.model.resource import Desired, Health, Observed, Spec
-from reconciler.model.resource_type import Mark, discover
+from reconciler.model.resource import Desired, Observed, ResourceHealth, Spec
+from reconciler.model.resource_type import FieldMark, discover
 from tests.laws.account import Stack, faults
 from tests.laws.example import Edit, Example
 
@@ -45,7 +45,7 @@ every_tagged_type = pytest.mark.parametrize("example", TAGGED.values(), ids=TAGG
 def in_place(spec: Spec, edit: Edit) -> bool:
     """Whether an update carries the edit out."""
     touched = [item for item in fields(type(spec)) if item.name in edit.fields]
-    return not any({Mark.IMMUTABLE, Mark.ROLLS} & item.marks for item in touched)
+    return not any({FieldMark.IMMUTABLE, FieldMark.ROLLS} & item.marks for item in touched)
 
 
 EDITS = [
@@ -96,7 +96,7 @@ def test_what_was_created_is_observed_as_the_spec_says(ours: Stack, example: Exa
     old = ours.the(example.desired)
 
     assert old.id == identifier
-    assert old.health is not Health.DEGRADED, old.reason
+    assert old.health is not ResourceHealth.DEGRADED, old.reason
     assert not diff(old, ours.wish(example.desired).spec)
     if example.taggable:
         assert old.tags.items() >= ours.wish(example.desired).tags.items()

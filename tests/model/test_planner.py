@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.guard import Guard, check
 from reconciler.model.plan import Plan, Verb
-from reconciler.model.planner import Consent, World, plan
+from reconciler.model.planner import Consent, ObservedState, plan
 from reconciler.model.resource import Address, Desired, Ref
-from reconciler.reconcile.observe import Place, observe
+from reconciler.reconcile.observe import StackId, observe
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
-PLACE = Place(STACK, "123456789012", "us-west-2")
+PLACE = StackId(STACK, "123456789012", "us-west-2")
 
 
 def made(world: ToyAws, *desired: Desired[Any], **kwargs: Any) -> Plan:
-    return plan(STACK, desired, observe(Aws(world), KINDS, PLACE, desired), KINDS, **kwargs)
+    return plan(STACK, desired, observe(AwsClient(world), KINDS, PLACE, desired), KINDS, **kwargs)
 
 
 def verbs(found: Plan) -> list[tuple[str, str]]:
@@ -173,7 +173,7 @@ def test_a_circle_is_said_and_not_planned() -> None:
         want("box", "two", shelf=Ref(Address("box", "one"))),
     )
     with pytest.raises(errors.SpecInvalid, match="box/one"):
-        plan(STACK, [one, two], World(), KINDS)
+        plan(STACK, [one, two], ObservedState(), KINDS)
 
 
 def test_the_digest_is_of_what_would_be_done() -> None:

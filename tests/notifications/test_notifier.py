@@ -23,10 +23,10 @@ from structlog.testing import capture_logs
 from reconciler import errors, events
 from reconciler.cli.main import COMMANDS
 from reconciler.clock import ManualClock
-from reconciler.model.event import Entry
+from reconciler.model.event import Event
 from reconciler.model.resource import Call
 from reconciler.notifications import message, webhook_client
-from reconciler.notifications.message import Notice, notice_of
+from reconciler.notifications.message import Message, notice_of
 from reconciler.notifications.notifier import (
     ATTEMPTS,
     QUIET_SECONDS,
@@ -48,11 +48,11 @@ URL = f"https://hooks.slack.com/services/{HIDDEN}"
 SOON = 5.0
 
 
-def entry(name: str = events.SPEC_REJECTED, address: str = "", message: str = "it is wrong", **details: Any) -> Entry:
-    return Entry(NOW, name, address, message, "4f1c2ab", details)
+def entry(name: str = events.SPEC_REJECTED, address: str = "", message: str = "it is wrong", **details: Any) -> Event:
+    return Event(NOW, name, address, message, "4f1c2ab", details)
 
 
-def promotion(release: str = "r1") -> Entry:
+def promotion(release: str = "r1") -> Event:
     return entry(events.ROLLOUT_PHASE, "service/api", "green is up", phase="awaiting_promotion", release=release)
 
 
@@ -66,13 +66,13 @@ class Box:
 
     def __init__(self, *faults: Exception) -> None:
         self.faults = list(faults)
-        self.got: list[Notice] = []
+        self.got: list[Message] = []
         self.attempts = 0
         self.open = threading.Event()
         self.open.set()
         self.entered = threading.Event()
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         self.attempts += 1
         self.entered.set()
         assert self.open.wait(SOON)
@@ -81,7 +81,7 @@ class Box:
         self.got.append(notice)
 
 
-def told(target: Box, *entries: Entry, clock: ManualClock | None = None) -> Notifier:
+def told(target: Box, *entries: Event, clock: ManualClock | None = None) -> Notifier:
     """A notifier that has been told everything, and is closed."""
     found = Notifier(target, stack="shop", clock=clock or ManualClock())
     for one in entries:

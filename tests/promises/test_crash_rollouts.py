@@ -28,14 +28,14 @@ from reconciler.local.inprocess import Laptop
 from reconciler.local.scripted import Script
 from reconciler.model.resource import Call
 from reconciler.rollout import stored_state
-from reconciler.rollout.actions import Probe
+from reconciler.rollout.actions import RunTests
 from reconciler.rollout.engine import Phase
-from reconciler.rollout.requests import Verb
-from reconciler.rollout.stored_state import KEYS, Deadline, Stage
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.stored_state import KEYS, Deadline, DeadlineKind
 from reconciler.rollout.strategy import Share
-from reconciler.rollout_driver.driver import Turn
+from reconciler.rollout_driver.driver import StepResult
 from tests.harness.crash import Everywhere, How, Point
-from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, InProcess, Theatre, theatre
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, InProcess, emulated_stack
 from tests.harness.forked_runs import apart, serial
 from tests.promises.conftest import Record, sample_or_all
 
@@ -116,7 +116,7 @@ class Watch:
     def _before_a_share(self, group: str, *, first: bool) -> None:
         """Of a version that is on its way in: its gate, or the share that it has already, had its time."""
         now = self.laptop.clock.now()
-        stage = Stage.GATE if first else Stage.AT
+        stage = DeadlineKind.GATE if first else DeadlineKind.AT
         self._not_before(stage, "production moves", now)
         if first and self.gated and not self.approved and now - self.began[group] < SHORT["promote_after"]:
             self._breach("S6", "production moves sooner after green was made than the gate stays shut")
@@ -140,16 +140,16 @@ class Watch:
         if group in self.left and now - self.left[group] < SHORT["drain"]:
             self._breach("S5", "tasks are stopped while requests may be under way to them")
         newest = self.deadlines[-1].stage if self.deadlines else None
-        if newest in (Stage.WARM, Stage.RETIRE):
+        if newest in (DeadlineKind.WARM, DeadlineKind.RETIRE):
             self._not_before(newest, "a side is deleted", now, "S5")
-        if newest is Stage.WARM and now - self.left[group] < SHORT["verify_for"] + SHORT["teardown_after"]:
+        if newest is DeadlineKind.WARM and now - self.left[group] < SHORT["verify_for"] + SHORT["teardown_after"]:
             self._breach("S5", "blue is deleted sooner after the switch than it stays")
 
     # -- S6
 
-    def _not_before(self, stage: Stage, what: str, now: datetime, promise: str = "S6") -> None:
+    def _not_before(self, stage: DeadlineKind, what: str, now: datetime, promise: str = "S6") -> None:
         """The latest deadline that was ever stored for it counts: a later process may not shorten it."""
-        if stage is Stage.GATE and (self.approved or not self.gated):
+        if stage is DeadlineKind.GATE and (self.approved or not self.gated):
             return
         stored = [one.at for one in self.deadlines if one.stage is stage and one.at is not None]
         if not stored:
@@ -208,36 +208,36 @@ class Scenario:
     """`begin` brings a stage that serves v1 to where it begins. `ends` is the phase in which it does."""
 
     name: str
-    begin: Callable[[Theatre], None]
+    begin: Callable[[EmulatedStack], None]
     ends: Phase = Phase.IDLE
     texts: dict[str, str] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     gated: bool = True
 
 
-def _next(stage: Theatre) -> None:
+def _next(stage: EmulatedStack) -> None:
     stage.spec(v1="v2")
 
 
-def _failing(stage: Theatre) -> None:
+def _failing(stage: EmulatedStack) -> None:
     stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
     stage.spec(v1="v3")
 
 
-def _broken(stage: Theatre) -> None:
+def _broken(stage: EmulatedStack) -> None:
     stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", healthy=False, exits_after=1.0, exit_code=1))
     stage.spec(v1="v3")
 
 
-def _going_back(stage: Theatre) -> None:
+def _going_back(stage: EmulatedStack) -> None:
     stage.spec(v1="v2")
     stage.apply(was_promoted)
     assert stage.last.step is not None
     assert stage.last.step.phase is Phase.BLUE_WARM
-    stage.say(Verb.ROLLBACK)
+    stage.say(RequestVerb.ROLLBACK)
 
 
-def digest(stage: Theatre, tag: str) -> str:
+def digest(stage: EmulatedStack, tag: str) -> str:
     answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
     found: str = answer["imageDetails"][0]["imageDigest"]
     return found
@@ -265,7 +265,7 @@ class Beginning:
     """A stage where a scenario begins, and what comes of it undisturbed. Whoever uses it does so in a fork."""
 
     scenario: Scenario
-    stage: Theatre
+    stage: EmulatedStack
     watch: Watch
     right: dict[str, Any]
     writes: list[int]
@@ -273,7 +273,7 @@ class Beginning:
 
 @contextmanager
 def beginning(scenario: Scenario) -> Iterator[Beginning]:
-    with serial(), theatre(scenario.texts, SHORT | scenario.terms) as stage:
+    with serial(), emulated_stack(scenario.texts, SHORT | scenario.terms) as stage:
         stage.serving()
         watch = Watch(stage.laptop, scenario.gated)
         if scenario.begin is _going_back:  # what is gone back from is watched, too
@@ -305,7 +305,7 @@ def begun(request: pytest.FixtureRequest) -> Iterator[Beginning]:
 # -- processes
 
 
-def live(stage: Theatre, transport: Transport, goal: Callable[[Turn], bool] = has_ended) -> bool:
+def live(stage: EmulatedStack, transport: Transport, goal: Callable[[StepResult], bool] = has_ended) -> bool:
     """A process: it knows nothing, looks, and goes on until the goal is reached; whether it came to the end."""
     stage.restart(transport)
     stage.seen.clear()
@@ -316,7 +316,7 @@ def live(stage: Theatre, transport: Transport, goal: Callable[[Turn], bool] = ha
     return all(turn.at_rest for turn in followed.turns)
 
 
-def census(stage: Theatre, watch: Watch) -> dict[str, Any]:
+def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
     """The end, apart from times and what AWS makes up."""
     service = stage.service()
     tasks = stage.laptop.client("ecs").list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"]
@@ -365,7 +365,7 @@ class Counting:
         return self.inner.perform(call)
 
 
-def reference(stage: Theatre, watch: Watch) -> tuple[dict[str, Any], list[int]]:
+def reference(stage: EmulatedStack, watch: Watch) -> tuple[dict[str, Any], list[int]]:
     """The undisturbed end, and the numbers of the calls that write; in a world of its own."""
 
     def work() -> tuple[dict[str, Any], list[int]]:
@@ -460,9 +460,9 @@ def test_a_process_that_lives_for_one_look_decides_nothing(begun: Beginning) -> 
     assert apart(work) == 0
 
 
-def wrote(turn: Turn) -> bool:
-    return any(not isinstance(one, Probe) for one in turn.done)
+def wrote(turn: StepResult) -> bool:
+    return any(not isinstance(one, RunTests) for one in turn.done)
 
 
-def old(stage: Theatre, looks: int, turn: Turn) -> bool:
+def old(stage: EmulatedStack, looks: int, turn: StepResult) -> bool:
     return len(stage.seen) >= looks or has_ended(turn)

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.reconcile.pass_ import look
 from tests.harness.account_snapshot import told
@@ -48,7 +48,7 @@ def repaired(account: Account, wanted: Stack, damages: list[Damage]) -> tuple[li
     problems += (
         [f"still writing: {dict(account.ledger.executed - before)}"] if account.ledger.executed != before else []
     )
-    _, plan = look(Aws(account, clock=ManualClock()), wanted.kinds, wanted.wish)
+    _, plan = look(AwsClient(account, clock=ManualClock()), wanted.kinds, wanted.wish)
     problems += [f"still wants {action.verb} {action.address}" for action in plan.actions]
     problems += [f"{passes} passes"] if passes > PASSES else []
     return problems, passes, done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
@@ -51,7 +51,7 @@ def test_a_write_to_a_decoy_does_not_leave(account: Account, record: Record) -> 
     """Whatever asks for it: each way of deleting or changing a decoy is stopped on the way out."""
     Decoys(account)
     run(account, stack())
-    aws = Aws(account, clock=ManualClock())
+    aws = AwsClient(account, clock=ManualClock())
     aws.mine.add("my-app-cluster")
     ec2, before, stopped = account.by_hand("ec2"), account.ledger.executed.copy(), 0
     (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["decoy-by-hand"]}])["Vpcs"]

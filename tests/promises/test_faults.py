@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
@@ -125,7 +125,7 @@ def sendings(account: Account, wanted: Stack, operation: str) -> int:
     wire = Wire(boto(), loses=lambda name, _: name == operation)
     for service in ("ec2", "elbv2", "iam", "ecr", "logs", "ecs"):
         wire.watch(service)
-    aws = Aws(account, clock=ManualClock())
+    aws = AwsClient(account, clock=ManualClock())
     act(aws, wanted.kinds, wanted.wish, *look(aws, wanted.kinds, wanted.wish))
     return wire.sent[operation]
 

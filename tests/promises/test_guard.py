@@ -12,7 +12,7 @@ from reconciler.clock import ManualClock
 from reconciler.model import ownership
 from reconciler.model.guard import Guard
 from reconciler.model.plan import RefusalCode
-from reconciler.reconcile.pass_ import Wish
+from reconciler.reconcile.pass_ import DesiredState
 from tests.harness import fake_types
 from tests.harness.forked_runs import SEED, Account, run, serial, stack
 from tests.promises.conftest import Record, sample_or_all
@@ -45,7 +45,7 @@ def world(seed: int) -> Kept:
     guard = Guard(
         max_delete=dice.choice((None, 0, 1, 2, 5)), max_delete_percent=dice.choice((None, 0, 10, 30, 50, 100))
     )
-    wanted: Wish = fake_types.wishing(*fake_types.random_wish(dice), guard=guard)
+    wanted: DesiredState = fake_types.wishing(*fake_types.random_wish(dice), guard=guard)
     calls = len(account.calls)
     try:
         fake_types.run(account, wanted, clock=clock)
@@ -127,7 +127,7 @@ def test_the_seed_stacks_own_guard_holds(account: Account, record: Record) -> No
     kept = tuple(each for each in whole.wish.desired if each.address.kind in {"cluster", "log-group", "role"})
     before = account.ledger.executed.copy()
     with pytest.raises(errors.Refused) as caught:
-        run(account, type(whole)(Wish(whole.wish.place, kept, guard=Guard(5, 30)), whole.kinds))
+        run(account, type(whole)(DesiredState(whole.wish.place, kept, guard=Guard(5, 30)), whole.kinds))
     assert caught.value.code == RefusalCode.GUARD
     assert account.ledger.executed == before
     record("S12", "seed stack whose specs lost most of it", worlds=1, violations=0)

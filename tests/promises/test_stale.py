@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import DOUBLES, may_double
 from reconciler.clock import ManualClock
 from reconciler.reconcile.pass_ import look
@@ -114,7 +114,7 @@ def looked_again(account: Account, wanted: Stack, at: int) -> Counter[str]:
         view.age = lambda *_: 0
         with suppress(Crash):
             run(CrashGate(view, Point(at, How.AFTER)), wanted, clock=clock)
-        aws = Aws(view, clock=clock)
+        aws = AwsClient(view, clock=clock)
         view.age = lambda _, known: known
         first = look(aws, wanted.kinds, wanted.wish)
         view.age = lambda *_: 0

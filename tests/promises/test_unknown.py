@@ -167,14 +167,14 @@ BODIES: dict[str, bytes] = {
 def test_a_body_that_makes_no_sense_is_an_error_that_tells_none_of_it(body: str) -> None:
     """What a type would read as nothing at all is not handed on as an answer that lists nothing; and what stands in the
     body may be a secret."""
-    from reconciler.aws.client import Aws
+    from reconciler.aws.client import AwsClient
     from reconciler.model.resource_type import Scope, discover
     from tests.conftest import ACCOUNT
 
     with answering(*[(200, XML, BODIES[body])] * 40) as url:
         from reconciler.clock import ManualClock
 
-        aws = Aws(Boto(REGION, endpoint=url, anonymous=True), clock=ManualClock())
+        aws = AwsClient(Boto(REGION, endpoint=url, anonymous=True), clock=ManualClock())
         with pytest.raises(errors.Ambiguous) as caught:
             aws.run(discover()["vpc"].observe(Scope("s", REGION, ACCOUNT)))
         aws.close()

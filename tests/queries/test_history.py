@@ -9,14 +9,14 @@ import pytest
 
 from reconciler.cli.terminal import Look
 from reconciler.cli.views.history_text import STANDINGS, history_text
-from reconciler.queries.events import Happening, Source, folded
+from reconciler.queries.events import ServiceEvent, Source, folded
 from reconciler.queries.history import ReleaseStanding, Revision, Row, history
-from reconciler.queries.versions import Running
+from reconciler.queries.versions import RunningVersion
 from reconciler.resources.task_definition import content
 from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id
-from reconciler.rollout.stored_state import Actor, Deadline, Ended, Marks, Outcome, Stage
-from reconciler.rollout_driver.targets import Job
-from tests.harness.emulated_stack import theatre
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState
+from reconciler.rollout_driver.targets import ServiceRollout
+from tests.harness.emulated_stack import emulated_stack
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -29,14 +29,14 @@ def standing(rows: tuple[Row, ...]) -> dict[str, tuple[ReleaseStanding, ...]]:
     return {row.revision.name if row.revision is not None else row.release: row.standing for row in rows}
 
 
-def run(number: int, share: int, **more: object) -> Running:
-    return Running(f"ecs-svc/{number}", f"web:{number}", f"r{number}", share, born=NOW + number * HOUR, **more)  # type: ignore[arg-type]  # the rest is as the test says
+def run(number: int, share: int, **more: object) -> RunningVersion:
+    return RunningVersion(f"ecs-svc/{number}", f"web:{number}", f"r{number}", share, born=NOW + number * HOUR, **more)  # type: ignore[arg-type]  # the rest is as the test says
 
 
 def test_each_standing_follows_from_tags_sets_and_shares() -> None:
     """Live, on its way with a share, being gone back to, previous, quarantined, and nothing at all."""
     known = [Revision(f"web:{number}") for number in (4, 3, 2, 1)]
-    marks = Marks(deadline=Deadline("r4", Stage.AT, NOW, 10), previous=Version("r2", "web:2"))
+    marks = StoredState(deadline=Deadline("r4", DeadlineKind.AT, NOW, 10), previous=Version("r2", "web:2"))
     rows = history(known, (run(4, 10), run(3, 90)), marks, None)
     assert standing(rows) == {
         "web:4": (LIVE, ReleaseStanding.IN_PROGRESS),
@@ -48,7 +48,7 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
     assert set(STANDINGS) == set(ReleaseStanding)
     text = history_text("service/web", rows, Look()).splitlines()
     assert ["10 % of production" in text[2], "90 % of production" in text[3]] == [True, True]
-    gone_back = Marks(back=Version("r3", "web:3"), quarantine=("r4",))
+    gone_back = StoredState(back=Version("r3", "web:3"), quarantine=("r4",))
     rows = history(known, (run(4, 100),), gone_back, None)
     assert standing(rows)["web:4"] == (LIVE, QUARANTINED)
     assert standing(rows)["web:3"] == (ReleaseStanding.ROLLBACK_TARGET,)
@@ -56,8 +56,8 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
 
 def test_a_release_without_a_revision_is_still_told_of() -> None:
     """It was let go of, and it is in quarantine for ever; the outcome is told once."""
-    ended = Ended("lost", Outcome.ROLLED_BACK, "verifying", NOW, Actor.ENGINE, "5xx")
-    rows = history([Revision("web:1")], (run(1, 100),), Marks(quarantine=("older", "lost"), ended=ended), None)
+    ended = RolloutResult("lost", Outcome.ROLLED_BACK, "verifying", NOW, Actor.ENGINE, "5xx")
+    rows = history([Revision("web:1")], (run(1, 100),), StoredState(quarantine=("older", "lost"), ended=ended), None)
     assert [(row.release, row.standing, row.ended) for row in rows] == [
         ("r1", (LIVE,), None),
         ("lost", (QUARANTINED,), ended),
@@ -70,7 +70,10 @@ def test_a_release_is_found_again_by_its_revisions_hash_alone() -> None:
     wanted = Release("now", subnets=("a",), container="app", port=80)
     old = release_id("hash", wanted)
     rows = history(
-        [Revision("web:2", content="other"), Revision("web:1", content="hash")], (), Marks(quarantine=(old,)), wanted
+        [Revision("web:2", content="other"), Revision("web:1", content="hash")],
+        (),
+        StoredState(quarantine=(old,)),
+        wanted,
     )
     assert standing(rows) == {"web:2": (), "web:1": (QUARANTINED,)}
 
@@ -101,11 +104,11 @@ def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() ->
 
 def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
     """For what the specs want now, from a whole stack: the two may never drift apart."""
-    with theatre() as stage:
+    with emulated_stack() as stage:
         stage.infrastructure()
         stage.push("v1")
         (job,) = stage.jobs(stage.infrastructure())
-        assert isinstance(job, Job)
+        assert isinstance(job, ServiceRollout)
         world_spec = next(one for one in stage.wish.desired if one.address == job.delivery.task_definition)
         from reconciler.model.resource_type import discover
         from reconciler.reconcile.observe import observe
@@ -131,6 +134,6 @@ def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
 )
 def test_equal_events_of_one_version_are_folded(texts: list[str], counts: list[int]) -> None:
     """Ids of tasks do not matter, those of versions do; the newest stands for all, in its place."""
-    several = [Happening(NOW - n * HOUR, Source.ECS, text, str(n)) for n, text in enumerate(texts)]
+    several = [ServiceEvent(NOW - n * HOUR, Source.ECS, text, str(n)) for n, text in enumerate(texts)]
     assert [fold.count for fold in folded(several)] == counts
     assert folded(several)[0].newest is several[0]

@@ -9,12 +9,12 @@ from typing import Any
 from reconciler import errors
 from reconciler.diagnosis.observations import Task
 from reconciler.queries import logs
-from reconciler.queries.logs import Voice, assigned, newest_version
+from reconciler.queries.logs import LogStream, assigned, newest_version
 from reconciler.resources.task_definition import Container, TaskDefinitionSpec
 from tests.resources.talk import Talk
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-VOICE = Voice("9c1b", "app", "web:1", "/ecs/web", "web/app/9c1b")
+VOICE = LogStream("9c1b", "app", "web:1", "/ecs/web", "web/app/9c1b")
 
 
 def stopped(name: str, by: str, minutes: int) -> Task:

@@ -9,20 +9,20 @@ import pytest
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Observed
-from reconciler.queries.versions import Found, Running, find
+from reconciler.queries.versions import RunningVersion, ServiceState, find
 from reconciler.resources._elb import Action, Forward
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.service import ServiceSpec
-from reconciler.rollout.spec import Delivery
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.strategy import Strategy
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 PRODUCTION = Address("listener", "alb-production")
 WEB = Address("service", "web")
-DELIVERY = Delivery(WEB, Address("task-definition", "web"), production=PRODUCTION)
-ROLLING = Delivery(WEB, Address("task-definition", "web"), Policy(engine="rolling"))
+DELIVERY = RolloutSpec(WEB, Address("task-definition", "web"), production=PRODUCTION)
+ROLLING = RolloutSpec(WEB, Address("task-definition", "web"), Strategy(engine="rolling"))
 
 
 def task_set(number: int, group: str, status: str = "ACTIVE") -> dict[str, Any]:
@@ -37,15 +37,17 @@ def task_set(number: int, group: str, status: str = "ACTIVE") -> dict[str, Any]:
     }
 
 
-def world(*sets: dict[str, Any], weights: dict[str, int] | None = None, owner: str = "shop", **more: Any) -> World:
+def world(
+    *sets: dict[str, Any], weights: dict[str, int] | None = None, owner: str = "shop", **more: Any
+) -> ObservedState:
     facts = {"cluster": "main", "task_sets": sets, "deployments": (), **more}
     service = Observed(WEB, "arn:web", ServiceSpec(cluster="main", name="web"), {ownership.STACK: owner}, facts=facts)
     forward = tuple(Forward(target_group=group, weight=weight) for group, weight in (weights or {}).items())
     spec = ListenerSpec(load_balancer="lb", port=80, protocol="HTTP", default_action=Action(forward=forward))
-    return World({"service": (service,), "listener": (Observed(PRODUCTION, "arn:listener", spec),)}, {})
+    return ObservedState({"service": (service,), "listener": (Observed(PRODUCTION, "arn:listener", spec),)}, {})
 
 
-def shares(found: Found) -> dict[str, int]:
+def shares(found: ServiceState) -> dict[str, int]:
     return {one.revision: one.share for one in found.runs}
 
 
@@ -97,12 +99,12 @@ def test_what_is_somebody_elses_is_not_shown_as_ours() -> None:
     with pytest.raises(errors.ReconcilerError, match="is in AWS and is not this stack's"):
         find(world(owner="other"), DELIVERY, "shop")
     with pytest.raises(errors.ReconcilerError, match="is not in AWS yet"):
-        find(World({}, {}), DELIVERY, "shop")
+        find(ObservedState({}, {}), DELIVERY, "shop")
     denied = errors.Denied("no", call="elbv2.DescribeListeners", code="AccessDenied")
     with pytest.raises(errors.Denied):
-        find(World({}, {"listener": denied}), DELIVERY, "shop")
+        find(ObservedState({}, {"listener": denied}), DELIVERY, "shop")
 
 
 def test_draining_is_ecs_own_word() -> None:
     """Anything but the two states of what stays."""
-    assert [Running("x", "r", state=state).draining for state in ("PRIMARY", "ACTIVE", "DRAINING")] == [0, 0, 1]
+    assert [RunningVersion("x", "r", state=state).draining for state in ("PRIMARY", "ACTIVE", "DRAINING")] == [0, 0, 1]

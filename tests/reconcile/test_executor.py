@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.model.guard import Guard
 from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Desired
 from reconciler.reconcile.executor import Result, summary
-from reconciler.reconcile.observe import Place
-from reconciler.reconcile.pass_ import Wish, act, look
+from reconciler.reconcile.observe import StackId
+from reconciler.reconcile.pass_ import DesiredState, act, look
 from tests.harness.driving import Report, converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 
-def wish(*desired: Desired[Any], **kwargs: Any) -> Wish:
-    return Wish(Place(STACK, "123456789012", "us-west-2"), desired, **kwargs)
+def wish(*desired: Desired[Any], **kwargs: Any) -> DesiredState:
+    return DesiredState(StackId(STACK, "123456789012", "us-west-2"), desired, **kwargs)
 
 
-def run(world: ToyAws, wanted: Wish, *, patience: float = 60.0) -> Report:
-    aws = Aws(world, clock=ManualClock())
+def run(world: ToyAws, wanted: DesiredState, *, patience: float = 60.0) -> Report:
+    aws = AwsClient(world, clock=ManualClock())
     return converge(aws, KINDS, wanted, look(aws, KINDS, wanted), patience_seconds=patience, stop=threading.Event())
 
 
@@ -35,7 +35,7 @@ def test_apply_then_diff_is_empty() -> None:
     report = run(world, wanted)
     assert summary(report.last.outcomes)[Result.DONE] == 2
     world.calls.clear()
-    _, again = look(Aws(world), KINDS, wanted)
+    _, again = look(AwsClient(world), KINDS, wanted)
     assert not again
     assert {call.operation for call in world.calls} == {"GetResources", "ListThings"}
 
@@ -99,7 +99,7 @@ def test_nothing_is_written_from_a_refused_plan() -> None:
     world = ToyAws()
     world.put("shelf", "taken", stack=None)
     wanted = wish(want("shelf", "taken"), want("shelf", "free"))
-    aws = Aws(world)
+    aws = AwsClient(world)
     with pytest.raises(errors.Refused) as caught:
         act(aws, KINDS, wanted, *look(aws, KINDS, wanted))
     assert caught.value.code == RefusalCode.CONFLICT
@@ -111,7 +111,7 @@ def test_the_guard_stops_the_first_plan() -> None:
     world = ToyAws()
     world.put("shelf", "a")
     world.put("shelf", "b")
-    aws = Aws(world)
+    aws = AwsClient(world)
     _, plan = look(aws, KINDS, wish(guard=Guard(max_delete=1)))
     assert [refusal.code for refusal in plan.refusals] == ["guard"]
 
@@ -123,7 +123,7 @@ def test_adopting_writes_the_tags_and_the_rest() -> None:
     wanted = wish(want("shelf", "s", adopt=True, height=2))
     run(world, wanted)
     assert world.things["shelf-1"]["spec"]["height"] == 2
-    assert not look(Aws(world), KINDS, wanted)[1]
+    assert not look(AwsClient(world), KINDS, wanted)[1]
 
 
 def test_a_replacement_moves_its_users_before_the_old_one_goes() -> None:
@@ -140,7 +140,7 @@ def test_a_replacement_moves_its_users_before_the_old_one_goes() -> None:
 def test_a_stop_lets_nothing_further_begin() -> None:
     """Once asked to stop, no further step is begun, and the report says so."""
     world, stop = ToyAws(), threading.Event()
-    aws, wanted = Aws(world, clock=ManualClock()), wish(want("shelf", "s"), want("box", "b", shelf=shelf("s")))
+    aws, wanted = AwsClient(world, clock=ManualClock()), wish(want("shelf", "s"), want("box", "b", shelf=shelf("s")))
     report = converge(
         aws,
         KINDS,

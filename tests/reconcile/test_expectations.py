@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.model.diff import diff
 from reconciler.model.ownership import TagChange
-from reconciler.model.planner import World, plan
-from reconciler.model.resource import Health, Observed
+from reconciler.model.planner import ObservedState, plan
+from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.reconcile.executor import Result
 from reconciler.reconcile.expectations import MADE_SECONDS, READS, TRIES, UNSEEN, WRITE_SECONDS, Expectations
-from reconciler.reconcile.observe import Place
-from reconciler.reconcile.pass_ import Wish, look
+from reconciler.reconcile.observe import StackId
+from reconciler.reconcile.pass_ import DesiredState, look
 from tests.harness.driving import converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
-PLACE = Place(STACK, "123456789012", "us-west-2")
+PLACE = StackId(STACK, "123456789012", "us-west-2")
 SHELF = want("shelf", "s", height=2)
 BOX = want("box", "b", shelf=shelf("s"))
 
@@ -30,14 +30,14 @@ def seen(spec: Any = None, identifier: str = "shelf-1") -> Observed[Any]:
     return Observed(SHELF.address, identifier, SHELF.spec if spec is None else spec, tags=SHELF.tags)
 
 
-def world(*found: Observed[Any]) -> World:
+def world(*found: Observed[Any]) -> ObservedState:
     kinds: dict[str, list[Observed[Any]]] = {"shelf": [], "box": []}
     for one in found:
         kinds[one.address.kind].append(one)
-    return World(kinds)
+    return ObservedState(kinds)
 
 
-def verbs(found: World, *desired: Any) -> list[str]:
+def verbs(found: ObservedState, *desired: Any) -> list[str]:
     made = plan(STACK, desired or (SHELF, BOX), found, KINDS)
     return [f"{action.verb} {action.address}" for action in made.actions] + [
         f"wait {note.address}" for note in made.waiting
@@ -88,7 +88,7 @@ def test_a_read_in_between_that_shows_it_starts_the_counting_anew() -> None:
     told.doubtful(SHELF)
     clock.advance(WRITE_SECONDS + 1)
     told.held(world())
-    told.held(World({}, {}))  # not read at all
+    told.held(ObservedState({}, {}))  # not read at all
     assert len(told) == 1
     told.held(world(seen()))
     assert len(told) == 0, "it shows, and its time is over"
@@ -147,7 +147,7 @@ def test_what_stands_on_something_unseen_is_still_looked_for() -> None:
     told.made(SHELF, "shelf-1")
     told.doubtful(want("shelf", "t"))
     (stand_in,) = told.filled("shelf", ())
-    assert (stand_in.id, stand_in.health, stand_in.facts) == ("shelf-1", Health.PROGRESSING, {UNSEEN: True})
+    assert (stand_in.id, stand_in.health, stand_in.facts) == ("shelf-1", ResourceHealth.PROGRESSING, {UNSEEN: True})
     assert told.filled("shelf", (seen(),)) == (seen(),)
     assert told.filled("box", ()) == ()
 
@@ -159,7 +159,7 @@ def test_what_could_not_be_read_is_not_counted_as_missing() -> None:
     told.made(SHELF, "shelf-1")
     clock.advance(MADE_SECONDS + 1)
     for _ in range(2 * READS):
-        told.held(World({"box": ()}, {}))
+        told.held(ObservedState({"box": ()}, {}))
     assert len(told) == 1
 
 
@@ -170,9 +170,9 @@ def test_what_is_never_answered_and_never_shows_is_given_up() -> None:
         def CreateThing(self, **params: Any) -> dict[str, Any]:
             raise errors.Ambiguous("no answer", call="toy.CreateThing", code="Garbled")
 
-    clock, wanted = ManualClock(), Wish(PLACE, (SHELF, BOX))
+    clock, wanted = ManualClock(), DesiredState(PLACE, (SHELF, BOX))
     world = Deaf()
-    aws = Aws(world, clock=clock)
+    aws = AwsClient(world, clock=clock)
     report = converge(aws, KINDS, wanted, look(aws, KINDS, wanted), patience_seconds=86_400.0, stop=threading.Event())
     sent = [call for call in world.calls if call.operation == "CreateThing"]
     assert len(sent) == TRIES

@@ -10,23 +10,23 @@ from typing import Any, ClassVar
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.model.diff import Change
-from reconciler.model.planner import World
-from reconciler.model.resource import Address, Call, Calls, Desired, Observed, Service, Spec
-from reconciler.model.resource_type import Depth, Kind, Kinds, Scope
-from reconciler.reconcile.observe import Place, observe
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ServiceApi, Spec
+from reconciler.model.resource_type import Depth, ResourceType, ResourceTypes, Scope
+from reconciler.reconcile.observe import StackId, observe
 
 PATIENCE = 10.0
-PLACE = Place("shop", "123456789012", "us-west-2")
-ecs = Service("ecs")
+PLACE = StackId("shop", "123456789012", "us-west-2")
+ecs = ServiceApi("ecs")
 
 
 class Note(Spec):
     text: str | None = None
 
 
-class Base(Kind[Note]):
+class Base(ResourceType[Note]):
     kind: ClassVar[str] = "base"
     Spec = Note
 
@@ -59,7 +59,7 @@ class Above(Base):
         yield ecs.list_services()
         return [Observed(Address("above", "one"), f"on {scope.seen['base'][0].id}", Note())]
 
-    deepen = Kind.deepen
+    deepen = ResourceType.deepen
 
 
 class Scripted:
@@ -82,10 +82,10 @@ class Scripted:
         return {}
 
 
-def look(script: Scripted, depth: Depth = Depth.FULL) -> World:
-    aws = Aws(script)
+def look(script: Scripted, depth: Depth = Depth.FULL) -> ObservedState:
+    aws = AwsClient(script)
     try:
-        return observe(aws, Kinds([Base(), Above()]), PLACE, (), depth=depth)
+        return observe(aws, ResourceTypes([Base(), Above()]), PLACE, (), depth=depth)
     finally:
         aws.close()
 
@@ -125,7 +125,7 @@ class Looking(Base):
         yield ecs.describe_services(services=names)
         return [Observed(Address("looking", name), name, Note()) for name in names]
 
-    deepen = Kind.deepen
+    deepen = ResourceType.deepen
 
 
 class Sweeping:
@@ -149,10 +149,10 @@ class Sweeping:
         return {}
 
 
-def sweep(script: Sweeping) -> World:
-    aws = Aws(script)
+def sweep(script: Sweeping) -> ObservedState:
+    aws = AwsClient(script)
     try:
-        return observe(aws, Kinds([Looking(), Base(), Above()]), PLACE, ())
+        return observe(aws, ResourceTypes([Looking(), Base(), Above()]), PLACE, ())
     finally:
         aws.close()
 

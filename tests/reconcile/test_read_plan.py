@@ -15,20 +15,20 @@ import pytest
 
 from benchmarks import stack
 from reconciler import errors
-from reconciler.aws.client import Aws
-from reconciler.aws.response_cache import Memory
+from reconciler.aws.client import AwsClient
+from reconciler.aws.response_cache import ResponseCache
 from reconciler.aws.retry import READ
 from reconciler.clock import ManualClock
 from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.model.guard import Guard
 from reconciler.model.plan import Plan
-from reconciler.model.planner import World, plan
-from reconciler.model.resource import Address, Desired, Health, Observed
+from reconciler.model.planner import ObservedState, plan
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, discover
 from reconciler.reconcile.expectations import Expectations
-from reconciler.reconcile.observe import Place, observe
-from reconciler.reconcile.pass_ import Wish, look
-from reconciler.reconcile.read_plan import Reading
+from reconciler.reconcile.observe import StackId, observe
+from reconciler.reconcile.pass_ import DesiredState, look
+from reconciler.reconcile.read_plan import ReadPlan
 from reconciler.spec.compile import compile_specs
 from reconciler.spec.load import load
 from tests.harness.driving import converge
@@ -42,13 +42,15 @@ class Bench:
     """The measured stack, applied to the laptop AWS; ECS's own deployments, so that it is in production at once."""
 
     laptop: Laptop
-    wish: Wish
+    wish: DesiredState
     memory: Path
 
-    def aws(self) -> Aws:
-        return Aws(InProcess(self.laptop), clock=ManualClock(), memory=Memory(self.memory))
+    def aws(self) -> AwsClient:
+        return AwsClient(InProcess(self.laptop), clock=ManualClock(), memory=ResponseCache(self.memory))
 
-    def read(self, depth: Depth, before: World | None = None, **more: Any) -> tuple[World, Counter[str]]:
+    def read(
+        self, depth: Depth, before: ObservedState | None = None, **more: Any
+    ) -> tuple[ObservedState, Counter[str]]:
         self.laptop.aws.calls.clear()
         aws = self.aws()
         world = observe(aws, KINDS, self.wish.place, self.wish.desired, depth=depth, before=before, **more)
@@ -56,10 +58,10 @@ class Bench:
         assert not world.unreadable
         return world, Counter(f"{service}.{operation}" for service, operation in self.laptop.aws.calls)
 
-    def plan(self, world: World) -> Plan:
+    def plan(self, world: ObservedState) -> Plan:
         return plan(self.wish.place.stack, self.wish.desired, world, KINDS)
 
-    def drifts(self, world: World) -> list[str]:
+    def drifts(self, world: ObservedState) -> list[str]:
         return [f"{action.address} {change}" for action in self.plan(world).actions for change in action.changes]
 
 
@@ -73,7 +75,9 @@ def applied(services: int, tmp: Path, *, everything: bool = False) -> Iterator[B
     with laptop_session() as laptop:
         specs = replace(load(folder, None), diagnostics=())
         desired = compile_specs(specs, account=laptop.aws.account, partition="aws")
-        wish = Wish(Place(stack.NAME, laptop.aws.account, laptop.aws.region), desired, guard=Guard(None, None))
+        wish = DesiredState(
+            StackId(stack.NAME, laptop.aws.account, laptop.aws.region), desired, guard=Guard(None, None)
+        )
         bench = Bench(laptop, wish, tmp / "memory")
         aws = bench.aws()
         report = converge(
@@ -224,8 +228,8 @@ def found(**more: Any) -> Observed[Any]:
     return Observed(WANT.address, "one", WANT.spec, **more)
 
 
-def everything(**kinds: tuple[Observed[Any], ...]) -> World:
-    return World(dict.fromkeys(KINDS, ()) | kinds, swept={"arn:a": {}})
+def everything(**kinds: tuple[Observed[Any], ...]) -> ObservedState:
+    return ObservedState(dict.fromkeys(KINDS, ()) | kinds, swept={"arn:a": {}})
 
 
 SWEPT: dict[str, dict[str, str]] = {"arn:a": {}}
@@ -236,24 +240,26 @@ CLUSTER, SERVICE = KINDS["cluster"], KINDS["service"]
     ("before", "wanted", "depth"),
     [
         (everything(cluster=(found(),)), [WANT], None),
-        (everything(cluster=(found(health=Health.PROGRESSING),)), [WANT], Depth.MEDIUM),
+        (everything(cluster=(found(health=ResourceHealth.PROGRESSING),)), [WANT], Depth.MEDIUM),
         (everything(cluster=(found(facts={"deleting": True}),)), [WANT], Depth.MEDIUM),
         (everything(), [WANT], Depth.MEDIUM),
-        (World({}, {"cluster": errors.Denied("no")}), [WANT], Depth.MEDIUM),
-        (World({}), [WANT], Depth.MEDIUM),
+        (ObservedState({}, {"cluster": errors.Denied("no")}), [WANT], Depth.MEDIUM),
+        (ObservedState({}), [WANT], Depth.MEDIUM),
         (everything(), [], None),
     ],
     ids=["stands still", "not ready", "on its way out", "wanted", "not read", "never read", "nothing at all"],
 )
-def test_a_fast_pass_reads_what_is_under_way(before: World, wanted: list[Desired[Any]], depth: Depth | None) -> None:
+def test_a_fast_pass_reads_what_is_under_way(
+    before: ObservedState, wanted: list[Desired[Any]], depth: Depth | None
+) -> None:
     """What stood still is carried over; anything else is looked at."""
-    assert Reading(Depth.FAST, before, SWEPT).depth_of(CLUSTER, wanted, {}) is depth
+    assert ReadPlan(Depth.FAST, before, SWEPT).depth_of(CLUSTER, wanted, {}) is depth
 
 
 def test_what_builds_on_a_kind_is_read_when_others_are_there() -> None:
     """A service that has appeared or gone has a scaling to be looked for, or none any more."""
     before, there = everything(cluster=(found(),)), {"cluster": (found(),), "service": (found(),)}
-    reading = Reading(Depth.FAST, before, SWEPT)
+    reading = ReadPlan(Depth.FAST, before, SWEPT)
     assert reading.depth_of(KINDS["scaling"], [], there) is Depth.MEDIUM
     assert reading.depth_of(KINDS["scaling"], [], {"service": ()}) is None
 
@@ -261,20 +267,20 @@ def test_what_builds_on_a_kind_is_read_when_others_are_there() -> None:
 def test_a_medium_pass_leaves_out_what_nobody_has() -> None:
     """Unless something has turned up in the sweep that was not in it before."""
     before = everything()
-    assert Reading(Depth.MEDIUM, before, SWEPT).depth_of(CLUSTER, [], {}) is None
-    assert Reading(Depth.MEDIUM, before, SWEPT | {"arn:b": {}}).depth_of(CLUSTER, [], {}) is Depth.MEDIUM
-    assert Reading(Depth.MEDIUM, None, SWEPT).depth_of(CLUSTER, [], {}) is Depth.MEDIUM
+    assert ReadPlan(Depth.MEDIUM, before, SWEPT).depth_of(CLUSTER, [], {}) is None
+    assert ReadPlan(Depth.MEDIUM, before, SWEPT | {"arn:b": {}}).depth_of(CLUSTER, [], {}) is Depth.MEDIUM
+    assert ReadPlan(Depth.MEDIUM, None, SWEPT).depth_of(CLUSTER, [], {}) is Depth.MEDIUM
 
 
 def test_what_moves_is_read_at_any_depth() -> None:
     """And a kind that was written to, in full."""
     before = everything()
-    assert Reading(Depth.FAST, before, SWEPT).depth_of(SERVICE, [], {}) is Depth.FAST
-    assert Reading(Depth.FAST, before, SWEPT, frozenset({"service"})).depth_of(SERVICE, [], {}) is Depth.FULL
-    assert Reading(Depth.FULL, before, SWEPT).depth_of(CLUSTER, [], {}) is Depth.FULL
+    assert ReadPlan(Depth.FAST, before, SWEPT).depth_of(SERVICE, [], {}) is Depth.FAST
+    assert ReadPlan(Depth.FAST, before, SWEPT, frozenset({"service"})).depth_of(SERVICE, [], {}) is Depth.FULL
+    assert ReadPlan(Depth.FULL, before, SWEPT).depth_of(CLUSTER, [], {}) is Depth.FULL
 
 
 def test_a_fast_pass_needs_one_before_it() -> None:
     """It would otherwise take everything that it does not read for absent."""
     with pytest.raises(ValueError, match="before"):
-        Reading(Depth.FAST, None, SWEPT)
+        ReadPlan(Depth.FAST, None, SWEPT)

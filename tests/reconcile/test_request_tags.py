@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Observed
 from reconciler.reconcile import request_tags
-from reconciler.reconcile.request_tags import Words
+from reconciler.reconcile.request_tags import RequestTags
 from tests.resources.talk import Talk
 
 ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/"
@@ -49,10 +49,10 @@ def test_what_was_said_is_heard_on_every_service_of_the_stack() -> None:
     theirs = service(C, "theirs", {request_tags.SUSPEND: "eve", request_tags.POKE: "p9"})
     for wanted in ({A, B, C}, {A, C}, {B, C}):
         found = request_tags.heard(request_tags.places([new, theirs, old], "ours", wanted))
-        assert found == Words(poke="p1", suspended="ana", revision="r1")
+        assert found == RequestTags(poke="p1", suspended="ana", revision="r1")
     answered = replace(old, tags={**old.tags, request_tags.POKED: "p1:r2"})
     assert not request_tags.heard(request_tags.places([new, answered], "ours", {A})).unheard
-    assert request_tags.heard(()) == Words()
+    assert request_tags.heard(()) == RequestTags()
 
 
 def test_words_are_read_as_they_are_written() -> None:
@@ -82,6 +82,6 @@ def test_a_poke_is_unheard_until_it_is_answered() -> None:
     assert not request_tags.of_tags(
         {request_tags.POKE: "p1", request_tags.POKED: request_tags.poked("p1", "4f1c2ab")}
     ).unheard
-    assert request_tags.of_tags({request_tags.REVISION: request_tags.in_place("4f1c2ab", "More tasks")}) == Words(
+    assert request_tags.of_tags({request_tags.REVISION: request_tags.in_place("4f1c2ab", "More tasks")}) == RequestTags(
         revision="4f1c2ab"
     )

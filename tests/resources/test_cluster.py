@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.resource import Health, Observed
+from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.resources._ecs import Strategy
 from reconciler.resources.cluster import Cluster, ClusterSpec
 from tests.laws.example import Edit, Example, wish
@@ -73,7 +73,7 @@ def test_order_and_missing_zeros_mean_nothing() -> None:
     found = observed(Talk(DescribeClusters=answer()))
 
     assert found.tags == DESIRED.tags
-    assert found.health is Health.READY
+    assert found.health is ResourceHealth.READY
     assert not diff(found, DESIRED.spec)
 
 
@@ -85,15 +85,15 @@ def test_a_deleted_cluster_is_absent() -> None:
 @pytest.mark.parametrize(
     ("fields", "health"),
     [
-        ({"status": "PROVISIONING"}, Health.PROGRESSING),
-        ({"status": "DEPROVISIONING"}, Health.PROGRESSING),
-        ({"status": "SOMETHING_NEW"}, Health.PROGRESSING),
-        ({"attachmentsStatus": "UPDATE_IN_PROGRESS"}, Health.PROGRESSING),
-        ({"status": "FAILED"}, Health.DEGRADED),
-        ({"attachmentsStatus": "UPDATE_FAILED"}, Health.DEGRADED),
+        ({"status": "PROVISIONING"}, ResourceHealth.PROGRESSING),
+        ({"status": "DEPROVISIONING"}, ResourceHealth.PROGRESSING),
+        ({"status": "SOMETHING_NEW"}, ResourceHealth.PROGRESSING),
+        ({"attachmentsStatus": "UPDATE_IN_PROGRESS"}, ResourceHealth.PROGRESSING),
+        ({"status": "FAILED"}, ResourceHealth.DEGRADED),
+        ({"attachmentsStatus": "UPDATE_FAILED"}, ResourceHealth.DEGRADED),
     ],
 )
-def test_a_cluster_that_is_not_ready_says_why(fields: dict[str, str], health: Health) -> None:
+def test_a_cluster_that_is_not_ready_says_why(fields: dict[str, str], health: ResourceHealth) -> None:
     """Capacity providers are attached in the background, and what is unknown is not ready."""
     found = observed(Talk(DescribeClusters=answer(**fields)))
 

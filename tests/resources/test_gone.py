@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.model.resource import Call, Service
+from reconciler.model.resource import Call, ServiceApi
 from reconciler.resources import _gone
 from tests.resources.talk import Talk
 
-elbv2 = Service("elbv2")
+elbv2 = ServiceApi("elbv2")
 
 
 def describe(arns: list[str]) -> Call:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.model.resource import Desired, Health, Observed
+from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.resources.image import Image, ImageSpec
 from tests.laws.example import wish
 from tests.resources.talk import Talk, scope
@@ -55,7 +55,7 @@ def test_a_tag_is_pinned_to_what_it_names() -> None:
     (found,) = observe(told, image())
 
     assert found.id == f"{REGISTRY}/web@sha256:abc"
-    assert (found.health, found.spec) == (Health.READY, image().spec)
+    assert (found.health, found.spec) == (ResourceHealth.READY, image().spec)
     assert found.facts == {
         "tag_uri": f"{REGISTRY}/web:v1",
         "immutable": True,
@@ -81,7 +81,7 @@ def test_before_the_first_push_nothing_is_wrong(repositories: dict[str, Any]) ->
     """A first apply makes the repository that the first build pushes to; until then the tag stands for the image."""
     (found,) = observe(registry(**repositories), image())
 
-    assert (found.id, found.health) == (f"{REGISTRY}/web:v1", Health.PROGRESSING)
+    assert (found.id, found.health) == (f"{REGISTRY}/web:v1", ResourceHealth.PROGRESSING)
     assert found.reason == "web:v1 has not been pushed yet"
 
 
@@ -93,7 +93,7 @@ def test_a_tag_missing_among_others_is_a_mistake() -> None:
 
     (missing, found) = observe(told, image(tag="v5"), image())
 
-    assert (missing.id, missing.health) == (f"{REGISTRY}/web:v5", Health.DEGRADED)
+    assert (missing.id, missing.health) == (f"{REGISTRY}/web:v5", ResourceHealth.DEGRADED)
     assert missing.reason == "the repository web has no image tagged v5; its newest: v4, rc, v3"
     assert found.id.endswith("@sha256:a")
 
@@ -102,14 +102,14 @@ def test_untagged_images_are_images() -> None:
     """A repository that has been pushed to, but not under this tag."""
     (found,) = observe(registry(web=[{"imageDigest": "sha256:a"}]), image())
 
-    assert (found.health, found.reason) == (Health.DEGRADED, "the repository web has no image tagged v1")
+    assert (found.health, found.reason) == (ResourceHealth.DEGRADED, "the repository web has no image tagged v1")
 
 
 def test_one_missing_image_hides_no_other_repository() -> None:
     """AWS's refusal for one repository says nothing about the next."""
     found = observe(registry(web=[], api=[detail("123", "v1")]), image(), image("api"))
 
-    assert [each.health for each in found] == [Health.PROGRESSING, Health.READY]
+    assert [each.health for each in found] == [ResourceHealth.PROGRESSING, ResourceHealth.READY]
 
 
 def test_a_denied_look_is_not_a_missing_image() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.resource import Address, Desired, Observed
@@ -162,7 +162,7 @@ def test_where_the_traffic_starts_is_said_once() -> None:
     assert not diff(found, new.spec)
 
 
-def test_one_action_takes_the_place_of_another(aws: Aws) -> None:
+def test_one_action_takes_the_place_of_another(aws: AwsClient) -> None:
     """Forward, redirect and reply follow each other, and each is read back as it was written."""
     stack = Stack(aws, "ours")
     stack.make(*EXAMPLE.needs, EXAMPLE.desired)
@@ -176,7 +176,7 @@ def test_one_action_takes_the_place_of_another(aws: Aws) -> None:
         assert not diff(stack.the(new), new.spec)
 
 
-def test_a_target_group_that_a_listener_names_stays(aws: Aws) -> None:
+def test_a_target_group_that_a_listener_names_stays(aws: AwsClient) -> None:
     """Nothing forwards to it with any weight, and it is left for a later pass all the same."""
     stack = Stack(aws, "ours")
     idle = Action(

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.resource import Desired, Health, Observed
+from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth
 from reconciler.resources.load_balancer import LoadBalancer, LoadBalancerSpec
 from reconciler.resources.security_group import SecurityGroupSpec
@@ -101,15 +101,15 @@ def observe(told: Talk, **more: Any) -> list[Observed[Any]]:
 @pytest.mark.parametrize(
     ("state", "health", "reason"),
     [
-        ({"Code": "active"}, Health.READY, ""),
-        ({"Code": "provisioning"}, Health.PROGRESSING, "the load balancer is provisioning"),
-        ({"Code": "failed", "Reason": "no addresses left"}, Health.DEGRADED, "no addresses left"),
-        ({"Code": "active_impaired"}, Health.DEGRADED, "the load balancer is active_impaired"),
-        ({"Code": "something new"}, Health.PROGRESSING, "the load balancer is something new"),
-        ({}, Health.PROGRESSING, "the load balancer is of unknown state"),
+        ({"Code": "active"}, ResourceHealth.READY, ""),
+        ({"Code": "provisioning"}, ResourceHealth.PROGRESSING, "the load balancer is provisioning"),
+        ({"Code": "failed", "Reason": "no addresses left"}, ResourceHealth.DEGRADED, "no addresses left"),
+        ({"Code": "active_impaired"}, ResourceHealth.DEGRADED, "the load balancer is active_impaired"),
+        ({"Code": "something new"}, ResourceHealth.PROGRESSING, "the load balancer is something new"),
+        ({}, ResourceHealth.PROGRESSING, "the load balancer is of unknown state"),
     ],
 )
-def test_only_an_active_one_is_ready(state: dict[str, str], health: Health, reason: str) -> None:
+def test_only_an_active_one_is_ready(state: dict[str, str], health: ResourceHealth, reason: str) -> None:
     """A state that nobody knows yet is not ready, and not an error."""
     (found,) = observe(talk(item(State=state)))
 

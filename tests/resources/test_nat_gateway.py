@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.model.resource import Health, Observed
+from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.resources.elastic_ip import ElasticIpSpec
 from reconciler.resources.internet_gateway import InternetGatewaySpec
 from reconciler.resources.nat_gateway import NatGateway, NatGatewaySpec
@@ -53,9 +53,13 @@ def observe(*items: dict[str, Any]) -> list[Observed[NatGatewaySpec]]:
 
 @pytest.mark.parametrize(
     ("state", "health"),
-    [("pending", Health.PROGRESSING), ("available", Health.READY), ("deleting", Health.PROGRESSING)],
+    [
+        ("pending", ResourceHealth.PROGRESSING),
+        ("available", ResourceHealth.READY),
+        ("deleting", ResourceHealth.PROGRESSING),
+    ],
 )
-def test_its_state_is_its_health(state: str, health: Health) -> None:
+def test_its_state_is_its_health(state: str, health: ResourceHealth) -> None:
     """A gateway that AWS is still making, or still deleting, is in progress and says so."""
     (found,) = observe(item(state))
     assert found.health is health
@@ -65,7 +69,7 @@ def test_its_state_is_its_health(state: str, health: Health) -> None:
 def test_a_failed_gateway_says_why() -> None:
     """AWS's own reason is shown until the gateway vanishes."""
     (found,) = observe(item("failed", FailureCode="Gateway.NotAttached", FailureMessage="Network has no gateway"))
-    assert (found.health, found.reason) == (Health.DEGRADED, "Gateway.NotAttached: Network has no gateway")
+    assert (found.health, found.reason) == (ResourceHealth.DEGRADED, "Gateway.NotAttached: Network has no gateway")
 
 
 def test_a_deleted_gateway_is_absent_and_one_being_deleted_is_not() -> None:

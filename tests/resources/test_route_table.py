@@ -8,7 +8,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.resource import Health, Observed
+from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.resources.internet_gateway import InternetGatewaySpec
 from reconciler.resources.route_table import RouteTable, RouteTableSpec
 from reconciler.resources.subnet import SubnetSpec
@@ -176,7 +176,7 @@ def test_an_association_that_ended_is_no_association() -> None:
     old = observe(item(OUT, associations=(association("subnet-a", "disassociated"), association("subnet-b", "failed"))))
 
     assert old.spec.subnets == ("subnet-b",)
-    assert (old.health, old.reason) == (Health.DEGRADED, "not associated with subnet-b")
+    assert (old.health, old.reason) == (ResourceHealth.DEGRADED, "not associated with subnet-b")
 
 
 def test_the_order_of_subnets_means_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.resource import Desired, Health, Observed
+from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources.schedule import Schedule, ScheduleSpec
 from tests.laws.example import Edit, Example, wish
@@ -176,7 +176,7 @@ def test_a_group_without_its_schedule_gets_it() -> None:
 def test_one_that_is_still_being_deleted_stands_in_the_way() -> None:
     """Its name is free only when its group has gone; nobody who does not want the name has to know."""
     (found,) = observe(talk("DELETING"))
-    assert (found.health, found.facts["deleting"]) == (Health.PROGRESSING, True)
+    assert (found.health, found.facts["deleting"]) == (ResourceHealth.PROGRESSING, True)
 
     assert observe(talk("DELETING"), schedule("other"), swept={GROUP: {}}) == []
 

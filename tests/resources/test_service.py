@@ -10,8 +10,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff, fields
-from reconciler.model.resource import Health, Observed
-from reconciler.model.resource_type import Mark
+from reconciler.model.resource import Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources.service import Deployment, Service, ServiceSpec, Target
@@ -186,7 +186,7 @@ def test_a_service_that_drains_is_being_deleted_and_one_that_is_gone_is_absent()
     """The name is taken until the last task is gone, and free although AWS still answers it afterwards."""
     found = observed(item(status="DRAINING"))
     assert found.facts["deleting"]
-    assert (found.health, bool(found.reason)) == (Health.PROGRESSING, True)
+    assert (found.health, bool(found.reason)) == (ResourceHealth.PROGRESSING, True)
     talk = Talk()
     talk.hold(Service().delete(found))
     assert talk.said == []
@@ -228,14 +228,14 @@ def test_a_failure_to_read_is_not_an_absence() -> None:
 @pytest.mark.parametrize(
     ("fields", "health", "reason"),
     [
-        ({}, Health.READY, ""),
-        ({"deployments": [deployment(rolloutState="IN_PROGRESS")]}, Health.PROGRESSING, "IN_PROGRESS"),
-        ({"deployments": [deployment(rolloutState="A_NEW_STATE")]}, Health.PROGRESSING, "A_NEW_STATE"),
-        ({"runningCount": 1}, Health.PROGRESSING, "1 of 2 tasks run"),
-        ({"pendingCount": 1}, Health.PROGRESSING, "2 of 2 tasks run"),
-        ({"deployments": [deployment(4), deployment(3, "ACTIVE")]}, Health.PROGRESSING, "2 deployments"),
-        ({"deployments": [deployment(4)]}, Health.PROGRESSING, "another revision"),
-        ({"deployments": []}, Health.PROGRESSING, "no deployment"),
+        ({}, ResourceHealth.READY, ""),
+        ({"deployments": [deployment(rolloutState="IN_PROGRESS")]}, ResourceHealth.PROGRESSING, "IN_PROGRESS"),
+        ({"deployments": [deployment(rolloutState="A_NEW_STATE")]}, ResourceHealth.PROGRESSING, "A_NEW_STATE"),
+        ({"runningCount": 1}, ResourceHealth.PROGRESSING, "1 of 2 tasks run"),
+        ({"pendingCount": 1}, ResourceHealth.PROGRESSING, "2 of 2 tasks run"),
+        ({"deployments": [deployment(4), deployment(3, "ACTIVE")]}, ResourceHealth.PROGRESSING, "2 deployments"),
+        ({"deployments": [deployment(4)]}, ResourceHealth.PROGRESSING, "another revision"),
+        ({"deployments": []}, ResourceHealth.PROGRESSING, "no deployment"),
         (
             {
                 "deployments": [
@@ -243,17 +243,21 @@ def test_a_failure_to_read_is_not_an_absence() -> None:
                     deployment(4, "ACTIVE", rolloutState="FAILED", rolloutStateReason="tasks failed to start."),
                 ]
             },
-            Health.DEGRADED,
+            ResourceHealth.DEGRADED,
             "tasks failed to start.",
         ),
-        ({"deploymentController": {"type": "EXTERNAL"}, "deployments": []}, Health.PROGRESSING, "nothing is deployed"),
+        (
+            {"deploymentController": {"type": "EXTERNAL"}, "deployments": []},
+            ResourceHealth.PROGRESSING,
+            "nothing is deployed",
+        ),
         (
             {
                 "deploymentController": {"type": "EXTERNAL"},
                 "deployments": [],
                 "taskSets": [{"stabilityStatus": "STABILIZING"}],
             },
-            Health.PROGRESSING,
+            ResourceHealth.PROGRESSING,
             "not steady",
         ),
         (
@@ -262,13 +266,13 @@ def test_a_failure_to_read_is_not_an_absence() -> None:
                 "deployments": [],
                 "taskSets": [{"stabilityStatus": "STEADY_STATE"}],
             },
-            Health.READY,
+            ResourceHealth.READY,
             "",
         ),
     ],
 )
 def test_ready_is_one_completed_deployment_of_its_own_revision(
-    fields: dict[str, Any], health: Health, reason: str
+    fields: dict[str, Any], health: ResourceHealth, reason: str
 ) -> None:
     """Right counts alone are true before a deployment completes and after ECS rolled it back."""
     found = observed(item(**fields))
@@ -423,7 +427,7 @@ def test_what_starts_a_deployment_is_marked_so() -> None:
         "propagate_tags": "NONE",
         "capacity_provider_strategy": (Strategy(provider="FARGATE_SPOT"),),
     }
-    rolling = {field.name for field in fields(ServiceSpec) if Mark.ROLLS in field.marks}
+    rolling = {field.name for field in fields(ServiceSpec) if FieldMark.ROLLS in field.marks}
 
     for name, value in values.items():
         sent = update(observed(item()), SPEC.model_copy(update={name: value}))

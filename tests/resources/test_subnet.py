@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.model import ownership
-from reconciler.model.resource import Desired, Health
+from reconciler.model.resource import Desired, ResourceHealth
 from reconciler.resources.subnet import Subnet, SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from tests.laws.example import Edit, Example, ref, wish
@@ -129,4 +129,4 @@ def test_a_subnet_is_not_ready_until_aws_says_so() -> None:
     talk = Talk(DescribeSubnets={"Subnets": [item("subnet-1", tagged(WANT), State="pending")]})
 
     (found,) = talk.hold(Subnet().observe(scope(WANT)))
-    assert (found.health, found.reason) == (Health.PROGRESSING, "the subnet is pending")
+    assert (found.health, found.reason) == (ResourceHealth.PROGRESSING, "the subnet is pending")

@@ -9,7 +9,7 @@ import pytest
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.resource import Desired, Health, Observed
+from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth
 from reconciler.resources.table import Key, Table, TableSpec
 from tests.laws.example import Edit, Example, wish
@@ -117,7 +117,7 @@ def test_a_table_of_somebody_else_under_our_name_is_shown() -> None:
 def test_a_table_under_way_is_not_ready(status: str) -> None:
     """What stands on it waits for a later pass; one on its way out is not deleted again."""
     (found,) = observe(talk(DescribeTable=item(TableStatus=status)))
-    assert (found.health, found.reason) == (Health.PROGRESSING, f"the table is {status}")
+    assert (found.health, found.reason) == (ResourceHealth.PROGRESSING, f"the table is {status}")
     told = Talk()
     told.hold(Table().delete(found))
     assert told.operations() == ([] if status == "DELETING" else ["DeleteTable"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.resource import Address, Call, Desired, Observed
@@ -278,7 +278,7 @@ def test_deleting_without_a_cluster_or_a_revision_succeeds() -> None:
     talk.hold(Task().delete(old))
 
 
-def test_running_it_again_makes_no_second_run(aws: Aws) -> None:
+def test_running_it_again_makes_no_second_run(aws: AwsClient) -> None:
     """A creation whose answer was lost is done again, and there is one task."""
     ours = Stack(aws, "ours")
     first = ours.make(*EXAMPLE.needs, EXAMPLE.desired)

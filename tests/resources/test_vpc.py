@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.resource import Health, Observed
+from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.resources.vpc import Vpc, VpcSpec
 from tests.laws.example import Edit, Example, wish
 from tests.resources.talk import Talk, pairs, scope, tagged
@@ -57,7 +57,7 @@ def test_a_vpc_is_not_ready_until_aws_says_so() -> None:
     )
 
     (found,) = talk.hold(Vpc().observe(scope()))
-    assert (found.health, found.reason) == (Health.PROGRESSING, "the VPC is pending")
+    assert (found.health, found.reason) == (ResourceHealth.PROGRESSING, "the VPC is pending")
 
 
 def test_only_what_differs_from_a_new_vpc_is_written() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff
-from reconciler.model.resource import Health, Observed
+from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
@@ -85,15 +85,15 @@ def observe(*items: dict[str, Any]) -> list[Observed[VpcEndpointSpec]]:
 @pytest.mark.parametrize(
     ("state", "health", "reason"),
     [
-        ("available", Health.READY, ""),
-        ("Available", Health.READY, ""),
-        ("pending", Health.PROGRESSING, "the VPC endpoint is pending"),
-        ("pendingAcceptance", Health.PROGRESSING, "the service's owner has to accept the VPC endpoint"),
-        ("deleting", Health.PROGRESSING, "the VPC endpoint is deleting"),
-        ("rejected", Health.DEGRADED, "the VPC endpoint is rejected"),
+        ("available", ResourceHealth.READY, ""),
+        ("Available", ResourceHealth.READY, ""),
+        ("pending", ResourceHealth.PROGRESSING, "the VPC endpoint is pending"),
+        ("pendingAcceptance", ResourceHealth.PROGRESSING, "the service's owner has to accept the VPC endpoint"),
+        ("deleting", ResourceHealth.PROGRESSING, "the VPC endpoint is deleting"),
+        ("rejected", ResourceHealth.DEGRADED, "the VPC endpoint is rejected"),
     ],
 )
-def test_its_state_is_its_health(state: str, health: Health, reason: str) -> None:
+def test_its_state_is_its_health(state: str, health: ResourceHealth, reason: str) -> None:
     """AWS spells states otherwise than its own model does; each has a reason where it is not ready."""
     (found,) = observe(item(state))
     assert (found.health, found.reason) == (health, reason)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model.resource import Call
-from reconciler.rollout.release import Entry, HealthCheck, Release, Subject
+from reconciler.rollout.release import HealthCheck, Release, RolloutTarget, TrafficEntry
 from tests.conftest import ACCOUNT, REGION
 
 ARN = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:"
@@ -32,14 +32,14 @@ RELEASE = Release(
     health=CHECK,
     commit="4f1c2ab",
 )
-SUBJECT = Subject(
+SUBJECT = RolloutTarget(
     cluster="apps",
     service=SERVICE,
     release=RELEASE,
     name="web",
     groups=GROUPS,
-    production=Entry(PRODUCTION),
-    test=Entry(TEST),
+    production=TrafficEntry(PRODUCTION),
+    test=TrafficEntry(TEST),
     scalable="service/apps/web",
     stack_tags=(("reconciler:stack", "ours"),),
 )

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from reconciler.rollout.engine import Phase, Step, Waiting
-from reconciler.rollout.strategy import Policy, Promotion
+from reconciler.rollout.engine import Phase, RolloutStep, Waiting
+from reconciler.rollout.strategy import Promotion, Strategy
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
 from tests.rollout.world import State
@@ -42,7 +42,7 @@ class Report:
 
 
 def explore(
-    policy: Policy,
+    policy: Strategy,
     starts: Iterable[State],
     *,
     most: int | None = None,
@@ -55,7 +55,7 @@ def explore(
     return _Walk(policy, most, only or (lambda name: True)).walk(starts)
 
 
-def reached(policy: Policy, phase: Phase, budget: int) -> State:
+def reached(policy: Strategy, phase: Phase, budget: int) -> State:
     """The first state of a change of version that is in `phase`, when nothing went wrong on the way."""
     walk = _Walk(policy, None, lambda name: True)
     state: State | None = world.at_rest("B", 0)
@@ -66,7 +66,7 @@ def reached(policy: Policy, phase: Phase, budget: int) -> State:
 
 
 class _Walk:
-    def __init__(self, policy: Policy, most: int | None, only: Callable[[str], bool]) -> None:
+    def __init__(self, policy: Strategy, most: int | None, only: Callable[[str], bool]) -> None:
         self.policy, self.most, self.only = policy, most, only
         self.mind = world.Mind(policy)
         self.report = Report()
@@ -160,7 +160,7 @@ class _Walk:
             self.home[one] = distance
         self.report.longest = max(self.report.longest, distance)
 
-    def calmly(self, state: State) -> tuple[State | None, Step | None]:
+    def calmly(self, state: State) -> tuple[State | None, RolloutStep | None]:
         """The next event when nothing goes wrong; None at rest, with what the last look said."""
         if state.queue:
             return self._performed(state), None
@@ -186,7 +186,7 @@ class _Walk:
         assert looked.step is not None, "a settled process may decide"
         return None, looked.step
 
-    def _rests_well(self, state: State, step: Step) -> None:
+    def _rests_well(self, state: State, step: RolloutStep) -> None:
         self.report.rests.add(step.phase)
         marks, seen = state.seen.marks, state.seen
         if step.waits_for is Waiting.PERSON:

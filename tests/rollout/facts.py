@@ -6,25 +6,25 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.rollout.actions import Decision, Mark
+from reconciler.rollout.actions import RolloutAction, WriteState
 from reconciler.rollout.blue_green import machine
-from reconciler.rollout.engine import Step
-from reconciler.rollout.requests import Intent, Verb
-from reconciler.rollout.state import Seen, TaskSet
-from reconciler.rollout.stored_state import Deadline, Marks, Stage, deadline
-from reconciler.rollout.strategy import Policy, Promotion, Share, SmokeTest
+from reconciler.rollout.engine import RolloutStep
+from reconciler.rollout.requests import Request, RequestVerb
+from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import Deadline, DeadlineKind, StoredState, deadline
+from reconciler.rollout.strategy import Promotion, Share, SmokeTest, Strategy
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)  # a Monday
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 GOOD_LOOKS, BAD_LOOKS = 3, -3
 
-CAREFUL = Policy(
+CAREFUL = Strategy(
     tests=(SmokeTest("/", body="Hello"),),
     promotion=Promotion.TIMED,
     promote_after=2 * HOUR,
     drain=timedelta(seconds=30),
 )
-CANARY = Policy(shares=(Share(10, 5 * MINUTE), Share(50, 10 * MINUTE)), drain=timedelta(seconds=30))
+CANARY = Strategy(shares=(Share(10, 5 * MINUTE), Share(50, 10 * MINUTE)), drain=timedelta(seconds=30))
 
 
 def side(release: str, slot: int, *, age: int = 1, desired: int = 2, **fields: Any) -> TaskSet:
@@ -46,37 +46,37 @@ def ill(one: TaskSet) -> TaskSet:
     return replace(one, healthy=(), steady=False)
 
 
-def seen(*sets: TaskSet, wanted: str = "b", desired: int = 2, **fields: Any) -> Seen:
-    return Seen(wanted, desired, sets, **fields)
+def seen(*sets: TaskSet, wanted: str = "b", desired: int = 2, **fields: Any) -> ObservedService:
+    return ObservedService(wanted, desired, sets, **fields)
 
 
-def due(stage: Stage, wait: timedelta = HOUR, *, release: str = "b", weight: int = 0) -> Deadline:
+def due(stage: DeadlineKind, wait: timedelta = HOUR, *, release: str = "b", weight: int = 0) -> Deadline:
     return deadline(release, stage, NOW, wait, weight=weight)
 
 
-def marked(deadline: Deadline | None = None, **fields: Any) -> Marks:
-    return Marks(deadline=deadline, **fields)
+def marked(deadline: Deadline | None = None, **fields: Any) -> StoredState:
+    return StoredState(deadline=deadline, **fields)
 
 
-def said(verb: Verb, release: str = "b", **fields: Any) -> Intent:
+def said(verb: RequestVerb, release: str = "b", **fields: Any) -> Request:
     usual: dict[str, Any] = {"id": "1", "at": NOW - MINUTE, "by": "ana"}
-    return Intent(verb, release, **(usual | fields))
+    return Request(verb, release, **(usual | fields))
 
 
-def step(facts: Seen, policy: Policy = CAREFUL, now: datetime = NOW) -> Step:
+def step(facts: ObservedService, policy: Strategy = CAREFUL, now: datetime = NOW) -> RolloutStep:
     return machine.step(policy, facts, now)
 
 
-def kinds(found: Step) -> list[str]:
+def kinds(found: RolloutStep) -> list[str]:
     return [type(one).__name__ for one in found.decisions]
 
 
-def written(found: Step) -> Marks:
+def written(found: RolloutStep) -> StoredState:
     """What the step remembers; fails if it remembers nothing."""
-    (mark,) = [one for one in found.decisions if isinstance(one, Mark)]
+    (mark,) = [one for one in found.decisions if isinstance(one, WriteState)]
     return mark.after
 
 
-def only(found: Step) -> Decision:
+def only(found: RolloutStep) -> RolloutAction:
     (decision,) = found.decisions
     return decision

@@ -5,12 +5,12 @@ Nothing here asks the machine's own code what it thinks: health, age and approva
 
 from __future__ import annotations
 
-from reconciler.rollout.actions import Create, Decision, Delete, Mark, Point, Resize
-from reconciler.rollout.engine import Health, Phase, Step, Waiting
-from reconciler.rollout.requests import Verb
-from reconciler.rollout.state import Seen, TaskSet
-from reconciler.rollout.stored_state import Actor, Outcome, Stage
-from reconciler.rollout.strategy import Policy, Promotion
+from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, ScaleTaskSet, SetWeights, WriteState
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
+from reconciler.rollout.strategy import Promotion, Strategy
 from tests.rollout.world import GOOD, NOW, State
 
 
@@ -18,10 +18,10 @@ class Broken(Exception):
     """A promise is broken. The first word is which one."""
 
 
-def looked(policy: Policy, state: State, seen: Seen, step: Step) -> None:
+def looked(policy: Strategy, state: State, seen: ObservedService, step: RolloutStep) -> None:
     """What was concluded from a look at a state."""
     rests = not step.decisions
-    if step.phase is not Phase.IDLE or step.health is not Health.HEALTHY:
+    if step.phase is not Phase.IDLE or step.health is not RolloutHealth.HEALTHY:
         _hold("L4", bool(step.because), f"{step.phase} without a because")
     if rests and step.wake_at is None:
         _hold("L4", step.waits_for is not Waiting.NOBODY, f"{step.phase} waits for nothing: {step.because}")
@@ -31,7 +31,9 @@ def looked(policy: Policy, state: State, seen: Seen, step: Step) -> None:
     if asleep and seen.marks.unheard is None:
         _hold("pause", rests, f"something is done to a service that is paused: {step.because}")
     if step.ended is not None and step.ended.outcome in (Outcome.FAILED, Outcome.ABORTED, Outcome.ROLLED_BACK):
-        noted = [one for one in step.decisions if isinstance(one, Mark) and step.ended.release in one.after.quarantine]
+        noted = [
+            one for one in step.decisions if isinstance(one, WriteState) and step.ended.release in one.after.quarantine
+        ]
         _hold("Q", bool(noted), f"{step.ended.release} ended as {step.ended.outcome} and is not put in quarantine")
     if rests and step.phase in _IN_FLIGHT and not asleep and step.release and not _sleeping(seen):
         _hold("S-autoscaling", seen.scaling is not seen.scaling.ACTIVE, f"{step.phase} while autoscaling goes on")
@@ -43,26 +45,26 @@ _IN_FLIGHT = {Phase.TESTING, Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BL
 _AT_REST = {Phase.IDLE, Phase.FAILED, Phase.ROLLED_BACK}
 
 
-def _sleeping(seen: Seen) -> bool:
+def _sleeping(seen: ObservedService) -> bool:
     return not seen.desired
 
 
-def before(policy: Policy, state: State, decision: Decision) -> None:
+def before(policy: Strategy, state: State, decision: RolloutAction) -> None:
     """What is about to be carried out, and is not going to be refused."""
     match decision:
-        case Point(listener="production"):
+        case SetWeights(listener="production"):
             _production(policy, state, decision)
-        case Delete():
+        case DeleteTaskSet():
             _delete(state, decision)
-        case Resize(scale=0):
+        case ScaleTaskSet(scale=0):
             _resize(state, decision)
-        case Create():
+        case CreateTaskSet():
             _create(state, decision)
-        case Mark():
+        case WriteState():
             _mark(policy, state, decision)
 
 
-def _production(policy: Policy, state: State, decision: Point) -> None:
+def _production(policy: Strategy, state: State, decision: SetWeights) -> None:
     truth = state.seen
     assert truth.production is not None, "a listener in foreign hands was written to"
     served = _well(truth, truth.production)
@@ -81,7 +83,7 @@ def _production(policy: Policy, state: State, decision: Point) -> None:
             _hold("S3", gains.well >= 1, "production goes back to a side that is not healthy")
 
 
-def _forward(policy: Policy, state: State, gains: TaskSet) -> None:
+def _forward(policy: Strategy, state: State, gains: TaskSet) -> None:
     """To the younger side: the whole precondition of the switch."""
     truth, marks = state.seen, state.seen.marks
     _hold("S4", gains.release in GOOD, f"{gains.release} gets production and never was healthy")
@@ -92,11 +94,11 @@ def _forward(policy: Policy, state: State, gains: TaskSet) -> None:
         return  # a first deployment: nobody tests it or waits for it
     _hold("S4", not truth.alarms, "green gets production while an alarm fires")
     due = marks.deadline
-    ready = due is not None and due.release == gains.release and due.stage is Stage.TO
+    ready = due is not None and due.release == gains.release and due.stage is DeadlineKind.TO
     _hold("S4", ready, f"{gains.release} gets production and was not approved")
 
 
-def _delete(state: State, decision: Delete) -> None:
+def _delete(state: State, decision: DeleteTaskSet) -> None:
     truth, ghosts = state.seen, state.ghosts
     gone = _find(truth, decision.id)
     if gone is None or gone.draining:
@@ -111,22 +113,22 @@ def _delete(state: State, decision: Delete) -> None:
     older = live is not None and gone.born < live.born and gone.scale and any(one.primary for one in truth.alive)
     if older and gone.slot != live.slot and live is not None:
         _hold("S5", live.well >= live.needed(truth.desired), f"{gone.id} goes while {live.id} is not well")
-        elapsed = (live.release, Stage.WARM, 0) == ghosts.elapsed
+        elapsed = (live.release, DeadlineKind.WARM, 0) == ghosts.elapsed
         _hold("S6", elapsed, f"{gone.id} goes before its time")
 
 
-def _resize(state: State, decision: Resize) -> None:
+def _resize(state: State, decision: ScaleTaskSet) -> None:
     one = _find(state.seen, decision.id)
     if one is not None:
         _hold("S7", not one.well, f"{one.id} is healthy and loses its tasks")
 
 
-def _create(state: State, decision: Create) -> None:
+def _create(state: State, decision: CreateTaskSet) -> None:
     _hold("Q", decision.release not in state.ghosts.quarantine, f"{decision.release} is in quarantine and is started")
     _hold("limit", len(state.seen.sets) < 5, "a sixth task set")
 
 
-def _mark(policy: Policy, state: State, decision: Mark) -> None:
+def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
     marks, ghosts, fields = state.seen.marks, state.ghosts, decision.fields
     due, was = decision.after.deadline, marks.deadline
     word = marks.unheard
@@ -134,18 +136,20 @@ def _mark(policy: Policy, state: State, decision: Mark) -> None:
     verb = word.verb if word is not None and accepted else None
     if "deadline" in fields and due is not None:
         same = was is not None and (was.release, was.stage, was.weight) == (due.release, due.stage, due.weight)
-        if same and was is not None and was.at is not None and due.at is not None and verb is not Verb.FINISH:
+        if same and was is not None and was.at is not None and due.at is not None and verb is not RequestVerb.FINISH:
             _hold("S6", due.at >= was.at, f"{due.text()} is sooner than {was.text()}")
         going_back = marks.back is not None and marks.back.release == due.release
-        if due.stage is Stage.TO and due.weight == policy.weights[0] and not same:
+        if due.stage is DeadlineKind.TO and due.weight == policy.weights[0] and not same:
             _approved(policy, state, due.release, verb, going_back=going_back)
-        if due.stage is Stage.TO and due.weight != policy.weights[0] and not same:
-            before = (due.release, Stage.AT, policy.weight_before(due.weight))
-            _hold("S6", before == ghosts.elapsed or verb is Verb.PROMOTE, f"{due.text()} before its pause is over")
-        if due.stage is Stage.WARM and not same:
-            verified = (due.release, Stage.VERIFY, 0) == ghosts.elapsed
+        if due.stage is DeadlineKind.TO and due.weight != policy.weights[0] and not same:
+            before = (due.release, DeadlineKind.AT, policy.weight_before(due.weight))
+            _hold(
+                "S6", before == ghosts.elapsed or verb is RequestVerb.PROMOTE, f"{due.text()} before its pause is over"
+            )
+        if due.stage is DeadlineKind.WARM and not same:
+            verified = (due.release, DeadlineKind.VERIFY, 0) == ghosts.elapsed
             _hold("S6", verified, f"{due.text()} before production was watched")
-        if due.at is not None and due.stage not in (Stage.ROLL,) and verb is None:
+        if due.at is not None and due.stage not in (DeadlineKind.ROLL,) and verb is None:
             _hold("S6", (due.at - NOW).total_seconds() >= 1000, f"{due.text()} is shorter than the policy says")
     if "ended" in fields and decision.after.ended is not None:
         by = decision.after.ended.by
@@ -154,7 +158,7 @@ def _mark(policy: Policy, state: State, decision: Mark) -> None:
         _heard(policy, state, decision)
 
 
-def _approved(policy: Policy, state: State, release: str, verb: Verb | None, *, going_back: bool) -> None:
+def _approved(policy: Strategy, state: State, release: str, verb: RequestVerb | None, *, going_back: bool) -> None:
     """Tested, and let in by whoever the policy says."""
     if going_back:
         return
@@ -164,34 +168,34 @@ def _approved(policy: Policy, state: State, release: str, verb: Verb | None, *, 
         _hold("S4", tested, f"{release} is approved and was not tested")
     if policy.promotion is not Promotion.AUTO:
         clock = (
-            state.ghosts.elapsed in ((release, Stage.GATE, 0), (release, Stage.GATE, 100))
+            state.ghosts.elapsed in ((release, DeadlineKind.GATE, 0), (release, DeadlineKind.GATE, 100))
             and policy.promotion is Promotion.TIMED
         )
         held = state.seen.marks.hold is not None and state.seen.marks.hold.release == release
-        _hold("S4", verb is Verb.PROMOTE or (clock and not held), f"{release} is approved by nobody")
+        _hold("S4", verb is RequestVerb.PROMOTE or (clock and not held), f"{release} is approved by nobody")
 
 
-def _heard(policy: Policy, state: State, decision: Mark) -> None:
+def _heard(policy: Strategy, state: State, decision: WriteState) -> None:
     handled, word, truth = decision.after.handled, state.seen.marks.intent, state.seen
     assert handled is not None
     if word is None or word.id != handled.id or not handled.accepted:
         return
     _hold("S7", handled.id not in state.ghosts.heard, f"{handled.id} is heard twice")
-    if word.verb in (Verb.PAUSE, Verb.RESUME):
+    if word.verb in (RequestVerb.PAUSE, RequestVerb.RESUME):
         return
-    if word.verb is Verb.RETRY:
+    if word.verb is RequestVerb.RETRY:
         _hold("S7", word.release == truth.wanted, f"retry of {word.release}, which nobody wants")
         return
     known = {one.release for one in truth.sets} | {truth.wanted}
     _hold("S7", word.release in known, f"{word.verb} of {word.release} is heard, which does not exist")
-    if word.verb in (Verb.PROMOTE, Verb.FINISH):
+    if word.verb in (RequestVerb.PROMOTE, RequestVerb.FINISH):
         newest = truth.newest
         right = newest is not None and newest.release == word.release
         _hold("S7", right, f"{word.verb} of {word.release} is heard for another")
         assert newest is not None
         _hold("S7", newest.well >= newest.needed(truth.desired), f"{word.verb} of {word.release}, which is not well")
     ended = decision.after.ended
-    if word.verb is Verb.ROLLBACK and ended is not None and "ended" in decision.fields:
+    if word.verb is RequestVerb.ROLLBACK and ended is not None and "ended" in decision.fields:
         _hold("S7", ended.release == word.release, f"rollback of {word.release} is heard for {ended.release}")
         _hold("S7", ended.outcome in (Outcome.ROLLED_BACK, Outcome.ABORTED), f"rollback ended as {ended.outcome}")
 
@@ -203,16 +207,16 @@ def after(state: State) -> None:
     _hold("limit", sum(one.primary for one in alive) <= 1, "two primary sets")
 
 
-def _well(truth: Seen, weights: tuple[int, int]) -> list[TaskSet]:
+def _well(truth: ObservedService, weights: tuple[int, int]) -> list[TaskSet]:
     return [one for one in truth.alive if weights[one.slot] and one.well]
 
 
-def _chief(truth: Seen, slot: int) -> TaskSet | None:
+def _chief(truth: ObservedService, slot: int) -> TaskSet | None:
     here = [one for one in truth.alive if one.slot == slot and one.scale]
     return here[-1] if here else None
 
 
-def _find(truth: Seen, identifier: str) -> TaskSet | None:
+def _find(truth: ObservedService, identifier: str) -> TaskSet | None:
     return next((one for one in truth.sets if one.id == identifier), None)
 
 

@@ -24,12 +24,12 @@ from reconciler.rollout.blue_green import (
     starting,
     traffic_shift,
 )
-from reconciler.rollout.blue_green.context import Situation
+from reconciler.rollout.blue_green.context import RolloutContext
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.state import WHOLE
-from reconciler.rollout.stored_state import Deadline, Marks
-from reconciler.rollout.strategy import OnNewRevision, Policy, Promotion
-from reconciler.rollout.tracker import Memory
+from reconciler.rollout.stored_state import Deadline, StoredState
+from reconciler.rollout.strategy import OnNewRevision, Promotion, Strategy
+from reconciler.rollout.tracker import RolloutTracker
 from tests.rollout import world
 from tests.rollout.explorer import Report, explore, reached
 from tests.rollout.world import State
@@ -114,8 +114,8 @@ def _moved_by_hand(budget: int) -> State:
 def _rolled_back(budget: int) -> State:
     """A serves, B was rolled back, and is still wanted."""
     state = world.at_rest("B", budget)
-    ended = stored_state.Ended("B", stored_state.Outcome.ROLLED_BACK, "x", world.NOW, stored_state.Actor.ENGINE)
-    remembered = Marks(quarantine=("B",), ended=ended)
+    ended = stored_state.RolloutResult("B", stored_state.Outcome.ROLLED_BACK, "x", world.NOW, stored_state.Actor.ENGINE)
+    remembered = StoredState(quarantine=("B",), ended=ended)
     return state._replace(
         seen=replace(state.seen, marks=remembered),
         ghosts=state.ghosts._replace(quarantine=frozenset({"B"})),
@@ -156,14 +156,14 @@ def no_clock_is_waited_for(patch: pytest.MonkeyPatch) -> None:
 @bug(TIMED)
 def a_deadline_belongs_to_the_service(patch: pytest.MonkeyPatch) -> None:
     """And not to the release: whatever is brought next inherits it."""
-    original, attempt = Situation.mark, starting.attempt
+    original, attempt = RolloutContext.mark, starting.attempt
 
-    def mark(self: Situation, **fields: Any) -> Any:
+    def mark(self: RolloutContext, **fields: Any) -> Any:
         kept = {name: value for name, value in fields.items() if name != "deadline" or value is not None}
         return original(self, **kept)
 
-    patch.setattr(Situation, "due", lambda self, release: self.marks.deadline)
-    patch.setattr(Situation, "mark", mark)
+    patch.setattr(RolloutContext, "due", lambda self, release: self.marks.deadline)
+    patch.setattr(RolloutContext, "mark", mark)
     patch.setattr(starting, "attempt", lambda s: s.marks.deadline or attempt(s))
 
 
@@ -204,7 +204,7 @@ def hears_a_word_about_another_release(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Marks, "unheard", property(lambda self: self.intent))
+    patch.setattr(StoredState, "unheard", property(lambda self: self.intent))
 
 
 @bug(TIMED)
@@ -226,18 +226,18 @@ def a_clock_that_starts_anew_is_shorter(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def quarantine_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Marks, "quarantined", lambda self, release: False)
+    patch.setattr(StoredState, "quarantined", lambda self, release: False)
 
 
 @bug(CANARY)
 def what_is_rolled_back_is_not_put_in_quarantine(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Marks, "with_quarantined", lambda self, release: self.quarantine)
+    patch.setattr(StoredState, "with_quarantined", lambda self, release: self.quarantine)
 
 
 @bug(TIMED)
 def shares_that_nobody_gave_are_taken_as_ours(patch: pytest.MonkeyPatch) -> None:
-    def noticed(s: Situation, green: Any, weight: int) -> Any:
-        pause = stored_state.deadline(green.release, stored_state.Stage.AT, s.now, s.policy.drain, weight=weight)
+    def noticed(s: RolloutContext, green: Any, weight: int) -> Any:
+        pause = stored_state.deadline(green.release, stored_state.DeadlineKind.AT, s.now, s.policy.drain, weight=weight)
         return s.step(Phase.SHIFTING, "whatever", *s.mark(deadline=pause))
 
     patch.setattr(traffic_shift, "_noticed", noticed)
@@ -260,12 +260,12 @@ def goes_back_to_a_side_that_is_ill(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def acts_on_reads_that_lag(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Memory, "waiting", lambda self, now: False)
+    patch.setattr(RolloutTracker, "waiting", lambda self, now: False)
 
 
 @bug(TIMED)
 def a_hold_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Situation, "held", property(lambda self: False))
+    patch.setattr(RolloutContext, "held", property(lambda self: False))
 
 
 @bug(TIMED)
@@ -279,7 +279,7 @@ def autoscaling_is_never_given_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         cleanup,
         "_tidied",
-        lambda s, live: tuple(one for one in original(s, live) if not isinstance(one, actions.Scale)),
+        lambda s, live: tuple(one for one in original(s, live) if not isinstance(one, actions.SuspendScaling)),
     )
 
 
@@ -290,13 +290,13 @@ def what_is_left_over_stays(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def no_deadline_is_ever_forgotten(patch: pytest.MonkeyPatch) -> None:
-    original = Situation.mark
+    original = RolloutContext.mark
 
-    def mark(self: Situation, **fields: Any) -> Any:
+    def mark(self: RolloutContext, **fields: Any) -> Any:
         kept = {name: value for name, value in fields.items() if name != "deadline" or value is not None}
         return original(self, **kept)
 
-    patch.setattr(Situation, "mark", mark)
+    patch.setattr(RolloutContext, "mark", mark)
 
 
 @bug(TIMED)
@@ -309,9 +309,9 @@ def the_listener_is_not_read_again_before_it_is_written(patch: pytest.MonkeyPatc
     original = world.effects.after
 
     def careless(decision: Any, seen: Any, now: Any) -> Any:
-        if isinstance(decision, actions.Point) and decision.listener == "production":
+        if isinstance(decision, actions.SetWeights) and decision.listener == "production":
             decision = replace(decision, was=seen.production)
-        if isinstance(decision, actions.Delete):
+        if isinstance(decision, actions.DeleteTaskSet):
             away = replace(seen, production=(0, WHOLE) if decision.slot == 0 else (WHOLE, 0))
             return replace(original(decision, away, now), production=seen.production)
         return original(decision, seen, now)
@@ -319,7 +319,7 @@ def the_listener_is_not_read_again_before_it_is_written(patch: pytest.MonkeyPatc
     patch.setattr(world.effects, "after", careless)
 
 
-def _hunt(policy: Policy) -> Report:
+def _hunt(policy: Strategy) -> Report:
     """What one mishap leads to; then two, in the middle of a rollout."""
     report = explore(policy, [*starts(1), _rolled_back(1)])
     if report.broken:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import time
 
-from reconciler.rollout.actions import Create, Point, Prefer, Resize, Scale
-from reconciler.rollout.engine import Health, Phase, Waiting
+from reconciler.rollout.actions import CreateTaskSet, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
+from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
 from reconciler.rollout.state import Scaling
-from reconciler.rollout.stored_state import Actor, Outcome, Stage
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 from reconciler.rollout.windows import Window
 from tests.rollout.facts import CAREFUL, GOOD_LOOKS, MINUTE, due, kinds, marked, only, seen, side, step, written
 
-UP = marked(due(Stage.UP))
+UP = marked(due(DeadlineKind.UP))
 FIRST = side("b", 0)
 STARTING = replace(FIRST, running=0, steady=False, healthy=())
 
@@ -20,16 +20,16 @@ STARTING = replace(FIRST, running=0, steady=False, healthy=())
 def test_it_goes_where_production_already_points() -> None:
     """The first set is made in the group that has the weight, at full size."""
     found = step(seen(scaling=Scaling.ACTIVE))
-    assert kinds(found) == ["Scale", "Mark", "Create"]
+    assert kinds(found) == ["SuspendScaling", "WriteState", "CreateTaskSet"]
     made = found.decisions[-1]
-    assert isinstance(made, Create)
+    assert isinstance(made, CreateTaskSet)
     assert (made.release, made.slot, made.scale) == ("b", 0, 100)
 
 
 def test_it_is_done_as_soon_as_it_is_well() -> None:
     """No test, no gate, no blue."""
     found = step(seen(FIRST, marks=UP, looks=GOOD_LOOKS))
-    assert found.decisions[0] == Prefer(FIRST.id)
+    assert found.decisions[0] == SetPrimary(FIRST.id)
     assert found.ended is not None
     assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.ENGINE)
 
@@ -37,7 +37,7 @@ def test_it_is_done_as_soon_as_it_is_well() -> None:
 def test_no_window_keeps_it() -> None:
     """A window protects production, and there is none."""
     never = replace(CAREFUL, windows=(Window(time(0), time(0, 1), days=("sun",)),))
-    assert kinds(step(seen(), never)) == ["Mark", "Create"]
+    assert kinds(step(seen(), never)) == ["WriteState", "CreateTaskSet"]
 
 
 def test_failing_takes_its_tasks_away_and_keeps_the_evidence() -> None:
@@ -45,13 +45,13 @@ def test_failing_takes_its_tasks_away_and_keeps_the_evidence() -> None:
     found = step(seen(replace(STARTING, failed=3), marks=UP, looks=-5))
     assert found.phase is Phase.FAILED
     assert written(found).quarantine == ("b",)
-    quarantined = marked(due(Stage.UP), quarantine=("b",), ended=written(found).ended)
+    quarantined = marked(due(DeadlineKind.UP), quarantine=("b",), ended=written(found).ended)
     after = step(seen(replace(STARTING, failed=3), marks=quarantined, looks=-5))
-    assert only(after) == Resize(STARTING.id, 0)
+    assert only(after) == ScaleTaskSet(STARTING.id, 0)
     empty = replace(STARTING, scale=0)
     rest = step(seen(empty, marks=marked(quarantine=("b",), ended=written(found).ended)))
     assert rest.at_rest
-    assert (rest.health, rest.waits_for) == (Health.DEGRADED, Waiting.PERSON)
+    assert (rest.health, rest.waits_for) == (RolloutHealth.DEGRADED, Waiting.PERSON)
     ended = written(found).ended
     assert ended is not None
     assert (ended.by, rest.because) == (Actor.ENGINE, ended.why)
@@ -59,7 +59,7 @@ def test_failing_takes_its_tasks_away_and_keeps_the_evidence() -> None:
 
 def test_it_fails_when_its_time_is_over() -> None:
     """A deadline holds here, too; but not over a look that finds it well."""
-    late = marked(due(Stage.UP, -MINUTE))
+    late = marked(due(DeadlineKind.UP, -MINUTE))
     assert step(seen(STARTING, marks=late, looks=-1)).phase is Phase.FAILED
     assert step(seen(FIRST, marks=late, looks=1)).phase is Phase.BOOTSTRAP
 
@@ -75,31 +75,31 @@ def test_another_try_is_another_set() -> None:
     """The evidence stays where it is until the new set is well."""
     evidence = replace(STARTING, scale=0)
     made = step(seen(evidence)).decisions[-1]
-    assert isinstance(made, Create)
+    assert isinstance(made, CreateTaskSet)
     young = replace(side("b", 1, age=0), id="second")
     found = step(seen(evidence, young, marks=UP, looks=GOOD_LOOKS))
-    assert found.decisions[:2] == (Point("production", (0, 100), (100, 0)), Prefer("second"))
+    assert found.decisions[:2] == (SetWeights("production", (0, 100), (100, 0)), SetPrimary("second"))
 
 
 def test_a_newer_version_does_not_wait_for_one_that_never_ran() -> None:
     """It comes in the other group; production moves once it is well."""
     made = step(seen(STARTING, wanted="c", marks=UP, looks=-1)).decisions[-1]
-    assert isinstance(made, Create)
+    assert isinstance(made, CreateTaskSet)
     assert (made.release, made.slot) == ("c", 1)
 
 
 def test_what_is_left_when_blue_was_deleted_by_hand_takes_over() -> None:
     """Production without a healthy task is an emergency: no gate, no window."""
     green = side("b", 1)
-    found = step(seen(green, marks=marked(due(Stage.GATE)), looks=GOOD_LOOKS))
-    assert found.decisions[:2] == (Point("production", (0, 100), (100, 0)), Prefer(green.id))
+    found = step(seen(green, marks=marked(due(DeadlineKind.GATE)), looks=GOOD_LOOKS))
+    assert found.decisions[:2] == (SetWeights("production", (0, 100), (100, 0)), SetPrimary(green.id))
 
 
 def test_a_side_in_quarantine_is_better_than_none() -> None:
     """And it stays in quarantine."""
     found = step(seen(side("b", 1), marks=marked(quarantine=("b",)), looks=GOOD_LOOKS))
-    assert only(found) == Point("production", (0, 100), (100, 0))
-    assert found.health is Health.DEGRADED
+    assert only(found) == SetWeights("production", (0, 100), (100, 0))
+    assert found.health is RolloutHealth.DEGRADED
 
 
 def test_no_tasks_wanted_no_deployment() -> None:
@@ -112,4 +112,4 @@ def test_no_tasks_wanted_no_deployment() -> None:
 def test_autoscaling_goes_on_when_it_gave_up() -> None:
     """Whatever became of it, what was borrowed is given back."""
     found = step(seen(replace(STARTING, scale=0), marks=marked(quarantine=("b",)), scaling=Scaling.SUSPENDED))
-    assert only(found) == Scale(suspend=False)
+    assert only(found) == SuspendScaling(suspend=False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.rollout.blue_green import health
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.strategy import Strategy
 from tests.rollout.facts import BLUE, GREEN, seen, side
 
 WIDE = replace(GREEN, healthy=(("a", 1), ("c", 1)))
@@ -74,8 +74,8 @@ def test_production_goes_to_the_side_that_is_not_worse_off(
 
 def test_answers_count_only_where_they_were_counted() -> None:
     """No requests, no share; and no limit, no trouble."""
-    strict = Policy(max_5xx=0.5)
+    strict = Strategy(max_5xx=0.5)
     assert not health.trouble(strict, seen(BLUE, GREEN, looks=1), GREEN)
     assert not health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.5), GREEN)
     assert health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.51), GREEN)
-    assert not health.trouble(Policy(), seen(BLUE, GREEN, looks=1, errors=100.0), GREEN)
+    assert not health.trouble(Strategy(), seen(BLUE, GREEN, looks=1, errors=100.0), GREEN)

@@ -9,8 +9,8 @@ import pytest
 from reconciler import errors
 from reconciler.model.resource import Call
 from reconciler.rollout import prefetch
-from reconciler.rollout.engine import NOTHING, Known
-from reconciler.rollout.release import Entry
+from reconciler.rollout.engine import NOTHING, Prefetched
+from reconciler.rollout.release import TrafficEntry
 from tests.resources.talk import Talk
 from tests.rollout.answers import ELB, GROUPS, PRODUCTION, RULE, SERVICE, SUBJECT, TEST, listeners
 
@@ -18,7 +18,7 @@ API = replace(
     SUBJECT,
     service=SERVICE.replace("/web", "/api"),
     groups=(f"{ELB}targetgroup/api-1/cccc", f"{ELB}targetgroup/api-2/dddd"),
-    production=Entry(PRODUCTION, RULE),
+    production=TrafficEntry(PRODUCTION, RULE),
     scalable="service/apps/api",
 )
 BARE = replace(API, cluster="jobs", service=SERVICE.replace("/apps/", "/jobs/"), scalable=None, test=None)
@@ -46,7 +46,7 @@ def talk(**more: object) -> Talk:
 def test_several_are_asked_for_together() -> None:
     """A call for each cluster, and one of each other sort; what two share is named once, what nobody looks at never."""
     said = talk()
-    web, api, bare = said.hold(prefetch.completed([(SUBJECT, NOTHING), (API, NOTHING), (BARE, NOTHING)]))
+    web, api, bare = said.hold(prefetch.prefetch_missing([(SUBJECT, NOTHING), (API, NOTHING), (BARE, NOTHING)]))
     assert [(call["cluster"], call["services"]) for call in said.params("DescribeServices")] == [
         ("apps", [SUBJECT.service, API.service]),
         ("jobs", [BARE.service]),
@@ -67,14 +67,14 @@ def test_several_are_asked_for_together() -> None:
 
 def test_only_what_is_lacking_is_asked_for() -> None:
     """And what was known stays as it was."""
-    known = Known(
+    known = Prefetched(
         service={"serviceArn": API.service, "known": True},
         actions={RULE: ["known"], TEST: ["known"]},
         groups={arn: {"known": True} for arn in API.groups},
         scalable={"known": True},
     )
     said = talk()
-    (same,) = said.hold(prefetch.completed([(API, known)]))
+    (same,) = said.hold(prefetch.prefetch_missing([(API, known)]))
     assert said.operations() == []
     assert same == known
 
@@ -87,4 +87,4 @@ def test_one_that_is_not_there_spoils_the_round(reason: str, error: type[Excepti
         return {"services": [], "failures": [{"arn": call.params["services"][0], "reason": reason}]}
 
     with pytest.raises(error):
-        talk(DescribeServices=lacking).hold(prefetch.completed([(SUBJECT, NOTHING), (API, NOTHING)]))
+        talk(DescribeServices=lacking).hold(prefetch.prefetch_missing([(SUBJECT, NOTHING), (API, NOTHING)]))

@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.rollout.actions import Declare, Mark
-from reconciler.rollout.engine import Health, Known, Phase, Step, Waiting
+from reconciler.rollout.actions import UpdateService, WriteState
+from reconciler.rollout.engine import Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.rolling import PATIENCE, Rolling
 from reconciler.rollout.release import Capacity, Version
-from reconciler.rollout.requests import RequestRefusalCode, Verb
+from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import Seen
-from reconciler.rollout.stored_state import Actor, Deadline, Marks, Outcome, Stage, Stop
-from reconciler.rollout.strategy import Policy
-from reconciler.rollout.tracker import Memory
+from reconciler.rollout.state import ObservedService
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Pause, StoredState
+from reconciler.rollout.strategy import Strategy
+from reconciler.rollout.tracker import RolloutTracker
 from reconciler.rollout.windows import Window
 from tests.resources.talk import Talk
 from tests.rollout.answers import ARN, BORN, RELEASE, SERVICE, SUBJECT
 from tests.rollout.facts import MINUTE, NOW, due, kinds, marked, only, said, written
 
 ENGINE = Rolling()
-POLICY = Policy(engine="rolling")
+POLICY = Strategy(engine="rolling")
 SPEC = replace(SUBJECT, groups=(), production=None, test=None)
 NETWORK = {
     "awsvpcConfiguration": {
@@ -34,7 +34,7 @@ NETWORK = {
         "assignPublicIp": "ENABLED",
     }
 }
-ASKED = due(Stage.ROLL, PATIENCE, weight=2)
+ASKED = due(DeadlineKind.ROLL, PATIENCE, weight=2)
 RAN = marked(live=Version("a", "web:1"))
 
 
@@ -52,10 +52,10 @@ def deployment(revision: int, status: str = "PRIMARY", state: str = "COMPLETED",
     return usual | fields
 
 
-def service(*deployments: dict[str, Any], marks: Marks | None = None, **fields: Any) -> dict[str, Any]:
+def service(*deployments: dict[str, Any], marks: StoredState | None = None, **fields: Any) -> dict[str, Any]:
     from reconciler.rollout.stored_state import written as tags_of
 
-    tags, _ = tags_of(Marks(), marks or Marks())
+    tags, _ = tags_of(StoredState(), marks or StoredState())
     usual: dict[str, Any] = {
         "serviceArn": SERVICE,
         "status": "ACTIVE",
@@ -66,15 +66,19 @@ def service(*deployments: dict[str, Any], marks: Marks | None = None, **fields: 
     return usual | fields
 
 
-def seen(*deployments: dict[str, Any], marks: Marks | None = None, subject: Any = SPEC, **fields: Any) -> Seen:
-    known = Known(service=service(*deployments, marks=marks, **fields))
+def seen(
+    *deployments: dict[str, Any], marks: StoredState | None = None, subject: Any = SPEC, **fields: Any
+) -> ObservedService:
+    known = Prefetched(service=service(*deployments, marks=marks, **fields))
     talk = Talk()
     found = talk.hold(ENGINE.see(subject, POLICY, NOW, known))
     assert not talk.said, "the pass has read the service already"
     return found
 
 
-def step(*deployments: dict[str, Any], marks: Marks | None = None, policy: Policy = POLICY, **fields: Any) -> Step:
+def step(
+    *deployments: dict[str, Any], marks: StoredState | None = None, policy: Strategy = POLICY, **fields: Any
+) -> RolloutStep:
     return ENGINE.step(policy, seen(*deployments, marks=marks, **fields), NOW)
 
 
@@ -98,8 +102,8 @@ def test_it_is_read_in_one_call() -> None:
 def test_a_new_version_is_asked_for_and_then_noted() -> None:
     """In that order: noted and never asked for would look like rolled back."""
     found = step(OLD, marks=RAN)
-    assert kinds(found) == ["Declare", "Mark"]
-    assert found.decisions[0] == Declare("", ())
+    assert kinds(found) == ["UpdateService", "WriteState"]
+    assert found.decisions[0] == UpdateService("", ())
     assert written(found).deadline == ASKED
 
 
@@ -113,26 +117,26 @@ def test_while_ecs_works_nothing_is_written() -> None:
     """However long it takes; and after an hour that is said."""
     noted = replace(RAN, deadline=ASKED)
     assert not step(COMING, GOING, marks=noted).decisions
-    late = step(COMING, GOING, marks=replace(RAN, deadline=due(Stage.ROLL, -MINUTE)))
+    late = step(COMING, GOING, marks=replace(RAN, deadline=due(DeadlineKind.ROLL, -MINUTE)))
     assert not late.decisions
-    assert late.health is Health.DEGRADED
+    assert late.health is RolloutHealth.DEGRADED
     assert "longer than it should" in late.because
 
 
 def test_another_revision_of_the_release_is_asked_for_as_well() -> None:
     """What it stands on was deleted and made anew while it was on its way: nobody has gone back."""
     for runs in ((OLD,), (COMING, GOING)):
-        noted = replace(RAN, deadline=due(Stage.ROLL, PATIENCE, weight=1 if runs == (OLD,) else 2))
+        noted = replace(RAN, deadline=due(DeadlineKind.ROLL, PATIENCE, weight=1 if runs == (OLD,) else 2))
         subject = replace(SPEC, release=replace(RELEASE, task_definition=f"{ARN.format('ecs')}task-definition/web:3"))
         found = ENGINE.step(POLICY, seen(*runs, marks=noted, subject=subject), NOW)
         assert found.phase is Phase.GREEN_UP
-        assert kinds(found) == ["Declare", "Mark"]
-        assert written(found).deadline == due(Stage.ROLL, PATIENCE, weight=3)
+        assert kinds(found) == ["UpdateService", "WriteState"]
+        assert written(found).deadline == due(DeadlineKind.ROLL, PATIENCE, weight=3)
 
 
 def test_what_was_noted_without_a_revision_is_of_the_one_that_is_wanted() -> None:
     """An earlier version of this program noted none."""
-    found = step(OLD, marks=replace(RAN, deadline=due(Stage.ROLL, PATIENCE)))
+    found = step(OLD, marks=replace(RAN, deadline=due(DeadlineKind.ROLL, PATIENCE)))
     assert found.phase is Phase.ROLLED_BACK
 
 
@@ -147,13 +151,13 @@ def test_done_is_done_when_ours_runs_alone() -> None:
     after = written(found)
     assert (after.live, after.previous, after.deadline) == (Version("b", "web:2"), Version("a", "web:1"), None)
     rest = step(NEW, marks=after)
-    assert (rest.at_rest, rest.health) == (True, Health.HEALTHY)
+    assert (rest.at_rest, rest.health) == (True, RolloutHealth.HEALTHY)
 
 
 def test_ecs_going_back_is_rolled_back_and_never_done() -> None:
     """Everything is stable, one deployment, all tasks run: and it is the wrong revision."""
     found = step(OLD, marks=replace(RAN, deadline=ASKED))
-    assert (found.phase, found.health) == (Phase.ROLLED_BACK, Health.DEGRADED)
+    assert (found.phase, found.health) == (Phase.ROLLED_BACK, RolloutHealth.DEGRADED)
     assert found.ended is not None
     assert (found.ended.outcome, found.ended.by) == (Outcome.ROLLED_BACK, Actor.ENGINE)
     after = written(found)
@@ -185,7 +189,7 @@ def test_a_hundred_looks_after_a_failure_write_nothing() -> None:
     assert all(step(OLD, marks=quarantined).at_rest for _ in range(100))
     newer = replace(SPEC, release=replace(RELEASE, id="c", task_definition=RELEASE.task_definition[:-1] + "3"))
     facts = seen(OLD, marks=quarantined, subject=newer)
-    assert kinds(ENGINE.step(POLICY, facts, NOW)) == ["Declare", "Mark"]
+    assert kinds(ENGINE.step(POLICY, facts, NOW)) == ["UpdateService", "WriteState"]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,7 @@ def test_more_than_the_revision_may_differ(facts: dict[str, Any], differs: tuple
     found = seen(deployment(2, **facts))
     assert found.differs == differs
     first = ENGINE.step(POLICY, found, NOW).decisions
-    assert (Declare("", differs) in first) is bool(differs)
+    assert (UpdateService("", differs) in first) is bool(differs)
 
 
 def test_a_window_holds_it_up() -> None:
@@ -215,7 +219,7 @@ def test_a_window_holds_it_up() -> None:
     closed = replace(POLICY, windows=(Window(time(20), time(21)),))
     found = step(OLD, marks=RAN, policy=closed)
     assert not found.decisions
-    assert found.health is Health.SUSPENDED
+    assert found.health is RolloutHealth.SUSPENDED
     assert found.wake_at == NOW.replace(hour=20)
 
 
@@ -227,10 +231,10 @@ def test_a_window_holds_it_up() -> None:
     ],
 )
 def test_rollback_declares_what_ran_before(
-    deployments: tuple[dict[str, Any], ...], marks: Marks, back: Version
+    deployments: tuple[dict[str, Any], ...], marks: StoredState, back: Version
 ) -> None:
     """In mid-flight and afterwards alike; and it is over when that runs again."""
-    found = step(*deployments, marks=replace(marks, intent=said(Verb.ROLLBACK)))
+    found = step(*deployments, marks=replace(marks, intent=said(RequestVerb.ROLLBACK)))
     after = written(found)
     assert (after.back, after.quarantine) == (back, ("b",))
     assert after.ended is not None
@@ -239,7 +243,7 @@ def test_rollback_declares_what_ran_before(
     assert after.handled.accepted
     answered = replace(after, intent=None)
     following = step(*deployments, marks=answered)
-    assert (following.phase, only(following)) == (Phase.ROLLING_BACK, Declare("web:1"))
+    assert (following.phase, only(following)) == (Phase.ROLLING_BACK, UpdateService("web:1"))
     assert step(OLD, marks=replace(answered, deadline=None)).phase is Phase.ROLLED_BACK
     going = step(deployment(1, state="IN_PROGRESS", runningCount=0), deployment(2, "ACTIVE"), marks=answered)
     assert (going.phase, going.decisions) == (Phase.ROLLING_BACK, ())
@@ -248,15 +252,15 @@ def test_rollback_declares_what_ran_before(
 @pytest.mark.parametrize(
     ("verb", "release", "code", "named"),
     [
-        (Verb.PROMOTE, "b", Code.UNSUPPORTED, ""),
-        (Verb.HOLD, "b", Code.UNSUPPORTED, ""),
-        (Verb.ROLLBACK, "x", Code.OTHER_RELEASE, "b"),
-        (Verb.ROLLBACK, "b", Code.NO_PREVIOUS_VERSION, ""),
-        (Verb.RETRY, "b", Code.NOT_QUARANTINED, "b"),
-        (Verb.RESUME, "-", Code.NOT_PAUSED, ""),
+        (RequestVerb.PROMOTE, "b", Code.UNSUPPORTED, ""),
+        (RequestVerb.HOLD, "b", Code.UNSUPPORTED, ""),
+        (RequestVerb.ROLLBACK, "x", Code.OTHER_RELEASE, "b"),
+        (RequestVerb.ROLLBACK, "b", Code.NO_PREVIOUS_VERSION, ""),
+        (RequestVerb.RETRY, "b", Code.NOT_QUARANTINED, "b"),
+        (RequestVerb.RESUME, "-", Code.NOT_PAUSED, ""),
     ],
 )
-def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str, code: Code, named: str) -> None:
+def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: RequestVerb, release: str, code: Code, named: str) -> None:
     """The same verbs as everywhere; and an answer to each."""
     found = step(COMING, GOING, marks=marked(ASKED, intent=said(verb, release)))
     handled = written(found).handled
@@ -268,7 +272,7 @@ def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: Verb, release: str,
 
 def test_a_pause_holds_back_retry() -> None:
     """As with every engine: whoever paused the service resumes it first."""
-    found = step(OLD, marks=replace(RAN, quarantine=("b",), pause=Stop("bob"), intent=said(Verb.RETRY)))
+    found = step(OLD, marks=replace(RAN, quarantine=("b",), pause=Pause("bob"), intent=said(RequestVerb.RETRY)))
     handled = written(found).handled
     assert handled is not None
     assert handled.refusal is not None
@@ -277,21 +281,21 @@ def test_a_pause_holds_back_retry() -> None:
 
 def test_retry_and_pause_are_heeded() -> None:
     """Quarantine lifted; or nothing done at all."""
-    quarantined = replace(RAN, quarantine=("b",), intent=said(Verb.RETRY))
+    quarantined = replace(RAN, quarantine=("b",), intent=said(RequestVerb.RETRY))
     assert written(step(OLD, marks=quarantined)).quarantine == ()
-    paused = step(OLD, marks=replace(RAN, pause=Stop("bob")))
-    assert (paused.decisions, paused.health) == ((), Health.SUSPENDED)
+    paused = step(OLD, marks=replace(RAN, pause=Pause("bob")))
+    assert (paused.decisions, paused.health) == ((), RolloutHealth.SUSPENDED)
     facts = seen(OLD, marks=replace(RAN, quarantine=("b",)))
-    assert ENGINE.verbs(POLICY, facts, NOW) == (Verb.RETRY, Verb.PAUSE)
+    assert ENGINE.verbs(POLICY, facts, NOW) == (RequestVerb.RETRY, RequestVerb.PAUSE)
 
 
 def test_performing_sends_only_what_differs() -> None:
     """Each call as AWS describes it."""
     spot = replace(SPEC, release=replace(RELEASE, capacity=(Capacity("FARGATE_SPOT"),)))
     talk = Talk()
-    talk.hold(ENGINE.perform(Declare("", ("networkConfiguration", "capacityProviderStrategy")), spot))
-    talk.hold(ENGINE.perform(Declare("web:1"), SPEC))
-    talk.hold(ENGINE.perform(Mark(Marks(), RAN), SPEC))
+    talk.hold(ENGINE.perform(UpdateService("", ("networkConfiguration", "capacityProviderStrategy")), spot))
+    talk.hold(ENGINE.perform(UpdateService("web:1"), SPEC))
+    talk.hold(ENGINE.perform(WriteState(StoredState(), RAN), SPEC))
     first, second = talk.params("UpdateService")
     assert set(first) == {
         "cluster",
@@ -307,12 +311,12 @@ def test_performing_sends_only_what_differs() -> None:
 
 def test_a_request_is_waited_for_until_ecs_shows_it() -> None:
     """A read from before it would look like ECS having gone back."""
-    memory = Memory(NOW, began=False).wrote((Declare(),), NOW)
+    memory = RolloutTracker(NOW, began=False).wrote((UpdateService(),), NOW)
     assert not memory.look(seen(OLD), NOW)[2]
     assert memory.look(seen(COMING, GOING), NOW)[2]
 
 
 def test_a_deadline_of_another_release_says_nothing() -> None:
     """What was asked for then was something else."""
-    other = Deadline("x", Stage.ROLL, NOW)
-    assert kinds(step(OLD, marks=replace(RAN, deadline=other))) == ["Declare", "Mark"]
+    other = Deadline("x", DeadlineKind.ROLL, NOW)
+    assert kinds(step(OLD, marks=replace(RAN, deadline=other))) == ["UpdateService", "WriteState"]

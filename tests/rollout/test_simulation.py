@@ -9,12 +9,12 @@ import pytest
 
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT, MORNING, PERSON_AFTER, Row, simulate, timeline_sentence
-from reconciler.rollout.strategy import Policy, Promotion, Share
+from reconciler.rollout.strategy import Promotion, Share, Strategy
 from reconciler.rollout.windows import Window
 from tests.rollout.facts import CANARY, CAREFUL
 
 TIMED = replace(CAREFUL, drain=timedelta(seconds=30))
-ROLLING = Policy(engine="rolling")
+ROLLING = Strategy(engine="rolling")
 
 
 def phases(rows: tuple[Row, ...]) -> list[Phase]:
@@ -57,11 +57,11 @@ def test_a_failure_in_each_phase(phase: Phase) -> None:
 
 
 STRATEGIES = {
-    "auto": Policy(drain=timedelta(seconds=30)),
+    "auto": Strategy(drain=timedelta(seconds=30)),
     "manual": replace(TIMED, promotion=Promotion.MANUAL),
     "timed": TIMED,
     "scaled": replace(TIMED, scale=50),
-    "at once": Policy(drain=timedelta(seconds=30), verify_for=timedelta(), teardown_after=timedelta()),
+    "at once": Strategy(drain=timedelta(seconds=30), verify_for=timedelta(), teardown_after=timedelta()),
     "alarms": replace(TIMED, alarms=("latency",)),
     "5xx": replace(TIMED, max_5xx=0.5),
     "canary": CANARY,
@@ -157,6 +157,6 @@ def test_ecs_own_deployment() -> None:
         (ROLLING, 2, "ECS replaces 2 tasks, a few at a time (≈ 1m)"),
     ],
 )
-def test_the_line_under_a_diff(policy: Policy, desired: int, sentence: str) -> None:
+def test_the_line_under_a_diff(policy: Strategy, desired: int, sentence: str) -> None:
     """What will follow and how long it takes, from the same simulation."""
     assert timeline_sentence(policy, desired) == sentence

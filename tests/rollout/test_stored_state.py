@@ -11,19 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.rollout import stored_state
-from reconciler.rollout.actions import Mark
+from reconciler.rollout.actions import WriteState
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb, handled_of, intent_of
+from reconciler.rollout.requests import (
+    Request,
+    RequestRefusal,
+    RequestRefusalCode,
+    RequestVerb,
+    Response,
+    handled_of,
+    intent_of,
+)
 from reconciler.rollout.stored_state import (
     KEPT_IN_QUARANTINE,
     KEYS,
     Actor,
     Deadline,
-    Ended,
-    Marks,
+    DeadlineKind,
     Outcome,
-    Stage,
-    Stop,
+    Pause,
+    RolloutResult,
+    StoredState,
 )
 from tests.rollout.facts import NOW
 
@@ -33,16 +41,20 @@ RELEASES = st.from_regex(r"[0-9a-f]{6,12}", fullmatch=True)
 WORDS = st.text(max_size=400)
 VERSIONS = st.builds(Version, RELEASES, st.from_regex(r"[A-Za-z][\w-]{0,50}:[1-9]\d{0,5}", fullmatch=True))
 DEADLINES = st.builds(
-    Deadline, RELEASES, st.sampled_from([one for one in Stage if one is not Stage.GATE]), MOMENTS, st.integers(0, 100)
-) | st.builds(Deadline, RELEASES, st.just(Stage.GATE), st.none() | MOMENTS)
+    Deadline,
+    RELEASES,
+    st.sampled_from([one for one in DeadlineKind if one is not DeadlineKind.GATE]),
+    MOMENTS,
+    st.integers(0, 100),
+) | st.builds(Deadline, RELEASES, st.just(DeadlineKind.GATE), st.none() | MOMENTS)
 
 
 @st.composite
-def intents(draw: st.DrawFn) -> Intent:
-    verb = draw(st.sampled_from(Verb))
-    seconds = draw(st.integers(1, 9_999_999)) if verb is Verb.EXTEND else 0
+def intents(draw: st.DrawFn) -> Request:
+    verb = draw(st.sampled_from(RequestVerb))
+    seconds = draw(st.integers(1, 9_999_999)) if verb is RequestVerb.EXTEND else 0
     who = draw(st.sampled_from(["ana@laptop", "arn:aws:sts::1:assumed-role/x/ana", "ana maria", "ünï", ""]))
-    return Intent(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
+    return Request(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
 
 
 @given(
@@ -52,9 +64,9 @@ def test_what_is_written_is_what_is_read(
     deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
 ) -> None:
     """Through tags and back, nothing changes."""
-    full = Marks(deadline, quarantine=tuple(quarantine), previous=previous, back=back, hold=Stop("ana", "b"))
-    full = replace(full, pause=Stop("bob"), ended=Ended("b", Outcome.FAILED, "green_up", NOW, by, "why: not"))
-    put, drop = stored_state.written(Marks(), full)
+    full = StoredState(deadline, quarantine=tuple(quarantine), previous=previous, back=back, hold=Pause("ana", "b"))
+    full = replace(full, pause=Pause("bob"), ended=RolloutResult("b", Outcome.FAILED, "green_up", NOW, by, "why: not"))
+    put, drop = stored_state.written(StoredState(), full)
     assert not drop
     assert stored_state.of_tags(put) == full
     assert all(ALLOWED.fullmatch(value) for value in put.values())
@@ -63,7 +75,9 @@ def test_what_is_written_is_what_is_read(
 @given(st.sampled_from(Actor), WORDS)
 def test_who_ended_a_rollout_is_told_apart_from_the_reason(by: Actor, why: str) -> None:
     """Whatever the reason says and however long it is."""
-    text = Ended("b", Outcome.ROLLED_BACK, "rolling_back", NOW, by, f"somebody said rollback:person:{why}").text()
+    text = RolloutResult(
+        "b", Outcome.ROLLED_BACK, "rolling_back", NOW, by, f"somebody said rollback:person:{why}"
+    ).text()
     assert ALLOWED.fullmatch(text)
     found = stored_state.of_tags({KEYS["ended"]: text}).ended
     assert found is not None
@@ -83,7 +97,7 @@ def test_an_ending_by_nobody_we_know_was_lost(text: str) -> None:
 
 
 @given(intents())
-def test_a_word_survives_the_tag(intent: Intent) -> None:
+def test_a_word_survives_the_tag(intent: Request) -> None:
     """Verb, release, id, time and length exactly; names and reasons as far as a tag can say them."""
     text = intent.text()
     assert ALLOWED.fullmatch(text)
@@ -101,7 +115,7 @@ def test_a_word_survives_the_tag(intent: Intent) -> None:
 @given(RELEASES, st.none() | st.sampled_from(RequestRefusalCode), WORDS)
 def test_an_answer_survives_the_tag(identifier: str, code: RequestRefusalCode | None, why: str) -> None:
     """The caller finds its own id in it, and the code of the refusal whatever its reason says."""
-    text = Handled(identifier, None if code is None else RequestRefusal(code, f"{why}:accepted")).text()
+    text = Response(identifier, None if code is None else RequestRefusal(code, f"{why}:accepted")).text()
     assert ALLOWED.fullmatch(text)
     found = handled_of(text)
     assert found is not None
@@ -139,29 +153,29 @@ def test_what_is_not_a_word_is_not_heard(text: str) -> None:
 def test_a_clock_without_an_end_is_the_gates_alone() -> None:
     """Any other would never be over."""
     assert stored_state.of_tags({KEYS["deadline"]: "b:warm:-"}).deadline is None
-    assert stored_state.of_tags({KEYS["deadline"]: "b:gate:-"}).deadline == Deadline("b", Stage.GATE)
+    assert stored_state.of_tags({KEYS["deadline"]: "b:gate:-"}).deadline == Deadline("b", DeadlineKind.GATE)
 
 
 def test_a_deadline_is_rounded_up() -> None:
     """A tag says whole seconds; late is allowed, early is not."""
     odd = NOW + timedelta(milliseconds=1)
-    found = stored_state.deadline("b", Stage.WARM, odd, timedelta(hours=1))
+    found = stored_state.deadline("b", DeadlineKind.WARM, odd, timedelta(hours=1))
     assert found.at == NOW + timedelta(hours=1, seconds=1)
     assert not found.passed(NOW + timedelta(hours=1))
 
 
 def test_only_what_differs_is_written() -> None:
     """What somebody else writes at the same time stays theirs."""
-    before = Marks(quarantine=("a",), hold=Stop("ana", "b"), pause=Stop("bob"))
+    before = StoredState(quarantine=("a",), hold=Pause("ana", "b"), pause=Pause("bob"))
     after = replace(before, quarantine=("a", "b"), hold=None)
     assert stored_state.written(before, after) == ({KEYS["quarantine"]: "a b"}, (KEYS["hold"],))
-    said = Intent(Verb.PROMOTE, "b", "1", NOW, "ana")
-    assert Mark(before, after).on(replace(before, intent=said)) == replace(after, intent=said)
+    said = Request(RequestVerb.PROMOTE, "b", "1", NOW, "ana")
+    assert WriteState(before, after).on(replace(before, intent=said)) == replace(after, intent=said)
 
 
 def test_the_quarantine_keeps_the_newest() -> None:
     """As many as a tag holds."""
-    full = Marks(quarantine=tuple(f"{number:012x}" for number in range(KEPT_IN_QUARANTINE)))
+    full = StoredState(quarantine=tuple(f"{number:012x}" for number in range(KEPT_IN_QUARANTINE)))
     after = replace(full, quarantine=full.with_quarantined("f" * 12))
     put, _ = stored_state.written(full, after)
     assert len(put[KEYS["quarantine"]]) <= 256
@@ -171,4 +185,4 @@ def test_the_quarantine_keeps_the_newest() -> None:
 
 def test_tags_of_others_are_left_alone() -> None:
     """Only our own are read."""
-    assert stored_state.of_tags({"team": "x", "reconciler:stack": "y"}) == Marks()
+    assert stored_state.of_tags({"team": "x", "reconciler:stack": "y"}) == StoredState()

@@ -10,25 +10,25 @@ import pytest
 from reconciler import errors
 from reconciler.rollout import observe_task_sets
 from reconciler.rollout.actions import (
-    Create,
-    Decision,
-    Declare,
-    Delete,
-    Mark,
-    Point,
-    Prefer,
-    Probe,
-    Resize,
-    Scale,
-    Tune,
+    CreateTaskSet,
+    DeleteTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetPrimary,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    UpdateService,
+    WriteState,
 )
-from reconciler.rollout.engine import NOTHING, Known, engines
+from reconciler.rollout.engine import NOTHING, Prefetched, engines
 from reconciler.rollout.engines.task_sets import TaskSets
 from reconciler.rollout.listener_weights import weights_of
-from reconciler.rollout.release import Capacity, Entry
-from reconciler.rollout.state import Scaling, Seen
-from reconciler.rollout.stored_state import Marks, Stage, Stop
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.release import Capacity, TrafficEntry
+from reconciler.rollout.state import ObservedService, Scaling
+from reconciler.rollout.stored_state import DeadlineKind, Pause, StoredState
+from reconciler.rollout.strategy import Strategy
 from tests.resources.talk import Talk
 from tests.rollout import answers
 from tests.rollout.answers import GROUPS, PRODUCTION, RULE, SERVICE, SUBJECT, forward, listeners, service, task_set
@@ -51,12 +51,14 @@ MOVING: dict[str, Any] = {
 }
 
 
-def see(policy: Policy | None = None, known: Known = NOTHING, subject: Any = SUBJECT, **more: Any) -> tuple[Seen, Talk]:
+def see(
+    policy: Strategy | None = None, known: Prefetched = NOTHING, subject: Any = SUBJECT, **more: Any
+) -> tuple[ObservedService, Talk]:
     talk = Talk(**more)
-    return talk.hold(TaskSets().see(subject, policy or Policy(), NOW, known)), talk
+    return talk.hold(TaskSets().see(subject, policy or Strategy(), NOW, known)), talk
 
 
-def perform(decision: Decision, subject: Any = SUBJECT, **more: Any) -> Talk:
+def perform(decision: RolloutAction, subject: Any = SUBJECT, **more: Any) -> Talk:
     talk = Talk(**more)
     talk.hold(TaskSets().perform(decision, subject))
     return talk
@@ -81,7 +83,7 @@ def test_a_service_at_rest_is_read_in_one_round() -> None:
 
 def test_what_a_pass_has_read_is_not_read_again() -> None:
     """Handed in, a service at rest costs one call, and none where it does not scale."""
-    known = Known(
+    known = Prefetched(
         service=REST["DescribeServices"]["services"][0],
         actions={item["ListenerArn"]: item["DefaultActions"] for item in listeners()["Listeners"]},
         groups={item["TargetGroupArn"]: item for item in answers.target_groups()["TargetGroups"]},
@@ -188,7 +190,7 @@ def test_many_tasks_are_described_in_hundreds() -> None:
 
 def test_alarms_and_answers_are_read_where_the_policy_asks() -> None:
     """Answers only of a version that has production."""
-    watching = Policy(alarms=("errors", "slow"), max_5xx=0.5)
+    watching = Strategy(alarms=("errors", "slow"), max_5xx=0.5)
     more = {
         **MOVING,
         "DescribeAlarms": {"MetricAlarms": [{"AlarmName": "slow"}], "CompositeAlarms": []},
@@ -258,11 +260,11 @@ def test_rules_are_read_and_written_as_listeners_are() -> None:
     rules = {
         "Rules": [{"RuleArn": RULE, "Actions": forward((GROUPS[0], 100), (GROUPS[1], 0))}],
     }
-    by_rule = replace(SUBJECT, production=Entry(PRODUCTION, RULE), test=None)
+    by_rule = replace(SUBJECT, production=TrafficEntry(PRODUCTION, RULE), test=None)
     more = {key: value for key, value in REST.items() if key != "DescribeListeners"}
     seen, _ = see(subject=by_rule, **more, DescribeRules=rules)
     assert (seen.production, seen.test, seen.has_test) == ((100, 0), None, False)
-    talk = perform(Point("production", (0, 100), (100, 0)), by_rule, DescribeRules=rules)
+    talk = perform(SetWeights("production", (0, 100), (100, 0)), by_rule, DescribeRules=rules)
     assert talk.operations() == ["DescribeRules", "ModifyRule"]
 
 
@@ -271,7 +273,7 @@ def test_rules_are_read_and_written_as_listeners_are() -> None:
 
 def test_a_task_set_is_asked_for_with_everything_in_one_call() -> None:
     """Release, network, group, size, tags and a token that the same attempt always has."""
-    talk = perform(Create("b", 1, 50, "1767225600"))
+    talk = perform(CreateTaskSet("b", 1, 50, "1767225600"))
     (asked,) = talk.params("CreateTaskSet")
     assert asked["externalId"] == "b"
     assert asked["loadBalancers"] == [{"targetGroupArn": GROUPS[1], "containerName": "web", "containerPort": 80}]
@@ -282,22 +284,22 @@ def test_a_task_set_is_asked_for_with_everything_in_one_call() -> None:
         "reconciler:release": "b",
         "reconciler:commit": "4f1c2ab",
     }
-    again = perform(Create("b", 1, 50, "1767225600")).params("CreateTaskSet")[0]
-    other = perform(Create("b", 1, 50, "1767225601")).params("CreateTaskSet")[0]
+    again = perform(CreateTaskSet("b", 1, 50, "1767225600")).params("CreateTaskSet")[0]
+    other = perform(CreateTaskSet("b", 1, 50, "1767225601")).params("CreateTaskSet")[0]
     assert asked["clientToken"] == again["clientToken"] != other["clientToken"]
 
 
 def test_capacity_providers_take_the_place_of_a_launch_type() -> None:
     """ECS takes one or the other."""
     spot = replace(SUBJECT, release=replace(SUBJECT.release, capacity=(Capacity("FARGATE_SPOT", 2),)))
-    (asked,) = perform(Create("b", 1, 100, "1"), spot).params("CreateTaskSet")
+    (asked,) = perform(CreateTaskSet("b", 1, 100, "1"), spot).params("CreateTaskSet")
     assert "launchType" not in asked
     assert asked["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE_SPOT", "weight": 2, "base": 0}]
 
 
 def test_going_back_runs_the_revision_that_ran() -> None:
     """The revision is what it was, not what is wanted now."""
-    (asked,) = perform(Create("old", 1, 100, "1", "web:7")).params("CreateTaskSet")
+    (asked,) = perform(CreateTaskSet("old", 1, 100, "1", "web:7")).params("CreateTaskSet")
     assert (asked["externalId"], asked["taskDefinition"]) == ("old", "web:7")
     assert not [tag for tag in asked["tags"] if tag["key"] == "reconciler:commit"]
 
@@ -305,19 +307,19 @@ def test_going_back_runs_the_revision_that_ran() -> None:
 @pytest.mark.parametrize(
     ("decision", "operations"),
     [
-        (Mark(Marks(), marked(due(Stage.UP))), ["TagResource"]),
-        (Mark(marked(due(Stage.UP)), Marks()), ["UntagResource"]),
-        (Mark(marked(due(Stage.UP)), marked(pause=Stop("ana"))), ["TagResource", "UntagResource"]),
-        (Scale(suspend=True), ["RegisterScalableTarget"]),
-        (Tune(1), ["ModifyTargetGroup"]),
-        (Resize("ecs-svc/b", 0), ["UpdateTaskSet"]),
-        (Prefer("ecs-svc/b"), ["UpdateServicePrimaryTaskSet"]),
-        (Point("production", (0, 100), (100, 0)), ["DescribeListeners", "ModifyListener"]),
-        (Point("test", (0, 100), (100, 0)), ["DescribeListeners", "ModifyListener"]),
-        (Delete("ecs-svc/b", 1), ["DescribeListeners", "DeleteTaskSet"]),
+        (WriteState(StoredState(), marked(due(DeadlineKind.UP))), ["TagResource"]),
+        (WriteState(marked(due(DeadlineKind.UP)), StoredState()), ["UntagResource"]),
+        (WriteState(marked(due(DeadlineKind.UP)), marked(pause=Pause("ana"))), ["TagResource", "UntagResource"]),
+        (SuspendScaling(suspend=True), ["RegisterScalableTarget"]),
+        (UpdateHealthCheck(1), ["ModifyTargetGroup"]),
+        (ScaleTaskSet("ecs-svc/b", 0), ["UpdateTaskSet"]),
+        (SetPrimary("ecs-svc/b"), ["UpdateServicePrimaryTaskSet"]),
+        (SetWeights("production", (0, 100), (100, 0)), ["DescribeListeners", "ModifyListener"]),
+        (SetWeights("test", (0, 100), (100, 0)), ["DescribeListeners", "ModifyListener"]),
+        (DeleteTaskSet("ecs-svc/b", 1), ["DescribeListeners", "DeleteTaskSet"]),
     ],
 )
-def test_a_decision_is_one_write_that_aws_takes(decision: Decision, operations: list[str]) -> None:
+def test_a_decision_is_one_write_that_aws_takes(decision: RolloutAction, operations: list[str]) -> None:
     """Checked against AWS's own description of each call; writes name the service or its listener."""
     talk = perform(decision, DescribeListeners=listeners())
     assert talk.operations() == operations
@@ -329,7 +331,9 @@ def test_a_decision_is_one_write_that_aws_takes(decision: Decision, operations: 
 
 def test_both_groups_stay_named_whatever_their_weight() -> None:
     """The one with nothing keeps its place."""
-    (asked,) = perform(Point("production", (0, 100), (100, 0)), DescribeListeners=listeners()).params("ModifyListener")
+    (asked,) = perform(SetWeights("production", (0, 100), (100, 0)), DescribeListeners=listeners()).params(
+        "ModifyListener"
+    )
     assert asked["DefaultActions"] == forward((GROUPS[0], 0), (GROUPS[1], 100))
 
 
@@ -338,7 +342,7 @@ def test_a_listener_that_moved_meanwhile_is_not_written_to(now_at: tuple[int, in
     """It is read again right before."""
     talk = Talk(DescribeListeners=listeners(now_at))
     with pytest.raises(errors.StalePlan):
-        talk.hold(TaskSets().perform(Point("production", (0, 100), (100, 0)), SUBJECT))
+        talk.hold(TaskSets().perform(SetWeights("production", (0, 100), (100, 0)), SUBJECT))
     assert talk.operations() == ["DescribeListeners"]
 
 
@@ -347,19 +351,19 @@ def test_tasks_that_production_refers_to_by_now_are_not_stopped(now_at: tuple[in
     """The last look is right before."""
     talk = Talk(DescribeListeners=listeners(now_at))
     with pytest.raises(errors.StalePlan):
-        talk.hold(TaskSets().perform(Delete("ecs-svc/b", 1), SUBJECT))
+        talk.hold(TaskSets().perform(DeleteTaskSet("ecs-svc/b", 1), SUBJECT))
     assert talk.operations() == ["DescribeListeners"]
 
 
 def test_a_set_that_is_gone_is_deleted() -> None:
     """Somebody was quicker."""
     gone = errors.Gone("gone", call="ecs.DeleteTaskSet", code="TaskSetNotFoundException")
-    talk = perform(Delete("ecs-svc/b", 1), DescribeListeners=listeners(), DeleteTaskSet=gone)
+    talk = perform(DeleteTaskSet("ecs-svc/b", 1), DescribeListeners=listeners(), DeleteTaskSet=gone)
     assert talk.operations()[-1] == "DeleteTaskSet"
 
 
-@pytest.mark.parametrize("decision", [Probe("b", ()), Declare("web:2")])
-def test_what_is_not_this_engines_is_refused(decision: Decision) -> None:
+@pytest.mark.parametrize("decision", [RunTests("b", ()), UpdateService("web:2")])
+def test_what_is_not_this_engines_is_refused(decision: RolloutAction) -> None:
     """Loudly: it would otherwise be taken for done."""
     with pytest.raises(TypeError):
         perform(decision)

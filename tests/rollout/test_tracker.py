@@ -7,21 +7,34 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.rollout.actions import Create, Decision, Delete, Mark, Point, Prefer, Probe, Resize, Scale, Tune
+from reconciler.rollout.actions import (
+    CreateTaskSet,
+    DeleteTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetPrimary,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    WriteState,
+)
 from reconciler.rollout.blue_green.context import LOOK_EVERY
-from reconciler.rollout.requests import Verb
-from reconciler.rollout.state import Probed, Scaling, Seen
-from reconciler.rollout.stored_state import Marks, Stage, Stop
-from reconciler.rollout.tracker import REREADS, SETTLE, Memory, visible
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome
+from reconciler.rollout.stored_state import DeadlineKind, Pause, StoredState
+from reconciler.rollout.tracker import REREADS, SETTLE, RolloutTracker, visible
 from tests.rollout.facts import BLUE, GREEN, NOW, due, ill, marked, said, seen
 
-FRESH = Memory(NOW)
-KNOWING = Memory(NOW - timedelta(hours=1), began=False)
+FRESH = RolloutTracker(NOW)
+KNOWING = RolloutTracker(NOW - timedelta(hours=1), began=False)
 WELL = seen(BLUE, GREEN)
 ILL = seen(BLUE, ill(GREEN))
 
 
-def looks(memory: Memory, facts: Seen, count: int, apart: timedelta = LOOK_EVERY) -> tuple[Memory, int]:
+def looks(
+    memory: RolloutTracker, facts: ObservedService, count: int, apart: timedelta = LOOK_EVERY
+) -> tuple[RolloutTracker, int]:
     number = 0
     for turn in range(count):
         memory, found, _ = memory.look(facts, NOW + turn * apart)
@@ -57,7 +70,7 @@ def test_a_side_that_ecs_still_works_on_counts_neither_way() -> None:
 
 def test_tests_are_forgotten_with_the_set_they_were_of() -> None:
     """Or when it falls ill."""
-    tested = looks(KNOWING, WELL, 1)[0].learnt(Probed("b", True))
+    tested = looks(KNOWING, WELL, 1)[0].learnt(SmokeTestOutcome("b", True))
     assert tested.look(WELL, NOW)[1].tested is not None
     assert tested.look(ILL, NOW)[1].tested is None
     other = seen(BLUE, replace(GREEN, id="other", release="c"))
@@ -75,7 +88,7 @@ def test_a_new_process_waits_for_what_the_last_may_have_written() -> None:
 
 def test_nothing_is_decided_until_a_write_is_seen() -> None:
     """Then at once."""
-    point = Point("production", (0, 100), (100, 0))
+    point = SetWeights("production", (0, 100), (100, 0))
     memory = KNOWING.wrote((point,), NOW)
     memory, _, free = memory.look(WELL, NOW + timedelta(seconds=1))
     assert not free
@@ -84,7 +97,7 @@ def test_nothing_is_decided_until_a_write_is_seen() -> None:
 
 def test_a_write_that_is_never_seen_is_given_up_after_some_more_looks() -> None:
     """Somebody may have undone it."""
-    memory = KNOWING.wrote((Point("production", (0, 100), (100, 0)),), NOW)
+    memory = KNOWING.wrote((SetWeights("production", (0, 100), (100, 0)),), NOW)
     for turn in range(REREADS):
         assert memory.waiting(NOW)
         memory, _, free = memory.look(WELL, NOW + SETTLE + turn * LOOK_EVERY)
@@ -92,27 +105,29 @@ def test_a_write_that_is_never_seen_is_given_up_after_some_more_looks() -> None:
 
 
 BEFORE = seen(BLUE, GREEN, scaling=Scaling.ACTIVE, tuned=(True, False))
-HELD = Mark(Marks(), Marks(hold=Stop("ana", "b")))
+HELD = WriteState(StoredState(), StoredState(hold=Pause("ana", "b")))
 
 
 @pytest.mark.parametrize(
     ("decision", "not_yet", "now"),
     [
-        (HELD, BEFORE, replace(BEFORE, marks=marked(due(Stage.UP), hold=Stop("ana", "b")))),
-        (Scale(True), BEFORE, replace(BEFORE, scaling=Scaling.SUSPENDED)),
-        (Tune(1), BEFORE, replace(BEFORE, tuned=(True, True))),
-        (Create("b", 1, 100, ""), seen(BLUE), BEFORE),
-        (Create("b", 1, 100, ""), seen(BLUE, replace(GREEN, draining=True)), BEFORE),
-        (Create("b", 1, 100, ""), seen(BLUE, replace(GREEN, scale=0)), BEFORE),
-        (Resize(GREEN.id, 50), BEFORE, seen(BLUE, replace(GREEN, scale=50))),
-        (Resize(GREEN.id, 50), BEFORE, seen(BLUE)),
-        (Point("test", (0, 100), None), BEFORE, replace(BEFORE, test=(0, 100))),
-        (Prefer(GREEN.id), BEFORE, seen(BLUE, replace(GREEN, primary=True))),
-        (Delete(GREEN.id, 1), BEFORE, seen(BLUE, replace(GREEN, draining=True))),
-        (Delete(GREEN.id, 1), BEFORE, seen(BLUE)),
+        (HELD, BEFORE, replace(BEFORE, marks=marked(due(DeadlineKind.UP), hold=Pause("ana", "b")))),
+        (SuspendScaling(True), BEFORE, replace(BEFORE, scaling=Scaling.SUSPENDED)),
+        (UpdateHealthCheck(1), BEFORE, replace(BEFORE, tuned=(True, True))),
+        (CreateTaskSet("b", 1, 100, ""), seen(BLUE), BEFORE),
+        (CreateTaskSet("b", 1, 100, ""), seen(BLUE, replace(GREEN, draining=True)), BEFORE),
+        (CreateTaskSet("b", 1, 100, ""), seen(BLUE, replace(GREEN, scale=0)), BEFORE),
+        (ScaleTaskSet(GREEN.id, 50), BEFORE, seen(BLUE, replace(GREEN, scale=50))),
+        (ScaleTaskSet(GREEN.id, 50), BEFORE, seen(BLUE)),
+        (SetWeights("test", (0, 100), None), BEFORE, replace(BEFORE, test=(0, 100))),
+        (SetPrimary(GREEN.id), BEFORE, seen(BLUE, replace(GREEN, primary=True))),
+        (DeleteTaskSet(GREEN.id, 1), BEFORE, seen(BLUE, replace(GREEN, draining=True))),
+        (DeleteTaskSet(GREEN.id, 1), BEFORE, seen(BLUE)),
     ],
 )
-def test_each_write_is_recognised_when_it_shows(decision: Decision, not_yet: Seen, now: Seen) -> None:
+def test_each_write_is_recognised_when_it_shows(
+    decision: RolloutAction, not_yet: ObservedService, now: ObservedService
+) -> None:
     """Not by what was there before it, an earlier try of the same release above all."""
     assert not visible(decision, not_yet)
     assert visible(decision, now)
@@ -120,6 +135,6 @@ def test_each_write_is_recognised_when_it_shows(decision: Decision, not_yet: See
 
 def test_what_is_no_write_is_not_waited_for() -> None:
     """Nor is a tag that people write, too."""
-    assert visible(Probe("b", ()), BEFORE)
-    answered = Mark(Marks(intent=said(Verb.HOLD)), Marks())
-    assert visible(answered, replace(BEFORE, marks=Marks(intent=said(Verb.PAUSE))))
+    assert visible(RunTests("b", ()), BEFORE)
+    answered = WriteState(StoredState(intent=said(RequestVerb.HOLD)), StoredState())
+    assert visible(answered, replace(BEFORE, marks=StoredState(intent=said(RequestVerb.PAUSE))))

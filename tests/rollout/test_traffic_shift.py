@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.rollout.actions import Delete, Point, Prefer
-from reconciler.rollout.engine import Health, Phase
+from reconciler.rollout.actions import DeleteTaskSet, SetPrimary, SetWeights
+from reconciler.rollout.engine import Phase, RolloutHealth
 from reconciler.rollout.release import Version
-from reconciler.rollout.state import Seen
-from reconciler.rollout.stored_state import Actor, Outcome, Stage, Stop
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.state import ObservedService
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, Pause
+from reconciler.rollout.strategy import Strategy
 from tests.rollout.facts import (
     BLUE,
     CANARY,
@@ -35,32 +35,32 @@ LIVE = replace(GREEN, primary=True)
 WAS_BLUE = replace(BLUE, primary=False)
 
 
-def shared(weight: int, stage: Stage, wait_over: bool = False, **fields: object) -> Seen:
+def shared(weight: int, stage: DeadlineKind, wait_over: bool = False, **fields: object) -> ObservedService:
     deadline = due(stage, -MINUTE if wait_over else MINUTE, weight=weight)
     found = seen(BLUE, GREEN, production=(100 - weight, weight), marks=marked(deadline), looks=GOOD_LOOKS)
     return replace(found, **fields)
 
 
-def switched(stage: Stage, wait_over: bool = False, **fields: object) -> Seen:
+def switched(stage: DeadlineKind, wait_over: bool = False, **fields: object) -> ObservedService:
     deadline = due(stage, -MINUTE if wait_over else MINUTE)
-    sets = (BLUE, GREEN) if stage is Stage.VERIFY else (WAS_BLUE, LIVE)
+    sets = (BLUE, GREEN) if stage is DeadlineKind.VERIFY else (WAS_BLUE, LIVE)
     found = seen(*sets, production=(0, 100), test=(0, 100), marks=marked(deadline), looks=1)
     return replace(found, **fields)
 
 
 def test_a_canary_goes_step_by_step() -> None:
     """10, 50, then all; each step is noted before it is made, and watched for its whole pause."""
-    first = seen(BLUE, GREEN, marks=marked(due(Stage.TO, weight=10)), looks=GOOD_LOOKS)
-    assert only(step(first, CANARY)) == Point("production", (90, 10), (100, 0))
-    seen_there = shared(10, Stage.TO)
-    assert written(step(seen_there, CANARY)).deadline == due(Stage.AT, 5 * MINUTE, weight=10)
-    assert not step(shared(10, Stage.AT), CANARY).decisions
-    over = step(shared(10, Stage.AT, wait_over=True), CANARY)
-    assert written(over).deadline == due(Stage.TO, CANARY.healthy_within, weight=50)
-    next_one = seen(BLUE, GREEN, production=(90, 10), marks=marked(due(Stage.TO, weight=50)), looks=GOOD_LOOKS)
-    assert only(step(next_one, CANARY)) == Point("production", (50, 50), (90, 10))
-    last = seen(BLUE, GREEN, production=(50, 50), marks=marked(due(Stage.TO, weight=100)), looks=GOOD_LOOKS)
-    assert only(step(last, CANARY)) == Point("production", (0, 100), (50, 50))
+    first = seen(BLUE, GREEN, marks=marked(due(DeadlineKind.TO, weight=10)), looks=GOOD_LOOKS)
+    assert only(step(first, CANARY)) == SetWeights("production", (90, 10), (100, 0))
+    seen_there = shared(10, DeadlineKind.TO)
+    assert written(step(seen_there, CANARY)).deadline == due(DeadlineKind.AT, 5 * MINUTE, weight=10)
+    assert not step(shared(10, DeadlineKind.AT), CANARY).decisions
+    over = step(shared(10, DeadlineKind.AT, wait_over=True), CANARY)
+    assert written(over).deadline == due(DeadlineKind.TO, CANARY.healthy_within, weight=50)
+    next_one = seen(BLUE, GREEN, production=(90, 10), marks=marked(due(DeadlineKind.TO, weight=50)), looks=GOOD_LOOKS)
+    assert only(step(next_one, CANARY)) == SetWeights("production", (50, 50), (90, 10))
+    last = seen(BLUE, GREEN, production=(50, 50), marks=marked(due(DeadlineKind.TO, weight=100)), looks=GOOD_LOOKS)
+    assert only(step(last, CANARY)) == SetWeights("production", (0, 100), (50, 50))
 
 
 @pytest.mark.parametrize(
@@ -71,15 +71,15 @@ def test_a_canary_goes_step_by_step() -> None:
         (CANARY, {"looks": -3, "sets": (BLUE, ill(GREEN))}, ("0 of 2",)),
     ],
 )
-@pytest.mark.parametrize("where", [shared(10, Stage.AT), switched(Stage.VERIFY)])
+@pytest.mark.parametrize("where", [shared(10, DeadlineKind.AT), switched(DeadlineKind.VERIFY)])
 def test_trouble_takes_production_back_to_blue(
-    where: Seen, policy: Policy, trouble: dict[str, object], named: tuple[str, ...]
+    where: ObservedService, policy: Strategy, trouble: dict[str, object], named: tuple[str, ...]
 ) -> None:
     """Traffic first, then the note: two calls, no task started; and it is not tried again."""
     found = step(replace(where, **trouble), policy)
-    assert (found.phase, found.health) == (Phase.ROLLING_BACK, Health.DEGRADED)
-    assert kinds(found) == ["Point", "Mark"]
-    assert found.decisions[0] == Point("production", (100, 0), where.production)
+    assert (found.phase, found.health) == (Phase.ROLLING_BACK, RolloutHealth.DEGRADED)
+    assert kinds(found) == ["SetWeights", "WriteState"]
+    assert found.decisions[0] == SetWeights("production", (100, 0), where.production)
     assert written(found).quarantine == ("b",)
     assert found.ended is not None
     assert (found.ended.outcome, found.ended.by) == (Outcome.ROLLED_BACK, Actor.ENGINE)
@@ -88,42 +88,44 @@ def test_trouble_takes_production_back_to_blue(
 
 def test_one_bad_look_is_not_believed() -> None:
     """Targets flap; several looks in a row have to agree."""
-    assert not step(switched(Stage.VERIFY, looks=-2, sets=(BLUE, ill(GREEN)))).decisions
+    assert not step(switched(DeadlineKind.VERIFY, looks=-2, sets=(BLUE, ill(GREEN)))).decisions
 
 
 def test_production_never_goes_back_to_a_side_that_is_worse_off() -> None:
     """Both bad: it stays, and says so."""
-    found = step(switched(Stage.VERIFY, alarms=("errors",), sets=(ill(BLUE), GREEN)))
+    found = step(switched(DeadlineKind.VERIFY, alarms=("errors",), sets=(ill(BLUE), GREEN)))
     assert not found.decisions
     assert "production stays" in found.because
-    assert found.health is Health.DEGRADED
+    assert found.health is RolloutHealth.DEGRADED
 
 
 def test_half_a_blue_takes_over_from_a_green_that_is_gone() -> None:
     """Not worse off is enough."""
     half = replace(BLUE, healthy=(("a", 1),))
-    found = step(switched(Stage.VERIFY, looks=-3, sets=(half, ill(GREEN))))
-    assert found.decisions[0] == Point("production", (100, 0), (0, 100))
+    found = step(switched(DeadlineKind.VERIFY, looks=-3, sets=(half, ill(GREEN))))
+    assert found.decisions[0] == SetWeights("production", (100, 0), (0, 100))
 
 
 def test_blue_stays_for_its_whole_time_once_green_was_watched() -> None:
     """The clock of blue's end begins only after the watching."""
-    found = step(switched(Stage.VERIFY, wait_over=True))
-    assert found.decisions[0] == Prefer(GREEN.id)
-    assert written(found).deadline == due(Stage.WARM, CAREFUL.teardown_after)
-    assert not step(switched(Stage.VERIFY, wait_over=True, looks=0)).decisions
+    found = step(switched(DeadlineKind.VERIFY, wait_over=True))
+    assert found.decisions[0] == SetPrimary(GREEN.id)
+    assert written(found).deadline == due(DeadlineKind.WARM, CAREFUL.teardown_after)
+    assert not step(switched(DeadlineKind.VERIFY, wait_over=True, looks=0)).decisions
 
 
 def test_blue_stays_until_requests_to_it_have_ended() -> None:
     """However short the policy's time is."""
     hasty = replace(CAREFUL, teardown_after=0 * MINUTE, drain=10 * MINUTE)
-    assert written(step(switched(Stage.VERIFY, wait_over=True), hasty)).deadline == due(Stage.WARM, 10 * MINUTE)
+    assert written(step(switched(DeadlineKind.VERIFY, wait_over=True), hasty)).deadline == due(
+        DeadlineKind.WARM, 10 * MINUTE
+    )
 
 
 def test_blue_goes_when_its_time_is_over_and_stays_known() -> None:
     """What ran before can be gone back to afterwards."""
-    found = step(switched(Stage.WARM, wait_over=True))
-    assert found.decisions[-1] == Delete(BLUE.id, 0)
+    found = step(switched(DeadlineKind.WARM, wait_over=True))
+    assert found.decisions[-1] == DeleteTaskSet(BLUE.id, 0)
     assert written(found).previous == Version("a", BLUE.task_definition)
     assert found.ended is not None
     assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.TIMER)
@@ -134,29 +136,29 @@ def test_blue_goes_when_its_time_is_over_and_stays_known() -> None:
     [
         {"looks": -1, "sets": (WAS_BLUE, ill(LIVE))},
         {"looks": 0},
-        {"marks": marked(due(Stage.WARM, -MINUTE), hold=Stop("ana", "b"))},
+        {"marks": marked(due(DeadlineKind.WARM, -MINUTE), hold=Pause("ana", "b"))},
     ],
 )
 def test_blue_stays_while_green_is_not_well_or_somebody_holds_it(reason: dict[str, object]) -> None:
     """Its deadline is the earliest moment, not the only condition."""
-    assert not step(switched(Stage.WARM, wait_over=True, **reason)).decisions
+    assert not step(switched(DeadlineKind.WARM, wait_over=True, **reason)).decisions
 
 
 def test_a_green_that_falls_ill_while_blue_is_warm_goes_back() -> None:
     """One write, no task started."""
-    found = step(switched(Stage.WARM, looks=-3, sets=(WAS_BLUE, ill(LIVE))))
-    assert kinds(found) == ["Point", "Mark"]
+    found = step(switched(DeadlineKind.WARM, looks=-3, sets=(WAS_BLUE, ill(LIVE))))
+    assert kinds(found) == ["SetWeights", "WriteState"]
 
 
 def test_alarms_are_watched_for_the_time_that_the_policy_says() -> None:
     """Not for the hours in which blue merely stays warm."""
-    assert step(switched(Stage.WARM, alarms=("errors",))).phase is Phase.BLUE_WARM
+    assert step(switched(DeadlineKind.WARM, alarms=("errors",))).phase is Phase.BLUE_WARM
 
 
 def test_the_specs_going_back_while_blue_is_warm_is_one_write() -> None:
     """No test, no gate; and no quarantine, for it was a change of the specs."""
-    found = step(switched(Stage.WARM, wanted="a"))
-    assert kinds(found) == ["Point", "Mark"]
+    found = step(switched(DeadlineKind.WARM, wanted="a"))
+    assert kinds(found) == ["SetWeights", "WriteState"]
     assert found.ended is not None
     assert (found.ended.outcome, found.ended.by) == (Outcome.FAST_ROLLED_BACK, Actor.SPECS)
     assert written(found).quarantine == ()
@@ -164,59 +166,59 @@ def test_the_specs_going_back_while_blue_is_warm_is_one_write() -> None:
 
 def test_a_newer_version_waits_until_blue_is_gone() -> None:
     """Its group is needed, and blue's time is a promise; it says what comes next."""
-    found = step(switched(Stage.WARM, wanted="c"))
+    found = step(switched(DeadlineKind.WARM, wanted="c"))
     assert not found.decisions
     assert "c is next" in found.because
 
 
 def test_a_newer_version_takes_a_canary_back_first() -> None:
     """A share is no place to stay at."""
-    found = step(shared(10, Stage.AT, wanted="c"), CANARY)
+    found = step(shared(10, DeadlineKind.AT, wanted="c"), CANARY)
     assert found.phase is Phase.SUPERSEDED
-    assert found.decisions[0] == Point("production", (100, 0), (90, 10))
+    assert found.decisions[0] == SetWeights("production", (100, 0), (90, 10))
     assert written(found).quarantine == ()
 
 
 def test_what_was_rolled_back_goes_after_its_last_requests() -> None:
     """Label and test listener first, then the tasks, once the time of the requests is over."""
-    quarantined = marked(due(Stage.RETIRE), quarantine=("b",))
+    quarantined = marked(due(DeadlineKind.RETIRE), quarantine=("b",))
     facts = seen(WAS_BLUE, LIVE, test=(0, 100), marks=quarantined, looks=1)
-    assert kinds(step(facts)) == ["Prefer", "Point"]
+    assert kinds(step(facts)) == ["SetPrimary", "SetWeights"]
     tidy = replace(facts, sets=(BLUE, GREEN), test=(100, 0))
     assert not step(tidy).decisions
-    over = replace(tidy, marks=replace(quarantined, deadline=due(Stage.RETIRE, -MINUTE)))
-    assert step(over).decisions[0] == Delete(GREEN.id, 1)
+    over = replace(tidy, marks=replace(quarantined, deadline=due(DeadlineKind.RETIRE, -MINUTE)))
+    assert step(over).decisions[0] == DeleteTaskSet(GREEN.id, 1)
 
 
 def test_rest_after_a_rollback_says_what_to_do() -> None:
     """Degraded until the specs change."""
-    noted = written(step(switched(Stage.VERIFY, alarms=("errors",)))).ended
+    noted = written(step(switched(DeadlineKind.VERIFY, alarms=("errors",)))).ended
     found = step(seen(BLUE, marks=marked(quarantine=("b",), ended=noted)))
-    assert (found.phase, found.health) == (Phase.ROLLED_BACK, Health.DEGRADED)
+    assert (found.phase, found.health) == (Phase.ROLLED_BACK, RolloutHealth.DEGRADED)
     assert found.at_rest
     assert "retry" in found.because
 
 
 def test_shares_that_nobody_gave_block_it() -> None:
     """Somebody else is at work: production is not written to, and no clock is trusted any more."""
-    facts = seen(BLUE, GREEN, production=(70, 30), marks=marked(due(Stage.AT, weight=10)), looks=GOOD_LOOKS)
+    facts = seen(BLUE, GREEN, production=(70, 30), marks=marked(due(DeadlineKind.AT, weight=10)), looks=GOOD_LOOKS)
     found = step(facts, CANARY)
     assert found.phase is Phase.BLOCKED
-    assert kinds(found) == ["Mark"]
+    assert kinds(found) == ["WriteState"]
     assert written(found).deadline is None
 
 
 def test_a_step_that_cannot_be_made_in_time_goes_back() -> None:
     """Green is not fit for more: then it is not fit for less."""
-    late = due(Stage.TO, -HOUR, weight=50)
+    late = due(DeadlineKind.TO, -HOUR, weight=50)
     facts = seen(BLUE, ill(GREEN), production=(90, 10), marks=marked(late), looks=-1)
-    assert step(facts, CANARY).decisions[0] == Point("production", (100, 0), (90, 10))
+    assert step(facts, CANARY).decisions[0] == SetWeights("production", (100, 0), (90, 10))
 
 
 def test_an_older_set_than_blue_goes_with_it() -> None:
     """Whatever was left behind by hands or crashes has no better claim than blue."""
     ancient = side("z", 0, age=500)
-    found = step(switched(Stage.WARM, wait_over=True, sets=(ancient, WAS_BLUE, LIVE)))
-    assert found.decisions[-1] == Delete(BLUE.id, 0)
-    rest = step(switched(Stage.WARM, wait_over=True, sets=(ancient, replace(WAS_BLUE, draining=True), LIVE)))
-    assert rest.decisions[-1] == Delete(ancient.id, 0)
+    found = step(switched(DeadlineKind.WARM, wait_over=True, sets=(ancient, WAS_BLUE, LIVE)))
+    assert found.decisions[-1] == DeleteTaskSet(BLUE.id, 0)
+    rest = step(switched(DeadlineKind.WARM, wait_over=True, sets=(ancient, replace(WAS_BLUE, draining=True), LIVE)))
+    assert rest.decisions[-1] == DeleteTaskSet(ancient.id, 0)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from reconciler.rollout.engine import Health, Phase
-from reconciler.rollout.stored_state import Stage
+from reconciler.rollout.engine import Phase, RolloutHealth
+from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.windows import Window, open_at, opens_at
 from tests.rollout.facts import BLUE, CAREFUL, GOOD_LOOKS, GREEN, MINUTE, due, kinds, marked, seen, step
 
@@ -66,29 +66,29 @@ def test_starting_waits_for_a_window() -> None:
     """And says when it opens."""
     found = step(seen(BLUE), CLOSED)
     assert not found.decisions
-    assert (found.phase, found.health) == (Phase.IDLE, Health.SUSPENDED)
+    assert (found.phase, found.health) == (Phase.IDLE, RolloutHealth.SUSPENDED)
     assert found.wake_at == at(5, 20)
     assert "Mon 05 Jan 20:00 UTC" in found.because
 
 
 def test_switching_waits_for_a_window_and_does_not_fail_of_it() -> None:
     """Its deadline may pass while it is closed; green is as well as ever when it opens."""
-    facts = seen(BLUE, GREEN, marks=marked(due(Stage.TO, -MINUTE, weight=100)), looks=GOOD_LOOKS)
+    facts = seen(BLUE, GREEN, marks=marked(due(DeadlineKind.TO, -MINUTE, weight=100)), looks=GOOD_LOOKS)
     assert not step(facts, CLOSED).decisions
-    assert kinds(step(facts, CLOSED, now=at(5, 20, 30))) == ["Point"]
-    gate = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(Stage.GATE, -MINUTE)), looks=1)
+    assert kinds(step(facts, CLOSED, now=at(5, 20, 30))) == ["SetWeights"]
+    gate = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(DeadlineKind.GATE, -MINUTE)), looks=1)
     assert not step(gate, CLOSED).decisions
 
 
 def test_going_back_waits_for_no_window() -> None:
     """An alarm at night is an alarm."""
-    facts = seen(BLUE, GREEN, production=(0, 100), marks=marked(due(Stage.VERIFY)), looks=1, alarms=("errors",))
-    assert kinds(step(facts, CLOSED)) == ["Point", "Mark"]
+    facts = seen(BLUE, GREEN, production=(0, 100), marks=marked(due(DeadlineKind.VERIFY)), looks=1, alarms=("errors",))
+    assert kinds(step(facts, CLOSED)) == ["SetWeights", "WriteState"]
 
 
 def test_a_window_that_never_opens_is_said() -> None:
     """A policy that contradicts itself is for a person to mend."""
     never = replace(CAREFUL, windows=(replace(OFFICE, allow=False), OFFICE))
     found = step(seen(BLUE), never, now=at(5, 3))
-    assert found.health is Health.DEGRADED
+    assert found.health is RolloutHealth.DEGRADED
     assert found.wake_at == at(5, 3) + timedelta(seconds=15)

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from reconciler import errors
 from reconciler.rollout import effects
-from reconciler.rollout.actions import Create, Decision, Mark, Point, Probe
+from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTests, SetWeights, WriteState
 from reconciler.rollout.blue_green import machine
-from reconciler.rollout.engine import Phase, Step
-from reconciler.rollout.requests import Handled, Intent, RequestRefusal, RequestRefusalCode, Verb
-from reconciler.rollout.state import Probed, Scaling, Seen, TaskSet, all_on
-from reconciler.rollout.stored_state import Actor, Deadline, Marks, Stage
-from reconciler.rollout.strategy import Policy, Promotion, Share, SmokeTest
-from reconciler.rollout.tracker import SETTLE, Memory
+from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.requests import Request, RequestRefusal, RequestRefusalCode, RequestVerb, Response
+from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, StoredState
+from reconciler.rollout.strategy import Promotion, Share, SmokeTest, Strategy
+from reconciler.rollout.tracker import SETTLE, RolloutTracker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(seconds=1)
@@ -32,11 +32,11 @@ GOOD = ("A", "B", "D")
 BAD = "C"  # never becomes healthy
 MOST_FAILED = 3
 
-FRESH = Memory(NOW)
-SETTLED = Memory(NOW - 2 * SETTLE, began=False)
+FRESH = RolloutTracker(NOW)
+SETTLED = RolloutTracker(NOW - 2 * SETTLE, began=False)
 
 
-def policy(**fields: Any) -> Policy:
+def policy(**fields: Any) -> Strategy:
     """All clocks run for the same time, and two looks are enough."""
     usual: dict[str, Any] = {
         "healthy_within": LONG,
@@ -49,7 +49,7 @@ def policy(**fields: Any) -> Policy:
         "drain": LONG,
         "looks": 2,
     }
-    return Policy(**(usual | fields))
+    return Strategy(**(usual | fields))
 
 
 CANARY = (Share(10, LONG), Share(50, LONG))
@@ -58,7 +58,7 @@ CANARY = (Share(10, LONG), Share(50, LONG))
 class Ghosts(NamedTuple):
     """What the laws need to know and the machine does not: what really happened."""
 
-    elapsed: tuple[str, Stage, int] | None = None  # the clock written last, once it ran its full time
+    elapsed: tuple[str, DeadlineKind, int] | None = None  # the clock written last, once it ran its full time
     tested: frozenset[str] = frozenset()  # sets that passed their tests
     undrained: frozenset[str] = frozenset()  # sets to which requests may be under way
     known: tuple[int, int] | None = None  # where production was, as far as we could know
@@ -70,10 +70,10 @@ class Ghosts(NamedTuple):
 
 
 class State(NamedTuple):
-    seen: Seen
-    memory: Memory
-    queue: tuple[Decision, ...] = ()
-    sent: tuple[Decision, ...] = ()
+    seen: ObservedService
+    memory: RolloutTracker
+    queue: tuple[RolloutAction, ...] = ()
+    sent: tuple[RolloutAction, ...] = ()
     lag: tuple[tuple[str, Any], ...] = ()  # what reads still show of fields that were written
     ghosts: Ghosts = Ghosts()
     budget: int = 0
@@ -93,18 +93,18 @@ def a_set(release: str, slot: int, *, rank: int = 0, **fields: Any) -> TaskSet:
 
 def at_rest(wanted: str, budget: int, *, scaling: Scaling = Scaling.ACTIVE) -> State:
     """A serves, and something is wanted."""
-    seen = Seen(wanted, 1, (a_set("A", 0),), scaling=scaling)
+    seen = ObservedService(wanted, 1, (a_set("A", 0),), scaling=scaling)
     return State(seen, SETTLED, ghosts=Ghosts(undrained=frozenset({"A-0"})), budget=budget)
 
 
 def empty(wanted: str, budget: int) -> State:
-    return State(Seen(wanted, 1, scaling=Scaling.ACTIVE), SETTLED, budget=budget)
+    return State(ObservedService(wanted, 1, scaling=Scaling.ACTIVE), SETTLED, budget=budget)
 
 
 # -- what our process sees and does
 
 
-def view(state: State) -> Seen:
+def view(state: State) -> ObservedService:
     """What a read answers now."""
     return replace(state.seen, **dict(state.lag)) if state.lag else state.seen
 
@@ -112,11 +112,15 @@ def view(state: State) -> Seen:
 class Mind:
     """Our process under one policy. What it concludes from equal facts is equal, so that it is asked only once."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Strategy) -> None:
         self.policy = policy
-        self._known: dict[tuple[Memory, Seen], tuple[Memory, Seen, Step | None]] = {}
+        self._known: dict[
+            tuple[RolloutTracker, ObservedService], tuple[RolloutTracker, ObservedService, RolloutStep | None]
+        ] = {}
 
-    def look(self, memory: Memory, facts: Seen) -> tuple[Memory, Seen, Step | None]:
+    def look(
+        self, memory: RolloutTracker, facts: ObservedService
+    ) -> tuple[RolloutTracker, ObservedService, RolloutStep | None]:
         known = self._known.get((memory, facts))
         if known is None:
             after, seen, free = memory.look(facts, NOW)
@@ -132,8 +136,8 @@ class Looked:
     """One look: the state after it, what was seen, and what was concluded; None while a write is waited for."""
 
     state: State
-    seen: Seen
-    step: Step | None
+    seen: ObservedService
+    step: RolloutStep | None
 
 
 def look(state: State, mind: Mind) -> Looked:
@@ -147,7 +151,7 @@ def look(state: State, mind: Mind) -> Looked:
     return Looked(state._replace(queue=step.decisions, sent=(), phase=step.phase), seen, step)
 
 
-def _in_bounds(memory: Memory, policy: Policy) -> Memory:
+def _in_bounds(memory: RolloutTracker, policy: Strategy) -> RolloutTracker:
     """Further looks of the same sort change nothing; and looks are always far enough apart."""
     looks = max(-policy.looks, min(policy.looks, memory.looks))
     since = NOW if memory.waiting(NOW) else NOW - 2 * SETTLE
@@ -156,7 +160,7 @@ def _in_bounds(memory: Memory, policy: Policy) -> Memory:
     return replace(memory, looks=looks, looked_at=None, since=since, rereads=min(memory.rereads, 3))
 
 
-def _streak(state: State, seen: Seen, policy: Policy) -> tuple[str, int]:
+def _streak(state: State, seen: ObservedService, policy: Strategy) -> tuple[str, int]:
     newest = seen.newest
     if newest is None or not (newest.steady and newest.well >= 1 and newest.running >= 1):
         return "", 0
@@ -173,9 +177,9 @@ def performed(state: State) -> State:
         return _ended(state._replace(queue=()))
     ghosts = _noted(state, decision, seen)
     memory = state.memory
-    if isinstance(decision, Probe):
+    if isinstance(decision, RunTests):
         passed = decision.release != BAD
-        memory = memory.learnt(Probed(decision.release, passed, "" if passed else "no"))
+        memory = memory.learnt(SmokeTestOutcome(decision.release, passed, "" if passed else "no"))
         if passed:
             ghosts = ghosts._replace(tested=ghosts.tested | {one.id for one in seen.alive if one.release in GOOD})
     after = state._replace(seen=seen, memory=memory, ghosts=ghosts, queue=tuple(rest), sent=(*state.sent, decision))
@@ -208,28 +212,28 @@ def _ended(state: State) -> State:
     return state._replace(sent=(), memory=_in_memory(state.memory.wrote(state.sent, NOW)))
 
 
-def _in_memory(memory: Memory) -> Memory:
+def _in_memory(memory: RolloutTracker) -> RolloutTracker:
     """Marks are remembered by what they wrote."""
     awaited = tuple(
-        replace(one, before=_plain(one.before), after=_plain(one.after)) if isinstance(one, Mark) else one
+        replace(one, before=_plain(one.before), after=_plain(one.after)) if isinstance(one, WriteState) else one
         for one in memory.awaited
-        if not isinstance(one, Probe)
+        if not isinstance(one, RunTests)
     )
     return replace(memory, awaited=awaited)
 
 
-def _carried_out(state: State, decision: Decision) -> Seen:
-    if isinstance(decision, Create):
+def _carried_out(state: State, decision: RolloutAction) -> ObservedService:
+    if isinstance(decision, CreateTaskSet):
         twin = next((one for one in state.seen.sets if one.id.startswith(f"{decision.release}-{decision.salt}")), None)
         if twin is not None and twin.id in state.ghosts.rewritten:
             decision = replace(decision, salt=f"{decision.salt}{'x' * len(state.seen.sets)}")
     seen = effects.after(decision, state.seen, NOW)
-    if isinstance(decision, Create) and len(seen.sets) > len(state.seen.sets):
+    if isinstance(decision, CreateTaskSet) and len(seen.sets) > len(state.seen.sets):
         seen = replace(seen, sets=(*seen.sets[:-1], replace(seen.sets[-1], born=NOW)))
     return _canonical(seen)
 
 
-def _canonical(seen: Seen) -> Seen:
+def _canonical(seen: ObservedService) -> ObservedService:
     """Times and words that make no difference are all the same."""
     ordered = sorted(seen.sets, key=lambda one: (one.born, one.id))
     ranks = [BORN + timedelta(seconds=rank) for rank in range(len(ordered))]
@@ -239,7 +243,7 @@ def _canonical(seen: Seen) -> Seen:
 
 
 @cache
-def _plain(marks: Marks) -> Marks:
+def _plain(marks: StoredState) -> StoredState:
     due, ended, handled = marks.deadline, marks.ended, marks.handled
     if due is not None and due.at is not None:
         due = replace(due, at=PENDING if due.at > NOW else EARLIER)
@@ -252,16 +256,16 @@ def _plain(marks: Marks) -> Marks:
     )
 
 
-def _answered(handled: Handled) -> Handled:
+def _answered(handled: Response) -> Response:
     return handled if handled.accepted else replace(handled, refusal=RequestRefusal(RequestRefusalCode.EXPIRED, ""))
 
 
-def _noted(state: State, decision: Decision, after: Seen) -> Ghosts:
+def _noted(state: State, decision: RolloutAction, after: ObservedService) -> Ghosts:
     ghosts = state.ghosts
     match decision:
-        case Mark():
+        case WriteState():
             ghosts = _noted_mark(state, decision)
-        case Point(listener="production") if after.production is not None:
+        case SetWeights(listener="production") if after.production is not None:
             ghosts = moved(ghosts, after)
     return ghosts
 
@@ -280,19 +284,19 @@ def without(state: State, one: TaskSet) -> State:
     )
 
 
-def moved(ghosts: Ghosts, after: Seen) -> Ghosts:
+def moved(ghosts: Ghosts, after: ObservedService) -> Ghosts:
     """Production goes elsewhere, or something comes where it goes: requests are under way there from now on."""
     assert after.production is not None
     now = {one.id for one in after.sets if after.production[one.slot]}
     return ghosts._replace(undrained=ghosts.undrained | now, known=after.production)
 
 
-def _noted_mark(state: State, decision: Mark) -> Ghosts:
+def _noted_mark(state: State, decision: WriteState) -> Ghosts:
     ghosts, fields = state.ghosts, decision.fields
     due = decision.after.deadline
     if "deadline" in fields:
         ghosts = ghosts._replace(elapsed=None)
-        if due is not None and due.stage is Stage.UP:
+        if due is not None and due.stage is DeadlineKind.UP:
             again = {one.id for one in state.seen.sets if one.release == due.release}
             ghosts = ghosts._replace(rewritten=ghosts.rewritten | again)
     if "quarantine" in fields:
@@ -321,7 +325,7 @@ def due(state: State) -> State:
     ghosts = state.ghosts
     elapsed = (deadline.release, deadline.stage, deadline.weight)
     undrained = ghosts.undrained
-    if deadline.stage in (Stage.RETIRE, Stage.WARM) and ghosts.known is not None:
+    if deadline.stage in (DeadlineKind.RETIRE, DeadlineKind.WARM) and ghosts.known is not None:
         undrained = frozenset(one.id for one in state.seen.sets if one.id in undrained and ghosts.known[one.slot])
     ghosts = ghosts._replace(elapsed=elapsed, undrained=undrained)
     seen = replace(state.seen, marks=replace(state.seen.marks, deadline=passed))
@@ -386,16 +390,16 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
 def intents(state: State) -> Iterator[tuple[str, State]]:
     seen = state.seen
     releases = sorted({one.release for one in seen.alive} | {seen.wanted})
-    for verb in Verb:
-        if verb in (Verb.PAUSE, Verb.RESUME):
+    for verb in RequestVerb:
+        if verb in (RequestVerb.PAUSE, RequestVerb.RESUME):
             about = ["-"]
-        elif verb in (Verb.PROMOTE, Verb.ROLLBACK, Verb.RETRY):
+        elif verb in (RequestVerb.PROMOTE, RequestVerb.ROLLBACK, RequestVerb.RETRY):
             about = [*releases, "Z"]
         else:
             about = releases
         for release in about:
-            said = Intent(verb, release, f"{verb}-{release}-{state.ghosts.asked}", NOW, "ana", seconds=60)
-            if verb is not Verb.EXTEND:
+            said = Request(verb, release, f"{verb}-{release}-{state.ghosts.asked}", NOW, "ana", seconds=60)
+            if verb is not RequestVerb.EXTEND:
                 said = replace(said, seconds=0)
             marks = replace(seen.marks, intent=said)
             ghosts = state.ghosts._replace(asked=state.ghosts.asked + 1)
@@ -409,8 +413,8 @@ def mishaps(state: State, after: State) -> Iterator[tuple[str, State]]:
     yield "the answer is lost", unanswered(state, after)
     yield "the request is lost", unanswered(state, state)
     yield "reads lag", lagging(state, after)
-    if isinstance(state.queue[0], Probe):
-        failed = Probed(state.queue[0].release, False, "no")
+    if isinstance(state.queue[0], RunTests):
+        failed = SmokeTestOutcome(state.queue[0].release, False, "no")
         yield "the tests fail", _ended(state._replace(queue=(), memory=state.memory.learnt(failed)))
     production = state.seen.production
     other = all_on(0) if production != all_on(0) else all_on(1)

@@ -11,31 +11,31 @@ from reconciler.controller.until import has_begun, has_ended, was_promoted
 from reconciler.local.scripted import Script
 from reconciler.rollout import stored_state
 from reconciler.rollout.engine import Phase
-from reconciler.rollout.requests import RequestRefusalCode, Verb
+from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Share, SmokeTest
-from tests.harness.emulated_stack import SERVICE, SHORT, Theatre, theatre
+from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
 
 ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
 WRITES = ("CreateTaskSet", "UpdateService", "RegisterTaskDefinition", "ModifyListener", "DeleteTaskSet")
 
 
 @pytest.fixture
-def stage() -> Iterator[Theatre]:
+def stage() -> Iterator[EmulatedStack]:
     """v1 serves; v2 and v3 are pushed."""
-    with theatre(terms=SHORT) as found:
+    with emulated_stack(terms=SHORT) as found:
         found.serving()
         yield found
 
 
-def mutating(stage: Theatre) -> dict[str, int]:
+def mutating(stage: EmulatedStack) -> dict[str, int]:
     reads = ("Describe", "List", "Get")
     return {name: count for name, count in stage.transport.sent.items() if not name.startswith(reads)}
 
 
 def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
     """The first apply makes what the first push needs; no task is made to fail for want of an image."""
-    with theatre(terms=SHORT) as stage:
+    with emulated_stack(terms=SHORT) as stage:
         report = stage.infrastructure()
         jobs, missing = stage.jobs_and_missing(report)
         assert jobs == ()
@@ -48,7 +48,7 @@ def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
         assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
 
 
-def test_a_new_version_goes_through_every_phase(stage: Theatre) -> None:
+def test_a_new_version_goes_through_every_phase(stage: EmulatedStack) -> None:
     """Green beside blue, tested, promoted by the clock, watched; then blue stays warm, and goes."""
     stage.spec(v1="v2")
     assert not stage.apply(has_ended).went_wrong
@@ -66,7 +66,7 @@ def test_a_new_version_goes_through_every_phase(stage: Theatre) -> None:
     }
 
 
-def test_the_plan_is_empty_after_a_rollout_whichever_group_is_live(stage: Theatre) -> None:
+def test_the_plan_is_empty_after_a_rollout_whichever_group_is_live(stage: EmulatedStack) -> None:
     """Live group, weights and revision are the rollout's: the planner finds nothing to put back."""
     stage.spec(v1="v2")
     stage.apply(has_ended)
@@ -76,7 +76,7 @@ def test_the_plan_is_empty_after_a_rollout_whichever_group_is_live(stage: Theatr
     assert mutating(stage) == {}
 
 
-def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: Theatre) -> None:
+def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: EmulatedStack) -> None:
     """Three tasks that exit end it; the diagnosis has the exit code, the log and the line of the spec."""
     stage.laptop.script(Script(image="*@*", exits_after=None))
     stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
@@ -93,7 +93,7 @@ def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: T
     ]
 
 
-def test_a_failed_release_is_left_alone_until_its_content_changes(stage: Theatre) -> None:
+def test_a_failed_release_is_left_alone_until_its_content_changes(stage: EmulatedStack) -> None:
     """A hundred passes write nothing; one byte changed makes exactly one new rollout."""
     stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
     stage.spec(v1="v3")
@@ -113,7 +113,7 @@ def test_a_failed_release_is_left_alone_until_its_content_changes(stage: Theatre
     assert mutating(stage)["RegisterTaskDefinition"] == 1
 
 
-def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Theatre) -> None:
+def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: EmulatedStack) -> None:
     """Traffic is back within one pass, by at most two mutating calls, and no task is started."""
     stage.spec(v1="v2")
     stage.apply(was_promoted)
@@ -122,7 +122,7 @@ def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Theat
     assert stage.weights(80) == {ONE: 0, TWO: 100}
     started = len(stage.laptop.tasks.started)
     (job,) = stage.jobs()
-    stage.say(Verb.ROLLBACK)
+    stage.say(RequestVerb.ROLLBACK)
     stage.transport.sent.clear()
     before = len(stage.seen)
     stage.follow(lambda turn: stage.weights(80) == {ONE: 100, TWO: 0}, jobs=(job,))
@@ -134,14 +134,14 @@ def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Theat
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
 
 
-def test_a_person_promotes_before_the_clock_does(stage: Theatre) -> None:
+def test_a_person_promotes_before_the_clock_does(stage: EmulatedStack) -> None:
     """The word is heard at the next look, answered, and the version is in production long before its time."""
     stage.spec(v1="v2")
     waiting = stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
     (turn,) = waiting.turns
     assert turn.step is not None
     assert turn.step.until is not None
-    stage.say(Verb.PROMOTE)
+    stage.say(RequestVerb.PROMOTE)
     stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
     assert stage.laptop.clock.now() < turn.step.until
     assert stage.weights(80) == {ONE: 0, TWO: 100}
@@ -150,11 +150,11 @@ def test_a_person_promotes_before_the_clock_does(stage: Theatre) -> None:
     assert answer.accepted
 
 
-def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> None:
+def test_a_word_for_another_release_is_refused_and_answered(stage: EmulatedStack) -> None:
     """The answer says which release it was about, and which is here."""
     stage.spec(v1="v2")
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
-    stage.say(Verb.PROMOTE, release="0123456789ab")
+    stage.say(RequestVerb.PROMOTE, release="0123456789ab")
     stage.follow(lambda turn: "reconciler:handled" in stage.tags())
     answer = stored_state.of_tags(stage.tags()).handled
     assert answer is not None
@@ -165,7 +165,7 @@ def test_a_word_for_another_release_is_refused_and_answered(stage: Theatre) -> N
     assert stage.weights(80) == {ONE: 100, TWO: 0}
 
 
-def test_a_change_of_the_infrastructure_never_moves_traffic(stage: Theatre) -> None:
+def test_a_change_of_the_infrastructure_never_moves_traffic(stage: EmulatedStack) -> None:
     """In mid-rollout the load balancer, its groups and the service are changed; weights and revisions stay."""
     stage.spec(v1="v2")
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
@@ -179,7 +179,7 @@ def test_a_change_of_the_infrastructure_never_moves_traffic(stage: Theatre) -> N
     assert "ModifyListener" not in mutating(stage)
 
 
-def test_another_health_check_alone_is_a_new_version(stage: Theatre) -> None:
+def test_another_health_check_alone_is_a_new_version(stage: EmulatedStack) -> None:
     """It is judged by its own check in its own group; blue's group keeps the one that blue was judged by."""
     stage.change({"path: /": "path: /ready"})
     stage.apply(was_promoted)
@@ -192,7 +192,7 @@ def test_another_health_check_alone_is_a_new_version(stage: Theatre) -> None:
 def test_a_canary_takes_its_shares_one_after_the_other() -> None:
     """10, 50, then all; each is kept for its time."""
     shares = (Share(10, timedelta(minutes=1)), Share(50, timedelta(minutes=1)))
-    with theatre(terms=SHORT | {"shares": shares}) as stage:
+    with emulated_stack(terms=SHORT | {"shares": shares}) as stage:
         stage.serving()
         stage.spec(v1="v2")
         kept: list[int] = []
@@ -210,7 +210,7 @@ def test_a_canary_takes_its_shares_one_after_the_other() -> None:
 def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
     """From the first write of a rollout to its end, promoted or failed."""
     scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
-    with theatre(scaling, SHORT) as stage:
+    with emulated_stack(scaling, SHORT) as stage:
         stage.serving()
         assert not suspended(stage)
         stage.spec(v1="v2")
@@ -226,7 +226,7 @@ def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
         assert not suspended(stage)
 
 
-def test_a_newer_version_takes_the_place_of_the_one_on_its_way(stage: Theatre) -> None:
+def test_a_newer_version_takes_the_place_of_the_one_on_its_way(stage: EmulatedStack) -> None:
     """Green is replaced, the gate begins anew, and production is not touched until the newer one is let in."""
     stage.spec(v1="v2")
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
@@ -238,7 +238,7 @@ def test_a_newer_version_takes_the_place_of_the_one_on_its_way(stage: Theatre) -
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:4")]
 
 
-def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Theatre) -> None:
+def test_a_version_whose_test_does_not_hold_never_sees_production(stage: EmulatedStack) -> None:
     """The reason is the answer that came instead."""
     stage.answers = lambda path: (200, "Goodbye")
     stage.spec(v1="v2")
@@ -252,7 +252,7 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Theatre
 def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
     """Who ended a rollout is not read out of the reason: a sentence may say anything."""
     terms = SHORT | {"tests": (SmokeTest("/", body="what Kevin said rollback about"),)}
-    with theatre(terms=terms) as stage:
+    with emulated_stack(terms=terms) as stage:
         stage.serving()
         stage.spec(v1="v2")
         (diagnosis,) = stage.apply(has_ended).diagnoses
@@ -263,15 +263,15 @@ ROLLING = {"type: blue_green": "type: rolling", "deployment: careful": "deployme
 
 
 @pytest.fixture
-def rolling() -> Iterator[Theatre]:
+def rolling() -> Iterator[EmulatedStack]:
     """The same service under ECS's own deployments."""
-    with theatre({"deployment: careful": "", "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]"},
-                 SHORT) as found:  # fmt: skip
+    texts = {"deployment: careful": "", "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]"}
+    with emulated_stack(texts, SHORT) as found:
         found.serving()
         yield found
 
 
-def test_a_rolling_deployment_is_done_when_ecs_is(rolling: Theatre) -> None:
+def test_a_rolling_deployment_is_done_when_ecs_is(rolling: EmulatedStack) -> None:
     """The revision that was asked for is the primary one, and completed."""
     rolling.spec(v1="v2")
     assert not rolling.apply(has_ended).went_wrong
@@ -279,7 +279,7 @@ def test_a_rolling_deployment_is_done_when_ecs_is(rolling: Theatre) -> None:
     assert mutating(rolling)["UpdateService"] == 1
 
 
-def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: Theatre) -> None:
+def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: EmulatedStack) -> None:
     """A service that is stable again after the circuit breaker is no success; and it is not tried again."""
     rolling.laptop.script(Script(image=f"*{digest(rolling, 'v3')}*", healthy=False, exits_after=1.0, exit_code=1))
     rolling.spec(v1="v3")
@@ -293,19 +293,19 @@ def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: Theatre) -
     assert mutating(rolling) == {}
 
 
-def digest(stage: Theatre, tag: str) -> str:
+def digest(stage: EmulatedStack, tag: str) -> str:
     answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
     found: str = answer["imageDetails"][0]["imageDigest"]
     return found
 
 
-def suspended(stage: Theatre) -> bool:
+def suspended(stage: EmulatedStack) -> bool:
     answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
     (target,) = answer["ScalableTargets"]
     return all((target.get("SuspendedState") or {"none": False}).values())
 
 
-def bounds(stage: Theatre) -> tuple[int, int]:
+def bounds(stage: EmulatedStack) -> tuple[int, int]:
     answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
     (target,) = answer["ScalableTargets"]
     return target["MinCapacity"], target["MaxCapacity"]
@@ -315,7 +315,7 @@ def test_scaling_goes_with_the_release_and_never_before_it() -> None:
     """Changed together with a version it is written when that has come to rest; a version that fails never brings it;
     changed alone it is written at once."""
     scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
-    with theatre(scaling, SHORT) as stage:
+    with emulated_stack(scaling, SHORT) as stage:
         stage.serving()
         stage.change({"tag: v1": "tag: v2", "max: 4": "max: 6"})
         stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 6, cpu: 60}"

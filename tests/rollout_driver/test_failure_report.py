@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.resource import Address, Call
-from reconciler.rollout.engine import Phase, Step
-from reconciler.rollout.spec import Delivery
-from reconciler.rollout.stored_state import Actor, Ended, Marks, Outcome
-from reconciler.rollout_driver.failure_report import Obituary
-from reconciler.rollout_driver.targets import Job
+from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult, StoredState
+from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.targets import ServiceRollout
 from tests.rollout import answers
 from tests.rollout.facts import BLUE, GREEN, NOW, seen
 
-JOB = Job(Delivery(Address("service", "web"), Address("task-definition", "web")), answers.SUBJECT)
-ENDED = Ended("b", Outcome.FAILED, "green_up", NOW, Actor.ENGINE, "tasks failed")
-STEP = Step(Phase.FAILED, release="b", ended=ENDED)
+JOB = ServiceRollout(RolloutSpec(Address("service", "web"), Address("task-definition", "web")), answers.SUBJECT)
+ENDED = RolloutResult("b", Outcome.FAILED, "green_up", NOW, Actor.ENGINE, "tasks failed")
+STEP = RolloutStep(Phase.FAILED, release="b", ended=ENDED)
 
 
 class Refusing:
@@ -47,8 +47,8 @@ class Refusing:
 
 
 def written(*refused: str) -> Diagnosis:
-    aws = Aws(Refusing(*refused), clock=ManualClock())
-    return Obituary(commit="4f1c2ab").write(aws, JOB, seen(BLUE, GREEN), STEP)
+    aws = AwsClient(Refusing(*refused), clock=ManualClock())
+    return FailureReporter(commit="4f1c2ab").write(aws, JOB, seen(BLUE, GREEN), STEP)
 
 
 def test_it_says_which_fields_the_failed_version_changed() -> None:
@@ -73,9 +73,9 @@ def test_it_says_what_it_could_not_read(refused: str, what: str) -> None:
 def test_a_version_in_quarantine_is_not_told_of_with_another_ones_ending() -> None:
     """The last rollout that ended was of another release: how that ended says nothing of this one."""
     other = replace(ENDED, release="c", outcome=Outcome.ROLLED_BACK, why="c was slow")
-    facts = seen(BLUE, GREEN, marks=Marks(quarantine=("b",), ended=other))
-    aws = Aws(Refusing(), clock=ManualClock())
-    found = Obituary().write(aws, JOB, facts, Step(Phase.FAILED, because="b is in quarantine"))
+    facts = seen(BLUE, GREEN, marks=StoredState(quarantine=("b",), ended=other))
+    aws = AwsClient(Refusing(), clock=ManualClock())
+    found = FailureReporter().write(aws, JOB, facts, RolloutStep(Phase.FAILED, because="b is in quarantine"))
     assert (found.story.release, found.story.happened) == ("b", "b is in quarantine")
 
 

@@ -13,11 +13,11 @@ from benchmarks.stack import IMAGE, OTHER_IMAGE, service_name, write
 from reconciler import errors
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.model.resource import Call
-from reconciler.rollout.engine import Phase, Step
+from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout_driver import driver
-from reconciler.rollout_driver.driver import Turn, wake_at
+from reconciler.rollout_driver.driver import StepResult, wake_at
 from tests.harness.driving import follow
-from tests.harness.emulated_stack import SHORT, Theatre, theatre
+from tests.harness.emulated_stack import SHORT, EmulatedStack, emulated_stack
 
 SERVICES = 12
 SOON = timedelta(seconds=15)
@@ -26,19 +26,19 @@ TOGETHER = ("DescribeServices", "DescribeListeners", "DescribeRules", "DescribeT
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedStack]:
     """All of them serve, and the next version of each is on its way."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        with theatre(terms=TERMS, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
+        with emulated_stack(terms=TERMS, folder=write(tmp_path_factory.mktemp("many") / "specs", SERVICES)) as found:
             assert not found.apply(has_ended).went_wrong
             found.change({IMAGE: OTHER_IMAGE})
             found.apply(has_begun)
             yield found
 
 
-def test_what_they_look_at_first_is_read_ten_at_once(stage: Theatre) -> None:
+def test_what_they_look_at_first_is_read_ten_at_once(stage: EmulatedStack) -> None:
     """Targets and tasks are each service's own; the rest is not asked for one by one."""
     jobs = stage.jobs()
     stage.transport.sent.clear()
@@ -51,7 +51,7 @@ def test_what_they_look_at_first_is_read_ten_at_once(stage: Theatre) -> None:
     assert sent["DescribeTasks"] <= SERVICES
 
 
-def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Theatre) -> None:
+def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: EmulatedStack) -> None:
     """Each asks for itself then, and only the one says why."""
     jobs = stage.jobs()
     lost = jobs[3].subject.service
@@ -72,7 +72,7 @@ def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Theat
     assert all(turn.seen is not None for turn in turns if turn.error is None)
 
 
-def test_who_is_told_to_stop_begins_no_more_of_them(stage: Theatre) -> None:
+def test_who_is_told_to_stop_begins_no_more_of_them(stage: EmulatedStack) -> None:
     """Those whose turn has begun come to its end; at AWS's rates a round of a hundred takes half a minute."""
     jobs = stage.jobs()
     stage.transport.before = lambda call: stage.rollouts.stop.set()
@@ -86,7 +86,7 @@ def test_who_is_told_to_stop_begins_no_more_of_them(stage: Theatre) -> None:
 
 
 def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
-    stage: Theatre, monkeypatch: pytest.MonkeyPatch
+    stage: EmulatedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fewer than fifteen are looked at four times a minute; more of them take no more of AWS's reads than those."""
     stage.follow(lambda turn: turn.waits)
@@ -104,7 +104,7 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     job: Any = None
 
     def wake(until: datetime | None, phase: Phase = Phase.BLUE_WARM, waiting: int = 100) -> timedelta | None:
-        found = wake_at(Turn(job, at, step=Step(phase, wake_at=at + SOON, until=until)), waiting)
+        found = wake_at(StepResult(job, at, step=RolloutStep(phase, wake_at=at + SOON, until=until)), waiting)
         return None if found is None else found - at
 
     assert wake(None) == timedelta(seconds=100)
@@ -113,10 +113,10 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     assert wake(at - timedelta(seconds=40)) == timedelta(seconds=100), "what is past is waited for no more"
     assert wake(None, waiting=3) == SOON
     assert wake(None, Phase.VERIFYING) == SOON, "it is watched there"
-    assert wake_at(Turn(job, at, step=Step(Phase.BLUE_WARM)), 100) is None
+    assert wake_at(StepResult(job, at, step=RolloutStep(Phase.BLUE_WARM)), 100) is None
 
 
-def test_each_comes_to_its_end(stage: Theatre) -> None:
+def test_each_comes_to_its_end(stage: EmulatedStack) -> None:
     """Production has the new version everywhere, and nothing else runs."""
     ended = stage.follow(has_ended)
     assert not ended.went_wrong

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.model.event import Entry
+from reconciler.model.event import Event
 from reconciler.model.plan import Action, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.planner import World
+from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.model.resource_type import Depth
-from reconciler.reconcile.drift import Drift, Mode
-from reconciler.reconcile.executor import Outcome, Result
-from reconciler.reconcile.result import PassReport
+from reconciler.reconcile.drift import Drift, DriftMode
+from reconciler.reconcile.executor import Result, StepOutcome
+from reconciler.reconcile.result import PassResult
 from reconciler.source.base import Revision
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def entry(name: str, address: str = "", message: str = "", **details: Any) -> Entry:
-    return Entry(NOW, name, address, message, "4f1c2ab", details)
+def entry(name: str, address: str = "", message: str = "", **details: Any) -> Event:
+    return Event(NOW, name, address, message, "4f1c2ab", details)
 
 
-def drift(address: str, mode: Mode = Mode.ENFORCE, *paths: str) -> Drift:
+def drift(address: str, mode: DriftMode = DriftMode.ENFORCE, *paths: str) -> Drift:
     return Drift(Address.parse(address), paths, mode)
 
 
@@ -34,12 +34,12 @@ def report(
     drifts: tuple[Drift, ...] = (),
     refusals: int = 0,
     seconds: float = 0.5,
-) -> PassReport:
+) -> PassResult:
     """`results`: address → what became of updating it."""
     outcomes = []
     for address, result in (results or {}).items():
         action = Action(Verb.UPDATE, Address.parse(address), "it differs")
-        outcomes.append(Outcome(action.steps()[0], action, result))
+        outcomes.append(StepOutcome(action.steps()[0], action, result))
     refused = tuple(Refusal(RefusalCode.CONFLICT, None, "taken") for _ in range(refusals))
     plan = Plan("shop", refusals=refused)
-    return PassReport(1, depth, Revision("4f1c2ab0000"), World(), plan, drifts, tuple(outcomes), seconds)
+    return PassResult(1, depth, Revision("4f1c2ab0000"), ObservedState(), plan, drifts, tuple(outcomes), seconds)

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.controller.status import Standing
+from reconciler.controller.status import ControllerStatus
 from reconciler.server import app
 from reconciler.server.app import Serving, serve
 from reconciler.server.health import PATIENCE_SECONDS, Health
@@ -23,7 +23,7 @@ from tests.server.fixtures import report
 
 class Case:
     def __init__(self) -> None:
-        self.standing = Standing()
+        self.standing = ControllerStatus()
         self.clock = ManualClock()
         self.health = Health(lambda: self.standing, self.clock)
         self.metrics = Metrics(lambda: self.standing)
@@ -81,7 +81,7 @@ def test_readiness_says_what_is_missing(case: Case) -> None:
     """503 with the reasons as JSON, 200 once there are none."""
     status, _, body = case.ask("GET", "/readyz")
     assert (status, json.loads(body)["because"]) == (503, ["no revision is enforced"])
-    case.standing = Standing(revision="4f1c2ab")
+    case.standing = ControllerStatus(revision="4f1c2ab")
     case.health.on_pass(report())
     status, _, body = case.ask("GET", "/readyz")
     assert (status, json.loads(body)["because"]) == (200, [])

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from reconciler.cli.main import COMMANDS
-from reconciler.reconcile.drift import Mode
+from reconciler.reconcile.drift import DriftMode
 from reconciler.server.health import PATIENCE_SECONDS
 from reconciler.spec.documents.stack import DriftRule
 
@@ -42,7 +42,7 @@ def test_the_drift_rules_are_taken_by_the_stack_document() -> None:
     """The example is valid, and the table of modes is whole."""
     rules = [DriftRule.model_validate(one) for one in _yaml("kind: Stack")["drift"]]
     assert {one.mode for one in rules} == {"warn", "ignore"}
-    assert set(re.findall(r"^\| `(enforce|warn|ignore)` \|", TEXT, re.MULTILINE)) == {str(one) for one in Mode}
+    assert set(re.findall(r"^\| `(enforce|warn|ignore)` \|", TEXT, re.MULTILINE)) == {str(one) for one in DriftMode}
 
 
 def test_the_workflow_gives_the_action_what_it_takes() -> None:

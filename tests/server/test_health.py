@@ -10,17 +10,17 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.controller.status import Standing
+from reconciler.controller.status import ControllerStatus
 from reconciler.model.resource import Call
 from reconciler.reconcile.executor import Result
 from reconciler.server.health import PATIENCE_SECONDS, Beating, Health, Watched
 from tests.server.fixtures import entry, report
 
-AT_WORK = Standing(revision="4f1c2ab", epoch=3)
+AT_WORK = ControllerStatus(revision="4f1c2ab", epoch=3)
 
 
 class Case:
-    def __init__(self, standing: Standing = AT_WORK) -> None:
+    def __init__(self, standing: ControllerStatus = AT_WORK) -> None:
         self.standing = standing
         self.clock = ManualClock()
         self.health = Health(lambda: self.standing, self.clock)
@@ -71,7 +71,7 @@ def test_everything_the_loop_does_is_a_sign_of_life() -> None:
 
 def test_it_is_ready_once_a_revision_is_enforced_and_a_pass_has_ended() -> None:
     """Not before the first pass: until then nobody knows whether anything is as it should be."""
-    case = Case(Standing())
+    case = Case(ControllerStatus())
     assert case.because() == ["no revision is enforced"]
     case.standing = AT_WORK
     assert case.because() == ["no pass has ended yet"]

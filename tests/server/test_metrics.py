@@ -11,11 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.controller.status import Standing
+from reconciler.controller.status import ControllerStatus
 from reconciler.model.resource import Call
 from reconciler.model.resource_type import Depth
 from reconciler.notifications.notifier import Tally
-from reconciler.reconcile.drift import Mode
+from reconciler.reconcile.drift import DriftMode
 from reconciler.reconcile.executor import Result
 from reconciler.rollout.engine import Phase
 from reconciler.server.metrics import MOST_SERVICES, Metrics
@@ -25,8 +25,8 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "gitops.md"
 
 
 class Case:
-    def __init__(self, standing: Standing | None = None) -> None:
-        self.standing = standing or Standing()
+    def __init__(self, standing: ControllerStatus | None = None) -> None:
+        self.standing = standing or ControllerStatus()
         self.metrics = Metrics(lambda: self.standing, clock=ManualClock())
 
     def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -74,7 +74,7 @@ def test_a_failing_pass_shows_until_one_does_not_fail() -> None:
 def test_drift_that_lasts_is_found_once_and_repaired_when_it_is_written() -> None:
     """However many passes see it; the same drift coming back is another."""
     case = Case()
-    found, told = drift("service/api", Mode.ENFORCE, "desired_count"), drift("vpc/main", Mode.WARN, "tags.a")
+    found, told = drift("service/api", DriftMode.ENFORCE, "desired_count"), drift("vpc/main", DriftMode.WARN, "tags.a")
     for _ in range(3):
         case.metrics.on_pass(report({"service/api": Result.FAILED}, drifts=(found, told)))
     assert case.value("drift_total", kind="service", what="found") == 1
@@ -127,7 +127,7 @@ def test_refused_calls_are_counted_and_throttles_beside_them() -> None:
 def test_how_things_stand_is_read_at_each_scrape() -> None:
     """What is gone from there is gone from here: a service that was dropped leaves no series behind."""
     case = Case(
-        Standing(
+        ControllerStatus(
             revision="4f1c2ab",
             epoch=7,
             calls={"ecs.ListClusters": 3},
@@ -144,7 +144,7 @@ def test_how_things_stand_is_read_at_each_scrape() -> None:
     assert case.value("services", phase="idle") == 1
     assert case.value("services", phase="testing") == 0
     assert case.value("notifications_total", to="1 slack", result="dropped") == 4
-    case.standing = Standing(lease_held=False, phases={"web": Phase.IDLE})
+    case.standing = ControllerStatus(lease_held=False, phases={"web": Phase.IDLE})
     assert case.value("rollout_phase", service="api", phase="shifting") is None
     assert case.value("lease_held") == 0
 
@@ -159,7 +159,7 @@ def test_the_number_of_series_is_bounded() -> None:
 
     def storm(rounds: range) -> None:
         for number in rounds:
-            mode = tuple(Mode)[number % 2]
+            mode = tuple(DriftMode)[number % 2]
             done = {f"service/s{number}": Result.DONE}
             case.metrics.on_pass(report(done, drifts=(drift(f"service/s{number}", mode, f"tags.{number}"),)))
             for name in (events.CONTESTED, events.SPEC_REJECTED, events.PLAN_BLOCKED, events.ROLLOUT_ENDED):
@@ -169,14 +169,14 @@ def test_the_number_of_series_is_bounded() -> None:
     before = _series(case)
     storm(range(100, 3_000))
     assert _series(case) == before
-    case.standing = Standing(phases={f"s{number:04}": Phase.IDLE for number in range(MOST_SERVICES + 50)})
+    case.standing = ControllerStatus(phases={f"s{number:04}": Phase.IDLE for number in range(MOST_SERVICES + 50)})
     assert _series(case) == before + MOST_SERVICES
     assert case.value("services", phase="idle") == MOST_SERVICES + 50
 
 
 def test_names_and_texts_cannot_break_the_format() -> None:
     """A label is escaped: no service's name can write a series of its own."""
-    case = Case(Standing(phases={'a"} 1\nforged_total 9': Phase.IDLE}))
+    case = Case(ControllerStatus(phases={'a"} 1\nforged_total 9': Phase.IDLE}))
     assert not any(name == "forged_total" for name, _ in case.samples())
 
 
@@ -196,14 +196,14 @@ def _described(text: str) -> Mapping[str, str]:
 def test_the_guide_s_table_names_every_metric_and_its_labels() -> None:
     """What is not in the table is not there, and the other way round."""
     case = Case(
-        Standing(
+        ControllerStatus(
             calls={"a.B": 1},
             writes={"a.B": 1},
             phases={"api": Phase.IDLE},
             notices={"1 slack": Tally()},
         )
     )
-    case.metrics.on_pass(report({"vpc/main": Result.DONE}, drifts=(drift("vpc/main", Mode.WARN),)))
+    case.metrics.on_pass(report({"vpc/main": Result.DONE}, drifts=(drift("vpc/main", DriftMode.WARN),)))
     case.metrics.on_entry(entry(events.ROLLOUT_ENDED, outcome="Promoted"))
     case.metrics.refused(Call("a", "B"), errors.Throttled("slow down"))
     found: dict[str, str] = {}

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
-from reconciler.controller.schedule import Rhythm
+from reconciler.controller.schedule import Intervals
 from reconciler.controller.status import of
 from reconciler.model.resource import Call
 from reconciler.notifications.notifier import SECRET, Notifier, Webhook, parse
@@ -19,7 +19,7 @@ from reconciler.server.health import Health
 from reconciler.server.metrics import Metrics
 from tests.controller.test_controller import Files, Running
 from tests.harness.canaries import CANARIES, Song, heard
-from tests.harness.emulated_stack import SEED, SERVICE, SHORT, Theatre, theatre
+from tests.harness.emulated_stack import SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
 
 ENVIRONMENT = {"DB_PASSWORD": CANARIES["environment-by-name"], "DB": CANARIES["environment-by-shape"]}
 URL = f"https://hooks.example/{CANARIES['credentials']}?key={CANARIES['parameter-value']}"
@@ -38,7 +38,7 @@ class Wire:
         return Answered(404 if len(self.bodies) == 1 else 200)
 
 
-def _plant(stage: Theatre) -> None:
+def _plant(stage: EmulatedStack) -> None:
     """What people do by hand: secrets in a new revision and in its log options, and in tags."""
     ecs, ec2 = stage.laptop.client("ecs"), stage.laptop.client("ec2")
     ecs.register_task_definition(
@@ -57,7 +57,7 @@ def _plant(stage: Theatre) -> None:
 def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
     """Planted in the account, in rejected specs, in refusals of AWS's and in the webhook's own URL: none is heard."""
     wire, songs = Wire(), list[Song]()
-    with theatre(terms=SHORT) as stage, capture_logs() as logs:
+    with emulated_stack(terms=SHORT) as stage, capture_logs() as logs:
         running = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
         target = parse(f"webhook:{URL}", environ={SECRET: CANARIES["secret-value"]})
         assert isinstance(target, Webhook)
@@ -66,7 +66,7 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         metrics = Metrics(lambda: of(running.loop, None, (notifier,)))
         running.loop.teller.sinks += (notifier, metrics.on_entry, health.on_entry)
         running.loop.reports += (metrics.on_pass, health.on_pass)
-        running.loop.due.rhythm = Rhythm(medium=30.0)
+        running.loop.due.rhythm = Intervals(medium=30.0)
         running.go(20)
         _plant(stage)
         running.go(60)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.rollout.strategy import OnNewRevision, Policy, Promotion, Share, SmokeTest
+from reconciler.rollout.strategy import OnNewRevision, Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.windows import Window
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy
@@ -35,7 +35,7 @@ def test_every_word_of_a_strategy_is_in_the_policy(service: object) -> None:
     """Nothing is left out, and nothing means something else."""
     strategy = DeploymentStrategy.model_validate({"name": "x", **CAREFUL})
     found = compile_policy(strategy, service)  # type: ignore[arg-type]  # a Service, from the specs
-    assert found == Policy(
+    assert found == Strategy(
         engine="task_sets",
         healthy_within=timedelta(minutes=10),
         scale=50,

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from reconciler import errors
-from reconciler.aws.client import Aws
+from reconciler.aws.client import AwsClient
 from reconciler.aws.session import Boto
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
@@ -159,7 +159,7 @@ def test_a_margin_leaves_something_of_the_ttl(records: Records) -> None:
 def test_a_lost_lease_ends_the_conversation_unretried(records: Records, arrivals: Arrivals) -> None:
     """The refusal reaches the caller as it is, once, and is not taken for AWS's."""
     bench = Bench(records, arrivals.url)
-    aws = Aws(bench.boto, clock=bench.clock)
+    aws = AwsClient(bench.boto, clock=bench.clock)
     aws.mine.add("web")
 
     def conversation() -> Any:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from reconciler import events
 from reconciler.cli.terminal import Look
-from reconciler.model.event import Entry
+from reconciler.model.event import Event
 from reconciler.rollout.stored_state import Outcome
 
 SIGNS = {
@@ -33,7 +33,7 @@ PREFIXES = {
 }
 
 
-def entry_text(entry: Entry, look: Look) -> str:
+def entry_text(entry: Event, look: Look) -> str:
     sign, style = SIGNS.get(entry.name, ("dot", "dim"))
     if entry.name == events.ROLLOUT_ENDED:
         good = entry.details.get("outcome") in (Outcome.PROMOTED, Outcome.FAST_PROMOTED)

@@ -9,7 +9,7 @@ from reconciler.cli.terminal import Look
 from reconciler.diagnosis.observations import plain
 from reconciler.queries.history import ReleaseStanding, Revision, Row
 from reconciler.rollout.state import WHOLE
-from reconciler.rollout.stored_state import Ended, Outcome
+from reconciler.rollout.stored_state import Outcome, RolloutResult
 
 HEAD = ("revision", "registered", "release", "image", "commit", "standing")
 GOOD = frozenset({Outcome.PROMOTED, Outcome.FAST_PROMOTED, Outcome.SUPERSEDED})
@@ -75,7 +75,7 @@ def _images(revision: Revision, look: Look) -> list[str]:
     return found
 
 
-def _ended(ended: Ended, look: Look) -> str:
+def _ended(ended: RolloutResult, look: Look) -> str:
     sign = look.sign("ok" if ended.outcome in GOOD else "bad")
     why = f": {plain(ended.why)}" if ended.why else ""
     text = f"  {sign} {ended.outcome} in {ended.phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.cli.terminal import Look
 from reconciler.cli.views import printable
 from reconciler.diagnosis.observations import Task, culprit, plain
-from reconciler.queries.logs import Line, Speakers
+from reconciler.queries.logs import Line, LogSources
 from reconciler.rollout.observe_task_sets import OUR_FAULT
 
 COLORS = ("cyan", "green", "yellow", "magenta", "blue")
@@ -35,7 +35,7 @@ def log_document(line: Line) -> dict[str, Any]:
     }
 
 
-def whose_text(speakers: Speakers, *, previous: bool) -> str:
+def whose_text(speakers: LogSources, *, previous: bool) -> str:
     """Who is listened to: `9c1b, 77e0 of web:42, stopped: Essential container in task exited (app exited with 1)`."""
     tasks = speakers.tasks
     revisions = ", ".join(dict.fromkeys(task.definition.rpartition("/")[2] for task in tasks))
@@ -52,7 +52,7 @@ def _reason(tasks: Sequence[Task]) -> str:
     return f", stopped: {plain(task.reason)}{code}" if task.reason else ""
 
 
-def notes(speakers: Speakers) -> Iterable[str]:
+def notes(speakers: LogSources) -> Iterable[str]:
     """What is not shown, and why."""
     if speakers.left_out:
         yield f"{speakers.left_out} older tasks are left out"

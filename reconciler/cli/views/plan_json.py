@@ -11,7 +11,7 @@ from reconciler.cli.views.values import SENSITIVE
 from reconciler.model.diff import ABSENT, Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
 from reconciler.model.resource import Ref
-from reconciler.rollout.outlook import Prospect
+from reconciler.rollout.outlook import RolloutPreview
 
 FORMAT_VERSION = 1
 
@@ -35,7 +35,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
     }
 
 
-def rollouts_document(ahead: Iterable[Prospect]) -> list[dict[str, Any]]:
+def rollouts_document(ahead: Iterable[RolloutPreview]) -> list[dict[str, Any]]:
     """What the rollouts have before them."""
     return [
         {

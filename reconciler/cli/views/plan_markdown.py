@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from reconciler.cli.terminal import Look
 from reconciler.cli.views.plan_text import counts, plan_text
 from reconciler.model.plan import Plan, Verb
-from reconciler.rollout.outlook import Prospect
+from reconciler.rollout.outlook import RolloutPreview
 
 LONGEST = 60_000  # GitHub takes 65,536 characters in a comment
 
 
-def plan_markdown(plan: Plan, title: str, ahead: Sequence[Prospect] = ()) -> str:
+def plan_markdown(plan: Plan, title: str, ahead: Sequence[RolloutPreview] = ()) -> str:
     plain = Look()
     body = plan_text(plan, plain, ahead)
     if len(body) > LONGEST:

@@ -8,7 +8,7 @@ from reconciler.cli.terminal import Look
 from reconciler.cli.views.values import flat, path, show, sides
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
-from reconciler.rollout.outlook import Outlook, Prospect
+from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
 COLORS = {
@@ -23,7 +23,7 @@ NAME_WIDTH = 44
 REMARK_WIDTH = 42
 
 
-def plan_text(plan: Plan, look: Look, ahead: Sequence[Prospect] = (), *, verbose: int = 0) -> str:
+def plan_text(plan: Plan, look: Look, ahead: Sequence[RolloutPreview] = (), *, verbose: int = 0) -> str:
     """The whole plan, ending in the line that counts. `ahead`: what the rollouts have before them."""
     lines: list[str] = []
     told = {one.address: one for one in ahead}
@@ -46,7 +46,7 @@ def plan_text(plan: Plan, look: Look, ahead: Sequence[Prospect] = (), *, verbose
     return "\n".join(lines)
 
 
-def counts(plan: Plan, look: Look, ahead: Sequence[Prospect] = ()) -> str:
+def counts(plan: Plan, look: Look, ahead: Sequence[RolloutPreview] = ()) -> str:
     """`Plan: 0 to create, 1 to update, …`, or that there is nothing to do."""
     rolling = [one for one in ahead if one.told]
     if not plan.actions and not plan.refusals and not plan.waiting:
@@ -87,7 +87,9 @@ def remark(action: Action) -> str:
             return action.because
 
 
-def _action(action: Action, plan: Plan, look: Look, verbose: int, prospect: Prospect | None = None) -> Iterator[str]:
+def _action(
+    action: Action, plan: Plan, look: Look, verbose: int, prospect: RolloutPreview | None = None
+) -> Iterator[str]:
     color = COLORS[action.verb]
     head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
     rolls = action.verb is Verb.ROLL and prospect is not None and prospect.told
@@ -116,7 +118,7 @@ def _action(action: Action, plan: Plan, look: Look, verbose: int, prospect: Pros
         yield from _ahead(prospect, look)
 
 
-def _prospect(prospect: Prospect, look: Look) -> Iterator[str]:
+def _prospect(prospect: RolloutPreview, look: Look) -> Iterator[str]:
     """A rollout of which the plan itself knows nothing: the health check alone has changed, or it is under way."""
     head = f"{look.sign('roll')} {prospect.address}".ljust(NAME_WIDTH)
     note = _headline(prospect).ljust(REMARK_WIDTH) if prospect.where else _headline(prospect)
@@ -124,7 +126,7 @@ def _prospect(prospect: Prospect, look: Look) -> Iterator[str]:
     yield from _ahead(prospect, look)
 
 
-def _headline(prospect: Prospect) -> str:
+def _headline(prospect: RolloutPreview) -> str:
     match prospect.outlook:
         case Outlook.NEW:
             return f"new version, {prospect.way}"
@@ -142,7 +144,7 @@ def _headline(prospect: Prospect) -> str:
             return "at rest"
 
 
-def _ahead(prospect: Prospect, look: Look) -> Iterator[str]:
+def _ahead(prospect: RolloutPreview, look: Look) -> Iterator[str]:
     """`then: green 1 task → healthy on :9000 → promote, or 2h → …`, or why nothing moves."""
     if prospect.then:
         text = prospect.then.replace("→", look.sign("arrow")).replace("≈", "≈" if look.unicode else "about")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.exits import Exit
-from reconciler.rollout.engine import Phase, Step, Waiting
-from reconciler.rollout.requests import Handled, Verb
-from reconciler.rollout.state import Seen, TaskSet, Weights
-from reconciler.rollout_driver.targets import Job
+from reconciler.rollout.engine import Phase, RolloutStep, Waiting
+from reconciler.rollout.requests import RequestVerb, Response
+from reconciler.rollout.state import ObservedService, TaskSet, Weights
+from reconciler.rollout_driver.targets import ServiceRollout
 
 
-def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -> dict[str, Any]:
+def status_document(
+    job: ServiceRollout, seen: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
+) -> dict[str, Any]:
     ended, handled = seen.marks.ended, seen.marks.handled
     return {
         "address": str(job.address),
@@ -45,7 +47,7 @@ def status_document(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...]) -
     }
 
 
-def _response(handled: Handled) -> dict[str, Any]:
+def _response(handled: Response) -> dict[str, Any]:
     """The answer to the last request that was answered."""
     refusal = handled.refusal
     return {
@@ -56,7 +58,7 @@ def _response(handled: Handled) -> dict[str, Any]:
     }
 
 
-def outcome_of(seen: Seen, step: Step) -> Exit:
+def outcome_of(seen: ObservedService, step: RolloutStep) -> Exit:
     """What `status` says of one service by its exit code."""
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
         return Exit.ROLLED_BACK
@@ -80,7 +82,7 @@ def _version(one: TaskSet) -> dict[str, Any]:
     }
 
 
-def _shares(seen: Seen, weights: Weights | None) -> dict[str, int] | None:
+def _shares(seen: ObservedService, weights: Weights | None) -> dict[str, int] | None:
     """Release → percent; None where the listener does something that is not ours."""
     if weights is None:
         return None

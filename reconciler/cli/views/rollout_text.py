@@ -7,13 +7,13 @@ from datetime import datetime
 
 from reconciler.cli.terminal import Look
 from reconciler.model import duration
-from reconciler.rollout.engine import Health, Phase, Step, Waiting
-from reconciler.rollout.requests import Verb
-from reconciler.rollout.spec import Delivery
-from reconciler.rollout.state import WHOLE, Seen, TaskSet, Weights
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, Weights
 from reconciler.rollout.strategy import Promotion
-from reconciler.rollout_driver.driver import Turn
-from reconciler.rollout_driver.targets import Job
+from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.targets import ServiceRollout
 
 BAR = 20
 WORDS = {
@@ -32,8 +32,18 @@ WORDS = {
     Phase.SUPERSEDED: "superseded",
     Phase.BLOCKED: "blocked",
 }
-SIGNS = {Health.HEALTHY: "ok", Health.PROGRESSING: "roll", Health.SUSPENDED: "wait", Health.DEGRADED: "bad"}
-COLORS = {Health.HEALTHY: "green", Health.PROGRESSING: "cyan", Health.SUSPENDED: "yellow", Health.DEGRADED: "red"}
+SIGNS = {
+    RolloutHealth.HEALTHY: "ok",
+    RolloutHealth.PROGRESSING: "roll",
+    RolloutHealth.SUSPENDED: "wait",
+    RolloutHealth.DEGRADED: "bad",
+}
+COLORS = {
+    RolloutHealth.HEALTHY: "green",
+    RolloutHealth.PROGRESSING: "cyan",
+    RolloutHealth.SUSPENDED: "yellow",
+    RolloutHealth.DEGRADED: "red",
+}
 ORDER = (
     Phase.GREEN_UP,
     Phase.TESTING,
@@ -45,19 +55,33 @@ ORDER = (
 )
 
 
-def words_of(phase: Phase, delivery: Delivery) -> str:
+def words_of(phase: Phase, delivery: RolloutSpec) -> str:
     """The phase in words; where ECS deploys by itself there is no green."""
     if not delivery.moves_traffic and phase is Phase.GREEN_UP:
         return "ECS replaces the tasks"
     return WORDS[phase]
 
 
-def status_text(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...], now: datetime, look: Look) -> str:
+def status_text(
+    job: ServiceRollout,
+    seen: ObservedService,
+    step: RolloutStep,
+    verbs: tuple[RequestVerb, ...],
+    now: datetime,
+    look: Look,
+) -> str:
     """The whole block of one service."""
     return "\n".join(_lines(job, seen, step, verbs, now, look))
 
 
-def _lines(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...], now: datetime, look: Look) -> Iterator[str]:
+def _lines(
+    job: ServiceRollout,
+    seen: ObservedService,
+    step: RolloutStep,
+    verbs: tuple[RequestVerb, ...],
+    now: datetime,
+    look: Look,
+) -> Iterator[str]:
     sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, job.delivery)}", COLORS[step.health])
     commit = f"   {job.subject.release.commit[:7]}" if job.subject.release.commit else ""
     yield f"{look.paint(str(job.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
@@ -76,18 +100,18 @@ def _lines(job: Job, seen: Seen, step: Step, verbs: tuple[Verb, ...], now: datet
     intent = seen.marks.unheard
     if intent is not None:
         yield f"  {intent.by} said {intent.verb}; nobody has answered yet"
-    offered = [verb for verb in verbs if verb not in (Verb.PAUSE,)]
+    offered = [verb for verb in verbs if verb not in (RequestVerb.PAUSE,)]
     if offered and step.phase is not Phase.IDLE:
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
         yield look.paint(f"  reconciler {first} {job.delivery.name}{more}", "dim")
 
 
-def _typed(verb: Verb) -> str:
-    return "extend --by 1h" if verb is Verb.EXTEND else str(verb)
+def _typed(verb: RequestVerb) -> str:
+    return "extend --by 1h" if verb is RequestVerb.EXTEND else str(verb)
 
 
-def _timeline(delivery: Delivery, step: Step, now: datetime, look: Look) -> str:
+def _timeline(delivery: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -> str:
     """`✔ green up   ✔ tested on :9000   ‖ 1h59m53s left   · switch :80   · blue goes`"""
     policy, (production, test) = delivery.policy, delivery.ports
     stages = [(Phase.GREEN_UP, "green up")]
@@ -118,14 +142,14 @@ def _left(until: datetime, now: datetime) -> str:
     return f"({duration.format(until - now)} left)"
 
 
-def _traffic(delivery: Delivery, seen: Seen, look: Look) -> Iterator[str]:
+def _traffic(delivery: RolloutSpec, seen: ObservedService, look: Look) -> Iterator[str]:
     parts = [_listener(delivery.ports[0], seen, seen.production, look)]
     if seen.has_test:
         parts.append(_listener(delivery.ports[1], seen, seen.test, look))
     yield "  " + "      ".join(parts)
 
 
-def _listener(port: int, seen: Seen, weights: Weights | None, look: Look) -> str:
+def _listener(port: int, seen: ObservedService, weights: Weights | None, look: Look) -> str:
     if weights is None:
         return f":{port}  does something that is not ours"
     parts = []
@@ -137,18 +161,18 @@ def _listener(port: int, seen: Seen, weights: Weights | None, look: Look) -> str
     return f":{port}  {'  '.join(parts) or 'nobody'}"
 
 
-def _who(seen: Seen, slot: int) -> str:
+def _who(seen: ObservedService, slot: int) -> str:
     here = [one for one in seen.alive if one.slot == slot]
     return f"{_color(seen, here[-1])} {here[-1].release[:6]}" if here else "(nobody)"
 
 
-def _color(seen: Seen, one: TaskSet) -> str:
+def _color(seen: ObservedService, one: TaskSet) -> str:
     """Blue is what serves, or did until now: the older of two."""
     alive = seen.alive
     return "green" if len(alive) > 1 and one is alive[-1] else "blue"
 
 
-def _table(seen: Seen) -> Iterator[str]:
+def _table(seen: ObservedService) -> Iterator[str]:
     yield f"  {'':8}{'release':10}{'revision':24}{'desired':>8}{'running':>8}{'healthy':>8}{'failed':>7}"
     for one in sorted(seen.sets, key=lambda one: (one.born, one.id)):
         label = "GOING" if one.draining else _color(seen, one).upper()
@@ -160,7 +184,7 @@ def _table(seen: Seen) -> Iterator[str]:
         )
 
 
-def turn_line(turn: Turn, look: Look) -> str:
+def turn_line(turn: StepResult, look: Look) -> str:
     """One line of progress: `↷ service/api   green is coming up: 1 of 2 tasks run`"""
     if turn.step is None:
         return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
@@ -172,7 +196,7 @@ def turn_line(turn: Turn, look: Look) -> str:
     return f"  {sign} {turn.job.address}   {words}: {step.because}{until}{refused}"
 
 
-def under_way(turn: Turn) -> str:
+def under_way(turn: StepResult) -> str:
     """What an apply that does not wait says of what goes on."""
     assert turn.step is not None
     who = " for a person" if turn.step.waits_for is Waiting.PERSON else ""

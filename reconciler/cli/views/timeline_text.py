@@ -9,13 +9,13 @@ from reconciler.cli.terminal import Look
 from reconciler.model import duration
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import Row
-from reconciler.rollout.spec import Delivery
+from reconciler.rollout.spec import RolloutSpec
 
 BAD = frozenset({Phase.FAILED, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.BLOCKED})
 PHASE_WIDTH = max(len(phase) for phase in Phase) + 2
 
 
-def timeline_text(delivery: Delivery, rows: Sequence[Row], look: Look) -> str:
+def timeline_text(delivery: RolloutSpec, rows: Sequence[Row], look: Look) -> str:
     """`+2h1m  shifting   switch :80   because …`, a row for everything that happens."""
     whens = [f"+{duration.approximate(row.after)}" for row in rows]
     when_width = max(map(len, whens)) + 2
@@ -29,7 +29,7 @@ def timeline_text(delivery: Delivery, rows: Sequence[Row], look: Look) -> str:
     return "\n".join([look.paint(str(delivery.service), "bold"), *lines])
 
 
-def timeline_document(delivery: Delivery, rows: Sequence[Row]) -> dict[str, Any]:
+def timeline_document(delivery: RolloutSpec, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "service": delivery.name,
         "engine": delivery.policy.engine,

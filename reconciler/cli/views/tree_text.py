@@ -7,11 +7,11 @@ from typing import Any
 
 from reconciler.cli.terminal import Look
 from reconciler.diagnosis.observations import plain
-from reconciler.model.resource import Address, Health
+from reconciler.model.resource import Address, ResourceHealth
 from reconciler.queries.tree import Node
 
-SIGNS = {Health.READY: "ok", Health.PROGRESSING: "wait", Health.DEGRADED: "bad"}
-COLORS = {Health.READY: "green", Health.PROGRESSING: "yellow", Health.DEGRADED: "red"}
+SIGNS = {ResourceHealth.READY: "ok", ResourceHealth.PROGRESSING: "wait", ResourceHealth.DEGRADED: "bad"}
+COLORS = {ResourceHealth.READY: "green", ResourceHealth.PROGRESSING: "yellow", ResourceHealth.DEGRADED: "red"}
 UNICODE = ("├─ ", "│  ", "└─ ", "   ")
 ASCII = ("|- ", "|  ", "`- ", "   ")
 LONGEST = 60

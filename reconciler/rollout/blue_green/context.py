@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from reconciler.rollout.actions import Decision, Mark
-from reconciler.rollout.engine import Health, Phase, Step, Waiting
-from reconciler.rollout.state import WHOLE, Seen, TaskSet
-from reconciler.rollout.stored_state import Actor, Deadline, Ended, Marks, Outcome, Stage
-from reconciler.rollout.strategy import OnNewRevision, Policy
+from reconciler.rollout.actions import RolloutAction, WriteState
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState
+from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 LOOK_EVERY: Final = timedelta(seconds=5)
 """How far apart looks are that count as one more in a row."""
@@ -24,7 +24,7 @@ POLL_EVERY: Final = timedelta(seconds=15)
 """How often to look while nothing is about to happen."""
 
 
-class Shape(StrEnum):
+class TrafficState(StrEnum):
     FOREIGN = "foreign"  # production is where we never put it
     NOTHING_LIVE = "nothing live"  # no side was ever in production, or none is left
     HALF = "half"  # production is shared with a side that is gone
@@ -35,16 +35,16 @@ class Shape(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class RolloutContext:
     """`live` has production (the older side, where it is shared). `green` is on its way in, `blue` was there before.
 
     `target` is the release to bring, or "" to stay. `left` are sets without traffic that are neither.
     """
 
-    policy: Policy
-    seen: Seen
+    policy: Strategy
+    seen: ObservedService
     now: datetime
-    shape: Shape
+    shape: TrafficState
     live: TaskSet | None = None
     green: TaskSet | None = None
     blue: TaskSet | None = None
@@ -52,7 +52,7 @@ class Situation:
     target: str = ""
 
     @property
-    def marks(self) -> Marks:
+    def marks(self) -> StoredState:
         return self.seen.marks
 
     @property
@@ -65,15 +65,15 @@ class Situation:
     def flight(self) -> str:
         """The release that is being rolled out; "" when none is."""
         match self.shape:
-            case Shape.SHARED:
+            case TrafficState.SHARED:
                 assert self.green is not None
                 return self.green.release
-            case Shape.SWITCHED:
+            case TrafficState.SWITCHED:
                 assert self.live is not None
                 return self.live.release
-            case Shape.NOTHING_LIVE:
+            case TrafficState.NOTHING_LIVE:
                 return self.target
-            case Shape.BEFORE:
+            case TrafficState.BEFORE:
                 assert self.live is not None
                 return "" if self.target == self.live.release else self.target
             case _:
@@ -88,24 +88,24 @@ class Situation:
         found = self.marks.deadline
         return found if found is not None and found.release == release else None
 
-    def mark(self, **fields: Any) -> tuple[Mark, ...]:
+    def mark(self, **fields: Any) -> tuple[WriteState, ...]:
         """What writes `fields`; nothing, if they are so already."""
         after = replace(self.marks, **fields)
-        return () if after == self.marks else (Mark(self.marks, after),)
+        return () if after == self.marks else (WriteState(self.marks, after),)
 
-    def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str = "") -> Ended:
-        return Ended(release, outcome, phase, self.now.replace(microsecond=0), by, why)
+    def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str = "") -> RolloutResult:
+        return RolloutResult(release, outcome, phase, self.now.replace(microsecond=0), by, why)
 
     def step(
         self,
         phase: Phase,
         because: str,
-        *decisions: Decision,
-        health: Health = Health.PROGRESSING,
+        *decisions: RolloutAction,
+        health: RolloutHealth = RolloutHealth.PROGRESSING,
         wake: timedelta | datetime | None = POLL_EVERY,
         waits_for: Waiting = Waiting.NOBODY,
-        ended: Ended | None = None,
-    ) -> Step:
+        ended: RolloutResult | None = None,
+    ) -> RolloutStep:
         """Look again at the stored deadline if that comes before `wake`; at once, where something is to be done."""
         release = self.flight or (self.live.release if self.live is not None else self.target)
         found = self.due(release)
@@ -116,26 +116,26 @@ class Situation:
         elif wake_at is not None and until is not None and self.now < until < wake_at:
             wake_at = until
         slot = None if self.live is None else self.live.slot
-        return Step(phase, tuple(decisions), wake_at, because, health, release, until, waits_for, ended, slot)
+        return RolloutStep(phase, tuple(decisions), wake_at, because, health, release, until, waits_for, ended, slot)
 
 
-def of(policy: Policy, seen: Seen, now: datetime) -> Situation:
+def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext:
     # a set without tasks that never was primary is evidence of a first deployment that failed
     sides = tuple(one for one in seen.alive if one.scale or one.primary)
     if seen.production is None or sum(seen.production) != WHOLE or seen.deleting:
-        return Situation(policy, seen, now, Shape.FOREIGN, target=_target(policy, seen, None, None))
+        return RolloutContext(policy, seen, now, TrafficState.FOREIGN, target=_target(policy, seen, None, None))
     on = [slot for slot in (0, 1) if seen.production[slot]]
     having = [_chief(sides, slot) for slot in on]
     serving = sorted((one for one in having if one is not None), key=_age)
     live, more = (serving[0] if serving else None), serving[1:]
     if live is None or not any(one.primary for one in sides):
         target = _target(policy, seen, None, None)
-        return Situation(policy, seen, now, Shape.NOTHING_LIVE, live, target=target)
+        return RolloutContext(policy, seen, now, TrafficState.NOTHING_LIVE, live, target=target)
     if more:
         target = _target(policy, seen, live, more[0])
-        return Situation(policy, seen, now, Shape.SHARED, live, green=more[0], blue=live, target=target)
+        return RolloutContext(policy, seen, now, TrafficState.SHARED, live, green=more[0], blue=live, target=target)
     if len(on) > 1:
-        return Situation(policy, seen, now, Shape.HALF, live, target=_target(policy, seen, live, None))
+        return RolloutContext(policy, seen, now, TrafficState.HALF, live, target=_target(policy, seen, live, None))
     others = [one for one in sides if one.slot != live.slot]
     older = [one for one in others if _age(one) < _age(live)]
     younger = [one for one in others if _age(one) > _age(live)]
@@ -143,17 +143,19 @@ def of(policy: Policy, seen: Seen, now: datetime) -> Situation:
     if older:
         blue = older[-1]
         target = _target(policy, seen, live, None)
-        return Situation(policy, seen, now, Shape.SWITCHED, live, blue=blue, left=_but(idle, blue), target=target)
+        return RolloutContext(
+            policy, seen, now, TrafficState.SWITCHED, live, blue=blue, left=_but(idle, blue), target=target
+        )
     target = _target(policy, seen, live, younger[-1] if younger else None)
     green = None
     if target != live.release:
         green = next((one for one in reversed(younger) if one.release == target), None)
     left = _but(idle, green)
-    shape = Shape.BEFORE if left or target not in ("", live.release) else Shape.REST
-    return Situation(policy, seen, now, shape, live, green=green, left=left, target=target)
+    shape = TrafficState.BEFORE if left or target not in ("", live.release) else TrafficState.REST
+    return RolloutContext(policy, seen, now, shape, live, green=green, left=left, target=target)
 
 
-def _target(policy: Policy, seen: Seen, live: TaskSet | None, flight: TaskSet | None) -> str:
+def _target(policy: Strategy, seen: ObservedService, live: TaskSet | None, flight: TaskSet | None) -> str:
     marks, wanted = seen.marks, seen.wanted
     if not marks.quarantined(wanted):
         under_way = flight is not None and flight.release != wanted and not marks.quarantined(flight.release)
@@ -166,7 +168,7 @@ def _target(policy: Policy, seen: Seen, live: TaskSet | None, flight: TaskSet | 
     return ""
 
 
-def newcomer(situation: Situation) -> str:
+def newcomer(situation: RolloutContext) -> str:
     """A release that arrived in the middle of another's rollout, and that the rollout has nothing to do with; or ""."""
     wanted = situation.seen.wanted
     sides = (situation.live, situation.blue)
@@ -188,5 +190,5 @@ def _but(some: tuple[TaskSet, ...], one: TaskSet | None) -> tuple[TaskSet, ...]:
     return tuple(other for other in some if other is not one)
 
 
-FIRST_STAGES: Final = frozenset({Stage.UP, Stage.TEST, Stage.GATE})
+FIRST_STAGES: Final = frozenset({DeadlineKind.UP, DeadlineKind.TEST, DeadlineKind.GATE})
 """While its deadline is one of these, green has never had production."""

@@ -6,18 +6,18 @@ is nothing to go back to: its tasks are taken away, and the empty set stays as e
 
 from __future__ import annotations
 
-from reconciler.rollout.actions import Decision, Point, Prefer, Resize, Scale
+from reconciler.rollout.actions import RolloutAction, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
 from reconciler.rollout.blue_green import health, starting
 from reconciler.rollout.blue_green.cleanup import retire
-from reconciler.rollout.blue_green.context import LOOK_EVERY, Situation
-from reconciler.rollout.engine import Health, Phase, Step, Waiting
+from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import Scaling, TaskSet, all_on
-from reconciler.rollout.stored_state import Actor, Outcome, Stage
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 
 PHASE = Phase.BOOTSTRAP
 
 
-def step(s: Situation) -> Step:
+def step(s: RolloutContext) -> RolloutStep:
     if not s.target:
         return _rescue(s) or _give_up(s)
     candidate = next((one for one in reversed(s.seen.alive) if one.release == s.target and one.scale), None)
@@ -26,10 +26,10 @@ def step(s: Situation) -> Step:
     return _in_the_way(s, candidate) or _bring(s, candidate)
 
 
-def _begin(s: Situation) -> Step:
+def _begin(s: RolloutContext) -> RolloutStep:
     if not s.seen.desired:
         because = "no tasks are wanted; the new version comes with the first"
-        return s.step(PHASE, because, health=Health.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
+        return s.step(PHASE, because, health=RolloutHealth.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
     if not starting.room(s):
         return s.step(PHASE, "ECS takes no more task sets until one is gone")
     taken = {one.slot for one in s.seen.alive if one.scale}
@@ -39,22 +39,22 @@ def _begin(s: Situation) -> Step:
     idle = next((one for one in s.seen.alive if _idle(s, one)), None)
     if idle is None:
         because = "both target groups have production and versions that nobody wants"
-        return s.step(PHASE, because, health=Health.DEGRADED)
-    return retire(s, idle, PHASE, "another version is in its place", Health.PROGRESSING)
+        return s.step(PHASE, because, health=RolloutHealth.DEGRADED)
+    return retire(s, idle, PHASE, "another version is in its place", RolloutHealth.PROGRESSING)
 
 
-def _bring(s: Situation, candidate: TaskSet) -> Step:
+def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
     due = s.due(s.target)
     if health.proven(s.policy, s.seen):
-        decisions: list[Decision] = []
+        decisions: list[RolloutAction] = []
         if s.seen.production != all_on(candidate.slot):
-            decisions.append(Point("production", all_on(candidate.slot), s.seen.production))
+            decisions.append(SetWeights("production", all_on(candidate.slot), s.seen.production))
         ended = s.ended(s.target, Outcome.PROMOTED, PHASE, Actor.ENGINE)
         never_up = [one for one in s.seen.alive if one is not candidate and one.scale and not one.well]
-        decisions += [Resize(one.id, 0) for one in never_up]
-        decisions += [Prefer(candidate.id), *s.mark(ended=ended)]
+        decisions += [ScaleTaskSet(one.id, 0) for one in never_up]
+        decisions += [SetPrimary(candidate.id), *s.mark(ended=ended)]
         return s.step(PHASE, "its tasks are healthy", *decisions, ended=ended)
-    if due is None or due.stage is not Stage.UP:
+    if due is None or due.stage is not DeadlineKind.UP:
         return s.step(PHASE, "its tasks have just been started", *s.mark(deadline=starting.attempt(s)))
     told = health.told(s.seen, candidate)
     if candidate.failed >= s.policy.max_failed_tasks:
@@ -64,29 +64,29 @@ def _bring(s: Situation, candidate: TaskSet) -> Step:
     return s.step(PHASE, told, wake=LOOK_EVERY)
 
 
-def _fail(s: Situation, by: Actor, why: str) -> Step:
+def _fail(s: RolloutContext, by: Actor, why: str) -> RolloutStep:
     ended = s.ended(s.target, Outcome.FAILED, PHASE, by, why)
     marks = s.mark(quarantine=s.marks.with_quarantined(s.target), ended=ended)
-    return s.step(Phase.FAILED, why, *marks, health=Health.DEGRADED, ended=ended)
+    return s.step(Phase.FAILED, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
 
 
-def _give_up(s: Situation) -> Step:
+def _give_up(s: RolloutContext) -> RolloutStep:
     """What cannot be brought has no tasks, unless some of them serve all the same: better than nothing."""
     ended = s.marks.ended_of(s.seen.wanted)
     why = ended.why if ended is not None else ""
     because = why or "the wanted version has failed before; a new one, or retry"
     failing = [one for one in s.seen.alive if one.scale and one.healthy is not None and not one.well]
-    decisions: list[Decision] = [Resize(one.id, 0) for one in failing]
+    decisions: list[RolloutAction] = [ScaleTaskSet(one.id, 0) for one in failing]
     if not decisions and s.live is not None and not s.live.primary and s.live is s.seen.newest:
-        decisions += [Prefer(s.live.id)] if health.proven(s.policy, s.seen) else []
+        decisions += [SetPrimary(s.live.id)] if health.proven(s.policy, s.seen) else []
     if not decisions and s.seen.scaling is Scaling.SUSPENDED:
-        decisions.append(Scale(suspend=False))
+        decisions.append(SuspendScaling(suspend=False))
     if not decisions:
         decisions += s.mark(deadline=None, hold=None, intent=s.marks.unheard)
-    return s.step(Phase.FAILED, because, *decisions, health=Health.DEGRADED, wake=None, waits_for=Waiting.PERSON)
+    return s.step(Phase.FAILED, because, *decisions, health=RolloutHealth.DEGRADED, wake=None, waits_for=Waiting.PERSON)
 
 
-def _rescue(s: Situation) -> Step | None:
+def _rescue(s: RolloutContext) -> RolloutStep | None:
     """Production has no healthy task, and another side has: any side is better than none."""
     if s.live is not None and (s.live.healthy is None or s.live.well):
         return None
@@ -96,22 +96,22 @@ def _rescue(s: Situation) -> Step | None:
     best = max(others, key=lambda one: (one.well, one.born))
     if best is s.seen.newest and not health.proven(s.policy, s.seen):
         return None
-    point = Point("production", all_on(best.slot), s.seen.production)
-    return s.step(PHASE, "production has no healthy task, and this side has", point, health=Health.DEGRADED)
+    point = SetWeights("production", all_on(best.slot), s.seen.production)
+    return s.step(PHASE, "production has no healthy task, and this side has", point, health=RolloutHealth.DEGRADED)
 
 
-def _in_the_way(s: Situation, candidate: TaskSet) -> Step | None:
+def _in_the_way(s: RolloutContext, candidate: TaskSet) -> RolloutStep | None:
     """Younger than what is wanted, and without traffic: looks would be counted for it."""
     for one in s.seen.alive:
         if one is not candidate and one.born >= candidate.born and _idle(s, one):
-            return retire(s, one, PHASE, "another version is beside it", Health.PROGRESSING)
+            return retire(s, one, PHASE, "another version is beside it", RolloutHealth.PROGRESSING)
     return None
 
 
-def _idle(s: Situation, one: TaskSet) -> bool:
+def _idle(s: RolloutContext, one: TaskSet) -> bool:
     return s.seen.production is not None and not s.seen.production[one.slot]
 
 
-def _by_traffic(s: Situation) -> list[int]:
+def _by_traffic(s: RolloutContext) -> list[int]:
     assert s.seen.production is not None
     return sorted((0, 1), key=lambda slot: -s.seen.production[slot])  # type: ignore[index]  # not None, see above

@@ -14,7 +14,7 @@
   blocked       somebody else moved production
 
 Each arrow is one or several looks. The phase is concluded from the facts at each look: first by where production is
-(`Shape`), then by the stored deadline, which says how far it has come where the facts look alike:
+(`TrafficState`), then by the stored deadline, which says how far it has come where the facts look alike:
 
     production is            deadline of green's release     phase
     ───────────────────────  ──────────────────────────────  ─────────────────────────────
@@ -59,16 +59,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.rollout import request_handler
-from reconciler.rollout.actions import Scale
+from reconciler.rollout.actions import SuspendScaling
 from reconciler.rollout.blue_green import cleanup, context, initial, pre_promotion, requests, traffic_shift
-from reconciler.rollout.blue_green.context import Shape, Situation
-from reconciler.rollout.engine import Phase, Step
-from reconciler.rollout.state import Scaling, Seen
+from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
+from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.state import ObservedService, Scaling
 from reconciler.rollout.stored_state import Actor, Outcome
-from reconciler.rollout.strategy import OnNewRevision, Policy
+from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 
-def step(policy: Policy, seen: Seen, now: datetime) -> Step:
+def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
     """What the facts lead to: a person's word first, then the machine, which a pause keeps still."""
     s = context.of(policy, seen, now)
     ordinary = _rejected(s) or _ordinary(s)
@@ -78,29 +78,29 @@ def step(policy: Policy, seen: Seen, now: datetime) -> Step:
     if s.marks.pause is not None:
         return request_handler.paused(s.marks.pause, ordinary)
     if s.flight and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
-        return replace(ordinary, decisions=(Scale(suspend=True),), wake_at=now)
+        return replace(ordinary, decisions=(SuspendScaling(suspend=True),), wake_at=now)
     return ordinary
 
 
-def _ordinary(s: Situation) -> Step:
+def _ordinary(s: RolloutContext) -> RolloutStep:
     match s.shape:
-        case Shape.FOREIGN:
+        case TrafficState.FOREIGN:
             return cleanup.blocked(s)
-        case Shape.NOTHING_LIVE:
+        case TrafficState.NOTHING_LIVE:
             return initial.step(s)
-        case Shape.HALF:
+        case TrafficState.HALF:
             return traffic_shift.half(s)
-        case Shape.SHARED:
+        case TrafficState.SHARED:
             return traffic_shift.share(s)
-        case Shape.SWITCHED:
+        case TrafficState.SWITCHED:
             return traffic_shift.switched(s)
-        case Shape.BEFORE:
+        case TrafficState.BEFORE:
             return pre_promotion.step(s)
-        case Shape.REST:
+        case TrafficState.REST:
             return cleanup.rest(s)
 
 
-def _rejected(s: Situation) -> Step | None:
+def _rejected(s: RolloutContext) -> RolloutStep | None:
     """Where the policy says so, what arrives in mid-flight is refused for good: until it changes, or retry."""
     late = context.newcomer(s)
     if not late or s.policy.on_new_revision is not OnNewRevision.REJECT:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.rollout.actions import Decision, Point
+from reconciler.rollout.actions import RolloutAction, SetWeights
 from reconciler.rollout.blue_green import context, gates, health, pre_promotion, traffic_shift
-from reconciler.rollout.blue_green.context import FIRST_STAGES, Shape, Situation
-from reconciler.rollout.engine import Health, Phase, Step
+from reconciler.rollout.blue_green.context import FIRST_STAGES, RolloutContext, TrafficState
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
-from reconciler.rollout.requests import Handled, Intent, RequestRefusal, Verb
+from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import Seen, TaskSet, all_on
-from reconciler.rollout.stored_state import Actor, Deadline, Outcome, Stage, Stop, deadline
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.state import ObservedService, TaskSet, all_on
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Pause, deadline
+from reconciler.rollout.strategy import Strategy
 
 LONGEST_EXTENSION: Final = timedelta(days=14)
 
@@ -24,7 +24,7 @@ BLUE_UNHEALTHY: Final = RequestRefusal(Code.UNHEALTHY, "blue has no healthy task
 class _Requests(Requests):
     """Of an engine that moves the traffic."""
 
-    def __init__(self, s: Situation, ordinary: Step) -> None:
+    def __init__(self, s: RolloutContext, ordinary: RolloutStep) -> None:
         super().__init__(s.seen, s.now, ordinary)
         self.s = s
 
@@ -32,69 +32,69 @@ class _Requests(Requests):
     def release(self) -> str:
         return self.s.flight or (self.s.live.release if self.s.live is not None else self.seen.wanted)
 
-    def another(self, intent: Intent) -> str:
+    def another(self, intent: Request) -> str:
         return _another(self.s, intent)
 
     def left_over(self, release: str) -> bool:
-        return self.s.shape is not Shape.NOTHING_LIVE and any(one.release == release for one in self.s.left)
+        return self.s.shape is not TrafficState.NOTHING_LIVE and any(one.release == release for one in self.s.left)
 
-    def noted(self, because: str, **fields: Any) -> Step:
+    def noted(self, because: str, **fields: Any) -> RolloutStep:
         return self.s.step(_phase(self.s, self.ordinary), because, *self.s.mark(**fields), health=self.ordinary.health)
 
-    def act(self, intent: Intent) -> Answer:
+    def act(self, intent: Request) -> Answer:
         s, ordinary = self.s, self.ordinary
         match intent.verb:
-            case Verb.PROMOTE:
+            case RequestVerb.PROMOTE:
                 return _promote(s, ordinary, intent)
-            case Verb.FINISH:
+            case RequestVerb.FINISH:
                 return _finish(s, ordinary, intent)
-            case Verb.ROLLBACK:
+            case RequestVerb.ROLLBACK:
                 return _rollback(s, ordinary, intent)
-            case Verb.ABORT:
+            case RequestVerb.ABORT:
                 return _abort(s, intent)
-            case Verb.HOLD:
+            case RequestVerb.HOLD:
                 return _hold(s, ordinary, intent)
-            case Verb.EXTEND:
+            case RequestVerb.EXTEND:
                 return _extend(s, ordinary, intent)
             case _:
                 raise TypeError(f"{intent.verb} is the same for every engine")
 
 
-def heard(s: Situation, ordinary: Step) -> Step | None:
+def heard(s: RolloutContext, ordinary: RolloutStep) -> RolloutStep | None:
     """The step that answers a word that nobody has answered yet. `ordinary` is what would be done without it."""
     return _Requests(s, ordinary).heard()
 
 
-def _phase(s: Situation, ordinary: Step) -> Phase:
+def _phase(s: RolloutContext, ordinary: RolloutStep) -> Phase:
     """Where it is while it is answered; `ordinary` may already speak of what comes next."""
     if ordinary.phase is Phase.BLOCKED:
         return ordinary.phase
     due = s.due(s.flight) if s.flight else None
     match s.shape:
-        case Shape.SWITCHED:
-            return Phase.BLUE_WARM if due is not None and due.stage is Stage.WARM else Phase.VERIFYING
-        case Shape.SHARED | Shape.HALF:
+        case TrafficState.SWITCHED:
+            return Phase.BLUE_WARM if due is not None and due.stage is DeadlineKind.WARM else Phase.VERIFYING
+        case TrafficState.SHARED | TrafficState.HALF:
             return Phase.SHIFTING
-        case Shape.NOTHING_LIVE:
+        case TrafficState.NOTHING_LIVE:
             return Phase.BOOTSTRAP if s.target else Phase.FAILED
-        case Shape.BEFORE if not s.left:
+        case TrafficState.BEFORE if not s.left:
             if s.green is None:
                 return Phase.IDLE
-            return pre_promotion.PHASES.get(due.stage if due is not None else Stage.UP, Phase.GREEN_UP)
+            return pre_promotion.PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.GREEN_UP)
         case _:
             return ordinary.phase
 
 
-def verbs(policy: Policy, seen: Seen, ordinary: Step, now: datetime) -> tuple[Verb, ...]:
+def verbs(policy: Strategy, seen: ObservedService, ordinary: RolloutStep, now: datetime) -> tuple[RequestVerb, ...]:
     """What could be said now and would be heeded."""
     return _Requests(context.of(policy, seen, now), ordinary).offered()
 
 
-def _another(s: Situation, intent: Intent) -> str:
+def _another(s: RolloutContext, intent: Request) -> str:
     """Why the word is about another release than it could be about; empty if it is about the right one."""
     if s.flight:
         return "" if intent.release == s.flight else f"{s.flight} is being rolled out, not {intent.release}"
-    if s.shape is Shape.FOREIGN:
+    if s.shape is TrafficState.FOREIGN:
         known = {one.release for one in s.seen.alive}
         return "" if intent.release in known else f"{intent.release} is not among what runs"
     if s.live is not None and intent.release != s.live.release:
@@ -102,82 +102,82 @@ def _another(s: Situation, intent: Intent) -> str:
     return ""
 
 
-def _yes(intent: Intent) -> Handled:
-    return Handled(intent.id)
+def _yes(intent: Request) -> Response:
+    return Response(intent.id)
 
 
-def _does(s: Situation, ordinary: Step, intent: Intent, **fields: Any) -> Step:
+def _does(s: RolloutContext, ordinary: RolloutStep, intent: Request, **fields: Any) -> RolloutStep:
     """Only something to remember, in the phase that it is."""
     return _Requests(s, ordinary).accepted(intent, **fields)
 
 
-def _promote(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+def _promote(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
     because = f"{intent.by} said promote"
     if ordinary.phase is Phase.BLOCKED:
         return RequestRefusal(Code.TRAFFIC_CHANGED, "somebody else moved production; that has to be cleared up first")
     match s.shape:
-        case Shape.BEFORE if s.green is not None and not s.left:
+        case TrafficState.BEFORE if s.green is not None and not s.left:
             return _promote_green(s, s.green, ordinary, intent)
-        case Shape.SHARED:
+        case TrafficState.SHARED:
             assert s.green is not None
             due = s.due(s.green.release)
             wrong = _unfit(s, s.green)
             if wrong:
                 return wrong
-            if s.held and not (due is not None and due.stage is Stage.AT):
+            if s.held and not (due is not None and due.stage is DeadlineKind.AT):
                 return _does(s, ordinary, intent, hold=None)
-            if due is None or due.stage is not Stage.AT or due.weight != _share(s, s.green):
+            if due is None or due.stage is not DeadlineKind.AT or due.weight != _share(s, s.green):
                 return RequestRefusal(Code.ALREADY_SHIFTING, "it is on its way to its next share of production")
             marks = traffic_shift.onwards(s, s.green, due, handled=_yes(intent), hold=None)
             return s.step(Phase.SHIFTING, because, *marks)
-        case Shape.SWITCHED:
+        case TrafficState.SWITCHED:
             why = "it has all of production already; finish lets what ran before go, once it is not watched any more"
             return RequestRefusal(Code.ALREADY_PROMOTED, why)
-        case Shape.NOTHING_LIVE:
+        case TrafficState.NOTHING_LIVE:
             return RequestRefusal(Code.FIRST_DEPLOYMENT, "a first deployment waits for nobody")
-        case Shape.REST:
+        case TrafficState.REST:
             return NO_ROLLOUT
         case _:
             return RequestRefusal(Code.NOT_READY, "it is not up yet")
 
 
-def _promote_green(s: Situation, green: TaskSet, ordinary: Step, intent: Intent) -> Answer:
+def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, intent: Request) -> Answer:
     due = s.due(green.release)
     match due:
-        case Deadline(stage=Stage.GATE):
+        case Deadline(stage=DeadlineKind.GATE):
             wrong = _unfit(s, green)
             if wrong:
                 return wrong
             marks = pre_promotion.approve(s, green, handled=_yes(intent), hold=None)
             return s.step(Phase.SHIFTING, f"{intent.by} said promote", *marks)
-        case Deadline(stage=Stage.TO) if s.held:
+        case Deadline(stage=DeadlineKind.TO) if s.held:
             return _does(s, ordinary, intent, hold=None)
-        case Deadline(stage=Stage.TO):
+        case Deadline(stage=DeadlineKind.TO):
             return RequestRefusal(Code.ALREADY_SHIFTING, "it is being promoted already")
-        case Deadline(stage=Stage.TEST):
+        case Deadline(stage=DeadlineKind.TEST):
             return RequestRefusal(Code.NOT_TESTED, "it is not tested yet")
         case _:
             return RequestRefusal(Code.NOT_READY, f"it is not healthy yet: {health.told(s.seen, green)}")
 
 
-def _finish(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+def _finish(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
     """Cut short the time in which blue stays. Promote said twice must not: it would cost the quick way back."""
-    if s.shape is not Shape.SWITCHED:
+    if s.shape is not TrafficState.SWITCHED:
         return RequestRefusal(Code.NO_PREVIOUS_VERSION, "nothing is kept warm")
     assert s.live is not None
     due = s.due(s.live.release)
-    if due is None or due.stage is not Stage.WARM:
+    if due is None or due.stage is not DeadlineKind.WARM:
         why = "it is being watched in production, and what ran before stays until that is over"
         return RequestRefusal(Code.STILL_VERIFYING, why)
     if s.seen.looks <= 0:
         return RequestRefusal(Code.UNHEALTHY, f"it is not well: {health.told(s.seen, s.live)}")
-    soon = deadline(s.live.release, Stage.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
+    soon = deadline(s.live.release, DeadlineKind.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
     shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
     ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM, Actor.PERSON)
     return _does(s, ordinary, intent, deadline=shorter, ended=ended, hold=None)
 
 
-def _unfit(s: Situation, green: TaskSet) -> RequestRefusal | None:
+def _unfit(s: RolloutContext, green: TaskSet) -> RequestRefusal | None:
     closed = gates.closed(s)
     if closed is not None:
         return RequestRefusal(Code.OUTSIDE_WINDOW, closed.because)
@@ -188,39 +188,39 @@ def _unfit(s: Situation, green: TaskSet) -> RequestRefusal | None:
     return None
 
 
-def _share(s: Situation, green: TaskSet) -> int:
+def _share(s: RolloutContext, green: TaskSet) -> int:
     assert s.seen.production is not None
     return s.seen.production[green.slot]
 
 
-def _rollback(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+def _rollback(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
     why = reason(intent)
     match s.shape:
-        case Shape.SHARED | Shape.SWITCHED:
+        case TrafficState.SHARED | TrafficState.SWITCHED:
             return traffic_shift.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent)) or BLUE_UNHEALTHY
-        case Shape.FOREIGN:
+        case TrafficState.FOREIGN:
             return _put_back(s, intent, why)
-        case Shape.REST:
+        case TrafficState.REST:
             return _go_back(s, ordinary, intent, why)
-        case Shape.HALF:
+        case TrafficState.HALF:
             return RequestRefusal(Code.NO_PREVIOUS_VERSION, "one side is gone; there is nothing to go back to")
         case _:
             return _stop(s, intent, why)
 
 
-def _abort(s: Situation, intent: Intent) -> Answer:
+def _abort(s: RolloutContext, intent: Request) -> Answer:
     match s.shape:
-        case Shape.SWITCHED:
+        case TrafficState.SWITCHED:
             return RequestRefusal(Code.ALREADY_PROMOTED, "it has all of production already; rollback goes back")
-        case Shape.SHARED:
+        case TrafficState.SHARED:
             return traffic_shift.roll_back(s, Outcome.ABORTED, reason(intent), handled=_yes(intent)) or BLUE_UNHEALTHY
-        case Shape.BEFORE | Shape.NOTHING_LIVE:
+        case TrafficState.BEFORE | TrafficState.NOTHING_LIVE:
             return _stop(s, intent, reason(intent))
         case _:
             return NO_ROLLOUT
 
 
-def _stop(s: Situation, intent: Intent, why: str) -> Answer:
+def _stop(s: RolloutContext, intent: Request, why: str) -> Answer:
     """Production has not moved, or has gone back already and only the note of it is missing: the new version goes."""
     if not s.flight:
         return NO_ROLLOUT
@@ -228,15 +228,15 @@ def _stop(s: Situation, intent: Intent, why: str) -> Answer:
     phase, outcome = Phase.FAILED, Outcome.ABORTED
     if s.green is not None and pre_promotion.moved_back(s, s.green):
         phase = Phase.ROLLING_BACK
-        outcome = Outcome.ROLLED_BACK if intent.verb is Verb.ROLLBACK else outcome
+        outcome = Outcome.ROLLED_BACK if intent.verb is RequestVerb.ROLLBACK else outcome
     ended = s.ended(s.flight, outcome, phase, Actor.PERSON, why)
     fields: dict[str, Any] = {"quarantine": s.marks.with_quarantined(s.flight), "ended": ended, "handled": _yes(intent)}
     if s.green is not None and due is not None and (due.stage not in FIRST_STAGES or due.weight):
-        fields["deadline"] = deadline(s.flight, Stage.RETIRE, s.now, s.policy.drain)
-    return s.step(phase, why, *s.mark(**fields), health=Health.DEGRADED, ended=ended)
+        fields["deadline"] = deadline(s.flight, DeadlineKind.RETIRE, s.now, s.policy.drain)
+    return s.step(phase, why, *s.mark(**fields), health=RolloutHealth.DEGRADED, ended=ended)
 
 
-def _go_back(s: Situation, ordinary: Step, intent: Intent, why: str) -> Answer:
+def _go_back(s: RolloutContext, ordinary: RolloutStep, intent: Request, why: str) -> Answer:
     """Blue is gone: an ordinary rollout of what ran before, without tests and gate."""
     assert s.live is not None
     previous = s.marks.previous
@@ -246,10 +246,10 @@ def _go_back(s: Situation, ordinary: Step, intent: Intent, why: str) -> Answer:
     marks = s.mark(
         quarantine=s.marks.with_quarantined(s.live.release), back=previous, ended=ended, handled=_yes(intent)
     )
-    return s.step(Phase.ROLLING_BACK, why, *marks, health=Health.DEGRADED, ended=ended)
+    return s.step(Phase.ROLLING_BACK, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
 
 
-def _put_back(s: Situation, intent: Intent, why: str) -> Answer:
+def _put_back(s: RolloutContext, intent: Request, why: str) -> Answer:
     """Production has shares that nobody here gave it: all of it to the side that was there first."""
     if s.seen.production is None or s.seen.deleting:
         why = "the production listener names what is not ours; put it back by hand"
@@ -257,19 +257,19 @@ def _put_back(s: Situation, intent: Intent, why: str) -> Answer:
     side = next((one for one in s.seen.alive if one.well), None)
     if side is None:
         return RequestRefusal(Code.UNHEALTHY, "neither side has a healthy task")
-    point: Decision = Point("production", all_on(side.slot), s.seen.production)
-    return s.step(Phase.ROLLING_BACK, why, point, *s.mark(handled=_yes(intent)), health=Health.DEGRADED)
+    point: RolloutAction = SetWeights("production", all_on(side.slot), s.seen.production)
+    return s.step(Phase.ROLLING_BACK, why, point, *s.mark(handled=_yes(intent)), health=RolloutHealth.DEGRADED)
 
 
-def _hold(s: Situation, ordinary: Step, intent: Intent) -> Answer:
-    if s.shape not in (Shape.BEFORE, Shape.SHARED, Shape.SWITCHED) or not s.flight:
+def _hold(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
+    if s.shape not in (TrafficState.BEFORE, TrafficState.SHARED, TrafficState.SWITCHED) or not s.flight:
         return NO_ROLLOUT
-    return _does(s, ordinary, intent, hold=Stop(intent.by, s.flight))
+    return _does(s, ordinary, intent, hold=Pause(intent.by, s.flight))
 
 
-def _extend(s: Situation, ordinary: Step, intent: Intent) -> Answer:
+def _extend(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
     due = s.due(s.flight) if s.flight else None
-    if due is None or due.at is None or due.stage is Stage.RETIRE:
+    if due is None or due.at is None or due.stage is DeadlineKind.RETIRE:
         return RequestRefusal(Code.NO_DEADLINE, "no clock is running that could be given more time")
     longer = deadline(s.flight, due.stage, max(due.at, s.now), timedelta(seconds=intent.seconds), weight=due.weight)
     assert longer.at is not None

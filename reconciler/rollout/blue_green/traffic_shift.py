@@ -9,27 +9,27 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from reconciler.rollout.actions import Decision, Delete, Point, Prefer
+from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, SetPrimary, SetWeights
 from reconciler.rollout.blue_green import gates, health
 from reconciler.rollout.blue_green.cleanup import blocked, ends_at
-from reconciler.rollout.blue_green.context import LOOK_EVERY, Situation, newcomer
-from reconciler.rollout.engine import Health, Phase, Step
+from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext, newcomer
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import TaskSet, all_on, shared
-from reconciler.rollout.stored_state import Actor, Deadline, Ended, Outcome, Stage, deadline
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
 
 SPREADING = timedelta(seconds=15)
 """A change of a listener takes some seconds to reach all of a load balancer's nodes."""
 
 
-def share(s: Situation) -> Step:
+def share(s: RolloutContext) -> RolloutStep:
     """Both sides have some of production."""
     green, blue = _both(s)
     assert s.seen.production is not None
     weight, due = s.seen.production[green.slot], s.due(green.release)
     if s.marks.quarantined(green.release):
         return blocked(s, "somebody gave production to a version in quarantine")
-    if due is None or due.stage not in (Stage.TO, Stage.AT):
+    if due is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return _noticed(s, green, weight)
     if s.target != green.release:
         why = "a newer version is wanted"
@@ -38,46 +38,46 @@ def share(s: Situation) -> Step:
     if wrong:
         return _back(s, green, blue, s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.ENGINE, wrong))
     match due.stage:
-        case Stage.AT if due.weight == weight:
+        case DeadlineKind.AT if due.weight == weight:
             return _at(s, green, due)
-        case Stage.TO if due.weight == weight:
+        case DeadlineKind.TO if due.weight == weight:
             return _noticed(s, green, weight)
-        case Stage.TO if s.policy.weight_before(due.weight) == weight:
+        case DeadlineKind.TO if s.policy.weight_before(due.weight) == weight:
             return _onwards(s, green, blue, due)
         case _:
             return blocked(s, f"green has {weight} % of production, which nobody here gave it")
 
 
-def _noticed(s: Situation, green: TaskSet, weight: int) -> Step:
+def _noticed(s: RolloutContext, green: TaskSet, weight: int) -> RolloutStep:
     """From now on it is known that green has had production. Where that was noted and lost, its clock starts anew."""
     if weight not in s.policy.weights:
         return blocked(s, f"green has {weight} % of production, which nobody here gave it")
-    pause = deadline(green.release, Stage.AT, s.now, s.policy.pause_at(weight), weight=weight)
+    pause = deadline(green.release, DeadlineKind.AT, s.now, s.policy.pause_at(weight), weight=weight)
     return s.step(Phase.SHIFTING, f"green has {weight} % of production", *s.mark(deadline=pause))
 
 
-def half(s: Situation) -> Step:
+def half(s: RolloutContext) -> RolloutStep:
     """Production is shared with a side that has no tasks: those requests are lost."""
     assert s.live is not None
     if not s.live.well:
         because = "production is shared with a side that is gone, and the other is not healthy"
-        return s.step(Phase.SHIFTING, because, health=Health.DEGRADED, wake=LOOK_EVERY)
-    point = Point("production", all_on(s.live.slot), s.seen.production)
-    return s.step(Phase.SHIFTING, "production is shared with a side that is gone", point, health=Health.DEGRADED)
+        return s.step(Phase.SHIFTING, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
+    point = SetWeights("production", all_on(s.live.slot), s.seen.production)
+    return s.step(Phase.SHIFTING, "production is shared with a side that is gone", point, health=RolloutHealth.DEGRADED)
 
 
-def switched(s: Situation) -> Step:
+def switched(s: RolloutContext) -> RolloutStep:
     """Green has all of production, and blue is still there."""
     assert s.live is not None
     assert s.blue is not None
     live, blue, due = s.live, s.blue, s.due(s.live.release)
     if s.marks.quarantined(live.release) and not s.marks.quarantined(blue.release):
         return blocked(s, "somebody gave production to a version in quarantine")
-    if due is None or due.stage not in (Stage.VERIFY, Stage.WARM):
+    if due is None or due.stage not in (DeadlineKind.VERIFY, DeadlineKind.WARM):
         wait = max(s.policy.verify_for, SPREADING)
-        marks = s.mark(deadline=deadline(live.release, Stage.VERIFY, s.now, wait))
+        marks = s.mark(deadline=deadline(live.release, DeadlineKind.VERIFY, s.now, wait))
         return s.step(Phase.VERIFYING, "green has all of production", *marks)
-    phase = Phase.BLUE_WARM if due.stage is Stage.WARM else Phase.VERIFYING
+    phase = Phase.BLUE_WARM if due.stage is DeadlineKind.WARM else Phase.VERIFYING
     if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
         why = "the specs went back to blue's version"
         return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
@@ -89,7 +89,7 @@ def switched(s: Situation) -> Step:
     return _warm(s, live, blue, due) if phase is Phase.BLUE_WARM else _verify(s, live, due)
 
 
-def roll_back(s: Situation, outcome: Outcome, why: str, **more: Any) -> Step | None:
+def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
     """What a person asked for: traffic first, then the note of it, two calls. None where blue has no healthy task."""
     green, blue = (s.green, s.blue) if s.green is not None else (s.live, s.blue)
     if green is None or blue is None or not blue.well:
@@ -97,10 +97,10 @@ def roll_back(s: Situation, outcome: Outcome, why: str, **more: Any) -> Step | N
     return _going_back(s, green, blue, s.ended(green.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why), **more)
 
 
-def _at(s: Situation, green: TaskSet, due: Deadline) -> Step:
+def _at(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
         return s.step(Phase.SHIFTING, f"green is watched at {due.weight} % of production", wake=LOOK_EVERY)
-    hindrance = gates.hindrance(s)
+    hindrance = gates.first_blocker(s)
     if hindrance is None:
         return s.step(Phase.SHIFTING, f"green was well at {due.weight} % of production", *onwards(s, green, due))
     return s.step(
@@ -112,17 +112,17 @@ def _at(s: Situation, green: TaskSet, due: Deadline) -> Step:
     )
 
 
-def onwards(s: Situation, green: TaskSet, due: Deadline, **more: Any) -> tuple[Decision, ...]:
+def onwards(s: RolloutContext, green: TaskSet, due: Deadline, **more: Any) -> tuple[RolloutAction, ...]:
     """Green may have the next share."""
     following = s.policy.weight_after(due.weight)
     wait = s.policy.healthy_within
-    return s.mark(deadline=deadline(green.release, Stage.TO, s.now, wait, weight=following), **more)
+    return s.mark(deadline=deadline(green.release, DeadlineKind.TO, s.now, wait, weight=following), **more)
 
 
-def _onwards(s: Situation, green: TaskSet, blue: TaskSet, due: Deadline) -> Step:
-    hindrance = gates.hindrance(s)
+def _onwards(s: RolloutContext, green: TaskSet, blue: TaskSet, due: Deadline) -> RolloutStep:
+    hindrance = gates.first_blocker(s)
     if hindrance is None:
-        point = Point("production", shared(green.slot, due.weight), s.seen.production)
+        point = SetWeights("production", shared(green.slot, due.weight), s.seen.production)
         return s.step(Phase.SHIFTING, f"green is well and may have {due.weight} % of production", point)
     if due.passed(s.now) and not hindrance.patient:
         ended = s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.TIMER, hindrance.because)
@@ -136,19 +136,19 @@ def _onwards(s: Situation, green: TaskSet, blue: TaskSet, due: Deadline) -> Step
     )
 
 
-def _verify(s: Situation, live: TaskSet, due: Deadline) -> Step:
+def _verify(s: RolloutContext, live: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now) or s.seen.looks <= 0:
         return s.step(Phase.VERIFYING, f"production is watched: {health.told(s.seen, live)}", wake=LOOK_EVERY)
-    decisions: list[Decision] = [] if live.primary else [Prefer(live.id)]
-    decisions += s.mark(deadline=deadline(live.release, Stage.WARM, s.now, s.policy.warm_for))
+    decisions: list[RolloutAction] = [] if live.primary else [SetPrimary(live.id)]
+    decisions += s.mark(deadline=deadline(live.release, DeadlineKind.WARM, s.now, s.policy.warm_for))
     return s.step(Phase.BLUE_WARM, "green holds in production", *decisions)
 
 
-def _warm(s: Situation, live: TaskSet, blue: TaskSet, due: Deadline) -> Step:
+def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
         coming = newcomer(s)
         then = f"; {coming} is next" if coming else ""
-        return s.step(Phase.BLUE_WARM, f"blue stays warm to go back to{then}", health=Health.PROGRESSING)
+        return s.step(Phase.BLUE_WARM, f"blue stays warm to go back to{then}", health=RolloutHealth.PROGRESSING)
     held = gates.held(s)
     if held is not None:
         return s.step(Phase.BLUE_WARM, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
@@ -159,45 +159,45 @@ def _warm(s: Situation, live: TaskSet, blue: TaskSet, due: Deadline) -> Step:
     return s.step(Phase.TEARDOWN, "blue's time is over", *_teardown(s, live, blue), ended=_end(s, live))
 
 
-def _teardown(s: Situation, live: TaskSet, blue: TaskSet) -> tuple[Decision, ...]:
+def _teardown(s: RolloutContext, live: TaskSet, blue: TaskSet) -> tuple[RolloutAction, ...]:
     """What ran before stays known, so that it can be gone back to, unless it is what was gone away from."""
     good = not s.marks.quarantined(blue.release) and bool(blue.task_definition)
     previous = Version(blue.release, blue.task_definition) if good else None
-    return (*s.mark(previous=previous, ended=_end(s, live)), Delete(blue.id, blue.slot))
+    return (*s.mark(previous=previous, ended=_end(s, live)), DeleteTaskSet(blue.id, blue.slot))
 
 
-def _end(s: Situation, live: TaskSet) -> Any:
+def _end(s: RolloutContext, live: TaskSet) -> Any:
     noted = s.marks.ended_of(live.release)
     if noted is not None and noted.outcome is Outcome.FAST_PROMOTED:
         return noted
     return s.ended(live.release, Outcome.PROMOTED, Phase.BLUE_WARM, Actor.TIMER)
 
 
-def _back(s: Situation, green: TaskSet, blue: TaskSet, ended: Ended) -> Step:
+def _back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult) -> RolloutStep:
     """Never to a side that is worse off: then production stays where it is, and somebody has to come."""
     if not health.can_serve(s.seen, blue, green):
         because = f"{ended.why}; production stays, for blue has {blue.well} healthy tasks"
-        return s.step(Phase(ended.phase), because, health=Health.DEGRADED, wake=LOOK_EVERY)
+        return s.step(Phase(ended.phase), because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     return _going_back(s, green, blue, ended)
 
 
-def _going_back(s: Situation, green: TaskSet, blue: TaskSet, ended: Ended, **more: Any) -> Step:
+def _going_back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult, **more: Any) -> RolloutStep:
     fields: dict[str, Any] = {"ended": ended, "deadline": ends_at(s, green), **more}
     if ended.outcome not in (Outcome.SUPERSEDED, Outcome.FAST_ROLLED_BACK):
         fields["quarantine"] = s.marks.with_quarantined(green.release)
-    point = Point("production", all_on(blue.slot), s.seen.production)
+    point = SetWeights("production", all_on(blue.slot), s.seen.production)
     superseded = ended.outcome is Outcome.SUPERSEDED
     return s.step(
         Phase.SUPERSEDED if superseded else Phase.ROLLING_BACK,
         ended.why,
         point,
         *s.mark(**fields),
-        health=Health.PROGRESSING if superseded else Health.DEGRADED,
+        health=RolloutHealth.PROGRESSING if superseded else RolloutHealth.DEGRADED,
         ended=ended,
     )
 
 
-def _both(s: Situation) -> tuple[TaskSet, TaskSet]:
+def _both(s: RolloutContext) -> tuple[TaskSet, TaskSet]:
     assert s.green is not None
     assert s.blue is not None
     return s.green, s.blue

@@ -17,17 +17,17 @@ from typing import Any, ClassVar, Final
 
 from reconciler.model.resource import Calls
 from reconciler.rollout import describe, observe_deployments, request_handler, windows
-from reconciler.rollout.actions import Decision, Declare, Mark
+from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState
 from reconciler.rollout.blue_green.context import POLL_EVERY
-from reconciler.rollout.engine import NOTHING, Engine, Health, Known, Phase, Step, Waiting
+from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.task_sets import mark
-from reconciler.rollout.release import Subject, Version
+from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
-from reconciler.rollout.requests import Intent, RequestRefusal, Verb
+from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import Seen, TaskSet
-from reconciler.rollout.stored_state import Actor, Deadline, Ended, Outcome, Stage, deadline
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
+from reconciler.rollout.strategy import Strategy
 
 PATIENCE: Final = timedelta(hours=1)
 """A deployment that is not over by then is reported; ECS goes on with it."""
@@ -36,13 +36,15 @@ PATIENCE: Final = timedelta(hours=1)
 class Rolling(Engine):
     name: ClassVar[str] = "rolling"
 
-    def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
+    def see(
+        self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
+    ) -> Calls[ObservedService]:
         item = known.service
         if item is None:
             (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
         return observe_deployments.seen(subject, item)
 
-    def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
+    def step(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         situation = _Situation(policy, seen, now)
         ordinary = situation.ordinary()
         answer = _Requests(situation, ordinary).heard()
@@ -50,15 +52,15 @@ class Rolling(Engine):
             return answer
         return ordinary if seen.marks.pause is None else request_handler.paused(seen.marks.pause, ordinary)
 
-    def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
+    def verbs(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         situation = _Situation(policy, seen, now)
         return _Requests(situation, situation.ordinary()).offered()
 
-    def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
+    def perform(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
-            case Mark():
+            case WriteState():
                 yield from mark(decision, subject)
-            case Declare():
+            case UpdateService():
                 yield observe_deployments.declared(subject, decision)
             case _:
                 raise TypeError(f"{type(decision).__name__} is nothing that a rolling deployment does")
@@ -73,7 +75,7 @@ def _number(definition: str) -> int:
 class _Situation:
     """One look. `runs` is the release of the primary deployment, `flight` the one that is on its way."""
 
-    def __init__(self, policy: Policy, seen: Seen, now: datetime) -> None:
+    def __init__(self, policy: Strategy, seen: ObservedService, now: datetime) -> None:
         self.policy, self.seen, self.now = policy, seen, now
         self.marks = seen.marks
         self.primary = next((one for one in seen.sets if one.primary), None)
@@ -82,7 +84,7 @@ class _Situation:
         due = self.marks.deadline
         self.asked = (
             due is not None
-            and (due.release, due.stage) == (seen.wanted, Stage.ROLL)
+            and (due.release, due.stage) == (seen.wanted, DeadlineKind.ROLL)
             and due.weight in (0, _number(seen.definition))
         )
         self.due = due if self.asked else None
@@ -92,9 +94,9 @@ class _Situation:
 
     # -- the machine
 
-    def ordinary(self) -> Step:
+    def ordinary(self) -> RolloutStep:
         if self.seen.deleting:
-            return self._step(Phase.BLOCKED, "the service is being deleted", health=Health.DEGRADED)
+            return self._step(Phase.BLOCKED, "the service is being deleted", health=RolloutHealth.DEGRADED)
         if self.marks.quarantined(self.seen.wanted):
             return self._quarantined()
         if not self.arrived:
@@ -106,7 +108,7 @@ class _Situation:
             return self._under_way(self.primary)
         return self._rest(self.primary)
 
-    def _elsewhere(self) -> Step:
+    def _elsewhere(self) -> RolloutStep:
         """What runs is not what is wanted: not yet, or not any more."""
         failed = next((one for one in self.seen.sets if one.task_definition == self.seen.definition), None)
         if self.asked or (failed is not None and failed.state == "FAILED" and not self.seen.differs):
@@ -116,22 +118,22 @@ class _Situation:
             opens = windows.opens_at(self.policy.windows, self.now)
             because = "no window allows it within a week" if opens is None else f"a window opens {opens:%a %H:%M} UTC"
             return self._step(
-                Phase.IDLE, f"a new version waits: {because}", health=Health.SUSPENDED, wake=opens or POLL_EVERY
+                Phase.IDLE, f"a new version waits: {because}", health=RolloutHealth.SUSPENDED, wake=opens or POLL_EVERY
             )
         # asked first, noted after: a note without a request would look like ECS having gone back
         begun = self.mark(deadline=self._asked_for())
-        return self._step(Phase.GREEN_UP, "a new version is wanted", Declare("", self.seen.differs), *begun)
+        return self._step(Phase.GREEN_UP, "a new version is wanted", UpdateService("", self.seen.differs), *begun)
 
-    def _under_way(self, primary: TaskSet) -> Step:
+    def _under_way(self, primary: TaskSet) -> RolloutStep:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
             noted = self.mark(deadline=self._asked_for())
             return self._step(Phase.GREEN_UP, "ECS has begun", *noted)
         told = f"{primary.running} of {self.seen.desired} new tasks run"
         if self.due is not None and self.due.passed(self.now):
-            return self._step(Phase.GREEN_UP, f"{told}; it takes longer than it should", health=Health.DEGRADED)
+            return self._step(Phase.GREEN_UP, f"{told}; it takes longer than it should", health=RolloutHealth.DEGRADED)
         return self._step(Phase.GREEN_UP if self.flight else Phase.IDLE, told)
 
-    def _rest(self, primary: TaskSet) -> Step:
+    def _rest(self, primary: TaskSet) -> RolloutStep:
         """It runs, and it is what was asked for."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
         if self.flight:
@@ -141,36 +143,43 @@ class _Situation:
             return self._step(Phase.IDLE, "ECS is done", *noted, ended=ended)
         tidy = self.mark(deadline=None, back=None, intent=self.marks.unheard, hold=None)
         return self._step(
-            Phase.IDLE, "what runs is what is wanted", *tidy, health=Health.HEALTHY, wake=None, waits_for=Waiting.SPEC
+            Phase.IDLE,
+            "what runs is what is wanted",
+            *tidy,
+            health=RolloutHealth.HEALTHY,
+            wake=None,
+            waits_for=Waiting.SPEC,
         )
 
-    def _quarantined(self) -> Step:
+    def _quarantined(self) -> RolloutStep:
         """Back to what ran before, whoever began that."""
         ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.back, self.primary
         why = ended.why if ended is not None and ended.why else "it is in quarantine"
         returned = ended is not None and ended.outcome is not Outcome.FAILED
         if back is not None and (primary is None or primary.task_definition != back.task_definition):
-            return self._step(Phase.ROLLING_BACK, why, Declare(back.task_definition), health=Health.DEGRADED)
+            return self._step(
+                Phase.ROLLING_BACK, why, UpdateService(back.task_definition), health=RolloutHealth.DEGRADED
+            )
         if primary is not None and not self.arrived and not self._complete(primary):
-            return self._step(Phase.ROLLING_BACK, why, health=Health.DEGRADED)
+            return self._step(Phase.ROLLING_BACK, why, health=RolloutHealth.DEGRADED)
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
             f"{why}; {self.seen.wanted} is not tried again before a new version, or retry",
             *self.mark(deadline=None, intent=self.marks.unheard, hold=None),
-            health=Health.DEGRADED,
+            health=RolloutHealth.DEGRADED,
             wake=None,
             waits_for=Waiting.PERSON,
         )
 
-    def _gone_wrong(self, outcome: Outcome, why: str) -> Step:
+    def _gone_wrong(self, outcome: Outcome, why: str) -> RolloutStep:
         phase = Phase.ROLLED_BACK if outcome is Outcome.ROLLED_BACK else Phase.FAILED
         ended = self.ended(self.seen.wanted, outcome, Phase.GREEN_UP, Actor.ENGINE, why)
         noted = self.mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
-        return self._step(phase, why, *noted, health=Health.DEGRADED, ended=ended)
+        return self._step(phase, why, *noted, health=RolloutHealth.DEGRADED, ended=ended)
 
     def _asked_for(self) -> Deadline:
         """Of which revision, too: a release may get another on its way, where what it stands on was made anew."""
-        return deadline(self.seen.wanted, Stage.ROLL, self.now, PATIENCE, weight=_number(self.seen.definition))
+        return deadline(self.seen.wanted, DeadlineKind.ROLL, self.now, PATIENCE, weight=_number(self.seen.definition))
 
     def _complete(self, primary: TaskSet) -> bool:
         alone = len(self.seen.sets) == 1 and primary.state == "COMPLETED"
@@ -178,32 +187,32 @@ class _Situation:
 
     # -- words
 
-    def mark(self, **fields: Any) -> tuple[Mark, ...]:
+    def mark(self, **fields: Any) -> tuple[WriteState, ...]:
         after = replace(self.marks, **fields)
-        return () if after == self.marks else (Mark(self.marks, after),)
+        return () if after == self.marks else (WriteState(self.marks, after),)
 
-    def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> Ended:
-        return Ended(release, outcome, phase, self.now.replace(microsecond=0), by, why)
+    def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> RolloutResult:
+        return RolloutResult(release, outcome, phase, self.now.replace(microsecond=0), by, why)
 
     def _step(
         self,
         phase: Phase,
         because: str,
-        *decisions: Decision,
-        health: Health = Health.PROGRESSING,
+        *decisions: RolloutAction,
+        health: RolloutHealth = RolloutHealth.PROGRESSING,
         wake: timedelta | datetime | None = POLL_EVERY,
         waits_for: Waiting = Waiting.NOBODY,
-        ended: Ended | None = None,
-    ) -> Step:
+        ended: RolloutResult | None = None,
+    ) -> RolloutStep:
         wake_at = self.now + wake if isinstance(wake, timedelta) else wake
         until = self.due.at if self.due is not None else None
         at = self.now if decisions else wake_at
         release = self.flight or self.runs
-        return Step(phase, tuple(decisions), at, because, health, release, until, waits_for, ended)
+        return RolloutStep(phase, tuple(decisions), at, because, health, release, until, waits_for, ended)
 
 
 class _Requests(Requests):
-    def __init__(self, situation: _Situation, ordinary: Step) -> None:
+    def __init__(self, situation: _Situation, ordinary: RolloutStep) -> None:
         super().__init__(situation.seen, situation.now, ordinary)
         self.situation = situation
 
@@ -211,28 +220,28 @@ class _Requests(Requests):
     def release(self) -> str:
         return self.situation.flight or self.situation.runs
 
-    def another(self, intent: Intent) -> str:
+    def another(self, intent: Request) -> str:
         return "" if intent.release == self.release else f"it is about {intent.release}, and here is {self.release}"
 
-    def noted(self, because: str, **fields: Any) -> Step:
+    def noted(self, because: str, **fields: Any) -> RolloutStep:
         noted = self.situation.mark(**fields)
         return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None, because=because)
 
-    def act(self, intent: Intent) -> Answer:
-        if intent.verb in (Verb.ROLLBACK, Verb.ABORT):
+    def act(self, intent: Request) -> Answer:
+        if intent.verb in (RequestVerb.ROLLBACK, RequestVerb.ABORT):
             return self._go_back(intent)
         why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
         return RequestRefusal(Code.UNSUPPORTED, why)
 
-    def _go_back(self, intent: Intent) -> Answer:
+    def _go_back(self, intent: Request) -> Answer:
         flight = self.situation.flight
-        if intent.verb is Verb.ABORT and not flight:
+        if intent.verb is RequestVerb.ABORT and not flight:
             return NO_ROLLOUT
         to = self.marks.live if flight else self.marks.previous
         if to is None or to.release == intent.release or self.marks.quarantined(to.release):
             why = "no earlier version is known that was well in production"
             return RequestRefusal(Code.NO_PREVIOUS_VERSION, why)
-        outcome = Outcome.ABORTED if intent.verb is Verb.ABORT else Outcome.ROLLED_BACK
+        outcome = Outcome.ABORTED if intent.verb is RequestVerb.ABORT else Outcome.ROLLED_BACK
         ended = self.situation.ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, reason(intent))
         quarantine = self.marks.with_quarantined(intent.release)
         return replace(self.accepted(intent, quarantine=quarantine, back=to, ended=ended), ended=ended)

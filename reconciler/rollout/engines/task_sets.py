@@ -16,28 +16,28 @@ from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
 from reconciler.rollout import describe, listener_weights, observe_task_sets, stored_state
 from reconciler.rollout.actions import (
-    Create,
-    Decision,
-    Declare,
-    Delete,
-    Mark,
-    Point,
-    Prefer,
-    Probe,
-    Resize,
-    Scale,
-    Tune,
+    CreateTaskSet,
+    DeleteTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetPrimary,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    UpdateService,
+    WriteState,
 )
 from reconciler.rollout.blue_green import machine, requests
 from reconciler.rollout.describe import ecs
-from reconciler.rollout.engine import NOTHING, Engine, Known, Step
+from reconciler.rollout.engine import NOTHING, Engine, Prefetched, RolloutStep
 from reconciler.rollout.listener_weights import elbv2
 from reconciler.rollout.observe_task_sets import SUSPENSIONS
 from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
-from reconciler.rollout.release import HealthCheck, Subject
-from reconciler.rollout.requests import Verb
-from reconciler.rollout.state import Seen
-from reconciler.rollout.strategy import Policy
+from reconciler.rollout.release import HealthCheck, RolloutTarget
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.state import ObservedService
+from reconciler.rollout.strategy import Strategy
 
 RELEASE = "reconciler:release"
 COMMIT = "reconciler:commit"
@@ -46,47 +46,49 @@ COMMIT = "reconciler:commit"
 class TaskSets(Engine):
     name: ClassVar[str] = "task_sets"
 
-    def see(self, subject: Subject, policy: Policy, now: datetime, known: Known = NOTHING) -> Calls[Seen]:
+    def see(
+        self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
+    ) -> Calls[ObservedService]:
         return observe_task_sets.see(subject, policy, now, known)
 
-    def step(self, policy: Policy, seen: Seen, now: datetime) -> Step:
+    def step(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         return machine.step(policy, seen, now)
 
-    def verbs(self, policy: Policy, seen: Seen, now: datetime) -> tuple[Verb, ...]:
+    def verbs(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         return requests.verbs(policy, seen, machine.step(policy, seen, now), now)
 
-    def perform(self, decision: Decision, subject: Subject) -> Calls[None]:
+    def perform(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
-            case Mark():
+            case WriteState():
                 yield from mark(decision, subject)
-            case Scale():
+            case SuspendScaling():
                 yield from _scale(decision, subject)
-            case Tune():
+            case UpdateHealthCheck():
                 yield from _tune(decision, subject)
-            case Create():
+            case CreateTaskSet():
                 yield from _create(decision, subject)
-            case Resize():
+            case ScaleTaskSet():
                 yield ecs.update_task_set(
                     cluster=subject.cluster,
                     service=subject.service,
                     taskSet=decision.id,
                     scale={"value": float(decision.scale), "unit": "PERCENT"},
                 )
-            case Point():
+            case SetWeights():
                 entry = subject.production if decision.listener == "production" else subject.test
                 assert entry is not None, "only what was seen is decided about"
                 yield from listener_weights.point(subject, entry, decision.weights, decision.was)
-            case Prefer():
+            case SetPrimary():
                 yield ecs.update_service_primary_task_set(
                     cluster=subject.cluster, service=subject.service, primaryTaskSet=decision.id
                 )
-            case Delete():
+            case DeleteTaskSet():
                 yield from _delete(decision, subject)
-            case Probe() | Declare():
+            case RunTests() | UpdateService():
                 raise TypeError(f"{type(decision).__name__} is nothing that AWS is asked here")
 
 
-def mark(decision: Mark, subject: Subject) -> Calls[None]:
+def mark(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
     """Tags first, then untags."""
     put, drop = stored_state.written(decision.before, decision.after)
     if put:
@@ -99,7 +101,7 @@ def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
-def _scale(decision: Scale, subject: Subject) -> Calls[None]:
+def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
     yield autoscaling.register_scalable_target(
         **NAMESPACE,
         **DIMENSION,
@@ -108,7 +110,7 @@ def _scale(decision: Scale, subject: Subject) -> Calls[None]:
     )
 
 
-def _tune(decision: Tune, subject: Subject) -> Calls[None]:
+def _tune(decision: UpdateHealthCheck, subject: RolloutTarget) -> Calls[None]:
     check = subject.release.health
     assert check is not None, "what has no health check is never out of tune"
     yield elbv2.modify_target_group(TargetGroupArn=subject.groups[decision.slot], **_check(check))
@@ -127,7 +129,7 @@ def _check(check: HealthCheck) -> dict[str, Any]:
     }
 
 
-def _create(decision: Create, subject: Subject) -> Calls[None]:
+def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:
     release = subject.release
     tags = {**dict(subject.stack_tags), RELEASE: decision.release}
     if not decision.task_definition and release.commit:
@@ -158,7 +160,7 @@ def _token(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:TOKEN_LENGTH]
 
 
-def _delete(decision: Delete, subject: Subject) -> Calls[None]:
+def _delete(decision: DeleteTaskSet, subject: RolloutTarget) -> Calls[None]:
     """The last look at production is right before its tasks are told to stop."""
     assert subject.production is not None
     weights = yield from listener_weights.now_at(subject, subject.production)

@@ -8,7 +8,7 @@ from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address
 from reconciler.rollout import release
 from reconciler.rollout.engine import engines
-from reconciler.rollout.spec import Delivery
+from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec.compile import registry
 from reconciler.spec.compile.context import whole_seconds
 from reconciler.spec.compile.load_balancer import listener_address
@@ -18,12 +18,12 @@ from reconciler.spec.documents.service import TargetHealthCheck
 from reconciler.spec.specs import Specs
 
 
-def compile_deliveries(specs: Specs) -> tuple[Delivery, ...]:
+def compile_deliveries(specs: Specs) -> tuple[RolloutSpec, ...]:
     """One for each service, in the order of the documents. `specs` must be `ok`."""
     return tuple(compile_delivery(specs, service) for service in specs.services)
 
 
-def compile_delivery(specs: Specs, service: Service) -> Delivery:
+def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     """Raises `errors.SpecInvalid` for an engine that there is not."""
     traffic = service.traffic
     strategy = strategy_of(specs, service)
@@ -31,7 +31,7 @@ def compile_delivery(specs: Specs, service: Service) -> Delivery:
     if strategy is not None and policy.engine not in engines():
         place = specs.where(strategy, "engine").place
         raise SpecInvalid(f"{place}: engine: this version does not drive {policy.engine}; task_sets does all types")
-    plain = Delivery(
+    plain = RolloutSpec(
         Address("service", service.name),
         Address("task-definition", service.name),
         policy,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.rollout.strategy import OnNewRevision, Policy, Promotion, Share, SmokeTest
+from reconciler.rollout.strategy import OnNewRevision, Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.windows import Window
 from reconciler.spec.documents import DeploymentStrategy, Service
 
 
-def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Policy:
+def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Strategy:
     """How `service` is deployed; without a strategy, as ECS does it."""
     if strategy is None:
-        return Policy(engine="rolling")
+        return Strategy(engine="rolling")
     traffic = service.traffic
-    return Policy(
+    return Strategy(
         engine=strategy.driver,
         healthy_within=strategy.green.healthy_within,
         scale=strategy.green.scale,
