@@ -30,7 +30,7 @@ from typing import Any
 from reconciler.cli.exits import Exit
 from reconciler.cli.views.rollout_text import WORDS
 from reconciler.rollout.engine import Phase
-from tests.harness.emulator import ROOT, SERVICE, Desk, Going, desk
+from tests.harness.emulator import ROOT, SERVICE, Desk, Going, active
 
 CONNECTIONS = 32
 LEAST = 1000.0
@@ -159,7 +159,7 @@ class Story:
         self.begins("v8, and `rollback` while blue is warm")
         self.here.save({r"type: canary\nsteps: .*": "type: blue_green", **WARM}, "deployment.yaml")
         going = self.applied("v8")
-        going.until(WORDS[Phase.BLUE_WARM])
+        going.until(WORDS[Phase.BAKING])
         self.typed("rollback", SERVICE)
         self.ends(going, Exit.ROLLED_BACK)
         self.begins("v9, which fails")
@@ -186,7 +186,7 @@ class Story:
 
 
 def measure(tool: str, *, rate: float, speed: float) -> tuple[Figures, list[tuple[float, str]]]:
-    with tempfile.TemporaryDirectory() as place, desk(Path(place), speed=speed, terms=TERMS) as here:
+    with tempfile.TemporaryDirectory() as place, active(Path(place), speed=speed, terms=TERMS) as here:
         here.save({"desired_count: 1": "desired_count: 2"})
         story = Story(here)
         story.typed("apply", "-y")

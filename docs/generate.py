@@ -50,8 +50,8 @@ def _resource_types() -> str:
             parts.append(f"| `{field.name}` | {', '.join(notes)} |")
         parts.append("")
         facts = [f"replaced: {'looked up only' if kind.lookup else kind.replace.value}"]
-        if kind.follows:
-            facts.append("made after: " + ", ".join(kind.follows))
+        if kind.depends_on:
+            facts.append("made after: " + ", ".join(kind.depends_on))
         parts.append("; ".join(facts) + "\n")
     return "\n".join(parts)
 

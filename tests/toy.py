@@ -62,7 +62,7 @@ class _Toy(ResourceType[Any]):
     def delete(self, old: Observed[Any]) -> Calls[None]:
         yield toy.delete_thing(id=old.id)
 
-    def retag(self, old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield toy.tag_thing(id=old.id, put=dict(put), drop=sorted(drop))
 
 
@@ -75,7 +75,7 @@ class Box(_Toy):
     kind: ClassVar[str] = "box"
     Spec = BoxSpec
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
-    reads_after: ClassVar[tuple[str, ...]] = ("shelf",)
+    observe_after: ClassVar[tuple[str, ...]] = ("shelf",)
 
 
 KINDS = ResourceTypes([Shelf(), Box()])

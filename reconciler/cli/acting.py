@@ -1,4 +1,4 @@
-"""promote, rollback, abort, hold, extend, finish, retry, pause, resume: a person's word, put where the loop reads it.
+"""promote, rollback, abort, hold, extend, finish, retry, suspend, resume: a person's word, put where the loop reads it.
 
 The word is a tag on the ECS service: who, when, about which release. Whoever drives the rollout answers it there, and
 the command waits for the answer. IAM says who may; CloudTrail keeps who did. What would be refused is not even written.
@@ -44,8 +44,8 @@ HELP = {
     RequestVerb.EXTEND: "Give the phase that it is in more time.",
     RequestVerb.FINISH: "Let the version before go now; going back to it is slow from then on.",
     RequestVerb.RETRY: "Try a version again that failed or was rolled back.",
-    RequestVerb.PAUSE: "Leave the service alone until `resume`, whatever the specs say.",
-    RequestVerb.RESUME: "Go on after `pause`.",
+    RequestVerb.SUSPEND: "Leave the service alone until `resume`, whatever the specs say.",
+    RequestVerb.RESUME: "Go on after `suspend`.",
 }
 
 
@@ -98,7 +98,7 @@ def say_it(
         stage = scene(stack)
         job = stage.job(service)
         seen, step = stage.rollouts.look(job)
-        intent = Request(
+        request = Request(
             verb,
             _meant(verb, release, seen, step),
             uuid.uuid4().hex[:8],
@@ -107,7 +107,7 @@ def say_it(
             why,
             int(by.total_seconds()),
         )
-        refusal = _refusal(job, seen, intent, stack.aws.clock.now())
+        refusal = _refusal(job, seen, request, stack.aws.clock.now())
         if refusal is not None:
             raise errors.Refused(f"{verb} {job.delivery.name}: {refusal.why}", code=refusal.code)
         from reconciler.model.plan import RefusalCode
@@ -118,11 +118,11 @@ def say_it(
                 code=RefusalCode.SUSPENDED,
             )
         click.echo(banner(stack), err=True)
-        stack.aws.run(mark(WriteState(seen.marks, replace(seen.marks, intent=intent)), job.subject))
+        stack.aws.run(mark(WriteState(seen.marks, replace(seen.marks, request=request)), job.subject))
         if now:
             with held(stack, str(verb)):
-                return _drive(stack, job, intent, look)
-        answer = _answer(stage, job, intent, timeout)
+                return _drive(stack, job, request, look)
+        answer = _answer(stage, job, request, timeout)
     finally:
         stack.aws.close()
     return _told(verb, job.delivery.name, answer)
@@ -138,27 +138,27 @@ def _meant(verb: RequestVerb, release: str | None, seen: ObservedService, step: 
     return seen.wanted if verb is RequestVerb.RETRY else step.release
 
 
-def _refusal(job: ServiceRollout, seen: ObservedService, intent: Request, now: datetime) -> RequestRefusal | None:
+def _refusal(job: ServiceRollout, seen: ObservedService, request: Request, now: datetime) -> RequestRefusal | None:
     """Why the very `step` that will hear it would say no; None if it would not."""
     from reconciler.rollout.actions import WriteState
 
-    heard = job.engine.step(job.delivery.policy, replace(seen, marks=replace(seen.marks, intent=intent)), now)
+    heard = job.engine.decide(job.delivery.policy, replace(seen, marks=replace(seen.marks, request=request)), now)
     for decision in heard.decisions:
-        if isinstance(decision, WriteState) and decision.after.handled is not None:
-            handled: Response = decision.after.handled
-            if handled.id == intent.id:
-                return handled.refusal
+        if isinstance(decision, WriteState) and decision.after.response is not None:
+            response: Response = decision.after.response
+            if response.id == request.id:
+                return response.refusal
     return None
 
 
-def _answer(stage: Scene, job: ServiceRollout, intent: Request, timeout: float) -> Response | None:
+def _answer(stage: Scene, job: ServiceRollout, request: Request, timeout: float) -> Response | None:
     clock, never = stage.rollouts.aws.clock, threading.Event()
     end = clock.monotonic() + timeout * clock.speed
     while True:
         seen, _ = stage.rollouts.look(job)
-        handled: Response | None = seen.marks.handled
-        if handled is not None and handled.id == intent.id:
-            return handled
+        response: Response | None = seen.marks.response
+        if response is not None and response.id == request.id:
+            return response
         if clock.monotonic() >= end:
             return None
         clock.wait(never, POLL_SECONDS)
@@ -178,7 +178,7 @@ def _told(verb: RequestVerb, name: str, answer: Response | None) -> int:
     return Exit.DONE
 
 
-def _drive(stack: Stack, job: ServiceRollout, intent: Request, look: Look) -> int:
+def _drive(stack: Stack, job: ServiceRollout, request: Request, look: Look) -> int:
     """Be the one who hears it: until it is answered, and all that follows at once is done.
 
     Raises `errors.Refused` while the stack is suspended, but for the ways back.
@@ -189,16 +189,16 @@ def _drive(stack: Stack, job: ServiceRollout, intent: Request, look: Look) -> in
     from reconciler.controller.until import Ending, RequestHandled
 
     controller = controller_of(stack, Progress(look, Reporter(stack, look)))
-    goal = RequestHandled(job.address, intent.id, while_suspended=intent.verb in WAYS_BACK)
+    goal = RequestHandled(job.address, request.id, while_suspended=request.verb in WAYS_BACK)
     ending = controller.run(goal)
-    turn = controller.rota.turns.get(job.address)
+    turn = controller.queue.turns.get(job.address)
     if turn is not None and turn.stuck:
         raise errors.ReconcilerError(f"{job.address}: {turn.error}")
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
     if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:
         click.echo(under_way(turn))
-    return _told(intent.verb, job.delivery.name, goal.answer)
+    return _told(request.verb, job.delivery.name, goal.answer)
 
 
 promote = _command(RequestVerb.PROMOTE)
@@ -208,5 +208,5 @@ hold = _command(RequestVerb.HOLD)
 extend = _command(RequestVerb.EXTEND)
 finish = _command(RequestVerb.FINISH)
 retry = _command(RequestVerb.RETRY)
-pause = _command(RequestVerb.PAUSE)
+suspend = _command(RequestVerb.SUSPEND)
 resume = _command(RequestVerb.RESUME)

@@ -54,7 +54,7 @@ def carry_out(
         controller.wake.set()
 
     with stopping(stop, unwind) as stopped:
-        controller.stop = controller.rota.rollouts.stop = stopped.stop
+        controller.stop = controller.queue.rollouts.stop = stopped.stop
         ending = controller.run(goal, agreed=approved)
     done, failed = goal.counts()
     code = Exit.DONE
@@ -89,9 +89,9 @@ def _say_settled(stack: Stack, controller: Controller, goal: Applied, output: st
     done, failed = goal.counts()
     if output == "text" and done and not stack.wish.leaving:
         click.echo(f"Done: {done} changes made." if not failed else f"{done} changes made.", err=bool(failed))
-    for address, lack in controller.rota.missing.items():
+    for address, lack in controller.queue.missing.items():
         click.echo(f"{address} is not deployed yet: {lack.because}.", err=True)
-    for address, need in controller.rota.held.items():
+    for address, need in controller.queue.held.items():
         click.echo(f"{address} is left as it is: {need} was not done.", err=True)
 
 

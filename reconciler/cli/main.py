@@ -35,7 +35,7 @@ COMMANDS = {
     "extend": ("reconciler.cli.acting", "Give the phase that it is in more time."),
     "finish": ("reconciler.cli.acting", "Let the version before go now."),
     "retry": ("reconciler.cli.acting", "Try a version again that failed or was rolled back."),
-    "pause": ("reconciler.cli.acting", "Leave a service alone until `resume`."),
+    "suspend": ("reconciler.cli.acting", "Leave a service alone until `resume`."),
     "resume": ("reconciler.cli.acting", "Go on after `pause`."),
     "tree": ("reconciler.cli.reading", "Show the stack as a tree, and what runs where."),
     "events": ("reconciler.cli.reading", "Show what happened to a service."),

@@ -154,9 +154,9 @@ def report_rollouts(
     controller: Controller, goal: Applied, ending: Ending, look: Look, *, waited: bool, verbose: int
 ) -> int:
     """Say where the rollouts of a run stand, and the exit code that comes of it."""
-    turns = tuple(controller.rota.turns.values())
+    turns = tuple(controller.queue.turns.values())
     code = result(RolloutSummary(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
-    if code == Exit.DONE and waited and controller.rota.missing:
+    if code == Exit.DONE and waited and controller.queue.missing:
         return Exit.PENDING
     if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
         click.echo("`reconciler status --watch` shows it; the loop, or `apply --wait`, brings it to its end.", err=True)

@@ -158,7 +158,7 @@ class _Post:
         loop = self._loop(specs.stack, signed, notifiers)
         self._standing = lambda: status.of(loop, lease, notifiers)
         clock = Beating(SystemClock(), self.health)
-        with Watch(self.source, SystemClock(), last=lambda: loop.inbox.handled, wake=self.wake.set):
+        with Watch(self.source, SystemClock(), last=lambda: loop.revisions.handled, wake=self.wake.set):
             while not self.stop.is_set():
                 try:
                     if not acquired(lease, clock, self.stop, patience=None):
@@ -210,12 +210,12 @@ class _Post:
             signed.gate.begin()
 
         shown = () if self.look is None else (watching.shown(self.look),)
-        teller = EventRecorder(signed.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        recorder = EventRecorder(signed.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
         loop = Controller(
             signed.aws,
             discover(),
-            RevisionTracker(self.source, sources.compiler(stack, signed), teller, self.environment),
-            teller,
+            RevisionTracker(self.source, sources.compiler(stack, signed), recorder, self.environment),
+            recorder,
             SmokeTests(reach),
             reports=(self.health.on_pass, self.metrics.on_pass),
             begin=begin,

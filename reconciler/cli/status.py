@@ -82,7 +82,7 @@ def status(
 
 def _one(stage: Scene, job: ServiceRollout) -> Found:
     seen, step = stage.rollouts.look(job)
-    return job, seen, step, job.engine.verbs(job.delivery.policy, seen, stage.rollouts.aws.clock.now())
+    return job, seen, step, job.engine.allowed_requests(job.delivery.policy, seen, stage.rollouts.aws.clock.now())
 
 
 def _shown(

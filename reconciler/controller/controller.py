@@ -49,7 +49,7 @@ class Controller:
         aws: AwsClient,
         kinds: ResourceTypes,
         revisions: Revisions,
-        teller: EventRecorder,
+        recorder: EventRecorder,
         smoke: SmokeTests,
         *,
         reports: tuple[Callable[[PassResult], None], ...] = (),
@@ -60,16 +60,16 @@ class Controller:
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
     ) -> None:
-        self.aws, self.kinds, self.inbox, self.teller = aws, kinds, revisions, teller
+        self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.reports, self.observer, self.begin = reports, observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
-        self.board = StackRequests(aws)
-        self.due = PassTimer(aws.clock, rhythm or Intervals())
+        self.stack_requests = StackRequests(aws)
+        self.timer = PassTimer(aws.clock, rhythm or Intervals())
         self.policy = DriftPolicy()
-        self.rota = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), teller, self._on_turn)
+        self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_turn)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
         self._until = Until()
         self._looked: PassResult | None = None
@@ -89,8 +89,8 @@ class Controller:
         Raises `errors.AwsError` where AWS cannot be read.
         """
         self._fetch()
-        assert self.inbox.desk is not None
-        self._looked = self.last = self._observed(self.inbox.desk, self.aws.clock.monotonic())
+        assert self.revisions.active is not None
+        self._looked = self.last = self._observed(self.revisions.active, self.aws.clock.monotonic())
         return self._looked
 
     def run(
@@ -125,95 +125,97 @@ class Controller:
 
     def _start(self) -> None:
         """Somebody else may have been in charge since the last time: nothing is written by what was known then."""
-        self.inbox.doubt()
-        self.board.doubt()
-        self.due.anew()
-        self.rota.clear()
+        self.revisions.doubt()
+        self.stack_requests.doubt()
+        self.timer.reset()
+        self.queue.clear()
 
     def round(self) -> None:
         """Everything that is due now."""
         self.wake.clear()
         self._fetch()
-        desk = self.inbox.desk
-        if desk is not None and self.due.rest <= 0:
-            self._pass(desk)
-        if self.inbox.desk is not None and not self._suspended:
-            did = self.rota.go_round(self.aws.clock.now(), touched=self.due.touched)
-            self.due.touched = self.due.touched or did
+        active = self.revisions.active
+        if active is not None and self.timer.rest <= 0:
+            self._pass(active)
+        if self.revisions.active is not None and not self._suspended:
+            did = self.queue.go_round(self.aws.clock.now(), touched=self.timer.touched)
+            self.timer.touched = self.timer.touched or did
 
     def pause(self) -> float:
         """Seconds until something is due."""
-        if self.inbox.desk is None:
-            return self.inbox.interval
-        turn = None if self._suspended else self.rota.rest(self.aws.clock.now())
-        return self.due.rest if turn is None else min(self.due.rest, turn)
+        if self.revisions.active is None:
+            return self.revisions.interval
+        turn = None if self._suspended else self.queue.rest(self.aws.clock.now())
+        return self.timer.rest if turn is None else min(self.timer.rest, turn)
 
     @property
     def _suspended(self) -> bool:
-        return bool(self.board.said.suspended) and not self._until.while_suspended
+        return bool(self.stack_requests.said.suspended) and not self._until.while_suspended
 
     # -- what is wanted
 
     def _fetch(self) -> None:
-        if self.inbox.look(self.board.said.revision or None) and self.inbox.desk is not None:
-            revision = self.inbox.desk.revision
-            self.rota.rollouts.obituary = FailureReporter(self.inbox.desk.wanted, revision.id, revision.subject)
+        if self.revisions.look(self.stack_requests.said.revision or None) and self.revisions.active is not None:
+            revision = self.revisions.active.revision
+            self.queue.rollouts.obituary = FailureReporter(self.revisions.active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
-            self.due.anew()
+            self.timer.reset()
 
-    def _follows(self, desk: ActiveRevision) -> bool:
-        """Whether the desk's revision may come after what is in place. While nobody can say, nothing is applied."""
-        unknown: errors.ReconcilerError | None = self.board.unread
+    def _follows(self, active: ActiveRevision) -> bool:
+        """Whether the active's revision may come after what is in place. While nobody can say, nothing is applied."""
+        unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
             try:
-                return self.inbox.follows(self.board.said.revision or None)
+                return self.revisions.follows(self.stack_requests.said.revision or None)
             except errors.SourceUnreachable as error:
                 unknown = error
-        self._later(f"whether {desk.revision} follows what was in place is not known: {unknown}")
+        self._later(f"whether {active.revision} follows what was in place is not known: {unknown}")
         return False
 
     # -- the account
 
-    def _pass(self, desk: ActiveRevision) -> None:
+    def _pass(self, active: ActiveRevision) -> None:
         began, calls, writes = self.aws.clock.monotonic(), self.aws.counts.total(), self.aws.writes.total()
         report, self._looked = self._looked, None
         stale = report is not None
         if report is None:
             try:
-                report = self._observed(desk, began)
+                report = self._observed(active, began)
             except errors.AwsError as error:
                 self.failure = error
                 self._later(str(error))
                 return
         self.last, self.failure = report, None
-        if not self._follows(desk):
+        if not self._follows(active):
             return
-        self.due.planned()
+        self.timer.planned()
         if report.suspended:
-            self.teller.once("suspended", events.SUSPENDED, f"{self.board.said.suspended} suspended the stack")
-            self.due.as_usual()
+            self.recorder.emit_once(
+                "suspended", events.SUSPENDED, f"{self.stack_requests.said.suspended} suspended the stack"
+            )
+            self.timer.requeue()
         else:
-            self.teller.over("suspended", events.RESUMED, "the stack is reconciled again")
+            self.recorder.resolve("suspended", events.RESUMED, "the stack is reconciled again")
             if self._until.resources:
-                self._carry_out(desk, report, began)
+                self._carry_out(active, report, began)
             else:
-                self.due.as_usual()
+                self.timer.requeue()
         if not self._suspended:
-            self.rota.plan(desk, report.world, report.outcomes, only=self._until.services, stale=stale)
+            self.queue.plan(active, report.world, report.outcomes, only=self._until.services, stale=stale)
         self._end(report, began, calls, writes)
 
-    def _observed(self, desk: ActiveRevision, now: float) -> PassResult:
+    def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """What there is, and what is to be done about it. Raises `errors.AwsError` where AWS cannot be read."""
-        depth = Depth.FULL if self.board.said.unheard else self.due.depth(now)
+        depth = Depth.FULL if self.stack_requests.said.unheard else self.timer.depth(now)
         self._number += 1
-        wish = desk.wish
+        wish = active.wish
         world = observe(
             self.aws, self.kinds, wish.place, wish.desired,
             depth=depth, expectations=self._expectations, before=self.world,
         )  # fmt: skip
-        self.due.looked(depth, now)
+        self.timer.looked(depth, now)
         self.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
-        self.board.listen(world, wish.place.stack, desk.wanted)
+        self.stack_requests.listen(world, wish.place.stack, active.wanted)
         plan, drifts = pass_.planned(
             wish,
             world,
@@ -222,34 +224,34 @@ class Controller:
             now=now,
             agreed=self._agreed,
             written=frozenset(self._written),
-            suspended_by=self.board.said.suspended,
+            suspended_by=self.stack_requests.said.suspended,
         )
-        return PassResult(self._number, depth, desk.revision, world, plan, drifts)
+        return PassResult(self._number, depth, active.revision, world, plan, drifts)
 
-    def _carry_out(self, desk: ActiveRevision, report: PassResult, now: float) -> None:
+    def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
         if report.refusals:
             because = "; ".join(one.because for one in report.refusals)
             codes = sorted({one.code.value for one in report.refusals})
-            self.teller.once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
+            self.recorder.emit_once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
         else:
-            self.teller.over("blocked", events.PLAN_FREE, "the plan is not blocked any more")
+            self.recorder.resolve("blocked", events.PLAN_FREE, "the plan is not blocked any more")
             self._tell(report.drifts)
             if report.plan.actions:
-                report.outcomes = self._act(desk, report, now)
+                report.outcomes = self._act(active, report, now)
         if report.failed:
             self._later("some of it failed")
         elif any(one.code is RefusalCode.READ_FAILED for one in report.refusals):
-            self.due.later()
+            self.timer.backoff()
         elif report.wrote or report.unfinished:
-            self.due.soon(wrote=report.wrote)
+            self.timer.requeue_soon(wrote=report.wrote)
         else:
-            self.due.as_usual()
-            if not report.refusals and self.inbox.recorded:
-                self._in_place(desk, report)
+            self.timer.requeue()
+            if not report.refusals and self.revisions.recorded:
+                self._in_place(active, report)
 
-    def _act(self, desk: ActiveRevision, report: PassResult, now: float) -> tuple[StepOutcome, ...]:
+    def _act(self, active: ActiveRevision, report: PassResult, now: float) -> tuple[StepOutcome, ...]:
         outcomes = pass_.act(
-            self.aws, self.kinds, desk.wish, report.world, report.plan, stop=self.stop,
+            self.aws, self.kinds, active.wish, report.world, report.plan, stop=self.stop,
             on_start=self.observer.on_start, on_end=self.observer.on_end, expectations=self._expectations,
         )  # fmt: skip
         for outcome in outcomes:
@@ -258,26 +260,26 @@ class Controller:
         done = [one for one in outcomes if one.result is Result.DONE]
         self.policy.corrected(report.drifts, {one.step.address for one in done}, now)
         self._written |= {one.action.signature for one in done}
-        self.rota.rollouts.fresh |= {one.step.address for one in done if one.action.verb is Verb.CREATE}
+        self.queue.rollouts.fresh |= {one.step.address for one in done if one.action.verb is Verb.CREATE}
         for one in outcomes:
             address = str(one.step.address)
             if one.result is Result.DONE and not one.action.only_rolls:
-                self.teller.say(events.CHANGED, address, f"{one.action.verb}: {one.action.because}")
+                self.recorder.emit(events.CHANGED, address, f"{one.action.verb}: {one.action.because}")
             elif one.result is Result.FAILED:
-                self.teller.once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
+                self.recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
         return outcomes
 
-    def _in_place(self, desk: ActiveRevision, report: PassResult) -> None:
+    def _in_place(self, active: ActiveRevision, report: PassResult) -> None:
         """All of the revision is as it should be, drift that is only told aside."""
-        if self.policy.settle(desk.wanted):
+        if self.policy.settle(active.wanted):
             report.in_place = True
             rolling = sorted(str(one.address) for one in report.plan.actions if one.only_rolls)
             rest = f"; {', '.join(rolling)} is rolled out next" if rolling else ""
-            self.teller.say(events.IN_PLACE, "", f"{desk.revision} is in place{rest}")
-        wrote = self.board.in_place(desk.revision.id, desk.revision.subject)
+            self.recorder.emit(events.IN_PLACE, "", f"{active.revision} is in place{rest}")
+        wrote = self.stack_requests.in_place(active.revision.id, active.revision.subject)
         if report.depth is Depth.FULL:
-            wrote |= self.board.answer(desk.revision.short)
-        self.due.touched |= wrote
+            wrote |= self.stack_requests.answer(active.revision.short)
+        self.timer.touched |= wrote
 
     # -- what is told of it
 
@@ -291,21 +293,23 @@ class Controller:
             address = str(one.address)
             if one.contested:
                 because = f"{one} was undone {REVERTS} times after it was corrected; it is left as it is"
-                self.teller.once(f"contested {one}", events.CONTESTED, because, address)
+                self.recorder.emit_once(f"contested {one}", events.CONTESTED, because, address)
                 continue
             name = events.DRIFT_REPAIRED if one.mode is DriftMode.ENFORCE else events.DRIFT_FOUND
             reason = f" ({one.reason})" if one.reason else ""
-            self.teller.once(f"drift {one}", name, f"{one}{reason}", address, again=one.mode is DriftMode.ENFORCE)
+            self.recorder.emit_once(
+                f"drift {one}", name, f"{one}{reason}", address, again=one.mode is DriftMode.ENFORCE
+            )
 
     def _later(self, because: str) -> None:
-        self.due.later()
-        self.teller.once("later", events.PASS_FAILED, because)
+        self.timer.backoff()
+        self.recorder.emit_once("later", events.PASS_FAILED, because)
 
     def _end(self, report: PassResult, began: float, calls: int, writes: int) -> None:
         report.seconds = self.aws.clock.monotonic() - began
         report.calls, report.writes = self.aws.counts.total() - calls, self.aws.writes.total() - writes
         if not report.failed:
-            self.teller.forget("later")
+            self.recorder.clear("later")
         level = log.info if report.writes or report.outcomes else log.debug
         level(
             events.PASS_ENDED, number=report.number, depth=report.depth.name.lower(), seconds=round(report.seconds, 3),

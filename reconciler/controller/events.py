@@ -22,13 +22,13 @@ class EventRecorder:
     revision: str = ""
     _told: dict[str, str] = field(init=False, default_factory=dict)
 
-    def say(self, name: str, address: str, message: str, details: dict[str, Any] | None = None) -> None:
+    def emit(self, name: str, address: str, message: str, details: dict[str, Any] | None = None) -> None:
         log.info(name, address=address, message=message, revision=self.revision, **(details or {}))
         entry = Event(self.clock.now(), name, address, message, self.revision, details or {})
         for sink in self.sinks:
             sink(entry)
 
-    def once(
+    def emit_once(
         self,
         key: str,
         name: str,
@@ -42,12 +42,12 @@ class EventRecorder:
         if self._told.get(key) == message and not again:
             return
         self._told[key] = message
-        self.say(name, address, message, details)
+        self.emit(name, address, message, details)
 
-    def over(self, key: str, name: str, message: str) -> None:
+    def resolve(self, key: str, name: str, message: str) -> None:
         """Say that it is over, if it was said to go on."""
         if self._told.pop(key, None) is not None:
-            self.say(name, "", message)
+            self.emit(name, "", message)
 
-    def forget(self, key: str) -> None:
+    def clear(self, key: str) -> None:
         self._told.pop(key, None)

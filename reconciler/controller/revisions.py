@@ -41,7 +41,7 @@ class Revisions(Protocol):
     controller, and no command. `interval` is in seconds, between two looks while there is nothing to enforce.
     """
 
-    desk: ActiveRevision | None
+    active: ActiveRevision | None
     handled: str | None
     rejected: str
     recorded: bool
@@ -57,7 +57,7 @@ class Revisions(Protocol):
 class FixedRevision:
     """The one revision of a command. It is news once."""
 
-    desk: ActiveRevision | None
+    active: ActiveRevision | None
     handled: str | None = None
     rejected: str = ""
     recorded: bool = False
@@ -85,9 +85,9 @@ class RevisionTracker:
 
     source: Source
     compile: Compile
-    teller: EventRecorder
+    recorder: EventRecorder
     environment: str | None = None
-    desk: ActiveRevision | None = field(init=False, default=None)
+    active: ActiveRevision | None = field(init=False, default=None)
     handled: str | None = field(init=False, default=None)
     rejected: str = field(init=False, default="")
     recorded: bool = field(init=False, default=True)
@@ -101,36 +101,36 @@ class RevisionTracker:
         """Take the source's revision of now, if it is another; whether one was taken. It must follow `applied`."""
         try:
             if self.handled is not None and not self.source.changed(self.handled):
-                self.teller.over("source", events.SOURCE_REACHABLE, self.source.name)
+                self.recorder.resolve("source", events.SOURCE_REACHABLE, self.source.name)
                 return False
             fetched = self.source.fetch(after=applied)
         except errors.SourceUnreachable as error:
-            self.teller.once("source", events.SOURCE_UNREACHABLE, str(error))
+            self.recorder.emit_once("source", events.SOURCE_UNREACHABLE, str(error))
             return False
         except errors.RevisionRejected as error:
             self.handled = error.revision or self.handled
             self._reject(str(error), error.revision)
             return False
-        self.teller.over("source", events.SOURCE_REACHABLE, self.source.name)
+        self.recorder.resolve("source", events.SOURCE_REACHABLE, self.source.name)
         if fetched.revision.id == self.handled:
             return False
         self.handled = fetched.revision.id
         return self._take(fetched)
 
     def follows(self, applied: str | None) -> bool:
-        """Whether what is on the desk comes after `applied`, which was in place before; asked until it is known.
+        """Whether what is on the active comes after `applied`, which was in place before; asked until it is known.
 
         A source knows that of its newest revision only. Raises `errors.SourceUnreachable` while it cannot be asked.
         """
-        assert self.desk is not None
-        mine = self.desk.revision
+        assert self.active is not None
+        mine = self.active.revision
         if self._followed or applied in (None, mine.id):
             self._followed = True
             return True
         try:
             newest = self.source.fetch(after=applied).revision
         except errors.RevisionRejected as error:
-            self.desk, self.teller.revision = None, ""
+            self.active, self.recorder.revision = None, ""
             self._reject(str(error), error.revision)
             return False
         if newest.id != mine.id:
@@ -153,17 +153,17 @@ class RevisionTracker:
             self._reject(str(error), fetched.revision.id)
             return False
         self.rejected = ""
-        self.teller.forget("rejected")
-        first = self.desk is None
-        self.desk = ActiveRevision(fetched.revision, wish)
-        self.teller.revision = fetched.revision.short
-        self.teller.say(events.REVISION_TAKEN, "", f"{'enforcing' if first else 'new revision'} {fetched.revision}")
+        self.recorder.clear("rejected")
+        first = self.active is None
+        self.active = ActiveRevision(fetched.revision, wish)
+        self.recorder.revision = fetched.revision.short
+        self.recorder.emit(events.REVISION_TAKEN, "", f"{'enforcing' if first else 'new revision'} {fetched.revision}")
         return True
 
     def _reject(self, because: str, revision: str) -> None:
         self.rejected = because
-        kept = f"; {self.desk.revision} stays in force" if self.desk is not None else "; nothing is enforced"
-        self.teller.once("rejected", events.SPEC_REJECTED, f"{revision[:7]}: {because}{kept}")
+        kept = f"; {self.active.revision} stays in force" if self.active is not None else "; nothing is enforced"
+        self.recorder.emit_once("rejected", events.SPEC_REJECTED, f"{revision[:7]}: {because}{kept}")
 
 
 def _told(specs: Specs) -> str:

@@ -26,7 +26,7 @@ class RolloutQueue:
     """
 
     rollouts: RolloutDriver
-    teller: EventRecorder
+    recorder: EventRecorder
     on_turn: Callable[[StepResult], None]
     jobs: tuple[ServiceRollout, ...] = field(init=False, default=())
     missing: dict[Address, NotReady] = field(init=False, default_factory=dict)
@@ -36,7 +36,7 @@ class RolloutQueue:
 
     def plan(
         self,
-        desk: ActiveRevision,
+        active: ActiveRevision,
         world: ObservedState,
         outcomes: Collection[StepOutcome],
         *,
@@ -53,9 +53,9 @@ class RolloutQueue:
         made = {one.step.address: one.id for one in outcomes if one.id}
         undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
         wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
-        wish = desk.wish
+        wish = active.wish
         jobs, missing = jobs_of(
-            wish.deliveries, wish.desired, world, wish.place.stack, made=made, commit=desk.revision.id
+            wish.deliveries, wish.desired, world, wish.place.stack, made=made, commit=active.revision.id
         )
         if world.unreadable:
             before = {job.address: job for job in self.jobs}
@@ -65,7 +65,7 @@ class RolloutQueue:
             jobs = tuple(job for job in jobs if job.address in only)
         there = {job.address for job in jobs}
         self.missing = missing
-        lacking = {job.address: stands_on(desk.wanted, job.address, undone) for job in jobs}
+        lacking = {job.address: stands_on(active.wanted, job.address, undone) for job in jobs}
         self.held = {address: lack for address, lack in lacking.items() if lack is not None}
         self.jobs = tuple(job for job in jobs if job.address not in self.held)
         self.turns = {address: turn for address, turn in self.turns.items() if address in there}
@@ -124,13 +124,13 @@ class RolloutQueue:
         address = str(turn.job.address)
         if turn.error is not None and turn.stuck:
             details = {"code": turn.error.code} if isinstance(turn.error, errors.AwsError) else {}
-            self.teller.once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
+            self.recorder.emit_once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
         if turn.step is None:
             return
         was = before.step.phase if before is not None and before.step is not None else None
         if turn.step.phase is not was and (was is not None or not turn.at_rest):
             details = {"phase": turn.step.phase.value, "release": turn.step.release, "was": was.value if was else ""}
-            self.teller.say(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
+            self.recorder.emit(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
         if turn.step.ended is not None and turn.error is None:
             ended = turn.step.ended
             details = {
@@ -142,4 +142,4 @@ class RolloutQueue:
             if turn.diagnosis is not None:
                 details["cause"] = turn.diagnosis.finding.text
             why = f": {ended.why}" if ended.why else ""
-            self.teller.say(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)
+            self.recorder.emit(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)

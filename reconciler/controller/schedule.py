@@ -75,15 +75,15 @@ class PassTimer:
 
     # -- from here on
 
-    def anew(self) -> None:
+    def reset(self) -> None:
         """At once, and at everything: what is wanted is new, or who else was here is not known."""
         self._at, self._anew, self._failures = self.clock.monotonic(), True, 0
 
-    def as_usual(self) -> None:
+    def requeue(self) -> None:
         self._failures, self._waits, self._wrote = 0, 0, False
         self._in(self._jittered(self.rhythm.fast))
 
-    def soon(self, *, wrote: bool) -> None:
+    def requeue_soon(self, *, wrote: bool) -> None:
         """There is more to do: soon where something was written, and else when AWS had time to get ready."""
         self._failures, self.touched = 0, True
         first = wrote and not self._wrote
@@ -96,12 +96,12 @@ class PassTimer:
             self._in(min(self.rhythm.longest_wait, self.rhythm.first_pause * 1.5**self._waits))
             self._waits += 1
 
-    def now(self) -> None:
+    def requeue_now(self) -> None:
         """At once: something outside has changed what there is to do."""
         self.touched = True
         self._in(0.0)
 
-    def later(self) -> None:
+    def backoff(self) -> None:
         """It failed; each time in a row the pause is longer."""
         pause = min(self.rhythm.longest_pause, self.rhythm.first_pause * 2**self._failures)
         self._failures += 1

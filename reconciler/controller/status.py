@@ -28,14 +28,14 @@ class ControllerStatus:
 
 def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> ControllerStatus:
     """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
-    desk = loop.inbox.desk
-    turns = dict(loop.rota.turns)
+    active = loop.revisions.active
+    turns = dict(loop.queue.turns)
     return ControllerStatus(
-        revision="" if desk is None else desk.revision.short,
+        revision="" if active is None else active.revision.short,
         lease_held=lease is None or lease.left() > 0,
         epoch=0 if lease is None else lease.epoch,
-        suspended=bool(loop.board.said.suspended),
-        rejected=bool(loop.inbox.rejected),
+        suspended=bool(loop.stack_requests.said.suspended),
+        rejected=bool(loop.revisions.rejected),
         calls=dict(loop.aws.counts),
         writes=dict(loop.aws.writes),
         phases={address.name: turn.step.phase for address, turn in turns.items() if turn.step is not None},

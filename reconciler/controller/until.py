@@ -90,7 +90,7 @@ def has_ended(turn: StepResult) -> bool:
 
 def was_promoted(turn: StepResult) -> bool:
     """As `has_ended`, or production has moved and was watched."""
-    moved = turn.step is not None and turn.step.phase in (Phase.BLUE_WARM, Phase.TEARDOWN) and not turn.busy
+    moved = turn.step is not None and turn.step.phase in (Phase.BAKING, Phase.TEARDOWN) and not turn.busy
     return moved or has_ended(turn)
 
 
@@ -184,7 +184,7 @@ class Applied(Until):
             self._settled_at = now
             if self._last_look is None:
                 self.settled()
-        rota = controller.rota
+        rota = controller.queue
         turns = [rota.turns.get(job.address) for job in rota.jobs]
         if not all(turn is not None and self.goal(turn) for turn in turns):
             return Ending.TIMED_OUT if now - self._settled_at >= self.rollout_patience else None
@@ -222,7 +222,7 @@ class Applied(Until):
         if not self.deferred_too or not left or left == self._last_look:
             return True
         self._last_look = left
-        controller.due.now()
+        controller.timer.requeue_now()
         return False
 
 
@@ -247,12 +247,12 @@ class RequestHandled(Until):
     def reached(self, controller: Controller) -> Ending | None:
         if controller.failure is not None and not isinstance(controller.failure, PASSING):
             raise controller.failure
-        turn = controller.rota.turns.get(self.service)
+        turn = controller.queue.turns.get(self.service)
         if turn is None:
             return None
-        handled = turn.seen.marks.handled if turn.seen is not None else None
-        if handled is not None and handled.id == self.request:
-            self.answer = handled
+        response = turn.seen.marks.response if turn.seen is not None else None
+        if response is not None and response.id == self.request:
+            self.answer = response
         over = turn.stuck or (self.answer is not None and not turn.busy and not turn.counting)
         return Ending.REACHED if over else None
 

@@ -85,10 +85,10 @@ def edges(
     for address, make in makes.items():
         want = desired[address]
         needs[make] |= {makes[need] for need in want.refs() | want.after if need in makes}
-        after_kinds[make] = [made[kind] for kind in kinds[address.kind].follows if made.get(kind)]
+        after_kinds[make] = [made[kind] for kind in kinds[address.kind].depends_on if made.get(kind)]
     followers: dict[str, set[str]] = defaultdict(set)
     for kind, gone in dropped.items():
-        for followed in kinds[kind].follows if gone else ():
+        for followed in kinds[kind].depends_on if gone else ():
             followers[followed].add(kind)
     for kind, gone in dropped.items():
         for drop in gone:

@@ -164,7 +164,7 @@ class _Planner:
         else:
             self._conflict(want, found)
         if (
-            kind.settles
+            kind.slow_to_create
             and found is not None
             and found.health is ResourceHealth.PROGRESSING
             and address not in self.held
@@ -267,7 +267,7 @@ class _Planner:
         going = [found for found in self.world if found.facts.get("deleting")]
         users = {link: found.address for found in going for link in ordering.links(found)}
         for found in going:
-            stands_on = self.kinds[found.address.kind].follows
+            stands_on = self.kinds[found.address.kind].depends_on
             users |= {one.id: found.address for one in self.world if one.address.kind in stands_on}
         for address, found in sorted(self.found.items()):
             if address not in self.desired and self._ours(found):

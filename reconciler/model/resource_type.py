@@ -71,7 +71,7 @@ class Scope:
     """What `observe` is asked about.
 
     `wanted`: what the specs want of this kind, with the ids known so far. `seen`: what this pass has already read of
-    the kinds in `reads_after`. `swept`: ARN → tags of everything the tagging service knows to be the stack's; it lags
+    the kinds in `observe_after`. `swept`: ARN → tags of everything the tagging service knows to be the stack's; it lags
     by minutes, so it says where to look, never what is. `before`: what an earlier pass has found of this kind, where
     this one need not read everything again.
     """
@@ -107,24 +107,24 @@ class ResourceType(ABC, Generic[S]):
     kind: ClassVar[str]
     Spec: type[S]
 
-    follows: ClassVar[tuple[str, ...]] = ()
+    depends_on: ClassVar[tuple[str, ...]] = ()
     """Kinds that must be in place before one of this kind, beyond what its spec refers to; backwards when deleting."""
 
-    reads_after: ClassVar[tuple[str, ...]] = ()
+    observe_after: ClassVar[tuple[str, ...]] = ()
     """Kinds whose observation `observe` builds on."""
 
     replace: ClassVar[Replace] = Replace.NEVER
 
-    settles: ClassVar[bool] = False
+    slow_to_create: ClassVar[bool] = False
     """AWS takes minutes to make one ready; what refers to it has to wait for a later pass."""
 
-    lingers: ClassVar[bool] = False
+    slow_to_delete: ClassVar[bool] = False
     """Deleting one takes AWS minutes; what it stands on or follows stays until a later pass sees it gone."""
 
     revisions: ClassVar[bool] = False
     """A change makes a new revision with a new id beside the old one, which stays."""
 
-    moves: ClassVar[bool] = False
+    volatile: ClassVar[bool] = False
     """It changes without anybody writing to it: a fast pass reads it too, and `observe` heeds `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
@@ -146,7 +146,7 @@ class ResourceType(ABC, Generic[S]):
     def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:
         """Everything of this kind that the stack owns or its specs name, in batches, whoever owns it."""
 
-    def deepen(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
+    def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
         """`found`, with what takes a call for each single resource and was `unread` in `observe`.
 
         A full pass asks for it, and what builds on this kind does not wait for it.
@@ -155,8 +155,8 @@ class ResourceType(ABC, Generic[S]):
         return list(found)
 
     @property
-    def deepens(self) -> bool:
-        return type(self).deepen is not ResourceType.deepen
+    def has_details(self) -> bool:
+        return type(self).observe_details is not ResourceType.observe_details
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:
@@ -171,7 +171,7 @@ class ResourceType(ABC, Generic[S]):
         """Start its end. `errors.Blocked` leaves it for a later pass."""
 
     @abstractmethod
-    def retag(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         """Write and remove tags; this is also how something is adopted."""
 
 

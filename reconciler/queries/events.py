@@ -126,21 +126,21 @@ def folded(several: Iterable[ServiceEvent]) -> tuple[EventGroup, ...]:
 
 
 def _marked(remembered: StoredState) -> Iterable[ServiceEvent]:
-    ended, intent, handled = remembered.ended, remembered.intent, remembered.handled
+    ended, request, response = remembered.ended, remembered.request, remembered.response
     if ended is not None:
         why = f": {ended.why}" if ended.why else ""
         text = f"release {ended.release} ended in {ended.phase}: {ended.outcome}{why}"
         details = {"release": ended.release, "outcome": ended.outcome.value, "phase": ended.phase, "by": ended.by.value}
         yield ServiceEvent(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
-    if intent is not None:
-        answer, details = "not answered yet", {"verb": intent.verb.value, "release": intent.release}
-        if handled is not None and handled.id == intent.id:
-            refusal = handled.refusal
+    if request is not None:
+        answer, details = "not answered yet", {"verb": request.verb.value, "release": request.release}
+        if response is not None and response.id == request.id:
+            refusal = response.refusal
             answer = "accepted" if refusal is None else f"refused: {refusal.why}"
             details |= {"answer": "accepted"} if refusal is None else {"answer": "refused", "code": refusal.code.value}
-        why = f" ({intent.why})" if intent.why else ""
-        text = f"{intent.by} said {intent.verb}{why}: {answer}"
-        yield ServiceEvent(intent.at, Source.ROLLOUT, text, f"said {intent.id} {details.get('answer', '')}", details)
+        why = f" ({request.why})" if request.why else ""
+        text = f"{request.by} said {request.verb}{why}: {answer}"
+        yield ServiceEvent(request.at, Source.ROLLOUT, text, f"said {request.id} {details.get('answer', '')}", details)
 
 
 def _scaled(one: Mapping[str, Any]) -> str:

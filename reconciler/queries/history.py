@@ -178,7 +178,7 @@ def _releases(
         found |= {one.name: release_id(one.content, wanted) for one in known if one.content}
         if wanted.task_definition:
             found[revision_of(wanted.task_definition)] = wanted.id
-    for version in (remembered.previous, remembered.back, remembered.live):
+    for version in (remembered.previous, remembered.rollback_target, remembered.live):
         if version is not None:
             found[version.task_definition] = version.release
     return found | {one.revision: one.release for one in runs if one.release}
@@ -201,7 +201,7 @@ def _standing(
         found.append(ReleaseStanding.LIVE)
     if (under_way or (wanted is not None and release == wanted.id)) and share < 100 and not quarantined:
         found.append(ReleaseStanding.IN_PROGRESS)
-    if remembered.back is not None and remembered.back.release == release and not share:
+    if remembered.rollback_target is not None and remembered.rollback_target.release == release and not share:
         found.append(ReleaseStanding.ROLLBACK_TARGET)
     warm = not share and any(_before(one, other) for one in mine for other in runs if other.share)
     if warm or (remembered.previous is not None and remembered.previous.release == release and not share):

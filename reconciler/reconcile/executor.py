@@ -140,9 +140,9 @@ class _Execution:
                 because = f"{need.address} was not done"
                 return StepOutcome(step, action, Result.SKIPPED, because, held_by=need.address)
             kind = self.kinds[need.address.kind]
-            if kind.lingers and need.part == "drop":
+            if kind.slow_to_delete and need.part == "drop":
                 return StepOutcome(step, action, Result.WAITING, f"{need.address} is still going", held_by=need.address)
-            slow = kind.settles and need.part == "make" and before.action.verb in _MAKING
+            slow = kind.slow_to_create and need.part == "make" and before.action.verb in _MAKING
             if slow and need.address in _refs(action):
                 because = f"{need.address} is not ready yet"
                 return StepOutcome(step, action, Result.WAITING, because, held_by=need.address)
@@ -217,7 +217,7 @@ class _Execution:
         wrote: list[Call] = []
         try:
             if action.tags:
-                self.aws.run(kind.retag(old, action.tags.put, action.tags.drop), wrote=wrote.append)
+                self.aws.run(kind.update_tags(old, action.tags.put, action.tags.drop), wrote=wrote.append)
             if changes:
                 updating = kind.update(old, new, changes)
                 identifier = self.aws.run(updating, creating=kind.revisions, fresh=fresh, wrote=wrote.append)

@@ -91,7 +91,7 @@ class _Observation:
         self._wanted: dict[str, list[Desired[Any]]] = defaultdict(list)
         for want in desired:
             self._wanted[want.address.kind].append(want)
-        needs = {name: [need for need in kinds[name].reads_after if need in kinds] for name in kinds}
+        needs = {name: [need for need in kinds[name].observe_after if need in kinds] for name in kinds}
         self._order = graphlib.TopologicalSorter(needs)
         self._batches: dict[Future[list[Observed[Any]]], tuple[str, Scope]] = {}
         self._singles: dict[str, Future[list[Observed[Any]]]] = {}
@@ -111,7 +111,7 @@ class _Observation:
 
     def _begin(self, name: str) -> None:
         kind = self._kinds[name]
-        cause = next((self.unreadable[need] for need in kind.reads_after if need in self.unreadable), None)
+        cause = next((self.unreadable[need] for need in kind.observe_after if need in self.unreadable), None)
         if cause is not None:
             self.unreadable[name] = cause
             self._done(name)
@@ -146,8 +146,8 @@ class _Observation:
             self.unreadable[name] = error
         else:
             kind = self._kinds[name]
-            if scope.depth is Depth.FULL and kind.deepens and found:
-                self._singles[name] = self._pool.submit(self._aws.run, kind.deepen(found, scope))
+            if scope.depth is Depth.FULL and kind.has_details and found:
+                self._singles[name] = self._pool.submit(self._aws.run, kind.observe_details(found, scope))
             self.found[name] = self._filled(name, found)
         self._done(name)
 

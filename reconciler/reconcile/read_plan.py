@@ -45,10 +45,10 @@ class ReadPlan:
             return self.depth
         if kind.kind in self.written:
             return Depth.FULL
-        if self._under_way(kind, wanted) or any(self._others(name, found) for name in kind.reads_after):
+        if self._under_way(kind, wanted) or any(self._others(name, found) for name in kind.observe_after):
             return Depth.MEDIUM
         if self.depth is Depth.FAST:
-            return Depth.FAST if kind.moves else None
+            return Depth.FAST if kind.volatile else None
         idle = not wanted and not self.known(kind.kind) and self.swept.keys() <= self.before.swept.keys()
         return None if idle else Depth.MEDIUM
 
@@ -56,7 +56,7 @@ class ReadPlan:
         assert self.before is not None
         if kind.kind in self.before.unreadable or kind.kind not in self.before.found:
             return True
-        if kind.moves:
+        if kind.volatile:
             return False  # it is read at any depth
         known = self.known(kind.kind)
         there = {one.address for one in known}

@@ -1,8 +1,8 @@
 """What a person says to the loop about a whole stack, as tags on one of its services, like intents on each of them.
 
-    reconciler:poke      look at everything now; answered in reconciler:poked with the same id
-    reconciler:suspend   leave the stack alone, until the tag is gone
-    reconciler:revision  what was last in place as a whole: the specs' revision, and its first words
+    reconciler:reconcile-request  a full reconciliation is requested; answered in reconciler:reconcile-handled
+    reconciler:stack-suspended    leave the stack alone, until the tag is gone
+    reconciler:revision           what was last in place as a whole: the specs' revision, and its first words
 
 They are written on the first of the stack's services by name, the notice board, and read on all of them, so that
 nothing that was said is lost when another comes first: DescribeServices brings the tags for nothing.
@@ -20,9 +20,9 @@ from reconciler.model.tagging import tag_value
 
 ecs = ServiceApi("ecs")
 
-POKE: Final = f"{ownership.PREFIX}poke"
-POKED: Final = f"{ownership.PREFIX}poked"
-SUSPEND: Final = f"{ownership.PREFIX}suspend"
+POKE: Final = f"{ownership.PREFIX}reconcile-request"
+POKED: Final = f"{ownership.PREFIX}reconcile-handled"
+SUSPEND: Final = f"{ownership.PREFIX}stack-suspended"
 REVISION: Final = f"{ownership.PREFIX}revision"
 
 

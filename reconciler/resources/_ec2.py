@@ -40,7 +40,7 @@ def specification(resource_type: str, tags: Mapping[str, str]) -> list[dict[str,
     return [{"ResourceType": resource_type, "Tags": _tags.pairs(tags)}]
 
 
-def retag(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+def update_tags(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
     """Tags first, then untags; any EC2 resource, by its id."""
     if put:
         yield ec2.create_tags(Resources=[old.id], Tags=_tags.pairs(put))

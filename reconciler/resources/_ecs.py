@@ -67,7 +67,7 @@ def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
-def retag(arn: str, put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+def update_tags(arn: str, put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
     """Tags first, then untags; any ECS resource, by its ARN."""
     if put:
         yield ecs.tag_resource(resourceArn=arn, tags=pairs(put))

@@ -272,7 +272,7 @@ def attribute_pairs(wanted: Mapping[str, str], changes: Iterable[Change] | None 
     return [{"Key": key, "Value": wanted[key]} for key in keys]
 
 
-def retag(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+def update_tags(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
     if put:
         yield elbv2.add_tags(ResourceArns=[old.id], Tags=_tags.pairs(put))
     names = sorted(drop)

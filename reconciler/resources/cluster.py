@@ -109,8 +109,8 @@ class Cluster(ResourceType[ClusterSpec]):
         except errors.Gone:
             return
 
-    def retag(self, old: Observed[ClusterSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ecs.retag(old.facts["arn"], put, drop)
+    def update_tags(self, old: Observed[ClusterSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ecs.update_tags(old.facts["arn"], put, drop)
 
 
 def _spec(item: Mapping[str, Any]) -> ClusterSpec:

@@ -63,8 +63,8 @@ class ElasticIp(ResourceType[ElasticIpSpec]):
                 f"the address is still on {holder}", call=denied.call, code=denied.code, request_id=denied.request_id
             ) from denied
 
-    def retag(self, old: Observed[ElasticIpSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[ElasticIpSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 def _holder(identifier: str) -> Calls[str | None]:

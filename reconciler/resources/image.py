@@ -39,7 +39,7 @@ class ImageSpec(resource.Spec):
 class Image(ResourceType[ImageSpec]):
     kind: ClassVar[str] = "image"
     Spec = ImageSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("repository",)
+    observe_after: ClassVar[tuple[str, ...]] = ("repository",)
     lookup: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ImageSpec]]]:
@@ -75,7 +75,7 @@ class Image(ResourceType[ImageSpec]):
     def delete(self, old: Observed[ImageSpec]) -> Calls[None]:
         _never("deleted")
 
-    def retag(self, old: Observed[ImageSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[ImageSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         _never("tagged as ours")
 
 

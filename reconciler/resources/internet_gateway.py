@@ -57,8 +57,10 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
         yield from _detach(old)
         yield from _gone.let_go(ec2.delete_internet_gateway(InternetGatewayId=old.id))
 
-    def retag(self, old: Observed[InternetGatewaySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(
+        self, old: Observed[InternetGatewaySpec], put: Mapping[str, str], drop: Iterable[str]
+    ) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 def _attached(item: Item) -> str | None:

@@ -39,8 +39,8 @@ class ListenerSpec(resource.Spec):
 class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
     Spec = ListenerSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
-    moves: ClassVar[bool] = True
+    observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
+    volatile: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerSpec]]]:
         answers = yield from _gone.answers(
@@ -125,8 +125,8 @@ class Listener(ResourceType[ListenerSpec]):
     def delete(self, old: Observed[ListenerSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_listener(ListenerArn=old.id))
 
-    def retag(self, old: Observed[ListenerSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _elb.retag(old, put, drop)
+    def update_tags(self, old: Observed[ListenerSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.update_tags(old, put, drop)
 
 
 def _load_balancers(scope: Scope) -> list[str]:

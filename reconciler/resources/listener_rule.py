@@ -47,8 +47,8 @@ class ListenerRuleSpec(resource.Spec):
 class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
     Spec = ListenerRuleSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
-    moves: ClassVar[bool] = True
+    observe_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
+    volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerRuleSpec]]]:
@@ -110,8 +110,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     def delete(self, old: Observed[ListenerRuleSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_rule(RuleArn=old.id))
 
-    def retag(self, old: Observed[ListenerRuleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _elb.retag(old, put, drop)
+    def update_tags(self, old: Observed[ListenerRuleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.update_tags(old, put, drop)
 
 
 def _listeners(scope: Scope) -> list[str]:

@@ -32,7 +32,7 @@ class LoadBalancerSpec(resource.Spec):
 class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
-    follows: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")
+    depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")
 
     def observe(self, scope: Scope) -> Calls[list[Observed[LoadBalancerSpec]]]:
         answer = yield elbv2.describe_load_balancers()
@@ -123,8 +123,8 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
                 request_id=refusal.request_id,
             ) from refusal
 
-    def retag(self, old: Observed[LoadBalancerSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _elb.retag(old, put, drop)
+    def update_tags(self, old: Observed[LoadBalancerSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.update_tags(old, put, drop)
 
 
 def _health(state: Mapping[str, str]) -> tuple[ResourceHealth, str]:

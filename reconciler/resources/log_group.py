@@ -89,7 +89,7 @@ class LogGroup(ResourceType[LogGroupSpec]):
     def delete(self, old: Observed[LogGroupSpec]) -> Calls[None]:
         yield from _gone.let_go(logs.delete_log_group(logGroupName=old.id))
 
-    def retag(self, old: Observed[LogGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[LogGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         if put:
             yield logs.tag_resource(resourceArn=old.facts["arn"], tags=dict(put))
         names = sorted(drop)

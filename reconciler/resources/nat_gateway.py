@@ -32,10 +32,10 @@ class NatGatewaySpec(resource.Spec):
 class NatGateway(ResourceType[NatGatewaySpec]):
     kind: ClassVar[str] = "nat-gateway"
     Spec = NatGatewaySpec
-    follows: ClassVar[tuple[str, ...]] = ("internet-gateway",)
+    depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway",)
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
-    settles: ClassVar[bool] = True
-    lingers: ClassVar[bool] = True
+    slow_to_create: ClassVar[bool] = True
+    slow_to_delete: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[NatGatewaySpec]]]:
         answer = yield ec2.describe_nat_gateways()
@@ -70,8 +70,8 @@ class NatGateway(ResourceType[NatGatewaySpec]):
             return
         yield from _gone.let_go(ec2.delete_nat_gateway(NatGatewayId=old.id))
 
-    def retag(self, old: Observed[NatGatewaySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[NatGatewaySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 ALIVE: Final = frozenset({"pending", "available"})

@@ -136,7 +136,7 @@ class Repository(ResourceType[RepositorySpec]):
                 request_id=refusal.request_id,
             ) from refusal
 
-    def retag(self, old: Observed[RepositorySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[RepositorySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         if put:
             yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
         names = sorted(drop)

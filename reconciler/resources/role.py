@@ -131,7 +131,7 @@ class Role(ResourceType[RoleSpec]):
             yield from _gone.let_go(iam.delete_role_permissions_boundary(RoleName=name))
         yield from _gone.let_go(iam.delete_role(RoleName=name))
 
-    def retag(self, old: Observed[RoleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[RoleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         if put:
             yield iam.tag_role(RoleName=old.spec.name, Tags=_tags.pairs(put))
         names = sorted(drop)

@@ -28,7 +28,7 @@ class RouteTableSpec(resource.Spec):
 class RouteTable(ResourceType[RouteTableSpec]):
     kind: ClassVar[str] = "route-table"
     Spec = RouteTableSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
+    observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RouteTableSpec]]]:
@@ -61,8 +61,8 @@ class RouteTable(ResourceType[RouteTableSpec]):
         yield from _disassociate(old, old.spec.subnets or ())
         yield from _gone.let_go(ec2.delete_route_table(RouteTableId=old.id))
 
-    def retag(self, old: Observed[RouteTableSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[RouteTableSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 TARGETS: Final = {

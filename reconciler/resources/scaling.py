@@ -53,7 +53,7 @@ class ScalingSpec(resource.Spec):
 class Scaling(ResourceType[ScalingSpec]):
     kind: ClassVar[str] = "scaling"
     Spec = ScalingSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("service",)
+    observe_after: ClassVar[tuple[str, ...]] = ("service",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
@@ -133,7 +133,7 @@ class Scaling(ResourceType[ScalingSpec]):
             )
         )
 
-    def retag(self, old: Observed[ScalingSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[ScalingSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         """The service's tags stand for those of its scaling."""
         yield from ()
 

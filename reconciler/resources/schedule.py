@@ -56,7 +56,7 @@ class ScheduleSpec(resource.Spec):
 class Schedule(ResourceType[ScheduleSpec]):
     kind: ClassVar[str] = "schedule"
     Spec = ScheduleSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
+    observe_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScheduleSpec]]]:
         answer = yield scheduler.list_schedule_groups()
@@ -138,7 +138,7 @@ class Schedule(ResourceType[ScheduleSpec]):
         if group["State"] != "DELETING":
             yield from _gone.let_go(scheduler.delete_schedule_group(Name=old.id))
 
-    def retag(self, old: Observed[ScheduleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[ScheduleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         if put:
             yield scheduler.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
         names = sorted(drop)

@@ -28,7 +28,7 @@ class SecurityGroupSpec(resource.Spec):
 class SecurityGroup(ResourceType[SecurityGroupSpec]):
     kind: ClassVar[str] = "security-group"
     Spec = SecurityGroupSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
+    observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.NEVER
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupSpec]]]:
@@ -74,8 +74,8 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
     def delete(self, old: Observed[SecurityGroupSpec]) -> Calls[None]:
         yield from _gone.let_go(ec2.delete_security_group(GroupId=old.id))
 
-    def retag(self, old: Observed[SecurityGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[SecurityGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 def _named(want: Desired[Any], item: Item) -> bool:

@@ -88,7 +88,7 @@ class SecurityGroupRulesSpec(resource.Spec):
 class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
     Spec = SecurityGroupRulesSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("security-group",)
+    observe_after: ClassVar[tuple[str, ...]] = ("security-group",)
     replace: ClassVar[Replace] = Replace.NEVER
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupRulesSpec]]]:
@@ -137,7 +137,9 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
         except errors.Gone:
             return
 
-    def retag(self, old: Observed[SecurityGroupRulesSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(
+        self, old: Observed[SecurityGroupRulesSpec], put: Mapping[str, str], drop: Iterable[str]
+    ) -> Calls[None]:
         """The group's tags stand for those of its rules."""
         yield from ()
 

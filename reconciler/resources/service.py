@@ -72,7 +72,7 @@ class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
     Spec = ServiceSpec
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
-    follows: ClassVar[tuple[str, ...]] = (
+    depends_on: ClassVar[tuple[str, ...]] = (
         "listener",
         "listener-rule",
         "route-table",
@@ -80,10 +80,10 @@ class Service(ResourceType[ServiceSpec]):
         "nat-gateway",
         "security-group-rules",
     )
-    reads_after: ClassVar[tuple[str, ...]] = ("cluster",)
-    moves: ClassVar[bool] = True
+    observe_after: ClassVar[tuple[str, ...]] = ("cluster",)
+    volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
-    lingers: ClassVar[bool] = True
+    slow_to_delete: ClassVar[bool] = True
 
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
@@ -163,8 +163,8 @@ class Service(ResourceType[ServiceSpec]):
         if not old.facts["deleting"]:
             yield from _gone.let_go(ecs.delete_service(cluster=old.spec.cluster, service=old.id, force=True))
 
-    def retag(self, old: Observed[ServiceSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ecs.retag(old.id, put, drop)
+    def update_tags(self, old: Observed[ServiceSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ecs.update_tags(old.id, put, drop)
 
 
 def _versions(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

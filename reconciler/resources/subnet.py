@@ -27,7 +27,7 @@ class SubnetSpec(resource.Spec):
 class Subnet(ResourceType[SubnetSpec]):
     kind: ClassVar[str] = "subnet"
     Spec = SubnetSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("vpc",)
+    observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SubnetSpec]]]:
@@ -53,8 +53,8 @@ class Subnet(ResourceType[SubnetSpec]):
     def delete(self, old: Observed[SubnetSpec]) -> Calls[None]:
         yield from _gone.let_go(ec2.delete_subnet(SubnetId=old.id))
 
-    def retag(self, old: Observed[SubnetSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[SubnetSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 def _observed(address: resource.Address, item: Item) -> Observed[SubnetSpec]:

@@ -43,8 +43,8 @@ class TableSpec(resource.Spec):
 class Table(ResourceType[TableSpec]):
     kind: ClassVar[str] = "table"
     Spec = TableSpec
-    settles: ClassVar[bool] = True
-    lingers: ClassVar[bool] = True
+    slow_to_create: ClassVar[bool] = True
+    slow_to_delete: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TableSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}
@@ -114,7 +114,7 @@ class Table(ResourceType[TableSpec]):
         if not old.facts["deleting"]:
             yield from _gone.let_go(dynamodb.delete_table(TableName=old.id))
 
-    def retag(self, old: Observed[TableSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[TableSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         if put:
             yield dynamodb.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
         names = sorted(drop)

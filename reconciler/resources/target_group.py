@@ -57,7 +57,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
 
         return (yield from _elb.observed(scope, items, build))
 
-    def deepen(
+    def observe_details(
         self, found: Sequence[Observed[TargetGroupSpec]], scope: Scope
     ) -> Calls[list[Observed[TargetGroupSpec]]]:
         """Attributes: AWS answers those of one group at a time. Nothing is written on hearsay here either."""
@@ -138,8 +138,8 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
     def delete(self, old: Observed[TargetGroupSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_target_group(TargetGroupArn=old.id))
 
-    def retag(self, old: Observed[TargetGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _elb.retag(old, put, drop)
+    def update_tags(self, old: Observed[TargetGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _elb.update_tags(old, put, drop)
 
 
 def _with(one: Observed[TargetGroupSpec], answer: Mapping[str, Any]) -> Observed[TargetGroupSpec]:

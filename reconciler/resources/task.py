@@ -45,8 +45,8 @@ class TaskSpec(resource.Spec):
 class Task(ResourceType[TaskSpec]):
     kind: ClassVar[str] = "task"
     Spec = TaskSpec
-    follows: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
-    reads_after: ClassVar[tuple[str, ...]] = ("task-definition",)
+    depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
+    observe_after: ClassVar[tuple[str, ...]] = ("task-definition",)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskSpec]]]:
         yield from ()
@@ -69,7 +69,7 @@ class Task(ResourceType[TaskSpec]):
         if old.parent is not None:
             yield from _forget(old.parent)
 
-    def retag(self, old: Observed[TaskSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[TaskSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         """The task definition's tags stand for those of its run."""
         yield from ()
 
@@ -114,7 +114,7 @@ def _run(new: Desired[TaskSpec]) -> Calls[str]:
         if not arns:
             raise _refusal(failures)
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
-    yield from _ecs.retag(spec.task_definition, memory, ())
+    yield from _ecs.update_tags(spec.task_definition, memory, ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}
     yield from _stop(former, spec.cluster, f"{new.address} was run anew")
     if failures:

@@ -73,8 +73,8 @@ class TaskDefinitionSpec(Whole):
 class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     kind: ClassVar[str] = "task-definition"
     Spec = TaskDefinitionSpec
-    reads_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
-    moves: ClassVar[bool] = True
+    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
+    volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True
 
@@ -147,8 +147,10 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
                 yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
         yield from _delete(mine)
 
-    def retag(self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ecs.retag(old.id, put, drop)
+    def update_tags(
+        self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]
+    ) -> Calls[None]:
+        yield from _ecs.update_tags(old.id, put, drop)
 
 
 def _registered_already(scope: Scope) -> dict[str, str]:

@@ -84,8 +84,8 @@ class Vpc(ResourceType[VpcSpec]):
     def delete(self, old: Observed[VpcSpec]) -> Calls[None]:
         yield from _gone.let_go(ec2.delete_vpc(VpcId=old.id))
 
-    def retag(self, old: Observed[VpcSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[VpcSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 def _support(identifier: str, on: bool) -> Call:

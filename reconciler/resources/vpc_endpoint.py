@@ -36,10 +36,10 @@ class VpcEndpointSpec(resource.Spec):
 class VpcEndpoint(ResourceType[VpcEndpointSpec]):
     kind: ClassVar[str] = "vpc-endpoint"
     Spec = VpcEndpointSpec
-    follows: ClassVar[tuple[str, ...]] = ("security-group-rules",)
+    depends_on: ClassVar[tuple[str, ...]] = ("security-group-rules",)
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
-    settles: ClassVar[bool] = True
-    lingers: ClassVar[bool] = True
+    slow_to_create: ClassVar[bool] = True
+    slow_to_delete: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcEndpointSpec]]]:
         answer = yield ec2.describe_vpc_endpoints()
@@ -106,8 +106,8 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
             if not code.endswith("NotFound"):
                 raise errors.Blocked(message, call="ec2.DeleteVpcEndpoints", code=code)
 
-    def retag(self, old: Observed[VpcEndpointSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        yield from _ec2.retag(old, put, drop)
+    def update_tags(self, old: Observed[VpcEndpointSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        yield from _ec2.update_tags(old, put, drop)
 
 
 LISTS: Final = {"subnets": "SubnetIds", "security_groups": "SecurityGroupIds", "route_tables": "RouteTableIds"}

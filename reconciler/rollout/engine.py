@@ -1,6 +1,6 @@
 """The words that all deployment engines share: phases, what a step says, and what an engine is.
 
-    idle → green_up → testing → awaiting_promotion → shifting → verifying → blue_warm → teardown → idle
+    idle → scaling_up → testing → awaiting_promotion → shifting → verifying → baking → teardown → idle
 
 An engine sees, steps and performs. `step` is a pure function of the policy, the facts and the time: the phase follows
 from the facts, so that it does not matter who looked before, or whether anybody did.
@@ -29,13 +29,13 @@ from reconciler.rollout.strategy import Strategy
 
 class Phase(StrEnum):
     IDLE = "idle"
-    BOOTSTRAP = "bootstrap"  # the first deployment, or nothing is left of what ran: there is no blue
-    GREEN_UP = "green_up"
+    INITIAL_DEPLOYMENT = "initial_deployment"  # the first deployment, or nothing is left of what ran: there is no blue
+    SCALING_UP = "scaling_up"
     TESTING = "testing"
     AWAITING_PROMOTION = "awaiting_promotion"
     SHIFTING = "shifting"
     VERIFYING = "verifying"
-    BLUE_WARM = "blue_warm"
+    BAKING = "baking"
     TEARDOWN = "teardown"
     FAILED = "failed"
     ROLLING_BACK = "rolling_back"
@@ -110,21 +110,21 @@ class Engine(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def see(
+    def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
     ) -> Calls[ObservedService]:
         """The facts, in as few calls as there can be. Raises `errors.AwsError`: what cannot be read is not guessed."""
 
     @abstractmethod
-    def step(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
+    def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         """What the facts lead to. Pure: no clock, no AWS, no chance."""
 
     @abstractmethod
-    def verbs(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
+    def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         """What a person could say now and be heeded. Pure."""
 
     @abstractmethod
-    def perform(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+    def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         """Carry one decision out. Raises `errors.StalePlan` where the world has moved since it was looked at."""
 
 

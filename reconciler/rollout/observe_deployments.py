@@ -47,7 +47,7 @@ def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
 
 def _names(subject: RolloutTarget, marks: StoredState) -> dict[str, str]:
     """Releases by revision, as far as they are known."""
-    known = [one for one in (marks.previous, marks.back, marks.live) if one is not None]
+    known = [one for one in (marks.previous, marks.rollback_target, marks.live) if one is not None]
     return {
         **{one.task_definition: one.release for one in known},
         revision_of(subject.release.task_definition): subject.release.id,

@@ -66,7 +66,9 @@ def quiet(seen: ObservedService) -> bool:
     if len(seen.sets) != 1 or not settled or seen.deleting:
         return False
     (only,) = seen.sets
-    as_wanted = only.release == seen.wanted or (seen.marks.quarantined(seen.wanted) and seen.marks.back is None)
+    as_wanted = only.release == seen.wanted or (
+        seen.marks.quarantined(seen.wanted) and seen.marks.rollback_target is None
+    )
     return only.primary and as_wanted and seen.production == all_on(only.slot)
 
 

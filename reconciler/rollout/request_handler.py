@@ -40,11 +40,11 @@ class Requests(ABC):
         """The release that a request is about where there is no choice."""
 
     @abstractmethod
-    def another(self, intent: Request) -> str:
+    def another(self, request: Request) -> str:
         """Why it is about another release than it could be about; empty if it is about the right one."""
 
     @abstractmethod
-    def act(self, intent: Request) -> Answer:
+    def act(self, request: Request) -> Answer:
         """What follows from promote, finish, rollback, abort, hold or extend."""
 
     @abstractmethod
@@ -59,12 +59,12 @@ class Requests(ABC):
 
     def heard(self) -> RolloutStep | None:
         """The step that answers a request that nobody has answered yet."""
-        intent = self.marks.unheard
-        if intent is None:
+        request = self.marks.unheard
+        if request is None:
             return None
-        answer = self.answered(intent)
+        answer = self.answered(request)
         if isinstance(answer, RequestRefusal):
-            return self.noted(self.ordinary.because, handled=Response(intent.id, answer))
+            return self.noted(self.ordinary.because, response=Response(request.id, answer))
         return answer
 
     def offered(self) -> tuple[RequestVerb, ...]:
@@ -78,39 +78,39 @@ class Requests(ABC):
                 offered.append(verb)
         return tuple(offered)
 
-    def answered(self, intent: Request) -> Answer:
-        if intent.stale(self.now):
+    def answered(self, request: Request) -> Answer:
+        if request.stale(self.now):
             return RequestRefusal(Code.EXPIRED, "it was said too long ago")
-        if intent.verb is RequestVerb.RETRY and intent.release != self.seen.wanted:
-            return RequestRefusal(Code.OTHER_RELEASE, f"{self.seen.wanted} is wanted, not {intent.release}")
-        if intent.verb is not RequestVerb.RETRY and intent.verb not in requests.OF_THE_SERVICE:
-            other = self.another(intent)
+        if request.verb is RequestVerb.RETRY and request.release != self.seen.wanted:
+            return RequestRefusal(Code.OTHER_RELEASE, f"{self.seen.wanted} is wanted, not {request.release}")
+        if request.verb is not RequestVerb.RETRY and request.verb not in requests.OF_THE_SERVICE:
+            other = self.another(request)
             if other:
                 return RequestRefusal(Code.OTHER_RELEASE, other)
-        if self.marks.pause is not None and intent.verb in NOT_WHILE_PAUSED:
-            return RequestRefusal(Code.PAUSED, f"{self.marks.pause.by} paused the service; resume it first")
-        match intent.verb:
+        if self.marks.suspended is not None and request.verb in NOT_WHILE_PAUSED:
+            return RequestRefusal(Code.PAUSED, f"{self.marks.suspended.by} paused the service; resume it first")
+        match request.verb:
             case RequestVerb.RETRY:
-                return self._retry(intent)
-            case RequestVerb.PAUSE:
-                return self.accepted(intent, pause=Pause(intent.by))
+                return self._retry(request)
+            case RequestVerb.SUSPEND:
+                return self.accepted(request, suspended=Pause(request.by))
             case RequestVerb.RESUME:
-                if self.marks.pause is None and self.marks.hold is None:
+                if self.marks.suspended is None and self.marks.hold is None:
                     return RequestRefusal(Code.NOT_PAUSED, "nothing is paused or held")
-                return self.accepted(intent, pause=None, hold=None)
+                return self.accepted(request, suspended=None, hold=None)
             case _:
-                return self.act(intent)
+                return self.act(request)
 
-    def accepted(self, intent: Request, **fields: Any) -> RolloutStep:
-        return self.noted(f"{intent.by} said {intent.verb}", handled=Response(intent.id), **fields)
+    def accepted(self, request: Request, **fields: Any) -> RolloutStep:
+        return self.noted(f"{request.by} said {request.verb}", response=Response(request.id), **fields)
 
-    def _retry(self, intent: Request) -> Answer:
-        if not self.marks.quarantined(intent.release):
-            return RequestRefusal(Code.NOT_QUARANTINED, f"{intent.release} is not in quarantine")
-        if self.left_over(intent.release):
+    def _retry(self, request: Request) -> Answer:
+        if not self.marks.quarantined(request.release):
+            return RequestRefusal(Code.NOT_QUARANTINED, f"{request.release} is not in quarantine")
+        if self.left_over(request.release):
             return RequestRefusal(Code.CLEANING_UP, "what is left of the last try is still being cleared away")
-        lifted = self.marks.without_quarantined(intent.release)
-        return self.accepted(intent, quarantine=lifted, back=None, deadline=None)
+        lifted = self.marks.without_quarantined(request.release)
+        return self.accepted(request, quarantine=lifted, rollback_target=None, deadline=None)
 
 
 def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:
@@ -126,5 +126,5 @@ def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:
     )
 
 
-def reason(intent: Request) -> str:
-    return f"{intent.by} said {intent.verb}{f': {intent.why}' if intent.why else ''}"
+def reason(request: Request) -> str:
+    return f"{request.by} said {request.verb}{f': {request.why}' if request.why else ''}"

@@ -30,11 +30,11 @@ class RequestVerb(StrEnum):
     EXTEND = "extend"
     FINISH = "finish"
     RETRY = "retry"
-    PAUSE = "pause"
+    SUSPEND = "suspend"
     RESUME = "resume"
 
 
-OF_THE_SERVICE: Final = frozenset({RequestVerb.PAUSE, RequestVerb.RESUME})
+OF_THE_SERVICE: Final = frozenset({RequestVerb.SUSPEND, RequestVerb.RESUME})
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,13 +48,13 @@ BLUE: Final = "v1"
 GREEN: Final = "v2"
 
 FAILS_AT: Final = (
-    Phase.BOOTSTRAP,
-    Phase.GREEN_UP,
+    Phase.INITIAL_DEPLOYMENT,
+    Phase.SCALING_UP,
     Phase.TESTING,
     Phase.AWAITING_PROMOTION,
     Phase.SHIFTING,
     Phase.VERIFYING,
-    Phase.BLUE_WARM,
+    Phase.BAKING,
 )
 """Phases in which something can be made to fail."""
 
@@ -116,7 +116,7 @@ class _Simulation:
             if not free:
                 self.now += SETTLE
                 continue
-            step = engine.step(self.policy, facts, self.now)
+            step = engine.decide(self.policy, facts, self.now)
             self.phase = step.phase
             reached = reached or step.phase is self.fail_at
             doing = [words for one in step.decisions if (words := self._words(one))]
@@ -190,7 +190,7 @@ class _Simulation:
             return one.release == GREEN
         if self._bad_in_production():
             return not self.policy.alarms and not self._answers_count()
-        by_itself = (Phase.BOOTSTRAP, Phase.GREEN_UP, Phase.AWAITING_PROMOTION, Phase.BLUE_WARM)
+        by_itself = (Phase.INITIAL_DEPLOYMENT, Phase.SCALING_UP, Phase.AWAITING_PROMOTION, Phase.BAKING)
         return self.fail_at in by_itself and self.phase is self.fail_at
 
     def _complaints(self) -> dict[str, Any]:
@@ -220,9 +220,9 @@ class _Simulation:
         if primary is None or primary.state != "IN_PROGRESS" or self.now < primary.born + START_UP:
             return
         done = replace(primary, running=self.desired, pending=0, state="COMPLETED", failed=0, steady=True)
-        if self.fail_at is Phase.GREEN_UP and primary.release == GREEN and self.first:
+        if self.fail_at is Phase.SCALING_UP and primary.release == GREEN and self.first:
             done = replace(primary, state="FAILED", running=0, failed=self.policy.max_failed_tasks)
-        elif self.fail_at is Phase.GREEN_UP and primary.release == GREEN:
+        elif self.fail_at is Phase.SCALING_UP and primary.release == GREEN:
             before = replace(done, id=f"{BLUE} again", release=BLUE, task_definition=f"{BLUE}:1")
             done = before
         self.seen = replace(self.seen, sets=(done,))
@@ -243,7 +243,7 @@ class _Simulation:
         self.waiting_since = self.waiting_since or self.now
         if self.now - self.waiting_since >= PERSON_AFTER:
             said = Request(RequestVerb.PROMOTE, step.release, "1", self.now, "a person")
-            self.seen = replace(self.seen, marks=replace(self.seen.marks, intent=said))
+            self.seen = replace(self.seen, marks=replace(self.seen.marks, request=said))
 
     # -- words
 

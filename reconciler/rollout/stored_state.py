@@ -118,19 +118,19 @@ class Pause:
 class StoredState:
     """Everything that is remembered.
 
-    `previous` is what ran before and can be gone back to, `back` what is being gone back to instead of what the specs
-    want, `live` what ECS was told to run last (rolling deployments only; elsewhere the task sets say it).
+    `previous` is what ran before and can be gone back to, `rollback_target` what is being gone back to instead of what
+    the specs want, `live` what ECS was told to run last (rolling deployments only; elsewhere the task sets say it).
     """
 
     deadline: Deadline | None = None
-    intent: Request | None = None
-    handled: Response | None = None
+    request: Request | None = None
+    response: Response | None = None
     quarantine: tuple[str, ...] = ()
     ended: RolloutResult | None = None
     hold: Pause | None = None
-    pause: Pause | None = None
+    suspended: Pause | None = None
     previous: Version | None = None
-    back: Version | None = None
+    rollback_target: Version | None = None
     live: Version | None = None
 
     def quarantined(self, release: str) -> bool:
@@ -149,25 +149,25 @@ class StoredState:
     @property
     def unheard(self) -> Request | None:
         """The intent that nobody has answered yet."""
-        if self.intent is None or (self.handled is not None and self.handled.id == self.intent.id):
+        if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None
-        return self.intent
+        return self.request
 
 
 # -- as tags
 
 KEYS: Final[Mapping[str, str]] = {
-    name: f"{ownership.PREFIX}{name}"
+    name: f"{ownership.PREFIX}{name.replace('_', '-')}"
     for name in (
         "deadline",
-        "intent",
-        "handled",
+        "request",
+        "response",
         "quarantine",
         "ended",
         "hold",
-        "pause",
+        "suspended",
         "previous",
-        "back",
+        "rollback_target",
         "live",
     )
 }
@@ -240,13 +240,13 @@ def _version(text: str) -> Version | None:
 
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "deadline": _deadline,
-    "intent": requests.intent_of,
-    "handled": requests.handled_of,
+    "request": requests.intent_of,
+    "response": requests.handled_of,
     "quarantine": _quarantine,
     "ended": _ended,
     "hold": _stop,
-    "pause": _stop,
+    "suspended": _stop,
     "previous": _version,
-    "back": _version,
+    "rollback_target": _version,
     "live": _version,
 }

@@ -95,7 +95,7 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
             return all(
                 getattr(seen.marks, name) == getattr(decision.after, name)
                 for name in decision.fields
-                if name != "intent"  # people write it, too
+                if name != "request"  # people write it, too
             )
         case SuspendScaling(suspend):
             return seen.scaling is not (Scaling.ACTIVE if suspend else Scaling.SUSPENDED)

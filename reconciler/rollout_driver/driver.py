@@ -38,7 +38,7 @@ WIDTH = prefetch.AT_ONCE
 AGAIN = timedelta(seconds=1)
 """How soon to look again for a write that AWS does not show yet, or at a test that did not hold."""
 
-WAITING = frozenset({Phase.AWAITING_PROMOTION, Phase.BLUE_WARM})
+WAITING = frozenset({Phase.AWAITING_PROMOTION, Phase.BAKING})
 """Phases of hours, in which nothing moves before a deadline or a word."""
 
 EACH = timedelta(seconds=1)
@@ -141,21 +141,21 @@ class RolloutDriver:
         """
         now = self.aws.clock.now()
         policy = job.delivery.policy
-        seen = self.aws.run(job.engine.see(job.subject, policy, now, known), urgent=True)
+        seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
-        return seen, job.engine.step(policy, seen, now)
+        return seen, job.engine.decide(policy, seen, now)
 
     def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Look once, and do what that leads to. Raises nothing of AWS's: what went wrong is in the turn."""
         now, policy = self.aws.clock.now(), job.delivery.policy
         memory = self.memories.setdefault(job.address, RolloutTracker(now, began=job.address not in self.fresh))
         try:
-            seen = self.aws.run(job.engine.see(job.subject, policy, now, known), urgent=True)
+            seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
             return StepResult(job, now, error=unread)
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
-        step = job.engine.step(policy, seen, now)
+        step = job.engine.decide(policy, seen, now)
         if not free and (step.decisions or memory.awaited):
             return StepResult(job, now, seen, step, settling=True)
         diagnosis = None
@@ -217,7 +217,7 @@ class RolloutDriver:
             try:
                 if _unregistered(decision, job):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
-                self.aws.run(job.engine.perform(decision, job.subject), urgent=True)
+                self.aws.run(job.engine.apply(decision, job.subject), urgent=True)
             except errors.LeaseLost:
                 raise
             except errors.ReconcilerError as refusal:

@@ -52,9 +52,9 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
 def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
         return Outlook.GIVEN_UP
-    if step.phase is Phase.BOOTSTRAP:
+    if step.phase is Phase.INITIAL_DEPLOYMENT:
         return Outlook.FIRST
-    if _not_begun(seen) and step.phase in (Phase.IDLE, Phase.GREEN_UP):
+    if _not_begun(seen) and step.phase in (Phase.IDLE, Phase.SCALING_UP):
         return Outlook.NEW
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
 

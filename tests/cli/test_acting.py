@@ -52,15 +52,15 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, 
     ecs, arn = serving.laptop.client("ecs"), serving.service()["serviceArn"]
 
     def answer(call: Call) -> None:
-        intent = stored_state.of_tags(serving.tags()).intent
-        if call.operation == "DescribeServices" and intent is not None:
+        request = stored_state.of_tags(serving.tags()).request
+        if call.operation == "DescribeServices" and request is not None:
             refusal = RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, "it is gone by now")
             ecs.tag_resource(
-                resourceArn=arn, tags=[{"key": KEYS["handled"], "value": Response(intent.id, refusal).text()}]
+                resourceArn=arn, tags=[{"key": KEYS["response"], "value": Response(request.id, refusal).text()}]
             )
 
     serving.transport.before = answer
-    ran = type_("pause", SERVICE)
+    ran = type_("suspend", SERVICE)
     assert ran.code == Exit.BLOCKED
     assert "blocked (no-previous-version): " in ran.err
     (service,) = json.loads(type_("status", SERVICE, "-o", "json").out)["services"]
@@ -68,7 +68,7 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, 
     (said,) = [row for row in map(json.loads, type_("events", SERVICE, "-o", "jsonl").out.splitlines())
                if "verb" in row["details"]]  # fmt: skip
     assert (said["details"]["answer"], said["details"]["code"]) == ("refused", "no-previous-version")
-    ecs.untag_resource(resourceArn=arn, tagKeys=[KEYS["intent"], KEYS["handled"]])
+    ecs.untag_resource(resourceArn=arn, tagKeys=[KEYS["request"], KEYS["response"]])
 
 
 def test_who_asked_for_json_reads_there_why_it_was_refused(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

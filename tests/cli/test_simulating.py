@@ -51,7 +51,7 @@ def test_the_only_service_need_not_be_named(specs: Path, monkeypatch: pytest.Mon
     assert run("simulate").out == run("simulate", SERVICE, specs).out
 
 
-@pytest.mark.parametrize("phase", ["green_up", "testing", "awaiting-promotion", "shifting", "VERIFYING", "blue_warm"])
+@pytest.mark.parametrize("phase", ["scaling_up", "testing", "awaiting-promotion", "shifting", "VERIFYING", "baking"])
 def test_a_failure_in_each_phase_ends_badly(specs: Path, phase: str) -> None:
     """Written in either way; what follows is shown, and the command itself has not failed."""
     ran = run("simulate", SERVICE, specs, "--fail-at", phase, "-o", "json")
@@ -63,9 +63,9 @@ def test_a_failure_in_each_phase_ends_badly(specs: Path, phase: str) -> None:
     ("arguments", "words"),
     [
         (["my-app-frontent"], "Did you mean 'my-app-frontend'?"),
-        (["--fail-at", "teardown"], "nothing fails in teardown here; it is one of green_up, testing"),
-        (["--fail-at", "bootstrap"], "nothing fails in bootstrap here"),
-        (["--first", "--fail-at", "verifying"], "it is one of bootstrap"),
+        (["--fail-at", "teardown"], "nothing fails in teardown here; it is one of scaling_up, testing"),
+        (["--fail-at", "initial_deployment"], "nothing fails in initial_deployment here"),
+        (["--first", "--fail-at", "verifying"], "it is one of initial_deployment"),
         (["--fail-at", "verifing"], "Did you mean 'verifying'?"),
     ],
 )
@@ -86,8 +86,8 @@ def test_a_service_without_a_strategy_is_ecs_own_deployment(specs: Path) -> None
     text = text.replace("[my-app-frontend-tg-1, my-app-frontend-tg-2]", "[my-app-frontend-tg-1]")
     file.write_text(text, encoding="utf-8")
     assert "ECS replaces 1 task" in run("simulate", SERVICE, specs).out
-    assert failing_phases(Strategy(engine="rolling"), 1, first=False) == (Phase.GREEN_UP,)
-    ran = run("simulate", SERVICE, specs, "--fail-at", "green_up", "-o", "json")
+    assert failing_phases(Strategy(engine="rolling"), 1, first=False) == (Phase.SCALING_UP,)
+    ran = run("simulate", SERVICE, specs, "--fail-at", "scaling_up", "-o", "json")
     assert json.loads(ran.out)["ends_in"] == "rolled_back"
 
 

@@ -96,12 +96,12 @@ class Running:
 
     def restart(self) -> None:
         self.stage.restart()
-        teller = EventRecorder(self.stage.aws.clock, (self.entries.append,))
+        recorder = EventRecorder(self.stage.aws.clock, (self.entries.append,))
         self.loop = Controller(
             self.stage.aws,
             discover(),
-            RevisionTracker(self.files, self.compiled, teller),
-            teller,
+            RevisionTracker(self.files, self.compiled, recorder),
+            recorder,
             self.stage.rollouts.smoke,
             reports=(self.passes.append,),
             rhythm=Intervals(),
@@ -154,7 +154,7 @@ def test_a_saved_change_happens_by_itself(running: Running) -> None:
     assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
     assert sum(running.stage.weights(80).values()) == 100
     phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
-    assert phases[:4] == ["green_up", "testing", "awaiting_promotion", "shifting"]
+    assert phases[:4] == ["scaling_up", "testing", "awaiting_promotion", "shifting"]
     assert phases[-1] == "idle"
     assert running.outcomes() == [Outcome.PROMOTED]
     assert request_tags.of_tags(running.stage.tags()).revision == running.files.revision.id
@@ -191,7 +191,7 @@ def test_a_word_is_heard_at_the_next_pass_however_seldom_one_is_looked_at(
     running.stage.terms["promote_after"] = timedelta(hours=2)
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
     running.go(120)
-    (turn,) = running.loop.rota.turns.values()
+    (turn,) = running.loop.queue.turns.values()
     assert turn.waits
     running.quiet()
     running.go(120)
@@ -287,7 +287,7 @@ def test_a_bad_revision_changes_nothing_and_the_last_good_one_stays(running: Run
     assert running.stage.service()["desiredCount"] == 1
     running.files.edit("cluster.yaml", new, old)
     running.go(60)
-    assert running.loop.inbox.rejected == ""
+    assert running.loop.revisions.rejected == ""
 
 
 def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
@@ -450,7 +450,7 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
     assert (ended.details["outcome"], ended.details["by"]) == ("Failed", Actor.ENGINE)
     assert ended.details["cause"]
-    turn = running.loop.rota.turns[next(iter(running.loop.rota.turns))]
+    turn = running.loop.queue.turns[next(iter(running.loop.queue.turns))]
     assert turn.step is not None
     assert turn.step.phase is Phase.FAILED
 

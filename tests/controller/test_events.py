@@ -7,7 +7,7 @@ from reconciler.controller.events import EventRecorder
 from reconciler.model.event import Event
 
 
-def teller() -> tuple[EventRecorder, list[Event]]:
+def recorder() -> tuple[EventRecorder, list[Event]]:
     heard: list[Event] = []
     return EventRecorder(ManualClock(), (heard.append,)), heard
 
@@ -16,44 +16,44 @@ def test_all_who_listen_hear_it_with_time_and_revision() -> None:
     """An entry says when, what, of which resource, and under which revision."""
     clock, heard, others = ManualClock(), list[Event](), list[Event]()
     told = EventRecorder(clock, (heard.append, others.append), "4f1c2ab")
-    told.say("a.name", "service/web", "it is so", {"phase": "idle"})
+    told.emit("a.name", "service/web", "it is so", {"phase": "idle"})
     assert heard == [Event(clock.now(), "a.name", "service/web", "it is so", "4f1c2ab", {"phase": "idle"})]
     assert others == heard
 
 
 def test_what_goes_on_is_said_once() -> None:
     """The same words under the same key are no news; other words, or another key, are."""
-    told, heard = teller()
+    told, heard = recorder()
     for message in ("down", "down", "still down", "still down"):
-        told.once("source", "a.name", message)
-    told.once("registry", "a.name", "still down")
+        told.emit_once("source", "a.name", message)
+    told.emit_once("registry", "a.name", "still down")
     assert [one.message for one in heard] == ["down", "still down", "still down"]
 
 
 def test_what_happens_again_is_said_again() -> None:
     """`again` is for what is news each time, though it reads alike."""
-    told, heard = teller()
+    told, heard = recorder()
     for _ in range(3):
-        told.once("drift", "a.name", "it was put back", again=True)
+        told.emit_once("drift", "a.name", "it was put back", again=True)
     assert len(heard) == 3
 
 
 def test_the_end_is_said_of_what_was_said_to_go_on() -> None:
     """Once, and never of what nobody has heard of; after that, its return is news."""
-    told, heard = teller()
-    told.over("source", "b.name", "it is back")
-    told.once("source", "a.name", "down")
-    told.over("source", "b.name", "it is back")
-    told.over("source", "b.name", "it is back")
-    told.once("source", "a.name", "down")
+    told, heard = recorder()
+    told.resolve("source", "b.name", "it is back")
+    told.emit_once("source", "a.name", "down")
+    told.resolve("source", "b.name", "it is back")
+    told.resolve("source", "b.name", "it is back")
+    told.emit_once("source", "a.name", "down")
     assert [one.name for one in heard] == ["a.name", "b.name", "a.name"]
 
 
 def test_what_is_forgotten_may_begin_anew_without_an_end() -> None:
     """Nothing is said at the forgetting."""
-    told, heard = teller()
-    told.once("later", "a.name", "it failed")
-    told.forget("later")
-    told.over("later", "b.name", "it is over")
-    told.once("later", "a.name", "it failed")
+    told, heard = recorder()
+    told.emit_once("later", "a.name", "it failed")
+    told.clear("later")
+    told.resolve("later", "b.name", "it is over")
+    told.emit_once("later", "a.name", "it failed")
     assert [one.name for one in heard] == ["a.name", "a.name"]

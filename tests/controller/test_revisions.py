@@ -57,10 +57,10 @@ class Case:
     branch: Branch = field(default_factory=Branch)
     heard: list[Event] = field(default_factory=list)
     refusal: str = ""
-    inbox: RevisionTracker = field(init=False)
+    revisions: RevisionTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self.inbox = RevisionTracker(self.branch, self.compile, EventRecorder(ManualClock(), (self.heard.append,)))
+        self.revisions = RevisionTracker(self.branch, self.compile, EventRecorder(ManualClock(), (self.heard.append,)))
 
     def compile(self, specs: Specs) -> tuple[DesiredState, tuple[DriftRule, ...]]:
         if self.refusal:
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def enforced(self) -> str | None:
-        return None if self.inbox.desk is None else self.inbox.desk.revision.id
+        return None if self.revisions.active is None else self.revisions.active.revision.id
 
     def said(self, name: str) -> list[str]:
         return [one.message for one in self.heard if one.name == name]
@@ -82,11 +82,11 @@ def case() -> Case:
 
 def test_a_revision_is_taken_once(case: Case) -> None:
     """The look that takes it says so; after that only another one is news."""
-    assert case.inbox.look(None)
-    assert not case.inbox.look(None)
+    assert case.revisions.look(None)
+    assert not case.revisions.look(None)
     case.branch.push("two", before=("one",))
-    assert case.inbox.look("one")
-    assert (case.enforced, case.inbox.handled) == ("two", "two")
+    assert case.revisions.look("one")
+    assert (case.enforced, case.revisions.handled) == ("two", "two")
     assert len(case.said(events.REVISION_TAKEN)) == 2
     assert [one.revision for one in case.heard] == ["one", "two"]
 
@@ -94,24 +94,24 @@ def test_a_revision_is_taken_once(case: Case) -> None:
 @pytest.mark.parametrize("text", ["kind: Stcak\nname: shop\n", "kind: [Stack\n"])
 def test_a_bad_revision_is_said_once_and_the_last_good_one_stays(case: Case, text: str) -> None:
     """It is not asked for again; the next good one is taken, and nothing is wrong any more."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.branch.push("bad", text, before=("one",))
-    assert not any(case.inbox.look("one") for _ in range(3))
-    assert (case.enforced, case.inbox.handled) == ("one", "bad")
-    assert case.inbox.rejected
+    assert not any(case.revisions.look("one") for _ in range(3))
+    assert (case.enforced, case.revisions.handled) == ("one", "bad")
+    assert case.revisions.rejected
     (said,) = case.said(events.SPEC_REJECTED)
     assert said.endswith("; one stays in force")
     assert case.branch.fetched == [None, "one"]
     case.branch.push("good", before=("one", "bad"))
-    assert case.inbox.look("one")
-    assert (case.enforced, case.inbox.rejected) == ("good", "")
+    assert case.revisions.look("one")
+    assert (case.enforced, case.revisions.rejected) == ("good", "")
 
 
 def test_what_was_mended_and_is_wrong_again_is_said_again(case: Case) -> None:
     """A good revision in between ends what was said."""
     for name, text in 2 * (("one", GOOD), ("bad", "kind: Stcak\n")):
         case.branch.push(name, text)
-        case.inbox.look(None)
+        case.revisions.look(None)
     assert len(case.said(events.SPEC_REJECTED)) == 2
 
 
@@ -119,99 +119,99 @@ def test_a_revision_with_many_errors_is_said_in_one_line(case: Case) -> None:
     """The first of them, and how many more there are."""
     wrong = "".join(f"---\nkind: Thing{number}\nname: a\n" for number in range(MOST_TOLD + 3))
     case.branch.push("bad", GOOD + wrong)
-    case.inbox.look(None)
-    assert "and 3 more" in case.inbox.rejected
-    assert case.inbox.rejected.count("Thing") >= MOST_TOLD
+    case.revisions.look(None)
+    assert "and 3 more" in case.revisions.rejected
+    assert case.revisions.rejected.count("Thing") >= MOST_TOLD
     (said,) = case.said(events.SPEC_REJECTED)
     assert said.endswith("; nothing is enforced")
 
 
 def test_what_may_not_be_wanted_here_is_rejected(case: Case) -> None:
     """Good specs that compile to what this loop is not for change nothing."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.refusal = "the stack is pinned to another account"
     case.branch.push("two", before=("one",))
-    assert not case.inbox.look("one")
-    assert (case.enforced, case.inbox.rejected) == ("one", case.refusal)
+    assert not case.revisions.look("one")
+    assert (case.enforced, case.revisions.rejected) == ("one", case.refusal)
     assert len(case.said(events.SPEC_REJECTED)) == 1
 
 
 def test_a_source_that_goes_away_is_said_once_and_so_is_its_return(case: Case) -> None:
     """Meanwhile the last good revision stays."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.branch.down = True
-    assert not any(case.inbox.look("one") for _ in range(3))
+    assert not any(case.revisions.look("one") for _ in range(3))
     assert case.enforced == "one"
     case.branch.down = False
-    assert not any(case.inbox.look("one") for _ in range(3))
+    assert not any(case.revisions.look("one") for _ in range(3))
     assert len(case.said(events.SOURCE_UNREACHABLE)) == 1
     assert len(case.said(events.SOURCE_REACHABLE)) == 1
 
 
 def test_a_newer_revision_that_does_not_follow_is_not_taken(case: Case) -> None:
     """A branch that was rewritten is a person's business; it is said once."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.branch.push("other")
-    assert not any(case.inbox.look("one") for _ in range(3))
-    assert (case.enforced, case.inbox.handled) == ("one", "other")
+    assert not any(case.revisions.look("one") for _ in range(3))
+    assert (case.enforced, case.revisions.handled) == ("one", "other")
     assert len(case.said(events.SPEC_REJECTED)) == 1
 
 
 def test_the_first_revision_is_asked_again_once_it_is_known_what_was_in_place(case: Case) -> None:
     """It follows, and that is asked once; a second process's word is not asked for at every pass."""
     case.branch.push("two", before=("one",))
-    case.inbox.look(None)
-    assert case.inbox.follows("one")
-    assert case.inbox.follows("one")
+    case.revisions.look(None)
+    assert case.revisions.follows("one")
+    assert case.revisions.follows("one")
     assert case.branch.fetched == [None, "one"]
 
 
 @pytest.mark.parametrize("applied", [None, "one"])
 def test_where_nothing_else_was_in_place_nobody_has_to_be_asked(case: Case, applied: str | None) -> None:
     """A first deployment, and a restart under the same revision, do without the source."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.branch.down = True
-    assert case.inbox.follows(applied)
+    assert case.revisions.follows(applied)
 
 
 def test_a_first_revision_that_does_not_follow_is_put_off_the_desk(case: Case) -> None:
     """Nothing is enforced then, and nothing is said in its name."""
-    case.inbox.look(None)
-    assert not case.inbox.follows("older")
+    case.revisions.look(None)
+    assert not case.revisions.follows("older")
     assert case.enforced is None
     (said,) = [one for one in case.heard if one.name == events.SPEC_REJECTED]
     assert said.message.endswith("; nothing is enforced")
     assert said.revision == ""
     case.branch.push("two", before=("one", "older"))
-    assert case.inbox.look("older")
-    assert case.inbox.follows("older")
+    assert case.revisions.look("older")
+    assert case.revisions.follows("older")
 
 
 def test_a_revision_whose_descent_cannot_be_asked_is_not_followed(case: Case) -> None:
     """It is asked again until somebody knows."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.branch.before, case.branch.down = ("older",), True
     for _ in range(2):
         with pytest.raises(errors.SourceUnreachable):
-            case.inbox.follows("older")
+            case.revisions.follows("older")
     assert case.enforced == "one"
     case.branch.down = False
-    assert case.inbox.follows("older")
+    assert case.revisions.follows("older")
 
 
 def test_what_a_newer_revision_follows_says_nothing_about_this_one(case: Case) -> None:
     """The branch has moved on between the two questions: the newer one is to be taken first."""
-    case.inbox.look(None)
+    case.revisions.look(None)
     case.branch.push("two", before=("older",))
     with pytest.raises(errors.SourceUnreachable):
-        case.inbox.follows("older")
-    assert case.inbox.look("older")
-    assert case.inbox.follows("older")
+        case.revisions.follows("older")
+    assert case.revisions.look("older")
+    assert case.revisions.follows("older")
 
 
 def test_who_was_not_in_charge_for_a_while_asks_again(case: Case) -> None:
     """Another process may have put a newer revision in place."""
-    case.inbox.look(None)
-    assert case.inbox.follows("one")
-    case.inbox.doubt()
-    assert not case.inbox.follows("two")
+    case.revisions.look(None)
+    assert case.revisions.follows("one")
+    case.revisions.doubt()
+    assert not case.revisions.follows("two")

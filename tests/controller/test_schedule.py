@@ -48,7 +48,7 @@ def test_after_a_write_people_may_have_been_there_too() -> None:
     """What was touched is looked at more closely, once."""
     next_, clock = due()
     looked(next_)
-    next_.soon(wrote=True)
+    next_.requeue_soon(wrote=True)
     assert (next_.rest, next_.depth(clock.monotonic())) == (RHYTHM.after_write, Depth.MEDIUM)
     looked(next_, Depth.MEDIUM)
     assert next_.depth(clock.monotonic()) is Depth.FAST
@@ -59,14 +59,14 @@ def test_failures_in_a_row_make_the_pause_longer_up_to_a_limit() -> None:
     next_, clock = due()
     pauses = []
     for _ in range(9):
-        next_.later()
+        next_.backoff()
         pauses.append(next_.rest)
         clock.advance(next_.rest)
     for number, pause in enumerate(pauses):
         meant = min(RHYTHM.first_pause * 2**number, RHYTHM.longest_pause)
         assert meant * (1 - JITTER) <= pause <= meant * (1 + JITTER)
-    next_.as_usual()
-    next_.later()
+    next_.requeue()
+    next_.backoff()
     assert next_.rest <= RHYTHM.first_pause * (1 + JITTER)
 
 
@@ -74,8 +74,8 @@ def test_a_new_revision_does_not_wait() -> None:
     """Whatever has failed before; but while it fails it waits like anything else."""
     next_, clock = due()
     looked(next_)
-    next_.later()
-    next_.anew()
+    next_.backoff()
+    next_.reset()
     assert (next_.rest, next_.depth(clock.monotonic())) == (0, Depth.FULL)
-    next_.later()
+    next_.backoff()
     assert next_.rest > 0

@@ -19,7 +19,7 @@ FILES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 CASES = [(file.stem, case) for file in FILES for case in yaml.safe_load(file.read_text(encoding="utf-8"))]
 KNOWN_CASES = [pytest.param(case, id=f"{file}: {case['name']}") for file, case in CASES if file != "unknown"]
 UNKNOWN_CASES = [pytest.param(case, id=case["name"]) for file, case in CASES if file == "unknown"]
-STORY = Story("service/api", "8d02c1f0", "green_up")
+STORY = Story("service/api", "8d02c1f0", "scaling_up")
 
 
 def evidence(case: Mapping[str, Any]) -> Evidence:

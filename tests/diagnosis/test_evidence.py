@@ -20,7 +20,7 @@ from tests.resources.talk import Talk
 
 KNOWN = Known(containers={"web": KnownContainer("api:17", log_group="/ecs/api", log_prefix="api")}, path="/ready")
 ASKED = Question("my-app", "api", frozenset({GREEN}), (GROUP,), known=KNOWN)
-STORY = Story("service/api", "8d02c1f0", "green_up")
+STORY = Story("service/api", "8d02c1f0", "scaling_up")
 LINES = {"events": [{"message": "starting\n"}, {"message": 'OperationalError: no host "db-new"\n'}]}
 
 

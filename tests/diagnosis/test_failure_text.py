@@ -15,7 +15,7 @@ from tests.diagnosis.aws import event, stopped, unhealthy
 STORY = Story(
     address="service/api",
     release="8d02c1f0aa",
-    phase="green_up",
+    phase="scaling_up",
     happened="green never became healthy (5m0s of 5m0s)",
     production="Production :80 was not touched",
     done="green removed, blue 16 serving 3/3 healthy",
@@ -119,7 +119,7 @@ def test_a_terminal_without_unicode_gets_ascii_and_one_without_colour_no_escapes
 
 def test_a_story_with_nothing_to_tell_leaves_its_rows_out() -> None:
     """Only rows that say something are shown."""
-    bare = replace(made([task("9c1b", 1)]), story=Story("service/api", "", "green_up"), next=())
+    bare = replace(made([task("9c1b", 1)]), story=Story("service/api", "", "scaling_up"), next=())
 
     assert failure_text(bare, PLAIN).splitlines() == [
         "✖ service/api   failed.",

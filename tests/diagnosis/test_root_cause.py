@@ -11,7 +11,7 @@ from reconciler.diagnosis import classify, observations, root_cause
 from reconciler.diagnosis.report import Changed, Evidence, Known, Story
 from tests.diagnosis.aws import GROUP, NOON, event, stopped, task_id, unhealthy
 
-STORY = Story("service/api", "8d02c1f0", "green_up", changed=(Changed("environment.URL", "specs/api.yaml:22"),))
+STORY = Story("service/api", "8d02c1f0", "scaling_up", changed=(Changed("environment.URL", "specs/api.yaml:22"),))
 UNHEALTHY = {
     "stopCode": "ServiceSchedulerInitiated",
     "stoppedReason": f"Task failed ELB health checks in (target-group {GROUP})",

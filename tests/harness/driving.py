@@ -105,7 +105,7 @@ def converge(
     )
     controller._looked = controller.last = PassResult(0, Depth.FULL, Revision(""), *first)
     aws.mine.add(*owned_ids(first[0], wish.place.stack, wish.wanted))
-    controller.due.looked(Depth.FULL, aws.clock.monotonic())
+    controller.timer.looked(Depth.FULL, aws.clock.monotonic())
     goal = Applied(patience=patience_seconds, services=frozenset())
     ending = controller.run(goal, agreed=first[1])
     return Report(tuple(goal.passes), ending)

@@ -219,9 +219,9 @@ class EmulatedStack:
         if release is None:
             release = self.last.step.release if self.last.step is not None else seen.wanted
         now = self.laptop.clock.now()
-        intent = Request(verb, release, f"i{int(now.timestamp() * 1000)}", now, by, seconds=seconds)
+        request = Request(verb, release, f"i{int(now.timestamp() * 1000)}", now, by, seconds=seconds)
         self.laptop.client("ecs").tag_resource(
-            resourceArn=self.last.job.subject.service, tags=[{"key": KEYS["intent"], "value": intent.text()}]
+            resourceArn=self.last.job.subject.service, tags=[{"key": KEYS["request"], "value": request.text()}]
         )
 
     # -- what there is

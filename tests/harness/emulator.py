@@ -1,6 +1,6 @@
-"""A person's desk: a folder with specs, a laptop AWS in a process of its own, and a shell to type the product in.
+"""A person's session: a folder with specs, a laptop AWS in a process of its own, and a shell to type the product in.
 
-with desk(tmp_path, speed=40) as here:
+with local_session(tmp_path, speed=40) as here:
     here.push("v1")
     assert here.typed("apply", "-y", "--wait").code == 0
     here.save({"tag: v1": "tag: v2"})
@@ -194,7 +194,7 @@ class Desk:
 
 
 @contextmanager
-def desk(place: Path, *, speed: float, terms: Mapping[str, str] | None = None) -> Iterator[Desk]:
+def local_session(place: Path, *, speed: float, terms: Mapping[str, str] | None = None) -> Iterator[Desk]:
     """`terms` are patterns in deployment.yaml and what takes their places."""
     shutil.copytree(ROOT / "specs", place / "specs")
     words = ["local", "up", "--port", "0", "--clock", str(speed), "--state", str(place / "state"), "-o", "json"]

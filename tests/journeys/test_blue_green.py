@@ -20,7 +20,7 @@ from reconciler.cli.views.rollout_text import WORDS
 from reconciler.rollout import stored_state
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import Deadline, DeadlineKind
-from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, desk, load
+from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, local_session, load
 
 SPEED = 40.0
 EVERY = 0.05  # seconds between two looks from outside
@@ -60,7 +60,7 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """v1 serves, and v2 is pushed. Each test brings a version of its own into production, or fails to."""
-    with desk(tmp_path_factory.mktemp("desk"), speed=SPEED, terms=TERMS) as found:
+    with local_session(tmp_path_factory.mktemp("desk"), speed=SPEED, terms=TERMS) as found:
         assert found.typed("apply", "-y").code == Exit.DONE
         for tag in ("v1", "v2"):
             found.push(tag)
@@ -133,12 +133,12 @@ def watch(here: Desk) -> Watch:
 
 
 PHASES = (
-    Phase.GREEN_UP,
+    Phase.SCALING_UP,
     Phase.TESTING,
     Phase.AWAITING_PROMOTION,
     Phase.SHIFTING,
     Phase.VERIFYING,
-    Phase.BLUE_WARM,
+    Phase.BAKING,
     Phase.TEARDOWN,
 )
 """Those with a process to kill in them, in their order."""
@@ -180,7 +180,7 @@ def test_who_was_killed_keeps_the_next_out_for_no_longer_than_its_lease(here: De
     here.save(GATED | SHORT, "deployment.yaml")
     change(here, "v1")
     first = here.begin("apply", "-y", "--wait")
-    first.until(f"{SERVICE}   {WORDS[Phase.GREEN_UP]}")
+    first.until(f"{SERVICE}   {WORDS[Phase.SCALING_UP]}")
     first.kill()
     ended = here.typed("apply", "-y", "--wait")
     assert ended.code == Exit.DONE, ended.text
@@ -246,7 +246,7 @@ def test_no_request_is_lost_to_a_rollout_and_a_rollback(here: Desk) -> None:
     change(here, "v2" if here.version_live() == "v1" else "v1")
     with load(here, rate=200) as stop:
         going = here.begin("apply", "-y", "--wait")
-        going.until(WORDS[Phase.BLUE_WARM])
+        going.until(WORDS[Phase.BAKING])
         said = here.typed("rollback", SERVICE)
         ended = going.ended()
         found = stop()

@@ -70,11 +70,11 @@ class Stack:
                 region=REGION,
                 account=ACCOUNT,
                 wanted=tuple(self._wanted(name)) if wanted or name != kind else (),
-                seen={other: seen[other] for other in discover()[name].reads_after},
+                seen={other: seen[other] for other in discover()[name].observe_after},
                 swept=tags,
             )
             found: list[Observed[Any]] = self.run(discover()[name].observe(scope))
-            found = self.run(discover()[name].deepen(found, scope))
+            found = self.run(discover()[name].observe_details(found, scope))
             seen[name] = tuple(found)
             for each in found:
                 if ownership.owner(each.tags) == self.name:
@@ -159,7 +159,7 @@ def _say(call: Call) -> Calls[dict[str, Any]]:
 def _reading_order(kind: str) -> list[str]:
     """`kind`, after everything that it reads after, each once."""
     order: list[str] = []
-    for other in discover()[kind].reads_after:
+    for other in discover()[kind].observe_after:
         order += [name for name in _reading_order(other) if name not in order]
     return [*order, kind]
 

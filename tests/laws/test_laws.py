@@ -199,15 +199,15 @@ def test_tags_are_written_and_removed(ours: Stack, example: Example) -> None:
     desired = replace(example.desired, tags={**example.desired.tags, "team": "red"})
     ours.make(*example.needs, desired)
     kind = discover()[desired.address.kind]
-    ours.run(kind.retag(ours.the(desired), {"cost": "1", "hand": "made"}, ()))
+    ours.run(kind.update_tags(ours.the(desired), {"cost": "1", "hand": "made"}, ()))
 
-    ours.run(kind.retag(ours.the(desired), {"cost": "2"}, ("team",)))
+    ours.run(kind.update_tags(ours.the(desired), {"cost": "2"}, ("team",)))
 
     tags = ours.the(desired).tags
     assert tags["cost"] == "2"
     assert tags["hand"] == "made"
     assert "team" not in tags
-    ours.run(kind.retag(ours.the(desired), {}, ("cost", "hand")))
+    ours.run(kind.update_tags(ours.the(desired), {}, ("cost", "hand")))
     assert not {"cost", "hand"} & ours.the(desired).tags.keys()
 
 
@@ -232,12 +232,12 @@ def test_what_a_person_made_by_hand_can_be_adopted(ours: Stack, example: Example
     old = make(ours, example)
     kind, new = discover()[old.address.kind], ours.wish(example.desired)
     derived = {ownership.STACK, ownership.ADDRESS, ownership.PROTECT, ownership.MANAGED}
-    ours.run(kind.retag(old, {}, sorted(derived & old.tags.keys())))
+    ours.run(kind.update_tags(old, {}, sorted(derived & old.tags.keys())))
 
     found = ours.observe(old.address.kind)
     assert [(each.id, each.address, ownership.owner(each.tags)) for each in found] == [(old.id, old.address, None)]
 
-    ours.run(kind.retag(found[0], new.tags, ()))
+    ours.run(kind.update_tags(found[0], new.tags, ()))
     assert ours.the(example.desired).id == old.id
 
 

@@ -93,7 +93,7 @@ class Watch:
                 tags = {tag["key"]: tag["value"] for tag in call.params["tags"]}
                 found = stored_state.of_tags(tags)
                 self.deadlines += [found.deadline] if found.deadline is not None else []
-                self.approved |= found.handled is not None and found.handled.accepted
+                self.approved |= found.response is not None and found.response.accepted
 
     def counts(self) -> dict[str, int]:
         return {name: len(made) for name, made in self.made.items()}
@@ -233,7 +233,7 @@ def _going_back(stage: EmulatedStack) -> None:
     stage.spec(v1="v2")
     stage.apply(was_promoted)
     assert stage.last.step is not None
-    assert stage.last.step.phase is Phase.BLUE_WARM
+    assert stage.last.step.phase is Phase.BAKING
     stage.say(RequestVerb.ROLLBACK)
 
 
@@ -323,7 +323,7 @@ def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
     definitions = stage.laptop.client("ecs").list_task_definitions(familyPrefix=SERVICE)["taskDefinitionArns"]
     sets = service.get("taskSets") or []
     shares = {port: stage.weights(port) for port in (80, 9000)} if sets else {}
-    told = {key: text for key, text in stage.tags().items() if key != KEYS["handled"]}
+    told = {key: text for key, text in stage.tags().items() if key != KEYS["response"]}
     tags = {key: AT.sub("", STOPPED.sub("tasks stopped", text)) for key, text in told.items()}
     return {
         "phase": str(stage.last.step.phase) if stage.last.step is not None else "unread",

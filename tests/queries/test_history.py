@@ -48,7 +48,7 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
     assert set(STANDINGS) == set(ReleaseStanding)
     text = history_text("service/web", rows, Look()).splitlines()
     assert ["10 % of production" in text[2], "90 % of production" in text[3]] == [True, True]
-    gone_back = StoredState(back=Version("r3", "web:3"), quarantine=("r4",))
+    gone_back = StoredState(rollback_target=Version("r3", "web:3"), quarantine=("r4",))
     rows = history(known, (run(4, 100),), gone_back, None)
     assert standing(rows)["web:4"] == (LIVE, QUARANTINED)
     assert standing(rows)["web:3"] == (ReleaseStanding.ROLLBACK_TARGET,)

@@ -34,7 +34,7 @@ class Base(ResourceType[Note]):
         yield ecs.list_clusters()
         return [Observed(Address("base", "one"), "id-1", Note(), unread=frozenset({"text"}))]
 
-    def deepen(self, found: Sequence[Observed[Note]], scope: Scope) -> Calls[list[Observed[Note]]]:
+    def observe_details(self, found: Sequence[Observed[Note]], scope: Scope) -> Calls[list[Observed[Note]]]:
         yield ecs.describe_clusters()
         return [replace(one, spec=Note(text="read"), unread=frozenset()) for one in found]
 
@@ -47,19 +47,19 @@ class Base(ResourceType[Note]):
     def delete(self, old: Observed[Note]) -> Calls[None]:
         raise NotImplementedError
 
-    def retag(self, old: Observed[Note], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    def update_tags(self, old: Observed[Note], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         raise NotImplementedError
 
 
 class Above(Base):
     kind: ClassVar[str] = "above"
-    reads_after: ClassVar[tuple[str, ...]] = ("base",)
+    observe_after: ClassVar[tuple[str, ...]] = ("base",)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[Note]]]:
         yield ecs.list_services()
         return [Observed(Address("above", "one"), f"on {scope.seen['base'][0].id}", Note())]
 
-    deepen = ResourceType.deepen
+    observe_details = ResourceType.observe_details
 
 
 class Scripted:
@@ -125,7 +125,7 @@ class Looking(Base):
         yield ecs.describe_services(services=names)
         return [Observed(Address("looking", name), name, Note()) for name in names]
 
-    deepen = ResourceType.deepen
+    observe_details = ResourceType.observe_details
 
 
 class Sweeping:

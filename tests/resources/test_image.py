@@ -142,7 +142,7 @@ def test_an_image_is_never_written() -> None:
         lambda: Image().create(image()),
         lambda: Image().update(found, image(), ()),
         lambda: Image().delete(found),
-        lambda: Image().retag(found, {"a": "b"}, ()),
+        lambda: Image().update_tags(found, {"a": "b"}, ()),
     )
     for write in writes:
         with pytest.raises(AssertionError, match="only looked up"):

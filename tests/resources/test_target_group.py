@@ -84,7 +84,7 @@ def observe(**fields: Any) -> Observed[Any]:
 
 def whole(asked: Scope) -> Calls[list[Observed[Any]]]:
     found = yield from TargetGroup().observe(asked)
-    return (yield from TargetGroup().deepen(found, asked))
+    return (yield from TargetGroup().observe_details(found, asked))
 
 
 def test_a_creation_leaves_no_health_check_field_to_aws() -> None:

@@ -192,7 +192,7 @@ class _Walk:
         if step.waits_for is Waiting.PERSON:
             ended = step.phase in (Phase.FAILED, Phase.ROLLED_BACK) and marks.quarantined(seen.wanted)
             manual = step.phase is Phase.AWAITING_PROMOTION and self.policy.promotion is Promotion.MANUAL
-            if marks.pause is not None or marks.hold is not None or step.phase is Phase.BLOCKED or ended or manual:
+            if marks.suspended is not None or marks.hold is not None or step.phase is Phase.BLOCKED or ended or manual:
                 return
             raise Broken(f"L1: it waits for a person and nobody asked it to: {step.phase}, {step.because}")
         live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]

@@ -27,7 +27,7 @@ def looked(policy: Strategy, state: State, seen: ObservedService, step: RolloutS
         _hold("L4", step.waits_for is not Waiting.NOBODY, f"{step.phase} waits for nothing: {step.because}")
     if not rests:
         _hold("L4", step.wake_at == NOW, "there is work, and nobody looks again")
-    asleep = seen.marks.pause is not None
+    asleep = seen.marks.suspended is not None
     if asleep and seen.marks.unheard is None:
         _hold("pause", rests, f"something is done to a service that is paused: {step.because}")
     if step.ended is not None and step.ended.outcome in (Outcome.FAILED, Outcome.ABORTED, Outcome.ROLLED_BACK):
@@ -41,7 +41,7 @@ def looked(policy: Strategy, state: State, seen: ObservedService, step: RolloutS
         _hold("S-autoscaling", seen.scaling is not seen.scaling.SUSPENDED, f"{step.phase} with autoscaling held still")
 
 
-_IN_FLIGHT = {Phase.TESTING, Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BLUE_WARM}
+_IN_FLIGHT = {Phase.TESTING, Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BAKING}
 _AT_REST = {Phase.IDLE, Phase.FAILED, Phase.ROLLED_BACK}
 
 
@@ -132,13 +132,13 @@ def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
     marks, ghosts, fields = state.seen.marks, state.ghosts, decision.fields
     due, was = decision.after.deadline, marks.deadline
     word = marks.unheard
-    accepted = "handled" in fields and decision.after.handled is not None and decision.after.handled.accepted
+    accepted = "response" in fields and decision.after.response is not None and decision.after.response.accepted
     verb = word.verb if word is not None and accepted else None
     if "deadline" in fields and due is not None:
         same = was is not None and (was.release, was.stage, was.weight) == (due.release, due.stage, due.weight)
         if same and was is not None and was.at is not None and due.at is not None and verb is not RequestVerb.FINISH:
             _hold("S6", due.at >= was.at, f"{due.text()} is sooner than {was.text()}")
-        going_back = marks.back is not None and marks.back.release == due.release
+        going_back = marks.rollback_target is not None and marks.rollback_target.release == due.release
         if due.stage is DeadlineKind.TO and due.weight == policy.weights[0] and not same:
             _approved(policy, state, due.release, verb, going_back=going_back)
         if due.stage is DeadlineKind.TO and due.weight != policy.weights[0] and not same:
@@ -154,7 +154,7 @@ def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
     if "ended" in fields and decision.after.ended is not None:
         by = decision.after.ended.by
         _hold("S7", (by is Actor.PERSON) is (verb is not None), f"{verb or 'nobody'} ends it, and {by} is noted")
-    if "handled" in fields and decision.after.handled is not None:
+    if "response" in fields and decision.after.response is not None:
         _heard(policy, state, decision)
 
 
@@ -176,12 +176,12 @@ def _approved(policy: Strategy, state: State, release: str, verb: RequestVerb | 
 
 
 def _heard(policy: Strategy, state: State, decision: WriteState) -> None:
-    handled, word, truth = decision.after.handled, state.seen.marks.intent, state.seen
-    assert handled is not None
-    if word is None or word.id != handled.id or not handled.accepted:
+    response, word, truth = decision.after.response, state.seen.marks.request, state.seen
+    assert response is not None
+    if word is None or word.id != response.id or not response.accepted:
         return
-    _hold("S7", handled.id not in state.ghosts.heard, f"{handled.id} is heard twice")
-    if word.verb in (RequestVerb.PAUSE, RequestVerb.RESUME):
+    _hold("S7", response.id not in state.ghosts.heard, f"{response.id} is heard twice")
+    if word.verb in (RequestVerb.SUSPEND, RequestVerb.RESUME):
         return
     if word.verb is RequestVerb.RETRY:
         _hold("S7", word.release == truth.wanted, f"retry of {word.release}, which nobody wants")

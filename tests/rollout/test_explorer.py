@@ -199,12 +199,12 @@ def deletes_the_only_healthy_side(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def hears_a_word_about_another_release(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(requests, "_another", lambda s, intent: "")
+    patch.setattr(requests, "_another", lambda s, request: "")
 
 
 @bug(TIMED)
 def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(StoredState, "unheard", property(lambda self: self.intent))
+    patch.setattr(StoredState, "unheard", property(lambda self: self.request))
 
 
 @bug(TIMED)
@@ -301,7 +301,7 @@ def no_deadline_is_ever_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def a_first_deployment_never_gives_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(initial, "_fail", lambda s, by, why: s.step(Phase.BOOTSTRAP, why))
+    patch.setattr(initial, "_fail", lambda s, by, why: s.step(Phase.INITIAL_DEPLOYMENT, why))
 
 
 @bug(TIMED)
@@ -324,7 +324,7 @@ def _hunt(policy: Strategy) -> Report:
     report = explore(policy, [*starts(1), _rolled_back(1)])
     if report.broken:
         return report
-    middle = [reached(policy, phase, 2) for phase in (Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BLUE_WARM)]
+    middle = [reached(policy, phase, 2) for phase in (Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BAKING)]
     return explore(policy, middle, most=60_000)
 
 

@@ -61,7 +61,7 @@ def test_it_fails_when_its_time_is_over() -> None:
     """A deadline holds here, too; but not over a look that finds it well."""
     late = marked(due(DeadlineKind.UP, -MINUTE))
     assert step(seen(STARTING, marks=late, looks=-1)).phase is Phase.FAILED
-    assert step(seen(FIRST, marks=late, looks=1)).phase is Phase.BOOTSTRAP
+    assert step(seen(FIRST, marks=late, looks=1)).phase is Phase.INITIAL_DEPLOYMENT
 
 
 def test_tasks_that_serve_are_not_taken_away() -> None:

@@ -93,7 +93,7 @@ def test_failed_tasks_end_it() -> None:
     assert (found.phase, found.health) == (Phase.FAILED, RolloutHealth.DEGRADED)
     assert written(found).quarantine == ("b",)
     assert found.ended is not None
-    assert (found.ended.outcome, found.ended.phase, found.ended.by) == (Outcome.FAILED, Phase.GREEN_UP, Actor.ENGINE)
+    assert (found.ended.outcome, found.ended.phase, found.ended.by) == (Outcome.FAILED, Phase.SCALING_UP, Actor.ENGINE)
 
 
 def test_its_time_ends_it_unless_it_is_well_at_that_very_look() -> None:
@@ -102,7 +102,7 @@ def test_its_time_ends_it_unless_it_is_well_at_that_very_look() -> None:
     over = step(seen(BLUE, ill(GREEN), marks=late, looks=-1)).ended
     assert over is not None
     assert (over.outcome, over.by) == (Outcome.FAILED, Actor.TIMER)
-    assert step(seen(BLUE, GREEN, marks=late, looks=1)).phase is Phase.GREEN_UP
+    assert step(seen(BLUE, GREEN, marks=late, looks=1)).phase is Phase.SCALING_UP
 
 
 def test_a_failed_green_goes_and_production_was_not_touched() -> None:
@@ -268,7 +268,7 @@ def test_back_to_what_runs_needs_no_rollout() -> None:
 
 def test_going_back_skips_tests_gate_and_windows() -> None:
     """What ran before was let in once already."""
-    back = marked(quarantine=("b",), back=Version("old", "web:7"))
+    back = marked(quarantine=("b",), rollback_target=Version("old", "web:7"))
     live = replace(BLUE, release="b")
     made = step(seen(live, marks=back)).decisions[-1]
     assert isinstance(made, CreateTaskSet)

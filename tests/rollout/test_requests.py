@@ -53,19 +53,19 @@ BLOCKED = seen(BLUE, GREEN, production=(63, 37), looks=1)
 FAILED = seen(BLUE, marks=marked(quarantine=("b",)))
 FIRST = seen(replace(GREEN, slot=0, healthy=()), marks=marked(due(DeadlineKind.UP)), looks=-1)
 FROZEN = replace(CAREFUL, windows=(Window(time(0), time(0, 1), days=("sun",)),))
-PAUSED = replace(GATE, marks=replace(GATE.marks, pause=Pause("bob")))
+PAUSED = replace(GATE, marks=replace(GATE.marks, suspended=Pause("bob")))
 
 
 def saying(facts: ObservedService, verb: RequestVerb, release: str = "b", **fields: Any) -> ObservedService:
-    return replace(facts, marks=replace(facts.marks, intent=said(verb, release, **fields)))
+    return replace(facts, marks=replace(facts.marks, request=said(verb, release, **fields)))
 
 
 def answer(
     facts: ObservedService, verb: RequestVerb, release: str = "b", policy: Strategy = CAREFUL, **fields: Any
 ) -> Response:
-    handled = written(step(saying(facts, verb, release, **fields), policy)).handled
-    assert handled is not None
-    return handled
+    response = written(step(saying(facts, verb, release, **fields), policy)).response
+    assert response is not None
+    return response
 
 
 HEEDED = [
@@ -94,8 +94,8 @@ HEEDED = [
     (SHARED, RequestVerb.EXTEND, CANARY),
     (WARM, RequestVerb.EXTEND, CAREFUL),
     (FAILED, RequestVerb.RETRY, CAREFUL),
-    (GATE, RequestVerb.PAUSE, CAREFUL),
-    (REST, RequestVerb.PAUSE, CAREFUL),
+    (GATE, RequestVerb.SUSPEND, CAREFUL),
+    (REST, RequestVerb.SUSPEND, CAREFUL),
     (PAUSED, RequestVerb.RESUME, CAREFUL),
 ]
 
@@ -159,15 +159,17 @@ def test_a_word_that_does_not_fit_is_refused_with_the_reason(
     """Not queued for a better moment, and nothing else is done in that step. The reason names what it is about."""
     found = step(saying(facts, verb, seconds=600), policy)
     assert kinds(found) == ["WriteState"]
-    handled = written(found).handled
-    assert handled is not None
-    assert handled.refusal is not None
-    assert handled.refusal.code is code
-    assert handled.refusal.why
-    assert named in handled.refusal.why
+    response = written(found).response
+    assert response is not None
+    assert response.refusal is not None
+    assert response.refusal.code is code
+    assert response.refusal.why
+    assert named in response.refusal.why
 
 
-@pytest.mark.parametrize("verb", [verb for verb in RequestVerb if verb not in (RequestVerb.PAUSE, RequestVerb.RESUME)])
+@pytest.mark.parametrize(
+    "verb", [verb for verb in RequestVerb if verb not in (RequestVerb.SUSPEND, RequestVerb.RESUME)]
+)
 def test_a_word_about_another_release_is_refused(verb: RequestVerb) -> None:
     """Whoever said it looked at something that is not there any more."""
     refusal = answer(GATE, verb, "x", seconds=600).refusal
@@ -182,8 +184,8 @@ def test_a_word_is_heeded_once() -> None:
     once = step(told)
     after = replace(told, marks=written(once))
     assert not step(after).decisions
-    again = replace(REST, marks=replace(marked(), intent=said(RequestVerb.PAUSE), handled=Response("1")))
-    assert written(step(again)).intent is None
+    again = replace(REST, marks=replace(marked(), request=said(RequestVerb.SUSPEND), response=Response("1")))
+    assert written(step(again)).request is None
 
 
 def test_a_word_of_yesterday_is_refused() -> None:
@@ -213,7 +215,7 @@ def test_finish_while_blue_is_warm_lets_it_go() -> None:
     assert after.deadline == due(DeadlineKind.WARM, CAREFUL.drain)
     assert after.ended is not None
     assert (after.ended.outcome, after.ended.by) == (Outcome.FAST_PROMOTED, Actor.PERSON)
-    over = replace(WARM, marks=replace(after, deadline=due(DeadlineKind.WARM, -MINUTE), intent=None))
+    over = replace(WARM, marks=replace(after, deadline=due(DeadlineKind.WARM, -MINUTE), request=None))
     assert written(step(over)).ended == after.ended
 
 
@@ -224,7 +226,7 @@ def test_rollback_is_two_calls_traffic_first(facts: ObservedService, policy: Str
     assert found.decisions[0] == SetWeights("production", (100, 0), facts.production)
     assert kinds(found) == ["SetWeights", "WriteState"]
     after = written(found)
-    assert (after.quarantine, after.handled) == (("b",), Response("1"))
+    assert (after.quarantine, after.response) == (("b",), Response("1"))
     assert after.ended is not None
     assert (after.ended.outcome, after.ended.by) == (Outcome.ROLLED_BACK, Actor.PERSON)
     assert all(part in after.ended.why for part in ("ana", "rollback", "it looks wrong"))
@@ -242,8 +244,8 @@ def test_rollback_before_the_switch_is_an_end_without_a_move() -> None:
 def test_rollback_when_blue_is_gone_is_a_rollout_of_what_was() -> None:
     """The last version that was well, without tests and gate."""
     after = written(step(saying(KNOWN, RequestVerb.ROLLBACK)))
-    assert (after.back, after.quarantine) == (Version("old", "web:7"), ("b",))
-    following = step(replace(KNOWN, marks=replace(after, intent=None)), FROZEN)
+    assert (after.rollback_target, after.quarantine) == (Version("old", "web:7"), ("b",))
+    following = step(replace(KNOWN, marks=replace(after, request=None)), FROZEN)
     assert following.release == "old"
     assert kinds(following) == ["WriteState", "CreateTaskSet"]
 
@@ -317,36 +319,36 @@ def test_retry_lifts_the_quarantine_and_nothing_else() -> None:
 def test_a_paused_service_is_left_alone() -> None:
     """No start, no switch, no end, no automatic way back; only a person's word."""
     for facts in (GATE, replace(VERIFY, alarms=("errors",)), seen(BLUE)):
-        found = step(replace(facts, marks=replace(facts.marks, pause=Pause("bob"))))
+        found = step(replace(facts, marks=replace(facts.marks, suspended=Pause("bob"))))
         assert not found.decisions
         assert (found.health, found.waits_for) == (RolloutHealth.SUSPENDED, Waiting.PERSON)
         assert "bob" in found.because.split()
-    assert written(step(saying(PAUSED, RequestVerb.RESUME, "-"))).pause is None
+    assert written(step(saying(PAUSED, RequestVerb.RESUME, "-"))).suspended is None
 
 
 def test_what_could_be_said_is_what_would_be_heeded() -> None:
     """The verbs that are offered are asked of the same judge."""
     engine = TaskSets()
-    assert RequestVerb.PROMOTE in engine.verbs(CAREFUL, GATE, NOW)
-    assert RequestVerb.PROMOTE not in engine.verbs(CAREFUL, UP, NOW)
-    assert engine.verbs(CAREFUL, REST, NOW) == (RequestVerb.PAUSE,)
-    assert engine.verbs(CAREFUL, FAILED, NOW) == (RequestVerb.RETRY, RequestVerb.PAUSE)
+    assert RequestVerb.PROMOTE in engine.allowed_requests(CAREFUL, GATE, NOW)
+    assert RequestVerb.PROMOTE not in engine.allowed_requests(CAREFUL, UP, NOW)
+    assert engine.allowed_requests(CAREFUL, REST, NOW) == (RequestVerb.SUSPEND,)
+    assert engine.allowed_requests(CAREFUL, FAILED, NOW) == (RequestVerb.RETRY, RequestVerb.SUSPEND)
     for facts, verb, policy in HEEDED:
-        assert verb in engine.verbs(policy, facts, NOW)
+        assert verb in engine.allowed_requests(policy, facts, NOW)
 
 
 def test_an_answer_writes_nothing_but_itself() -> None:
     """Fields that people may be writing meanwhile are left out."""
     (mark,) = step(saying(GATE, RequestVerb.HOLD)).decisions
     assert isinstance(mark, WriteState)
-    assert set(mark.fields) == {"hold", "handled"}
+    assert set(mark.fields) == {"hold", "response"}
 
 
 def test_a_word_is_answered_in_the_phase_that_it_is() -> None:
     """Not in the one that comes next."""
     over = replace(GATE, marks=marked(due(DeadlineKind.GATE, -MINUTE)))
     assert step(saying(over, RequestVerb.HOLD)).phase is Phase.AWAITING_PROMOTION
-    assert step(saying(WARM, RequestVerb.HOLD)).phase is Phase.BLUE_WARM
+    assert step(saying(WARM, RequestVerb.HOLD)).phase is Phase.BAKING
     assert step(saying(seen(BLUE), RequestVerb.HOLD)).phase is Phase.IDLE
 
 

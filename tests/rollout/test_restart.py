@@ -37,18 +37,18 @@ OBSERVED: dict[str, tuple[ObservedService, Phase, list[str]]] = {
     "one set, primary, with production": (seen(BLUE, wanted="a"), Phase.IDLE, []),
     "one set that is not primary: a first deployment was interrupted": (
         seen(replace(GREEN, slot=0), marks=marked(due(DeadlineKind.UP)), looks=GOOD_LOOKS),
-        Phase.BOOTSTRAP,
+        Phase.INITIAL_DEPLOYMENT,
         ["SetPrimary", "WriteState"],
     ),
     "blue and a wanted set that starts": (
         seen(BLUE, STARTING, marks=marked(due(DeadlineKind.UP)), looks=-1),
-        Phase.GREEN_UP,
+        Phase.SCALING_UP,
         [],
     ),
-    "the same, and its deadline is lost": (seen(BLUE, STARTING, looks=-1), Phase.GREEN_UP, ["WriteState"]),
+    "the same, and its deadline is lost": (seen(BLUE, STARTING, looks=-1), Phase.SCALING_UP, ["WriteState"]),
     "the same, with a deadline of another release": (
         seen(BLUE, STARTING, marks=marked(due(DeadlineKind.GATE, -HOUR, release="c")), looks=-1),
-        Phase.GREEN_UP,
+        Phase.SCALING_UP,
         ["WriteState"],
     ),
     "green was well when the process ended, in the tests": (
@@ -83,12 +83,12 @@ OBSERVED: dict[str, tuple[ObservedService, Phase, list[str]]] = {
     ),
     "watched long enough, green not yet primary": (
         seen(BLUE, GREEN, production=(0, 100), marks=marked(due(DeadlineKind.VERIFY, -MINUTE)), looks=1),
-        Phase.BLUE_WARM,
+        Phase.BAKING,
         ["SetPrimary", "WriteState"],
     ),
     "green primary and in production, blue still there": (
         seen(WAS_BLUE, LIVE_GREEN, production=(0, 100), marks=marked(due(DeadlineKind.WARM)), looks=1),
-        Phase.BLUE_WARM,
+        Phase.BAKING,
         [],
     ),
     "the same, and the deadline is lost: all of its clocks start anew": (
@@ -162,7 +162,7 @@ def test_no_more_than_five_task_sets() -> None:
     """ECS counts sets that are going away; a crash loop cannot fill the limit."""
     going = tuple(replace(side(f"x{number}", 1), id=f"x{number}", draining=True) for number in range(4))
     found = step(seen(BLUE, *going))
-    assert found.phase is Phase.GREEN_UP
+    assert found.phase is Phase.SCALING_UP
     assert not found.decisions
     assert found.wake_at is not None
 

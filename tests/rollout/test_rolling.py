@@ -71,7 +71,7 @@ def seen(
 ) -> ObservedService:
     known = Prefetched(service=service(*deployments, marks=marks, **fields))
     talk = Talk()
-    found = talk.hold(ENGINE.see(subject, POLICY, NOW, known))
+    found = talk.hold(ENGINE.observe(subject, POLICY, NOW, known))
     assert not talk.said, "the pass has read the service already"
     return found
 
@@ -79,7 +79,7 @@ def seen(
 def step(
     *deployments: dict[str, Any], marks: StoredState | None = None, policy: Strategy = POLICY, **fields: Any
 ) -> RolloutStep:
-    return ENGINE.step(policy, seen(*deployments, marks=marks, **fields), NOW)
+    return ENGINE.decide(policy, seen(*deployments, marks=marks, **fields), NOW)
 
 
 OLD = deployment(1)
@@ -91,12 +91,12 @@ GOING = deployment(1, "ACTIVE", "COMPLETED")
 def test_it_is_read_in_one_call() -> None:
     """And a service that is not there is an error."""
     talk = Talk(DescribeServices={"services": [service(NEW)], "failures": []})
-    found = talk.hold(ENGINE.see(SPEC, POLICY, NOW))
+    found = talk.hold(ENGINE.observe(SPEC, POLICY, NOW))
     assert talk.operations() == ["DescribeServices"]
     assert [one.release for one in found.sets] == ["b"]
     gone = Talk(DescribeServices={"services": [], "failures": [{"reason": "MISSING"}]})
     with pytest.raises(errors.Gone):
-        gone.hold(ENGINE.see(SPEC, POLICY, NOW))
+        gone.hold(ENGINE.observe(SPEC, POLICY, NOW))
 
 
 def test_a_new_version_is_asked_for_and_then_noted() -> None:
@@ -110,7 +110,7 @@ def test_a_new_version_is_asked_for_and_then_noted() -> None:
 def test_asked_and_not_noted_is_noted() -> None:
     """Whoever comes next sees what ECS does."""
     found = step(COMING, GOING, marks=RAN)
-    assert (found.phase, written(found).deadline) == (Phase.GREEN_UP, ASKED)
+    assert (found.phase, written(found).deadline) == (Phase.SCALING_UP, ASKED)
 
 
 def test_while_ecs_works_nothing_is_written() -> None:
@@ -128,8 +128,8 @@ def test_another_revision_of_the_release_is_asked_for_as_well() -> None:
     for runs in ((OLD,), (COMING, GOING)):
         noted = replace(RAN, deadline=due(DeadlineKind.ROLL, PATIENCE, weight=1 if runs == (OLD,) else 2))
         subject = replace(SPEC, release=replace(RELEASE, task_definition=f"{ARN.format('ecs')}task-definition/web:3"))
-        found = ENGINE.step(POLICY, seen(*runs, marks=noted, subject=subject), NOW)
-        assert found.phase is Phase.GREEN_UP
+        found = ENGINE.decide(POLICY, seen(*runs, marks=noted, subject=subject), NOW)
+        assert found.phase is Phase.SCALING_UP
         assert kinds(found) == ["UpdateService", "WriteState"]
         assert written(found).deadline == due(DeadlineKind.ROLL, PATIENCE, weight=3)
 
@@ -143,8 +143,8 @@ def test_what_was_noted_without_a_revision_is_of_the_one_that_is_wanted() -> Non
 def test_done_is_done_when_ours_runs_alone() -> None:
     """All tasks, one deployment, completed; then it is known as what to go back to."""
     noted = replace(RAN, deadline=ASKED)
-    assert step(NEW, GOING, marks=noted).phase is Phase.GREEN_UP
-    assert step(deployment(2, runningCount=1), marks=noted).phase is Phase.GREEN_UP
+    assert step(NEW, GOING, marks=noted).phase is Phase.SCALING_UP
+    assert step(deployment(2, runningCount=1), marks=noted).phase is Phase.SCALING_UP
     found = step(NEW, marks=noted)
     assert found.ended is not None
     assert (found.ended.outcome, found.ended.by) == (Outcome.PROMOTED, Actor.ENGINE)
@@ -189,7 +189,7 @@ def test_a_hundred_looks_after_a_failure_write_nothing() -> None:
     assert all(step(OLD, marks=quarantined).at_rest for _ in range(100))
     newer = replace(SPEC, release=replace(RELEASE, id="c", task_definition=RELEASE.task_definition[:-1] + "3"))
     facts = seen(OLD, marks=quarantined, subject=newer)
-    assert kinds(ENGINE.step(POLICY, facts, NOW)) == ["UpdateService", "WriteState"]
+    assert kinds(ENGINE.decide(POLICY, facts, NOW)) == ["UpdateService", "WriteState"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_more_than_the_revision_may_differ(facts: dict[str, Any], differs: tuple
     """A change of network is a new version, too; and only what differs is sent."""
     found = seen(deployment(2, **facts))
     assert found.differs == differs
-    first = ENGINE.step(POLICY, found, NOW).decisions
+    first = ENGINE.decide(POLICY, found, NOW).decisions
     assert (UpdateService("", differs) in first) is bool(differs)
 
 
@@ -234,14 +234,14 @@ def test_rollback_declares_what_ran_before(
     deployments: tuple[dict[str, Any], ...], marks: StoredState, back: Version
 ) -> None:
     """In mid-flight and afterwards alike; and it is over when that runs again."""
-    found = step(*deployments, marks=replace(marks, intent=said(RequestVerb.ROLLBACK)))
+    found = step(*deployments, marks=replace(marks, request=said(RequestVerb.ROLLBACK)))
     after = written(found)
-    assert (after.back, after.quarantine) == (back, ("b",))
+    assert (after.rollback_target, after.quarantine) == (back, ("b",))
     assert after.ended is not None
     assert (after.ended.outcome, after.ended.by) == (Outcome.ROLLED_BACK, Actor.PERSON)
-    assert after.handled is not None
-    assert after.handled.accepted
-    answered = replace(after, intent=None)
+    assert after.response is not None
+    assert after.response.accepted
+    answered = replace(after, request=None)
     following = step(*deployments, marks=answered)
     assert (following.phase, only(following)) == (Phase.ROLLING_BACK, UpdateService("web:1"))
     assert step(OLD, marks=replace(answered, deadline=None)).phase is Phase.ROLLED_BACK
@@ -262,40 +262,40 @@ def test_rollback_declares_what_ran_before(
 )
 def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: RequestVerb, release: str, code: Code, named: str) -> None:
     """The same verbs as everywhere; and an answer to each."""
-    found = step(COMING, GOING, marks=marked(ASKED, intent=said(verb, release)))
-    handled = written(found).handled
-    assert handled is not None
-    assert handled.refusal is not None
-    assert handled.refusal.code is code
-    assert named in handled.refusal.why.split() if named else handled.refusal.why
+    found = step(COMING, GOING, marks=marked(ASKED, request=said(verb, release)))
+    response = written(found).response
+    assert response is not None
+    assert response.refusal is not None
+    assert response.refusal.code is code
+    assert named in response.refusal.why.split() if named else response.refusal.why
 
 
 def test_a_pause_holds_back_retry() -> None:
     """As with every engine: whoever paused the service resumes it first."""
-    found = step(OLD, marks=replace(RAN, quarantine=("b",), pause=Pause("bob"), intent=said(RequestVerb.RETRY)))
-    handled = written(found).handled
-    assert handled is not None
-    assert handled.refusal is not None
-    assert handled.refusal.code is RequestRefusalCode.PAUSED
+    found = step(OLD, marks=replace(RAN, quarantine=("b",), suspended=Pause("bob"), request=said(RequestVerb.RETRY)))
+    response = written(found).response
+    assert response is not None
+    assert response.refusal is not None
+    assert response.refusal.code is RequestRefusalCode.PAUSED
 
 
 def test_retry_and_pause_are_heeded() -> None:
     """Quarantine lifted; or nothing done at all."""
-    quarantined = replace(RAN, quarantine=("b",), intent=said(RequestVerb.RETRY))
+    quarantined = replace(RAN, quarantine=("b",), request=said(RequestVerb.RETRY))
     assert written(step(OLD, marks=quarantined)).quarantine == ()
-    paused = step(OLD, marks=replace(RAN, pause=Pause("bob")))
+    paused = step(OLD, marks=replace(RAN, suspended=Pause("bob")))
     assert (paused.decisions, paused.health) == ((), RolloutHealth.SUSPENDED)
     facts = seen(OLD, marks=replace(RAN, quarantine=("b",)))
-    assert ENGINE.verbs(POLICY, facts, NOW) == (RequestVerb.RETRY, RequestVerb.PAUSE)
+    assert ENGINE.allowed_requests(POLICY, facts, NOW) == (RequestVerb.RETRY, RequestVerb.SUSPEND)
 
 
 def test_performing_sends_only_what_differs() -> None:
     """Each call as AWS describes it."""
     spot = replace(SPEC, release=replace(RELEASE, capacity=(Capacity("FARGATE_SPOT"),)))
     talk = Talk()
-    talk.hold(ENGINE.perform(UpdateService("", ("networkConfiguration", "capacityProviderStrategy")), spot))
-    talk.hold(ENGINE.perform(UpdateService("web:1"), SPEC))
-    talk.hold(ENGINE.perform(WriteState(StoredState(), RAN), SPEC))
+    talk.hold(ENGINE.apply(UpdateService("", ("networkConfiguration", "capacityProviderStrategy")), spot))
+    talk.hold(ENGINE.apply(UpdateService("web:1"), SPEC))
+    talk.hold(ENGINE.apply(WriteState(StoredState(), RAN), SPEC))
     first, second = talk.params("UpdateService")
     assert set(first) == {
         "cluster",

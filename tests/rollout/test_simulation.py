@@ -29,27 +29,27 @@ def test_a_blue_green_from_beginning_to_end() -> None:
     """Every phase, in order, at the times that the policy says."""
     rows = simulate(TIMED)
     assert phases(rows) == [
-        Phase.GREEN_UP,
+        Phase.SCALING_UP,
         Phase.TESTING,
         Phase.AWAITING_PROMOTION,
         Phase.SHIFTING,
         Phase.VERIFYING,
-        Phase.BLUE_WARM,
+        Phase.BAKING,
         Phase.TEARDOWN,
         Phase.IDLE,
     ]
     assert done(rows) == ["green: 1 task", "green on :9000", "1 test on :9000", "switch :80", "blue goes"]
     first = {row.phase: row.after for row in reversed(rows)}
     assert first[Phase.SHIFTING] - first[Phase.AWAITING_PROMOTION] == timedelta(hours=2)
-    assert first[Phase.TEARDOWN] - first[Phase.BLUE_WARM] == timedelta(hours=1)
-    assert first[Phase.BLUE_WARM] - first[Phase.VERIFYING] == timedelta(minutes=5)
+    assert first[Phase.TEARDOWN] - first[Phase.BAKING] == timedelta(hours=1)
+    assert first[Phase.BAKING] - first[Phase.VERIFYING] == timedelta(minutes=5)
 
 
-@pytest.mark.parametrize("phase", [phase for phase in FAILS_AT if phase is not Phase.BOOTSTRAP])
+@pytest.mark.parametrize("phase", [phase for phase in FAILS_AT if phase is not Phase.INITIAL_DEPLOYMENT])
 def test_a_failure_in_each_phase(phase: Phase) -> None:
     """Before the switch green goes; after it production goes back first."""
     rows = simulate(CANARY if phase is Phase.SHIFTING else replace(TIMED, alarms=("errors",)), 2, fail_at=phase)
-    after_the_switch = phase in (Phase.SHIFTING, Phase.VERIFYING, Phase.BLUE_WARM)
+    after_the_switch = phase in (Phase.SHIFTING, Phase.VERIFYING, Phase.BAKING)
     assert rows[-1].phase is (Phase.ROLLED_BACK if after_the_switch else Phase.FAILED)
     assert (":80 goes back to blue" in done(rows)) is after_the_switch
     assert done(rows)[-1] == "green goes"
@@ -91,7 +91,7 @@ def test_whatever_fails_wherever_it_comes_to_an_end(name: str, first: bool) -> N
 
 
 @pytest.mark.parametrize("name", ["auto", "rolling"])
-@pytest.mark.parametrize("phase", [Phase.BOOTSTRAP, Phase.TESTING, Phase.AWAITING_PROMOTION])
+@pytest.mark.parametrize("phase", [Phase.INITIAL_DEPLOYMENT, Phase.TESTING, Phase.AWAITING_PROMOTION])
 def test_a_phase_that_a_strategy_never_comes_to_cannot_fail(name: str, phase: Phase) -> None:
     """Whatever the strategy: there is no timeline in which nothing fails."""
     with pytest.raises(ValueError, match=f"never in {phase}"):
@@ -100,8 +100,8 @@ def test_a_phase_that_a_strategy_never_comes_to_cannot_fail(name: str, phase: Ph
 
 def test_a_first_deployment() -> None:
     """Neither test nor gate; and one that fails ends without tasks."""
-    assert phases(simulate(TIMED, first=True)) == [Phase.BOOTSTRAP, Phase.IDLE]
-    assert done(simulate(TIMED, first=True, fail_at=Phase.BOOTSTRAP))[-1] == "green: 0 tasks"
+    assert phases(simulate(TIMED, first=True)) == [Phase.INITIAL_DEPLOYMENT, Phase.IDLE]
+    assert done(simulate(TIMED, first=True, fail_at=Phase.INITIAL_DEPLOYMENT))[-1] == "green: 0 tasks"
 
 
 def test_a_phase_that_never_comes_cannot_fail() -> None:
@@ -132,7 +132,7 @@ def test_a_closed_window_is_part_of_the_timeline() -> None:
 def test_ecs_own_deployment() -> None:
     """One request; and when ECS goes back, that is what is said."""
     assert done(simulate(ROLLING, 3)) == ["ECS replaces 3 tasks"]
-    assert simulate(ROLLING, 3, fail_at=Phase.GREEN_UP)[-1].phase is Phase.ROLLED_BACK
+    assert simulate(ROLLING, 3, fail_at=Phase.SCALING_UP)[-1].phase is Phase.ROLLED_BACK
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,12 @@ def test_what_is_written_is_what_is_read(
     deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
 ) -> None:
     """Through tags and back, nothing changes."""
-    full = StoredState(deadline, quarantine=tuple(quarantine), previous=previous, back=back, hold=Pause("ana", "b"))
-    full = replace(full, pause=Pause("bob"), ended=RolloutResult("b", Outcome.FAILED, "green_up", NOW, by, "why: not"))
+    full = StoredState(
+        deadline, quarantine=tuple(quarantine), previous=previous, rollback_target=back, hold=Pause("ana", "b")
+    )
+    full = replace(
+        full, suspended=Pause("bob"), ended=RolloutResult("b", Outcome.FAILED, "scaling_up", NOW, by, "why: not")
+    )
     put, drop = stored_state.written(StoredState(), full)
     assert not drop
     assert stored_state.of_tags(put) == full
@@ -90,25 +94,27 @@ def test_who_ended_a_rollout_is_told_apart_from_the_reason(by: Actor, why: str) 
     )
 
 
-@pytest.mark.parametrize("text", ["b:Failed:green_up:1:somebody:why", "b:Failed:green_up:1:why", "b:Failed:green_up:1"])
+@pytest.mark.parametrize(
+    "text", ["b:Failed:scaling_up:1:somebody:why", "b:Failed:scaling_up:1:why", "b:Failed:scaling_up:1"]
+)
 def test_an_ending_by_nobody_we_know_was_lost(text: str) -> None:
     """There is no default for who it was."""
     assert stored_state.of_tags({KEYS["ended"]: text}).ended is None
 
 
 @given(intents())
-def test_a_word_survives_the_tag(intent: Request) -> None:
+def test_a_word_survives_the_tag(request: Request) -> None:
     """Verb, release, id, time and length exactly; names and reasons as far as a tag can say them."""
-    text = intent.text()
+    text = request.text()
     assert ALLOWED.fullmatch(text)
     found = intent_of(text)
     assert found is not None
     assert (found.verb, found.release, found.id, found.at, found.seconds) == (
-        intent.verb,
-        intent.release,
-        intent.id,
-        intent.at,
-        intent.seconds,
+        request.verb,
+        request.release,
+        request.id,
+        request.at,
+        request.seconds,
     )
 
 
@@ -166,11 +172,11 @@ def test_a_deadline_is_rounded_up() -> None:
 
 def test_only_what_differs_is_written() -> None:
     """What somebody else writes at the same time stays theirs."""
-    before = StoredState(quarantine=("a",), hold=Pause("ana", "b"), pause=Pause("bob"))
+    before = StoredState(quarantine=("a",), hold=Pause("ana", "b"), suspended=Pause("bob"))
     after = replace(before, quarantine=("a", "b"), hold=None)
     assert stored_state.written(before, after) == ({KEYS["quarantine"]: "a b"}, (KEYS["hold"],))
     said = Request(RequestVerb.PROMOTE, "b", "1", NOW, "ana")
-    assert WriteState(before, after).on(replace(before, intent=said)) == replace(after, intent=said)
+    assert WriteState(before, after).on(replace(before, request=said)) == replace(after, request=said)
 
 
 def test_the_quarantine_keeps_the_newest() -> None:

@@ -55,12 +55,12 @@ def see(
     policy: Strategy | None = None, known: Prefetched = NOTHING, subject: Any = SUBJECT, **more: Any
 ) -> tuple[ObservedService, Talk]:
     talk = Talk(**more)
-    return talk.hold(TaskSets().see(subject, policy or Strategy(), NOW, known)), talk
+    return talk.hold(TaskSets().observe(subject, policy or Strategy(), NOW, known)), talk
 
 
 def perform(decision: RolloutAction, subject: Any = SUBJECT, **more: Any) -> Talk:
     talk = Talk(**more)
-    talk.hold(TaskSets().perform(decision, subject))
+    talk.hold(TaskSets().apply(decision, subject))
     return talk
 
 
@@ -100,8 +100,8 @@ def test_what_a_pass_has_read_is_not_read_again() -> None:
         ((GREEN,), {}, (100, 0)),
         ((task_set("b", 0, status="PRIMARY"),), {}, (0, 100)),
         ((task_set("b", 0, status="PRIMARY"),), {"reconciler:deadline": "b:warm:1"}, (100, 0)),
-        ((task_set("b", 0, status="PRIMARY"),), {"reconciler:intent": "pause:-:1:1:ana"}, (100, 0)),
-        ((BLUE,), {"reconciler:quarantine": "b", "reconciler:back": "old:web:7"}, (100, 0)),
+        ((task_set("b", 0, status="PRIMARY"),), {"reconciler:request": "suspend:-:1:1:ana"}, (100, 0)),
+        ((BLUE,), {"reconciler:quarantine": "b", "reconciler:rollback-target": "old:web:7"}, (100, 0)),
         ((), {}, (100, 0)),
     ],
 )
@@ -309,7 +309,7 @@ def test_going_back_runs_the_revision_that_ran() -> None:
     [
         (WriteState(StoredState(), marked(due(DeadlineKind.UP))), ["TagResource"]),
         (WriteState(marked(due(DeadlineKind.UP)), StoredState()), ["UntagResource"]),
-        (WriteState(marked(due(DeadlineKind.UP)), marked(pause=Pause("ana"))), ["TagResource", "UntagResource"]),
+        (WriteState(marked(due(DeadlineKind.UP)), marked(suspended=Pause("ana"))), ["TagResource", "UntagResource"]),
         (SuspendScaling(suspend=True), ["RegisterScalableTarget"]),
         (UpdateHealthCheck(1), ["ModifyTargetGroup"]),
         (ScaleTaskSet("ecs-svc/b", 0), ["UpdateTaskSet"]),
@@ -342,7 +342,7 @@ def test_a_listener_that_moved_meanwhile_is_not_written_to(now_at: tuple[int, in
     """It is read again right before."""
     talk = Talk(DescribeListeners=listeners(now_at))
     with pytest.raises(errors.StalePlan):
-        talk.hold(TaskSets().perform(SetWeights("production", (0, 100), (100, 0)), SUBJECT))
+        talk.hold(TaskSets().apply(SetWeights("production", (0, 100), (100, 0)), SUBJECT))
     assert talk.operations() == ["DescribeListeners"]
 
 
@@ -351,7 +351,7 @@ def test_tasks_that_production_refers_to_by_now_are_not_stopped(now_at: tuple[in
     """The last look is right before."""
     talk = Talk(DescribeListeners=listeners(now_at))
     with pytest.raises(errors.StalePlan):
-        talk.hold(TaskSets().perform(DeleteTaskSet("ecs-svc/b", 1), SUBJECT))
+        talk.hold(TaskSets().apply(DeleteTaskSet("ecs-svc/b", 1), SUBJECT))
     assert talk.operations() == ["DescribeListeners"]
 
 

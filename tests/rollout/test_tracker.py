@@ -136,5 +136,5 @@ def test_each_write_is_recognised_when_it_shows(
 def test_what_is_no_write_is_not_waited_for() -> None:
     """Nor is a tag that people write, too."""
     assert visible(RunTests("b", ()), BEFORE)
-    answered = WriteState(StoredState(intent=said(RequestVerb.HOLD)), StoredState())
-    assert visible(answered, replace(BEFORE, marks=StoredState(intent=said(RequestVerb.PAUSE))))
+    answered = WriteState(StoredState(request=said(RequestVerb.HOLD)), StoredState())
+    assert visible(answered, replace(BEFORE, marks=StoredState(request=said(RequestVerb.SUSPEND))))

@@ -152,7 +152,7 @@ def test_a_green_that_falls_ill_while_blue_is_warm_goes_back() -> None:
 
 def test_alarms_are_watched_for_the_time_that_the_policy_says() -> None:
     """Not for the hours in which blue merely stays warm."""
-    assert step(switched(DeadlineKind.WARM, alarms=("errors",))).phase is Phase.BLUE_WARM
+    assert step(switched(DeadlineKind.WARM, alarms=("errors",))).phase is Phase.BAKING
 
 
 def test_the_specs_going_back_while_blue_is_warm_is_one_write() -> None:

@@ -244,20 +244,20 @@ def _canonical(seen: ObservedService) -> ObservedService:
 
 @cache
 def _plain(marks: StoredState) -> StoredState:
-    due, ended, handled = marks.deadline, marks.ended, marks.handled
+    due, ended, response = marks.deadline, marks.ended, marks.response
     if due is not None and due.at is not None:
         due = replace(due, at=PENDING if due.at > NOW else EARLIER)
     return replace(
         marks,
         deadline=due,
         ended=None if ended is None else replace(ended, at=NOW, by=Actor.ENGINE, why="", phase="x"),
-        handled=None if handled is None or marks.intent is None else _answered(handled),
+        response=None if response is None or marks.request is None else _answered(response),
         quarantine=tuple(sorted(marks.quarantine)),
     )
 
 
-def _answered(handled: Response) -> Response:
-    return handled if handled.accepted else replace(handled, refusal=RequestRefusal(RequestRefusalCode.EXPIRED, ""))
+def _answered(response: Response) -> Response:
+    return response if response.accepted else replace(response, refusal=RequestRefusal(RequestRefusalCode.EXPIRED, ""))
 
 
 def _noted(state: State, decision: RolloutAction, after: ObservedService) -> Ghosts:
@@ -301,9 +301,9 @@ def _noted_mark(state: State, decision: WriteState) -> Ghosts:
             ghosts = ghosts._replace(rewritten=ghosts.rewritten | again)
     if "quarantine" in fields:
         ghosts = ghosts._replace(quarantine=frozenset(decision.after.quarantine))
-    if "handled" in fields and decision.after.handled is not None and decision.after.handled.accepted:
-        ghosts = ghosts._replace(heard=ghosts.heard | {decision.after.handled.id})
-    if "intent" in fields and decision.after.intent is None:
+    if "response" in fields and decision.after.response is not None and decision.after.response.accepted:
+        ghosts = ghosts._replace(heard=ghosts.heard | {decision.after.response.id})
+    if "request" in fields and decision.after.request is None:
         ghosts = ghosts._replace(heard=frozenset(), asked=0)
     return ghosts
 
@@ -377,8 +377,8 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
     if seen.marks.deadline is not None:
         lost = replace(seen, marks=replace(seen.marks, deadline=None))
         yield "the deadline's tag is lost", state._replace(seen=lost)
-    if seen.marks.hold is not None or seen.marks.handled is not None:
-        lost = replace(seen, marks=replace(seen.marks, hold=None, handled=None, intent=None))
+    if seen.marks.hold is not None or seen.marks.response is not None:
+        lost = replace(seen, marks=replace(seen.marks, hold=None, response=None, request=None))
         yield "other tags are lost", state._replace(seen=lost)
     if seen.scaling is Scaling.SUSPENDED:
         yield "scaling resumed by hand", state._replace(seen=replace(seen, scaling=Scaling.ACTIVE))
@@ -391,7 +391,7 @@ def intents(state: State) -> Iterator[tuple[str, State]]:
     seen = state.seen
     releases = sorted({one.release for one in seen.alive} | {seen.wanted})
     for verb in RequestVerb:
-        if verb in (RequestVerb.PAUSE, RequestVerb.RESUME):
+        if verb in (RequestVerb.SUSPEND, RequestVerb.RESUME):
             about = ["-"]
         elif verb in (RequestVerb.PROMOTE, RequestVerb.ROLLBACK, RequestVerb.RETRY):
             about = [*releases, "Z"]
@@ -401,7 +401,7 @@ def intents(state: State) -> Iterator[tuple[str, State]]:
             said = Request(verb, release, f"{verb}-{release}-{state.ghosts.asked}", NOW, "ana", seconds=60)
             if verb is not RequestVerb.EXTEND:
                 said = replace(said, seconds=0)
-            marks = replace(seen.marks, intent=said)
+            marks = replace(seen.marks, request=said)
             ghosts = state.ghosts._replace(asked=state.ghosts.asked + 1)
             yield f"{verb} {release}", state._replace(seen=replace(seen, marks=marks), ghosts=ghosts)
 

@@ -44,7 +44,7 @@ def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
         stage.push("v1")
         followed = stage.apply(has_ended)
         assert not followed.went_wrong
-        assert stage.phases == ["bootstrap", "idle"]
+        assert stage.phases == ["initial_deployment", "idle"]
         assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
 
 
@@ -53,7 +53,7 @@ def test_a_new_version_goes_through_every_phase(stage: EmulatedStack) -> None:
     stage.spec(v1="v2")
     assert not stage.apply(has_ended).went_wrong
     assert stage.phases == [
-        "green_up", "testing", "awaiting_promotion", "shifting", "verifying", "blue_warm", "teardown", "idle",
+        "scaling_up", "testing", "awaiting_promotion", "shifting", "verifying", "baking", "teardown", "idle",
     ]  # fmt: skip
     assert stage.weights(80) == {ONE: 0, TWO: 100}
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
@@ -118,7 +118,7 @@ def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Emula
     stage.spec(v1="v2")
     stage.apply(was_promoted)
     assert stage.last.step is not None
-    assert stage.last.step.phase is Phase.BLUE_WARM
+    assert stage.last.step.phase is Phase.BAKING
     assert stage.weights(80) == {ONE: 0, TWO: 100}
     started = len(stage.laptop.tasks.started)
     (job,) = stage.jobs()
@@ -145,7 +145,7 @@ def test_a_person_promotes_before_the_clock_does(stage: EmulatedStack) -> None:
     stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
     assert stage.laptop.clock.now() < turn.step.until
     assert stage.weights(80) == {ONE: 0, TWO: 100}
-    answer = stored_state.of_tags(stage.tags()).handled
+    answer = stored_state.of_tags(stage.tags()).response
     assert answer is not None
     assert answer.accepted
 
@@ -155,8 +155,8 @@ def test_a_word_for_another_release_is_refused_and_answered(stage: EmulatedStack
     stage.spec(v1="v2")
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
     stage.say(RequestVerb.PROMOTE, release="0123456789ab")
-    stage.follow(lambda turn: "reconciler:handled" in stage.tags())
-    answer = stored_state.of_tags(stage.tags()).handled
+    stage.follow(lambda turn: "reconciler:response" in stage.tags())
+    answer = stored_state.of_tags(stage.tags()).response
     assert answer is not None
     assert answer.refusal is not None
     assert answer.refusal.code is RequestRefusalCode.OTHER_RELEASE
@@ -220,7 +220,7 @@ def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
         assert not suspended(stage)
         stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
         stage.spec(v2="v3", v1="v3")
-        stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.GREEN_UP and not turn.busy)
+        stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.SCALING_UP and not turn.busy)
         assert suspended(stage)
         assert stage.follow().went_wrong
         assert not suspended(stage)

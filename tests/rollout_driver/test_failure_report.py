@@ -21,7 +21,7 @@ from tests.rollout import answers
 from tests.rollout.facts import BLUE, GREEN, NOW, seen
 
 JOB = ServiceRollout(RolloutSpec(Address("service", "web"), Address("task-definition", "web")), answers.SUBJECT)
-ENDED = RolloutResult("b", Outcome.FAILED, "green_up", NOW, Actor.ENGINE, "tasks failed")
+ENDED = RolloutResult("b", Outcome.FAILED, "scaling_up", NOW, Actor.ENGINE, "tasks failed")
 STEP = RolloutStep(Phase.FAILED, release="b", ended=ENDED)
 
 

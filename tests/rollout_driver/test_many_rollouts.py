@@ -44,7 +44,7 @@ def test_what_they_look_at_first_is_read_ten_at_once(stage: EmulatedStack) -> No
     stage.transport.sent.clear()
     turns = stage.rollouts.turns(jobs)
     assert [turn.job.address for turn in turns] == [job.address for job in jobs]
-    assert {turn.step.phase for turn in turns if turn.step is not None} <= {Phase.GREEN_UP, Phase.AWAITING_PROMOTION}
+    assert {turn.step.phase for turn in turns if turn.step is not None} <= {Phase.SCALING_UP, Phase.AWAITING_PROMOTION}
     sent = stage.transport.sent
     assert {name: sent[name] for name in TOGETHER} == dict.fromkeys(TOGETHER, 2) | {"DescribeListeners": 0}
     assert sent["DescribeTargetHealth"] == 2 * SERVICES
@@ -103,7 +103,7 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     at = datetime(2026, 1, 5, 12, tzinfo=UTC)
     job: Any = None
 
-    def wake(until: datetime | None, phase: Phase = Phase.BLUE_WARM, waiting: int = 100) -> timedelta | None:
+    def wake(until: datetime | None, phase: Phase = Phase.BAKING, waiting: int = 100) -> timedelta | None:
         found = wake_at(StepResult(job, at, step=RolloutStep(phase, wake_at=at + SOON, until=until)), waiting)
         return None if found is None else found - at
 
@@ -113,7 +113,7 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     assert wake(at - timedelta(seconds=40)) == timedelta(seconds=100), "what is past is waited for no more"
     assert wake(None, waiting=3) == SOON
     assert wake(None, Phase.VERIFYING) == SOON, "it is watched there"
-    assert wake_at(StepResult(job, at, step=RolloutStep(Phase.BLUE_WARM)), 100) is None
+    assert wake_at(StepResult(job, at, step=RolloutStep(Phase.BAKING)), 100) is None
 
 
 def test_each_comes_to_its_end(stage: EmulatedStack) -> None:

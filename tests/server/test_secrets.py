@@ -64,9 +64,9 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         notifier = Notifier(Webhook(target.place, target.secret, wire), stack="shop", clock=ManualClock())
         health = Health(lambda: of(running.loop, None, (notifier,)), ManualClock())
         metrics = Metrics(lambda: of(running.loop, None, (notifier,)))
-        running.loop.teller.sinks += (notifier, metrics.on_entry, health.on_entry)
+        running.loop.recorder.sinks += (notifier, metrics.on_entry, health.on_entry)
         running.loop.reports += (metrics.on_pass, health.on_pass)
-        running.loop.due.rhythm = Intervals(medium=30.0)
+        running.loop.timer.rhythm = Intervals(medium=30.0)
         running.go(20)
         _plant(stage)
         running.go(60)
@@ -80,14 +80,14 @@ def test_no_secret_reaches_whoever_watches(tmp_path: Path) -> None:
         for name in (events.ROLLOUT_REFUSED, events.PLAN_BLOCKED, events.ROLLOUT_ENDED):
             cause = f"DB_PASSWORD={CANARIES['environment-by-name']}"
             details = {"cause": cause, **ENVIRONMENT}
-            running.loop.teller.say(name, f"service/{SERVICE}", f"it read {ENVIRONMENT['DB']}", details)
+            running.loop.recorder.emit(name, f"service/{SERVICE}", f"it read {ENVIRONMENT['DB']}", details)
         metrics.refused(Call("ecs", "CreateService"), errors.Invalid(f"bad value {ENVIRONMENT['DB']}"))
         notifier.close(5.0)
         assert len(running.said(events.SPEC_REJECTED)) == len(ENVIRONMENT)
         assert running.said(events.DRIFT_REPAIRED)
         songs += heard("metrics", metrics.text().decode())
         songs += heard("health", json.dumps([health.live().said, health.ready().said]))
-        songs += heard("readable forms", repr([notifier._target, target, running.loop.inbox.rejected]))
+        songs += heard("readable forms", repr([notifier._target, target, running.loop.revisions.rejected]))
     told = {json.loads(body)["event"] for body in wire.bodies}
     assert {events.SPEC_REJECTED, events.DRIFT_REPAIRED, events.ROLLOUT_ENDED} <= told
     songs += heard("notifications", repr(wire.bodies) + repr(wire.headers))

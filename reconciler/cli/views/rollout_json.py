@@ -14,7 +14,7 @@ from reconciler.rollout_driver.targets import ServiceRollout
 def status_document(
     job: ServiceRollout, seen: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
 ) -> dict[str, Any]:
-    ended, handled = seen.marks.ended, seen.marks.handled
+    ended, response = seen.marks.ended, seen.marks.response
     return {
         "address": str(job.address),
         "engine": job.delivery.policy.engine,
@@ -30,9 +30,9 @@ def status_document(
         "test": _shares(seen, seen.test) if seen.has_test else None,
         "versions": [_version(one) for one in seen.sets],
         "quarantine": list(seen.marks.quarantine),
-        "paused_by": None if seen.marks.pause is None else seen.marks.pause.by,
+        "paused_by": None if seen.marks.suspended is None else seen.marks.suspended.by,
         "held_by": None if seen.marks.hold is None else seen.marks.hold.by,
-        "response": None if handled is None else _response(handled),
+        "response": None if response is None else _response(response),
         "ended": None
         if ended is None
         else {
@@ -47,12 +47,12 @@ def status_document(
     }
 
 
-def _response(handled: Response) -> dict[str, Any]:
+def _response(response: Response) -> dict[str, Any]:
     """The answer to the last request that was answered."""
-    refusal = handled.refusal
+    refusal = response.refusal
     return {
-        "id": handled.id,
-        "accepted": handled.accepted,
+        "id": response.id,
+        "accepted": response.accepted,
         "code": None if refusal is None else refusal.code.value,
         "why": None if refusal is None else refusal.why,
     }

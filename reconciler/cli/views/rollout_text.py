@@ -18,13 +18,13 @@ from reconciler.rollout_driver.targets import ServiceRollout
 BAR = 20
 WORDS = {
     Phase.IDLE: "at rest",
-    Phase.BOOTSTRAP: "first deployment",
-    Phase.GREEN_UP: "green is coming up",
+    Phase.INITIAL_DEPLOYMENT: "first deployment",
+    Phase.SCALING_UP: "green is coming up",
     Phase.TESTING: "green is tested",
     Phase.AWAITING_PROMOTION: "waiting for promotion",
     Phase.SHIFTING: "production is moving",
     Phase.VERIFYING: "production is watched",
-    Phase.BLUE_WARM: "promoted; blue is kept warm",
+    Phase.BAKING: "promoted; blue is kept warm",
     Phase.TEARDOWN: "blue goes",
     Phase.FAILED: "failed",
     Phase.ROLLING_BACK: "rolling back",
@@ -45,19 +45,19 @@ COLORS = {
     RolloutHealth.DEGRADED: "red",
 }
 ORDER = (
-    Phase.GREEN_UP,
+    Phase.SCALING_UP,
     Phase.TESTING,
     Phase.AWAITING_PROMOTION,
     Phase.SHIFTING,
     Phase.VERIFYING,
-    Phase.BLUE_WARM,
+    Phase.BAKING,
     Phase.TEARDOWN,
 )
 
 
 def words_of(phase: Phase, delivery: RolloutSpec) -> str:
     """The phase in words; where ECS deploys by itself there is no green."""
-    if not delivery.moves_traffic and phase is Phase.GREEN_UP:
+    if not delivery.moves_traffic and phase is Phase.SCALING_UP:
         return "ECS replaces the tasks"
     return WORDS[phase]
 
@@ -93,14 +93,14 @@ def _lines(
         yield from _traffic(job.delivery, seen, look)
     if seen.sets:
         yield from _table(seen)
-    if seen.marks.pause is not None:
-        yield look.paint(f"  paused by {seen.marks.pause.by}", "yellow")
+    if seen.marks.suspended is not None:
+        yield look.paint(f"  paused by {seen.marks.suspended.by}", "yellow")
     if seen.marks.hold is not None:
         yield look.paint(f"  held by {seen.marks.hold.by}", "yellow")
-    intent = seen.marks.unheard
-    if intent is not None:
-        yield f"  {intent.by} said {intent.verb}; nobody has answered yet"
-    offered = [verb for verb in verbs if verb not in (RequestVerb.PAUSE,)]
+    request = seen.marks.unheard
+    if request is not None:
+        yield f"  {request.by} said {request.verb}; nobody has answered yet"
+    offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
     if offered and step.phase is not Phase.IDLE:
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
@@ -114,7 +114,7 @@ def _typed(verb: RequestVerb) -> str:
 def _timeline(delivery: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -> str:
     """`✔ green up   ✔ tested on :9000   ‖ 1h59m53s left   · switch :80   · blue goes`"""
     policy, (production, test) = delivery.policy, delivery.ports
-    stages = [(Phase.GREEN_UP, "green up")]
+    stages = [(Phase.SCALING_UP, "green up")]
     if policy.tests:
         stages.append((Phase.TESTING, f"tested on :{test}"))
     if policy.promotion is not Promotion.AUTO:
@@ -123,7 +123,7 @@ def _timeline(delivery: RolloutSpec, step: RolloutStep, now: datetime, look: Loo
     stages.append((Phase.SHIFTING, f"{shares}switch :{production}"))
     if policy.verify_for:
         stages.append((Phase.VERIFYING, "watched"))
-    stages += [(Phase.BLUE_WARM, "blue warm"), (Phase.TEARDOWN, "blue goes")]
+    stages += [(Phase.BAKING, "blue warm"), (Phase.TEARDOWN, "blue goes")]
     at = ORDER.index(step.phase)
     parts = []
     for phase, words in stages:

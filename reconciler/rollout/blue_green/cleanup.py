@@ -117,13 +117,13 @@ def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
         decisions.append(UpdateHealthCheck(live.slot))
     if s.seen.scaling is Scaling.SUSPENDED:
         decisions.append(SuspendScaling(suspend=False))
-    back = s.marks.back
+    back = s.marks.rollback_target
     arrived = back is not None and (back.release == live.release or not s.marks.quarantined(s.seen.wanted))
     decisions += s.mark(
         deadline=None,
         hold=None,
-        intent=s.marks.unheard,
-        back=None if arrived or (back is not None and s.marks.quarantined(back.release)) else back,
+        request=s.marks.unheard,
+        rollback_target=None if arrived or (back is not None and s.marks.quarantined(back.release)) else back,
     )
     return tuple(decisions)
 

@@ -58,7 +58,7 @@ class RolloutContext:
     @property
     def going_back(self) -> bool:
         """What is brought ran before: it was tested and let in once already."""
-        back = self.marks.back
+        back = self.marks.rollback_target
         return back is not None and back.release == self.target and self.marks.quarantined(self.seen.wanted)
 
     @property
@@ -163,8 +163,8 @@ def _target(policy: Strategy, seen: ObservedService, live: TaskSet | None, fligh
         if flight is not None and under_way and not reverted and policy.on_new_revision is not OnNewRevision.SUPERSEDE:
             return flight.release
         return wanted
-    if marks.back is not None and not marks.quarantined(marks.back.release):
-        return marks.back.release
+    if marks.rollback_target is not None and not marks.quarantined(marks.rollback_target.release):
+        return marks.rollback_target.release
     return ""
 
 

@@ -14,7 +14,7 @@ from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import Scaling, TaskSet, all_on
 from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 
-PHASE = Phase.BOOTSTRAP
+PHASE = Phase.INITIAL_DEPLOYMENT
 
 
 def step(s: RolloutContext) -> RolloutStep:
@@ -82,7 +82,7 @@ def _give_up(s: RolloutContext) -> RolloutStep:
     if not decisions and s.seen.scaling is Scaling.SUSPENDED:
         decisions.append(SuspendScaling(suspend=False))
     if not decisions:
-        decisions += s.mark(deadline=None, hold=None, intent=s.marks.unheard)
+        decisions += s.mark(deadline=None, hold=None, request=s.marks.unheard)
     return s.step(Phase.FAILED, because, *decisions, health=RolloutHealth.DEGRADED, wake=None, waits_for=Waiting.PERSON)
 
 

@@ -1,56 +1,56 @@
 """The state machine of a rollout between two target groups, whose traffic we move ourselves.
 
-     ┌──────────────────────────────────── idle ◄─────────────────────────────────────┐
-     ▼                                                                                │
-  green_up ─► testing ─► awaiting_promotion ─► shifting ─► verifying ─► blue_warm ─► teardown
-     │           │               │                │            │            │
-     ├───────────┴───────────────┴────────────────┤            │            │
-     ▼                                            ▼            ▼            ▼
-  failed, superseded                           rolling_back ◄──┴────────────┘
-  (production was not touched)                    ▼
-                                               rolled_back
+      ┌────────────────────────────────── idle ◄────────────────────────────────────┐
+      ▼                                                                             │
+  scaling_up ─► testing ─► awaiting_promotion ─► shifting ─► verifying ─► baking ─► teardown
+      │            │               │               │            │          │
+      ├────────────┴───────────────┴───────────────┤            │          │
+      ▼                                            ▼            ▼          ▼
+  failed, superseded                            rolling_back ◄──┴──────────┘
+  (production was not touched)                     ▼
+                                                rolled_back
 
-  bootstrap     there is no blue: the first deployment, or everything was lost
-  blocked       somebody else moved production
+  initial_deployment   there is no blue: the first deployment, or everything was lost
+  blocked              somebody else moved production
 
 Each arrow is one or several looks. The phase is concluded from the facts at each look: first by where production is
 (`TrafficState`), then by the stored deadline, which says how far it has come where the facts look alike:
 
     production is            deadline of green's release     phase
     ───────────────────────  ──────────────────────────────  ─────────────────────────────
-    nobody's                 any                             bootstrap
-    blue's                   up, or lost                     green_up
+    nobody's                 any                             initial_deployment
+    blue's                   up, or lost                     scaling_up
     blue's                   test                            testing
     blue's                   gate                            awaiting_promotion
     blue's                   to the first weight             shifting
     blue's                   at, verify, warm                rolling_back (it had production)
     shared                   to w, at w, or lost             shifting
     green's, blue is there   verify, or lost                 verifying
-    green's, blue is there   warm                            blue_warm
+    green's, blue is there   warm                            baking
     where we never put it    any                             blocked
 
 A lost deadline starts its clock anew. Every arrow of a usual life, in which nobody lays hands on AWS:
 
-    idle → green_up → testing → awaiting_promotion → shifting → verifying → blue_warm → teardown → idle
+    idle → scaling_up → testing → awaiting_promotion → shifting → verifying → baking → teardown → idle
 
-    green_up → awaiting_promotion, shifting                          nothing to test; nobody to ask
+    scaling_up → awaiting_promotion, shifting                          nothing to test; nobody to ask
     testing → shifting
-    testing, awaiting_promotion → green_up                           green fell ill
-    green_up, testing, awaiting_promotion, shifting → failed
-    green_up, testing, awaiting_promotion, shifting → superseded     a newer version is wanted
-    shifting, verifying, blue_warm → rolling_back → rolled_back      traffic first, then the rest
+    testing, awaiting_promotion → scaling_up                           green fell ill
+    scaling_up, testing, awaiting_promotion, shifting → failed
+    scaling_up, testing, awaiting_promotion, shifting → superseded     a newer version is wanted
+    shifting, verifying, baking → rolling_back → rolled_back      traffic first, then the rest
     idle, teardown → rolling_back                                    blue is gone: an ordinary rollout, backwards
     idle → failed                                                    stopped before it began
-    teardown → green_up, failed                                      the next version waits already
-    failed → idle, green_up, teardown, superseded
-    rolling_back → idle, green_up, teardown, failed
-    rolled_back → idle, green_up                                     a new version, or retry
-    superseded → idle, green_up, teardown, failed
-    idle, failed → bootstrap → idle, failed, green_up, verifying, superseded
+    teardown → scaling_up, failed                                      the next version waits already
+    failed → idle, scaling_up, teardown, superseded
+    rolling_back → idle, scaling_up, teardown, failed
+    rolled_back → idle, scaling_up                                     a new version, or retry
+    superseded → idle, scaling_up, teardown, failed
+    idle, failed → initial_deployment → idle, failed, scaling_up, verifying, superseded
     blocked → rolling_back
 
-Hands lead from anywhere to blocked, or to bootstrap. A test holds these arrows against what the explorer sees happen,
-both ways.
+Hands lead from anywhere to blocked, or to initial_deployment. A test holds these arrows against what the explorer
+sees happen, both ways.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
     answer = requests.heard(s, ordinary)
     if answer is not None:
         return answer
-    if s.marks.pause is not None:
-        return request_handler.paused(s.marks.pause, ordinary)
+    if s.marks.suspended is not None:
+        return request_handler.paused(s.marks.suspended, ordinary)
     if s.flight and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
         return replace(ordinary, decisions=(SuspendScaling(suspend=True),), wake_at=now)
     return ordinary

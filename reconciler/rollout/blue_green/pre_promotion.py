@@ -45,12 +45,12 @@ def _start(s: RolloutContext) -> RolloutStep:
             waits_for=closed.waits_for,
         )
     if not starting.room(s):
-        return s.step(Phase.GREEN_UP, "ECS takes no more task sets until one is gone")
+        return s.step(Phase.SCALING_UP, "ECS takes no more task sets until one is gone")
     if "production" in s.seen.bare and s.seen.production is not None:
         named = SetWeights("production", s.seen.production, s.seen.production)
-        return s.step(Phase.GREEN_UP, "the production listener does not name both target groups", named)
+        return s.step(Phase.SCALING_UP, "the production listener does not name both target groups", named)
     decisions = starting.begin(s, 1 - s.live.slot, s.policy.scale)
-    return s.step(Phase.GREEN_UP, "a new version is wanted", *decisions)
+    return s.step(Phase.SCALING_UP, "a new version is wanted", *decisions)
 
 
 def moved_back(s: RolloutContext, green: TaskSet) -> bool:
@@ -66,9 +66,9 @@ def moved_back(s: RolloutContext, green: TaskSet) -> bool:
 def _bring(s: RolloutContext, green: TaskSet) -> RolloutStep:
     if not s.seen.desired:
         because = "no tasks are wanted any more; there is nothing to test or to switch to"
-        return s.step(Phase.GREEN_UP, because, health=RolloutHealth.SUSPENDED, waits_for=Waiting.SPEC)
+        return s.step(Phase.SCALING_UP, because, health=RolloutHealth.SUSPENDED, waits_for=Waiting.SPEC)
     due = s.due(green.release)
-    phase = PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.GREEN_UP)
+    phase = PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.SCALING_UP)
     if green.failed >= s.policy.max_failed_tasks:
         return _fail(s, phase, Actor.ENGINE, f"{green.failed} of its tasks stopped by themselves")
     match due:
@@ -81,7 +81,7 @@ def _bring(s: RolloutContext, green: TaskSet) -> RolloutStep:
         case Deadline(stage=DeadlineKind.TO):
             return _to(s, green, due)
         case _:  # lost: its clock starts anew
-            return s.step(Phase.GREEN_UP, "its deadline is to be set", *_again(s, green, had=WHOLE))
+            return s.step(Phase.SCALING_UP, "its deadline is to be set", *_again(s, green, had=WHOLE))
 
 
 PHASES = {
@@ -105,8 +105,8 @@ def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
             return s.step(Phase.TESTING, "green is healthy", *decisions)
         return _passed(s, green, due, decisions, "green is healthy")
     if due.passed(s.now) and s.seen.looks <= 0:
-        return _fail(s, Phase.GREEN_UP, Actor.TIMER, f"green never became healthy: {told}")
-    return s.step(Phase.GREEN_UP, told, wake=LOOK_EVERY)
+        return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green never became healthy: {told}")
+    return s.step(Phase.SCALING_UP, told, wake=LOOK_EVERY)
 
 
 def _shown(s: RolloutContext, green: TaskSet) -> tuple[RolloutAction, ...]:
@@ -123,7 +123,7 @@ def _test(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
             return _passed(s, green, due, (), "green is tested")
         return _fail(s, Phase.TESTING, Actor.ENGINE, result.why or "a test on the test listener did not hold")
     if health.broken(s.policy, s.seen):
-        return s.step(Phase.GREEN_UP, f"green fell ill: {health.told(s.seen, green)}", *_again(s, green, due.weight))
+        return s.step(Phase.SCALING_UP, f"green fell ill: {health.told(s.seen, green)}", *_again(s, green, due.weight))
     shown = _shown(s, green)
     if shown:
         return s.step(Phase.TESTING, "the test listener does not show green", *shown)
@@ -159,7 +159,7 @@ def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     phase = Phase.AWAITING_PROMOTION
     if health.broken(s.policy, s.seen):
         # what was approved or waited for was a green that was well
-        return s.step(Phase.GREEN_UP, f"green fell ill: {health.told(s.seen, green)}", *_again(s, green, due.weight))
+        return s.step(Phase.SCALING_UP, f"green fell ill: {health.told(s.seen, green)}", *_again(s, green, due.weight))
     if not due.passed(s.now):
         person = "for a person" if due.at is None else "for a person, or the clock"
         return s.step(

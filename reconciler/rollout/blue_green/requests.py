@@ -32,8 +32,8 @@ class _Requests(Requests):
     def release(self) -> str:
         return self.s.flight or (self.s.live.release if self.s.live is not None else self.seen.wanted)
 
-    def another(self, intent: Request) -> str:
-        return _another(self.s, intent)
+    def another(self, request: Request) -> str:
+        return _another(self.s, request)
 
     def left_over(self, release: str) -> bool:
         return self.s.shape is not TrafficState.NOTHING_LIVE and any(one.release == release for one in self.s.left)
@@ -41,23 +41,23 @@ class _Requests(Requests):
     def noted(self, because: str, **fields: Any) -> RolloutStep:
         return self.s.step(_phase(self.s, self.ordinary), because, *self.s.mark(**fields), health=self.ordinary.health)
 
-    def act(self, intent: Request) -> Answer:
+    def act(self, request: Request) -> Answer:
         s, ordinary = self.s, self.ordinary
-        match intent.verb:
+        match request.verb:
             case RequestVerb.PROMOTE:
-                return _promote(s, ordinary, intent)
+                return _promote(s, ordinary, request)
             case RequestVerb.FINISH:
-                return _finish(s, ordinary, intent)
+                return _finish(s, ordinary, request)
             case RequestVerb.ROLLBACK:
-                return _rollback(s, ordinary, intent)
+                return _rollback(s, ordinary, request)
             case RequestVerb.ABORT:
-                return _abort(s, intent)
+                return _abort(s, request)
             case RequestVerb.HOLD:
-                return _hold(s, ordinary, intent)
+                return _hold(s, ordinary, request)
             case RequestVerb.EXTEND:
-                return _extend(s, ordinary, intent)
+                return _extend(s, ordinary, request)
             case _:
-                raise TypeError(f"{intent.verb} is the same for every engine")
+                raise TypeError(f"{request.verb} is the same for every engine")
 
 
 def heard(s: RolloutContext, ordinary: RolloutStep) -> RolloutStep | None:
@@ -72,15 +72,15 @@ def _phase(s: RolloutContext, ordinary: RolloutStep) -> Phase:
     due = s.due(s.flight) if s.flight else None
     match s.shape:
         case TrafficState.SWITCHED:
-            return Phase.BLUE_WARM if due is not None and due.stage is DeadlineKind.WARM else Phase.VERIFYING
+            return Phase.BAKING if due is not None and due.stage is DeadlineKind.WARM else Phase.VERIFYING
         case TrafficState.SHARED | TrafficState.HALF:
             return Phase.SHIFTING
         case TrafficState.NOTHING_LIVE:
-            return Phase.BOOTSTRAP if s.target else Phase.FAILED
+            return Phase.INITIAL_DEPLOYMENT if s.target else Phase.FAILED
         case TrafficState.BEFORE if not s.left:
             if s.green is None:
                 return Phase.IDLE
-            return pre_promotion.PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.GREEN_UP)
+            return pre_promotion.PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.SCALING_UP)
         case _:
             return ordinary.phase
 
@@ -90,34 +90,34 @@ def verbs(policy: Strategy, seen: ObservedService, ordinary: RolloutStep, now: d
     return _Requests(context.of(policy, seen, now), ordinary).offered()
 
 
-def _another(s: RolloutContext, intent: Request) -> str:
+def _another(s: RolloutContext, request: Request) -> str:
     """Why the word is about another release than it could be about; empty if it is about the right one."""
     if s.flight:
-        return "" if intent.release == s.flight else f"{s.flight} is being rolled out, not {intent.release}"
+        return "" if request.release == s.flight else f"{s.flight} is being rolled out, not {request.release}"
     if s.shape is TrafficState.FOREIGN:
         known = {one.release for one in s.seen.alive}
-        return "" if intent.release in known else f"{intent.release} is not among what runs"
-    if s.live is not None and intent.release != s.live.release:
-        return f"{s.live.release} runs and nothing is being rolled out, {intent.release} neither"
+        return "" if request.release in known else f"{request.release} is not among what runs"
+    if s.live is not None and request.release != s.live.release:
+        return f"{s.live.release} runs and nothing is being rolled out, {request.release} neither"
     return ""
 
 
-def _yes(intent: Request) -> Response:
-    return Response(intent.id)
+def _yes(request: Request) -> Response:
+    return Response(request.id)
 
 
-def _does(s: RolloutContext, ordinary: RolloutStep, intent: Request, **fields: Any) -> RolloutStep:
+def _does(s: RolloutContext, ordinary: RolloutStep, request: Request, **fields: Any) -> RolloutStep:
     """Only something to remember, in the phase that it is."""
-    return _Requests(s, ordinary).accepted(intent, **fields)
+    return _Requests(s, ordinary).accepted(request, **fields)
 
 
-def _promote(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
-    because = f"{intent.by} said promote"
+def _promote(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
+    because = f"{request.by} said promote"
     if ordinary.phase is Phase.BLOCKED:
         return RequestRefusal(Code.TRAFFIC_CHANGED, "somebody else moved production; that has to be cleared up first")
     match s.shape:
         case TrafficState.BEFORE if s.green is not None and not s.left:
-            return _promote_green(s, s.green, ordinary, intent)
+            return _promote_green(s, s.green, ordinary, request)
         case TrafficState.SHARED:
             assert s.green is not None
             due = s.due(s.green.release)
@@ -125,10 +125,10 @@ def _promote(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answe
             if wrong:
                 return wrong
             if s.held and not (due is not None and due.stage is DeadlineKind.AT):
-                return _does(s, ordinary, intent, hold=None)
+                return _does(s, ordinary, request, hold=None)
             if due is None or due.stage is not DeadlineKind.AT or due.weight != _share(s, s.green):
                 return RequestRefusal(Code.ALREADY_SHIFTING, "it is on its way to its next share of production")
-            marks = traffic_shift.onwards(s, s.green, due, handled=_yes(intent), hold=None)
+            marks = traffic_shift.onwards(s, s.green, due, response=_yes(request), hold=None)
             return s.step(Phase.SHIFTING, because, *marks)
         case TrafficState.SWITCHED:
             why = "it has all of production already; finish lets what ran before go, once it is not watched any more"
@@ -141,17 +141,17 @@ def _promote(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answe
             return RequestRefusal(Code.NOT_READY, "it is not up yet")
 
 
-def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, intent: Request) -> Answer:
+def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, request: Request) -> Answer:
     due = s.due(green.release)
     match due:
         case Deadline(stage=DeadlineKind.GATE):
             wrong = _unfit(s, green)
             if wrong:
                 return wrong
-            marks = pre_promotion.approve(s, green, handled=_yes(intent), hold=None)
-            return s.step(Phase.SHIFTING, f"{intent.by} said promote", *marks)
+            marks = pre_promotion.approve(s, green, response=_yes(request), hold=None)
+            return s.step(Phase.SHIFTING, f"{request.by} said promote", *marks)
         case Deadline(stage=DeadlineKind.TO) if s.held:
-            return _does(s, ordinary, intent, hold=None)
+            return _does(s, ordinary, request, hold=None)
         case Deadline(stage=DeadlineKind.TO):
             return RequestRefusal(Code.ALREADY_SHIFTING, "it is being promoted already")
         case Deadline(stage=DeadlineKind.TEST):
@@ -160,7 +160,7 @@ def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, int
             return RequestRefusal(Code.NOT_READY, f"it is not healthy yet: {health.told(s.seen, green)}")
 
 
-def _finish(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
+def _finish(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
     """Cut short the time in which blue stays. Promote said twice must not: it would cost the quick way back."""
     if s.shape is not TrafficState.SWITCHED:
         return RequestRefusal(Code.NO_PREVIOUS_VERSION, "nothing is kept warm")
@@ -173,8 +173,8 @@ def _finish(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer
         return RequestRefusal(Code.UNHEALTHY, f"it is not well: {health.told(s.seen, s.live)}")
     soon = deadline(s.live.release, DeadlineKind.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
     shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
-    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BLUE_WARM, Actor.PERSON)
-    return _does(s, ordinary, intent, deadline=shorter, ended=ended, hold=None)
+    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BAKING, Actor.PERSON)
+    return _does(s, ordinary, request, deadline=shorter, ended=ended, hold=None)
 
 
 def _unfit(s: RolloutContext, green: TaskSet) -> RequestRefusal | None:
@@ -193,34 +193,36 @@ def _share(s: RolloutContext, green: TaskSet) -> int:
     return s.seen.production[green.slot]
 
 
-def _rollback(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
-    why = reason(intent)
+def _rollback(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
+    why = reason(request)
     match s.shape:
         case TrafficState.SHARED | TrafficState.SWITCHED:
-            return traffic_shift.roll_back(s, Outcome.ROLLED_BACK, why, handled=_yes(intent)) or BLUE_UNHEALTHY
+            return traffic_shift.roll_back(s, Outcome.ROLLED_BACK, why, response=_yes(request)) or BLUE_UNHEALTHY
         case TrafficState.FOREIGN:
-            return _put_back(s, intent, why)
+            return _put_back(s, request, why)
         case TrafficState.REST:
-            return _go_back(s, ordinary, intent, why)
+            return _go_back(s, ordinary, request, why)
         case TrafficState.HALF:
             return RequestRefusal(Code.NO_PREVIOUS_VERSION, "one side is gone; there is nothing to go back to")
         case _:
-            return _stop(s, intent, why)
+            return _stop(s, request, why)
 
 
-def _abort(s: RolloutContext, intent: Request) -> Answer:
+def _abort(s: RolloutContext, request: Request) -> Answer:
     match s.shape:
         case TrafficState.SWITCHED:
             return RequestRefusal(Code.ALREADY_PROMOTED, "it has all of production already; rollback goes back")
         case TrafficState.SHARED:
-            return traffic_shift.roll_back(s, Outcome.ABORTED, reason(intent), handled=_yes(intent)) or BLUE_UNHEALTHY
+            return (
+                traffic_shift.roll_back(s, Outcome.ABORTED, reason(request), response=_yes(request)) or BLUE_UNHEALTHY
+            )
         case TrafficState.BEFORE | TrafficState.NOTHING_LIVE:
-            return _stop(s, intent, reason(intent))
+            return _stop(s, request, reason(request))
         case _:
             return NO_ROLLOUT
 
 
-def _stop(s: RolloutContext, intent: Request, why: str) -> Answer:
+def _stop(s: RolloutContext, request: Request, why: str) -> Answer:
     """Production has not moved, or has gone back already and only the note of it is missing: the new version goes."""
     if not s.flight:
         return NO_ROLLOUT
@@ -228,15 +230,19 @@ def _stop(s: RolloutContext, intent: Request, why: str) -> Answer:
     phase, outcome = Phase.FAILED, Outcome.ABORTED
     if s.green is not None and pre_promotion.moved_back(s, s.green):
         phase = Phase.ROLLING_BACK
-        outcome = Outcome.ROLLED_BACK if intent.verb is RequestVerb.ROLLBACK else outcome
+        outcome = Outcome.ROLLED_BACK if request.verb is RequestVerb.ROLLBACK else outcome
     ended = s.ended(s.flight, outcome, phase, Actor.PERSON, why)
-    fields: dict[str, Any] = {"quarantine": s.marks.with_quarantined(s.flight), "ended": ended, "handled": _yes(intent)}
+    fields: dict[str, Any] = {
+        "quarantine": s.marks.with_quarantined(s.flight),
+        "ended": ended,
+        "response": _yes(request),
+    }
     if s.green is not None and due is not None and (due.stage not in FIRST_STAGES or due.weight):
         fields["deadline"] = deadline(s.flight, DeadlineKind.RETIRE, s.now, s.policy.drain)
     return s.step(phase, why, *s.mark(**fields), health=RolloutHealth.DEGRADED, ended=ended)
 
 
-def _go_back(s: RolloutContext, ordinary: RolloutStep, intent: Request, why: str) -> Answer:
+def _go_back(s: RolloutContext, ordinary: RolloutStep, request: Request, why: str) -> Answer:
     """Blue is gone: an ordinary rollout of what ran before, without tests and gate."""
     assert s.live is not None
     previous = s.marks.previous
@@ -244,12 +250,15 @@ def _go_back(s: RolloutContext, ordinary: RolloutStep, intent: Request, why: str
         return RequestRefusal(Code.NO_PREVIOUS_VERSION, "no earlier version is known that was well in production")
     ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, Actor.PERSON, why)
     marks = s.mark(
-        quarantine=s.marks.with_quarantined(s.live.release), back=previous, ended=ended, handled=_yes(intent)
+        quarantine=s.marks.with_quarantined(s.live.release),
+        rollback_target=previous,
+        ended=ended,
+        response=_yes(request),
     )
     return s.step(Phase.ROLLING_BACK, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
 
 
-def _put_back(s: RolloutContext, intent: Request, why: str) -> Answer:
+def _put_back(s: RolloutContext, request: Request, why: str) -> Answer:
     """Production has shares that nobody here gave it: all of it to the side that was there first."""
     if s.seen.production is None or s.seen.deleting:
         why = "the production listener names what is not ours; put it back by hand"
@@ -258,21 +267,21 @@ def _put_back(s: RolloutContext, intent: Request, why: str) -> Answer:
     if side is None:
         return RequestRefusal(Code.UNHEALTHY, "neither side has a healthy task")
     point: RolloutAction = SetWeights("production", all_on(side.slot), s.seen.production)
-    return s.step(Phase.ROLLING_BACK, why, point, *s.mark(handled=_yes(intent)), health=RolloutHealth.DEGRADED)
+    return s.step(Phase.ROLLING_BACK, why, point, *s.mark(response=_yes(request)), health=RolloutHealth.DEGRADED)
 
 
-def _hold(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
+def _hold(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
     if s.shape not in (TrafficState.BEFORE, TrafficState.SHARED, TrafficState.SWITCHED) or not s.flight:
         return NO_ROLLOUT
-    return _does(s, ordinary, intent, hold=Pause(intent.by, s.flight))
+    return _does(s, ordinary, request, hold=Pause(request.by, s.flight))
 
 
-def _extend(s: RolloutContext, ordinary: RolloutStep, intent: Request) -> Answer:
+def _extend(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
     due = s.due(s.flight) if s.flight else None
     if due is None or due.at is None or due.stage is DeadlineKind.RETIRE:
         return RequestRefusal(Code.NO_DEADLINE, "no clock is running that could be given more time")
-    longer = deadline(s.flight, due.stage, max(due.at, s.now), timedelta(seconds=intent.seconds), weight=due.weight)
+    longer = deadline(s.flight, due.stage, max(due.at, s.now), timedelta(seconds=request.seconds), weight=due.weight)
     assert longer.at is not None
     if longer.at - s.now > LONGEST_EXTENSION:
         return RequestRefusal(Code.TOO_LONG, f"that is more than {LONGEST_EXTENSION.days} days from now")
-    return _does(s, ordinary, intent, deadline=longer)
+    return _does(s, ordinary, request, deadline=longer)

@@ -26,8 +26,8 @@ def begin(s: RolloutContext, slot: int, scale: int = WHOLE) -> tuple[RolloutActi
     decisions += s.mark(deadline=due)
     definition = ""
     if s.going_back:  # its group still has the health check that it was judged by
-        assert s.marks.back is not None
-        definition, scale = s.marks.back.task_definition, WHOLE
+        assert s.marks.rollback_target is not None
+        definition, scale = s.marks.rollback_target.task_definition, WHOLE
     elif not s.seen.tuned[slot]:
         decisions.append(UpdateHealthCheck(slot))
     assert due.at is not None

@@ -77,16 +77,16 @@ def switched(s: RolloutContext) -> RolloutStep:
         wait = max(s.policy.verify_for, SPREADING)
         marks = s.mark(deadline=deadline(live.release, DeadlineKind.VERIFY, s.now, wait))
         return s.step(Phase.VERIFYING, "green has all of production", *marks)
-    phase = Phase.BLUE_WARM if due.stage is DeadlineKind.WARM else Phase.VERIFYING
+    phase = Phase.BAKING if due.stage is DeadlineKind.WARM else Phase.VERIFYING
     if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
         why = "the specs went back to blue's version"
         return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, live)
-    if phase is Phase.BLUE_WARM and not health.broken(s.policy, s.seen):
+    if phase is Phase.BAKING and not health.broken(s.policy, s.seen):
         wrong = ""  # alarms and answers were watched long enough
     if wrong:
         return _back(s, live, blue, s.ended(live.release, Outcome.ROLLED_BACK, phase, Actor.ENGINE, wrong))
-    return _warm(s, live, blue, due) if phase is Phase.BLUE_WARM else _verify(s, live, due)
+    return _warm(s, live, blue, due) if phase is Phase.BAKING else _verify(s, live, due)
 
 
 def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
@@ -141,21 +141,19 @@ def _verify(s: RolloutContext, live: TaskSet, due: Deadline) -> RolloutStep:
         return s.step(Phase.VERIFYING, f"production is watched: {health.told(s.seen, live)}", wake=LOOK_EVERY)
     decisions: list[RolloutAction] = [] if live.primary else [SetPrimary(live.id)]
     decisions += s.mark(deadline=deadline(live.release, DeadlineKind.WARM, s.now, s.policy.warm_for))
-    return s.step(Phase.BLUE_WARM, "green holds in production", *decisions)
+    return s.step(Phase.BAKING, "green holds in production", *decisions)
 
 
 def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
         coming = newcomer(s)
         then = f"; {coming} is next" if coming else ""
-        return s.step(Phase.BLUE_WARM, f"blue stays warm to go back to{then}", health=RolloutHealth.PROGRESSING)
+        return s.step(Phase.BAKING, f"blue stays warm to go back to{then}", health=RolloutHealth.PROGRESSING)
     held = gates.held(s)
     if held is not None:
-        return s.step(Phase.BLUE_WARM, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
+        return s.step(Phase.BAKING, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
     if s.seen.looks <= 0:
-        return s.step(
-            Phase.BLUE_WARM, f"blue stays while green is not well: {health.told(s.seen, live)}", wake=LOOK_EVERY
-        )
+        return s.step(Phase.BAKING, f"blue stays while green is not well: {health.told(s.seen, live)}", wake=LOOK_EVERY)
     return s.step(Phase.TEARDOWN, "blue's time is over", *_teardown(s, live, blue), ended=_end(s, live))
 
 
@@ -170,7 +168,7 @@ def _end(s: RolloutContext, live: TaskSet) -> Any:
     noted = s.marks.ended_of(live.release)
     if noted is not None and noted.outcome is Outcome.FAST_PROMOTED:
         return noted
-    return s.ended(live.release, Outcome.PROMOTED, Phase.BLUE_WARM, Actor.TIMER)
+    return s.ended(live.release, Outcome.PROMOTED, Phase.BAKING, Actor.TIMER)
 
 
 def _back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult) -> RolloutStep:

@@ -1,6 +1,6 @@
 """ECS's own rolling deployment: we say what is wanted, and watch.
 
-    idle ──► green_up ──► idle
+    idle ──► scaling_up ──► idle
                 │  └─────► failed            ECS gave up, and nothing goes back
                 └─► rolling_back ─► rolled_back   ECS's circuit breaker, or a person
 
@@ -36,7 +36,7 @@ PATIENCE: Final = timedelta(hours=1)
 class Rolling(Engine):
     name: ClassVar[str] = "rolling"
 
-    def see(
+    def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
     ) -> Calls[ObservedService]:
         item = known.service
@@ -44,19 +44,19 @@ class Rolling(Engine):
             (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
         return observe_deployments.seen(subject, item)
 
-    def step(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
+    def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         situation = _Situation(policy, seen, now)
         ordinary = situation.ordinary()
         answer = _Requests(situation, ordinary).heard()
         if answer is not None:
             return answer
-        return ordinary if seen.marks.pause is None else request_handler.paused(seen.marks.pause, ordinary)
+        return ordinary if seen.marks.suspended is None else request_handler.paused(seen.marks.suspended, ordinary)
 
-    def verbs(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
+    def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         situation = _Situation(policy, seen, now)
         return _Requests(situation, situation.ordinary()).offered()
 
-    def perform(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+    def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
                 yield from mark(decision, subject)
@@ -122,26 +122,28 @@ class _Situation:
             )
         # asked first, noted after: a note without a request would look like ECS having gone back
         begun = self.mark(deadline=self._asked_for())
-        return self._step(Phase.GREEN_UP, "a new version is wanted", UpdateService("", self.seen.differs), *begun)
+        return self._step(Phase.SCALING_UP, "a new version is wanted", UpdateService("", self.seen.differs), *begun)
 
     def _under_way(self, primary: TaskSet) -> RolloutStep:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
             noted = self.mark(deadline=self._asked_for())
-            return self._step(Phase.GREEN_UP, "ECS has begun", *noted)
+            return self._step(Phase.SCALING_UP, "ECS has begun", *noted)
         told = f"{primary.running} of {self.seen.desired} new tasks run"
         if self.due is not None and self.due.passed(self.now):
-            return self._step(Phase.GREEN_UP, f"{told}; it takes longer than it should", health=RolloutHealth.DEGRADED)
-        return self._step(Phase.GREEN_UP if self.flight else Phase.IDLE, told)
+            return self._step(
+                Phase.SCALING_UP, f"{told}; it takes longer than it should", health=RolloutHealth.DEGRADED
+            )
+        return self._step(Phase.SCALING_UP if self.flight else Phase.IDLE, told)
 
     def _rest(self, primary: TaskSet) -> RolloutStep:
         """It runs, and it is what was asked for."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
         if self.flight:
-            ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.GREEN_UP, Actor.ENGINE, "")
+            ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.SCALING_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
             noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)
             return self._step(Phase.IDLE, "ECS is done", *noted, ended=ended)
-        tidy = self.mark(deadline=None, back=None, intent=self.marks.unheard, hold=None)
+        tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.unheard, hold=None)
         return self._step(
             Phase.IDLE,
             "what runs is what is wanted",
@@ -153,7 +155,7 @@ class _Situation:
 
     def _quarantined(self) -> RolloutStep:
         """Back to what ran before, whoever began that."""
-        ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.back, self.primary
+        ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.rollback_target, self.primary
         why = ended.why if ended is not None and ended.why else "it is in quarantine"
         returned = ended is not None and ended.outcome is not Outcome.FAILED
         if back is not None and (primary is None or primary.task_definition != back.task_definition):
@@ -165,7 +167,7 @@ class _Situation:
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
             f"{why}; {self.seen.wanted} is not tried again before a new version, or retry",
-            *self.mark(deadline=None, intent=self.marks.unheard, hold=None),
+            *self.mark(deadline=None, request=self.marks.unheard, hold=None),
             health=RolloutHealth.DEGRADED,
             wake=None,
             waits_for=Waiting.PERSON,
@@ -173,7 +175,7 @@ class _Situation:
 
     def _gone_wrong(self, outcome: Outcome, why: str) -> RolloutStep:
         phase = Phase.ROLLED_BACK if outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        ended = self.ended(self.seen.wanted, outcome, Phase.GREEN_UP, Actor.ENGINE, why)
+        ended = self.ended(self.seen.wanted, outcome, Phase.SCALING_UP, Actor.ENGINE, why)
         noted = self.mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
         return self._step(phase, why, *noted, health=RolloutHealth.DEGRADED, ended=ended)
 
@@ -220,28 +222,28 @@ class _Requests(Requests):
     def release(self) -> str:
         return self.situation.flight or self.situation.runs
 
-    def another(self, intent: Request) -> str:
-        return "" if intent.release == self.release else f"it is about {intent.release}, and here is {self.release}"
+    def another(self, request: Request) -> str:
+        return "" if request.release == self.release else f"it is about {request.release}, and here is {self.release}"
 
     def noted(self, because: str, **fields: Any) -> RolloutStep:
         noted = self.situation.mark(**fields)
         return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None, because=because)
 
-    def act(self, intent: Request) -> Answer:
-        if intent.verb in (RequestVerb.ROLLBACK, RequestVerb.ABORT):
-            return self._go_back(intent)
+    def act(self, request: Request) -> Answer:
+        if request.verb in (RequestVerb.ROLLBACK, RequestVerb.ABORT):
+            return self._go_back(request)
         why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
         return RequestRefusal(Code.UNSUPPORTED, why)
 
-    def _go_back(self, intent: Request) -> Answer:
+    def _go_back(self, request: Request) -> Answer:
         flight = self.situation.flight
-        if intent.verb is RequestVerb.ABORT and not flight:
+        if request.verb is RequestVerb.ABORT and not flight:
             return NO_ROLLOUT
         to = self.marks.live if flight else self.marks.previous
-        if to is None or to.release == intent.release or self.marks.quarantined(to.release):
+        if to is None or to.release == request.release or self.marks.quarantined(to.release):
             why = "no earlier version is known that was well in production"
             return RequestRefusal(Code.NO_PREVIOUS_VERSION, why)
-        outcome = Outcome.ABORTED if intent.verb is RequestVerb.ABORT else Outcome.ROLLED_BACK
-        ended = self.situation.ended(intent.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, reason(intent))
-        quarantine = self.marks.with_quarantined(intent.release)
-        return replace(self.accepted(intent, quarantine=quarantine, back=to, ended=ended), ended=ended)
+        outcome = Outcome.ABORTED if request.verb is RequestVerb.ABORT else Outcome.ROLLED_BACK
+        ended = self.situation.ended(request.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, reason(request))
+        quarantine = self.marks.with_quarantined(request.release)
+        return replace(self.accepted(request, quarantine=quarantine, rollback_target=to, ended=ended), ended=ended)

@@ -46,18 +46,18 @@ COMMIT = "reconciler:commit"
 class TaskSets(Engine):
     name: ClassVar[str] = "task_sets"
 
-    def see(
+    def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
     ) -> Calls[ObservedService]:
         return observe_task_sets.see(subject, policy, now, known)
 
-    def step(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
+    def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         return machine.step(policy, seen, now)
 
-    def verbs(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
+    def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         return requests.verbs(policy, seen, machine.step(policy, seen, now), now)
 
-    def perform(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+    def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
                 yield from mark(decision, subject)
