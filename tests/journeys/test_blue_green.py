@@ -20,7 +20,7 @@ from reconciler.cli.views.rollout_text import WORDS
 from reconciler.rollout import stored_state
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import Deadline, DeadlineKind
-from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, local_session, load
+from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, load, local_session
 
 SPEED = 40.0
 EVERY = 0.05  # seconds between two looks from outside
