@@ -186,7 +186,7 @@ def limits(plan: Plan, context: Context) -> Plan:
                 RefusalCode.SUSPENDED,
                 None,
                 f"{context.suspended_by} suspended the stack",
-                hint="`reconciler reconcile --resume` lifts it",
+                hint="`reconciler resume --stack` resumes it",
             )
         )
     if not context.leaving:
