@@ -184,7 +184,7 @@ def test_who_was_killed_keeps_the_next_out_for_no_longer_than_its_lease(here: De
     first.kill()
     ended = here.typed("apply", "-y", "--wait")
     assert ended.code == Exit.DONE, ended.text
-    assert "whether it lives" in ended.text
+    assert "whether the lock holder is alive" in ended.text
 
 
 def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
@@ -192,7 +192,7 @@ def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
     here.save(MANUAL | LONG, "deployment.yaml")
     change(here, "v2")
     going = here.begin("apply", "-y", "--wait")
-    going.until("it waits for a person")
+    going.until(f"{SERVICE}   {WORDS[Phase.AWAITING_PROMOTION]}")
     going.signal(signal.SIGINT)
     assert going.ended().code == Exit.INTERRUPTED
     waiting = here.typed("apply", "-y", "--wait", "--timeout", "0.5")

@@ -62,8 +62,8 @@ def test_the_demo_tells_its_whole_story_and_leaves_nothing(tmp_path: Path) -> No
         "waiting for promotion",
         "promote my-app-frontend: accepted",
         "Promoted",
-        "at rest",
-        "tag: v2 becomes tag: v3",
+        "stable",
+        "Change tag: v2 to tag: v3",
         'OperationalError: could not translate host name "db-new" to address',
         "Production never saw v3",
     )]  # fmt: skip

@@ -113,6 +113,7 @@ class Story:
             click.echo(f"$ reconciler local push {self.app} --tag {version}")
             click.echo(f"{REPOSITORY}:{version} {self._push(version, broken=version == 'v3')}")
         self._answers("v1", 80)
+        self._phase("idle")
 
     def _second(self) -> None:
         self._change("v1", "v2")

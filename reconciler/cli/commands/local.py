@@ -120,9 +120,10 @@ def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
 
 
 def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> Any:
-    """One of the laptop AWS's own routes.
+    """Call one of the emulator's own routes.
 
-    Raises `errors.ReconcilerError` where it is not running, or says no."""
+    Raises `errors.ReconcilerError` if it is not running, or refuses.
+    """
     data = None if body is None else orjson.dumps(body)
     request = urllib.request.Request(f"{endpoint}/_reconciler/{name}", data, CLIENT_HEADERS, method=method)
     try:
