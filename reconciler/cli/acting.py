@@ -90,7 +90,7 @@ def say_it(
     """
     from reconciler.cli.rolling import looks, scene
     from reconciler.rollout.actions import WriteState
-    from reconciler.rollout.engines.task_sets import mark
+    from reconciler.rollout.describe import write_state
 
     stack = connect(folder, environment, Where(**aws), color=color, verbose=verbose)
     _, look = looks(color)
@@ -118,7 +118,7 @@ def say_it(
                 code=RefusalCode.SUSPENDED,
             )
         click.echo(banner(stack), err=True)
-        stack.aws.run(mark(WriteState(seen.marks, replace(seen.marks, request=request)), job.subject))
+        stack.aws.run(write_state(WriteState(seen.marks, replace(seen.marks, request=request)), job.subject))
         if now:
             with held(stack, str(verb)):
                 return _drive(stack, job, request, look)

@@ -20,7 +20,6 @@ from reconciler.rollout import describe, observe_deployments, request_handler, w
 from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState
 from reconciler.rollout.blue_green.context import POLL_EVERY
 from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.task_sets import mark
 from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
@@ -59,7 +58,7 @@ class Rolling(Engine):
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
-                yield from mark(decision, subject)
+                yield from describe.write_state(decision, subject)
             case UpdateService():
                 yield observe_deployments.declared(subject, decision)
             case _:

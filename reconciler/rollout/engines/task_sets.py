@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import describe, listener_weights, observe_task_sets, stored_state
+from reconciler.rollout import describe, listener_weights, observe_task_sets
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -60,7 +60,7 @@ class TaskSets(Engine):
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
-                yield from mark(decision, subject)
+                yield from describe.write_state(decision, subject)
             case SuspendScaling():
                 yield from _scale(decision, subject)
             case UpdateHealthCheck():
@@ -86,19 +86,6 @@ class TaskSets(Engine):
                 yield from _delete(decision, subject)
             case RunTests() | UpdateService():
                 raise TypeError(f"{type(decision).__name__} is nothing that AWS is asked here")
-
-
-def mark(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
-    """Tags first, then untags."""
-    put, drop = stored_state.written(decision.before, decision.after)
-    if put:
-        yield ecs.tag_resource(resourceArn=subject.service, tags=_pairs(put))
-    if drop:
-        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
-
-
-def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
 def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
@@ -152,7 +139,7 @@ def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:
         platformVersion=release.platform_version,
         scale={"value": float(decision.scale), "unit": "PERCENT"},
         clientToken=_token(subject.service, decision.release, decision.salt),
-        tags=_pairs(tags),
+        tags=describe.pairs(tags),
     )
 
 
