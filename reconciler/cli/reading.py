@@ -47,7 +47,7 @@ def tree(folder: Path | None, environment: str | None, output: str, verbose: int
         world = observe(stack.aws, stack.kinds, wish.place, wish.desired)
         services = [one for one in world.found.get("service", ()) if ownership.owner(one.tags) == name]
         tasks = stack.aws.run(trees.tasks_of(services))
-    nodes = trees.tree(world, name, wish.deliveries, tasks)
+    nodes = trees.tree(stack.kinds, world, name, wish.deliveries, tasks)
     missing = trees.absent(world, (want.address for want in wish.desired))
     unread = {kind: str(error) for kind, error in sorted(world.unreadable.items())}
     if output == "json":
@@ -196,7 +196,8 @@ def find(stack: Stack, delivery: RolloutSpec) -> ServiceState:
     from reconciler.queries import versions
 
     place = stack.wish.place
-    return versions.find(versions.look(stack.aws, stack.kinds, place, stack.wish.desired), delivery, place.stack)
+    world = versions.look(stack.aws, stack.kinds, place, stack.wish.desired, delivery)
+    return versions.find(world, delivery, place.stack)
 
 
 def _new_happenings(stack: Stack, found: ServiceState, known: list[Any]) -> Iterator[Any]:

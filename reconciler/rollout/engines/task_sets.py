@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import errors
+from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
 from reconciler.rollout import describe, listener_weights, observe_task_sets
@@ -30,7 +31,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.blue_green import machine, requests
 from reconciler.rollout.describe import ecs
-from reconciler.rollout.engine import NOTHING, Engine, Prefetched, RolloutStep
+from reconciler.rollout.engine import NOTHING, Controller, Engine, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.listener_weights import elbv2
 from reconciler.rollout.observe_task_sets import SUSPENSIONS
 from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
@@ -45,6 +46,14 @@ COMMIT = "reconciler:commit"
 
 class TaskSets(Engine):
     name: ClassVar[str] = "task_sets"
+    types: ClassVar[tuple[str, ...]] = ("blue_green", "canary", "linear")
+    default: ClassVar[bool] = True
+    controller: ClassVar[Controller] = Controller.EXTERNAL
+    shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.US
+    creates: ClassVar[tuple[str, ...]] = ("CreateTaskSet",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={("ecs", name): Binding.TASK_SETS for name in ("CreateTaskSet", "DeleteTaskSet", "UpdateTaskSet")}
+    )
 
     def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
