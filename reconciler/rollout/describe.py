@@ -1,4 +1,4 @@
-"""An ECS service, for every engine: how it is read, how its stored state is read and written, where its tasks run."""
+"""Description of an ECS service, for every engine: the call, the state stored in its tags, its network and capacity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def described(cluster: str, services: Sequence[str]) -> Call:
 
 
 def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
-    """Those that were asked for. Raises `errors.Gone`, and `errors.Ambiguous` for what is said of one instead."""
+    """The services that were found. Raises `errors.Gone`, or `errors.Ambiguous` for any other failure."""
     for failure in answer.get("failures") or ():
         kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
         text = f"{failure.get('arn', '')}: {failure.get('detail') or failure.get('reason') or 'no reason given'}"
@@ -47,7 +47,7 @@ def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def network_of(release: Release) -> dict[str, Any] | None:
-    """Where its tasks are to be, as ECS takes it; None where the specs leave that to the task definition."""
+    """The network configuration in the form of ECS, or None if the task definition decides."""
     if not release.subnets:
         return None
     return {
