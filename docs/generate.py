@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from docs import environment, tags
-from reconciler.cli.exits import HELP
 from reconciler.cli.main import COMMANDS, cli
+from reconciler.cli.output.exits import HELP
 from reconciler.model.diff import fields
 from reconciler.model.resource_type import discover
 from reconciler.spec.rules import catalogue

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.commands.run import run as loop
 from reconciler.cli.operator_specs import LISTEN, USER
-from reconciler.cli.running import run as loop
 from reconciler.local import dockerfile
 
 ROOT = Path(__file__).parents[2]

@@ -205,9 +205,9 @@ MUTANTS = (
     ),
     Mutant(
         "a plan file is not held against the account",
-        "reconciler/cli/planfile.py",
-        "if agreed.digest != plan.digest:",
-        "if not agreed.digest:",
+        "reconciler/cli/plan_file.py",
+        "if approved.digest != plan.digest:",
+        "if not approved.digest:",
         "tests/promises/test_plan_file.py::test_apply_does_that_plan_or_refuses",
     ),
     Mutant(
