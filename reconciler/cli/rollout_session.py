@@ -80,7 +80,7 @@ def service_spec(specs: Sequence[RolloutSpec], name: str | None) -> RolloutSpec:
 def service_state(stack: Stack, spec: RolloutSpec) -> ServiceState:
     """The service and its versions, as AWS has them now."""
     place = stack.target.place
-    world = versions.look(stack.aws, stack.kinds, place, stack.target.desired)
+    world = versions.look(stack.aws, stack.kinds, place, stack.target.desired, spec)
     return versions.find(world, spec, place.stack)
 
 

@@ -80,7 +80,7 @@ def send(
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.model.plan import RefusalCode
     from reconciler.rollout.actions import WriteState
-    from reconciler.rollout.engines.task_sets import mark
+    from reconciler.rollout.describe import write_state
 
     session, clock = open_rollouts(stack), stack.aws.clock
     rollout = session.rollout(service)
@@ -104,7 +104,7 @@ def send(
         )
     click.echo(stack.banner, err=True)
     state = observed.marks
-    stack.aws.run(mark(WriteState(state, replace(state, request=request)), rollout.subject))
+    stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
     if now:
         with held(stack, str(verb)):
             return _execute(stack, rollout, request)

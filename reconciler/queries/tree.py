@@ -1,4 +1,4 @@
-"""The stack as a tree: what is inside or behind what, and which tasks run where. Decided from what was observed."""
+"""Resource tree of a stack: what contains what, and which tasks run where. Computed from an observation."""
 
 from __future__ import annotations
 
@@ -10,40 +10,22 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Batch, Calls, Observed, ResourceHealth, ServiceApi
+from reconciler.model.resource_type import ResourceTypes
 from reconciler.queries import versions
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.rollout.spec import RolloutSpec
 
 ecs = ServiceApi("ecs")
 
-INSIDE: Final[Mapping[str, tuple[str, str]]] = {
-    "subnet": ("vpc", "vpc"),
-    "internet-gateway": ("vpc", "vpc"),
-    "route-table": ("vpc", "vpc"),
-    "security-group": ("vpc", "vpc"),
-    "vpc-endpoint": ("vpc", "vpc"),
-    "security-group-rules": ("group", "security-group"),
-    "nat-gateway": ("subnet", "subnet"),
-    "listener": ("load_balancer", "load-balancer"),
-    "listener-rule": ("listener", "listener"),
-    "service": ("cluster", "cluster"),
-    "task": ("cluster", "cluster"),
-    "schedule": ("cluster", "cluster"),
-    "scaling": ("service", "service"),
-    "image": ("repository", "repository"),
-}
-"""Kind → the field of its spec that says what it is inside of, and that one's kind."""
-
-FIRST: Final = ("vpc", "load-balancer", "cluster", "repository")
 TELLING: Final = ("cidr", "zone", "port", "protocol", "scheme", "priority", "uri")
-"""Fields that say in a word what a resource is like."""
+"""Fields that summarize a resource."""
 
 AT_ONCE: Final = 100  # DescribeTasks
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`id` is AWS's. `because` says why the health is not ready."""
+    """`id` is AWS's. `because` says why it is not ready."""
 
     name: str
     id: str = ""
@@ -55,7 +37,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A task and where it runs."""
+    """A task and its placement."""
 
     id: str
     started_by: str
@@ -67,7 +49,7 @@ class Placed:
 
 
 def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed, ...]]]:
-    """Service's ARN → its tasks that run or are about to. Raises `errors.AwsError`."""
+    """Service ARN → its running and pending tasks. Raises `errors.AwsError`."""
     several = tuple(services)
     listed = yield Batch.of(
         ecs.list_tasks(cluster=one.facts["cluster"], serviceName=one.spec.name, desiredStatus="RUNNING")
@@ -85,7 +67,7 @@ def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed,
 
 
 def placed(item: Mapping[str, Any]) -> Placed:
-    """A task of DescribeTasks. Nothing of its environment is taken."""
+    """A task of DescribeTasks. Its environment is not read."""
     details = {
         detail.get("name", ""): detail.get("value", "")
         for attachment in item.get("attachments") or ()
@@ -103,54 +85,38 @@ def placed(item: Mapping[str, Any]) -> Placed:
 
 
 def tree(
-    world: ObservedState, stack: str, deliveries: Iterable[RolloutSpec], tasks: Mapping[str, tuple[Placed, ...]]
+    kinds: ResourceTypes,
+    world: ObservedState,
+    stack: str,
+    deliveries: Iterable[RolloutSpec],
+    tasks: Mapping[str, tuple[Placed, ...]],
 ) -> tuple[Node, ...]:
-    """What the stack owns, each inside what it is part of; networks first. What is looked up only is inside, too."""
-    ours = [one for one in world if ownership.owner(one.tags) == stack or one.address.kind == "image"]
+    """What the stack owns, each inside its container; networks first. Resources that are only looked up are
+    included.
+    """
+    ours = [one for one in world if ownership.owner(one.tags) == stack or kinds[one.address.kind].lookup]
     names = {one.id: one.address for one in ours}
     delivered = {one.service: one for one in deliveries}
     below: dict[Address | None, list[Observed[Any]]] = {}
     for one in ours:
-        below.setdefault(_parent(one, ours), []).append(one)
+        below.setdefault(kinds[one.address.kind].parent(one, ours), []).append(one)
+
+    def order(one: Observed[Any]) -> tuple[int, Address]:
+        return kinds[one.address.kind].display_order, one.address
 
     def node(one: Observed[Any]) -> Node:
-        children = tuple(node(child) for child in sorted(below.get(one.address, ()), key=_order))
+        children = tuple(node(child) for child in sorted(below.get(one.address, ()), key=order))
         if one.address.kind == "service":
             children = (*_versions(world, stack, delivered.get(one.address), tasks.get(one.id, ()), names), *children)
         return Node(str(one.address), one.id, _detail(one), one.health, one.reason, children)
 
-    return tuple(node(one) for one in sorted(below.get(None, ()), key=_order))
+    return tuple(node(one) for one in sorted(below.get(None, ()), key=order))
 
 
 def absent(world: ObservedState, desired: Iterable[Address]) -> tuple[Address, ...]:
-    """What the specs want and is not there, as far as its kind could be read."""
+    """Declared resources that do not exist, as far as their type could be read."""
     there = {one.address for one in world}
     return tuple(sorted(one for one in desired if one not in there and one.kind not in world.unreadable))
-
-
-def _parent(one: Observed[Any], ours: Iterable[Observed[Any]]) -> Address | None:
-    """None where it is inside nothing of ours. A task definition is beside the workload of its name."""
-    if one.address.kind in ("task-definition", "target-group"):
-        return _user(one, ours)
-    if one.address.kind not in INSIDE:
-        return None
-    field, kind = INSIDE[one.address.kind]
-    link = str(getattr(one.spec, field) or "")
-    inside = (other for other in ours if other.address.kind == kind)
-    return next((other.address for other in inside if link in (other.id, other.id.rpartition("/")[2])), None)
-
-
-def _user(one: Observed[Any], ours: Iterable[Observed[Any]]) -> Address | None:
-    if one.address.kind == "task-definition":
-        users = (Address("service", one.address.name), Address("task", one.address.name))
-        return next((other.address for other in ours if other.address in users), None)
-    balancers = one.facts.get("load_balancers", ())
-    return next((other.address for other in ours if other.id in balancers), None)
-
-
-def _order(one: Observed[Any]) -> tuple[int, str, str]:
-    kind = one.address.kind
-    return (FIRST.index(kind) if kind in FIRST else len(FIRST), kind, one.address.name)
 
 
 def _detail(one: Observed[Any]) -> str:
@@ -158,11 +124,11 @@ def _detail(one: Observed[Any]) -> str:
     if one.facts.get("dns_name"):
         parts.append(str(one.facts["dns_name"]))
     if one.address.kind == "service":
-        parts.append(f"{one.facts['running']} of {one.facts['desired']} tasks run")
+        parts.append(f"{one.facts['running']} of {one.facts['desired']} tasks running")
     return " ".join(parts)
 
 
-# -- what runs
+# -- running tasks
 
 
 def _versions(
@@ -176,7 +142,7 @@ def _versions(
         return tuple(_task(one, names) for one in tasks)
     try:
         found = versions.find(world, delivery, stack)
-    except errors.ReconcilerError:  # said where what could not be read is said
+    except errors.ReconcilerError:  # reported with the other unreadable types
         return tuple(_task(one, names) for one in tasks)
     nodes = tuple(_version(found, run, tasks, names) for run in found.runs)
     known = {run.id for run in found.runs}
@@ -192,7 +158,7 @@ def _version(found: ServiceState, run: RunningVersion, tasks: Iterable[Placed], 
         health = ResourceHealth.DEGRADED
     name = f"{'task set' if found.delivery.moves_traffic else 'deployment'} {run.revision}"
     release = f"release {run.release}, " if run.release else ""
-    detail = f"{release}{share}{run.running} of {run.desired} tasks run"
+    detail = f"{release}{share}{run.running} of {run.desired} tasks running"
     return Node(name, run.id, detail, health, "" if health is ResourceHealth.READY else words, children)
 
 
@@ -207,5 +173,5 @@ def _task(one: Placed, names: Mapping[str, Address]) -> Node:
         if one.status == "RUNNING"
         else ResourceHealth.PROGRESSING
     )
-    because = "its container's health check fails" if sick else "" if one.status == "RUNNING" else one.status
+    because = "container health check failing" if sick else "" if one.status == "RUNNING" else one.status
     return Node(f"task {one.id[:4]}", one.id, place, health, because)

@@ -152,7 +152,7 @@ def test_what_is_not_in_aws_is_a_line_and_exit_1(story: Story, command: str) -> 
     """Before the first apply: one line with what makes it."""
     ran = story("absent", command)
     assert (ran.code, ran.out) == (Exit.FAILED, "")
-    assert ran.err == f"error: service/{SERVICE} is not in AWS yet; `reconciler apply` makes it\n"
+    assert ran.err == f"error: service/{SERVICE} does not exist yet; `reconciler apply` creates it\n"
 
 
 def test_what_cannot_be_meant_is_a_usage_error(story: Story) -> None:
@@ -304,7 +304,7 @@ def test_events_are_newest_first_with_the_marks_of_rollouts(story: Story) -> Non
     rollout = [row["text"] for row in rows if row["source"] == "rollout"]
     (ended,) = [row["details"] for row in rows if "outcome" in row["details"]]
     assert (ended["outcome"], ended["phase"], ended["by"]) == ("Failed", "scaling_up", "engine")
-    assert any("begins as ecs-svc/" in text for text in rollout)
+    assert any("started as ecs-svc/" in text for text in rollout)
     (said,) = [row for row in story.rows("warm", "events") if "verb" in row["details"]]
     assert (said["details"]["verb"], said["details"]["answer"]) == ("promote", "accepted")
     assert "ana" in said["text"]

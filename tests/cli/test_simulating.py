@@ -33,7 +33,7 @@ def test_a_timeline_says_when_what_and_why(specs: Path) -> None:
     switch = next(row for row in rows if "switch :80" in row)
     assert switch.split()[:2] == ["+2h1m", "shifting"]
     assert "because" in switch
-    assert next(row for row in rows if "blue goes" in row).startswith("+3h6m")
+    assert next(row for row in rows if "remove blue" in row).startswith("+3h6m")
 
 
 def test_json_is_one_document_with_the_same_rows(specs: Path) -> None:

@@ -316,7 +316,7 @@ def test_a_webhook_gets_the_whole_notice_signed(hooks: Hooks) -> None:
         "at": "2026-01-01T12:00:00+00:00",
         "stack": "shop",
         "event": events.ROLLOUT_PHASE,
-        "title": "the new version waits to be promoted",
+        "title": "waiting for promotion",
         "address": "service/api",
         "message": "green is up",
         "revision": "4f1c2ab",
@@ -340,7 +340,7 @@ def test_slack_gets_a_text_with_what_to_type_and_no_mark_up_of_others(hooks: Hoo
     notifier(entry(message="<!channel> <https://evil.example|click> `x` & more"))
     notifier.close(SOON)
     first, second = (json.loads(body)["text"] for _, _, body in hooks.server.got)
-    assert first.splitlines()[0] == "*[shop] service/api the new version waits to be promoted*"
+    assert first.splitlines()[0] == "*[shop] service/api waiting for promotion*"
     assert "Next: `reconciler promote api`" in first
     assert "<" not in second
     assert "&lt;!channel&gt;" in second

@@ -86,14 +86,14 @@ MUTANTS = (
     Mutant(
         "the ownership assertion on the way out",
         "reconciler/aws/client.py",
-        "if self.mine.covers(call) or (creating and _creates(call)):",
+        "if self.mine.covers(call) or (creating is not None and call.operation in creating):",
         "if call:",
         "tests/aws/test_client.py",
     ),
     Mutant(
         "a creation may write to anything",
         "reconciler/aws/client.py",
-        "(creating and _creates(call))",
+        "(creating is not None and call.operation in creating)",
         "creating",
         "tests/aws/test_client.py",
     ),
@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "a creation whose answer was lost is forgotten",
         "reconciler/reconcile/executor.py",
-        "self.expectations.doubtful(new)",
+        "self.expectations.uncertain(new)",
         "pass",
         "tests/promises/test_breadth.py",
     ),
@@ -178,8 +178,8 @@ MUTANTS = (
     Mutant(
         "what is protected is deleted",
         "reconciler/model/planner.py",
-        '        elif ownership.protected(found.tags):\n            hint = "apply it once',
-        '        elif False:\n            hint = "apply it once',
+        '        elif ownership.protected(found.tags):\n            hint = "set `protect: false`',
+        '        elif False:\n            hint = "set `protect: false`',
         "tests/model/test_planner.py",
     ),
     Mutant(

@@ -29,7 +29,7 @@ def tree(stack: Stack, output: str) -> int:
     world = observe(stack.aws, stack.kinds, target.place, target.desired)
     services = [service for service in world.found.get("service", ()) if ownership.owner(service.tags) == name]
     tasks = stack.aws.run(trees.tasks_of(services))
-    nodes = trees.tree(world, name, target.deliveries, tasks)
+    nodes = trees.tree(stack.kinds, world, name, target.deliveries, tasks)
     absent = trees.absent(world, (desired.address for desired in target.desired))
     unread = {kind: str(error) for kind, error in sorted(world.unreadable.items())}
     if output == "json":
