@@ -51,7 +51,7 @@ def open_store(text: str | None, transport: Transport, stack: str, account: str,
 
 
 def holder(command: str) -> str:
-    """`apply by ana@laptop (4711)`"""
+    """`apply by ana@workstation (4711)`"""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

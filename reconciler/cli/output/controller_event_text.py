@@ -41,9 +41,10 @@ def event_text(event: Event, look: Look) -> str:
         good = event.details.get("outcome") in (Outcome.PROMOTED, Outcome.FAST_PROMOTED)
         sign, style = ("ok", "green") if good else ("bad", "red")
     cause = f" ({event.details['cause']})" if "cause" in event.details else ""
-    address = f"{event.address}  " if event.address else ""
+    address = f"{event.address} " if event.address else ""
+    message = event.message.removeprefix(f"{event.address}: ")
     mark = look.paint(look.sign(sign), style)
-    return f"{_clock(event.at)} {mark} {address}{PREFIXES.get(event.name, '')}{event.message}{cause}"
+    return f"{_clock(event.at)} {mark} {address}{PREFIXES.get(event.name, '')}{message}{cause}"
 
 
 def printer(look: Look) -> Sink:

@@ -15,14 +15,6 @@ from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import StepResult
 
-DONE = {
-    Verb.CREATE: "created",
-    Verb.UPDATE: "updated",
-    Verb.REPLACE: "replaced",
-    Verb.DELETE: "deleted",
-    Verb.ROLL: "updated",
-    Verb.ADOPT: "adopted",
-}
 HEARTBEAT_SECONDS = 10.0
 
 
@@ -75,7 +67,8 @@ class Progress(Observer):
             case Result.DONE if outcome.step.part == "drop" and outcome.action.verb is Verb.REPLACE:
                 sign, style, text = "ok", "green", f"old resource deleted ({seconds:.1f}s)"
             case Result.DONE:
-                sign, style, text = "ok", "green", f"{DONE[outcome.action.verb]} ({seconds:.1f}s)"
+                done = Verb.UPDATE if outcome.action.verb is Verb.ROLL else outcome.action.verb
+                sign, style, text = "ok", "green", f"{done.past} ({seconds:.1f}s)"
             case Result.WAITING:
                 sign, style, text = "wait", "yellow", f"waiting: {outcome.because}"
             case Result.SKIPPED:

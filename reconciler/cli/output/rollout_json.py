@@ -12,26 +12,26 @@ from reconciler.rollout_driver.targets import ServiceRollout
 
 
 def status_document(
-    job: ServiceRollout, seen: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
+    rollout: ServiceRollout, observed: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
 ) -> dict[str, Any]:
-    ended, response = seen.marks.ended, seen.marks.response
+    ended, response = observed.marks.ended, observed.marks.response
     return {
-        "address": str(job.address),
-        "engine": job.delivery.policy.engine,
+        "address": str(rollout.address),
+        "engine": rollout.delivery.policy.engine,
         "phase": step.phase.value,
         "health": step.health.value,
         "because": step.because,
         "release": step.release,
-        "wanted": seen.wanted,
+        "wanted": observed.wanted,
         "until": None if step.until is None else step.until.isoformat(),
         "waits_for": step.waits_for.value or None,
-        "desired": seen.desired,
-        "production": _shares(seen, seen.production),
-        "test": _shares(seen, seen.test) if seen.has_test else None,
-        "versions": [_version(one) for one in seen.sets],
-        "quarantine": list(seen.marks.quarantine),
-        "paused_by": None if seen.marks.suspended is None else seen.marks.suspended.by,
-        "held_by": None if seen.marks.hold is None else seen.marks.hold.by,
+        "desired": observed.desired,
+        "production": _shares(observed, observed.production),
+        "test": _shares(observed, observed.test) if observed.has_test else None,
+        "versions": [_version(task_set) for task_set in observed.sets],
+        "quarantine": list(observed.marks.quarantine),
+        "paused_by": None if observed.marks.suspended is None else observed.marks.suspended.by,
+        "held_by": None if observed.marks.hold is None else observed.marks.hold.by,
         "response": None if response is None else _response(response),
         "ended": None
         if ended is None
@@ -58,37 +58,41 @@ def _response(response: Response) -> dict[str, Any]:
     }
 
 
-def outcome_of(seen: ObservedService, step: RolloutStep) -> Exit:
+def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
     """Exit code of `status` for one service."""
-    if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
+    if observed.marks.quarantined(observed.wanted) or step.phase in (
+        Phase.FAILED,
+        Phase.ROLLED_BACK,
+        Phase.ROLLING_BACK,
+    ):
         return Exit.ROLLED_BACK
     if step.waits_for is Waiting.PERSON:
         return Exit.WAITING
     return Exit.DONE if step.at_rest else Exit.PENDING
 
 
-def _version(one: TaskSet) -> dict[str, Any]:
+def _version(task_set: TaskSet) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "release": one.release,
-        "task_definition": one.task_definition,
-        "primary": one.primary,
-        "draining": one.draining,
-        "scale": one.scale,
-        "running": one.running,
-        "pending": one.pending,
-        "healthy": None if one.healthy is None else one.well,
-        "failed": one.failed,
+        "id": task_set.id,
+        "release": task_set.release,
+        "task_definition": task_set.task_definition,
+        "primary": task_set.primary,
+        "draining": task_set.draining,
+        "scale": task_set.scale,
+        "running": task_set.running,
+        "pending": task_set.pending,
+        "healthy": None if task_set.healthy is None else task_set.well,
+        "failed": task_set.failed,
     }
 
 
-def _shares(seen: ObservedService, weights: Weights | None) -> dict[str, int] | None:
+def _shares(observed: ObservedService, weights: Weights | None) -> dict[str, int] | None:
     """Release → percent; None if the listener forwards to unmanaged targets."""
     if weights is None:
         return None
     found: dict[str, int] = {}
     for slot in (0, 1):
-        here = [one for one in seen.alive if one.slot == slot]
+        here = [task_set for task_set in observed.alive if task_set.slot == slot]
         if weights[slot]:
             found[here[-1].release if here else "nobody"] = weights[slot]
     return found

@@ -55,65 +55,65 @@ ORDER = (
 )
 
 
-def words_of(phase: Phase, delivery: RolloutSpec) -> str:
+def words_of(phase: Phase, spec: RolloutSpec) -> str:
     """The phase as text."""
-    if not delivery.moves_traffic and phase is Phase.SCALING_UP:
+    if not spec.moves_traffic and phase is Phase.SCALING_UP:
         return "replacing tasks"
     return WORDS[phase]
 
 
 def status_text(
-    job: ServiceRollout,
-    seen: ObservedService,
+    rollout: ServiceRollout,
+    observed: ObservedService,
     step: RolloutStep,
     verbs: tuple[RequestVerb, ...],
     now: datetime,
     look: Look,
 ) -> str:
     """Status of one service, several lines."""
-    return "\n".join(_lines(job, seen, step, verbs, now, look))
+    return "\n".join(_lines(rollout, observed, step, verbs, now, look))
 
 
 def _lines(
-    job: ServiceRollout,
-    seen: ObservedService,
+    rollout: ServiceRollout,
+    observed: ObservedService,
     step: RolloutStep,
     verbs: tuple[RequestVerb, ...],
     now: datetime,
     look: Look,
 ) -> Iterator[str]:
-    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, job.delivery)}", COLORS[step.health])
-    commit = f"   {job.subject.release.commit[:7]}" if job.subject.release.commit else ""
-    yield f"{look.paint(str(job.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
+    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, rollout.delivery)}", COLORS[step.health])
+    commit = f"   {rollout.subject.release.commit[:7]}" if rollout.subject.release.commit else ""
+    yield f"{look.paint(str(rollout.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
     if step.because:
         yield f"  {step.because}"
-    if step.phase in ORDER and job.delivery.moves_traffic:
-        yield "  " + _timeline(job.delivery, step, now, look)
-    if job.delivery.moves_traffic:
-        yield from _traffic(job.delivery, seen, look)
-    if seen.sets:
-        yield from _table(seen)
-    if seen.marks.suspended is not None:
-        yield look.paint(f"  suspended by {seen.marks.suspended.by}", "yellow")
-    if seen.marks.hold is not None:
-        yield look.paint(f"  promotion on hold by {seen.marks.hold.by}", "yellow")
-    request = seen.marks.unheard
+    if step.phase in ORDER and rollout.delivery.moves_traffic:
+        yield "  " + _timeline(rollout.delivery, step, now, look)
+    if rollout.delivery.moves_traffic:
+        yield from _traffic(rollout.delivery, observed, look)
+    if observed.sets:
+        yield from _table(observed)
+    if observed.marks.suspended is not None:
+        yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
+    if observed.marks.hold is not None:
+        yield look.paint(f"  promotion on hold by {observed.marks.hold.by}", "yellow")
+    request = observed.marks.unheard
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
     offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
     if offered and step.phase is not Phase.IDLE:
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
-        yield look.paint(f"  reconciler {first} {job.delivery.name}{more}", "dim")
+        yield look.paint(f"  reconciler {first} {rollout.delivery.name}{more}", "dim")
 
 
 def _typed(verb: RequestVerb) -> str:
     return "extend --by 1h" if verb is RequestVerb.EXTEND else str(verb)
 
 
-def _timeline(delivery: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -> str:
+def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -> str:
     """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`"""
-    policy, (production, test) = delivery.policy, delivery.ports
+    policy, (production, test) = spec.policy, spec.ports
     stages = [(Phase.SCALING_UP, "scaled up")]
     if policy.tests:
         stages.append((Phase.TESTING, f"tested on :{test}"))
@@ -142,14 +142,14 @@ def _left(until: datetime, now: datetime) -> str:
     return f"({duration.format(until - now)} left)"
 
 
-def _traffic(delivery: RolloutSpec, seen: ObservedService, look: Look) -> Iterator[str]:
-    parts = [_listener(delivery.ports[0], seen, seen.production, look)]
-    if seen.has_test:
-        parts.append(_listener(delivery.ports[1], seen, seen.test, look))
+def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> Iterator[str]:
+    parts = [_listener(spec.ports[0], observed, observed.production, look)]
+    if observed.has_test:
+        parts.append(_listener(spec.ports[1], observed, observed.test, look))
     yield "  " + "      ".join(parts)
 
 
-def _listener(port: int, seen: ObservedService, weights: Weights | None, look: Look) -> str:
+def _listener(port: int, observed: ObservedService, weights: Weights | None, look: Look) -> str:
     if weights is None:
         return f":{port}  forwards to unmanaged targets"
     parts = []
@@ -157,30 +157,30 @@ def _listener(port: int, seen: ObservedService, weights: Weights | None, look: L
         if weights[slot]:
             filled = max(1, round(BAR * weights[slot] / WHOLE))
             bar = ("█" if look.unicode else "#") * filled
-            parts.append(f"{_who(seen, slot)} {bar} {weights[slot]}%")
+            parts.append(f"{_who(observed, slot)} {bar} {weights[slot]}%")
     return f":{port}  {'  '.join(parts) or 'no targets'}"
 
 
-def _who(seen: ObservedService, slot: int) -> str:
-    here = [one for one in seen.alive if one.slot == slot]
-    return f"{_color(seen, here[-1])} {here[-1].release[:6]}" if here else "(no tasks)"
+def _who(observed: ObservedService, slot: int) -> str:
+    here = [task_set for task_set in observed.alive if task_set.slot == slot]
+    return f"{_color(observed, here[-1])} {here[-1].release[:6]}" if here else "(no tasks)"
 
 
-def _color(seen: ObservedService, one: TaskSet) -> str:
+def _color(observed: ObservedService, task_set: TaskSet) -> str:
     """Blue is the older of two versions, green the newer."""
-    alive = seen.alive
-    return "green" if len(alive) > 1 and one is alive[-1] else "blue"
+    alive = observed.alive
+    return "green" if len(alive) > 1 and task_set is alive[-1] else "blue"
 
 
-def _table(seen: ObservedService) -> Iterator[str]:
+def _table(observed: ObservedService) -> Iterator[str]:
     yield f"  {'':9}{'release':10}{'revision':24}{'desired':>8}{'running':>8}{'healthy':>8}{'failed':>7}"
-    for one in sorted(seen.sets, key=lambda one: (one.born, one.id)):
-        label = "DRAINING" if one.draining else _color(seen, one).upper()
-        healthy = "-" if one.healthy is None else str(one.well)
-        desired = 0 if one.draining else one.needed(seen.desired)
+    for task_set in sorted(observed.sets, key=lambda task_set: (task_set.born, task_set.id)):
+        label = "DRAINING" if task_set.draining else _color(observed, task_set).upper()
+        healthy = "-" if task_set.healthy is None else str(task_set.well)
+        desired = 0 if task_set.draining else task_set.needed(observed.desired)
         yield (
-            f"  {label:9}{one.release[:6]:10}{one.task_definition:24}"
-            f"{desired:>8}{one.running:>8}{healthy:>8}{one.failed:>7}"
+            f"  {label:9}{task_set.release[:6]:10}{task_set.task_definition:24}"
+            f"{desired:>8}{task_set.running:>8}{healthy:>8}{task_set.failed:>7}"
         )
 
 

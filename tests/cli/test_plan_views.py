@@ -1,0 +1,54 @@
+"""Views of a plan: what is deferred until a rollout completes is in each of them, and what is up to date is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.cli.output.plan_github import plan_github
+from reconciler.cli.output.plan_json import plan_document
+from reconciler.cli.output.plan_markdown import plan_markdown
+from reconciler.cli.output.plan_text import counts, plan_text
+from reconciler.cli.output.terminal import Look
+from reconciler.model.plan import Action, Deferred, Plan, Verb
+from reconciler.model.resource import Address
+from reconciler.rollout.outlook import Outlook, RolloutPreview
+
+SERVICE = Address("service", "web")
+SUBNET = Action(Verb.DELETE, Address("subnet", "old"), "not in the specs")
+PLAN = Plan("shop", deferred=(Deferred(SUBNET, "still in use"),), unchanged=4)
+
+
+def test_what_is_deferred_is_in_every_view() -> None:
+    """With its verb, its address and the reason; it is no change that is made now."""
+    for text in (plan_text(PLAN, Look()), plan_markdown(PLAN, "shop"), plan_text(PLAN, Look(unicode=False))):
+        (line,) = [line for line in text.splitlines() if str(SUBNET.address) in line]
+        assert line.lstrip().startswith("- ")
+        assert line.endswith("still in use")
+        assert "Deferred until the rollout completes:" in text
+        assert " 0 to delete. 1 deferred." in text
+    document = plan_document(PLAN)
+    (deferred,) = document["deferred"]
+    assert (deferred["action"]["verb"], deferred["action"]["address"]) == ("delete", "subnet/old")
+    assert (deferred["because"], document["actions"], document["changes"]) == ("still in use", [], False)
+    assert "deferred%3A delete subnet/old::still in use" in plan_github(PLAN)
+
+
+@pytest.mark.parametrize(
+    ("outlooks", "summary"),
+    [
+        ((), "No changes. 27 resources up to date."),
+        ((Outlook.REST,), "No changes. 27 resources up to date."),
+        ((Outlook.UNDER_WAY,), "No changes. 27 resources up to date; 1 rollout in progress."),
+        ((Outlook.FIRST, Outlook.UNDER_WAY), "No changes. 27 resources up to date; 2 rollouts in progress."),
+        ((Outlook.NEW,), "No changes. 27 resources up to date; 1 rollout pending."),
+        ((Outlook.GIVEN_UP,), "No changes. 27 resources up to date; 1 service quarantined."),
+        (
+            (Outlook.UNDER_WAY, Outlook.WAITS),
+            "No changes. 27 resources up to date; 1 rollout in progress; 1 service not deployed yet.",
+        ),
+    ],
+)
+def test_without_changes_the_rollouts_are_counted(outlooks: tuple[Outlook, ...], summary: str) -> None:
+    """`No changes` is about resources; what keeps a service from being up to date stands beside it."""
+    previews = [RolloutPreview(SERVICE, outlook) for outlook in outlooks]
+    assert counts(Plan("shop", unchanged=27), Look(), previews) == summary
