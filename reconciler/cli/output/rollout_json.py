@@ -30,7 +30,7 @@ def status_document(
         "test": _shares(observed, observed.test) if observed.has_test else None,
         "versions": [_version(task_set) for task_set in observed.sets],
         "quarantine": list(observed.marks.quarantine),
-        "paused_by": None if observed.marks.suspended is None else observed.marks.suspended.by,
+        "suspended_by": None if observed.marks.suspended is None else observed.marks.suspended.by,
         "held_by": None if observed.marks.hold is None else observed.marks.hold.by,
         "response": None if response is None else _response(response),
         "ended": None
