@@ -23,6 +23,8 @@ from reconciler.cli.output.exits import HELP, Exit
 click.UsageError.exit_code = Exit.USAGE  # Click's own 2 would read as "changes pending"
 
 FOLDER = os.path.dirname(os.path.abspath(commands.__file__))
+LINE = 120
+"""No line of the code is longer."""
 COMMANDS = tuple(
     sorted(
         name.removesuffix(".py").replace("_", "-")
@@ -34,8 +36,8 @@ COMMANDS = tuple(
 
 def short_help(name: str) -> str:
     """The first line of the docstring of a command's module, read without importing it."""
-    with open(os.path.join(FOLDER, f"{name.replace('-', '_')}.py"), encoding="utf-8") as file:
-        return file.readline().strip().strip('"')
+    with open(f"{FOLDER}/{name.replace('-', '_')}.py", "rb", buffering=0) as file:  # `--help` reads all of them
+        return file.read(LINE).partition(b"\n")[0].decode().strip('"')
 
 
 class CommandGroup(click.Group):
