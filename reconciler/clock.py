@@ -1,4 +1,4 @@
-"""The only source of time.
+"""Clock: the only source of time.
 
 Everything timed asks a `Clock`, so that tests step three hours in a millisecond and the laptop AWS can run compressed.
 `now` is UTC and may jump (people set clocks); `monotonic` never does and is what intervals are measured with.

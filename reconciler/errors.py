@@ -1,30 +1,30 @@
-"""Everything that can go wrong, by who can put it right.
+"""Error hierarchy, by who can resolve the error.
 
 ReconcilerError
-├── Refused                  a person: the answer is no until something is changed; exit 5
-│   ├── StalePlan            specs or account moved since the plan was made
+├── Refused                  the user: refused until something is changed; exit 5
+│   ├── StalePlan            specs or account have changed since the plan was made
 │   ├── WrongAccount         the stack is pinned to another account
 │   ├── WrongRegion          the stack is in another region
-│   ├── NotApproved          the person at the terminal did not say yes
-│   ├── FileExists           a file that would be written is there and says something else
-│   └── LeaseHeld            another reconciler is at work on the stack
-├── SpecInvalid              a person: the specs do not say what to do; exit 1
-│   └── RevisionRejected     this revision must not be applied, whatever it says; the last good one stays
-├── CredentialsMissing       a person: nobody is signed in; exit 1
-├── OwnershipBreach          us: a write was about to leave for something that is not ours; never sent
-├── LeaseLost                time: a write was about to leave after the lease was lost; never sent
-├── SourceUnreachable        time: the specs could not be read; the last good revision stays
+│   ├── NotApproved          the plan was not confirmed
+│   ├── FileExists           a file that would be written exists with other content
+│   └── LeaseHeld            another process holds the lease of the stack
+├── SpecInvalid              the user: the specs are not valid; exit 1
+│   └── RevisionRejected     this revision must not be applied; the last good one remains active
+├── CredentialsMissing       the user: no credentials found; exit 1
+├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
+├── LeaseLost                time: a write after the lease was lost; not sent
+├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
 ├── StoreUnreachable         time: the lease could not be read or written
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
-    ├── Gone                 it is not there: success for a delete, absent for a read
-    ├── Exists               it is there already: adopt it if it is ours
+    ├── Gone                 it does not exist: success for a delete, absent for a read
+    ├── Exists               it already exists: adopt it if the stack owns it
     ├── Blocked              something still depends on it: time, minutes
-    ├── Propagating          AWS has not spread an earlier write yet: time, two minutes
+    ├── Propagating          AWS has not propagated an earlier write yet: time, two minutes
     ├── Throttled            too many calls; certainly not executed: time, seconds
-    ├── Ambiguous            no answer, or a server error: executed or not, look before acting again
-    ├── Quota                an account limit: a person
-    ├── Denied               a permission or the credentials: a person
-    ├── Protected            deletion protection and the like: a person
+    ├── Ambiguous            no response, or a server error: executed or not, read before acting again
+    ├── Quota                an account limit: the user
+    ├── Denied               a permission or the credentials: the user
+    ├── Protected            deletion protection and the like: the user
     └── Invalid              AWS will never accept this: the spec
 """
 
@@ -36,7 +36,7 @@ class ReconcilerError(Exception):
 
 
 class Refused(ReconcilerError):
-    """Nothing was written, and nothing will be until a person changes something.
+    """Nothing was written, and nothing will be until something is changed.
 
     `code` says why, for programs: a subclass has its own, a refused plan or request gives that of its refusal.
     """

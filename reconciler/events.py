@@ -1,4 +1,4 @@
-"""The names of everything that is logged: one constant a name, dotted, never built at run time."""
+"""Names of all log events: one constant for each, dotted, never built at run time."""
 
 from typing import Final
 
@@ -13,28 +13,28 @@ ACTION_WAITING: Final = "action.waiting"
 ACTION_FAILED: Final = "action.failed"
 ACTION_SKIPPED: Final = "action.skipped"
 PASS_ENDED: Final = "pass.ended"
-ROLLOUT_STEP: Final = "rollout.step"  # something was done for a rollout: phase, what, why
+ROLLOUT_STEP: Final = "rollout.step"  # an action of a rollout: phase, action, reason
 ROLLOUT_ENDED: Final = "rollout.ended"
 ROLLOUT_REFUSED: Final = "rollout.refused"
 MEMORY_FAILED: Final = "memory.failed"
-LEASE_LOST: Final = "lease.lost"  # somebody else has it: nothing more is written
+LEASE_LOST: Final = "lease.lost"  # another process holds it: nothing more is written
 LEASE_UNSURE: Final = "lease.unsure"  # a renewal failed; seconds left
-SOURCE_UNREACHABLE: Final = "source.unreachable"  # once when it begins; the last good revision stays
-SOURCE_REACHABLE: Final = "source.reachable"  # again
-ROLLOUT_PHASE: Final = "rollout.phase"  # a rollout has come to another phase
-REVISION_TAKEN: Final = "revision.taken"  # the loop enforces another revision from here on
-SPEC_REJECTED: Final = "spec.rejected"  # a revision is wrong; the last good one stays in force
-IN_PLACE: Final = "revision.in_place"  # all of a revision is as it should be
+SOURCE_UNREACHABLE: Final = "source.unreachable"  # once at the start; the last good revision remains active
+SOURCE_REACHABLE: Final = "source.reachable"
+ROLLOUT_PHASE: Final = "rollout.phase"  # a rollout has changed its phase
+REVISION_TAKEN: Final = "revision.taken"  # another revision is active from now on
+SPEC_REJECTED: Final = "spec.rejected"  # a revision is not valid; the last good one remains active
+IN_PLACE: Final = "revision.in_place"  # a revision is applied as a whole
 CHANGED: Final = "resource.changed"
-DRIFT_FOUND: Final = "drift.found"  # told, and left as it is
+DRIFT_FOUND: Final = "drift.found"  # reported and not corrected
 DRIFT_REPAIRED: Final = "drift.repaired"
-CONTESTED: Final = "drift.contested"  # somebody keeps undoing what we put back; we stopped
+CONTESTED: Final = "drift.contested"  # the correction keeps being reverted and is not repeated
 PLAN_BLOCKED: Final = "plan.blocked"
 PLAN_FREE: Final = "plan.free"
 PASS_FAILED: Final = "pass.failed"
 SUSPENDED: Final = "stack.suspended"
 RESUMED: Final = "stack.resumed"
-LEASE_HELD: Final = "lease.held"  # from here on we may write
+LEASE_HELD: Final = "lease.held"  # this process may write from now on
 STOPPING: Final = "loop.stopping"
 LISTENING: Final = "server.listening"
 NOTIFY_FAILED: Final = "notify.failed"

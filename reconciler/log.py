@@ -1,6 +1,6 @@
-"""The log: structlog, loaded when there is something to say.
+"""Log: structlog, loaded when the first event is logged.
 
-Most commands say nothing but their result, and structlog takes as long to load as half a dozen calls take to AWS. What
+Most commands log nothing, and loading structlog takes as long as half a dozen AWS calls. What
 is below the threshold costs a comparison.
 """
 

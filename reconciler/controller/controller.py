@@ -1,13 +1,14 @@
-"""Controller: fetch, observe, plan, filter, execute, advance the rollouts; and again, until it is told to stop.
+"""Controller: fetch, observe, plan, filter, execute, advance the rollouts; repeat until stopped.
 
     revisions ──► pass (fast, medium or full) ──► rollout queue ──► sleep until something is due
 
-It drives everything that moves: `reconciler run` without end, `apply` until the approved plan is in place, and
-`promote --now` until one request is handled. What wakes it before its time: a change in the source, the next moment of
-a rollout, a request. What it knows of the past it may forget: a restart reads everything and goes on from what is. Only
-who may write is settled first, by the lease, and held to at every write by the fence (store/fence.py).
+It drives everything that changes AWS: `reconciler run` without end, `apply` until the approved plan is applied, and
+`promote --now` until one request is handled. It wakes early for a change of the source, a due rollout or a request. It
+needs no memory of earlier passes: after a restart it reads everything and continues from what it finds. Only the right
+to write is settled first, by the lease, and checked at every write by the fence (store/fence.py).
 
-A revision that cannot be read or is wrong is reported, and the last good one stays in force, its drift corrected too.
+A revision that cannot be read or is not valid is reported; the last good one remains active, and its drift is
+corrected.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from reconciler.rollout_driver.smoke_tests import SmokeTests
 
 
 class Controller:
-    """One stack's. `reports` are called with each pass, `observer` with each step of the work.
+    """Controller of one stack. `reports` receive each pass, `observer` each step of the work.
 
     `begin` binds the fence to the epoch; raising ends this leadership term. Whoever sets `stop` sets `wake` as well.
     """
@@ -81,12 +82,12 @@ class Controller:
     def world(self) -> ObservedState | None:
         return None if self.last is None else self.last.world
 
-    # -- for as long as it lives
+    # -- lifetime
 
     def look(self) -> PassResult:
-        """Observe and plan; nothing is written. The first pass of `run` carries out what was found.
+        """Observe and plan; nothing is written. The first pass of `run` executes the plan.
 
-        Raises `errors.AwsError` where AWS cannot be read.
+        Raises `errors.AwsError` if AWS cannot be read.
         """
         self._fetch()
         assert self.revisions.active is not None
@@ -96,12 +97,11 @@ class Controller:
     def run(
         self, until: Until | None = None, *, agreed: Plan | None = None, lost: threading.Event | None = None
     ) -> Ending:
-        """Round after round until `until` is reached, `stop` is set, or `lost`: then somebody else is in charge.
+        """Rounds until `until` is reached, `stop` is set, or `lost` is set because another process leads.
 
-        With `agreed`, the plan that a person approved, only that plan and what is left of it is carried out. A lost
-        lease may be noticed only at the next round; the fence holds back what would be written before.
-        Raises `errors.LeaseLost` as soon as a write was held back for it, `errors.Refused` where `agreed` holds a
-        refusal, and what `until` raises.
+        With `agreed`, the approved plan, only that plan and its remainder is executed. A lost lease may be noticed only
+        in the next round; the fence blocks writes before that. Raises `errors.LeaseLost` as soon as a write was blocked
+        for it, `errors.Refused` if `agreed` contains a refusal, and what `until` raises.
         """
         if agreed is not None:
             pass_.check_refusals(agreed)
@@ -124,14 +124,14 @@ class Controller:
         return Ending.INTERRUPTED
 
     def _start(self) -> None:
-        """Somebody else may have been in charge since the last time: nothing is written by what was known then."""
+        """Another process may have led since: nothing is written from earlier knowledge."""
         self.revisions.doubt()
         self.stack_requests.doubt()
         self.timer.reset()
         self.queue.clear()
 
     def round(self) -> None:
-        """Everything that is due now."""
+        """Do everything that is due now."""
         self.wake.clear()
         self._fetch()
         active = self.revisions.active
@@ -152,7 +152,7 @@ class Controller:
     def _suspended(self) -> bool:
         return bool(self.stack_requests.said.suspended) and not self._until.while_suspended
 
-    # -- what is wanted
+    # -- revisions
 
     def _fetch(self) -> None:
         if self.revisions.look(self.stack_requests.said.revision or None) and self.revisions.active is not None:
@@ -162,14 +162,14 @@ class Controller:
             self.timer.reset()
 
     def _follows(self, active: ActiveRevision) -> bool:
-        """Whether the active's revision may come after what is in place. While nobody can say, nothing is applied."""
+        """Whether the active revision may follow the applied one. Nothing is applied until that is known."""
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
             try:
                 return self.revisions.follows(self.stack_requests.said.revision or None)
             except errors.SourceUnreachable as error:
                 unknown = error
-        self._later(f"whether {active.revision} follows what was in place is not known: {unknown}")
+        self._later(f"cannot determine whether {active.revision} follows the applied revision: {unknown}")
         return False
 
     # -- the account
@@ -191,11 +191,11 @@ class Controller:
         self.timer.planned()
         if report.suspended:
             self.recorder.emit_once(
-                "suspended", events.SUSPENDED, f"{self.stack_requests.said.suspended} suspended the stack"
+                "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.said.suspended}"
             )
             self.timer.requeue()
         else:
-            self.recorder.resolve("suspended", events.RESUMED, "the stack is reconciled again")
+            self.recorder.resolve("suspended", events.RESUMED, "stack resumed")
             if self._until.resources:
                 self._carry_out(active, report, began)
             else:
@@ -205,7 +205,7 @@ class Controller:
         self._end(report, began, calls, writes)
 
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
-        """What there is, and what is to be done about it. Raises `errors.AwsError` where AWS cannot be read."""
+        """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.said.unheard else self.timer.depth(now)
         self._number += 1
         wish = active.wish
@@ -234,12 +234,12 @@ class Controller:
             codes = sorted({one.code.value for one in report.refusals})
             self.recorder.emit_once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
         else:
-            self.recorder.resolve("blocked", events.PLAN_FREE, "the plan is not blocked any more")
+            self.recorder.resolve("blocked", events.PLAN_FREE, "plan no longer blocked")
             self._tell(report.drifts)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
         if report.failed:
-            self._later("some of it failed")
+            self._later("some changes failed")
         elif any(one.code is RefusalCode.READ_FAILED for one in report.refusals):
             self.timer.backoff()
         elif report.wrote or report.unfinished:
@@ -264,35 +264,35 @@ class Controller:
         for one in outcomes:
             address = str(one.step.address)
             if one.result is Result.DONE and not one.action.only_rolls:
-                self.recorder.emit(events.CHANGED, address, f"{one.action.verb}: {one.action.because}")
+                self.recorder.emit(events.CHANGED, address, one.action.summary)
             elif one.result is Result.FAILED:
                 self.recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
         return outcomes
 
     def _in_place(self, active: ActiveRevision, report: PassResult) -> None:
-        """All of the revision is as it should be, drift that is only told aside."""
+        """The whole revision is applied, apart from drift that is only reported."""
         if self.policy.settle(active.wanted):
             report.in_place = True
             rolling = sorted(str(one.address) for one in report.plan.actions if one.only_rolls)
-            rest = f"; {', '.join(rolling)} is rolled out next" if rolling else ""
-            self.recorder.emit(events.IN_PLACE, "", f"{active.revision} is in place{rest}")
+            rest = f"; rolling out {', '.join(rolling)}" if rolling else ""
+            self.recorder.emit(events.IN_PLACE, "", f"revision {active.revision} applied{rest}")
         wrote = self.stack_requests.in_place(active.revision.id, active.revision.subject)
         if report.depth is Depth.FULL:
             wrote |= self.stack_requests.answer(active.revision.short)
         self.timer.touched |= wrote
 
-    # -- what is told of it
+    # -- events
 
     def _on_turn(self, turn: StepResult) -> None:
         self._until.on_turn(turn)
         self.observer.on_turn(turn)
 
     def _tell(self, drifts: tuple[Drift, ...]) -> None:
-        """What is found each time is told each time only where it is corrected each time."""
+        """Drift that is corrected is reported each time; drift that remains is reported once."""
         for one in drifts:
             address = str(one.address)
             if one.contested:
-                because = f"{one} was undone {REVERTS} times after it was corrected; it is left as it is"
+                because = f"{one} was reverted {REVERTS} times; not corrected again until the specs change"
                 self.recorder.emit_once(f"contested {one}", events.CONTESTED, because, address)
                 continue
             name = events.DRIFT_REPAIRED if one.mode is DriftMode.ENFORCE else events.DRIFT_FOUND

@@ -1,4 +1,4 @@
-"""Says what happens: into the log, and to whoever listens. What goes on is said when it begins and when it is over."""
+"""Event recorder: events go to the log and to every sink; ongoing conditions are recorded at their start and end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Sink = Callable[[Event], None]
 
 @dataclass(slots=True)
 class EventRecorder:
-    """`revision` is the one in force, in short. `_told` is what goes on, by a key of whoever says it."""
+    """`revision` is the active one, abbreviated. `_told` holds the ongoing conditions by key."""
 
     clock: Clock
     sinks: tuple[Sink, ...] = ()
@@ -38,14 +38,14 @@ class EventRecorder:
         *,
         again: bool = False,
     ) -> None:
-        """Say it when it begins, and not at every pass; `again`: each time is news."""
+        """Record the start of a condition, and not at every pass; `again`: every occurrence is an event."""
         if self._told.get(key) == message and not again:
             return
         self._told[key] = message
         self.emit(name, address, message, details)
 
     def resolve(self, key: str, name: str, message: str) -> None:
-        """Say that it is over, if it was said to go on."""
+        """Record the end of a condition, if its start was recorded."""
         if self._told.pop(key, None) is not None:
             self.emit(name, "", message)
 

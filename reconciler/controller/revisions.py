@@ -1,7 +1,8 @@
-"""What is to be enforced: the last good revision of the source, compiled. What is wrong with a newer one is said once.
+"""Revision tracker: the last good revision of the source, compiled. Problems of a newer one are reported once.
 
-A revision is taken whole or not at all. Which one was in place last is known only once the account was looked at, so a
-process that begins asks twice whether its revision follows that one; what cannot be asked then is not applied either.
+A revision is accepted as a whole or rejected. The revision that was applied last is known only after the account was
+read, so a new process checks twice that its revision follows that one; while that cannot be checked, nothing is
+applied.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from reconciler.spec.diagnostics import Severity
 from reconciler.spec.specs import Specs
 
 MOST_TOLD = 5
-"""Errors of a revision that are said in one line; `reconciler validate` shows all of them."""
+"""Number of errors of a revision in one message; `reconciler validate` shows all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveRevision:
-    """A revision, and what it compiles to."""
+    """A revision and the desired state that it compiles to."""
 
     revision: Revision
     wish: DesiredState
@@ -35,10 +36,10 @@ class ActiveRevision:
 
 
 class Revisions(Protocol):
-    """Where the controller learns what to enforce.
+    """Source of revisions for the controller.
 
-    `recorded` says that what is in place is written down on the stack, and requests on it are answered: so does a
-    controller, and no command. `interval` is in seconds, between two looks while there is nothing to enforce.
+    `recorded`: the applied revision is stored on the stack and requests are answered, by a controller but not by a
+    command. `interval`: seconds between two checks while no revision is active.
     """
 
     active: ActiveRevision | None
@@ -55,7 +56,7 @@ class Revisions(Protocol):
 
 @dataclass(slots=True)
 class FixedRevision:
-    """The one revision of a command. It is news once."""
+    """The one revision of a command."""
 
     active: ActiveRevision | None
     handled: str | None = None
@@ -72,16 +73,16 @@ class FixedRevision:
         return True
 
     def doubt(self) -> None:
-        """Nobody else changes what a command was started with."""
+        """The specs of a command do not change."""
 
 
 Compile = Callable[[Specs], DesiredState]
-"""Specs without errors to what they want. Raises `errors.ReconcilerError` where they want what this loop may not do."""
+"""Compiles specs without errors. Raises `errors.ReconcilerError` if they declare what this process may not do."""
 
 
 @dataclass(slots=True)
 class RevisionTracker:
-    """`handled` is the revision that was dealt with last, whatever became of it; `rejected` why it was not taken."""
+    """`handled` is the last revision that was accepted or rejected; `rejected` is why it was rejected."""
 
     source: Source
     compile: Compile
@@ -98,7 +99,7 @@ class RevisionTracker:
         return self.source.interval
 
     def look(self, applied: str | None) -> bool:
-        """Take the source's revision of now, if it is another; whether one was taken. It must follow `applied`."""
+        """Fetch the current revision, which must follow `applied`. True if a new one was accepted."""
         try:
             if self.handled is not None and not self.source.changed(self.handled):
                 self.recorder.resolve("source", events.SOURCE_REACHABLE, self.source.name)
@@ -118,9 +119,9 @@ class RevisionTracker:
         return self._take(fetched)
 
     def follows(self, applied: str | None) -> bool:
-        """Whether what is on the active comes after `applied`, which was in place before; asked until it is known.
+        """Whether the active revision follows `applied`, the one applied before; asked until it is known.
 
-        A source knows that of its newest revision only. Raises `errors.SourceUnreachable` while it cannot be asked.
+        A source knows that of its newest revision only. Raises `errors.SourceUnreachable`.
         """
         assert self.active is not None
         mine = self.active.revision
@@ -134,12 +135,12 @@ class RevisionTracker:
             self._reject(str(error), error.revision)
             return False
         if newest.id != mine.id:
-            raise errors.SourceUnreachable(f"{self.source.name} is at {newest.short} by now")
+            raise errors.SourceUnreachable(f"{self.source.name} has moved to {newest.short}")
         self._followed = True
         return True
 
     def doubt(self) -> None:
-        """Somebody else may have put another revision in place since."""
+        """Another process may have applied another revision since."""
         self._followed = False
 
     def _take(self, fetched: Fetched) -> bool:
@@ -154,15 +155,14 @@ class RevisionTracker:
             return False
         self.rejected = ""
         self.recorder.clear("rejected")
-        first = self.active is None
         self.active = ActiveRevision(fetched.revision, wish)
         self.recorder.revision = fetched.revision.short
-        self.recorder.emit(events.REVISION_TAKEN, "", f"{'enforcing' if first else 'new revision'} {fetched.revision}")
+        self.recorder.emit(events.REVISION_TAKEN, "", f"revision {fetched.revision} accepted")
         return True
 
     def _reject(self, because: str, revision: str) -> None:
         self.rejected = because
-        kept = f"; {self.active.revision} stays in force" if self.active is not None else "; nothing is enforced"
+        kept = f"; {self.active.revision} remains active" if self.active is not None else "; no revision is active"
         self.recorder.emit_once("rejected", events.SPEC_REJECTED, f"{revision[:7]}: {because}{kept}")
 
 

@@ -1,4 +1,4 @@
-"""Who is looked after, and whose turn it is: the loop's side of rollouts.py."""
+"""Work queue of service rollouts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe
 from reconciler.rollout.engine import Prefetched
-from reconciler.rollout_driver.driver import RolloutDriver, StepResult, crowd, wake_at
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, stands_on
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, blocking_dependency, jobs_of, known_of
 
 
 @dataclass(slots=True)
 class RolloutQueue:
-    """`jobs` are the services that may go on, `turns` holds each one's last.
+    """`jobs` are the services to roll out, `turns` the last result of each.
 
-    `missing` says why others cannot begin, and `held` what they stand on that was not done.
+    `missing` is why others cannot start, and `held` the failed dependency that blocks them.
     """
 
     rollouts: RolloutDriver
@@ -43,12 +43,12 @@ class RolloutQueue:
         only: Collection[Address] | None = None,
         stale: bool = False,
     ) -> None:
-        """After a pass that saw `world` and came to `outcomes`: what can be rolled out now.
+        """Update the queue after a pass that observed `world` and had `outcomes`.
 
-        `only` are the services that are looked after, where those are not all. `stale`: `world` was seen a while ago.
+        `only` restricts it to some services. `stale`: `world` was observed a while ago.
 
-        What stands on something that was not done waits. What cannot be read now was there a moment ago, and its
-        rollout goes on.
+        A service whose dependency failed waits. A service that cannot be read now existed a moment ago, so its rollout
+        continues.
         """
         made = {one.step.address: one.id for one in outcomes if one.id}
         undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
@@ -65,29 +65,29 @@ class RolloutQueue:
             jobs = tuple(job for job in jobs if job.address in only)
         there = {job.address for job in jobs}
         self.missing = missing
-        lacking = {job.address: stands_on(active.wanted, job.address, undone) for job in jobs}
+        lacking = {job.address: blocking_dependency(active.wanted, job.address, undone) for job in jobs}
         self.held = {address: lack for address, lack in lacking.items() if lack is not None}
         self.jobs = tuple(job for job in jobs if job.address not in self.held)
         self.turns = {address: turn for address, turn in self.turns.items() if address in there}
         self._known = {} if made or wrote or stale else known_of(self.jobs, world)
 
     def clear(self) -> None:
-        """Somebody else may have been in charge: nothing goes on before the next pass."""
+        """Another process may have led since: nothing continues before the next pass."""
         self.jobs, self.missing, self.held, self.turns, self._known = (), {}, {}, {}, {}
         self.rollouts.memories.clear()
 
     def rest(self, now: datetime) -> float | None:
-        """Seconds until the next turn; None where none is due by itself."""
-        waiting = crowd(self.turns.values())
+        """Seconds until the next turn; None if none is due."""
+        waiting = count_waiting(self.turns.values())
         wakes = [wake for turn in self.turns.values() if (wake := wake_at(turn, waiting)) is not None]
         return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
 
     def go_round(self, now: datetime, *, touched: bool) -> bool:
-        """A turn for each service whose time has come, or whose tags were just read; whether anything was done.
+        """One turn for each service that is due or has news. True if anything was done.
 
-        `touched`: something was written since the last pass looked, so only who never had a turn may trust its look.
+        `touched`: something was written since the last pass, so its observation is used only for a first turn.
         """
-        waiting = crowd(self.turns.values())
+        waiting = count_waiting(self.turns.values())
         due = [job for job in self.jobs if self._has_news(job) or self._is_due(job, waiting, now)]
         known = {
             address: told
@@ -109,7 +109,7 @@ class RolloutQueue:
         return wake is not None and now >= wake
 
     def _has_news(self, job: ServiceRollout) -> bool:
-        """The pass has read it, and it does not merely wait as it did: its tags say something else, a word maybe."""
+        """Whether the pass read tags that differ from those of the last turn, for example a request."""
         known, last = self._known.get(job.address), self.turns.get(job.address)
         if known is None:
             return False
@@ -118,7 +118,7 @@ class RolloutQueue:
         return describe.remembered(known.service) != last.seen.marks
 
     def _turned(self, turn: StepResult) -> None:
-        """Remember it, and say what is new."""
+        """Store the result and record new events."""
         before = self.turns.get(turn.job.address)
         self.turns[turn.job.address] = turn
         address = str(turn.job.address)

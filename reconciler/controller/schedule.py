@@ -1,4 +1,4 @@
-"""When the loop looks at the account again, and how closely: often at what moves by itself, seldom at everything."""
+"""Schedule of passes: when the controller reads the account again, and how deeply."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ JITTER: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Seconds. A fast pass reads what moves by itself, a medium one what people change, a full one everything.
+    """Intervals in seconds. A fast pass reads volatile types, a medium one editable settings, a full one everything.
 
-    `first_pause` is how long to wait after a pass that failed, doubling up to `longest_pause`, and for what AWS is not
-    ready for, growing up to `longest_wait`. `after_write` is how soon to look at what was written.
+    `first_pause` is the backoff after a failed pass, doubling up to `longest_pause`; it is also used while AWS is not
+    ready, growing up to `longest_wait`. `after_write` is the time until a write is read back.
     """
 
     fast: float = 15.0
@@ -30,13 +30,14 @@ class Intervals:
 
 
 COMMAND: Final = Intervals(fast=float("inf"), first_pause=2.0, longest_pause=15.0, longest_wait=15.0, after_write=0.0)
-"""Of a command that a person waits for: it looks at once whether AWS shows what was written, and not again once all is
-in place."""
+"""Intervals of a command that a user waits for: it reads writes back immediately, and stops once everything is
+applied.
+"""
 
 
 @dataclass(slots=True)
 class PassTimer:
-    """When the next pass is due. `touched`: something was written, or may have been, since the last one looked.
+    """Timer of the next pass. `touched`: something was or may have been written since the last pass.
 
     All times are the clock's `monotonic`.
     """
@@ -53,11 +54,11 @@ class PassTimer:
 
     @property
     def rest(self) -> float:
-        """Seconds until then."""
+        """Seconds until the next pass."""
         return max(0.0, self._at - self.clock.monotonic())
 
     def depth(self, now: float) -> Depth:
-        """How closely to look, `now`."""
+        """Depth of a pass at `now`."""
         if self._anew or now - self._read_at[Depth.FULL] >= self.rhythm.full:
             return Depth.FULL
         if self.touched or now - self._read_at[Depth.MEDIUM] >= self.rhythm.medium:
@@ -65,18 +66,18 @@ class PassTimer:
         return Depth.FAST
 
     def looked(self, depth: Depth, at: float) -> None:
-        """All of that depth was read, `at` the earliest; what was written before that is no news any more."""
+        """A pass of that depth has read everything, not before `at`."""
         self.touched = False
         self._read_at |= dict.fromkeys((one for one in Depth if one <= depth), at)
 
     def planned(self) -> None:
-        """What was wanted anew has been held against all that there is."""
+        """The desired state was compared with a full observation."""
         self._anew = False
 
     # -- from here on
 
     def reset(self) -> None:
-        """At once, and at everything: what is wanted is new, or who else was here is not known."""
+        """Run a full pass immediately: the desired state is new, or another process may have written."""
         self._at, self._anew, self._failures = self.clock.monotonic(), True, 0
 
     def requeue(self) -> None:
@@ -84,7 +85,7 @@ class PassTimer:
         self._in(self._jittered(self.rhythm.fast))
 
     def requeue_soon(self, *, wrote: bool) -> None:
-        """There is more to do: soon where something was written, and else when AWS had time to get ready."""
+        """Run again soon: after a write quickly, otherwise when AWS had time to become ready."""
         self._failures, self.touched = 0, True
         first = wrote and not self._wrote
         self._wrote = wrote
@@ -97,12 +98,12 @@ class PassTimer:
             self._waits += 1
 
     def requeue_now(self) -> None:
-        """At once: something outside has changed what there is to do."""
+        """Run again immediately because of a change outside."""
         self.touched = True
         self._in(0.0)
 
     def backoff(self) -> None:
-        """It failed; each time in a row the pause is longer."""
+        """Run again after a failure; the pause grows with each one in a row."""
         pause = min(self.rhythm.longest_pause, self.rhythm.first_pause * 2**self._failures)
         self._failures += 1
         self.touched = True

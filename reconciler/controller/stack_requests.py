@@ -1,4 +1,4 @@
-"""The loop's eyes and hand on the notice board (model/words.py): what people say of the stack, and what it answers."""
+"""Stack-wide requests: reads and answers the request tags of a stack (reconcile/request_tags.py)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from reconciler.reconcile.request_tags import RequestTags
 
 @dataclass(slots=True)
 class StackRequests:
-    """`said` is what was read last: while services cannot be read, nobody has taken anything back.
+    """`said` are the tags that were read last; they stay valid while services cannot be read.
 
-    `unread` is why nothing was read yet, where it was tried.
+    `unread` is why nothing was read yet, if it was tried.
     """
 
     aws: AwsClient
@@ -40,11 +40,11 @@ class StackRequests:
         self.said = request_tags.heard(self._places)
 
     def doubt(self) -> None:
-        """Somebody else may have answered since: what was in place last has to be read again."""
+        """Another process may have answered since: the applied revision has to be read again."""
         self._heard = False
 
     def in_place(self, revision: str, subject: str) -> bool:
-        """Write down what is in place as a whole, and nowhere else; whether that was news."""
+        """Store the applied revision, on one service only. True if it changed."""
         board = self._board
         if board is None:
             return False
@@ -59,7 +59,7 @@ class StackRequests:
         return wrote
 
     def answer(self, revision: str) -> bool:
-        """Say that everything was looked at since the poke, where it was said; whether there was one to answer."""
+        """Answer the request for a full reconciliation. True if there was one."""
         wrote = False
         for place in self._places:
             said = request_tags.of_tags(place.tags)
@@ -75,7 +75,7 @@ class StackRequests:
         return self._put(place, request_tags.erase(place.facts["arn"], key), left)
 
     def _put(self, place: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
-        """Whether it was written; what AWS refuses is tried again at the next pass."""
+        """Whether the tags were written; otherwise the next pass tries again."""
         try:
             self.aws.run(conversation)
         except errors.LeaseLost:

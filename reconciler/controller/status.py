@@ -1,4 +1,4 @@
-"""How a loop stands at this moment: read from beside it, without stopping it and without asking AWS."""
+"""Controller status: a snapshot for other threads, taken without stopping the controller and without AWS calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.store.lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class ControllerStatus:
-    """`revision` is empty until one is enforced. `phases` are by service, calls and writes by `service.Operation`."""
+    """`revision` is empty until one is active. `phases` are by service, calls and writes by `service.Operation`."""
 
     revision: str = ""
     lease_held: bool = True
@@ -27,7 +27,7 @@ class ControllerStatus:
 
 
 def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> ControllerStatus:
-    """Safe to call from any thread: what moves is copied first, and a copy of a dict is one step."""
+    """Safe to call from any thread: mutable state is copied first, and copying a dict is atomic."""
     active = loop.revisions.active
     turns = dict(loop.queue.turns)
     return ControllerStatus(

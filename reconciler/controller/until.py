@@ -1,7 +1,8 @@
-"""Goals of a run: what the controller works on, and when it is over.
+"""Goals of a run: what the controller works on, and when it is done.
 
-`reconciler run` has none and goes on. `apply` works until the approved plan is in place and the rollouts have begun, or
-with `--wait` ended; a request with `--now` works on one service until it is handled and what follows at once is done.
+`reconciler run` has none and never ends. `apply` runs until the approved plan is applied and the rollouts have started,
+or with `--wait` finished. A request with `--now` works on one service until the request is handled and its immediate
+effects are done.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 FOREVER: Final = float("inf")
 PASSING: Final = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled)
-"""Why a read fails that will not fail for ever."""
+"""Codes of refusals that may be gone at the next read."""
 
 
 class Ending(StrEnum):
@@ -38,7 +39,7 @@ class Ending(StrEnum):
 
 
 class Observer:
-    """Called with each step of the work as it happens; a person's terminal, or nobody's."""
+    """Receives each step of the work as it happens."""
 
     def on_start(self, step: PlanStep, action: Action) -> None: ...
     def on_end(self, outcome: StepOutcome) -> None: ...
@@ -47,10 +48,10 @@ class Observer:
 
 
 class Until:
-    """No goal: everything is worked on, without end.
+    """No goal: work on everything, without end.
 
-    `resources` says whether plans are carried out, `services` whose rollouts are advanced (None: all),
-    `while_suspended` that a suspension of the stack does not hold them.
+    `resources`: whether plans are executed. `services`: whose rollouts are advanced (None: all). `while_suspended`:
+    whether rollouts are advanced while the stack is suspended.
     """
 
     resources: bool = True
@@ -61,41 +62,41 @@ class Until:
         """A pass has ended."""
 
     def on_turn(self, turn: StepResult) -> None:
-        """A rollout was looked at, and advanced where it could be."""
+        """A rollout was observed and advanced if possible."""
 
     def reached(self, controller: Controller) -> Ending | None:
-        """Asked after each round. Raises `errors.ReconcilerError` where the goal cannot be reached any more."""
+        """Checked after each round. Raises `errors.ReconcilerError` if the goal cannot be reached any more."""
         return None
 
     def seconds_left(self, controller: Controller) -> float:
-        """Until `reached` has to be asked again, whatever happens."""
+        """Seconds until `reached` has to be checked again."""
         return FOREVER
 
 
-# -- how far a rollout has come
+# -- progress of a rollout
 
 
 def has_begun(turn: StepResult) -> bool:
-    """All that can be done at once is done; the rest takes time.
+    """Everything that can be done immediately is done.
 
-    A version that is just being found well is waited for: whoever comes next would have to count from the start.
+    A version whose health is being confirmed is waited for, because the next process would start counting again.
     """
-    return turn.stuck or not (turn.busy or turn.counting)
+    return turn.stuck or not (turn.busy or turn.stabilizing)
 
 
 def has_ended(turn: StepResult) -> bool:
-    """Only a person or a new spec moves it, or AWS refuses."""
+    """Only a request or a new spec continues it, or AWS refuses."""
     return turn.at_rest or turn.stuck
 
 
 def was_promoted(turn: StepResult) -> bool:
-    """As `has_ended`, or production has moved and was watched."""
+    """As `has_ended`, or production traffic has shifted and was verified."""
     moved = turn.step is not None and turn.step.phase in (Phase.BAKING, Phase.TEARDOWN) and not turn.busy
     return moved or has_ended(turn)
 
 
 def went_wrong(turn: StepResult) -> bool:
-    """The wanted version is not in production, and will not be by itself."""
+    """The wanted version is not in production, and will not be without a request."""
     if turn.step is None:
         return False
     if turn.step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
@@ -105,7 +106,7 @@ def went_wrong(turn: StepResult) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RolloutSummary:
-    """Where rollouts stand: the last turn of each service, and the failures that were seen on the way."""
+    """Summary of the rollouts: the last turn of each service, and the failures so far."""
 
     turns: tuple[StepResult, ...]
     diagnoses: tuple[Diagnosis, ...] = ()
@@ -138,11 +139,10 @@ class RolloutSummary:
 
 @dataclass(slots=True)
 class Applied(Until):
-    """The plan is in place as far as no rollout has to come first, and the rollouts are where `goal` wants them.
+    """The plan is applied as far as no rollout has to come first, and the rollouts have reached `goal`.
 
-    `patience` is how many seconds of the clock AWS gets, from the beginning; `rollout_patience` is what rollouts get
-    from then on. What a rollout has to come first for is done in the end where `deferred_too`. `settled` is called once
-    when the plan is in place.
+    `patience`: time limit in seconds from the start; `rollout_patience`: time limit of the rollouts after that.
+    `deferred_too`: whether deferred actions are applied in the end. `settled` is called once when the plan is applied.
     """
 
     goal: Callable[[StepResult], bool] = has_begun
@@ -166,11 +166,11 @@ class Applied(Until):
 
     @property
     def in_place(self) -> bool:
-        """Whether the plan was carried out as far as it could be."""
+        """Whether the plan was applied as far as possible."""
         return self._settled_at is not None
 
     def counts(self) -> tuple[int, int]:
-        """Actions that were done in all, and that failed in the last pass."""
+        """Number of actions done in all, and failed in the last pass."""
         each = [summary(one.outcomes) for one in self.passes]
         return sum(count[Result.DONE] for count in each), each[-1][Result.FAILED] if each else 0
 
@@ -197,9 +197,9 @@ class Applied(Until):
         return FOREVER if self._began is None else max(0.0, self._began + self.patience - now)
 
     def _in_place(self, controller: Controller) -> bool:
-        """Nothing is left that another pass would bring, and AWS shows what was written.
+        """Another pass would change nothing, and AWS shows every write.
 
-        Raises what keeps the next pass from being made.
+        Raises what prevents another pass.
         """
         if controller.failure is not None:
             if not isinstance(controller.failure, PASSING):
@@ -217,7 +217,7 @@ class Applied(Until):
         return not last.unfinished and (bool(last.failed) or not last.wrote)
 
     def _nothing_deferred(self, controller: Controller) -> bool:
-        """Whether a last look, now that the rollouts have ended, leaves nothing for us; it is begun here."""
+        """Whether a last pass, now that the rollouts have finished, leaves nothing to do; it is started here."""
         left = tuple(str(one.action.drop) for one in self.passes[-1].plan.deferred)
         if not self.deferred_too or not left or left == self._last_look:
             return True
@@ -227,12 +227,12 @@ class Applied(Until):
 
 
 IDLE_SECONDS: Final = 5.0
-"""How often to look at what waits for nothing but a request."""
+"""Time between checks while only a request is awaited."""
 
 
 @dataclass(slots=True)
 class RequestHandled(Until):
-    """One request on one service was answered, and all that follows from it at once is done."""
+    """One request on one service was answered, and its immediate effects are done."""
 
     service: Address
     request: str
@@ -241,7 +241,7 @@ class RequestHandled(Until):
     answer: Response | None = field(init=False, default=None)
 
     @property
-    def services(self) -> frozenset[Address]:  # type: ignore[override]  # only ever read
+    def services(self) -> frozenset[Address]:  # type: ignore[override]  # read only
         return frozenset({self.service})
 
     def reached(self, controller: Controller) -> Ending | None:
@@ -253,7 +253,7 @@ class RequestHandled(Until):
         response = turn.seen.marks.response if turn.seen is not None else None
         if response is not None and response.id == self.request:
             self.answer = response
-        over = turn.stuck or (self.answer is not None and not turn.busy and not turn.counting)
+        over = turn.stuck or (self.answer is not None and not turn.busy and not turn.stabilizing)
         return Ending.REACHED if over else None
 
     def seconds_left(self, controller: Controller) -> float:

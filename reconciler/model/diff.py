@@ -1,8 +1,7 @@
-"""What differs between a resource as it is and as it should be, field by field, over what was declared.
+"""Diff of a resource as it is and as it is declared, field by field, over the declared fields.
 
-The comparison is left-scoped: a field that the specs leave out is AWS's or somebody else's to set, and is not looked
-at. `deepdiff` finds the paths; it costs a third of a second to import, so it is asked only once something is known to
-differ.
+The comparison is left-scoped: a field that the specs leave out belongs to AWS or somebody else, and is not compared.
+`deepdiff` finds the paths; importing it takes a third of a second, so it is used only if something is known to differ.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ ABSENT = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field: where it is, what it was and what it shall be. A `Ref` is an id that is known only after apply."""
+    """One field: path, old and new value. A `Ref` is an id that is known only after apply."""
 
     path: tuple[str, ...]
     old: Any
@@ -68,15 +67,15 @@ def fields(spec: type[BaseModel]) -> tuple[Field, ...]:
 
 
 def _notes(annotation: Any) -> Iterator[Any]:
-    """What stands in `Annotated[…] | None`, which pydantic does not count as the field's own."""
+    """Notes inside `Annotated[…] | None`, which pydantic does not attribute to the field."""
     for part in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ():
         yield from getattr(part, "__metadata__", ())
 
 
 def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
-    """The changes that make `old` what `new` declares, in the order of the spec's fields.
+    """The changes from `old` to `new`, in the order of the spec's fields.
 
-    What looks like a secret is marked as one: by hand, people put into an account what the specs would refuse.
+    Secrets are marked, because values set by hand in an account may be ones that the specs would refuse.
     """
     changes: list[Change] = []
     for item in fields(type(new)):
@@ -101,7 +100,7 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
 
 
 def declared(spec: BaseModel) -> dict[str, Any]:
-    """Everything a spec declares, as plain values; what a creation shows."""
+    """All declared values of a spec as plain values, as shown for a creation."""
     found = {}
     for item in fields(type(spec)):
         want = getattr(spec, item.name)
@@ -111,7 +110,7 @@ def declared(spec: BaseModel) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    """Plain, lists as lists; what is empty inside a nested declaration says nothing and is left out."""
+    """Plain values, with sequences as lists; empty nested declarations are left out."""
     match value:
         case BaseModel():
             return {key: item for key, item in declared(value).items() if item not in ("", (), [], {}, None)}
@@ -124,7 +123,7 @@ def _shown(value: Any) -> Any:
 
 
 def _plain(want: Any, have: Any, marks: frozenset[FieldMark] = frozenset()) -> tuple[Any, Any]:
-    """Both sides as plain values, the right one narrowed to what the left one declares."""
+    """Both sides as plain values, the right one narrowed to the fields of the left one."""
     if isinstance(want, BaseModel):
         pairs = {
             item.name: _plain(getattr(want, item.name), getattr(have, item.name, None), item.marks)
@@ -155,7 +154,7 @@ def _alone(value: Any) -> Any:
 
 
 def _leaf(value: Any) -> Any:
-    """Sequences whose order matters are compared whole: a command line is one value."""
+    """Ordered sequences are compared as a whole: a command line is one value."""
     if isinstance(value, tuple | list):
         return json.dumps([_alone(item) for item in value], ensure_ascii=False, default=str)
     return value

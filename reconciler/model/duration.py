@@ -11,7 +11,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def parse(text: str) -> timedelta:
-    """Raises `ValueError` for what is no duration."""
+    """Raises `ValueError` for text that is not a duration."""
     match = _PATTERN.fullmatch(text)
     if match is None or not text:
         raise ValueError(f"{text!r} is not a duration such as 90s, 15m or 1h30m")

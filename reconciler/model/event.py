@@ -1,4 +1,4 @@
-"""Event: something that happened, for a person and for whoever is notified."""
+"""Event: something that happened, for people and notifications."""
 
 from __future__ import annotations
 

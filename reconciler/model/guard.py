@@ -1,4 +1,4 @@
-"""What a plan may not do without being asked: delete too much at once."""
+"""Deletion guard: limits on how much a plan may delete without confirmation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Guard:
 
 
 def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
-    """Refusals that the guard adds to the plan's own.
+    """Refusals that the guard adds to the plan.
 
-    Replacements count: for a while, or for ever if the making fails, they are deletions.
+    Replacements count as deletions, because they delete for a while, or permanently if the creation fails.
     """
     leaving = len(plan.deletions())
     deferred = [one.action for one in plan.deferred]
@@ -30,7 +30,7 @@ def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
                 RefusalCode.GUARD,
                 None,
                 f"the plan deletes or replaces {leaving} resources, and the stack's guard allows {guard.max_delete}",
-                hint=f"if that is meant: `--max-delete {leaving}`",
+                hint=f"to allow this, pass `--max-delete {leaving}`",
             )
         )
     percent = guard.max_delete_percent
@@ -40,7 +40,7 @@ def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
                 RefusalCode.GUARD,
                 None,
                 f"the plan deletes or replaces {leaving} of {owned} resources, more than the guard's {percent} %",
-                hint=f"if that is meant: `--max-delete {leaving}`",
+                hint=f"to allow this, pass `--max-delete {leaving}`",
             )
         )
     return tuple(refusals)

@@ -1,7 +1,7 @@
-"""What has to come after what: the edges between the steps of a plan.
+"""Order of a plan: the edges between its steps.
 
-Making goes along references: first what is referred to. Dropping goes against them, as they are in AWS and not as the
-specs have them: something goes only after whatever still refers to it has gone, or refers to something else.
+Creations follow references: the referenced resource first. Deletions go against references as they are in AWS, not as
+they are in the specs: a resource is deleted after everything that refers to it was deleted or refers to something else.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 class Before(Set[PlanStep]):
-    """What comes before a step: single steps, and whole groups that many steps share.
+    """Predecessors of a step: single steps, and groups that many steps share.
 
-    A thousand services each come after all of two thousand listener rules. Written out that would be two million edges,
+    A thousand services each come after all of two thousand listener rules. As single edges these would be two million,
     and a plan would take minutes.
     """
 
@@ -58,7 +58,7 @@ class Before(Set[PlanStep]):
 
 
 def ordered(plan: Plan, desired: Iterable[Desired[Any]], kinds: ResourceTypes) -> Plan:
-    """`plan` with its actions in an order that keeps the edges between them."""
+    """`plan` with its actions in an order that respects their edges."""
     after = edges(plan.actions, {want.address: want for want in desired}, kinds)
     rank = {step: number for number, step in enumerate(in_order(after))}
     actions = sorted(plan.actions, key=lambda action: min(rank[step] for step in action.steps()))
@@ -68,7 +68,7 @@ def ordered(plan: Plan, desired: Iterable[Desired[Any]], kinds: ResourceTypes) -
 def edges(
     actions: Sequence[Action], desired: Mapping[Address, Desired[Any]], kinds: ResourceTypes
 ) -> dict[PlanStep, Before]:
-    """For every step of `actions`, the steps that come before it."""
+    """For every step of `actions`, its predecessors."""
     needs: dict[PlanStep, set[PlanStep]] = {step: set() for action in actions for step in action.steps()}
     makes = {action.address: PlanStep(action.address, "make") for action in actions if action.verb is not Verb.DELETE}
     of_kind: dict[str, list[Action]] = defaultdict(list)
@@ -116,7 +116,7 @@ def _drops(
 
 
 def links(found: Observed[Any]) -> set[str]:
-    """The ids that an observed resource refers to, its parent's included."""
+    """The ids that an observed resource refers to, including its parent's."""
     ids = set(_linked(found.spec))
     if found.parent is not None:
         ids.add(found.parent)
@@ -124,7 +124,7 @@ def links(found: Observed[Any]) -> set[str]:
 
 
 def in_order(after: Mapping[PlanStep, Before]) -> list[PlanStep]:
-    """Steps, each after those before it, the same every time. A group counts once, however many wait for it."""
+    """Steps in a deterministic topological order. A group counts once, however many steps share it."""
     needs: dict[Any, list[Any]] = {}
     names: dict[frozenset[PlanStep], str] = {}
     for step in sorted(after, key=str):
@@ -138,9 +138,10 @@ def in_order(after: Mapping[PlanStep, Before]) -> list[PlanStep]:
 
 
 def static_order(needs: Mapping[Any, Iterable[Any]]) -> list[Any]:
-    """Nodes, each after those it needs, the same every time.
+    """Nodes in a deterministic topological order.
 
-    Raises `errors.SpecInvalid` naming the circle where there is one."""
+    Raises `errors.SpecInvalid` with the cycle, if there is one.
+    """
     steady = {node: sorted(needs[node], key=str) for node in sorted(needs, key=str)}
     return _sorted(steady)
 
@@ -149,7 +150,7 @@ def _sorted(needs: Mapping[Any, Iterable[Any]]) -> list[Any]:
     try:
         return list(graphlib.TopologicalSorter(needs).static_order())
     except graphlib.CycleError as error:
-        raise SpecInvalid("a circle of references: " + " → ".join(str(node) for node in error.args[1])) from error
+        raise SpecInvalid("circular references: " + " → ".join(str(node) for node in error.args[1])) from error
 
 
 def _linked(spec: BaseModel) -> Iterator[str]:

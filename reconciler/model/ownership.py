@@ -1,7 +1,7 @@
-"""Who owns a resource: its tags say so, and nothing else does.
+"""Ownership of resources, which is defined by tags alone.
 
-There is no state file. What carries our stack's name is ours; what carries another's is theirs, for ever; what carries
-none is nobody's, and is left alone until a document says `adopt: true`.
+There is no state file. A resource with the stack's tag belongs to the stack; one with another stack's tag is never
+touched; one without a stack tag is left alone until a document sets `adopt: true`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from reconciler.model.tagging import tag_value
 STACK = "reconciler:stack"
 ADDRESS = "reconciler:address"
 PROTECT = "reconciler:protect"
-MANAGED = "reconciler:tags"  # the names of the tags that the specs set, so that dropping one from the specs drops it
+MANAGED = (
+    "reconciler:tags"  # the names of the tags in the specs, so that a tag removed from the specs is removed in AWS
+)
 PREFIX = "reconciler:"
 
 
@@ -33,7 +35,7 @@ def protected(tags: Mapping[str, str]) -> bool:
 
 
 def tags_for(stack: str, at: Address, *, protect: bool, declared: Mapping[str, str]) -> dict[str, str]:
-    """All tags of a resource: whose it is, which one it is, and what the specs add."""
+    """All tags of a resource: stack, address, and the tags in the specs."""
     tags = {**declared, STACK: tag_value(stack), ADDRESS: tag_value(str(at))}
     if protect:
         tags[PROTECT] = "true"
@@ -44,7 +46,7 @@ def tags_for(stack: str, at: Address, *, protect: bool, declared: Mapping[str, s
 
 
 def without_aws(tags: Mapping[str, str]) -> dict[str, str]:
-    """AWS's own tags come back on reads and cannot be written."""
+    """AWS's own tags are returned by reads and cannot be written."""
     return {key: value for key, value in tags.items() if not key.startswith("aws:")}
 
 
@@ -58,7 +60,7 @@ class TagChange:
 
 
 def tag_changes(have: Mapping[str, str], want: Mapping[str, str]) -> TagChange:
-    """What to write so that `have` says what `want` says; tags that other people set stay."""
+    """The tag writes that turn `have` into `want`; tags set by others are kept."""
     put = {key: value for key, value in want.items() if have.get(key) != value}
     once_ours: Iterable[str] = have.get(MANAGED, "").split()
     drop = {key for key in once_ours if key in have and key not in want}

@@ -1,11 +1,12 @@
-"""The plan: what to do, to what, because of what, and after what. A value; making one does nothing.
+"""Plan: what to do with each resource, why, and in which order. A value; creating one does nothing.
 
     desired ─┐
              ├─► plan() ─► Plan(actions, refusals, warnings) ─► guard ─► execute
     observed ┘
 
-Each action is one resource. An action comes after those that make what it refers to; a deletion comes after everything
-that stops referring to what it deletes. Where the reason to stop is a person's to remove, there is a `Refusal` instead.
+Each action concerns one resource. It comes after the actions that create what it refers to; a deletion comes after
+everything that stops referring to what it deletes. If only a user can resolve an obstacle, there is a `Refusal`
+instead.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ class Verb(StrEnum):
     ROLL = "roll"
     ADOPT = "adopt"
 
+    @property
+    def past(self) -> str:
+        return f"{self.removesuffix('e')}ed"
+
 
 class Consequence(StrEnum):
-    """What it means for what is running, mildest first."""
+    """Effect on what is running, mildest first."""
 
     NONE = "none"
     IN_PLACE = "in-place"
@@ -44,11 +49,11 @@ class Consequence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One node of the order of work. Most actions are one step; a replacement is two, `make` and `drop`."""
+    """One node in the order of a plan. Most actions are one step; a replacement is two, `make` and `drop`."""
 
     address: Address
     part: str  # "make" | "drop"
-    id: str = ""  # what is dropped, where there are several under one address
+    id: str = ""  # the resource to delete, if there are several at one address
 
     def __str__(self) -> str:
         return f"{self.address}:{self.part}{f':{self.id}' if self.id else ''}"
@@ -56,7 +61,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What is to be done with one resource. `because` finishes the sentence "because …"."""
+    """One action on a resource. `because` is the reason."""
 
     verb: Verb
     address: Address
@@ -75,12 +80,12 @@ class Action:
 
     @property
     def only_rolls(self) -> bool:
-        """Nothing is written for it: all of it is the rollout's, which comes afterwards."""
+        """Whether the rollout does all of it, so that the plan writes nothing."""
         return self.verb is Verb.ROLL and not self.tags and all(change.rolls for change in self.changes)
 
     @property
     def signature(self) -> str:
-        """The same for actions that do the same to the same resource."""
+        """Equal for actions that do the same to the same resource."""
         return json.dumps(_row(self), default=str)
 
     def steps(self) -> tuple[PlanStep, ...]:
@@ -94,25 +99,31 @@ class Action:
                 return (make,)
 
     @property
+    def summary(self) -> str:
+        """What was done, once it is: `created`, `updated: cidr, tags`."""
+        fields = [str(change) for change in self.changes] if self.verb is Verb.UPDATE else []
+        return f"{self.verb.past}: {', '.join(fields)}" if fields else self.verb.past
+
+    @property
     def drop(self) -> PlanStep:
         return PlanStep(self.address, "drop", self.old.id if self.old is not None else "")
 
 
 class RefusalCode(StrEnum):
-    """Every kind of reason for which a plan is not carried out."""
+    """Reason for which a plan is not executed."""
 
-    CONFLICT = "conflict"  # the name belongs to something that is not the stack's
+    CONFLICT = "conflict"  # the name belongs to a resource that is not the stack's
     IMMUTABLE = "immutable"  # AWS cannot change the field, and replacing would cost data or service
     PROTECTED = "protected"  # it carries `reconciler:protect`
     GUARD = "guard"  # too many deletions at once
-    MISSING = "missing"  # what is only looked up is not there
+    MISSING = "missing"  # a looked-up resource does not exist
     READ_FAILED = "read-failed"  # a type could not be read; unknown is not absent
-    SUSPENDED = "suspended"  # a person has suspended the stack
+    SUSPENDED = "suspended"  # the stack is suspended
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why this plan may not be carried out: `code` for programs, `because` for people. `hint` is what to type."""
+    """Why this plan may not be executed: `code` for programs, `because` for people. `hint` is what to do."""
 
     code: RefusalCode
     address: Address | None
@@ -123,7 +134,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to know of a resource that nothing is done about in this plan."""
+    """Information about a resource without an action in this plan."""
 
     address: Address
     because: str
@@ -131,7 +142,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """An action that is planned and not due yet: it follows a rollout, or was not part of the approved plan."""
+    """An action that is not due yet: it follows a rollout, or was not part of the approved plan."""
 
     action: Action
     because: str
@@ -141,9 +152,9 @@ class Deferred:
 class Plan:
     """Ordered and complete.
 
-    `waiting`: what cannot be planned yet because AWS needs time; a later pass will. `deferred`: what is left to a later
-    pass on purpose. `unsettled`: what is as the specs have it but not ready, a service still rolling out above all.
-    `names`: addresses by id, for whoever reads the plan.
+    `waiting`: what cannot be planned until AWS is ready. `deferred`: actions that are left to a later pass on purpose.
+    `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `names`:
+    addresses by id.
     """
 
     stack: str
@@ -161,7 +172,7 @@ class Plan:
         return bool(self.actions)
 
     def waves(self) -> Iterator[tuple[PlanStep, ...]]:
-        """Steps that may run side by side, one group after the other; the same every time."""
+        """Steps that may run in parallel, group by group, in a deterministic order."""
         sorter = graphlib.TopologicalSorter({step: self.after[step] for step in sorted(self.after, key=str)})
         sorter.prepare()
         while sorter.is_active():
@@ -173,20 +184,20 @@ class Plan:
         return sum(action.verb in verbs for action in self.actions)
 
     def deletions(self) -> tuple[Action, ...]:
-        """Actions that take something away for good or for a while, the deferred ones among them."""
+        """Actions that delete something, permanently or for a while, including deferred ones."""
         every = (*self.actions, *(one.action for one in self.deferred))
         return tuple(action for action in every if action.verb in (Verb.DELETE, Verb.REPLACE))
 
     @property
     def digest(self) -> str:
-        """Of everything that the plan does, now or later, and to what. Equal digests do equal things."""
+        """Digest of everything that the plan does, now or later. Plans with equal digests do the same."""
         rows = [_row(action) for action in (*self.actions, *(one.action for one in self.deferred))]
         text = json.dumps([self.stack, sorted(rows, key=json.dumps)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def keyed(value: Any) -> str:
-    """What stands for a secret: the same for the same value, and nothing to be learnt from it."""
+    """Stands for a secret: equal for equal values, and reveals nothing."""
     return "hash:" + hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,7 @@
-"""Desired and observed in, plan out: pure, and the same for the same input.
+"""Planner: desired and observed resources in, plan out. Pure and deterministic.
 
-Resources are decided one after the other, each after what it refers to, because whether a reference is known decides
-what the referring resource shows: what will be made, replaced or revised in this very plan has no id yet.
+Resources are decided one after the other, each after those it refers to, because a reference to a resource that this
+plan creates, replaces or revises has no id yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reconciler.model.resource_type import Replace, ResourceTypes
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person has agreed to beforehand."""
+    """What the user has allowed in advance."""
 
     replace: frozenset[Address] = frozenset()
     delete_images: bool = False
@@ -30,10 +30,9 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """What a pass has observed: everything by kind, and the kinds that could not be read, with the reason.
+    """Result of an observation: resources by type, and the types that could not be read, with the reason.
 
-    `carried` are the kinds that it did not read, but has from an earlier pass. `swept` is what the tagging service
-    knows to be the stack's, as of the last pass that asked it.
+    `carried` are the types taken over from an earlier pass. `swept` is the tag index, as of the last pass that read it.
     """
 
     found: Mapping[str, Sequence[Observed[Any]]] = field(default_factory=dict)
@@ -54,9 +53,9 @@ def plan(
     *,
     consent: Consent | None = None,
 ) -> Plan:
-    """What makes `world` what `desired` says, for the resources that `stack` owns or may adopt.
+    """The plan from `world` to `desired`, for resources that `stack` owns or may adopt.
 
-    Raises `errors.SpecInvalid` where references go in a circle.
+    Raises `errors.SpecInvalid` for circular references.
     """
     return ordering.ordered(draft(stack, desired, world, kinds, consent=consent), desired, kinds)
 
@@ -69,7 +68,7 @@ def draft(
     *,
     consent: Consent | None = None,
 ) -> Plan:
-    """As `plan`, without the order of its actions: filters may still take some of them out."""
+    """As `plan`, without an order of the actions: filters may still remove some."""
     return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
 
 
@@ -82,7 +81,7 @@ class _Planner:
         self.needs: dict[Address, frozenset[Address]] = {}
         self.found: dict[Address, Observed[Any]] = {}
         self.extra: list[Observed[Any]] = []
-        self.doubtful: set[Address] = set()  # nobody's, and there are several of them
+        self.doubtful: set[Address] = set()  # unowned, and there are several of them
         self.ids: dict[Address, str] = {}  # known now, and still true once this plan is done
         self.held: set[Address] = set()  # will have no id that can be relied on when this plan is done
         self.actions: list[Action] = []
@@ -112,10 +111,10 @@ class _Planner:
             unchanged=self.unchanged,
         )
 
-    # -- who is who
+    # -- matching
 
     def _sort_out(self) -> None:
-        """One observed resource an address. Ours goes before anybody else's; of two of ours the referred-to stays."""
+        """One observed resource for each address. Owned ones first; of two owned ones, the referenced one is kept."""
         referred = {link for found in self.world for link in ordering.links(found)}
         groups: dict[Address, list[Observed[Any]]] = defaultdict(list)
         for found in self.world:
@@ -140,7 +139,7 @@ class _Planner:
     def _ours(self, found: Observed[Any]) -> bool:
         return ownership.owner(found.tags) == self.stack
 
-    # -- what to do with one
+    # -- one resource
 
     def _decide(self, raw: Desired[Any]) -> None:
         address, kind = raw.address, self.kinds[raw.address.kind]
@@ -150,7 +149,7 @@ class _Planner:
             self._hold(address)
             return
         if stuck is not None:
-            self._wait(address, f"it needs {stuck}")
+            self._wait(address, f"waiting for {stuck}")
             return
         want = raw.resolved(self.ids)
         if kind.lookup:
@@ -158,7 +157,7 @@ class _Planner:
         elif found is None:
             self._act(Action(Verb.CREATE, address, "it does not exist", new=want), new_id=True)
         elif found.facts.get("deleting"):
-            self._wait(address, found.reason or "an earlier one of that name is still being deleted")
+            self._wait(address, found.reason or "an earlier resource of that name is still being deleted")
         elif self._ours(found) or (ownership.owner(found.tags) is None and want.adopt):
             self._compare(want, found)
         else:
@@ -180,8 +179,8 @@ class _Planner:
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
         owner = ownership.owner(found.tags)
         whose = f"belongs to the stack {owner!r}" if owner else "carries no reconciler:stack tag"
-        hint = "" if owner else "`adopt: true` in its document takes it over as it is"
-        self._refuse(RefusalCode.CONFLICT, want, f"{found.id} has that name already and {whose}", hint)
+        hint = "" if owner else "set `adopt: true` in its document to take it over"
+        self._refuse(RefusalCode.CONFLICT, want, f"{found.id} already has that name and {whose}", hint)
 
     def _compare(self, want: Desired[Any], found: Observed[Any]) -> None:
         changes = diff(found, want.spec)
@@ -193,9 +192,9 @@ class _Planner:
             self._replace(want, found, changes)
             return
         if not self._ours(found):
-            verb, because = Verb.ADOPT, "its document says `adopt: true`"
+            verb, because = Verb.ADOPT, "its document sets `adopt: true`"
         elif rolls:
-            verb, because = Verb.ROLL, "a new version is wanted"
+            verb, because = Verb.ROLL, "a new version is declared"
         elif changes and self.kinds[want.address.kind].revisions:
             verb, because = Verb.UPDATE, "a new revision is needed"
         elif changes or tags:
@@ -214,14 +213,14 @@ class _Planner:
         how, address = self.kinds[want.address.kind].replace, want.address
         because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
-            hint = "give it a new name, or put the field back"
+            hint = "give it a new name, or restore the field"
             if how is Replace.DELETE_FIRST:
-                hint = f"`--allow-replace {address}` deletes it first and makes it anew"
+                hint = f"`--allow-replace {address}` deletes and re-creates it"
             self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
         elif how is Replace.NEVER:
-            self._refuse(RefusalCode.IMMUTABLE, want, because, "give it a new name, or put the field back")
+            self._refuse(RefusalCode.IMMUTABLE, want, because, "give it a new name, or restore the field")
         elif ownership.protected(found.tags):
-            self._refuse(RefusalCode.PROTECTED, want, f"{because}, and it is protected from being replaced")
+            self._refuse(RefusalCode.PROTECTED, want, f"{because}, and the resource is protected")
         else:
             self._act(
                 Action(
@@ -238,7 +237,7 @@ class _Planner:
             )
 
     def _act(self, action: Action, *, new_id: bool) -> None:
-        """Take the action in, unless its image is known not to exist: it would only fail later, with people waiting."""
+        """Add the action, unless its image is known not to exist and it would only fail later."""
         for ref in self.desired[action.address].refs():
             found = self.found.get(ref)
             if found is not None and self.kinds[ref.kind].lookup and found.health is ResourceHealth.DEGRADED:
@@ -261,7 +260,7 @@ class _Planner:
         self.held.add(address)
         self.ids.pop(address, None)
 
-    # -- what goes
+    # -- deletions
 
     def _delete_what_is_no_longer_wanted(self) -> None:
         going = [found for found in self.world if found.facts.get("deleting")]
@@ -271,9 +270,9 @@ class _Planner:
             users |= {one.id: found.address for one in self.world if one.address.kind in stands_on}
         for address, found in sorted(self.found.items()):
             if address not in self.desired and self._ours(found):
-                self._delete(found, "the specs no longer mention it", users)
+                self._delete(found, "it is no longer in the specs", users)
         for found in self.extra:
-            self._delete(found, f"{self.found[found.address].id} already is {found.address}", users)
+            self._delete(found, f"it is a duplicate: {found.address} is {self.found[found.address].id}", users)
 
     def _delete(self, found: Observed[Any], because: str, users: Mapping[str, Address]) -> None:
         if self.kinds[found.address.kind].lookup:
@@ -281,7 +280,7 @@ class _Planner:
         if found.facts.get("deleting"):
             self.waiting.append(Note(found.address, found.reason or "it is being deleted"))
         elif ownership.protected(found.tags):
-            hint = "apply it once with `protect: false` before removing it"
+            hint = "set `protect: false` and apply before removing it"
             because = f"{because}, but it is protected"
             self.refusals.append(Refusal(RefusalCode.PROTECTED, found.address, because, hint))
         elif found.id in users:

@@ -1,4 +1,4 @@
-"""The words everything is said in: addresses, calls as values, what is desired and what is there.
+"""Resource model: addresses, AWS calls as values, desired and observed resources.
 
 Nothing here knows AWS beyond the fact that it answers calls.
 """
@@ -24,7 +24,7 @@ TOKEN_LENGTH = 32  # ECS allows 36 characters, EC2 64
 class Address(NamedTuple):
     """A resource's name in the specs, `subnet/app-public1-a`; never an AWS id.
 
-    A tuple, since everything is kept and looked for by it, and a tuple is hashed in C.
+    A tuple, because addresses are used as keys everywhere, and a tuple is hashed in C.
     """
 
     kind: str
@@ -56,7 +56,7 @@ Link: TypeAlias = Ref | str
 
 
 class Spec(BaseModel):
-    """What can be declared of one resource. A field that is None is not declared, and is left as AWS has it."""
+    """The declarable fields of one resource. A field that is None is not declared and keeps its value in AWS."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -80,10 +80,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several calls side by side; answered with the list of their answers, in the same order.
+    """Several calls in parallel; answered with the list of their responses in order.
 
-    The first refusal takes the place of all answers; but with `missing_ok`, which is for reads, what names something
-    that is not there is answered with None, at once and by itself: its absence is an answer, and no delay.
+    The first refusal replaces all responses; but with `missing_ok`, for reads, a call that names something missing is
+    answered with None.
     """
 
     calls: tuple[Call, ...]
@@ -95,11 +95,11 @@ class Batch:
 
 
 Calls: TypeAlias = Generator[Call | Batch, Any, T]
-"""A conversation with AWS: calls go out, answers come in, and at the end there is a result."""
+"""A conversation with AWS: a generator that yields calls, receives responses, and returns a result."""
 
 
 class ServiceApi:
-    """Spells calls as boto3 does: `ec2.create_vpc(CidrBlock=…)` is a value, and nothing is sent.
+    """Creates calls as boto3 names them: `ec2.create_vpc(CidrBlock=…)` is a value, and nothing is sent.
 
     Parameters that are None are left out, so that an undeclared field needs no `if`.
     """
@@ -126,13 +126,12 @@ class ResourceHealth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observed(Generic[S]):
-    """A resource as AWS has it, written as the spec that would have made it.
+    """A resource as it is in AWS, in the form of the spec that would have created it.
 
-    `id` is what AWS's calls take. `tags` are all tags but AWS's own. `parent` is the id of the resource whose owner
-    owns this one too, where AWS gives it no tags of its own. `unread` names fields that this pass did not look at.
-    `facts` are what other kinds may want to know of it and no spec can say (a DNS name, what runs now). Three of them
-    mean the same everywhere: `arn` and `ids` are further identifiers that writes may name it or its parts by, and
-    `deleting` says that it is on its way out.
+    `id` is what AWS's calls take. `tags` are all tags but AWS's own. `parent` is the id of the resource that determines
+    its owner, if it has no tags of its own. `unread` names fields that this pass did not read. `facts` are for other
+    types and cannot be declared (a DNS name, what is running). Three of them have a fixed meaning: `arn` and `ids` are
+    further identifiers that writes may name it or its parts by, and `deleting` says that it is being deleted.
     """
 
     address: Address
@@ -148,10 +147,10 @@ class Observed(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Desired(Generic[S]):
-    """A resource as the specs want it.
+    """A resource as the specs declare it.
 
-    `tags` are everything that its create call carries. `where` is the position in the specs that declares it, and
-    `origins` the positions of single fields by their dotted path, where they differ.
+    `tags` are all tags of its create call. `where` is its position in the specs, and `origins` the positions of single
+    fields by dotted path, if they differ.
     """
 
     address: Address
@@ -174,9 +173,9 @@ class Desired(Generic[S]):
         return self._refs[0]
 
     def resolved(self, ids: Mapping[Address, str]) -> Desired[S]:
-        """The same with every reference whose id is known written as that id.
+        """The same with every reference whose id is known replaced by that id.
 
-        With the same ids it is the very same object: a pass resolves everything three times, and a loop every pass.
+        With equal ids it is the same object: a pass resolves everything three times.
         """
         refs = self.refs()
         if not refs:
@@ -191,13 +190,13 @@ class Desired(Generic[S]):
         return found
 
     def token(self, *salt: str) -> str:
-        """A client token that is the same for the same wish, whoever asks and however often."""
+        """A client token that is the same for the same desired resource in every process."""
         text = "\x1f".join((*sorted(f"{k}={v}" for k, v in self.tags.items()), self.spec.model_dump_json(), *salt))
         return hashlib.sha256(text.encode()).hexdigest()[:TOKEN_LENGTH]
 
 
 def refs_in(value: Any) -> Iterator[Ref]:
-    """Every reference in a spec, however deep."""
+    """Every reference in a spec, at any depth."""
     if isinstance(value, Ref):
         yield value
     elif isinstance(value, str):
@@ -216,7 +215,7 @@ def refs_in(value: Any) -> Iterator[Ref]:
 
 
 def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
-    """`value` with known references replaced; the very same object where there was none."""
+    """`value` with known references replaced; the same object if there was none."""
     if isinstance(value, Ref):
         return ids.get(value.address, value)
     if isinstance(value, str):
@@ -242,7 +241,7 @@ def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
 
 @cache
 def may_refer(spec: type[BaseModel]) -> tuple[str, ...]:
-    """The fields of `spec` that can hold a reference, however deep. Most cannot, and planning looks at all of them."""
+    """The fields of `spec` that can hold a reference. Most cannot, and planning checks all of them."""
     return tuple(name for name, info in spec.model_fields.items() if _can_hold_ref(info.annotation, frozenset({spec})))
 
 
@@ -251,7 +250,7 @@ def _can_hold_ref(annotation: Any, inside: frozenset[type]) -> bool:
         return True
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if annotation in inside:
-            return False  # what it can hold itself is being found out just now
+            return False  # recursive: already being determined
         deeper = inside | {annotation}
         return any(_can_hold_ref(info.annotation, deeper) for info in annotation.model_fields.values())
     return any(_can_hold_ref(part, inside) for part in get_args(annotation))

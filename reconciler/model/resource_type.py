@@ -1,14 +1,14 @@
-"""What an AWS resource type is: one class that says calls and never makes them.
+"""Resource type: the interface of one AWS type, a class that yields calls and never sends them.
 
-A type is a leaf: one file in `reconciler/resources/`, found by `discover`, known by no list. Its methods are
-generators that yield `Call`s and are sent the answers; AWS's refusals are thrown in as `errors.AwsError`s, so a method
-says what it expects with `except errors.Gone`. The rules, which `tests/laws/` holds every type to:
+A type is a leaf: one file in `reconciler/resources/`, found by `discover`, in no list. Its methods are generators that
+yield `Call`s and receive the responses; AWS's refusals are thrown in as `errors.AwsError`s, so a method handles what it
+expects with `except errors.Gone`. The rules, which `tests/laws/` checks for every type:
 
-- No method waits. What is not ready yet is observed as PROGRESSING, and asked about again in a later pass.
-- Everything is idempotent: creating what exists and is ours adopts it, deleting what is gone succeeds.
-- `observe` writes AWS's answer in the words of the spec: order without meaning, defaults and spellings are ironed out
-  there, so that the diff compares field by field over what was declared.
-- Tags go into the create call where AWS takes them there.
+- No method waits. What is not ready is observed as PROGRESSING, and read again in a later pass.
+- Everything is idempotent: creating what exists and is owned adopts it, deleting what is gone succeeds.
+- `observe` returns AWS's state in the form of the spec: order without meaning, defaults and spellings are normalized
+  there, so that the diff compares field by field over what is declared.
+- Tags are part of the create call if AWS takes them there.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ if TYPE_CHECKING:
 
 
 class FieldMark(StrEnum):
-    """What is special about a field of a spec; written `Annotated[str, Mark.IMMUTABLE]`."""
+    """Property of a field of a spec; written `Annotated[str, Mark.IMMUTABLE]`."""
 
-    IMMUTABLE = "immutable"  # AWS cannot change it: another resource must take its place
-    UNORDERED = "unordered"  # a tuple whose order means nothing; its items are told apart by str()
-    PARTIAL = "partial"  # a mapping of which only the declared keys are ours
+    IMMUTABLE = "immutable"  # AWS cannot change it: the resource has to be replaced
+    UNORDERED = "unordered"  # a tuple without order; items are distinguished by str()
+    PARTIAL = "partial"  # a mapping of which only the declared keys are owned
     SECRET = "secret"  # never shown
-    ROLLS = "rolls"  # changing it starts new tasks: the deployment engine's work
+    ROLLS = "rolls"  # changing it starts new tasks, which the deployment engine does
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedBy:
-    """The field is set at creation and then belongs to `owner`: the planner never writes it again."""
+    """The field is set at creation and then belongs to `owner`; the planner never writes it again."""
 
     owner: str
 
 
 class Replace(StrEnum):
-    """How a type is replaced when a field that AWS cannot change is changed."""
+    """How a resource is replaced when an immutable field changes."""
 
     CREATE_FIRST = "create first"  # names allow both at once
-    DELETE_FIRST = "delete first"  # a gap in service: only with consent
-    NEVER = "never"  # it would take the stack with it, or its data
+    DELETE_FIRST = "delete first"  # interrupts service: only with consent
+    NEVER = "never"  # would destroy the stack or its data
 
 
 class Depth(IntEnum):
     """How much a pass reads.
 
-    `FULL` is everything. `MEDIUM` leaves out what takes a call for each single resource, and only a person's hand can
-    change: those fields are `unread`. `FAST` reads what moves by itself, and takes the rest from an earlier pass.
+    `FULL` is everything. `MEDIUM` leaves out details that take a call for each resource: those fields are `unread`.
+    `FAST` reads volatile types, and takes the rest from an earlier pass.
     """
 
     FAST = 0
@@ -69,12 +69,11 @@ class Depth(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What `observe` is asked about.
+    """Input of `observe`.
 
-    `wanted`: what the specs want of this kind, with the ids known so far. `seen`: what this pass has already read of
-    the kinds in `observe_after`. `swept`: ARN → tags of everything the tagging service knows to be the stack's; it lags
-    by minutes, so it says where to look, never what is. `before`: what an earlier pass has found of this kind, where
-    this one need not read everything again.
+    `wanted`: the desired resources of this type, with the ids known so far. `seen`: what this pass has already read of
+    the types in `observe_after`. `swept`: the tag index, ARN → tags; it lags by minutes, so it says where to look and
+    not what exists. `before`: the result of an earlier pass, if this one need not read everything again.
     """
 
     stack: str
@@ -91,14 +90,14 @@ class Scope:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
     def swept_arns(self, service: str, prefix: str = "") -> Iterator[str]:
-        """ARNs of the stack's resources of one service, sorted; `prefix` is how the ARN's last part begins."""
+        """ARNs in the tag index of one service, sorted; `prefix` is the start of the ARN's last part."""
         for arn in sorted(self.swept):
             parts = arn.split(":", 5)
             if len(parts) == 6 and parts[2] == service and parts[5].startswith(prefix):
                 yield arn
 
     def ours(self, kind: str) -> tuple[Observed[Any], ...]:
-        """Of the kind read earlier: what this stack owns, and what its specs ask to adopt."""
+        """Of a type that was read earlier: what this stack owns or its specs adopt."""
         return tuple(found for found in self.seen.get(kind, ()) if ownership.owner(found.tags) == self.stack)
 
 
@@ -123,38 +122,39 @@ class ResourceType(ABC, Generic[S]):
     """Where it stands among its siblings in the tree of a stack; lower comes first."""
 
     depends_on: ClassVar[tuple[str, ...]] = ()
-    """Kinds that must be in place before one of this kind, beyond what its spec refers to; backwards when deleting."""
+    """Types that must exist before one of this type, beyond its references; reversed for deletions."""
 
     observe_after: ClassVar[tuple[str, ...]] = ()
-    """Kinds whose observation `observe` builds on."""
+    """Types whose observation `observe` builds on."""
 
     replace: ClassVar[Replace] = Replace.NEVER
 
     slow_to_create: ClassVar[bool] = False
-    """AWS takes minutes to make one ready; what refers to it has to wait for a later pass."""
+    """AWS takes minutes to make one ready; what refers to it waits for a later pass."""
 
     slow_to_delete: ClassVar[bool] = False
-    """Deleting one takes AWS minutes; what it stands on or follows stays until a later pass sees it gone."""
+    """AWS takes minutes to delete one; its dependencies stay until a later pass sees that it is gone."""
 
     revisions: ClassVar[bool] = False
-    """A change makes a new revision with a new id beside the old one, which stays."""
+    """An update creates a new revision with a new id beside the old one, which stays."""
 
     volatile: ClassVar[bool] = False
-    """It changes without anybody writing to it: a fast pass reads it too, and `observe` heeds `Depth.FAST`."""
+    """It changes without a write: a fast pass reads it too, and `observe` respects `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
-    """Only ever looked up: neither made nor deleted by us (an image in a registry)."""
+    """Only looked up, never created or deleted (an image in a registry)."""
 
     serves_tasks: ClassVar[bool] = False
-    """Tasks that run may need one through their task definition, and AWS deletes it all the same: it stays for as long
-    as a service has tasks of more than one version."""
+    """Running tasks may need one through their task definition, although AWS would delete it: it is kept as long as
+    a service has tasks of more than one version.
+    """
 
     def in_use(self, found: Observed[S]) -> frozenset[str]:
-        """Ids and names of everything that tasks of `found` run on now, in any of their versions."""
+        """Ids and names of everything that the tasks of `found` use now, in any version."""
         return frozenset()
 
     def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
-        """`new`, and what `old` has of what is `used`: for what AWS lets go only once no task uses it any more."""
+        """`new` with the parts of `old` that are `used`, which AWS releases only when no task uses them any more."""
         return new
 
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
@@ -172,12 +172,12 @@ class ResourceType(ABC, Generic[S]):
 
     @abstractmethod
     def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:
-        """Everything of this kind that the stack owns or its specs name, in batches, whoever owns it."""
+        """Every resource of this type that the stack owns or its specs name, in batches, whoever owns it."""
 
     def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found`, with what takes a call for each single resource and was `unread` in `observe`.
+        """`found` with the details that were `unread` in `observe`, one call for each resource.
 
-        A full pass asks for it, and what builds on this kind does not wait for it.
+        A full pass calls it, and types that build on this one do not wait for it.
         """
         yield Batch.of(())
         return list(found)
@@ -188,19 +188,19 @@ class ResourceType(ABC, Generic[S]):
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:
-        """Make it and return its id. `new.spec` holds ids; tags travel in the create call."""
+        """Create it and return its id. `new.spec` holds ids; tags are part of the create call."""
 
     @abstractmethod
     def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[str | None]:
-        """Put `changes`, none of them immutable, right. Return the new id where the kind makes revisions."""
+        """Apply `changes`, none of them immutable. Returns the new id if the type has revisions."""
 
     @abstractmethod
     def delete(self, old: Observed[S]) -> Calls[None]:
-        """Start its end. `errors.Blocked` leaves it for a later pass."""
+        """Start the deletion. `errors.Blocked` leaves it for a later pass."""
 
     @abstractmethod
     def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        """Write and remove tags; this is also how something is adopted."""
+        """Write and remove tags; this is also how a resource is adopted."""
 
 
 class ResourceTypes(Mapping[str, ResourceType[Any]]):
@@ -225,7 +225,7 @@ class ResourceTypes(Mapping[str, ResourceType[Any]]):
 
 @cache
 def discover() -> ResourceTypes:
-    """Every type in reconciler/resources: a module each; those that begin with an underscore are what they share."""
+    """Every type in reconciler/resources, one module each; modules with an underscore are shared."""
     package = "reconciler.resources"
     found: list[ResourceType[Any]] = []
     for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):

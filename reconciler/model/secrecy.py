@@ -1,4 +1,4 @@
-"""What looks like a secret: by the name it goes under, or by its own shape."""
+"""Detection and masking of secrets, by the name of a field or by the form of a value."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _HARMLESS = re.compile(
 
 
 def secret_name(name: str) -> bool:
-    """Whether a variable of this name would hold a secret: DB_PASSWORD, API_KEY, but not TOKEN_URL."""
+    """Whether a variable of this name holds a secret: DB_PASSWORD, API_KEY, but not TOKEN_URL."""
     return _NAME.search(name) is not None
 
 
 def secret_value(text: str) -> bool:
-    """Whether a value is a secret by its own shape: access keys, private keys, passwords in URLs."""
+    """Whether a value has the form of a secret: access keys, private keys, passwords in URLs."""
     return _SHAPE.search(text) is not None
 
 
 def sensitive(path: Iterable[str], *values: Any) -> bool:
-    """Whether something at `path` is not to be shown: its name is a secret's, or a value holds one, however deep."""
+    """Whether the value at `path` must not be shown: its name is a secret's, or it contains one at any depth."""
     names = [step for step in path if secret_name(step)]
     return any(_holds(value, bool(names)) for value in values)
 
@@ -60,12 +60,12 @@ def _holds(value: Any, named: bool) -> bool:
 
 
 def harmless(text: str) -> bool:
-    """Whether a value under a secret's name is none: empty, a placeholder `${…}`, a switch, a reference."""
+    """Whether a value under a secret's name is not one: empty, a placeholder `${…}`, a switch, a reference."""
     return _HARMLESS.match(text) is not None
 
 
 def masked(line: str) -> str:
-    """A source line fit to be shown: same length, secrets starred out."""
+    """A source line with secrets masked, at the same length."""
     line = _SHAPE.sub(lambda found: "*" * len(found[0]), line)
     return _ASSIGNED.sub(_starred, line)
 

@@ -1,4 +1,4 @@
-"""What may stand in a tag. Apart from the rest of the model: the commands need it before they load anything else."""
+"""Values of tags. Separate from the rest of the model, because commands need it before they load anything else."""
 
 from __future__ import annotations
 

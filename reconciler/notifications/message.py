@@ -1,11 +1,11 @@
-"""What people are told of what happens: which entries, in which words, and what to type next. Pure.
+"""Notification messages: which events are sent, their titles, and the commands to run next. Pure.
 
-    drift found, repaired, contested · a revision rejected · a plan blocked, and free again · a rollout that needs a
-    person, moves production, goes back, or has ended · AWS refuses a rollout · the source lost, and found again ·
-    the stack suspended, and resumed
+    drift detected, corrected, recurring · revision rejected · plan blocked, no longer blocked · rollout waiting for
+    promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · source unreachable, reachable
+    again · stack suspended, resumed
 
-Everything else is in the log and in `reconciler events`. Only words of ours and the fields below leave: what looks like
-a secret is starred out, what would be mark-up to the reader is not.
+All other events are in the log and in `reconciler events`. Only known texts and the fields below are sent: secrets are
+masked, and markup is escaped.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from reconciler.rollout.stored_state import Outcome
 
 FORMAT_VERSION: Final = 1
 LONGEST: Final = 1500
-"""Characters of a message."""
+"""Maximum length of a message in characters."""
 DETAILS: Final = ("phase", "was", "release", "outcome", "by", "code", "codes", "cause")
-"""What of an entry's details is told."""
+"""The details of an event that are sent."""
 
 TITLES: Final[Mapping[str, str]] = {
-    events.DRIFT_FOUND: "drift",
-    events.DRIFT_REPAIRED: "drift is put back",
-    events.CONTESTED: "drift is contested",
-    events.SPEC_REJECTED: "a revision is rejected",
-    events.PLAN_BLOCKED: "the plan is blocked",
-    events.PLAN_FREE: "the plan is not blocked any more",
+    events.DRIFT_FOUND: "drift detected (not corrected)",
+    events.DRIFT_REPAIRED: "drift corrected",
+    events.CONTESTED: "drift keeps recurring",
+    events.SPEC_REJECTED: "revision rejected",
+    events.PLAN_BLOCKED: "plan blocked",
+    events.PLAN_FREE: "plan no longer blocked",
     events.ROLLOUT_PHASE: "rollout",
-    events.ROLLOUT_ENDED: "the rollout has ended",
-    events.ROLLOUT_REFUSED: "AWS refuses the rollout",
-    events.SOURCE_UNREACHABLE: "the source cannot be reached",
-    events.SOURCE_REACHABLE: "the source can be reached again",
-    events.SUSPENDED: "the stack is suspended",
-    events.RESUMED: "the stack is reconciled again",
+    events.ROLLOUT_ENDED: "rollout ended",
+    events.ROLLOUT_REFUSED: "AWS refused a rollout call",
+    events.SOURCE_UNREACHABLE: "source unreachable",
+    events.SOURCE_REACHABLE: "source reachable again",
+    events.SUSPENDED: "stack suspended",
+    events.RESUMED: "stack resumed",
 }
 
 PHASES: Final[Mapping[str, str]] = {
-    Phase.AWAITING_PROMOTION: "the new version waits to be promoted",
-    Phase.SHIFTING: "production moves to the new version",
-    Phase.ROLLING_BACK: "production goes back",
-    Phase.BLOCKED: "the rollout is blocked",
+    Phase.AWAITING_PROMOTION: "waiting for promotion",
+    Phase.SHIFTING: "shifting production traffic to the new version",
+    Phase.ROLLING_BACK: "rolling back",
+    Phase.BLOCKED: "rollout blocked",
 }
 
 WELL: Final = frozenset({Outcome.PROMOTED.value, Outcome.FAST_PROMOTED.value, Outcome.SUPERSEDED.value})
@@ -58,7 +58,7 @@ WELL: Final = frozenset({Outcome.PROMOTED.value, Outcome.FAST_PROMOTED.value, Ou
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`next` is what to type, the likeliest first. `key` is the same for what would be told twice."""
+    """`next` are commands to run, the likeliest first. `key` is the same for duplicates."""
 
     id: str
     at: str
@@ -105,7 +105,7 @@ class Message:
 
 
 def notice_of(entry: Event, stack: str) -> Message | None:
-    """None where nobody is to be told."""
+    """None for an event that is not sent."""
     title = TITLES.get(entry.name)
     details = {key: _clean(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
     if title is None:
@@ -129,7 +129,7 @@ def notice_of(entry: Event, stack: str) -> Message | None:
 
 
 _TYPEABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
-"""As ECS names services, and fit for any shell."""
+"""A service name in ECS that is safe in any shell."""
 
 
 def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...
         case events.ROLLOUT_ENDED if service and details.get("outcome") not in WELL:
             return f"reconciler logs {service} --previous", f"reconciler history {service}"
         case events.SUSPENDED:
-            return ("reconciler reconcile --resume",)
+            return ("reconciler resume --stack",)
     return ()
 
 
@@ -162,7 +162,7 @@ def _one_line(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """One line, without secrets, control characters and those that turn text around."""
+    """One line, with secrets masked, without control and direction characters."""
     words = " ".join(masked(text).split())
     shown = "".join(char for char in words if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co"))
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"

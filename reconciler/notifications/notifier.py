@@ -1,13 +1,12 @@
-"""Tells people what happens: to Slack, to a webhook, to an SNS topic. A loop's sink that never holds it up.
+"""Notifier: sends events to Slack, a webhook or an SNS topic, without ever blocking the controller.
 
-    loop ──► Notifier(entry) ──► queue, bounded ──► its own thread ──► target
-                                  full: the oldest goes     up to four attempts
+    controller ──► Notifier(event) ──► bounded queue ──► its own thread ──► target
+                                       full: the oldest is dropped   up to four attempts
 
-What cannot be delivered is counted and logged, and that is all: nothing waits for a notification, and losing one loses
-no more than that. Every event is in the log as well.
+A notification that cannot be delivered is counted and logged. Every event is in the log as well.
 
     slack:https://hooks.slack.com/services/…      anything that takes {"text": …}
-    webhook:https://…                             the whole notice as JSON; signed with RECONCILER_WEBHOOK_SECRET
+    webhook:https://…                             the whole message as JSON; signed with RECONCILER_WEBHOOK_SECRET
     sns:arn:aws:sns:REGION:ACCOUNT:TOPIC          plain text, with the event and the stack as attributes
 """
 
@@ -43,9 +42,9 @@ SIGNATURE: Final = "X-Reconciler-Signature-256"
 MOST_WAITING: Final = 100
 ATTEMPTS: Final = 4
 FIRST_PAUSE: Final = 1.0
-"""Seconds before the second attempt; twice that before the third, and so on."""
+"""Seconds before the second attempt; doubled before each further one."""
 QUIET_SECONDS: Final = 3600.0
-"""Drift that is found and put back over and over is told once in so long."""
+"""Recurring drift is sent at most once in this time."""
 MOST_REMEMBERED: Final = 1000
 
 _REPEATS = frozenset({events.DRIFT_FOUND, events.DRIFT_REPAIRED})
@@ -53,7 +52,7 @@ _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(
 
 
 class Undelivered(Exception):
-    """`again`: another attempt may fare better, after `pause` seconds if they were named. The message names no URL."""
+    """`again`: another attempt may succeed, after `pause` seconds if given. The message contains no URL."""
 
     def __init__(self, because: str, *, again: bool, pause: float | None = None) -> None:
         super().__init__(because)
@@ -64,7 +63,7 @@ class Undelivered(Exception):
 class Target(Protocol):
     @property
     def label(self) -> str:
-        """How it may be called in logs and metrics."""
+        """Its name in logs and metrics."""
 
     def send(self, notice: Message) -> None:
         """One attempt. Raises `Undelivered`."""
@@ -91,7 +90,7 @@ class Slack:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """`secret` signs the body: `sha256=` and the HMAC in hexadecimal, as GitHub's webhooks have it."""
+    """`secret` signs the body: `sha256=` and the HMAC in hexadecimal, as in GitHub's webhooks."""
 
     place: Place
     secret: bytes = field(default=b"", repr=False)
@@ -135,7 +134,7 @@ class Topic:
 
 
 def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str, str] = os.environ) -> Target:
-    """`transport` is what SNS is called with; it needs no lease, and its region is the topic's.
+    """`transport` calls SNS; it needs no lease, and its region is the topic's.
 
     Raises `errors.SpecInvalid`, which repeats nothing of a URL but its host.
     """
@@ -146,19 +145,21 @@ def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str
         case "webhook":
             return Webhook(place_of(rest), environ.get(SECRET, "").encode())
         case "sns" if not _TOPIC.fullmatch(rest):
-            raise errors.SpecInvalid("what to notify is not sns:arn:aws:sns:REGION:ACCOUNT:TOPIC")
+            raise errors.SpecInvalid("the notification target is not sns:arn:aws:sns:REGION:ACCOUNT:TOPIC")
         case "sns" if transport is None:
-            raise errors.SpecInvalid("an SNS topic cannot be notified without AWS")
+            raise errors.SpecInvalid("an SNS target needs AWS credentials")
         case "sns":
             assert transport is not None
             return Topic(rest, transport)
         case _:
-            raise errors.SpecInvalid("what to notify is slack:https://…, webhook:https://… or sns:arn:…")
+            raise errors.SpecInvalid("a notification target is slack:https://…, webhook:https://… or sns:arn:…")
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of notices: `dropped` made room for others, or were left when the time to close was over."""
+    """Number of notifications by result: `dropped` were replaced by newer ones, or left when the notifier was
+    closed.
+    """
 
     sent: int = 0
     failed: int = 0
@@ -167,7 +168,7 @@ class Tally:
 
 
 class Notifier:
-    """A sink for one target. Calling it takes microseconds, whatever the target does; it never raises."""
+    """Event sink for one target. A call takes microseconds and never raises."""
 
     def __init__(
         self, target: Target, *, stack: str = "", clock: Clock | None = None, most: int = MOST_WAITING
@@ -205,7 +206,7 @@ class Notifier:
             return Tally(self._sent, self._failed, self._dropped, len(self._queue))
 
     def close(self, seconds: float = 2.0) -> None:
-        """Deliver what waits, for so long and no longer; then leave the rest and say how many."""
+        """Deliver the queue within a time limit, then drop the rest and log their number."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -236,8 +237,8 @@ class Notifier:
         while (notice := self._take()) is not None:
             try:
                 delivered = self._deliver(notice)
-            except Exception as error:  # noqa: BLE001 - one notice that cannot be told must not silence all others
-                # the message and the traceback may hold the URL
+            except Exception as error:  # noqa: BLE001 - one failed notification must not stop all others
+                # the message and the traceback may contain the URL
                 log.error(events.NOTIFY_FAILED, to=self.label, notice=notice.event, because=type(error).__name__)
                 delivered = False
             with self._changed:
@@ -275,9 +276,9 @@ def _post(send: Post, place: Place, body: bytes, headers: Mapping[str, str]) -> 
     if 200 <= answered.status < 300:
         return
     passing = answered.status in (408, 425, 429) or answered.status >= 500
-    raise Undelivered(f"{place.host} answered {answered.status}", again=passing, pause=answered.pause)
+    raise Undelivered(f"{place.host} returned status {answered.status}", again=passing, pause=answered.pause)
 
 
 def _escaped(text: str) -> str:
-    """Slack reads `<!channel>` and links between `<` and `>`; a back-tick would end the code."""
+    """Escapes Slack's `<!channel>`, `<links>` and back-ticks."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")

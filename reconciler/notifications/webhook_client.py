@@ -1,8 +1,8 @@
-"""One POST to an address that the operator has configured: https, bounded in time, and never to a metadata service.
+"""Webhook client: one POST to a configured https URL, bounded in time, and never to a metadata service.
 
-A URL like that holds a secret, so it appears in no message, no log and no `repr`. The name is looked up once, every
-address it has is held against what may not be reached, and the connection goes to the address that was looked at. No
-redirect is followed, and nothing of the answer is kept but its status and how long to wait.
+Such a URL contains a secret, so it appears in no message, log or `repr`. The name is resolved once, every address is
+checked, and the connection goes to the checked address. Redirects are not followed, and nothing of the response is kept
+but its status and Retry-After.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from urllib3.exceptions import HTTPError
 from reconciler import __version__, errors
 
 SECONDS: Final = 5.0
-"""For all of it once the name is looked up: connect, TLS, send, and the head of the answer."""
+"""Time limit once the name is resolved: connect, TLS, send, and the head of the response."""
 LARGEST_HEAD: Final = 8 * 1024
 LONGEST_PAUSE: Final = 60.0
-"""However long they ask us to wait."""
+"""Upper limit for Retry-After."""
 
 IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,7 +41,7 @@ _MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to send to. `host` is what may be said of it."""
+    """Address of the target. `host` may be shown."""
 
     host: str
     port: int
@@ -56,14 +56,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`pause`: the seconds they ask us to wait before the next one, if they do."""
+    """`pause`: the seconds of Retry-After, if given."""
 
     status: int
     pause: float | None = None
 
 
 class Unreachable(Exception):
-    """Nothing came back; the message says why and not where."""
+    """No response; the message says why, but not from where."""
 
 
 def place_of(url: str) -> Place:
@@ -72,37 +72,41 @@ def place_of(url: str) -> Place:
         parts = urlsplit(url)
         host, port, scheme = parts.hostname or "", parts.port, parts.scheme
     except ValueError as error:
-        raise errors.SpecInvalid("the URL to notify makes no sense") from error
+        raise errors.SpecInvalid("the notification URL is not valid") from error
     if scheme not in ("https", "http") or not _HOST.fullmatch(host):
-        raise errors.SpecInvalid("the URL to notify is not https://host/…")
+        raise errors.SpecInvalid("the notification URL is not https://host/…")
     if scheme == "http" and host not in _MACHINE:
-        raise errors.SpecInvalid(f"the URL to notify on {host} must be https; plain http is for this machine only")
+        raise errors.SpecInvalid(
+            f"the notification URL on {host} must use https; http is allowed for this machine only"
+        )
     if parts.username is not None or parts.password is not None:
-        raise errors.SpecInvalid(f"the URL to notify on {host} holds a user name; sign with a secret instead")
+        raise errors.SpecInvalid(
+            f"the notification URL on {host} contains a user name; use RECONCILER_WEBHOOK_SECRET instead"
+        )
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.fullmatch(target):
-        raise errors.SpecInvalid(f"the URL to notify on {host} holds spaces or characters that are not ASCII")
+        raise errors.SpecInvalid(f"the notification URL on {host} contains spaces or characters that are not ASCII")
     fault = forbidden(literal) if (literal := _literal(host)) is not None else ""
     if fault:
-        raise errors.SpecInvalid(f"{host} must not be notified: it is {fault}")
+        raise errors.SpecInvalid(f"notifications to {host} are not allowed: it is {fault}")
     return Place(host, port or (443 if scheme == "https" else 80), scheme == "https", target)
 
 
 def forbidden(address: IP) -> str:
-    """What `address` is that nothing may be sent to; empty where it may."""
+    """Why nothing may be sent to `address`, or ""."""
     if address in _EC2:
         return "a metadata service"
     inner = _inside(address)
     if inner is not None:
         return forbidden(inner)
     for wrong, what in (
-        (address.is_link_local, "link-local, as metadata services are"),
-        (address.is_unspecified, "no address"),
-        (address.is_multicast, "many machines"),
+        (address.is_link_local, "a link-local address"),
+        (address.is_unspecified, "an unspecified address"),
+        (address.is_multicast, "a multicast or broadcast address"),
     ):
         if wrong:
             return what
-    return "" if str(address) != "255.255.255.255" else "many machines"
+    return "" if str(address) != "255.255.255.255" else "a multicast or broadcast address"
 
 
 def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
@@ -121,33 +125,33 @@ def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
             connection.request("POST", place.target, body, fields)
             return _answer(connection.sock, end)
     except ssl.SSLCertVerificationError as error:
-        raise Unreachable(f"its certificate is not trusted: {error.verify_message}") from None
+        raise Unreachable(f"the certificate is not trusted: {error.verify_message}") from None
     except (HTTPError, OSError, ValueError) as error:
         raise Unreachable(type(error.__cause__ or error).__name__) from None
 
 
 def _addresses(place: Place) -> tuple[IP, ...]:
-    """Of the host, every one of them fit to be reached."""
+    """All addresses of the host, each one checked."""
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Unreachable("its name cannot be looked up") from None
+        raise Unreachable("the host name cannot be resolved") from None
     addresses = tuple(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
     for address in addresses:
         fault = forbidden(address)
         if fault:
-            raise Unreachable(f"its name means {address}, which is {fault}")
+            raise Unreachable(f"the host name resolves to {address}, which is {fault}")
         if not place.secure and not address.is_loopback:
-            raise Unreachable(f"its name means {address}, which is not this machine, and it is plain http")
+            raise Unreachable(f"the host name resolves to {address}, which is not this machine, and the URL uses http")
     return addresses
 
 
 def _connected(place: Place, addresses: tuple[IP, ...], end: float) -> HTTPConnection:
-    """A connection to the first address that answers. The certificate is checked against the host's name."""
+    """A connection to the first address that accepts one. The certificate is checked against the host name."""
     made: Callable[..., HTTPConnection] = HTTPConnection
     if place.secure:
         made = partial(HTTPSConnection, server_hostname=place.host, ssl_context=_trust())
-    last: Exception = OSError("no address")
+    last: Exception = OSError("an unspecified address")
     for address in addresses[:4]:
         # urllib3 applies the timeout twice: to the TCP connection, and again to the TLS handshake
         connection = made(str(address), place.port, timeout=_left(end) / 2)
@@ -178,7 +182,7 @@ def _answer(sock: socket.socket, end: float) -> Answered:
     first, *lines = text.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or not re.fullmatch(r"[1-5]\d\d", words[1]):
-        raise ValueError("no HTTP")
+        raise ValueError("not an HTTP response")
     asked = next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("retry-after:")), "")
     return Answered(int(words[1]), min(LONGEST_PAUSE, float(asked)) if re.fullmatch(r"\d{1,6}", asked) else None)
 
@@ -198,7 +202,7 @@ def _literal(host: str) -> IP | None:
 
 
 def _inside(address: IP) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address only stands for."""
+    """The IPv4 address that an IPv6 address embeds."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""What happened to a service: ECS's own events, what its scaling did, and the marks that rollouts leave."""
+"""Events of a service: ECS's own events, scaling activities, and the rollout state stored in its tags."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ecs = ServiceApi("ecs")
 autoscaling = ServiceApi("application-autoscaling")
 
 ACTIVITIES: Final = 50
-"""Scaling activities that are asked for; ECS itself keeps a hundred events."""
+"""Number of scaling activities to read; ECS keeps a hundred events."""
 
 _WHOSE: Final = re.compile(r"ecs-svc/\d+")
 
@@ -35,7 +35,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceEvent:
-    """`id` tells it from all others. `details` say in fields what `text` says of our own doing in words."""
+    """`id` is unique. `details` holds in fields what `text` says about rollouts."""
 
     at: datetime
     source: Source
@@ -46,7 +46,7 @@ class ServiceEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventGroup:
-    """Equal happenings of one version: the newest, how many there are, and since when."""
+    """Equal events of one version: the newest, their number, and the oldest time."""
 
     newest: ServiceEvent
     count: int = 1
@@ -54,10 +54,12 @@ class EventGroup:
 
 
 def read(found: ServiceState) -> Calls[tuple[ServiceEvent, ...]]:
-    """All that is known, newest first. One call, two where the service scales by itself. Raises `errors.AwsError`."""
+    """All events, newest first. One call, two if the service scales automatically. Raises `errors.AwsError`."""
     answer = yield ecs.describe_services(cluster=found.cluster, services=[found.service.id], include=["TAGS"])
     if not answer.get("services"):
-        raise errors.Gone(f"{found.delivery.service} is gone", call="ecs.DescribeServices", code="MISSING")
+        raise errors.Gone(
+            f"{found.delivery.service} does not exist any more", call="ecs.DescribeServices", code="MISSING"
+        )
     item = answer["services"][0]
     activities: list[Mapping[str, Any]] = []
     if found.delivery.scales:
@@ -74,7 +76,7 @@ def read(found: ServiceState) -> Calls[tuple[ServiceEvent, ...]]:
 
 
 def made_of(item: Mapping[str, Any]) -> tuple[RunningVersion, ...]:
-    """The versions in an answer of DescribeServices, for when they were made."""
+    """The versions in a response of DescribeServices, for their creation times."""
     sets = [
         RunningVersion(
             one["id"], revision_of(one.get("taskDefinition", "")), one.get("externalId") or "", born=one["createdAt"]
@@ -107,7 +109,7 @@ def happenings(
     for run in runs:
         if run.born is not None:
             release = f"release {run.release} " if run.release else ""
-            text = f"{release}({run.revision}) begins as {run.id}"
+            text = f"{release}({run.revision}) started as {run.id}"
             found.append(ServiceEvent(_utc(run.born), Source.ROLLOUT, text, f"begins {run.id}"))
     found += _marked(remembered)
     order = {Source.ECS: 0, Source.SCALING: 1, Source.ROLLOUT: 2}
@@ -116,7 +118,7 @@ def happenings(
 
 
 def folded(several: Iterable[ServiceEvent]) -> tuple[EventGroup, ...]:
-    """Newest first; what differs only in ids of tasks, addresses and times is equal. Versions are kept apart."""
+    """Newest first. Events that differ only in task ids, addresses and times are equal; versions are kept apart."""
     folds: dict[tuple[str, ...], EventGroup] = {}
     for one in several:
         key = (one.source, normalised(one.text), *_WHOSE.findall(one.text))
@@ -133,13 +135,13 @@ def _marked(remembered: StoredState) -> Iterable[ServiceEvent]:
         details = {"release": ended.release, "outcome": ended.outcome.value, "phase": ended.phase, "by": ended.by.value}
         yield ServiceEvent(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
     if request is not None:
-        answer, details = "not answered yet", {"verb": request.verb.value, "release": request.release}
+        answer, details = "pending", {"verb": request.verb.value, "release": request.release}
         if response is not None and response.id == request.id:
             refusal = response.refusal
             answer = "accepted" if refusal is None else f"refused: {refusal.why}"
             details |= {"answer": "accepted"} if refusal is None else {"answer": "refused", "code": refusal.code.value}
         why = f" ({request.why})" if request.why else ""
-        text = f"{request.by} said {request.verb}{why}: {answer}"
+        text = f"{request.verb} requested by {request.by}{why}: {answer}"
         yield ServiceEvent(request.at, Source.ROLLOUT, text, f"said {request.id} {details.get('answer', '')}", details)
 
 

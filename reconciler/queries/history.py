@@ -1,9 +1,8 @@
-"""A service's releases as AWS remembers them: the revisions of its task definition, and how each of them fared.
+"""Release history of a service: the revisions of its task definition, and the state of each release.
 
-A revision says when it was registered and of which images; the service's tags and task sets say which releases are in
-production, on their way, to be gone back to, or in quarantine. A release is found in a revision by what the service
-says of it, else by its id, which is worked out anew from the revision's own hash: where that does not match, nothing is
-claimed.
+A revision has a registration time and images; the service's tags and task sets say which releases are in production, in
+progress, rollback targets or quarantined. A release is matched to a revision by what the service stores, otherwise by
+its id, which is computed from the revision's own hash. Without a match nothing is claimed.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ ecs = ServiceApi("ecs")
 ecr = ServiceApi("ecr")
 
 MOST: Final = 20
-"""Revisions that are looked at, from the newest on; older ones than ten are let go of anyway."""
+"""Number of revisions to read, newest first; older ones are deregistered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision that is ours. `images` is container → image, `image_tags` image → its tags in the registry."""
+    """One revision of the stack. `images` maps containers to images, `image_tags` images to their registry tags."""
 
     name: str
     registered_at: datetime | None = None
@@ -44,11 +43,11 @@ class Revision:
 
 
 class ReleaseStanding(StrEnum):
-    """What a release is to its service. It may be several of these at once."""
+    """State of a release. It may have several of these at once."""
 
-    LIVE = "live"  # it has a share of production
+    LIVE = "live"  # it receives production traffic
     IN_PROGRESS = "in-progress"  # it is being rolled out
-    ROLLBACK_TARGET = "rollback-target"  # it is being gone back to
+    ROLLBACK_TARGET = "rollback-target"  # it is being rolled back to
     WARM = "warm"  # the version before, whose tasks still run
     PREVIOUS = "previous"  # the version before
     QUARANTINED = "quarantined"
@@ -56,9 +55,9 @@ class ReleaseStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A release and how it stands; `revision` is None where only its name is known any more.
+    """A release and its state; `revision` is None if only the release id is known.
 
-    `share` is what it has of production, in percent.
+    `share` is its share of production traffic in percent.
     """
 
     release: str
@@ -69,11 +68,11 @@ class Row:
     ended: RolloutResult | None = None
 
 
-# -- asking
+# -- reads
 
 
 def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
-    """The family's active revisions that are ours, newest first. Raises `errors.AwsError`."""
+    """The family's active revisions that the stack owns, newest first. Raises `errors.AwsError`."""
     answer = yield ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")
     arns = [arn for arn in answer["taskDefinitionArns"] if revision_of(arn).rpartition(":")[0] == family]
     newest = sorted(arns, key=lambda arn: int(arn.rpartition(":")[2]), reverse=True)[:MOST]
@@ -87,7 +86,7 @@ def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
 
 
 def commits(found: ServiceState) -> Calls[Mapping[str, str]]:
-    """Release → the commit that its task set is tagged with."""
+    """Release → the commit in the tags of its task set."""
     if not found.service.facts["sets"]:
         return {}
     answer = yield ecs.describe_task_sets(cluster=found.cluster, service=found.service.id, include=["TAGS"])
@@ -99,7 +98,7 @@ def commits(found: ServiceState) -> Calls[Mapping[str, str]]:
 
 
 def _image_tags(images: Iterable[str]) -> Calls[dict[str, tuple[str, ...]]]:
-    """What images that are named by digest are called in our registries; nothing for one that is not there."""
+    """Tags of digests in the stack's registries; nothing for a missing image."""
     calls: dict[str, Call] = {}
     for image in images:
         host, _, rest = image.partition("/")
@@ -141,7 +140,7 @@ def _tags(answer: Mapping[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()}
 
 
-# -- telling
+# -- results
 
 
 def history(
@@ -151,7 +150,7 @@ def history(
     wanted: Release | None,
     committed: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
-    """Newest first; releases of which no revision is known any more come last. `wanted` is what the specs ask for."""
+    """Newest first; releases without a known revision come last. `wanted` is the declared release."""
     several, running, told = tuple(known), tuple(runs), committed or {}
     releases = _releases(several, running, remembered, wanted)
     rows = []
@@ -172,7 +171,7 @@ def history(
 def _releases(
     known: Iterable[Revision], runs: Iterable[RunningVersion], remembered: StoredState, wanted: Release | None
 ) -> dict[str, str]:
-    """Revision → release: as the service says it, else by the revision's hash."""
+    """Revision → release, from the service's state, otherwise from the revision's hash."""
     found: dict[str, str] = {}
     if wanted is not None:
         found |= {one.name: release_id(one.content, wanted) for one in known if one.content}
@@ -191,7 +190,7 @@ def _before(one: RunningVersion, other: RunningVersion) -> bool:
 def _standing(
     revision: str, release: str, runs: tuple[RunningVersion, ...], remembered: StoredState, wanted: Release | None
 ) -> tuple[int, tuple[ReleaseStanding, ...]]:
-    """Its share of production, and how it stands."""
+    """Its share of production traffic, and its state."""
     found: list[ReleaseStanding] = []
     mine = [one for one in runs if not one.draining and revision and one.revision == revision]
     share = sum(one.share for one in mine)

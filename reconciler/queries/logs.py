@@ -1,7 +1,7 @@
-"""What a service's tasks say, or said: from a version to its tasks, from those to their log streams, and on to lines.
+"""Logs of a service: from a version to its tasks, from tasks to their log streams, and from streams to lines.
 
-Each container of a task has a stream of its own, `prefix/container/task`. A stream that is not there is a container
-that has said nothing. Nothing but log lines is taken out of the answers.
+Each container of a task has its own stream, `prefix/container/task`. A missing stream is a container that has written
+nothing. Only log lines are taken from the responses.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ecs = ServiceApi("ecs")
 logs = ServiceApi("logs")
 
 MOST_TASKS: Final = 20
-"""Tasks that are listened to; CloudWatch Logs lets an account read 25 streams a second at most."""
+"""Maximum number of tasks to read; CloudWatch Logs allows an account 25 stream reads a second."""
 
 PAGES: Final = 20
-"""Pages read of one stream at a time; a page is a megabyte or ten thousand lines."""
+"""Pages to read of one stream at a time; a page is a megabyte or ten thousand lines."""
 
 WIDTH: Final = 8
 POLL_SECONDS: Final = 2.0
@@ -38,7 +38,7 @@ REFRESH_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """A container of a task, and where its output goes."""
+    """Log stream of one container of a task."""
 
     task: str
     container: str
@@ -56,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LogSources:
-    """Whom to listen to. `left_out` counts tasks beyond what is listened to; `mute` are containers without a log."""
+    """The streams to read. `left_out` counts tasks beyond the limit; `mute` are containers without a log driver."""
 
     tasks: tuple[Task, ...] = ()
     voices: tuple[LogStream, ...] = ()
@@ -67,17 +67,17 @@ class LogSources:
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """Of `cut` older lines are left out."""
+    """New lines. Older lines of the streams in `cut` are left out."""
 
     lines: tuple[Line, ...] = ()
     cut: tuple[LogStream, ...] = ()
 
 
-# -- which tasks
+# -- tasks
 
 
 def current(found: ServiceState) -> Calls[tuple[Task, ...]]:
-    """The tasks of the version that production has, newest first; of all that run where it has none."""
+    """The tasks of the version in production, newest first; all running tasks if no version is."""
     whose = found.in_production or found.runs
     if not whose:
         return ()
@@ -85,20 +85,20 @@ def current(found: ServiceState) -> Calls[tuple[Task, ...]]:
 
 
 def stopped(found: ServiceState) -> Calls[tuple[Task, ...]]:
-    """The tasks of the newest version that stopped, newest first."""
+    """The stopped tasks of the newest version, newest first."""
     tasks = yield from observations.tasks_of(found.cluster, found.name)
     return newest_version(tasks, frozenset(one.id for one in found.in_production))
 
 
 def newest_version(tasks: Iterable[Task], live: frozenset[str]) -> tuple[Task, ...]:
-    """Of stopped tasks, newest first: those of the version that stopped last; of what is live only if all are."""
+    """Of stopped tasks, those of the version that stopped last; of a live version only if there is no other."""
     several = tuple(tasks)
     gone = [one for one in several if one.started_by not in live] or list(several)
     return tuple(one for one in gone if one.started_by == gone[0].started_by)
 
 
 def speakers(tasks: tuple[Task, ...], container: str | None = None) -> Calls[LogSources]:
-    """Where the tasks' output goes, by their own task definitions; of one container, where it is named."""
+    """The log streams of the tasks according to their task definitions; of one container, if it is named."""
     few = tasks[:MOST_TASKS]
     definitions: dict[str, TaskDefinitionSpec] = {}
     for arn in dict.fromkeys(task.definition for task in few):
@@ -124,19 +124,19 @@ def assigned(
     return LogSources(tasks, tuple(voices), names, tuple(sorted(mute)), left_out)
 
 
-# -- what they say
+# -- lines
 
 
 @dataclass(slots=True)
 class LogTail:
-    """Hears several voices, and goes on where it left off."""
+    """Reads several streams, and continues where it stopped."""
 
     aws: AwsClient
     since: datetime | None = None
     places: dict[LogStream, str] = field(default_factory=dict)
 
     def hear(self, voices: Iterable[LogStream]) -> LogBatch:
-        """What is new, in the order in which it was said. Raises `errors.AwsError`."""
+        """New lines in order of time. Raises `errors.AwsError`."""
         several = tuple(voices)
         if not several:
             return LogBatch()
@@ -157,10 +157,10 @@ class LogTail:
 
 
 def _said(voice: LogStream, since: datetime | None, place: str | None) -> Calls[tuple[list[Line], str, bool]]:
-    """The lines, oldest first, where to go on, and whether older ones are left out.
+    """The lines, oldest first, the position to continue from, and whether older lines are left out.
 
-    From `place` on; without one, from the end backwards. A page may be empty although there are more: the end is
-    where the token stays the same. Source: CloudWatch Logs API reference, GetLogEvents.
+    Starts at `place`; without one, reads backwards from the end. A page may be empty although there are more: the end
+    is where the token stays the same. Source: CloudWatch Logs API reference, GetLogEvents.
     """
     stream = {"logGroupName": voice.group, "logStreamName": voice.stream}
     start = None if since is None else int(since.timestamp() * 1000)
@@ -192,8 +192,8 @@ def _line(voice: LogStream, event: Mapping[str, Any]) -> Line:
 def following(
     aws: AwsClient, ear: LogTail, who: Callable[[], LogSources], stop: threading.Event
 ) -> Iterator[tuple[Line, ...]]:
-    """Line after line until `stop`; tasks that come meanwhile are heard from their first line on."""
-    speed = aws.clock.speed  # CloudWatch is asked in real seconds, however time flies there
+    """Yields lines until `stop`; new tasks are read from their first line on."""
+    speed = aws.clock.speed  # CloudWatch is polled in real seconds, even if the clock is accelerated
     voices: tuple[LogStream, ...] = ()
     waited = REFRESH_SECONDS
     while True:

@@ -1,4 +1,4 @@
-"""The stack as a tree: what is inside or behind what, and which tasks run where. Decided from what was observed."""
+"""Resource tree of a stack: what contains what, and which tasks run where. Computed from an observation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from reconciler.rollout.spec import RolloutSpec
 ecs = ServiceApi("ecs")
 
 TELLING: Final = ("cidr", "zone", "port", "protocol", "scheme", "priority", "uri")
-"""Fields that say in a word what a resource is like."""
+"""Fields that summarize a resource."""
 
 AT_ONCE: Final = 100  # DescribeTasks
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`id` is AWS's. `because` says why the health is not ready."""
+    """`id` is AWS's. `because` says why it is not ready."""
 
     name: str
     id: str = ""
@@ -37,7 +37,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A task and where it runs."""
+    """A task and its placement."""
 
     id: str
     started_by: str
@@ -49,7 +49,7 @@ class Placed:
 
 
 def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed, ...]]]:
-    """Service's ARN → its tasks that run or are about to. Raises `errors.AwsError`."""
+    """Service ARN → its running and pending tasks. Raises `errors.AwsError`."""
     several = tuple(services)
     listed = yield Batch.of(
         ecs.list_tasks(cluster=one.facts["cluster"], serviceName=one.spec.name, desiredStatus="RUNNING")
@@ -67,7 +67,7 @@ def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed,
 
 
 def placed(item: Mapping[str, Any]) -> Placed:
-    """A task of DescribeTasks. Nothing of its environment is taken."""
+    """A task of DescribeTasks. Its environment is not read."""
     details = {
         detail.get("name", ""): detail.get("value", "")
         for attachment in item.get("attachments") or ()
@@ -91,7 +91,9 @@ def tree(
     deliveries: Iterable[RolloutSpec],
     tasks: Mapping[str, tuple[Placed, ...]],
 ) -> tuple[Node, ...]:
-    """What the stack owns, each inside what it is part of; networks first. What is looked up only is inside, too."""
+    """What the stack owns, each inside its container; networks first. Resources that are only looked up are
+    included.
+    """
     ours = [one for one in world if ownership.owner(one.tags) == stack or kinds[one.address.kind].lookup]
     names = {one.id: one.address for one in ours}
     delivered = {one.service: one for one in deliveries}
@@ -112,7 +114,7 @@ def tree(
 
 
 def absent(world: ObservedState, desired: Iterable[Address]) -> tuple[Address, ...]:
-    """What the specs want and is not there, as far as its kind could be read."""
+    """Declared resources that do not exist, as far as their type could be read."""
     there = {one.address for one in world}
     return tuple(sorted(one for one in desired if one not in there and one.kind not in world.unreadable))
 
@@ -122,11 +124,11 @@ def _detail(one: Observed[Any]) -> str:
     if one.facts.get("dns_name"):
         parts.append(str(one.facts["dns_name"]))
     if one.address.kind == "service":
-        parts.append(f"{one.facts['running']} of {one.facts['desired']} tasks run")
+        parts.append(f"{one.facts['running']} of {one.facts['desired']} tasks running")
     return " ".join(parts)
 
 
-# -- what runs
+# -- running tasks
 
 
 def _versions(
@@ -140,7 +142,7 @@ def _versions(
         return tuple(_task(one, names) for one in tasks)
     try:
         found = versions.find(world, delivery, stack)
-    except errors.ReconcilerError:  # said where what could not be read is said
+    except errors.ReconcilerError:  # reported with the other unreadable types
         return tuple(_task(one, names) for one in tasks)
     nodes = tuple(_version(found, run, tasks, names) for run in found.runs)
     known = {run.id for run in found.runs}
@@ -156,7 +158,7 @@ def _version(found: ServiceState, run: RunningVersion, tasks: Iterable[Placed], 
         health = ResourceHealth.DEGRADED
     name = f"{'task set' if found.delivery.moves_traffic else 'deployment'} {run.revision}"
     release = f"release {run.release}, " if run.release else ""
-    detail = f"{release}{share}{run.running} of {run.desired} tasks run"
+    detail = f"{release}{share}{run.running} of {run.desired} tasks running"
     return Node(name, run.id, detail, health, "" if health is ResourceHealth.READY else words, children)
 
 
@@ -171,5 +173,5 @@ def _task(one: Placed, names: Mapping[str, Address]) -> Node:
         if one.status == "RUNNING"
         else ResourceHealth.PROGRESSING
     )
-    because = "its container's health check fails" if sick else "" if one.status == "RUNNING" else one.status
+    because = "container health check failing" if sick else "" if one.status == "RUNNING" else one.status
     return Node(f"task {one.id[:4]}", one.id, place, health, because)

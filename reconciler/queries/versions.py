@@ -1,8 +1,8 @@
-"""What runs of a service: its versions, each with its share of production. Only looked at, never acted on.
+"""Running versions of a service, each with its share of production traffic. Read only.
 
-Where we move the traffic, a version is a task set, and its share is what the production listener gives its target
-group; ECS's own word for it (PRIMARY) is only set once a new version has proved itself. Elsewhere a version is one of
-ECS's deployments, and its share is that of its tasks.
+If the controller shifts traffic, a version is a task set, and its share is the weight of its target group on the
+production listener; ECS's own PRIMARY label is set only after verification. Otherwise a version is a deployment run by
+ECS, and its share is that of its tasks.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from reconciler.rollout.stored_state import StoredState
 class RunningVersion:
     """A version that has tasks, or is to have some.
 
-    `id` is what its tasks are `startedBy`. `revision` is `family:number`. `release` is empty where nobody noted it.
-    `share` is of production, in percent. `state` is ECS's word: PRIMARY, ACTIVE, DRAINING.
+    `id` is what its tasks are `startedBy`. `revision` is `family:number`. `release` is empty if unknown. `share` is its
+    share of production traffic in percent. `state` is ECS's: PRIMARY, ACTIVE, DRAINING.
     """
 
     id: str
@@ -52,7 +52,7 @@ class RunningVersion:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """A service of ours as it is in AWS; its versions newest first."""
+    """A service of the stack as it is in AWS; its versions newest first."""
 
     delivery: RolloutSpec
     service: Observed[Any]
@@ -75,25 +75,26 @@ class ServiceState:
 def look(
     aws: AwsClient, kinds: ResourceTypes, place: StackId, desired: Iterable[Desired[Any]], delivery: RolloutSpec
 ) -> ObservedState:
-    """As much of the account as tells what runs. Raises `errors.AwsError`."""
+    """The part of the account that shows what is running. Raises `errors.AwsError`."""
     few = ResourceTypes(kinds[name] for name in _read_for(delivery))
     return observe(aws, few, place, tuple(want for want in desired if want.address.kind in few), depth=Depth.MEDIUM)
 
 
 def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceState:
-    """The delivery's service.
+    """The service of a rollout spec.
 
-    Raises `errors.AwsError` where it could not be read, `errors.ReconcilerError` where it is not there or not ours.
+    Raises `errors.AwsError` if it could not be read, `errors.ReconcilerError` if it does not exist or is not the
+    stack's.
     """
     for kind in _read_for(delivery):
         if kind in world.unreadable:
             raise world.unreadable[kind]
     there = [one for one in world.found.get("service", ()) if one.address == delivery.service]
     if not there:
-        raise errors.ReconcilerError(f"{delivery.service} is not in AWS yet; `reconciler apply` makes it")
+        raise errors.ReconcilerError(f"{delivery.service} does not exist yet; `reconciler apply` creates it")
     ours = [one for one in there if ownership.owner(one.tags) == stack]
     if not ours:
-        raise errors.ReconcilerError(f"{delivery.service} is in AWS and is not this stack's")
+        raise errors.ReconcilerError(f"{delivery.service} exists but does not belong to this stack")
     service = ours[0]
     remembered = stored_state.of_tags(service.tags)
     if delivery.moves_traffic:
@@ -115,7 +116,7 @@ def _read_for(delivery: RolloutSpec) -> list[str]:
 
 
 def _weights(world: ObservedState, delivery: RolloutSpec) -> Mapping[str, int]:
-    """Target group's ARN → its share, in percent, of the listener or the rule that production comes in by."""
+    """Target group ARN → its weight in percent on the production listener or rule."""
     for one in world.found.get(delivery.production.kind, ()) if delivery.production is not None else ():
         if one.address == delivery.production:
             action = one.spec.default_action if one.address.kind == "listener" else one.spec.action
@@ -126,7 +127,7 @@ def _weights(world: ObservedState, delivery: RolloutSpec) -> Mapping[str, int]:
 
 
 def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]) -> tuple[RunningVersion, ...]:
-    """Of several sets in a group the newest that stays has the group's share."""
+    """Of several task sets in a group, the newest one that is not being deleted has the group's share."""
     runs: list[RunningVersion] = []
     taken: set[str] = set()
     for item in sorted(items, key=lambda one: (one["createdAt"], one["id"]), reverse=True):
@@ -172,5 +173,5 @@ def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: StoredState)
 
 
 def _percent(part: int, whole: int) -> int:
-    """Something is never nothing."""
+    """Rounds, but never a positive share to 0."""
     return max(1, round(WHOLE * part / whole)) if part else 0

@@ -1,13 +1,13 @@
-"""What becomes of drift: put back, only told, or left alone; and when somebody keeps undoing what we put back.
+"""Drift policy: drift is corrected, only reported, or ignored; and detection of drift that keeps recurring.
 
-Drift is what differs although the specs have not changed since all of them was in place. What the specs themselves
-change is always carried out, except where a field is to be ignored: then it is somebody else's.
+Drift is a difference although the specs have not changed since they were applied as a whole. Changes of the specs
+themselves are always applied, except to fields with `mode: ignore`, which belong to somebody else.
 
     drift:
       - {match: "security-group-rules/*", mode: warn, reason: "ports are opened by ticket"}
       - {match: "service/api", path: desired_count, mode: ignore, reason: "scaled by hand on match days"}
 
-The first rule that matches decides; without one, drift is put back.
+The first matching rule decides; without one, drift is corrected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reconciler.model.plan import Action, Note, Plan, Verb
 from reconciler.model.resource import Address, Desired
 
 REVERTS: Final = 3
-"""So often somebody may undo within the window what we put back, before we stop."""
+"""Number of times a correction may be reverted within the window before it is no longer repeated."""
 
 WINDOW_SECONDS: Final = 3600.0
 
@@ -55,9 +55,9 @@ class DriftRule:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One resource that is not as it was left. `paths` are its fields; empty: it is gone.
+    """Drift of one resource. `paths` are its fields; empty if it was deleted.
 
-    `contested`: somebody keeps undoing what is put back, and it is left as it is.
+    `contested`: the correction keeps being reverted, so it is not repeated.
     """
 
     address: Address
@@ -68,35 +68,35 @@ class Drift:
     contested: bool = False
 
     def __str__(self) -> str:
-        return f"{self.address}: {', '.join(self.paths) or 'it is gone'}"
+        return f"{self.address}: {', '.join(self.paths) or 'deleted'}"
 
 
 @dataclass(slots=True)
 class FlapDetector:
-    """Notices who keeps undoing what we put back: another tool, another reconciler, or a person who means it."""
+    """Detects corrections that keep being reverted: by another tool, another reconciler, or on purpose."""
 
     times: dict[tuple[Address, tuple[str, ...]], deque[float]] = field(default_factory=dict)
 
     def record_fix(self, drift: Drift, now: float) -> None:
-        """`drift` was put back at `now`, seconds of a clock that never goes back."""
+        """`drift` was corrected at `now`, in seconds of a monotonic clock."""
         self.times.setdefault((drift.address, drift.paths), deque(maxlen=REVERTS)).append(now)
 
     def is_flapping(self, drift: Drift, now: float) -> bool:
-        """It was put back so often within the window that putting it back once more helps nobody."""
+        """Whether it was corrected too often within the window."""
         times = self.times.get((drift.address, drift.paths))
         return times is not None and len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS
 
     def forget(self) -> None:
-        """The specs have changed, or a person has looked."""
+        """The specs have changed, or an operator has intervened."""
         self.times.clear()
 
 
 @dataclass(slots=True)
 class DriftPolicy:
-    """What a running controller knows of the past, which tells drift from a change of the specs.
+    """Memory of a running controller that distinguishes drift from a change of the specs.
 
-    `settled` is what was wanted when all of it was in place; None where that is not known: then nothing is drift, and
-    what would be left alone as drift is written like any other difference.
+    `settled` is the desired state when it was applied as a whole. If it is None, nothing counts as drift, and every
+    difference is corrected.
     """
 
     settled: Wanted | None = None
@@ -105,9 +105,9 @@ class DriftPolicy:
     def judge(
         self, plan: Plan, wanted: Wanted, rules: tuple[DriftRule, ...], now: float
     ) -> tuple[Plan, tuple[Drift, ...]]:
-        """The plan with only what is to be carried out, and the drift that was found.
+        """The plan with only the actions to execute, and the drift that was found.
 
-        Left out is what somebody keeps undoing, too: after three times a person has to say who is right.
+        Drift that keeps recurring is left out too: after three times an operator has to decide.
         """
         left, drifts = _judge(plan, wanted, self.settled, rules)
         alone = {one.address for one in drifts if one.mode is DriftMode.ENFORCE and self.flaps.is_flapping(one, now)}
@@ -119,13 +119,13 @@ class DriftPolicy:
         return left, tuple(told)
 
     def corrected(self, drifts: Iterable[Drift], written: Collection[Address], now: float) -> None:
-        """Of the drift, what is at `written` was corrected."""
+        """Record the drift at `written` as corrected."""
         for one in drifts:
             if one.mode is DriftMode.ENFORCE and one.address in written:
                 self.flaps.record_fix(one, now)
 
     def settle(self, wanted: Wanted) -> bool:
-        """All of it is in place, from here on all else is drift; whether it is for the first time."""
+        """Everything is applied, and any difference from now on is drift. True the first time."""
         first = self.settled is None or self.settled != wanted
         self.settled = wanted
         return first
@@ -146,7 +146,7 @@ def _judge(
 
 
 def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
-    """What a controller that has seen the stack in place would only report, if it is drift."""
+    """Changes that a controller would only report, if they are drift."""
     if action.verb in (Verb.DELETE, Verb.ADOPT):
         return
     paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is DriftMode.WARN)
@@ -154,23 +154,23 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
         yield Note(
             action.address,
             f"`drift: warn` covers {', '.join(paths)}: a running controller reports a change made outside the specs, "
-            "and does not correct it",
+            "but does not correct it",
         )
 
 
 def _paths(action: Action) -> list[str]:
-    fields = [str(change) for change in action.changes if not change.rolls]  # versions are the rollout's business
+    fields = [str(change) for change in action.changes if not change.rolls]  # versions belong to the rollout
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
 
 def _same(before: Desired[Any] | None, now: Desired[Any] | None) -> bool:
     if before is None or now is None:
-        return False  # it is new in the specs, or dropped from them
+        return False  # it was added to the specs, or removed from them
     return before.spec == now.spec and dict(before.tags) == dict(now.tags)
 
 
 def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> tuple[Action | None, list[Drift]]:
-    """What is left to do of an action, and the drift in it by mode."""
+    """What remains to do of an action, and its drift by mode."""
     if action.verb in (Verb.DELETE, Verb.ADOPT):
         return action, []
     if action.verb is Verb.CREATE:
@@ -197,7 +197,7 @@ def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> t
     if not held:
         return action, found_drifts
     if action.verb is Verb.REPLACE:
-        return None, found_drifts  # half a replacement is none
+        return None, found_drifts  # a replacement is done as a whole
     changes = tuple(change for change in action.changes if str(change) not in held)
     kept = {key for path, key in tags.items() if path not in held}
     left = TagChange(

@@ -1,8 +1,8 @@
-"""Carry out a plan: each step as soon as those it needs are done, several side by side.
+"""Executor: runs each step of a plan as soon as the steps it needs are done, several in parallel.
 
-One step's failure stops what depends on it and nothing else. What AWS is not ready for yet is not a failure: the step
-is left *waiting*, and the next pass, which looks again, takes it up. Only a write that was about to leave for something
-that is not ours stops everything: then what we believe of the account is wrong, and nobody knows what else of it.
+A failed step stops the steps that depend on it and nothing else. A step that AWS is not ready for is not a failure: it
+is left *waiting* for the next pass, which reads again. Only a write to a resource that the stack does not own stops
+everything, because it shows that the observed state is wrong.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from reconciler.model.resource import Address, Call, Desired
 from reconciler.model.resource_type import ResourceType, ResourceTypes
 from reconciler.reconcile.expectations import TRIES, Expectations
 
-WIDTH = 8  # steps under way at once
+WIDTH = 8  # steps running in parallel
 
 
 class Result(StrEnum):
     DONE = "done"
-    WAITING = "waiting"  # AWS needs time, or its answer was lost: the next pass looks again
+    WAITING = "waiting"  # AWS is not ready, or did not respond: the next pass reads again
     FAILED = "failed"
-    SKIPPED = "skipped"  # something it needs failed or waits
+    SKIPPED = "skipped"  # a step that it depends on failed or is waiting
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What became of one step. `because` finishes the sentence, and is empty for what is done.
+    """Outcome of one step. `because` is the reason, and empty if it is done.
 
-    `held_by` is what a step was not begun for: another step's result, not its own. `id` is what was made, or revised.
+    `held_by` is the step whose outcome kept this one from starting. `id` is what was created or revised.
     """
 
     step: PlanStep
@@ -62,9 +62,9 @@ def execute(
     expectations: Expectations | None = None,
     made_meanwhile: Callable[[Desired[Any]], bool] | None = None,
 ) -> tuple[StepOutcome, ...]:
-    """Carry out every action of `plan`; one outcome a step, in the order in which they ended.
+    """Execute every action of `plan`; one outcome for each step, in the order in which they ended.
 
-    `expectations` are told of every write; `made_meanwhile` is asked before making what AWS would make twice.
+    `expectations` are told of every write; `made_meanwhile` is asked before a create that AWS would execute twice.
     """
     told = expectations if expectations is not None else Expectations(aws.clock)
     return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, told, made_meanwhile).run()
@@ -129,19 +129,23 @@ class _Execution:
     def _not_now(self, step: PlanStep) -> StepOutcome | None:
         action = self.actions[step]
         if self.breached:
-            return StepOutcome(step, action, Result.SKIPPED, "a write to something that is not ours was stopped")
+            return StepOutcome(
+                step, action, Result.SKIPPED, "a write to a resource that the stack does not own was blocked"
+            )
         if self.stop.is_set():
-            return StepOutcome(step, action, Result.SKIPPED, "the work was interrupted")
+            return StepOutcome(step, action, Result.SKIPPED, "interrupted")
         for need in sorted(self.plan.after[step], key=str):
             before = self.outcomes[need]
             if before.result is Result.WAITING:
-                return StepOutcome(step, action, Result.WAITING, f"it comes after {need.address}", held_by=need.address)
+                return StepOutcome(step, action, Result.WAITING, f"waiting for {need.address}", held_by=need.address)
             if before.result is not Result.DONE:
-                because = f"{need.address} was not done"
+                because = f"{need.address} failed or was skipped"
                 return StepOutcome(step, action, Result.SKIPPED, because, held_by=need.address)
             kind = self.kinds[need.address.kind]
             if kind.slow_to_delete and need.part == "drop":
-                return StepOutcome(step, action, Result.WAITING, f"{need.address} is still going", held_by=need.address)
+                return StepOutcome(
+                    step, action, Result.WAITING, f"{need.address} is still being deleted", held_by=need.address
+                )
             slow = kind.slow_to_create and need.part == "make" and before.action.verb in _MAKING
             if slow and need.address in _refs(action):
                 because = f"{need.address} is not ready yet"
@@ -161,7 +165,13 @@ class _Execution:
         except errors.Ambiguous as error:
             return self._lost(step, action, error)
         except errors.Exists as error:
-            return StepOutcome(step, action, Result.WAITING, f"it was made meanwhile ({error}); looking again", error)
+            return StepOutcome(
+                step,
+                action,
+                Result.WAITING,
+                f"created by another process in the meantime ({error}); reading again",
+                error,
+            )
         except errors.ReconcilerError as error:
             self.breached |= isinstance(error, errors.OwnershipBreach)
             return StepOutcome(step, action, Result.FAILED, str(error), error)
@@ -170,18 +180,18 @@ class _Execution:
         return StepOutcome(step, action, Result.DONE, id=made)
 
     def _lost(self, step: PlanStep, action: Action, error: errors.Ambiguous) -> StepOutcome:
-        """Looked at again in the next pass, which begins it anew where nothing came of it; but not for ever."""
+        """Read again in the next pass, which repeats the step if it had no effect; but not without limit."""
         said = repr((action.verb, action.changes, action.tags, action.new and action.new.spec))
         if not READ.match(error.call.rpartition(".")[2]) and self.expectations.unanswered(step, said):
-            because = f"AWS's answer was lost {TRIES} times in a row, and nothing came of it ({error})"
+            because = f"no response from AWS after {TRIES} attempts, and the change is not visible ({error})"
             return StepOutcome(step, action, Result.FAILED, because, error)
-        return StepOutcome(step, action, Result.WAITING, f"AWS's answer was lost ({error}); looking again", error)
+        return StepOutcome(step, action, Result.WAITING, f"no response from AWS ({error}); reading again", error)
 
     def _drop(self, action: Action) -> None:
         assert action.old is not None
         with contextlib.suppress(errors.Gone):
             self.aws.run(self.kinds[action.address.kind].delete(action.old))
-        self.expectations.dropped(action.old)
+        self.expectations.deleted(action.old)
 
     def _make(self, action: Action) -> None:
         assert action.new is not None
@@ -197,23 +207,23 @@ class _Execution:
 
     def _create(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
         if self.made_meanwhile is not None and _may_double(kind, new) and self.made_meanwhile(new):
-            raise errors.Exists("a second look found it")
+            raise errors.Exists("it was found when read again")
         wrote: list[Call] = []
         try:
             identifier = self.aws.run(kind.create(new), creating=kind.creates, fresh=fresh, wrote=wrote.append)
         except errors.ReconcilerError:
             if wrote and not kind.revisions:
-                self.expectations.doubtful(new)
+                self.expectations.uncertain(new)
             raise
         self.aws.mine.add(identifier)
         self._has_id(action.address, identifier)
         if not kind.revisions:
-            self.expectations.made(new, identifier)
+            self.expectations.created(new, identifier)
 
     def _change(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
         old = action.old
         assert old is not None
-        changes = tuple(change for change in action.changes if not change.rolls)  # those are the rollout's to make
+        changes = tuple(change for change in action.changes if not change.rolls)  # the rollout creates those
         wrote: list[Call] = []
         try:
             if action.tags:
@@ -228,7 +238,7 @@ class _Execution:
                     self._has_id(action.address, identifier)
         finally:
             if wrote and not kind.revisions:
-                self.expectations.changed(old, new, changes, action.tags)
+                self.expectations.updated(old, new, changes, action.tags)
 
     def _has_id(self, address: Address, identifier: str) -> None:
         self.ids[address] = identifier
@@ -236,12 +246,12 @@ class _Execution:
 
 
 def _refs(action: Action) -> frozenset[Address]:
-    """What the action's resource refers to; resolved references are seen through the plan's own edges."""
+    """The references of the action's resource; resolved references follow the plan's edges."""
     return action.new.refs() if action.new is not None else frozenset()
 
 
 def _may_double(kind: ResourceType[Any], new: Desired[Any]) -> bool:
-    """Whether what it says first is a call that AWS would execute twice; saying it sends nothing."""
+    """Whether its first call is one that AWS would execute twice. Nothing is sent."""
     if not kind.may_duplicate:
         return False
     conversation = kind.create(new)
@@ -254,9 +264,9 @@ _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
 
 
 def summary(outcomes: tuple[StepOutcome, ...]) -> Mapping[Result, int]:
-    """How many actions ended how; an action is as good as the worse of its steps.
+    """Number of actions by result; an action counts as the worse of its steps.
 
-    What is a rollout's to do is not counted as done.
+    Actions that a rollout performs are not counted as done.
     """
     worst: dict[Address, Result] = {}
     rank = [Result.DONE, Result.WAITING, Result.SKIPPED, Result.FAILED]

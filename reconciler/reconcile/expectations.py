@@ -1,24 +1,25 @@
-"""What this process has written, and AWS may not show yet.
+"""Expectations of writes that AWS may not show yet, like `ControllerExpectations` in Kubernetes.
 
-AWS answers reads from copies that lag behind what was written, by seconds mostly and by minutes at times. Whoever plans
-from a stale read makes a second VPC beside the first, or puts back what was just changed. So there is one rule: **after
-a write, nothing is done to that resource until a read shows the write.**
+AWS answers reads from replicas that lag behind writes, usually by seconds and sometimes by minutes. Planning from a
+stale read would create a second VPC beside the first, or undo a change that was just made. Hence one rule: **after a
+write, nothing is done to that resource until a read shows the write.**
 
-    made      the id is there                   its place in the world is kept by what we know of it
-    doubtful  the answer to a creation was      something of ours stands at its address
-              lost: made, or not made
-    changed   the fields no longer have their   what the read shows is not acted on
-              old values
-    dropped   the id is gone                    the same
+    created    fulfilled when the id is found          planned with a stand-in meanwhile
+    uncertain  fulfilled when a resource of the stack  AWS did not respond to the creation
+               is found at its address
+    updated    fulfilled when the fields no longer     the read is not acted on meanwhile
+               have their old values
+    deleted    fulfilled when the id is gone           the same
 
-Reads need not agree with each other either: what one read shows, the next may hide again. So an expectation stays for
-its whole settle time, met or not. Once that is over and three reads in a row still do not show the write, the reads are
-believed: somebody else undid it, or it never happened.
+Reads need not agree with each other: a resource that one read shows may be missing from the next. So an expectation is
+kept for its whole settle time, fulfilled or not. After that, if three reads in a row still do not show the write, they
+are believed: it was reverted, or it never happened.
 
-What is written again and again, is never answered, and never shows, is given up after a while: somebody has to look.
+A write that is repeated, never answered and never visible is given up after a while, and reported.
 
-A process that has just begun expects nothing. Against that, what AWS would make twice without complaint is looked for
-once more before it is made (observe.py), and of two of ours at one address the spare one goes (model/planner.py).
+A new process has no expectations. Against that, resources that AWS would create twice without an error are read once
+more before they are created (observe.py), and of two resources at one address the spare one is deleted
+(model/planner.py).
 """
 
 from __future__ import annotations
@@ -36,25 +37,27 @@ from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 
 MADE_SECONDS = 300.0
-"""EC2 may not show for so long what it has said it made; Terraform allows the same five minutes."""
+"""EC2 may not show a created resource for this long; Terraform allows the same five minutes, as does Kubernetes."""
 
 WRITE_SECONDS = 60.0
-"""Everything else, and what may not have happened at all."""
+"""For all other writes, and for those that may not have happened."""
 
 READS = 3
-"""How often, after that, a write must be missing before its absence is believed."""
+"""Number of reads after that which must not show a write before it is given up."""
 
 TRIES = 3
-"""How often the same write may go without an answer that can be understood, and nothing come of it, until it is given
-up. Not within `WRITE_SECONDS`, though: AWS has bad minutes."""
+"""Number of times the same write may go without a response and without effect until it is given up, but not within
+`WRITE_SECONDS`.
+"""
 
 Seen = Callable[[tuple[Observed[Any], ...]], bool]
 
 
 @dataclass(slots=True)
 class Expectation:
-    """One write. `seen` says whether a read of its kind shows it, `stand_in` is what to plan with as long as none does,
-    where a read shows nothing at its address."""
+    """One write. `seen` says whether a read of its type shows it; `stand_in` is planned with while no read shows
+    anything at its address.
+    """
 
     address: Address
     because: str
@@ -67,7 +70,9 @@ class Expectation:
 
 @dataclass(slots=True)
 class Unanswered:
-    """A write that was tried `tries` times from `since` on. `what` tells it from another write to the same thing."""
+    """A write that was tried `tries` times since `since`. `what` distinguishes it from other writes to the same
+    resource.
+    """
 
     what: str
     since: float
@@ -75,7 +80,7 @@ class Unanswered:
 
 
 class Expectations:
-    """Everything that one process expects of one stack. Told by several threads, asked by one."""
+    """All expectations of one process for one stack. Written by several threads, read by one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -83,14 +88,14 @@ class Expectations:
         self._unanswered: dict[Hashable, Unanswered] = {}
         self._lock = threading.Lock()
 
-    # -- what was written
+    # -- writes
 
-    def made(self, new: Desired[Any], identifier: str) -> None:
-        """A creation of `new`, with all its references resolved, was answered with `identifier`."""
-        because = "it was made moments ago, and AWS does not show it yet"
+    def created(self, new: Desired[Any], identifier: str) -> None:
+        """A creation of `new`, with all references resolved, returned `identifier`."""
+        because = "created moments ago; AWS does not show it yet"
         self._forget(new.address, identifier)
         self._expect(
-            "made",
+            "created",
             new.address,
             because,
             MADE_SECONDS,
@@ -99,49 +104,49 @@ class Expectations:
             _stand_in(new, identifier, because),
         )
 
-    def doubtful(self, new: Desired[Any]) -> None:
-        """A creation of `new` was begun, and how it ended is not known."""
-        because = "the answer to its creation was lost, and AWS does not show whether it was made"
+    def uncertain(self, new: Desired[Any]) -> None:
+        """A creation of `new` was started, and its outcome is unknown."""
+        because = "AWS did not respond to its creation, and does not show yet whether it exists"
         stack = ownership.owner(new.tags)
 
         def seen(found: tuple[Observed[Any], ...]) -> bool:
             return any(one.address == new.address and ownership.owner(one.tags) == stack for one in found)
 
-        self._expect("doubtful", new.address, because, WRITE_SECONDS, seen, "", _stand_in(new, "", because))
+        self._expect("uncertain", new.address, because, WRITE_SECONDS, seen, "", _stand_in(new, "", because))
 
-    def changed(
+    def updated(
         self, old: Observed[Any], new: Desired[Any], changes: tuple[Change, ...], tags: TagChange | None = None
     ) -> None:
-        """`changes` and `tags` were written to `old`, to make it `new`, or may have been."""
+        """`changes` and `tags` were or may have been written to `old`, to make it `new`."""
         before = frozenset((change.path, repr(change.old)) for change in changes)
         retagged = {key: old.tags.get(key) for key in (*tags.put, *tags.drop)} if tags is not None else {}
 
         def seen(found: tuple[Observed[Any], ...]) -> bool:
             one = next((each for each in found if each.id == old.id), None)
             if one is None:
-                return True  # gone, or a read from before it was made: the world's business, or its making's
+                return True  # gone, or a read from before its creation: the expectation of the creation covers that
             if one.unread & {change.field for change in changes}:
                 return False
             still = {(change.path, repr(change.old)) for change in diff(one, new.spec)}
             return before.isdisjoint(still) and not any(one.tags.get(key) == was for key, was in retagged.items())
 
-        because = "it was changed moments ago, and AWS does not show the change yet"
-        self._expect("changed", old.address, because, WRITE_SECONDS, seen, old.id)
+        because = "changed moments ago; AWS does not show the change yet"
+        self._expect("updated", old.address, because, WRITE_SECONDS, seen, old.id)
 
-    def dropped(self, old: Observed[Any]) -> None:
-        """The deletion of `old` was taken."""
+    def deleted(self, old: Observed[Any]) -> None:
+        """The deletion of `old` was accepted."""
         self._forget(old.address, old.id)
 
         def seen(found: tuple[Observed[Any], ...]) -> bool:
             return not any(one.id == old.id and not one.facts.get("deleting") for one in found)
 
-        because = "it was deleted moments ago, and AWS still shows it"
-        self._expect("dropped", old.address, because, WRITE_SECONDS, seen, old.id)
+        because = "deleted moments ago; AWS still shows it"
+        self._expect("deleted", old.address, because, WRITE_SECONDS, seen, old.id)
 
     def unanswered(self, step: Hashable, what: str) -> bool:
-        """`what` was written for `step`, and nobody knows how it ended: whether to give it up.
+        """`what` was written for `step` without a response. Returns whether to give it up.
 
-        That it is written again says that nothing of it has shown since.
+        That it is written again shows that it has had no visible effect.
         """
         now = self._clock.monotonic()
         with self._lock:
@@ -153,19 +158,21 @@ class Expectations:
             return before.tries >= TRIES and now - before.since >= WRITE_SECONDS
 
     def answered(self, step: Hashable) -> None:
-        """Whatever was written for `step`, AWS has answered."""
+        """AWS has responded to the write for `step`."""
         with self._lock:
             self._unanswered.pop(step, None)
 
-    # -- what a read shows
+    # -- reads
 
-    def filled(self, kind: str, found: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
-        """A read of `kind` with what was made and is not in it yet: what stands on it has to be looked for too."""
+    def add_missing(self, kind: str, found: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
+        """The read of `kind` with created resources that it does not show yet, so that their dependents are read
+        too.
+        """
         known = [one.stand_in for one in self._of(kind) if one.id and one.stand_in is not None and not one.seen(found)]
         return (*found, *known)
 
-    def held(self, world: ObservedState) -> ObservedState:
-        """`world` with everything marked that is not to be acted on yet; ends what has been waited for long enough."""
+    def mark_pending(self, world: ObservedState) -> ObservedState:
+        """`world` with everything marked that must not be acted on yet; ends expectations whose time is over."""
         shown = {kind: tuple(one for one in each if UNSEEN not in one.facts) for kind, each in world.found.items()}
         found = dict(shown)
         now = self._clock.monotonic()
@@ -186,13 +193,13 @@ class Expectations:
         return replace(world, found=found)
 
     def kinds(self) -> frozenset[str]:
-        """The kinds of which something was written that is not to be acted on yet: they have to be read."""
+        """The types with pending expectations: they have to be read."""
         return frozenset(address.kind for (_, address, _), _ in self._current())
 
     def __len__(self) -> int:
         return len(self._all)
 
-    # -- keeping them
+    # -- bookkeeping
 
     def _expect(
         self,
@@ -209,11 +216,11 @@ class Expectations:
             self._all[(sort, address, identifier)] = Expectation(address, because, until, seen, identifier, stand_in)
 
     def _forget(self, address: Address, identifier: str) -> None:
-        """What is written now goes before what was expected of the same thing, and answers what was in doubt."""
+        """A new write replaces earlier expectations of the same resource, and answers uncertain ones."""
         with self._lock:
             for sort, of, name in list(self._all):
                 same = of.kind == address.kind and name == identifier
-                if same or (sort == "doubtful" and of == address):
+                if same or (sort == "uncertain" and of == address):
                     del self._all[(sort, of, name)]
 
     def _end(self, key: tuple[str, Address, str]) -> None:
@@ -229,7 +236,7 @@ class Expectations:
 
 
 UNSEEN = "unseen"
-"""The fact by which a stand-in is told from what AWS has shown. Its id may not be one."""
+"""The fact that marks a stand-in. Its id may be missing."""
 
 
 def _stand_in(new: Desired[Any], identifier: str, because: str) -> Observed[Any]:
@@ -245,6 +252,7 @@ def _stand_in(new: Desired[Any], identifier: str, because: str) -> Observed[Any]
 
 
 def _mark(one: Observed[Any], because: str) -> Observed[Any]:
-    """To the planner it is neither there nor gone, as what AWS is still deleting: it waits, and so does whatever refers
-    to it."""
+    """The planner treats it like a resource that AWS is still deleting: it waits, and so does everything that refers
+    to it.
+    """
     return replace(one, health=ResourceHealth.PROGRESSING, reason=because, facts={**one.facts, "deleting": True})

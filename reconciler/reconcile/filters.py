@@ -1,10 +1,10 @@
-"""Plan filters: what of a plan is carried out now, and what becomes of the rest.
+"""Plan filters: which actions of a plan are executed now, and what happens to the others.
 
     planner ─► drift policy ─► deferral ─► agreement ─► suspension and guard ─► order
 
-Every command that plans takes its plan through all of them, so that `diff` shows what `apply` and `run` do. Ownership
-comes before: the planner refuses what carries somebody else's tags, and the client checks each write once more. A
-filter is a pure function from a plan to a plan; what it took out stands in the plan, and the controller reports it.
+Every command that plans uses all of them, so that `diff` shows what `apply` and `run` do. Ownership comes before: the
+planner refuses resources with the tags of another stack, and the client checks each write once more. A filter is a pure
+function from a plan to a plan; what it takes out is recorded in the plan, and the controller reports it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
-WITH_ITS_RELEASE: Final = "it changes with the new version, once that has come to rest"
-IN_USE: Final = "tasks still use it; it follows the rollout"
-STANDS_ON: Final = "it is kept together with {}"
-SEVERAL_VERSIONS: Final = "tasks of a version that is being replaced may still need it; it follows the rollout"
-NOT_AGREED: Final = "it was not part of the approved plan"
-DONE: Final = "it was written a moment ago, and AWS spells it differently"
+WITH_ITS_RELEASE: Final = "updated after the rollout of the new version"
+IN_USE: Final = "still used by running tasks; deleted after the rollout"
+STANDS_ON: Final = "kept together with {}"
+SEVERAL_VERSIONS: Final = "tasks of the version being replaced may still need it; deleted after the rollout"
+NOT_AGREED: Final = "not part of the approved plan"
+DONE: Final = "written moments ago; AWS returns it in another form"
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the filters look at.
+    """Input of the filters.
 
-    `agreed` is the plan that a person approved, and `written` the signatures of the actions that were carried out
-    since; None: nobody was asked, and nothing is held back for it. `suspended_by` is who suspended the stack.
-    `leaving`: all of the stack is to go.
+    `agreed` is the approved plan, and `written` the signatures of the actions executed since; None if no approval is
+    needed. `suspended_by` is who suspended the stack. `leaving`: the whole stack is to be deleted.
     """
 
     world: ObservedState
@@ -56,7 +55,7 @@ class Context:
 
 
 def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
-    """What of `draft` is carried out now, in order, and the drift that was found in it."""
+    """The actions of `draft` to execute now, in order, and the drift in it."""
     plan, drifts = draft, tuple[Drift, ...]()
     if not context.leaving:
         plan, drifts = context.policy.judge(plan, context.desired, context.rules, context.now)
@@ -65,14 +64,14 @@ def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
     return ordering.ordered(plan, context.desired.values(), context.kinds), drifts
 
 
-# -- what follows a rollout
+# -- deferred until after a rollout
 
 
 def deferral(plan: Plan, context: Context) -> Plan:
-    """Without what has to wait for a rollout.
+    """The plan without actions that have to wait for a rollout.
 
-    How a service scales and which requests are its own follow the release, so that a version that fails leaves them as
-    the one before had them. What tasks run on goes once they have gone, and so does whatever hangs on that.
+    Scaling and listener rules follow the release, so that a failed version leaves them as they were. What tasks use is
+    deleted after the tasks, and so is everything that depends on it.
     """
     rolling = _rolling(plan, context.world)
     companions = {
@@ -102,7 +101,7 @@ def deferral(plan: Plan, context: Context) -> Plan:
 
 
 def _rolling(plan: Plan, world: ObservedState) -> set[Address]:
-    """Services with a new version ahead or under way."""
+    """Services with a rollout due or in progress."""
     under_way = {one.address for one in world.found.get("service", ()) if KEYS["deadline"] in one.tags}
     return {action.address for action in plan.actions if action.verb is Verb.ROLL} | under_way
 
@@ -115,7 +114,7 @@ def _companions(delivery: RolloutSpec) -> Iterable[Address]:
 
 
 def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, several: bool) -> dict[str, str]:
-    """Why what would be deleted is kept for now, by its id."""
+    """Why each resource that would be deleted is kept for now, by id."""
     leaving: dict[str, Observed[Any]] = {
         action.old.id: action.old for action in actions if action.verb is Verb.DELETE and action.old is not None
     }
@@ -137,7 +136,7 @@ def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, se
 
 
 def _retained(action: Action, used: Set[str], kinds: ResourceTypes) -> tuple[Action | None, Action | None]:
-    """What of an update is done now, and what once nothing uses what it takes away."""
+    """The part of an update that is done now, and the part that waits until nothing uses what it removes."""
     old, new = action.old, action.new
     if action.verb is not Verb.UPDATE or old is None or new is None:
         return action, None
@@ -149,11 +148,11 @@ def _retained(action: Action, used: Set[str], kinds: ResourceTypes) -> tuple[Act
     return now, action
 
 
-# -- what a person agreed to
+# -- the approved plan
 
 
 def agreement(plan: Plan, context: Context) -> Plan:
-    """Only what is left of the approved plan: its resources, and nothing that was written since."""
+    """Only the remainder of the approved plan: its resources, without those written since."""
     agreed = context.agreed
     if agreed is None:
         return plan
@@ -170,14 +169,14 @@ def agreement(plan: Plan, context: Context) -> Plan:
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))
 
 
-# -- what may not be carried out at all
+# -- refusals
 
 
 def limits(plan: Plan, context: Context) -> Plan:
-    """With a refusal where the stack is suspended, and where the guard forbids so many deletions.
+    """The plan with a refusal if the stack is suspended, or if the guard forbids so many deletions.
 
-    What was approved is not held against the guard again; deletions beyond it are, together with those, although they
-    are not carried out: an account that suddenly wants many is not the one that was agreed about.
+    The approved plan is not checked against the guard again. Further deletions are, together with the approved ones,
+    although they are not executed: an account that suddenly needs many is not the one that was approved.
     """
     refusals = list(plan.refusals)
     if context.suspended_by:
@@ -185,8 +184,8 @@ def limits(plan: Plan, context: Context) -> Plan:
             Refusal(
                 RefusalCode.SUSPENDED,
                 None,
-                f"{context.suspended_by} suspended the stack",
-                hint="`reconciler reconcile --resume` lifts it",
+                f"the stack is suspended by {context.suspended_by}",
+                hint="run `reconciler resume --stack`",
             )
         )
     if not context.leaving:

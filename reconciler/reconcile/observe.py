@@ -1,8 +1,8 @@
-"""Read the account: every type in batches, those that build on others after them, the rest side by side.
+"""Observation of the account: every type in batches, types that build on others after them, the rest in parallel.
 
-What cannot be read is *unknown*, not absent: the type goes into `ObservedState.unreadable` with the reason, and so does
-every type that builds on it. Nothing is planned from a short read. What takes a call for each single resource is read
-last of its type, and nothing waits for it (`ResourceType.observe_details`).
+What cannot be read is *unknown*, not absent: the type is recorded in `ObservedState.unreadable` with the reason, and so
+is every type that builds on it. Nothing is planned from an incomplete read. Details that take a call for each resource
+are read last, and nothing waits for them (`ResourceType.observe_details`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from reconciler.reconcile.expectations import UNSEEN, Expectations
 from reconciler.reconcile.read_plan import ReadPlan
 from reconciler.reconcile.tag_index import OwnedTagIndex
 
-WIDTH = 16  # types read side by side; they wait for AWS, and few have much to do
+WIDTH = 16  # types read in parallel; the threads mostly wait for AWS
 
 
 @dataclass(frozen=True, slots=True)
 class StackId:
-    """Where a stack lives."""
+    """Account, region and name of a stack."""
 
     stack: str
     account: str
@@ -48,12 +48,12 @@ def observe(
     expectations: Expectations | None = None,
     before: ObservedState | None = None,
 ) -> ObservedState:
-    """Everything that the stack owns or its specs name, of every type.
+    """Everything that the stack owns or its specs declare, of every type.
 
-    What `expectations` say was written and does not show yet is in it, marked as not to be acted on. `before` is what
-    the last pass has observed, with the same expectations: what a pass of less than full depth need not read is taken
-    from it, and named in `ObservedState.carried`. A fast pass must have one.
-    Raises `errors.AwsError` when not even the sweep can be read.
+    Writes in `expectations` that AWS does not show yet are included, marked as not actionable. `before` is the result
+    of the previous pass with the same expectations: a pass of less than full depth takes over what it need not read,
+    and names it in `ObservedState.carried`. A fast pass must have one. Raises `errors.AwsError` if not even the tag
+    index can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
@@ -66,11 +66,11 @@ def observe(
         seen.read()
         world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
     log.debug(events.OBSERVED, found=sum(map(len, seen.found.values())), unreadable=sorted(seen.unreadable))
-    return world if expectations is None else expectations.held(world)
+    return world if expectations is None else expectations.mark_pending(world)
 
 
 class _Observation:
-    """One pass over the account: what was found so far, and what is being asked for just now."""
+    """One observation in progress: what was found so far, and what is being read."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class _Observation:
     def read(self) -> None:
         self._order.prepare()
         while self._order.is_active():
-            # first those of which something is wanted: whether others are read at all, the sweep may have to say
+            # first the types of which something is wanted: the tag index may decide whether others are read
             for name in sorted(self._order.get_ready(), key=lambda each: (not self._wanted[each], each)):
                 self._begin(name)
             if self._batches:
@@ -159,7 +159,7 @@ class _Observation:
             del self.found[name]
 
     def _filled(self, name: str, found: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
-        return found if self._expectations is None else self._expectations.filled(name, found)
+        return found if self._expectations is None else self._expectations.add_missing(name, found)
 
     def _done(self, name: str) -> None:
         self._ids |= {one.address: one.id for one in self.found.get(name, ())}
@@ -169,9 +169,9 @@ class _Observation:
 def made_meanwhile(
     aws: AwsClient, kinds: ResourceTypes, place: StackId, world: ObservedState, want: Desired[Any]
 ) -> bool:
-    """Whether a second look, right before `want` is made, finds that it is there.
+    """Whether reading again, right before `want` is created, finds that it exists.
 
-    The first look may have been stale, and whoever made it may be this very process before it was restarted.
+    The first read may have been stale, and this very process may have created it before a restart.
     """
     seen = {kind: tuple(found) for kind, found in world.found.items()}
     scope = Scope(place.stack, place.region, place.account, place.partition, (want,), seen)
@@ -183,7 +183,7 @@ def made_meanwhile(
 
 
 def owned_ids(world: ObservedState, stack: str, adopting: Mapping[Address, Desired[Any]]) -> set[str]:
-    """Every id and ARN that may be written to: what carries the stack's tag, and what its specs ask to adopt."""
+    """Every id and ARN that may be written to: resources with the stack's tag, and those that the specs adopt."""
     ids: set[str] = set()
     for one in world:
         if UNSEEN in one.facts:

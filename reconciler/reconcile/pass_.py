@@ -1,4 +1,4 @@
-"""One pass: observe, plan, filter, execute. Whoever drives it, and again, is the controller."""
+"""One pass: observe, plan, filter, execute. The controller repeats it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ from reconciler.rollout.spec import RolloutSpec
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Everything that a pass is asked for. `leaving`: all of it is to go, and `desired` only says where to look.
+    """The desired state of a stack. `leaving`: everything is to be deleted, and `desired` only says where to look.
 
-    `deliveries` are the services whose versions are rolled out once what they stand on is there (rollouts.py).
-    `rules` say what becomes of drift.
+    `deliveries` are the services to roll out once their dependencies exist. `rules` are the drift rules.
     """
 
     place: StackId
@@ -42,7 +41,7 @@ class DesiredState:
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
-        """By address what is to be there; nothing of a stack that is leaving."""
+        """The desired resources by address; none if the stack is to be deleted."""
         return {} if self.leaving else {want.address: want for want in self.desired}
 
 
@@ -54,9 +53,9 @@ def look(
     depth: Depth = Depth.FULL,
     expectations: Expectations | None = None,
 ) -> tuple[ObservedState, Plan]:
-    """Observe and plan as somebody does who remembers nothing. Writes nothing.
+    """Observe and plan without memory. Writes nothing.
 
-    `expectations`: what this process has written before; without them it believes what it reads.
+    `expectations`: writes of this process; without them every read is believed.
     """
     world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations)
     return world, planned(wish, world, kinds)[0]
@@ -65,9 +64,9 @@ def look(
 def planned(
     wish: DesiredState, world: ObservedState, kinds: ResourceTypes, **known: Any
 ) -> tuple[Plan, tuple[Drift, ...]]:
-    """What makes `world` what `wish` says and may be done now, and the drift in it.
+    """The plan from `world` to `wish` after all filters, and the drift in it.
 
-    `known` are the fields of `filters.Context` that only a process with a memory, or with a person's yes, can fill.
+    `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
     wanted = wish.wanted
     context = Context(
@@ -81,13 +80,13 @@ def planned(
 
 
 def suspended_by(wish: DesiredState, world: ObservedState) -> str:
-    """Who suspended the stack, as its services' tags have it; empty where nobody did."""
+    """Who suspended the stack, from the tags of its services; empty if nobody did."""
     addresses = {want.address for want in wish.desired}
     return heard(places(world.found.get("service", ()), wish.place.stack, addresses)).suspended
 
 
 def check_refusals(plan: Plan) -> None:
-    """Raises `errors.Refused` where `plan` may not be carried out."""
+    """Raises `errors.Refused` if `plan` contains a refusal."""
     if plan.refusals:
         because = "; ".join(refusal.because for refusal in plan.refusals)
         raise errors.Refused(because, code=plan.refusals[0].code)
@@ -105,9 +104,9 @@ def act(
     on_end: Callable[[StepOutcome], None] | None = None,
     expectations: Expectations | None = None,
 ) -> tuple[StepOutcome, ...]:
-    """Carry out `todo`, which was made from `world`.
+    """Execute `todo`, which was planned from `world`.
 
-    Raises `errors.Refused` when the plan holds a refusal: nothing is written then.
+    Raises `errors.Refused` if the plan contains a refusal: then nothing is written.
     """
     check_refusals(todo)
     aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))

@@ -1,13 +1,13 @@
-"""What a pass reads, and what it takes from the pass before: pure.
+"""Read plan: what a pass reads, and what it takes over from the previous pass. Pure.
 
     FULL     everything
-    MEDIUM   every kind, without what takes a call for each single resource. A kind of which nothing is wanted, was
-             found, or has turned up in the sweep since is left out
-    FAST     only kinds that move by themselves
+    MEDIUM   every type, without details that take a call for each resource. A type of which nothing is wanted, was
+             found, or has appeared in the tag index since is left out
+    FAST     only volatile types
 
-Whatever the depth, a kind is read where something of it is under way: it was written to moments ago, is not ready yet
-or on its way out, could not be read, or is wanted and not there. So what is carried over is what stood still, and
-nobody but a person with the console can have changed it since.
+At any depth, a type is read if something of it is in progress: it was written moments ago, is not ready yet or being
+deleted, could not be read, or is wanted and missing. What is taken over was stable, and only a change outside the
+controller can have affected it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Found = Mapping[str, tuple[Observed[Any], ...]]
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """How one pass reads. `written` are the kinds that this process has written to, and may not see yet."""
+    """What one pass reads. `written` are the types that this process has written to and may not see yet."""
 
     depth: Depth
     before: ObservedState | None
@@ -34,13 +34,13 @@ class ReadPlan:
 
     def __post_init__(self) -> None:
         if self.depth is Depth.FAST and self.before is None:
-            raise ValueError("a fast pass takes most of what it says from a pass before, and there was none")
+            raise ValueError("a fast pass needs the result of an earlier pass")
 
     def known(self, name: str) -> tuple[Observed[Any], ...]:
         return () if self.before is None else tuple(self.before.found.get(name, ()))
 
     def depth_of(self, kind: ResourceType[Any], wanted: Sequence[Desired[Any]], found: Found) -> Depth | None:
-        """How to read `kind`, after those it builds on are `found`; None to take it from the pass before."""
+        """How to read `kind`, after those it builds on are `found`; None to take it from the previous pass."""
         if self.depth is Depth.FULL or self.before is None:
             return self.depth
         if kind.kind in self.written:
@@ -57,7 +57,7 @@ class ReadPlan:
         if kind.kind in self.before.unreadable or kind.kind not in self.before.found:
             return True
         if kind.volatile:
-            return False  # it is read at any depth
+            return False  # read at any depth
         known = self.known(kind.kind)
         there = {one.address for one in known}
         return any(one.health is ResourceHealth.PROGRESSING or one.facts.get("deleting") for one in known) or any(
@@ -65,5 +65,5 @@ class ReadPlan:
         )
 
     def _others(self, name: str, found: Found) -> bool:
-        """Whether other resources of a kind are there than before."""
+        """Whether a type has other resources than before."""
         return {one.id for one in found.get(name, ())} != {one.id for one in self.known(name)}

@@ -1,11 +1,11 @@
-"""What a person says to the loop about a whole stack, as tags on one of its services, like intents on each of them.
+"""Stack-wide request tags on one of the stack's services, like operator requests on each service.
 
     reconciler:reconcile-request  a full reconciliation is requested; answered in reconciler:reconcile-handled
-    reconciler:stack-suspended    leave the stack alone, until the tag is gone
-    reconciler:revision           what was last in place as a whole: the specs' revision, and its first words
+    reconciler:stack-suspended    the stack is suspended until the tag is removed
+    reconciler:revision           the revision that was last applied as a whole, and the start of its subject
 
-They are written on the first of the stack's services by name, the notice board, and read on all of them, so that
-nothing that was said is lost when another comes first: DescribeServices brings the tags for nothing.
+They are written to the first service of the stack by name and read from all of them, so that nothing is lost when
+another service comes first. DescribeServices returns the tags without an extra call.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REVISION: Final = f"{ownership.PREFIX}revision"
 
 @dataclass(frozen=True, slots=True)
 class RequestTags:
-    """`poke` and `poked` are ids; `suspended` is who said so."""
+    """`poke` and `poked` are request ids; `suspended` is who suspended the stack."""
 
     poke: str = ""
     poked: str = ""
@@ -50,7 +50,7 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
 
 
 def places(services: Iterable[Observed[Any]], stack: str, wanted: Collection[Address]) -> tuple[Observed[Any], ...]:
-    """Where words may stand, the notice board first: on services that the specs want, then on others of the stack."""
+    """Services that may carry the tags, the first one first: those in the specs, then other services of the stack."""
     there = [one for one in services if "arn" in one.facts and not one.facts.get("deleting")]
     ours = [
         one
@@ -61,12 +61,12 @@ def places(services: Iterable[Observed[Any]], stack: str, wanted: Collection[Add
 
 
 def notice_board(places: Sequence[Observed[Any]], wanted: Collection[Address]) -> Observed[Any] | None:
-    """Where what is said next is written; None while the specs want no service that is there."""
+    """The service to write the tags to; None if the specs declare no existing service."""
     return places[0] if places and places[0].address in wanted else None
 
 
 def heard(places: Iterable[Observed[Any]]) -> RequestTags:
-    """What stands on any of them; of several pokes one that was not answered, of several revisions the first."""
+    """The tags of all services together: of several requests a pending one, of several revisions the first."""
     said = [of_tags(one.tags) for one in places]
     poke = next((one for one in said if one.unheard), next((one for one in said if one.poke), RequestTags()))
     suspended = next((one.suspended for one in said if one.suspended), "")
@@ -83,7 +83,7 @@ def erase(arn: str, *keys: str) -> Calls[None]:
 
 
 def read(cluster: str, arn: str) -> Calls[dict[str, str]]:
-    """The service's tags as they are now."""
+    """The current tags of the service."""
     answer = yield ecs.describe_services(cluster=cluster, services=[arn], include=["TAGS"])
     return {tag["key"]: tag["value"] for item in answer["services"] for tag in item.get("tags") or ()}
 

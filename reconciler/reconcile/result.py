@@ -1,4 +1,4 @@
-"""Result of one pass: what it saw, what it meant to do, and what it did."""
+"""Result of one pass: what was observed, planned and done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.source.base import Revision
 
 @dataclass(slots=True)
 class PassResult:
-    """`in_place`: with this pass all of the revision is as it should be, for the first time."""
+    """`in_place`: with this pass the revision is applied as a whole, for the first time."""
 
     number: int
     depth: Depth
@@ -42,10 +42,10 @@ class PassResult:
 
     @property
     def wrote(self) -> bool:
-        """Something was written that the next look may show; what a rollout has to do is not counted."""
+        """Whether something was written that the next pass may show; rollout actions do not count."""
         return any(one.result is Result.DONE and not one.action.only_rolls for one in self.outcomes)
 
     @property
     def unfinished(self) -> bool:
-        """Another pass, a little later, would get further."""
+        """Whether another pass, a little later, would make progress."""
         return bool(self.plan.waiting) or any(one.result is Result.WAITING for one in self.outcomes)

@@ -1,4 +1,4 @@
-"""What the tagging service knows to be a stack's own: asked for beside everything that can be read without it."""
+"""Tag index: the stack's resources as the tagging service knows them, read in parallel with everything else."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from reconciler.model.resource import Calls, ServiceApi
 tagging = ServiceApi("resourcegroupstaggingapi")
 
 Tags = Mapping[str, str]
-AT_ONCE = 100  # the most that GetResources takes; it answers fifty unless told
+AT_ONCE = 100  # the maximum of GetResources; the default is fifty
 
 
 class OwnedTagIndex(Mapping[str, Tags]):
-    """ARN → tags of everything that carries the stack's tag; the service lags by minutes.
+    """ARN → tags of every resource with the stack's tag; it lags by minutes.
 
-    Its pages come one after the other, forty of them for five hundred services, so that nobody waits for them who does
-    not look: the first look into it waits for the last page.
-    Every look raises the `errors.AwsError` that the asking has ended with.
+    Its pages are sequential, forty of them for five hundred services, so only whoever uses the index waits for it: the
+    first access waits for the last page. Every access raises the `errors.AwsError` of a failed read.
     """
 
     def __init__(self, asked: Future[Mapping[str, Tags]]) -> None:
@@ -32,7 +31,7 @@ class OwnedTagIndex(Mapping[str, Tags]):
 
     @classmethod
     def of(cls, found: Mapping[str, Tags]) -> OwnedTagIndex:
-        """As an earlier pass has it."""
+        """The index of an earlier pass."""
         answered: Future[Mapping[str, Tags]] = Future()
         answered.set_result(found)
         return cls(answered)

@@ -1,4 +1,4 @@
-"""What a `step` may decide: each one or two AWS calls, none of which does harm when it is made twice."""
+"""Rollout actions: what an engine may decide to do, each one or two idempotent AWS calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.rollout.strategy import SmokeTest
 
 @dataclass(frozen=True, slots=True)
 class WriteState:
-    """Write on the service what has to be remembered: only the fields that `before` and `after` differ in."""
+    """Store rollout state as tags on the service: only the fields in which `before` and `after` differ."""
 
     before: StoredState
     after: StoredState
@@ -22,29 +22,29 @@ class WriteState:
         return tuple(name for name in KEYS if getattr(self.before, name) != getattr(self.after, name))
 
     def on(self, marks: StoredState) -> StoredState:
-        """`marks` once this is written, which may have changed in other fields since."""
+        """`marks` after this write; other fields may have changed in the meantime."""
         return replace(marks, **{name: getattr(self.after, name) for name in self.fields})
 
 
 @dataclass(frozen=True, slots=True)
 class SuspendScaling:
-    """Hold autoscaling still, or let it go on."""
+    """Suspend or resume autoscaling."""
 
     suspend: bool
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateHealthCheck:
-    """Give a slot's target group the wanted release's health check; production never looks at it meanwhile."""
+    """Give a slot's target group the health check of the wanted release. The slot receives no production traffic."""
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class CreateTaskSet:
-    """A task set of a release. Deterministic: the same `salt` makes the same set, however often it is asked for.
+    """Create a task set of a release. The same `salt` always creates the same task set, however often it is sent.
 
-    `task_definition` is the wanted release's unless said otherwise.
+    `task_definition` is the wanted release's unless given.
     """
 
     release: str
@@ -56,7 +56,7 @@ class CreateTaskSet:
 
 @dataclass(frozen=True, slots=True)
 class ScaleTaskSet:
-    """How many tasks a set has, in percent of the desired count."""
+    """Set the scale of a task set, in percent of the desired count."""
 
     id: str
     scale: int
@@ -64,7 +64,7 @@ class ScaleTaskSet:
 
 @dataclass(frozen=True, slots=True)
 class SetWeights:
-    """Where a listener sends requests. Refused if it does not send them as `was` any more: somebody was there."""
+    """Set the weights of a listener. Refused if its current weights are not `was`: they were changed outside."""
 
     listener: str  # "production" | "test"
     weights: Weights
@@ -73,14 +73,14 @@ class SetWeights:
 
 @dataclass(frozen=True, slots=True)
 class SetPrimary:
-    """Make a set the primary one: a label, by which DescribeServices shows it; no traffic moves."""
+    """Make a task set the primary one: a label shown by DescribeServices. It moves no traffic."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteTaskSet:
-    """Stop a set's tasks and remove it. Refused if production sends anything to its slot at that moment."""
+    """Stop a task set's tasks and delete it. Refused if its slot receives production traffic at that moment."""
 
     id: str
     slot: int
@@ -88,7 +88,7 @@ class DeleteTaskSet:
 
 @dataclass(frozen=True, slots=True)
 class RunTests:
-    """Ask the test listener what it answers. Not an AWS call: whoever drives the engine asks, and tells the result."""
+    """Send the smoke tests to the test listener. Not an AWS call: the driver sends them and records the result."""
 
     release: str
     tests: tuple[SmokeTest, ...]
@@ -96,7 +96,7 @@ class RunTests:
 
 @dataclass(frozen=True, slots=True)
 class UpdateService:
-    """Tell ECS to run a revision, the wanted one unless said otherwise, and `members` of UpdateService as wanted."""
+    """Deploy a revision (the wanted one unless given) and set `members` of UpdateService as wanted."""
 
     task_definition: str = ""
     members: tuple[str, ...] = ()

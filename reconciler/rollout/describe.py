@@ -1,4 +1,4 @@
-"""A service in ECS's words, for every engine: how it is asked for, what its tags remember, where tasks are to be."""
+"""Description of an ECS service, for every engine: the call, the state stored in its tags, its network and capacity."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.resource import Call, ServiceApi
-from reconciler.rollout.release import Release
-from reconciler.rollout.stored_state import StoredState, of_tags
+from reconciler.model.resource import Call, Calls, ServiceApi
+from reconciler.rollout.actions import WriteState
+from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.stored_state import StoredState, of_tags, written
 
 ecs = ServiceApi("ecs")
 
@@ -19,7 +20,7 @@ def described(cluster: str, services: Sequence[str]) -> Call:
 
 
 def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
-    """Those that were asked for. Raises `errors.Gone`, and `errors.Ambiguous` for what is said of one instead."""
+    """The services that were found. Raises `errors.Gone`, or `errors.Ambiguous` for any other failure."""
     for failure in answer.get("failures") or ():
         kind = errors.Gone if failure.get("reason") == "MISSING" else errors.Ambiguous
         text = f"{failure.get('arn', '')}: {failure.get('detail') or failure.get('reason') or 'no reason given'}"
@@ -32,8 +33,21 @@ def remembered(item: Mapping[str, Any]) -> StoredState:
     return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
 
 
+def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
+    """Tags first, then untags."""
+    put, drop = written(decision.before, decision.after)
+    if put:
+        yield ecs.tag_resource(resourceArn=subject.service, tags=pairs(put))
+    if drop:
+        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
+
+
+def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+
+
 def network_of(release: Release) -> dict[str, Any] | None:
-    """Where its tasks are to be, as ECS takes it; None where the specs leave that to the task definition."""
+    """The network configuration in the form of ECS, or None if the task definition decides."""
     if not release.subnets:
         return None
     return {

@@ -1,6 +1,7 @@
-"""What AWS does with each decision, as far as the facts show it: for simulations, and for proving the machine.
+"""Effects of each action on the observed state: for simulations, and for tests of the state machine.
 
-Like AWS it refuses what does not fit: a listener that is not as it was seen, the tasks of a side that has production.
+Like AWS, it refuses actions that do not fit: a listener that has changed since, or tasks that receive production
+traffic.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from reconciler.rollout.state import ObservedService, Scaling, TaskSet
 
 
 def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> ObservedService:
-    """The facts once `decision` is carried out; tasks take their time, and are not there or gone yet.
+    """The observed state after `decision`; tasks take time to start and to stop.
 
     Raises `errors.StalePlan`.
     """
@@ -49,7 +50,7 @@ def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> Obse
         case SetWeights(listener, weights, was):
             now_is = seen.production if listener == "production" else seen.test
             if now_is != was:
-                raise errors.StalePlan(f"the {listener} listener is not as it was seen")
+                raise errors.StalePlan(f"the {listener} listener has changed since it was read")
             bare = tuple(one for one in seen.bare if one != listener)
             if listener == "production":
                 return replace(seen, production=weights, bare=bare)
@@ -58,7 +59,7 @@ def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> Obse
             return _each(seen, lambda one: replace(one, primary=one.id == identifier))
         case DeleteTaskSet(identifier, slot):
             if seen.production is None or seen.production[slot]:
-                raise errors.StalePlan("production sends requests there")
+                raise errors.StalePlan("the task set receives production traffic")
             return _each(seen, lambda one: _stopped(one) if one.id == identifier else one)
         case UpdateService(definition):
             return replace(_declared(seen, definition or seen.definition, now), differs=())
@@ -67,7 +68,7 @@ def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> Obse
 
 
 def _declared(seen: ObservedService, definition: str, now: datetime) -> ObservedService:
-    """ECS begins a deployment, and what runs becomes one that ends."""
+    """ECS starts a deployment, and the running one is drained."""
     if any(one.primary and one.task_definition == definition for one in seen.sets) and not seen.differs:
         return seen
     release = seen.wanted if definition == seen.definition else definition

@@ -1,9 +1,9 @@
-"""The words that all deployment engines share: phases, what a step says, and what an engine is.
+"""Deployment engine: the interface that every engine implements, its phases and its steps.
 
     idle → scaling_up → testing → awaiting_promotion → shifting → verifying → baking → teardown → idle
 
-An engine sees, steps and performs. `step` is a pure function of the policy, the facts and the time: the phase follows
-from the facts, so that it does not matter who looked before, or whether anybody did.
+An engine observes, decides and applies. `decide` is a pure function of the strategy, the observed state and the time.
+The phase is derived from the observed state, so it does not depend on who observed the service before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from reconciler.rollout.strategy import Strategy
 
 class Phase(StrEnum):
     IDLE = "idle"
-    INITIAL_DEPLOYMENT = "initial_deployment"  # the first deployment, or nothing is left of what ran: there is no blue
+    INITIAL_DEPLOYMENT = "initial_deployment"  # the first deployment, or everything was lost: there is no blue
     SCALING_UP = "scaling_up"
     TESTING = "testing"
     AWAITING_PROMOTION = "awaiting_promotion"
@@ -42,20 +42,20 @@ class Phase(StrEnum):
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
     SUPERSEDED = "superseded"
-    BLOCKED = "blocked"  # somebody else moved production: nothing is written until that is clear
+    BLOCKED = "blocked"  # traffic was changed outside: nothing is written until that is resolved
 
 
 class RolloutHealth(StrEnum):
-    """Of a service, while it is rolled out."""
+    """Health of a service during a rollout."""
 
     HEALTHY = "healthy"
     PROGRESSING = "progressing"
-    SUSPENDED = "suspended"  # waiting for something outside: a person, a window
+    SUSPENDED = "suspended"  # waiting for something outside: a request, a deployment window
     DEGRADED = "degraded"
 
 
 class Waiting(StrEnum):
-    """For whom, where no clock will move it on."""
+    """What a rollout waits for, if no timer will continue it."""
 
     NOBODY = ""
     PERSON = "person"
@@ -64,12 +64,12 @@ class Waiting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutStep:
-    """What a look at the facts leads to.
+    """Decision that follows from one observation.
 
-    `decisions` are carried out in their order, and none after one that failed. `wake_at`: look again by then; None
-    means that only a person or a new spec moves it, and `waits_for` says which. `until` is the stored deadline of this
-    phase. `because` finishes the sentence "it is in this phase because …"; it holds no times that flap. `ended` is set
-    in the one step that ends a rollout. `live` is the slot that has production, where it has one.
+    `decisions` are applied in order, and none after one that failed. `wake_at`: observe again by then; None if only a
+    request or a new spec continues the rollout, and `waits_for` says which. `until` is the stored deadline of the
+    phase. `because` is the status message of the phase; it changes only when the situation does. `ended` is set in the
+    one step that ends a rollout. `live` is the slot that receives production traffic, if any.
     """
 
     phase: Phase
@@ -90,10 +90,10 @@ class RolloutStep:
 
 @dataclass(frozen=True, slots=True)
 class Prefetched:
-    """Answers that a pass already has, so that `see` need not ask, in AWS's own words.
+    """Responses that a pass already has, so that `observe` need not read them again, as AWS returns them.
 
-    `service`: as DescribeServices with TAGS gives it. `actions`: of listeners and rules, `groups`: target groups, by
-    ARN. `scalable`: as DescribeScalableTargets gives it.
+    `service`: from DescribeServices with TAGS. `actions`: of listeners and rules, `groups`: target groups, by ARN.
+    `scalable`: from DescribeScalableTargets.
     """
 
     service: Mapping[str, Any] | None = None
@@ -141,7 +141,7 @@ class Limits:
 
 
 class Engine(ABC):
-    """How versions of one sort of service get into production. A leaf, found by `engines`."""
+    """How new versions of a service are brought into production. Found by `engines`."""
 
     name: ClassVar[str]
 
@@ -167,24 +167,24 @@ class Engine(ABC):
     def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
     ) -> Calls[ObservedService]:
-        """The facts, in as few calls as there can be. Raises `errors.AwsError`: what cannot be read is not guessed."""
+        """Observe the service in as few calls as possible. Raises `errors.AwsError` if anything cannot be read."""
 
     @abstractmethod
     def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
-        """What the facts lead to. Pure: no clock, no AWS, no chance."""
+        """The next step. Pure: no clock, no AWS, no randomness."""
 
     @abstractmethod
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
-        """What a person could say now and be heeded. Pure."""
+        """Requests that would be accepted now. Pure."""
 
     @abstractmethod
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
-        """Carry one decision out. Raises `errors.StalePlan` where the world has moved since it was looked at."""
+        """Apply one action. Raises `errors.StalePlan` if AWS has changed since it was observed."""
 
 
 @cache
 def engines() -> Mapping[str, Engine]:
-    """Every engine in reconciler/rollout/engines, by name: a module each."""
+    """Every engine in reconciler/rollout/engines by name, one module each."""
     package = "reconciler.rollout.engines"
     found: dict[str, Engine] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):

@@ -1,4 +1,4 @@
-"""Listeners and rules: which share of the requests each of a service's two target groups gets, read and written."""
+"""Listener weights: the share of requests that each of a service's two target groups receives, read and written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ elbv2 = ServiceApi("elbv2")
 
 
 def reads(entries: Iterable[TrafficEntry]) -> list[Call]:
-    """The fewest calls that tell what `entries` do."""
+    """The fewest calls that read the actions of `entries`."""
     wanted = list(entries)
     listeners = sorted({entry.listener for entry in wanted if entry.rule is None})
     rules = sorted({entry.rule for entry in wanted if entry.rule is not None})
@@ -23,7 +23,7 @@ def reads(entries: Iterable[TrafficEntry]) -> list[Call]:
 
 
 def actions_in(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """By ARN, what the answers to `reads` say."""
+    """The actions in the responses to `reads`, by ARN."""
     found: dict[str, Any] = {}
     for answer in answers:
         found |= {item["ListenerArn"]: item["DefaultActions"] for item in answer.get("Listeners", ())}
@@ -32,7 +32,7 @@ def actions_in(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def weights_of(actions: Sequence[Mapping[str, Any]], groups: tuple[str, ...]) -> tuple[Weights | None, bool]:
-    """The shares in percent, and whether both groups are named; None where it is not ours alone."""
+    """The shares in percent, and whether both groups are named; None if it forwards to unmanaged targets."""
     if len(actions) != 1 or actions[0].get("Type") != "forward":
         return None, False
     (only,) = actions
@@ -49,13 +49,13 @@ def weights_of(actions: Sequence[Mapping[str, Any]], groups: tuple[str, ...]) ->
 
 
 def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: Weights | None) -> Calls[None]:
-    """One read, one write. Both groups stay named: ECS takes no target group that no listener names.
+    """One read, one write. Both groups stay named: ECS refuses a target group that no listener names.
 
     Raises `errors.StalePlan` where the listener is not as it was seen.
     """
     current = yield from now_at(subject, entry)
     if current != was:
-        raise errors.StalePlan(f"{entry.arn} has moved since it was looked at; nothing was written")
+        raise errors.StalePlan(f"{entry.arn} has changed since it was read; nothing was written")
     targets = [
         {"TargetGroupArn": group, "Weight": weight} for group, weight in zip(subject.groups, weights, strict=True)
     ]

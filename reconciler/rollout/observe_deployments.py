@@ -1,4 +1,4 @@
-"""ECS's own rolling deployments, as ECS says them: read from a service, and asked for of one."""
+"""Observation of ECS's own rolling deployments, and the call that requests one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
 
 
 def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
-    """Ask ECS for it."""
+    """The call that requests the deployment."""
     sent: dict[str, Any] = {}
     for member in decision.members:
         sent |= _MEMBERS[member](subject)
@@ -55,7 +55,7 @@ def _names(subject: RolloutTarget, marks: StoredState) -> dict[str, str]:
 
 
 def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapping[str, Any]) -> TaskSet:
-    """The primary one is of the revision that the service names; an answer may show the one before the other."""
+    """Whether the primary deployment has the revision of the service; a response may show one before the other."""
     primary = item["status"] == "PRIMARY"
     ran = revision_of((service.get("taskDefinition") if primary else None) or item.get("taskDefinition", ""))
     return TaskSet(
@@ -102,6 +102,6 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
     "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
     "capacityProviderStrategy": lambda subject: {
         "capacityProviderStrategy": capacity_of(subject.release),
-        "forceNewDeployment": True,  # else the tasks that run stay where they are
+        "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
 }

@@ -1,4 +1,4 @@
-"""What a service with task sets looks like, in as few calls as there can be.
+"""Observation of a service with task sets, in as few calls as possible.
 
 Nothing happening: what the pass has read anyway, and nothing more. A rollout: three rounds of calls side by side, the
 last for the tasks themselves, because a healthy target counts only if it is a running task of the very set that is
@@ -27,10 +27,10 @@ SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended",
 
 TASKS_AT_ONCE: Final = 100  # DescribeTasks
 ANSWERS_FOR: Final = timedelta(minutes=5)
-"""How far back the share of 5xx is counted; CloudWatch has requests by the minute, a minute or two late."""
+"""Period over which the share of 5xx is counted; CloudWatch metrics arrive one or two minutes late."""
 
 OUR_FAULT: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
-"""Stop codes that speak against a version; a Spot interruption or the end of a machine do not."""
+"""Stop codes that count as failures of a version; a Spot interruption or the loss of a host does not."""
 
 
 def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched) -> Calls[ObservedService]:
@@ -61,7 +61,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
 
 
 def quiet(seen: ObservedService) -> bool:
-    """Nothing is under way and nothing is to begin: there is no need to look at targets and tasks."""
+    """Whether no rollout is in progress or due, so that targets and tasks need not be read."""
     settled = seen.marks.deadline is None and seen.marks.unheard is None
     if len(seen.sets) != 1 or not settled or seen.deleting:
         return False
@@ -72,7 +72,7 @@ def quiet(seen: ObservedService) -> bool:
     return only.primary and as_wanted and seen.production == all_on(only.slot)
 
 
-# -- what the first round says
+# -- first round: service, task sets, listeners
 
 
 def _at(subject: RolloutTarget, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:
@@ -89,7 +89,7 @@ def _slot(subject: RolloutTarget, item: Mapping[str, Any]) -> int | None:
 
 def _task_set(subject: RolloutTarget, item: Mapping[str, Any]) -> TaskSet:
     slot = _slot(subject, item)
-    assert slot is not None, "only sets in our groups are read"
+    assert slot is not None, "only task sets in the service's target groups are read"
     return TaskSet(
         id=item["id"],
         release=item.get("externalId") or "unknown",
@@ -133,7 +133,7 @@ def _check(item: Mapping[str, Any]) -> HealthCheck:
     )
 
 
-# -- second and third round: targets, tasks, alarms, answers
+# -- second and third round: targets, tasks, alarms, responses
 
 
 def _closely(subject: RolloutTarget, policy: Strategy, now: datetime, seen: ObservedService) -> Calls[ObservedService]:
@@ -229,7 +229,7 @@ def _strangers(
 
 
 def failed_by_itself(task: Mapping[str, Any]) -> bool:
-    """A stopped task that speaks against its version: it exited, never started, or failed its health checks."""
+    """A stopped task that counts as a failure of its version: it exited, never started, or failed its health checks."""
     if task.get("lastStatus") != "STOPPED":
         return False
     scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"

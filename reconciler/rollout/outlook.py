@@ -1,4 +1,4 @@
-"""What a service's rollout has ahead of it, as a dry run found it. Small to import: every view of a plan shows it."""
+"""Outlook of a service's rollout, as found by a dry run. Small to import, because every view of a plan shows it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class Outlook(StrEnum):
-    REST = "rest"  # what runs is what is wanted
-    NEW = "new"  # a new version begins with the next apply
-    FIRST = "first"  # nothing runs yet
+    REST = "rest"  # up to date
+    NEW = "new"  # the next apply starts a new version
+    FIRST = "first"  # nothing is running yet
     UNDER_WAY = "under-way"
-    GIVEN_UP = "given-up"  # the wanted version failed or was rolled back, and is not tried again
+    GIVEN_UP = "given-up"  # the wanted version failed or was rolled back, and is quarantined
     WAITS = "waits"  # there is nothing to roll out yet
     UNREAD = "unread"
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutPreview:
-    """One service's. `then` is the timeline of a new version, in one sentence; `because` finishes one."""
+    """Outlook of one service. `then` is the timeline of a new version in one line; `because` is a status message."""
 
     address: Address
     outlook: Outlook
@@ -38,16 +38,16 @@ class RolloutPreview:
 
     @property
     def told(self) -> bool:
-        """It is worth a line."""
+        """Whether a view of the plan shows it."""
         return self.outlook is not Outlook.REST
 
     @property
     def pending(self) -> bool:
-        """What the specs want is not there, and nothing that has begun will bring it."""
+        """Whether the wanted version is not in production, and no rollout of it is in progress."""
         unbegun = self.outlook is Outlook.FIRST and self.seen is not None and not self.seen.sets
         return unbegun or self.outlook in (Outlook.NEW, Outlook.GIVEN_UP)
 
     @property
     def due(self) -> bool:
-        """There is something to be done for it now."""
+        """Whether an action is due now."""
         return self.step is not None and bool(self.step.decisions)

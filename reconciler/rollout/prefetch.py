@@ -1,4 +1,4 @@
-"""What a rollout looks at first: service, listeners, groups, scaling. Of ten rollouts in as few calls as of one.
+"""Prefetch of what a rollout reads first: service, listeners, groups, scaling. Ten rollouts cost as few calls as one.
 
 ELB answers forty reads at once and ten a second, for everybody in the account together (behaviour.md §2).
 """
@@ -20,11 +20,11 @@ NAMESPACE: Final = {"ServiceNamespace": "ecs"}
 DIMENSION: Final = {"ScalableDimension": "ecs:service:DesiredCount"}
 
 AT_ONCE: Final = 10
-"""DescribeServices takes ten; of target groups it makes twenty."""
+"""DescribeServices takes ten services, which have twenty target groups."""
 
 
 def prefetch_missing(wanted: Sequence[tuple[RolloutTarget, Prefetched]]) -> Calls[list[Prefetched]]:
-    """What is known of each, and what it lacks asked for; `AT_ONCE` at most.
+    """Read what is not known yet of each rollout, `AT_ONCE` at most.
 
     Raises `errors.AwsError` where any of it cannot be read, `errors.Gone` where it is not there.
     """
@@ -68,7 +68,7 @@ def _traffic(wanted: Wanted) -> list[Call]:
 
 
 def _groups(wanted: Wanted) -> Iterator[Call]:
-    """Their health checks are part of a release; where it has none, nobody looks at them."""
+    """Target groups are read only for releases that have a health check."""
     arns = [
         arn
         for subject, known in wanted

@@ -1,8 +1,8 @@
-"""A release: everything of a service that goes out, and comes back, together. And where in AWS it goes.
+"""Release: everything of a service that is rolled out and rolled back together, and its rollout target in AWS.
 
-Its id is a short hash of what makes tasks what they are: image, task definition, network, capacity, and the health
-check that judges them. Scaling and listener conditions are its companions (engine/companions.py): they follow it, but
-changing them makes no new version, and does not lift a quarantine.
+Its id is a short hash of what determines its tasks: image, task definition, network, capacity and health check. Scaling
+and listener conditions follow a release (reconcile/filters.py): changing them creates no new release and does not lift
+a quarantine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ID_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How a target group finds out that a target is well; seconds and counts."""
+    """Health check of a target group; times in seconds."""
 
     path: str
     interval: int
@@ -38,7 +38,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A release that was in production, and the revision (`family:number`) that its tasks were made of."""
+    """A release that was in production, and the revision (`family:number`) of its tasks."""
 
     release: str
     task_definition: str
@@ -46,7 +46,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is to run. `task_definition` is an ARN; `health` is of the target group that it goes to."""
+    """What is to run. `task_definition` is an ARN; `health` belongs to the release's target group."""
 
     id: str
     task_definition: str = ""
@@ -67,7 +67,7 @@ _OF_NO_TASK: Final = frozenset({"id", "task_definition", "commit"})
 
 
 def release_id(content: str, like: Release) -> str:
-    """The id of the release that is `like` this one in all but its task definition, which has the hash `content`."""
+    """The id of a release like this one whose task definition has the hash `content`."""
     parts = {one.name: getattr(like, one.name) for one in fields(like) if one.name not in _OF_NO_TASK}
     text = json.dumps([content, parts], sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
@@ -75,7 +75,7 @@ def release_id(content: str, like: Release) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrafficEntry:
-    """Where requests come in: a listener's own action, or one of its rules."""
+    """Entry point of requests: the default action of a listener, or a listener rule."""
 
     listener: str
     rule: str | None = None
@@ -87,10 +87,10 @@ class TrafficEntry:
 
 @dataclass(frozen=True, slots=True)
 class RolloutTarget:
-    """The service that a rollout is about, by AWS's ids.
+    """The service that is rolled out, by its AWS ids.
 
-    `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` where the service
-    scales by itself and the specs do not hold that still. `stack_tags` go on the task sets.
+    `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` if the service
+    scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets.
     """
 
     cluster: str

@@ -1,7 +1,7 @@
-"""A person's requests (promote, rollback, …), handled alike for every engine.
+"""Handling of operator requests (promote, rollback, …) that all engines share.
 
-A request is answered at once, and never kept for a better moment. What only an engine can know, it says by a `Requests`
-of its own.
+A request is accepted or refused at once; it is never kept for later. What only an engine knows is provided by its own
+subclass of `Requests`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Pause
 
 Answer = RolloutStep | RequestRefusal
-"""What follows from a request, or why nothing does."""
+"""The step that follows from a request, or the refusal."""
 
-NO_ROLLOUT: Final = RequestRefusal(Code.NO_ROLLOUT, "nothing is being rolled out")
+NO_ROLLOUT: Final = RequestRefusal(Code.NO_ROLLOUT, "no rollout is in progress")
 
 NOT_WHILE_PAUSED: Final = frozenset(
     {RequestVerb.PROMOTE, RequestVerb.FINISH, RequestVerb.RETRY, RequestVerb.HOLD, RequestVerb.EXTEND}
@@ -29,7 +29,7 @@ NOT_WHILE_PAUSED: Final = frozenset(
 
 
 class Requests(ABC):
-    """One look at a service, as a request finds it. `ordinary` is what would be done without one."""
+    """One observation and the request to it. `ordinary` is the step without the request."""
 
     def __init__(self, seen: ObservedService, now: datetime, ordinary: RolloutStep) -> None:
         self.seen, self.now, self.ordinary, self.marks = seen, now, ordinary, seen.marks
@@ -37,28 +37,28 @@ class Requests(ABC):
     @property
     @abstractmethod
     def release(self) -> str:
-        """The release that a request is about where there is no choice."""
+        """The current release, which a request has to name."""
 
     @abstractmethod
     def another(self, request: Request) -> str:
-        """Why it is about another release than it could be about; empty if it is about the right one."""
+        """Why the request names another release than the current one, or ""."""
 
     @abstractmethod
     def act(self, request: Request) -> Answer:
-        """What follows from promote, finish, rollback, abort, hold or extend."""
+        """The answer to promote, finish, rollback, abort, hold or extend."""
 
     @abstractmethod
     def noted(self, because: str, **fields: Any) -> RolloutStep:
-        """Only something to remember, in the phase that it is."""
+        """A step that only stores `fields`, without leaving the phase."""
 
     def left_over(self, release: str) -> bool:
-        """Something of the release's last try has to go before it can be tried again."""
+        """Whether the previous attempt has to be removed before a retry."""
         return False
 
     # -- the same for all
 
     def heard(self) -> RolloutStep | None:
-        """The step that answers a request that nobody has answered yet."""
+        """The step that answers the pending request, if there is one."""
         request = self.marks.unheard
         if request is None:
             return None
@@ -68,7 +68,7 @@ class Requests(ABC):
         return answer
 
     def offered(self) -> tuple[RequestVerb, ...]:
-        """What could be said now and would be heeded."""
+        """Requests that would be accepted now."""
         offered = []
         for verb in RequestVerb:
             release = self.seen.wanted if verb is RequestVerb.RETRY else self.release
@@ -80,15 +80,17 @@ class Requests(ABC):
 
     def answered(self, request: Request) -> Answer:
         if request.stale(self.now):
-            return RequestRefusal(Code.EXPIRED, "it was said too long ago")
+            return RequestRefusal(Code.EXPIRED, "request expired")
         if request.verb is RequestVerb.RETRY and request.release != self.seen.wanted:
-            return RequestRefusal(Code.OTHER_RELEASE, f"{self.seen.wanted} is wanted, not {request.release}")
+            return RequestRefusal(
+                Code.OTHER_RELEASE, f"the request names {request.release}, but the specs declare {self.seen.wanted}"
+            )
         if request.verb is not RequestVerb.RETRY and request.verb not in requests.OF_THE_SERVICE:
             other = self.another(request)
             if other:
                 return RequestRefusal(Code.OTHER_RELEASE, other)
         if self.marks.suspended is not None and request.verb in NOT_WHILE_PAUSED:
-            return RequestRefusal(Code.PAUSED, f"{self.marks.suspended.by} paused the service; resume it first")
+            return RequestRefusal(Code.PAUSED, f"suspended by {self.marks.suspended.by}; resume the service first")
         match request.verb:
             case RequestVerb.RETRY:
                 return self._retry(request)
@@ -96,30 +98,30 @@ class Requests(ABC):
                 return self.accepted(request, suspended=Pause(request.by))
             case RequestVerb.RESUME:
                 if self.marks.suspended is None and self.marks.hold is None:
-                    return RequestRefusal(Code.NOT_PAUSED, "nothing is paused or held")
+                    return RequestRefusal(Code.NOT_PAUSED, "the service is neither suspended nor on hold")
                 return self.accepted(request, suspended=None, hold=None)
             case _:
                 return self.act(request)
 
     def accepted(self, request: Request, **fields: Any) -> RolloutStep:
-        return self.noted(f"{request.by} said {request.verb}", response=Response(request.id), **fields)
+        return self.noted(f"{request.verb} requested by {request.by}", response=Response(request.id), **fields)
 
     def _retry(self, request: Request) -> Answer:
         if not self.marks.quarantined(request.release):
-            return RequestRefusal(Code.NOT_QUARANTINED, f"{request.release} is not in quarantine")
+            return RequestRefusal(Code.NOT_QUARANTINED, f"{request.release} is not quarantined")
         if self.left_over(request.release):
-            return RequestRefusal(Code.CLEANING_UP, "what is left of the last try is still being cleared away")
+            return RequestRefusal(Code.CLEANING_UP, "the previous attempt is still being removed")
         lifted = self.marks.without_quarantined(request.release)
         return self.accepted(request, quarantine=lifted, rollback_target=None, deadline=None)
 
 
 def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:
-    """Where `ordinary` would go on; a pause keeps it still."""
+    """`ordinary` without its actions, while the service is suspended."""
     return replace(
         ordinary,
         decisions=(),
         wake_at=None,
-        because=f"{pause.by} paused the service",
+        because=f"suspended by {pause.by}",
         health=RolloutHealth.SUSPENDED,
         waits_for=Waiting.PERSON,
         ended=None,
@@ -127,4 +129,4 @@ def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:
 
 
 def reason(request: Request) -> str:
-    return f"{request.by} said {request.verb}{f': {request.why}' if request.why else ''}"
+    return f"{request.verb} requested by {request.by}{f': {request.why}' if request.why else ''}"

@@ -1,8 +1,8 @@
-"""A person's word, as a tag on the service: who wants what of which release, and when it was said.
+"""Operator requests, stored as tags on the ECS service: verb, release, requester, time and reason.
 
-The caller needs no server: IAM says who may write the tag, CloudTrail keeps who did. Whoever reconciles next acts on it
-and answers with a second tag, by which the caller can prove that it was heard. There is one tag for all verbs: the last
-word counts, and saying it twice is saying it once.
+The requester needs no server: IAM decides who may write the tag, and CloudTrail records who did. The controller or the
+next command acts on the request and answers with a second tag. There is one tag for all verbs: the last request wins,
+and repeating a request changes nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Final
 from reconciler.model.tagging import tag_value
 
 ANY: Final = "-"
-"""Stands for the release in an intent that is about the service, whatever it runs."""
+"""Stands for the release in a request that concerns the service as a whole."""
 
 STALE_AFTER: Final = timedelta(hours=1)
-"""A word that nobody heard for so long is not acted on: the person has turned to something else by now."""
+"""A request that is not answered within this time expires."""
 
 
 class RequestVerb(StrEnum):
@@ -39,7 +39,7 @@ OF_THE_SERVICE: Final = frozenset({RequestVerb.SUSPEND, RequestVerb.RESUME})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`id` tells one saying from another; `by` is who; `seconds` is how much longer, for extend."""
+    """`id` identifies one request; `by` is the requester; `seconds` is the extension, for `extend`."""
 
     verb: RequestVerb
     release: str
@@ -59,7 +59,7 @@ class Request:
 
 
 class RequestRefusalCode(StrEnum):
-    """Every kind of reason for which a request is refused."""
+    """Reason for which a request is refused."""
 
     EXPIRED = "expired"  # it is older than `STALE_AFTER`
     OTHER_RELEASE = "other-release"  # it is about a release that is not the one at hand
@@ -87,7 +87,7 @@ class RequestRefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRefusal:
-    """Why a request is not carried out: `code` for programs, `why` for people."""
+    """Refusal of a request: `code` for programs, `why` for people."""
 
     code: RequestRefusalCode
     why: str
@@ -95,7 +95,7 @@ class RequestRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to the intent of that id: it was accepted, unless there is a `refusal`."""
+    """Answer to the request with that id: accepted, unless there is a `refusal`."""
 
     id: str
     refusal: RequestRefusal | None = None
@@ -115,7 +115,7 @@ _HANDLED: Final = re.compile(r"([^:\s]+):(?:accepted|refused:([a-z-]+):(.*))", r
 
 
 def intent_of(text: str) -> Request | None:
-    """None for what is not an intent: somebody wrote the tag by hand, and got it wrong."""
+    """The request in a tag's value, or None if it cannot be parsed."""
     match = _INTENT.fullmatch(text)
     if match is None or match[1] not in set(RequestVerb):
         return None
@@ -127,7 +127,7 @@ def intent_of(text: str) -> Request | None:
 
 
 def handled_of(text: str) -> Response | None:
-    """None for what is not an answer, or one for a reason that is not known."""
+    """The response in a tag's value, or None if it cannot be parsed or its code is unknown."""
     match = _HANDLED.fullmatch(text)
     if match is None or (match[2] is not None and match[2] not in set(RequestRefusalCode)):
         return None

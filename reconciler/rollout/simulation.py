@@ -1,6 +1,6 @@
-"""A rollout on paper: the very `step` that acts on AWS, in a scripted world, with a clock that only it moves.
+"""Simulation of a rollout: the same `step` that acts on AWS, in a scripted environment with a simulated clock.
 
-What is invented is how long things take: a task is healthy a minute after it was started, as a small one on Fargate is.
+Only the durations are invented: a task is healthy one minute after its start, as a small Fargate task is.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from reconciler.rollout.strategy import Promotion, Strategy
 from reconciler.rollout.tracker import SETTLE, RolloutTracker
 
 START_UP: Final = timedelta(seconds=60)
-"""From a task's start to the load balancer's second good health check."""
+"""From the start of a task to the second successful health check of the load balancer."""
 
 FAILS_EVERY: Final = timedelta(seconds=30)
 PERSON_AFTER: Final = timedelta(minutes=10)
-"""When the person says promote, where only a person can."""
+"""How long the simulation waits before it promotes, if promotion is manual."""
 
 LONGEST: Final = 20_000
 """Looks after which a rollout that does not end is taken for one that never will."""
@@ -56,14 +56,14 @@ FAILS_AT: Final = (
     Phase.VERIFYING,
     Phase.BAKING,
 )
-"""Phases in which something can be made to fail."""
+"""Phases in which a failure can be simulated."""
 
 MORNING: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the timeline. `what` is what is done then; empty where the phase only begins."""
+    """One line of the timeline. `what` is the action, or empty if only the phase begins."""
 
     after: timedelta
     phase: Phase
@@ -81,10 +81,10 @@ def simulate(
     start: datetime = MORNING,
     ports: tuple[int, int] = (80, 9000),
 ) -> tuple[Row, ...]:
-    """The timeline of a new version, from the look that finds it wanted to the last thing that happens.
+    """The timeline of a new version, from the step that detects it to the last action.
 
-    `first`: nothing runs yet. `ports` are those of the production and of the test listener.
-    Raises `ValueError` for a phase that cannot fail under this policy.
+    `first`: nothing is running yet. `ports` are those of the production and of the test listener. Raises `ValueError`
+    for a phase that cannot fail with this strategy.
     """
     return tuple(_Simulation(policy, desired, fail_at, first, start, ports).rows())
 
@@ -106,7 +106,7 @@ class _Simulation:
 
     def rows(self) -> Iterator[Row]:
         if self.fail_at is not None and self.fail_at not in FAILS_AT:
-            raise ValueError(f"nothing fails in {self.fail_at}; it is one of {', '.join(FAILS_AT)}")
+            raise ValueError(f"{self.fail_at} cannot fail; choose one of {', '.join(FAILS_AT)}")
         engine, memory = engines()[self.policy.engine], RolloutTracker(self.start, began=False)
         self.now, self.seen = self.start, self._beginning()
         reached, last = False, None
@@ -128,13 +128,13 @@ class _Simulation:
             memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, RunTests)), self.now)
             if step.at_rest:
                 if self.fail_at is not None and not reached:
-                    raise ValueError(f"a rollout under this policy is never in {self.fail_at}")
+                    raise ValueError(f"a rollout with this strategy has no phase {self.fail_at}")
                 return
             self._person(step)
             self.now = max(self.now, step.wake_at) if step.wake_at is not None else self.now
             if not step.decisions and step.wake_at is None:
                 self.now += timedelta(seconds=1)
-        raise RuntimeError(f"it is still in {self.phase} after {self.now - self.start}")
+        raise RuntimeError(f"the rollout is still in {self.phase} after {self.now - self.start}")
 
     # -- the script
 
@@ -233,7 +233,7 @@ class _Simulation:
             self.sized[decision.id] = self.now
         if isinstance(decision, RunTests):
             passed = self.fail_at is not Phase.TESTING
-            return memory.learnt(SmokeTestOutcome(decision.release, passed, "" if passed else "the tests did not hold"))
+            return memory.learnt(SmokeTestOutcome(decision.release, passed, "" if passed else "the tests failed"))
         return memory
 
     def _person(self, step: RolloutStep) -> None:
@@ -242,10 +242,10 @@ class _Simulation:
             return
         self.waiting_since = self.waiting_since or self.now
         if self.now - self.waiting_since >= PERSON_AFTER:
-            said = Request(RequestVerb.PROMOTE, step.release, "1", self.now, "a person")
+            said = Request(RequestVerb.PROMOTE, step.release, "1", self.now, "simulate")
             self.seen = replace(self.seen, marks=replace(self.seen.marks, request=said))
 
-    # -- words
+    # -- steps
 
     def _words(self, decision: RolloutAction) -> str:
         production, test = self.ports
@@ -261,11 +261,11 @@ class _Simulation:
             case RunTests(tests=tests):
                 return f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} on :{test}"
             case DeleteTaskSet(id=identifier):
-                return f"{'blue' if self._release(identifier) == BLUE else 'green'} goes"
+                return f"remove {'blue' if self._release(identifier) == BLUE else 'green'}"
             case SuspendScaling(suspend):
-                return "autoscaling is held still" if suspend else "autoscaling goes on"
+                return "suspend autoscaling" if suspend else "resume autoscaling"
             case UpdateHealthCheck():
-                return "green's health check is set"
+                return "update green's health check"
             case UpdateService():
                 return f"ECS replaces {_tasks(self.desired)}"
             case WriteState() | SetPrimary():
@@ -276,7 +276,7 @@ class _Simulation:
         share = weights[green]
         if share == WHOLE:
             return f"switch :{port}"
-        return f"{share} % of :{port}" if share else f":{port} goes back to blue"
+        return f"{share} % of :{port}" if share else f"switch :{port} back to blue"
 
     def _side(self, weights: tuple[int, int]) -> str:
         shown = next((one for one in self.seen.alive if weights == all_on(one.slot)), None)
@@ -297,7 +297,7 @@ def _tasks(count: int) -> str:
 
 
 def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000)) -> str:
-    """What will follow, in one line, with how long it takes if nothing goes wrong."""
+    """The timeline in one line, with its duration if nothing fails."""
     rows = simulate(policy, desired, ports=ports)
     whole = rows[-1].after
     if engines()[policy.engine].shifts_traffic is TrafficShifter.NOBODY:
@@ -309,10 +309,10 @@ def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] 
             promoted = next(row.after for row in rows if row.phase is Phase.SHIFTING)
             whole -= promoted
         case Promotion.TIMED:
-            parts.append(f"promote, or {duration.format(policy.promote_after)}")
+            parts.append(f"promote or wait {duration.format(policy.promote_after)}")
         case Promotion.AUTO:
             pass
     parts += [f"{share.weight} % of :{ports[0]} for {duration.format(share.pause)}" for share in policy.shares]
-    parts += [f"switch :{ports[0]}", f"blue goes {duration.format(policy.teardown_after)} later"]
+    parts += [f"switch :{ports[0]}", f"remove blue {duration.format(policy.teardown_after)} later"]
     from_when = " after promote" if policy.promotion is Promotion.MANUAL else " in all"
     return f"{' → '.join(parts)} (≈ {duration.approximate(whole)}{from_when})"

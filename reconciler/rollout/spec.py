@@ -1,4 +1,4 @@
-"""A service whose versions are rolled out, as the specs have it: what goes out, where, and how. Addresses, no ids."""
+"""Rollout spec: a service whose versions are rolled out, as the specs declare it. Addresses, no AWS ids."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reconciler.rollout.strategy import Strategy
 
 @dataclass(frozen=True, slots=True)
 class RolloutSpec:
-    """`groups` are the target groups that versions take turns in; slot 0 is the first.
+    """`groups` are the target groups that versions alternate between; slot 0 is the first.
 
-    `production` and `test` are listeners or listener rules, `ports` theirs. `images` are looked up before anything is
-    started from them. `host` is one that the service's rule asks for, where it has one.
+    `production` and `test` are listeners or listener rules, `ports` their ports. `images` are looked up before any task
+    is started from them. `host` is one that the service's listener rule matches, if any.
     """
 
     service: Address
@@ -39,5 +39,5 @@ class RolloutSpec:
 
     @property
     def moves_traffic(self) -> bool:
-        """We do, and not ECS."""
+        """Whether the controller shifts traffic, and not ECS."""
         return engines()[self.policy.engine].shifts_traffic is TrafficShifter.US

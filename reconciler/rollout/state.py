@@ -1,4 +1,4 @@
-"""What is seen of a service in one look: facts, and nothing that was concluded from them. Small, and hashable."""
+"""Observed state of a service: facts from one observation, without conclusions. Small and hashable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.rollout.stored_state import StoredState
 
 WHOLE: Final = 100
 MOST_SETS: Final = 5
-"""Task sets that a service may have, those that are going away included. Source: ECS, CreateTaskSet."""
+"""Maximum number of task sets of a service, including those being deleted. Source: ECS, CreateTaskSet."""
 
 Weights = tuple[int, int]
 """The shares of the two target groups, in percent."""
@@ -26,11 +26,11 @@ class Scaling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskSet:
-    """One version of the service's tasks, in one of the two target groups (`slot`); a deployment, where ECS deploys.
+    """One version of the service's tasks in one of the two target groups (`slot`); or a deployment run by ECS.
 
-    `healthy`: by zone, how many of its running tasks are targets that the load balancer finds healthy; None if nobody
-    looked. `failed`: tasks that stopped by themselves since it was made. `steady` is ECS's word. `state` is ECS's, of a
-    deployment of its own, and `reason` what it says of it.
+    `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `failed`: tasks
+    that stopped unexpectedly since it was created. `steady` is ECS's stability status. `state` and `reason` are those
+    of a deployment run by ECS.
     """
 
     id: str
@@ -51,7 +51,7 @@ class TaskSet:
 
     @property
     def well(self) -> int:
-        """How many are known to be healthy."""
+        """Number of tasks that are known to be healthy."""
         return sum(count for _, count in self.healthy or ())
 
     @property
@@ -64,7 +64,7 @@ class TaskSet:
 
 @dataclass(frozen=True, slots=True)
 class SmokeTestOutcome:
-    """How the tests of a release on the test listener went."""
+    """Result of the smoke tests of a release."""
 
     release: str
     passed: bool
@@ -73,17 +73,17 @@ class SmokeTestOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ObservedService:
-    """The facts.
+    """The observed facts.
 
-    `production` and `test` are None where the listener does something that is not ours: names a group that we do not
-    know, or does not forward at all. `bare`: the listeners that name only one of the two groups. `tuned`: whether each
-    slot's target group has the wanted release's health check. `strangers`: targets in each slot's group that are
-    neither draining nor running tasks of the newest set there. `others` counts task sets that are in neither group;
-    somebody made them by hand. `definition` is the wanted revision, `differs` what else of ECS's own deployment is not
-    as wanted. `alarms` are those that fire. `errors` is the share of 5xx among the new version's answers, in percent.
+    `production` and `test` are None if the listener forwards to unmanaged targets or does not forward. `bare`: the
+    listeners that name only one of the two groups. `tuned`: whether each slot's target group has the health check of
+    the wanted release. `strangers`: targets in each slot's group that are neither draining nor running tasks of the
+    newest task set there. `others` counts task sets in neither group, created outside. `definition` is the wanted
+    revision, `differs` lists other differences of a deployment run by ECS. `alarms` are in alarm state. `errors` is the
+    share of 5xx responses of the new version, in percent.
 
-    The last two are the observer's own memory, gone when it restarts: `looks` in a row that found the newest set well
-    (below zero: not well), this one included, and how the tests went.
+    The last two are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
+    (below zero: unhealthy), this one included, and the test result.
     """
 
     wanted: str
@@ -108,12 +108,12 @@ class ObservedService:
 
     @property
     def alive(self) -> tuple[TaskSet, ...]:
-        """The sets that are not going away, oldest first."""
+        """The task sets that are not being deleted, oldest first."""
         return tuple(sorted((one for one in self.sets if not one.draining), key=lambda one: (one.born, one.id)))
 
     @property
     def newest(self) -> TaskSet | None:
-        """The set that looks are counted for."""
+        """The task set that `looks` counts for."""
         return max((one for one in self.sets if not one.draining), key=lambda one: (one.born, one.id), default=None)
 
 
@@ -122,5 +122,5 @@ def all_on(slot: int) -> Weights:
 
 
 def shared(slot: int, weight: int) -> Weights:
-    """`weight` for the slot, the rest for the other."""
+    """`weight` for the slot, the rest for the other one."""
     return (weight, WHOLE - weight) if slot == 0 else (WHOLE - weight, weight)

@@ -1,8 +1,8 @@
-"""What has to be remembered of a rollout, as tags on the ECS service: deadlines, a person's word, quarantines.
+"""Stored rollout state, as tags on the ECS service: deadlines, requests, quarantines.
 
-Everything else is seen. A deadline is absolute, in UTC, and belongs to one release: for another it says nothing. A tag
-that is missing or makes no sense is one that was lost; its clock then starts anew, so that it ends later, never sooner.
-Every value fits ECS's tags: letters, digits, space and `_ . : / = + - @`, 256 at most.
+Everything else is observed. A deadline is absolute, in UTC, and belongs to one release. A tag that is missing or cannot
+be parsed counts as lost; its timer then starts again, so that it elapses later, never earlier. Every value is valid in
+an ECS tag: letters, digits, space and `_ . : / = + - @`, at most 256 characters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEPT_IN_QUARANTINE: Final = 16
 
 
 class DeadlineKind(StrEnum):
-    """What a deadline is for. It also says how far a rollout has come where the facts alone cannot."""
+    """Purpose of a deadline. It also records the progress of a rollout that cannot be observed."""
 
     UP = "up"  # green has to be healthy by then
     TEST = "test"  # its tests have to have held by then
@@ -41,11 +41,11 @@ class DeadlineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`at` None waits for a person.
+    """`at` is None if only a request continues the rollout.
 
-    `weight` is green's share of production, where the stage is about one; before that, what it may have had already:
-    0 is known to be none, and then nobody's request is under way to it. A rolling deployment has no shares: of that it
-    is the number of the revision that ECS was asked for.
+    `weight` is green's share of production traffic in the stages that shift traffic; before them, the share it may have
+    had already, where 0 means that no requests are in flight to it. For a rolling deployment it is the number of the
+    requested revision.
     """
 
     release: str
@@ -62,13 +62,13 @@ class Deadline:
 
 
 def deadline(release: str, stage: DeadlineKind, now: datetime, wait: timedelta, *, weight: int = 0) -> Deadline:
-    """`wait` from `now`, rounded up to the whole seconds that a tag can say."""
+    """`wait` from `now`, rounded up to the whole seconds that a tag can hold."""
     at = math.ceil((now + wait).timestamp())
     return Deadline(release, stage, datetime.fromtimestamp(at, UTC), weight)
 
 
 class Outcome(StrEnum):
-    """How a rollout ended."""
+    """Result of a rollout."""
 
     PROMOTED = "Promoted"
     FAST_PROMOTED = "FastPromoted"  # a person cut blue's time short
@@ -80,7 +80,7 @@ class Outcome(StrEnum):
 
 
 class Actor(StrEnum):
-    """Whose decision ended a rollout."""
+    """What ended a rollout."""
 
     PERSON = "person"  # a request: rollback, abort, finish
     TIMER = "timer"  # a deadline of the strategy passed
@@ -90,7 +90,7 @@ class Actor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutResult:
-    """How the rollout of a release ended, in which phase, by whom, and why. `why` is for people only."""
+    """Result of the rollout of a release: outcome, phase, actor and reason. `why` is for people only."""
 
     release: str
     outcome: Outcome
@@ -105,7 +105,7 @@ class RolloutResult:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Somebody said to wait: with `release`, this rollout; without, the whole service."""
+    """A hold of one rollout (with `release`), or a suspension of the whole service (without)."""
 
     by: str
     release: str = ""
@@ -116,10 +116,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """Everything that is remembered.
+    """All stored state.
 
-    `previous` is what ran before and can be gone back to, `rollback_target` what is being gone back to instead of what
-    the specs want, `live` what ECS was told to run last (rolling deployments only; elsewhere the task sets say it).
+    `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
+    wanted one, `live` the version ECS was last asked to run (rolling deployments only).
     """
 
     deadline: Deadline | None = None
@@ -143,12 +143,12 @@ class StoredState:
         return tuple(one for one in self.quarantine if one != release)
 
     def ended_of(self, release: str) -> RolloutResult | None:
-        """How the rollout of that release ended, if it was the last one that did."""
+        """The result of the rollout of that release, if it was the last to end."""
         return self.ended if self.ended is not None and self.ended.release == release else None
 
     @property
     def unheard(self) -> Request | None:
-        """The intent that nobody has answered yet."""
+        """The pending request, if there is one."""
         if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None
         return self.request
@@ -180,7 +180,9 @@ def of_tags(tags: Mapping[str, str]) -> StoredState:
 
 
 def written(before: StoredState, after: StoredState) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The tags to put and those to take away. Only fields that differ: what people write meanwhile stays theirs."""
+    """The tags to write and the tags to remove. Only fields that differ, so that requests written meanwhile are
+    kept.
+    """
     put: dict[str, str] = {}
     drop: list[str] = []
     for name, key in KEYS.items():

@@ -1,4 +1,4 @@
-"""How a new version of a service gets there, as values for an engine's `step`: a DeploymentStrategy, compiled."""
+"""Rollout strategy: a DeploymentStrategy compiled to the values that an engine decides by."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 from reconciler.rollout.windows import Window
 
 LOOKS: Final = 3
-"""Looks in a row that have to find the same before it is believed: that a side is well, or that it is not."""
+"""Number of observations in a row that have to agree before a side counts as healthy or unhealthy."""
 
 
 class Promotion(StrEnum):
-    """Who lets a new version into production."""
+    """How a new version is promoted."""
 
     AUTO = "auto"
     MANUAL = "manual"
@@ -22,7 +22,7 @@ class Promotion(StrEnum):
 
 
 class OnNewRevision(StrEnum):
-    """What becomes of a newer version that arrives in the middle of a rollout, before production has moved."""
+    """What happens to a newer version that appears during a rollout, before traffic has shifted."""
 
     SUPERSEDE = "supersede"
     QUEUE = "queue"
@@ -31,7 +31,7 @@ class OnNewRevision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmokeTest:
-    """A request through the test listener and what its answer has to be, `times` in a row `within` a time."""
+    """A request to the test listener and the expected response, `times` in a row `within` a time limit."""
 
     path: str
     status: int = 200
@@ -40,17 +40,17 @@ class SmokeTest:
     within: timedelta = timedelta(minutes=1)
 
     def fault(self, status: int, body: str) -> str:
-        """What is wrong with an answer; empty if nothing is."""
+        """What is wrong with a response, or ""."""
         if status != self.status:
-            return f"GET {self.path} answered {status}, not {self.status}"
+            return f"GET {self.path} returned {status}, expected {self.status}"
         if self.body not in body:
-            return f"GET {self.path} answered without {self.body}"
+            return f"GET {self.path} returned a body without {self.body}"
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of production for the new version, in percent, and how long it is watched there."""
+    """A traffic step: the new version's share of production in percent, and how long it is kept."""
 
     weight: int
     pause: timedelta
@@ -58,10 +58,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """Everything that a rollout may want to know of how it is to be done.
+    """How a rollout is done.
 
-    `scale` is in percent of the desired count and holds until the switch. `drain` is how long a target group lets its
-    targets finish: tasks stop only after their group has had no weight for that long. `max_5xx` is in percent.
+    `scale` is in percent of the desired count until traffic shifts. `drain` is the deregistration delay of the target
+    groups: tasks stop only after their group has had no weight for that long. `max_5xx` is in percent.
     """
 
     engine: str = "task_sets"
@@ -83,7 +83,7 @@ class Strategy:
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """Production's share for the new version, step by step, up to all of it."""
+        """The traffic steps of the new version, up to 100 percent."""
         return (*(share.weight for share in self.shares), 100)
 
     def weight_after(self, weight: int) -> int:
@@ -97,10 +97,10 @@ class Strategy:
 
     @property
     def test_for(self) -> timedelta:
-        """All tests, one after the other."""
+        """The time limit of all tests together."""
         return sum((test.within for test in self.tests), timedelta())
 
     @property
     def warm_for(self) -> timedelta:
-        """Blue never goes before requests that were on their way to it could end."""
+        """The bake time, never shorter than connection draining."""
         return max(self.teardown_after, self.drain)

@@ -1,8 +1,8 @@
-"""What one process remembers between looks, and may forget at any time: looks in a row, tests, its own last writes.
+"""Rollout tracker: in-memory state of one process, such as streaks of observations, test results and own writes.
 
-Forgetting costs time and nothing else. AWS may answer a read from before one's own last write; so after a write nothing
-further is decided until the write is visible, or until it has had time enough and several reads in a row still do not
-show it. A process that has just begun does not know what its predecessor wrote, and waits as long.
+It may be lost at any time, which only costs time. AWS may return data from before the process's own last write. After a
+write nothing further is decided until the write is visible, or until several reads after `SETTLE` still do not show it.
+A new process does not know what its predecessor wrote, and waits as long.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from reconciler.rollout.blue_green.context import LOOK_EVERY
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet
 
 SETTLE: Final = timedelta(seconds=5)
-"""How long a write may take to be visible."""
+"""Time for a write to become visible."""
 
 REREADS: Final = 3
-"""Looks after that which have to agree that it is not."""
+"""Number of reads after that which have to agree that it is not visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutTracker:
-    """`since`: when something was last written, or when the process began. `awaited`: what has to become visible."""
+    """`since`: the last write, or the start of the process. `awaited`: writes that are not visible yet."""
 
     since: datetime
     began: bool = True
@@ -49,12 +49,12 @@ class RolloutTracker:
     tested: SmokeTestOutcome | None = None
 
     def look(self, seen: ObservedService, now: datetime) -> tuple[RolloutTracker, ObservedService, bool]:
-        """With one more look: what is remembered, the facts with it, and whether something may be decided."""
+        """Add one observation. Returns the tracker, the observation with its streak, and whether to decide."""
         memory = self._counted(seen, now)._reread(seen, now)
         return memory, replace(seen, looks=memory.looks, tested=memory.tested), not memory.waiting(now)
 
     def wrote(self, decisions: tuple[RolloutAction, ...], now: datetime) -> RolloutTracker:
-        """After `decisions` were sent, answered or not."""
+        """After `decisions` were sent, whether or not AWS answered."""
         if not decisions:
             return self
         return replace(self, since=now, began=False, awaited=decisions, rereads=0)
@@ -75,7 +75,7 @@ class RolloutTracker:
         return self
 
     def _counted(self, seen: ObservedService, now: datetime) -> RolloutTracker:
-        """Good and bad looks count when they are far enough apart; the first that turns counts at once."""
+        """Observations count if they are far enough apart; the first one that differs counts at once."""
         newest, verdict = seen.newest, health.verdict(seen)
         before = self.looks if newest is not None and newest.id == self.of else 0
         same = verdict * before > 0
@@ -84,18 +84,18 @@ class RolloutTracker:
         looks = before + verdict if same else verdict
         tested = self.tested
         if newest is None or looks < 0 or (tested is not None and tested.release != newest.release):
-            tested = None  # it was another that was tested, or this one while it was well
+            tested = None  # the test result belongs to another version, or to an earlier state of this one
         return replace(self, of="" if newest is None else newest.id, looks=looks, looked_at=now, tested=tested)
 
 
 def visible(decision: RolloutAction, seen: ObservedService) -> bool:
-    """Whether the facts show what a decision wrote."""
+    """Whether the observed state shows the effect of an action."""
     match decision:
         case WriteState():
             return all(
                 getattr(seen.marks, name) == getattr(decision.after, name)
                 for name in decision.fields
-                if name != "request"  # people write it, too
+                if name != "request"  # operators write it too
             )
         case SuspendScaling(suspend):
             return seen.scaling is not (Scaling.ACTIVE if suspend else Scaling.SUSPENDED)

@@ -1,8 +1,8 @@
-"""Times of the week in which starting and switching are allowed or denied; going back always is.
+"""Deployment windows: times of the week in which rollouts may start and shift traffic. Rollbacks are always allowed.
 
-Deny beats allow. Where any window allows, only the inside of such a window is allowed; where none does, everything is
-that no window denies. A window belongs to the day that it begins on, in its own time zone: `fri 22:00–02:00` ends on
-Saturday. The zone's rules decide what the clock on the wall says, so that a window keeps its hours when summer ends.
+Deny takes precedence over allow. If there is an `allow` window, rollouts are allowed only inside one; otherwise they
+are allowed outside every `deny` window. A window belongs to the day on which it begins, in its own time zone: `fri
+22:00–02:00` ends on Saturday. Daylight saving time does not move a window.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AHEAD: Final = timedelta(days=8)
-"""Every window comes again within a week."""
+"""Every window recurs within a week."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`end` not after `start` is on the next day."""
+    """If `end` is not after `start`, it is on the next day."""
 
     start: time
     end: time
@@ -29,7 +29,7 @@ class Window:
     time_zone: str = "UTC"
 
     def spans(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """From when to when it is in force, for those that are over only after the day before `now`, in UTC."""
+        """Start and end of each occurrence around `now`, in UTC."""
         zone = ZoneInfo(self.time_zone)
         today = now.astimezone(zone).date()
         for offset in range(-1, AHEAD.days + 1):
@@ -54,6 +54,6 @@ def open_at(windows: tuple[Window, ...], now: datetime) -> bool:
 
 
 def opens_at(windows: tuple[Window, ...], now: datetime) -> datetime | None:
-    """The first moment after `now` at which it is open; None if that is not within eight days."""
+    """The first moment after `now` at which rollouts are allowed, or None if there is none within eight days."""
     edges = {edge for window in windows for span in window.spans(now) for edge in span if edge > now}
     return next((edge for edge in sorted(edges) if open_at(windows, edge)), None)

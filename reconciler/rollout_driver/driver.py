@@ -1,8 +1,8 @@
-"""Drives rollouts: look, step, carry out what was decided, look again.
+"""Rollout driver: observe, decide, apply the actions, and observe again.
 
-What to do is the engine's to say (rollout/); what has happened is AWS's. In between stands one rule: after a write,
-nothing further is decided until AWS shows it, or has been asked often enough (rollout/memory.py). Nothing here is
-needed by the next process: kill this one anywhere, and the next looks at what is.
+Engines decide (rollout/), AWS holds the state. Between them there is one rule: after a write, nothing further is
+decided until AWS shows it, or has been read often enough (rollout/tracker.py). The next process needs nothing of this
+one's memory.
 """
 
 from __future__ import annotations
@@ -33,28 +33,29 @@ from reconciler.rollout_driver.targets import ServiceRollout
 T = TypeVar("T")
 
 WIDTH = prefetch.AT_ONCE
-"""Services looked at side by side."""
+"""Number of services observed in parallel."""
 
 AGAIN = timedelta(seconds=1)
-"""How soon to look again for a write that AWS does not show yet, or at a test that did not hold."""
+"""Time until the next observation while a write is not visible yet, or a smoke test failed."""
 
 WAITING = frozenset({Phase.AWAITING_PROMOTION, Phase.BAKING})
-"""Phases of hours, in which nothing moves before a deadline or a word."""
+"""Phases that last hours, and that only a deadline or a request ends."""
 
 EACH = timedelta(seconds=1)
-"""For each rollout that waits, how much longer all of them do until they are looked at again: two reads of ELB's take
-its place, and so they leave most of the account's ten a second to others. Fewer than fifteen wait no longer for it."""
+"""Extra time between observations for each waiting rollout. Each one costs two reads of Elastic Load Balancing, so
+most of the account's ten calls a second are left to others. Fewer than fifteen rollouts wait no longer.
+"""
 
 WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One look at one service, and what came of it.
+    """Result of one observation of one service.
 
-    `seen` and `step` are None where AWS could not be read. `settling`: something that was written is not visible yet,
-    and nothing was decided. `done` was carried out; `error` is why the rest was not. `diagnosis` is of a failure that
-    this very look found.
+    `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, so nothing was decided.
+    `done` are the applied actions; `error` is why the others were not. `diagnosis` explains a failure that was found in
+    this observation.
     """
 
     job: ServiceRollout
@@ -68,7 +69,7 @@ class StepResult:
 
     @property
     def wake_at(self) -> datetime | None:
-        """When to look again; None: only a person or a new spec changes anything."""
+        """When to observe again; None if only a request or a new spec changes anything."""
         if self.settling or self.error is not None or self.step is None:
             return self.at + AGAIN
         if any(isinstance(one, RunTests) and one not in self.done for one in self.step.decisions):
@@ -77,22 +78,22 @@ class StepResult:
 
     @property
     def waits(self) -> bool:
-        """For a deadline or a word, in a phase that takes its time."""
-        return self.step is not None and self.step.phase in WAITING and not self.busy and not self.counting
+        """Whether it waits for a deadline or a request, in a phase that lasts hours."""
+        return self.step is not None and self.step.phase in WAITING and not self.busy and not self.stabilizing
 
     @property
     def busy(self) -> bool:
-        """There is more to do at once; nothing has to happen first."""
+        """Whether more can be done immediately."""
         return self.settling or self.step is None or bool(self.step.decisions) or self.error is not None
 
     @property
-    def counting(self) -> bool:
-        """It was found well, and not often enough yet to be believed."""
+    def stabilizing(self) -> bool:
+        """Whether it is healthy, but not in enough observations in a row yet."""
         return self.seen is not None and 0 < self.seen.looks < self.job.delivery.policy.looks and not self.at_rest
 
     @property
     def stuck(self) -> bool:
-        """AWS refused, and will again."""
+        """Whether AWS refused the call, and will refuse it again."""
         return self.error is not None and not isinstance(self.error, PASSING)
 
     @property
@@ -101,16 +102,16 @@ class StepResult:
 
 
 PASSING = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled, errors.StalePlan)
-"""Errors that the next look may not meet again."""
+"""Errors that may be gone at the next observation."""
 
 
-def crowd(turns: Iterable[StepResult]) -> int:
-    """How many of them merely wait."""
+def count_waiting(turns: Iterable[StepResult]) -> int:
+    """Number of rollouts that only wait."""
     return sum(turn.waits for turn in turns)
 
 
 def wake_at(turn: StepResult, waiting: int) -> datetime | None:
-    """When to look again, where so many are `waiting`: the more, the later, but for a deadline."""
+    """When to observe again if `waiting` rollouts wait: the more, the later, but never after a deadline."""
     soonest = turn.wake_at
     if soonest is None or turn.step is None or not turn.waits:
         return soonest
@@ -121,9 +122,9 @@ def wake_at(turn: StepResult, waiting: int) -> datetime | None:
 
 @dataclass(slots=True)
 class RolloutDriver:
-    """All rollouts of one stack, as one process drives them.
+    """All rollouts of one stack.
 
-    `fresh` says that nobody wrote anything before this process: then there is nothing to wait for at its first look.
+    `fresh`: nothing was written before this process started, so the first observation need not settle.
     """
 
     aws: AwsClient
@@ -134,10 +135,10 @@ class RolloutDriver:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
-        """The facts and what they lead to; nothing is written, and nothing remembered.
+        """Observe and decide. Writes nothing and remembers nothing.
 
-        One look is taken for as many as it takes to be believed: whoever drives the rollout looks again and again.
-        Raises `errors.AwsError` where AWS cannot be read.
+        One observation counts as many as are needed to confirm health, because a driver repeats it. Raises
+        `errors.AwsError` if AWS cannot be read.
         """
         now = self.aws.clock.now()
         policy = job.delivery.policy
@@ -146,7 +147,7 @@ class RolloutDriver:
         return seen, job.engine.decide(policy, seen, now)
 
     def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
-        """Look once, and do what that leads to. Raises nothing of AWS's: what went wrong is in the turn."""
+        """Observe once and apply the actions. Raises no AWS error: failures are in the result."""
         now, policy = self.aws.clock.now(), job.delivery.policy
         memory = self.memories.setdefault(job.address, RolloutTracker(now, began=job.address not in self.fresh))
         try:
@@ -168,9 +169,9 @@ class RolloutDriver:
     def turns(
         self, jobs: Iterable[ServiceRollout], known: Mapping[Address, Prefetched] | None = None
     ) -> tuple[StepResult, ...]:
-        """One turn of each, some of them side by side. What those look at first is asked for together, right before.
+        """One turn of each service, several in parallel. Their first reads are batched.
 
-        Whose turn has not begun when `stop` is set has none.
+        A service whose turn has not started when `stop` is set has no result.
         """
         told, taken = known or {}, dict[Address, StepResult]()
         waiting = tuple(jobs)
@@ -190,20 +191,20 @@ class RolloutDriver:
         taken.update((turn.job.address, turn) for turn in turns)
 
     def _standing(self, jobs: Sequence[ServiceRollout]) -> dict[Address, Prefetched]:
-        """Nothing where one of them cannot be read: then each asks for itself, and it turns out which."""
+        """Empty if one of them cannot be read: then each service is read by itself, which shows which one it is."""
         if len(jobs) < 2:
             return {}
         try:
             found = self.aws.run(prefetch.prefetch_missing([(job.subject, NOTHING) for job in jobs]), urgent=True)
         except errors.AwsError as error:
-            log.debug(events.ROLLOUT_REFUSED, because=f"not read together: {error}")
+            log.debug(events.ROLLOUT_REFUSED, because=f"reading together failed: {error}")
             return {}
         return {job.address: known for job, known in zip(jobs, found, strict=True)}
 
     def _carry_out(
         self, job: ServiceRollout, step: RolloutStep, now: datetime
     ) -> tuple[tuple[RolloutAction, ...], errors.ReconcilerError | None]:
-        """In order, and none after one that failed. What may have been written is waited for."""
+        """Apply actions in order, and none after one that failed. Expects everything that may have been written."""
         written: list[RolloutAction] = []
         done: list[RolloutAction] = []
         error: errors.ReconcilerError | None = None
@@ -247,7 +248,7 @@ class RolloutDriver:
 
 
 def _unregistered(decision: RolloutAction, job: ServiceRollout) -> bool:
-    """It would run the wanted revision, and that is not there."""
+    """It would deploy the wanted revision, which is not registered yet."""
     wants = isinstance(decision, CreateTaskSet | UpdateService) and not decision.task_definition
     return wants and not job.subject.release.task_definition
 

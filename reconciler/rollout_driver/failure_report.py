@@ -1,7 +1,7 @@
-"""What is to be said of a rollout that failed: asked at the very look that finds it out, before the evidence goes.
+"""Failure report of a rollout, written in the observation that finds the failure, before the evidence is gone.
 
-ECS forgets stopped tasks within the hour, and the next thing that happens is that green is taken away. What cannot be
-read is left out and said; a rollout is not held up by its obituary.
+ECS forgets stopped tasks within the hour, and green is removed next. What cannot be read is left out and reported.
+Failure reporting is best effort and never blocks the rollout.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ BEFORE_PRODUCTION: Final = frozenset({Phase.SCALING_UP, Phase.TESTING, Phase.AWA
 
 @dataclass(frozen=True, slots=True)
 class FailureReporter:
-    """`desired`: what the specs want, for the positions of what changed. `commit` and `subject`: who changed it."""
+    """`desired`: the desired resources, for the positions of changed fields. `commit` and `subject`: the commit."""
 
     desired: Mapping[Address, Desired[Any]] = field(default_factory=dict)
     commit: str = ""
     subject: str = ""
 
     def write(self, aws: AwsClient, job: ServiceRollout, seen: ObservedService, step: RolloutStep) -> Diagnosis:
-        """Of the release that `step` ended, or of the one that is in quarantine. Raises no `errors.AwsError`."""
+        """The report for the release that `step` ended, or the quarantined one. Raises no `errors.AwsError`."""
         ended = step.ended or seen.marks.ended_of(seen.wanted)
         release = ended.release if ended is not None else seen.wanted
         green = next((one for one in reversed(seen.alive) if one.release == release), None)
         blue = next((one for one in seen.alive if one.release != release), None)
         unread: list[Unread] = []
         events = _tried(lambda: aws.run(_events(job)), "service events", unread)
-        changed = _tried(lambda: self._changed(aws, job.delivery, blue, green), "what changed", unread)
+        changed = _tried(lambda: self._changed(aws, job.delivery, blue, green), "changed fields", unread)
         question = Question(
             cluster=job.subject.cluster,
             service=job.delivery.name,
@@ -86,7 +86,7 @@ class FailureReporter:
     def _changed(
         self, aws: AwsClient, delivery: RolloutSpec, blue: TaskSet | None, green: TaskSet | None
     ) -> tuple[Changed, ...]:
-        """The fields in which the two versions' task definitions differ: names and places, no values."""
+        """The fields in which the two task definitions differ: names and positions, no values."""
         if blue is None or green is None or "" in (blue.task_definition, green.task_definition):
             return ()
         old, new = (aws.run(_definition(one.task_definition)) for one in (blue, green))
@@ -99,7 +99,7 @@ class FailureReporter:
 
 
 def _tried(read: Callable[[], tuple[T, ...]], what: str, unread: list[Unread]) -> tuple[T, ...]:
-    """What was read, or nothing and why not."""
+    """The result of a read; empty, with the reason recorded, if it fails."""
     try:
         return read()
     except errors.AwsError as refusal:
@@ -139,10 +139,10 @@ def _known(delivery: RolloutSpec) -> Known:
 def _production(delivery: RolloutSpec, phase: str, blue: TaskSet | None) -> str:
     where = f"Production :{delivery.ports[0]}" if delivery.moves_traffic else "Production"
     if blue is None:
-        return f"{where} has nothing healthy to serve it"
+        return f"{where} has no healthy version"
     if phase in BEFORE_PRODUCTION and delivery.moves_traffic:
         return f"{where} was not touched"
-    return f"{where} goes back to {blue.task_definition or blue.release}"
+    return f"{where} returns to {blue.task_definition or blue.release}"
 
 
 def _done(seen: ObservedService, blue: TaskSet) -> str:

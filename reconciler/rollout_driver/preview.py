@@ -1,4 +1,4 @@
-"""What rollouts have ahead of them, as a dry run shows it: read, stepped, and nothing carried out."""
+"""Rollout preview: a dry run that reads and decides, and applies nothing."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def prospects(
     missing: Mapping[Address, NotReady],
     known: Mapping[Address, Prefetched],
 ) -> tuple[RolloutPreview, ...]:
-    """One for each service that is there, or that waits for more than being made.
+    """One preview for each service that exists, or that cannot be started yet.
 
-    `known` is what was just read of them; AWS is asked only about what is under way.
+    `known` is what was just read; AWS is read only for rollouts in progress.
     """
     found = [
         RolloutPreview(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent
@@ -60,12 +60,12 @@ def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
 
 
 def _not_begun(seen: ObservedService) -> bool:
-    """No task of the wanted version has been asked for."""
+    """Whether no task of the wanted version has been requested."""
     return not any(one.release == seen.wanted for one in seen.sets)
 
 
 def way(engine: Engine, shared: bool) -> str:
-    """How versions take turns, in the words of the specs."""
+    """The kind of rollout, in the words of the specs."""
     if engine.shifts_traffic is TrafficShifter.NOBODY:
         return engine.name
     return "in steps" if shared else "blue/green"

@@ -1,7 +1,7 @@
-"""Smoke tests: requests to a new version through the test listener, before production sees it.
+"""Smoke tests: requests to a new version through the test listener, before it receives production traffic.
 
-One burst a look, so that a version that takes its time holds up nobody else: a burst that fails is tried again at the
-next look, until the test's own time is over.
+One batch of requests per observation, so that a slow version does not delay other rollouts. A batch that fails is
+repeated in the next observation, until the time limit of the test.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ ANSWER_SECONDS = 5.0
 MOST_BYTES = 256 * 1024
 
 Reach = Callable[[RolloutSpec, RolloutTarget], str]
-"""The URL at which a subject's test listener can be reached: `http://name:9000`."""
+"""The URL of a service's test listener: `http://name:9000`."""
 
 Fetch = Callable[[str, str, str], tuple[int, str]]
-"""Status and body of `GET base path` for a host name, which may be empty. Raises OSError where nothing answers."""
+"""Status and body of `GET base path` for a host name, which may be empty. Raises OSError without a response."""
 
 
 @dataclass(slots=True)
 class SmokeTests:
-    """`began`: when a test of a release was first tried; forgotten with the process, which only gives it more time."""
+    """`began`: the first attempt of each test; lost with the process, which only extends the time limit."""
 
     reach: Reach
     fetch: Fetch = field(default_factory=lambda: fetch)
@@ -39,7 +39,7 @@ class SmokeTests:
     def probe(
         self, delivery: RolloutSpec, subject: RolloutTarget, tests: tuple[SmokeTest, ...], now: datetime
     ) -> SmokeTestOutcome | None:
-        """How the tests went; None while one that failed may yet hold."""
+        """The result of the tests, or None while a failed one may still pass."""
         release = subject.release.id
         for number, test in enumerate(tests):
             since = self.began.setdefault((delivery.name, release, number), now)
@@ -58,7 +58,7 @@ class SmokeTests:
             del self.began[key]
 
     def _burst(self, delivery: RolloutSpec, subject: RolloutTarget, test: SmokeTest) -> str:
-        """What is wrong with the first answer that is; empty if `times` in a row hold."""
+        """The fault of the first response that has one, or "" if `times` in a row pass."""
         try:
             base = self.reach(delivery, subject)
             for _ in range(test.times):
@@ -71,9 +71,9 @@ class SmokeTests:
 
 
 def fetch(base: str, path: str, host: str) -> tuple[int, str]:
-    """One request, without following redirects: a redirect is an answer, too.
+    """One request, without following redirects.
 
-    The certificate of a test listener is made for the service's own name, and not for the load balancer's; it is not
+    The certificate of a test listener is issued for the service's own name, not the load balancer's. It is not
     verified, and nothing secret is sent.
     """
     url = urllib.parse.urlsplit(base)

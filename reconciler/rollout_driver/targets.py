@@ -1,7 +1,7 @@
-"""From a delivery in the words of the specs to the subject of a rollout in AWS's: the very release, by its ids.
+"""Rollout targets: from the rollout spec, in addresses, to the release and its target, in AWS ids.
 
-A release is known once everything that it is made of has an id: roles, images by digest, subnets. Until then there is
-nothing to roll out, and the reason says what is missing.
+A release is known once everything that it consists of has an id: roles, image digests, subnets. Until then there is
+nothing to roll out, and the reason names what is missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reconciler.rollout.spec import RolloutSpec
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """There is no release to roll out yet. `absent`: not even the service is there."""
+    """There is no release to roll out yet. `absent`: the service does not exist either."""
 
     because: str
     absent: bool = False
@@ -33,7 +33,7 @@ class NotReady:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRollout:
-    """One service to look after, in words and in ids."""
+    """One service to roll out, by addresses and by ids."""
 
     delivery: RolloutSpec
     subject: RolloutTarget
@@ -49,9 +49,9 @@ class ServiceRollout:
 
 @dataclass(frozen=True, slots=True)
 class ResolutionContext:
-    """What subjects are made from, by address: what is wanted, what is there, and the ids of both.
+    """Desired and observed resources by address, and their ids.
 
-    `made` are the ids of what this very pass made or revised, which `found` does not show yet.
+    `made` are the ids that this pass created or revised, which `found` does not show yet.
     """
 
     wanted: Mapping[Address, Desired[Any]]
@@ -77,7 +77,7 @@ def jobs_of(
     made: Mapping[Address, str] | None = None,
     commit: str = "",
 ) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
-    """What can be rolled out, and why the rest cannot be yet."""
+    """Services that can be rolled out, and why the others cannot yet."""
     jobs: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     ground = ground_of(desired, world, stack, made)
@@ -90,8 +90,10 @@ def jobs_of(
     return tuple(jobs), missing
 
 
-def stands_on(wanted: Mapping[Address, Desired[Any]], address: Address, undone: Iterable[Address]) -> Address | None:
-    """Of what could not be done, something that `address` needs, directly or not."""
+def blocking_dependency(
+    wanted: Mapping[Address, Desired[Any]], address: Address, undone: Iterable[Address]
+) -> Address | None:
+    """A resource in `undone` that `address` depends on, directly or indirectly."""
     missing, seen, todo = set(undone), set[Address](), [address]
     while todo and missing:
         at = todo.pop()
@@ -104,7 +106,7 @@ def stands_on(wanted: Mapping[Address, Desired[Any]], address: Address, undone: 
 
 
 def known_of(jobs: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
-    """What `world` shows of each job, in AWS's own words: its rollout need not ask again."""
+    """What `world` holds of each service, so that its rollout need not read it again."""
     found = {one.id: one for one in world}
     return {job.address: _known(job.subject, found) for job in jobs}
 
@@ -126,7 +128,7 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
     service = found.get(delivery.service)
     if service is None:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
-    for image in delivery.images if delivery.moves_traffic else ():  # else ECS tries until it is there
+    for image in delivery.images if delivery.moves_traffic else ():  # otherwise ECS retries until the image exists
         if image not in found or found[image].health is not ResourceHealth.READY:
             return NotReady(found[image].reason if image in found else f"{image} could not be looked up")
     parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]
@@ -160,7 +162,7 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
 
 
 def _usable(world: ObservedState, stack: str) -> dict[Address, Observed[Any]]:
-    """What is there to be worked with: ours, or looked up; of two of ours the one that the planner keeps is as good."""
+    """The usable resources: owned or looked up. Of two owned ones, the one that the planner keeps."""
     looked_up = {name for name, kind in discover().items() if kind.lookup}
     found: dict[Address, Observed[Any]] = {}
     for one in world:
@@ -171,7 +173,7 @@ def _usable(world: ObservedState, stack: str) -> dict[Address, Observed[Any]]:
 
 
 def _release(delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str) -> Release:
-    """With the id that says what tasks are made of; the same wish has the same id, whoever works it out."""
+    """The release with its id. The same desired state has the same id in every process."""
     network = spec.network
     unnamed = Release(
         id="",

@@ -1,11 +1,11 @@
-"""What the loop shows over HTTP: /healthz, /readyz and /metrics. Nothing can be changed here, and nothing is secret.
+"""HTTP server of the controller: /healthz, /readyz and /metrics. Read only, and nothing is secret.
 
-    GET /healthz   200 while the loop comes on, else 503: restart it
-    GET /readyz    200 while it does its work, else 503 and which part of it is missing
-    GET /metrics   Prometheus's text format
+    GET /healthz   200 while the controller makes progress, else 503: restart it
+    GET /readyz    200 while it is working, else 503 with the reasons
+    GET /metrics   Prometheus text format
 
-Every request is small and short: 8 KiB and five seconds for all of it, eight at a time, one a connection. One too many
-is turned away at once rather than kept waiting, so that nobody on the network can make this process grow.
+Every request is bounded: 8 KiB and five seconds in total, eight at a time, one per connection. Further ones are refused
+immediately, so that clients cannot exhaust the process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_AT_ONCE: Final = 8
 LARGEST_REQUEST: Final = 8 * 1024
 REQUEST_SECONDS: Final = 5.0
 CLOSING_SECONDS: Final = 0.25
-"""How long `close` may take."""
+"""Time limit of `close`."""
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -63,14 +63,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Which path shows what. `loopback_only`: the server listens on a loopback address (`http_guard`)."""
+    """The pages by path. `loopback_only`: the server listens on a loopback address (`http_guard`)."""
 
     health: Health
     metrics: Metrics
     loopback_only: bool
 
     def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
-        """`headers` by lower-case name, as they were sent."""
+        """`headers` by lower-case name."""
         rejection = http_guard.check(
             host=headers.get("host", ""),
             origin=headers.get("origin"),
@@ -81,9 +81,9 @@ class Pages:
             return Answer.of(rejection.status, {"error": rejection.reason})
         page = self._routes().get(target.partition("?")[0])
         if page is None:
-            return Answer.of(HTTPStatus.NOT_FOUND, {"error": "there are /healthz, /readyz and /metrics"})
+            return Answer.of(HTTPStatus.NOT_FOUND, {"error": "not found; available paths: /healthz, /readyz, /metrics"})
         if method not in ("GET", "HEAD"):
-            return Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "there is only GET and HEAD"})
+            return Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only GET and HEAD are allowed"})
         return page()
 
     def _routes(self) -> dict[str, Callable[[], Answer]]:
@@ -102,7 +102,7 @@ def _verdict(verdict: Verdict) -> Answer:
 
 
 class _Malformed(Exception):
-    """`status` is what to answer."""
+    """`status` is the response."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -110,7 +110,7 @@ class _Malformed(Exception):
 
 
 class _Request(socketserver.BaseRequestHandler):
-    """One connection: one request, one answer."""
+    """One connection with one request."""
 
     server: _Server
 
@@ -121,7 +121,7 @@ class _Request(socketserver.BaseRequestHandler):
             self.request.sendall(Answer.of(error.status, {"error": error.status.phrase}).bytes())
             return
         except OSError:
-            return  # they went away, or said nothing
+            return  # the client disconnected or sent nothing
         answer = self.server.pages.answer(method, target, headers)
         try:
             self.request.settimeout(REQUEST_SECONDS)
@@ -131,7 +131,7 @@ class _Request(socketserver.BaseRequestHandler):
 
 
 def _head(sock: socket.socket) -> bytes:
-    """Everything up to the empty line. Raises `OSError` where that does not come in time."""
+    """Everything up to the empty line. Raises `OSError` if it does not arrive in time."""
     end, text = time.monotonic() + REQUEST_SECONDS, b""
     while b"\r\n\r\n" not in text:
         if len(text) >= LARGEST_REQUEST:
@@ -145,7 +145,7 @@ def _head(sock: socket.socket) -> bytes:
 
 
 def _parsed(head: bytes) -> tuple[str, str, dict[str, str]]:
-    """Method, target and headers by lower-case name; values of a header that was sent twice are joined by a comma."""
+    """Method, target and headers by lower-case name; repeated headers are joined by a comma."""
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
@@ -187,7 +187,7 @@ class _Server(socketserver.TCPServer):
     def _serve(self, request: Any, client_address: Any) -> None:
         try:
             self.finish_request(request, client_address)
-        except Exception:  # noqa: BLE001 - a fault in one answer must not end the others
+        except Exception:  # noqa: BLE001 - a fault in one response must not stop the server
             self.handle_error(request, client_address)
         finally:
             self._free.release()
@@ -196,15 +196,15 @@ class _Server(socketserver.TCPServer):
     def _turn_away(self, request: Any) -> None:
         try:
             request.setblocking(False)
-            request.send(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "too many requests at once"}).bytes())
+            request.send(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "too many concurrent requests"}).bytes())
         except OSError:
-            pass  # they know less, and are gone all the same
+            pass  # the client gets no reason, and is disconnected
         finally:
             self.shutdown_request(request)
 
 
 class Serving:
-    """A server that is up. `url` is where."""
+    """A running server and its `url`."""
 
     def __init__(self, server: _Server) -> None:
         host, port = server.server_address[:2]
@@ -216,16 +216,16 @@ class Serving:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more requests; those under way end within their five seconds, or with the process."""
+        """Accept no more requests; those in progress end within five seconds, or with the process."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 def serve(address: str, port: int, health: Health, metrics: Metrics) -> Serving:
-    """Listen on `address`, an IP address or `localhost`; port 0 is any that is free.
+    """Listen on `address`, an IP address or `localhost`; port 0 is any free port.
 
-    Raises `errors.ReconcilerError` where that cannot be listened on.
+    Raises `errors.ReconcilerError` if that is not possible.
     """
     place = "127.0.0.1" if address == "localhost" else address
     family = socket.AF_INET6 if ":" in place else socket.AF_INET

@@ -1,10 +1,10 @@
-"""Whether the process still lives, and whether it does its work.
+"""Liveness and readiness of the controller.
 
-*Live* is the loop's thread: it began a round, sent a call, waited, or ended a pass not long ago. A process that
-answers while its loop hangs is dead, and should be replaced. *Ready* is the work: a revision is enforced, the lease is
-held, and the last pass did not fail. One that waits for another's lease is live and not ready.
+*Live*: the controller's thread started a round, sent a call, waited, or ended a pass recently. A process whose
+controller hangs should be replaced. *Ready*: a revision is active, the lease is held, and the last pass did not fail. A
+process that waits for the lease is live and not ready.
 
-What is answered is for whoever can reach the port, so it says which, and never why: the why is in the log.
+The responses are visible to whoever can reach the port, so they say which condition fails, but not why; the log does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reconciler.reconcile.executor import Result
 from reconciler.reconcile.result import PassResult
 
 PATIENCE_SECONDS: Final = 900.0
-"""More than a loop that is well is ever silent: after failures it pauses for 330 s, and a call may wait for minutes."""
+"""Longer than a healthy controller is ever silent: after failures it pauses for 330 s, and a call may take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Health:
-    """`standing` is asked at each look. `clock` is the machine's, also where the loop's own is compressed."""
+    """`standing` is called at each request. `clock` is the machine's, even if the controller's is accelerated."""
 
     standing: Callable[[], ControllerStatus]
     clock: Clock = field(default_factory=SystemClock)
@@ -48,10 +48,10 @@ class Health:
     def __post_init__(self) -> None:
         self.beat()
 
-    # -- the loop's side
+    # -- called by the controller
 
     def beat(self) -> None:
-        """The loop's thread has come on."""
+        """The controller has made progress."""
         self._beat_at = self.clock.monotonic()
 
     def on_pass(self, report: PassResult) -> None:
@@ -64,7 +64,7 @@ class Health:
         if entry.name == events.PASS_FAILED:
             self._failed = True
 
-    # -- the watcher's side
+    # -- called by the server
 
     def live(self) -> Verdict:
         silent = max(0.0, self.clock.monotonic() - self._beat_at)
@@ -78,10 +78,10 @@ class Health:
             because
             for wrong, because in (
                 (not now.lease_held, "the lease is not held"),
-                (not now.revision, "no revision is enforced"),
+                (not now.revision, "no revision is active"),
                 (bool(now.revision) and not self._passed and not self._failed, "no pass has ended yet"),
                 (self._failed, "the last pass failed"),
-                (not self.live().well, "the loop is stuck"),
+                (not self.live().well, "the controller is not responding"),
             )
             if wrong
         ]
@@ -98,7 +98,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Beating:
-    """A clock whose every wait is a sign of life: for contending for the lease, which makes no calls of AWS's."""
+    """A clock whose waits count as progress: for contending for the lease, which makes no AWS calls."""
 
     inner: Clock
     health: Health
@@ -120,7 +120,7 @@ class Beating:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A transport of whose calls the health and, where they are refused, the metrics are told."""
+    """A transport that reports its calls to the health check, and refused ones to the metrics."""
 
     inner: Transport
     health: Health

@@ -1,8 +1,8 @@
-"""What is counted and measured, in Prometheus's words.
+"""Metrics in the Prometheus format.
 
-Two sorts: what happened is counted as the loop tells it (`on_pass`, `on_entry`, `refused`), and how things stand is
-read at each scrape. Labels are words of ours or names out of the specs, never a message; the only one that grows with
-the specs is `service`, and that is bounded.
+Counters are updated by the controller (`on_pass`, `on_entry`, `refused`); gauges are read at each scrape. Labels are
+fixed terms or names from the specs, never messages; the only one that grows with the specs is `service`, which is
+bounded.
 """
 
 from __future__ import annotations
@@ -28,37 +28,41 @@ from reconciler.rollout.stored_state import Outcome
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MOST_SERVICES: Final = 500
-"""Services with a series of their own, first by name; `reconciler_services` counts them all."""
+"""Number of services with their own series, by name; `reconciler_services` counts all."""
 
 PASS_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 OUTCOMES: Final = frozenset(one.value for one in Outcome)
 
 
 class Metrics:
-    """A registry of its own. Safe to use from several threads."""
+    """A separate registry. Safe to use from several threads."""
 
     def __init__(self, standing: Callable[[], ControllerStatus], *, clock: Clock | None = None) -> None:
-        """`standing` is asked at each scrape."""
+        """`standing` is called at each scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for this one
         self._clock = clock or SystemClock()
         self._drifted: frozenset[Drift] = frozenset()
         self.registry = CollectorRegistry()
-        self._passes = self._counter("passes", "Passes that read the account.", "depth", "result")
+        self._passes = self._counter("passes", "Reconciliation passes.", "depth", "result")
         self._seconds = Histogram(
-            "reconciler_pass_seconds", "How long passes took.", ("depth",), buckets=PASS_SECONDS, registry=self.registry
+            "reconciler_pass_seconds",
+            "Duration of reconciliation passes.",
+            ("depth",),
+            buckets=PASS_SECONDS,
+            registry=self.registry,
         )
-        self._actions = self._counter("actions", "Steps of plans that were carried out.", "verb", "result")
-        self._errors = self._counter("aws_errors", "Calls that AWS refused or did not answer.", "operation", "error")
-        self._throttles = self._counter("aws_throttles", "Calls that AWS throttled.", "operation")
-        self._drift = self._counter("drift", "Drift that was found, repaired, contested.", "kind", "what")
-        self._drifting = self._gauge("drifting", "Resources that differed at the last pass.", "kind")
-        self._ended = self._counter("rollouts", "Rollouts that ended.", "outcome")
-        self._rejections = self._counter("specs_rejected", "Revisions that were rejected.")
-        self._blocks = self._counter("plans_blocked", "Times that a plan became blocked.")
-        self._refusals = self._gauge("plan_refusals", "Reasons for which the last plan was not carried out.")
-        self._failing = self._gauge("pass_failing", "1 while the last pass failed.")
-        self._passed_at = self._gauge("last_pass_timestamp_seconds", "When a pass last ended without a failure.")
-        self._source = self._gauge("source_unreachable", "1 while the source of the specs cannot be reached.")
+        self._actions = self._counter("actions", "Executed plan steps.", "verb", "result")
+        self._errors = self._counter("aws_errors", "AWS calls that were refused or not answered.", "operation", "error")
+        self._throttles = self._counter("aws_throttles", "AWS calls that were throttled.", "operation")
+        self._drift = self._counter("drift", "Drift that was found, corrected, or keeps recurring.", "kind", "what")
+        self._drifting = self._gauge("drifting", "Resources with uncorrected drift in the last pass.", "kind")
+        self._ended = self._counter("rollouts", "Finished rollouts.", "outcome")
+        self._rejections = self._counter("specs_rejected", "Rejected revisions.")
+        self._blocks = self._counter("plans_blocked", "Times a plan became blocked.")
+        self._refusals = self._gauge("plan_refusals", "Refusals in the last plan.")
+        self._failing = self._gauge("pass_failing", "1 if the last pass failed.")
+        self._passed_at = self._gauge("last_pass_timestamp_seconds", "Time of the last successful pass.")
+        self._source = self._gauge("source_unreachable", "1 while the source is unreachable.")
         self.registry.register(_Standing(standing))
         ProcessCollector(namespace="reconciler", registry=self.registry)
 
@@ -94,17 +98,17 @@ class Metrics:
                 self._source.set(0)
 
     def refused(self, call: Call, error: errors.AwsError) -> None:
-        """AWS did not do what `call` says."""
+        """AWS refused `call`."""
         self._errors.labels(str(call), type(error).__name__).inc()
         if isinstance(error, errors.Throttled):
             self._throttles.labels(str(call)).inc()
 
     def text(self) -> bytes:
-        """All of it, as `CONTENT_TYPE`."""
+        """All metrics in `CONTENT_TYPE`."""
         return generate_latest(self.registry)
 
     def _count_drift(self, report: PassResult) -> None:
-        """The same drift is found once, however many passes it lasts; it is repaired when the write was done."""
+        """Drift counts as found once, however many passes it lasts; it is corrected when the write is done."""
         now = frozenset(report.drifts)
         done = {one.step.address for one in report.outcomes if one.result is Result.DONE}
         for drift in now - self._drifted:
@@ -150,39 +154,39 @@ def _tally(words: Iterable[str]) -> dict[str, int]:
 
 
 class _Standing(Collector):
-    """How things stand, read anew at each scrape: what is gone from there is gone from here."""
+    """Gauges, read at each scrape: a series disappears with its subject."""
 
     def __init__(self, standing: Callable[[], ControllerStatus]) -> None:
         self._standing = standing
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # else the registry would ask for everything at once, before there is anything
+        return ()  # otherwise the registry would collect everything at once, before there is anything
 
     def collect(self) -> Iterable[Metric]:
         now = self._standing()
-        yield _family("aws_calls", "Calls that were sent to AWS, retries included.", now.calls)
-        yield _family("aws_writes", "Those of them that change something.", now.writes)
-        yield _one("lease_held", "1 while this process may write.", float(now.lease_held))
-        yield _one("lease_epoch", "How often the lease has changed hands.", now.epoch)
-        yield _one("suspended", "1 while a person has suspended the stack.", float(now.suspended))
+        yield _family("aws_calls", "AWS calls sent, including retries.", now.calls)
+        yield _family("aws_writes", "AWS write calls sent, including retries.", now.writes)
+        yield _one("lease_held", "1 while this process holds the lease.", float(now.lease_held))
+        yield _one("lease_epoch", "Epoch of the lease; increases with each new holder.", now.epoch)
+        yield _one("suspended", "1 while the stack is suspended.", float(now.suspended))
         yield _one("spec_rejected", "1 while the newest revision is rejected.", float(now.rejected))
         services = GaugeMetricFamily("reconciler_services", "Services in each phase.", labels=("phase",))
         counts = _tally(now.phases.values())
         for phase in Phase:
             services.add_metric((phase,), counts.get(phase, 0))
         yield services
-        each = GaugeMetricFamily("reconciler_rollout_phase", "1 for the phase of each service.",
+        each = GaugeMetricFamily("reconciler_rollout_phase", "1 for the current phase of each service.",
                                  labels=("service", "phase"))  # fmt: skip
         for service in sorted(now.phases)[:MOST_SERVICES]:
             each.add_metric((service, now.phases[service]), 1)
         yield each
-        notices = CounterMetricFamily("reconciler_notifications", "Notifications by what became of them.",
+        notices = CounterMetricFamily("reconciler_notifications", "Notifications by result.",
                                       labels=("to", "result"))  # fmt: skip
         for to, tally in now.notices.items():
             for result in ("sent", "failed", "dropped"):
                 notices.add_metric((to, result), getattr(tally, result))
         yield notices
-        revision = GaugeMetricFamily("reconciler_revision_info", "1 for what is enforced, and by which version.",
+        revision = GaugeMetricFamily("reconciler_revision_info", "1, labelled with active revision and version.",
                                      labels=("revision", "version"))  # fmt: skip
         revision.add_metric((now.revision, __version__), 1)
         yield revision

@@ -1,8 +1,8 @@
-"""Asks a running operator how it is: the health check of its container, which has no other program to ask with.
+"""Health probe: the health check of the operator's container, which has no other HTTP client.
 
-    python -m reconciler.server.probe [URL]      exit 0: well; 1: not
+    python -m reconciler.server.probe [URL]      exit 0: healthy; 1: not
 
-Nothing of the product is loaded for it: it runs twice a minute beside the loop, on a quarter of a processor.
+It loads nothing else of the product, because it runs twice a minute beside the controller on a quarter of a processor.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Where specs come from: a folder that is watched, or a branch of a Git repository."""
+"""Sources of specs: a watched folder, or a branch of a Git repository."""

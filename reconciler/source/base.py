@@ -1,8 +1,8 @@
-"""What a source is: something that has specs, in revisions.
+"""Source: the interface of everything that provides specs in revisions.
 
-A source is asked two things: whether there may be something new, which is cheap and asked often, and for the revision
-of now. It never decides whether what the specs say is right; it only refuses what must not be read at all. Whatever
-fails, the caller still has the revision that it fetched before, and goes on with that.
+A source is asked whether there may be a new revision, which is cheap, and for the current revision. It does not
+validate specs; it only refuses what must not be read at all. If it fails, the caller continues with the revision that
+it fetched before.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from reconciler.spec.specs import Specs
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Which specs these are: a commit, or the hash of a folder's files, which has no author and no subject.
+    """Identity of specs: a commit, or the hash of a folder's files, which has no author and no subject.
 
-    `signer` is who signed the commit, as the allowed signers call them; empty when nobody asked for signatures.
+    `signer` is who signed the commit, by the allowed signers file; empty if signatures are not checked.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A revision and its spec files. `findings` is what is wrong with files as such; `folder` is their root's name."""
+    """A revision and its spec files. `findings` are problems of whole files; `folder` is the name of their root."""
 
     revision: Revision
     sources: tuple[load.Source, ...]
@@ -48,7 +48,7 @@ class Fetched:
     folder: str
 
     def specs(self, environment: str | None = None) -> Specs:
-        """What the files say, and what is wrong with it. Never raises for what they say."""
+        """The parsed specs with their diagnostics. Never raises for their content."""
         return load.load_sources(list(self.sources), environment, folder=self.folder, found=self.findings)
 
 
@@ -57,11 +57,11 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """How people call it; holds no credentials."""
+        """Its name in messages; contains no credentials."""
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks for something new."""
+        """Seconds between two checks."""
 
     def changed(self, since: str | None) -> bool:
         """Whether there may be another revision than `since` (None: any). Cheap.
@@ -70,7 +70,7 @@ class Source(Protocol):
         """
 
     def fetch(self, after: str | None = None) -> Fetched:
-        """The revision of now. It must follow `after`, the one that was applied last, where there is such an order.
+        """The current revision. It must follow `after`, the revision applied last, if revisions have an order.
 
-        Raises `errors.SourceUnreachable` (try again later) and `errors.RevisionRejected` (a person has to act).
+        Raises `errors.SourceUnreachable` (try again later) and `errors.RevisionRejected` (the revision has to change).
         """

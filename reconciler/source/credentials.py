@@ -1,12 +1,12 @@
-"""Who asks for the specs. Nothing of it is ever part of a URL, a message or a log.
+"""Git credentials. They are never part of a URL, a message or a log.
 
     RECONCILER_GIT_TOKEN        https: the password
-    RECONCILER_GIT_USERNAME     https: the user name, where the host cares (most take any)
+    RECONCILER_GIT_USERNAME     https: the user name, if the host needs one (most take any)
     RECONCILER_GIT_SSH_KEY      ssh: a file with a private key
     RECONCILER_GIT_KNOWN_HOSTS  ssh: a file with the hosts' public keys; without it, ssh's own
 
-CodeCommit takes a signature by the caller's AWS credentials for a password. Whatever else needs a fresh password each
-time, such as a GitHub App, is a `Login` of the caller's.
+CodeCommit takes a signature by the caller's AWS credentials as the password. Any other password that changes each time,
+such as a GitHub App's, is provided by the caller as a `Login`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from reconciler.clock import Clock
 from reconciler.source.location import Location
 
 Login: TypeAlias = Callable[[], tuple[str, str]]
-"""A user name and a password, asked for anew for each connection."""
+"""Returns a user name and a password for each connection."""
 
 ANY_USER: Final = "x-access-token"
-"""GitHub's name for whoever has a token; GitLab, Gitea and Bitbucket's access tokens take it, too."""
+"""GitHub's user name for tokens; GitLab, Gitea and Bitbucket accept it too."""
 _CODECOMMIT: Final = re.compile(r"^git-codecommit(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class AwsKeys:
-    """What signs for AWS; `token` is empty for a user's own keys."""
+    """AWS signing keys; `token` is empty for the keys of an IAM user."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -52,7 +52,7 @@ class Credentials:
 def from_environment(
     location: Location, environ: Mapping[str, str], clock: Clock, *, aws: Callable[[], AwsKeys] | None = None
 ) -> Credentials:
-    """The credentials for `location`; none of them is sent anywhere but there. `aws` gives the keys for CodeCommit."""
+    """The credentials for `location`, sent only there. `aws` provides the keys for CodeCommit."""
     match location.scheme:
         case "https" | "http":
             token = environ.get("RECONCILER_GIT_TOKEN", "")
@@ -72,13 +72,13 @@ def from_environment(
 
 
 def codecommit_region(host: str) -> str | None:
-    """The region whose CodeCommit `host` is; None for any other host."""
+    """The region of a CodeCommit host; None for any other host."""
     found = _CODECOMMIT.match(host)
     return found["region"] if found is not None else None
 
 
 def codecommit(location: Location, region: str, keys: AwsKeys, now: datetime) -> tuple[str, str]:
-    """CodeCommit's user name and password: Signature Version 4 over a request of the method `GIT`, good for minutes."""
+    """CodeCommit's user name and password: Signature Version 4 over a request with method `GIT`, valid for minutes."""
     at = now.strftime("%Y%m%dT%H%M%S")
     scope = f"{at[:8]}/{region}/codecommit/aws4_request"
     request = f"GIT\n{location.repository}\n\nhost:{location.host}\n\nhost\n"

@@ -1,8 +1,8 @@
-"""A folder on this machine, read when it has come to rest.
+"""Directory source: a folder on this machine, read when its files have stopped changing.
 
-Saving is not one step: editors write beside and rename, `git checkout` writes one file after the other. So a look takes
-only names, sizes and times, and the files are read once two looks a moment apart were alike, and again if they moved
-while they were read.
+Saving is not atomic: editors write a copy and rename it, `git checkout` writes one file after the other. So a check
+compares only names, sizes and times, and the files are read once two checks in a row agree, and again if they changed
+meanwhile.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.load import Source as File
 
 SETTLED_SECONDS: Final = 0.2
-"""For how long nothing may move before the files are taken."""
+"""Time without changes before the files are read."""
 PATIENCE_SECONDS: Final = 5.0
-"""After so long a folder that never rests is given up until the next time."""
+"""Time after which a folder that keeps changing is given up until the next check."""
 INTERVAL_SECONDS: Final = 0.25
 
 _Look: TypeAlias = frozenset[tuple[str, int, int, int, int]]
@@ -49,7 +49,7 @@ class Directory:
         return discovery.shown_folder(self.folder)
 
     def changed(self, since: str | None) -> bool:
-        """Whether the files are others than at the last fetch, and at rest."""
+        """Whether the files differ from the last fetch and have stopped changing."""
         with self._lock:
             look, rested = self._look()
             if not rested:
@@ -57,7 +57,7 @@ class Directory:
             return look != self._taken or self._last is None or self._last.revision.id != since
 
     def fetch(self, after: str | None = None) -> Fetched:
-        """A folder has no order: whatever it holds now follows `after`."""
+        """A folder has no order, so any content follows `after`."""
         del after
         with self._lock:
             began = self._clock.monotonic()
@@ -69,11 +69,11 @@ class Directory:
                         self._taken, self._last = look, fetched
                         return fetched
                 if self._clock.monotonic() - began >= PATIENCE_SECONDS:
-                    raise errors.SourceUnreachable(f"{self.name} is still being written to")
+                    raise errors.SourceUnreachable(f"{self.name} is still being changed")
                 self._clock.wait(self._never, SETTLED_SECONDS)
 
     def _look(self) -> tuple[_Look, bool]:
-        """The folder as it looks now, and whether it has looked like that for a while."""
+        """The current state of the folder, and whether it has been stable."""
         try:
             look = frozenset(_scan(str(self.folder), ""))
         except OSError as error:
@@ -89,7 +89,7 @@ class Directory:
 
 
 def _scan(folder: str, below: str) -> Iterator[tuple[str, int, int, int, int]]:
-    """What can be seen of each spec file without opening it: path, size, times, and which file it is."""
+    """Path, size, times and inode of each spec file, without opening it."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -101,11 +101,11 @@ def _scan(folder: str, below: str) -> Iterator[tuple[str, int, int, int, int]]:
                     found = entry.stat()
                     yield below + entry.name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
             except FileNotFoundError:
-                yield below + entry.name, 0, 0, 0, 0  # gone since, or a link to nowhere
+                yield below + entry.name, 0, 0, 0, 0  # deleted since, or a broken link
 
 
 def _digest(found: list[File], findings: list[Diagnostic]) -> str:
-    """sha256 of the files' names and contents, and of what is wrong with those that could not be read."""
+    """sha256 of the files' names and contents, and of errors for unreadable files."""
     digest = hashlib.sha256()
     texts = [(file.relative.encode(errors="surrogateescape"), file.data) for file in found]
     texts += [(b"", str(finding).encode(errors="surrogateescape")) for finding in findings]

@@ -1,10 +1,10 @@
-"""A branch of a Git repository, read from its objects.
+"""Git source: a branch of a repository, read from its objects.
 
     the host's branch ──▶ new commits, one pack ──▶ descends from the last one? ──▶ signed? ──▶ files below the folder
 
-The objects are kept in a bare repository of this process alone, which begins with the newest commit and learns what is
-new after that; how far a new commit lies from the last one is found out by deepening, up to a limit. Nothing of value
-is in it: whatever goes wrong, it is begun again.
+The objects are kept in a private bare repository, which starts with the newest commit and fetches new ones. The
+distance to the last commit is found by deepening, up to a limit. The repository is disposable and is created again
+after any error.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ INTERVAL_SECONDS: Final = 30.0
 LARGEST_PACK: Final = 256 * 1024 * 1024
 LONGEST_FETCH_SECONDS: Final = 120.0
 DEPTHS: Final = (1, 64, 1024, 16384)
-"""How many commits back is looked for the last one, one try after the other."""
+"""Depths at which the last commit is searched, one after the other."""
 MOST_PACKS: Final = 64
-"""After so many fetches the repository is begun again."""
+"""Number of fetches after which the repository is created again."""
 
 _REFUSED = (HTTPUnauthorized, HTTPProxyUnauthorized)
 _FAILED = (GitProtocolError, HangupException, OSError, urllib3.exceptions.HTTPError)
@@ -57,7 +57,7 @@ _NONSENSE = (
     struct.error,
     zlib.error,
 )
-"""What dulwich raises over an answer that is not Git's."""
+"""Exceptions that dulwich raises for an invalid response."""
 
 
 class Git:
@@ -74,8 +74,9 @@ class Git:
         interval: float = INTERVAL_SECONDS,
         cache: Path | None = None,
     ) -> None:
-        """With `signers`, a commit must be signed by one of them. `cache` is a folder for the objects; else a temporary
-        one. Call `close` in the end."""
+        """With `signers`, a commit must be signed by one of them. `cache` is a folder for the objects; by default a
+        temporary one. Call `close` in the end.
+        """
         self.location = location
         self.interval = interval
         self._clock = clock
@@ -96,12 +97,12 @@ class Git:
             self._discard()
 
     def changed(self, since: str | None) -> bool:
-        """Whether the branch is at another commit. One request, or two."""
+        """Whether the branch points to another commit. One or two requests."""
         with self._connected() as (client, path):
             tip = self._tip(client, path).decode()
         last = self._last
         if last is not None and last[1] == tip:
-            return _id(last[2]) != since  # a tag is another object than its commit
+            return _id(last[2]) != since  # an annotated tag is not its commit
         return tip != since
 
     def fetch(self, after: str | None = None) -> Fetched:
@@ -112,11 +113,11 @@ class Git:
                 self._last = (after, tip.decode(), self._judged(tip, after))
             found = self._last[2]
             if isinstance(found, errors.RevisionRejected):
-                raise found.with_traceback(None)  # it would grow with each time
+                raise found.with_traceback(None)  # it would grow with each fetch
             return found
 
     def _judged(self, tip: ObjectID, after: str | None) -> Fetched | errors.RevisionRejected:
-        """What is at `tip`, or why not: neither changes, so neither is found out twice."""
+        """The content of `tip`, or its rejection; neither changes, so both are cached."""
         try:
             return self._read(self._commit(tip, after))
         except errors.RevisionRejected as error:
@@ -126,7 +127,7 @@ class Git:
             raise
 
     def _commit(self, tip: ObjectID, after: str | None) -> Commit:
-        """The commit, with enough of its past to tell whether it follows `after`."""
+        """The commit, with enough history to check that it follows `after`."""
         wanted = ObjectID(after.encode()) if after is not None and self._must_descend else None
         if self._repository is not None and len(self._repository.object_store.packs) < MOST_PACKS:
             commit = self._learn(self._repository, tip, DEPTHS[1])
@@ -139,7 +140,7 @@ class Git:
                 return commit
             if not self._repository.get_shallow():
                 break
-        raise _rejected(commit, f"it does not descend from {after[:7] if after else ''}, the last one that was applied")
+        raise _rejected(commit, f"it does not descend from {after[:7] if after else ''}, the revision applied last")
 
     def _read(self, commit: Commit) -> Fetched:
         assert self._repository is not None
@@ -157,18 +158,18 @@ class Git:
         return Fetched(revision, tuple(reader.sources), tuple(reader.findings), self.location.path or ".")
 
     def _tip(self, client: GitClient, path: str) -> ObjectID:
-        """Where the branch is. Raises `errors.SourceUnreachable` for a branch that is not there: it may come back."""
+        """The commit of the branch. Raises `errors.SourceUnreachable` for a missing branch, which may return."""
         ref = self.location.ref
         found = client.get_refs(path.encode(), ref_prefix=[ref])
         if getattr(client, "dumb", False):
-            raise GitProtocolError("the host does not speak Git")
+            raise GitProtocolError("the host does not support the Git protocol")
         tip = found.refs.get(ref)  # type: ignore[call-overload]  # a ref is bytes
         if tip is None:
-            raise errors.SourceUnreachable(f"{self.name}: there is no branch {self.location.branch or 'at all'}")
+            raise errors.SourceUnreachable(f"{self.name}: branch {self.location.branch or 'HEAD'} not found")
         return ObjectID(tip)
 
     def _learn(self, repository: Repo, tip: ObjectID, depth: int) -> Commit:
-        """Have `tip` in the repository. Raises `errors.SourceUnreachable`."""
+        """Fetch `tip`. Raises `errors.SourceUnreachable`."""
         if tip not in repository.object_store:
             with self._connected() as (client, path), tempfile.SpooledTemporaryFile(16 * 1024 * 1024) as pack:
                 local = self.location.scheme == "file"
@@ -196,7 +197,7 @@ class Git:
             return found
 
     def _descends(self, repository: Repo, commit: Commit, wanted: ObjectID) -> bool:
-        """Whether `wanted` is the commit or one of those before it, as far as they are known here."""
+        """Whether `wanted` is the commit or one of its ancestors, as far as they were fetched."""
         queue, seen = deque([commit.id]), {commit.id}
         shallow = repository.get_shallow()
         while queue:
@@ -214,14 +215,14 @@ class Git:
         return False
 
     def _begin(self) -> Repo:
-        """An empty repository in place of what there was."""
+        """Replace the repository by an empty one."""
         self._discard()
         try:
             if self._cache is not None:
                 self._cache.mkdir(parents=True, exist_ok=True)
             self._repository = Repo.init_bare(tempfile.mkdtemp(prefix="reconciler-git-", dir=self._cache))
         except OSError as error:
-            raise errors.SourceUnreachable(f"{self.name}: no place for its objects: {error}") from error
+            raise errors.SourceUnreachable(f"{self.name}: cannot create the object cache: {error}") from error
         return self._repository
 
     def _discard(self) -> None:
@@ -232,28 +233,28 @@ class Git:
 
     @contextmanager
     def _connected(self) -> Iterator[tuple[GitClient, str]]:
-        """A conversation with the host. Raises `errors.SourceUnreachable`."""
+        """A connection to the host. Raises `errors.SourceUnreachable`."""
         with self._understood(), transport.connected(self.location, self._credentials) as found:
             yield found
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
-        """Whatever dulwich raises becomes `errors.SourceUnreachable`."""
+        """Translates dulwich's exceptions to `errors.SourceUnreachable`."""
         try:
             yield
         except _REFUSED as error:
-            raise errors.SourceUnreachable(f"{self.name}: the host wants other credentials") from error
+            raise errors.SourceUnreachable(f"{self.name}: authentication failed; check the credentials") from error
         except NotGitRepository as error:
-            raise errors.SourceUnreachable(f"{self.name}: there is no such repository, or none for us") from error
+            raise errors.SourceUnreachable(f"{self.name}: repository not found, or access denied") from error
         except _FAILED as error:
             raise errors.SourceUnreachable(f"{self.name}: {_line(error)}") from error
         except _NONSENSE as error:
             what = type(error).__name__
-            raise errors.SourceUnreachable(f"{self.name}: the host's answer is not Git's ({what})") from error
+            raise errors.SourceUnreachable(f"{self.name}: the response is not valid Git protocol ({what})") from error
 
 
 class _Bounded:
-    """Takes a pack, to a size and within a time."""
+    """Receives a pack, limited in size and time."""
 
     def __init__(self, file: IO[bytes], clock: Clock, name: str) -> None:
         self._file = file
@@ -265,9 +266,9 @@ class _Bounded:
     def __call__(self, data: bytes) -> int:
         self._size += len(data)
         if self._size > LARGEST_PACK:
-            raise errors.SourceUnreachable(f"{self._name}: more than {LARGEST_PACK // 1024**2} MiB were sent")
+            raise errors.SourceUnreachable(f"{self._name}: the pack is larger than {LARGEST_PACK // 1024**2} MiB")
         if self._clock.monotonic() - self._began > LONGEST_FETCH_SECONDS:
-            raise errors.SourceUnreachable(f"{self._name}: it takes more than {LONGEST_FETCH_SECONDS:g} s")
+            raise errors.SourceUnreachable(f"{self._name}: the fetch took longer than {LONGEST_FETCH_SECONDS:g} s")
         return self._file.write(data)
 
 
@@ -276,7 +277,7 @@ def _id(found: Fetched | errors.RevisionRejected) -> str:
 
 
 def _revision(commit: Commit) -> Revision:
-    """Names and subject come from strangers: one line, printable, and not without end."""
+    """Names and subject are untrusted: one line, printable, limited in length."""
     author = commit.author.decode(errors="replace")
     subject = commit.message.decode(errors="replace").strip().split("\n", 1)[0]
     at = _when(commit.commit_time)

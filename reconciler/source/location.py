@@ -1,10 +1,10 @@
-"""Where specs are, as a person writes it: `https://github.com/ana/shop.git#main:specs`, or a folder.
+"""Location of specs as users write it: `https://github.com/ana/shop.git#main:specs`, or a folder.
 
-    URL#BRANCH:PATH     no branch: the repository's own; no path: `specs`; `.` is the repository's root
+    URL#BRANCH:PATH     no branch: the repository's default; no path: `specs`; `.` is the repository's root
     URL                 https://…, ssh://…, git@host:path, a file URL, or a path to a repository
 
-Only these ways of getting there are known, so nothing that a URL says can run a program or reach a service that speaks
-no Git. Plain http and its answers could be anybody's; it is for this machine only.
+Only these schemes are supported, so a URL cannot run a program or reach another protocol. Plain http is not
+authenticated and is allowed for this machine only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REF: Final = re.compile(r"^[^\x00-\x20\x7f~^:?*\[\\]+$")
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A folder in a branch of a Git repository. `user` is for ssh; `port` None is the scheme's own."""
+    """A folder in a branch of a Git repository. `user` is for ssh; `port` None is the scheme's default."""
 
     scheme: str
     host: str
@@ -46,7 +46,7 @@ class Location:
 
     @property
     def ref(self) -> bytes:
-        """The full name of the branch; `HEAD` for the repository's own."""
+        """The full name of the branch; `HEAD` for the default one."""
         if not self.branch:
             return b"HEAD"
         return self.branch.encode() if self.branch.startswith("refs/") else b"refs/heads/" + self.branch.encode()
@@ -56,16 +56,16 @@ class Location:
 
 
 def is_git(text: str) -> bool:
-    """Whether `text` means a repository, rather than a folder of files."""
+    """Whether `text` is a repository and not a folder."""
     return "#" in text or "://" in text or _SCP.match(text) is not None or text.endswith(".git")
 
 
 def parse(text: str) -> Location:
-    """Raises `errors.SpecInvalid` with what is wrong."""
+    """Raises `errors.SpecInvalid`."""
     url, _, fragment = text.partition("#")
     branch, _, path = fragment.partition(":")
     if branch and (_REF.match(branch) is None or ".." in branch or branch.startswith(("-", "/"))):
-        raise errors.SpecInvalid(f"{branch!r} is not the name of a branch")
+        raise errors.SpecInvalid(f"{branch!r} is not a valid branch name")
     scheme, host, port, user, repository = _place(url)
     return Location(scheme, host, port, user, repository, branch, _folder(path or DEFAULT_PATH))
 
@@ -83,22 +83,22 @@ def _place(url: str) -> tuple[str, str, int | None, str, str]:
     except ValueError:
         raise errors.SpecInvalid("the source is not a URL") from None
     if parts.password is not None or (parts.username and parts.scheme != "ssh"):
-        raise errors.SpecInvalid("a URL is no place for credentials: set RECONCILER_GIT_TOKEN instead")
+        raise errors.SpecInvalid("the URL contains credentials; set RECONCILER_GIT_TOKEN instead")
     if parts.query:
-        raise errors.SpecInvalid("the URL of a repository has no query")
+        raise errors.SpecInvalid("a repository URL cannot have a query")
     if parts.scheme == "file" and not host:
         return "file", "", None, "", unquote(parts.path)
     allowed = parts.scheme in ("https", "ssh") or (parts.scheme == "http" and host in _LOOPBACK)
     if not allowed or not host or host.startswith("-") or len(parts.path) < 2:
         raise errors.SpecInvalid(
-            f"{parts.scheme}://{host} cannot be a source: https, ssh and file can, with a host and a repository"
+            f"{parts.scheme}://{host} is not a valid source; use https, ssh or file, with a host and a repository"
         )
     return parts.scheme, host, port, unquote(parts.username or ""), parts.path
 
 
 def _folder(path: str) -> str:
-    """The steps from the repository's root; empty for the root itself."""
+    """The path segments from the repository's root; empty for the root itself."""
     steps = [step for step in path.split("/") if step not in ("", ".")]
     if ".." in steps or path.startswith("/"):
-        raise errors.SpecInvalid(f"{path!r} is not a folder of the repository")
+        raise errors.SpecInvalid(f"{path!r} is not a valid folder of the repository")
     return "/".join(steps)

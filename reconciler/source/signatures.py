@@ -1,13 +1,13 @@
-"""Who signed a commit, by an SSH key (`git config gpg.format ssh`), out of a file of allowed signers.
+"""Commit signatures by SSH keys (`git config gpg.format ssh`), checked against a file of allowed signers.
 
-The file is ssh-keygen's (ALLOWED SIGNERS in its manual), one key a line:
+The file has ssh-keygen's format (ALLOWED SIGNERS in its manual), one key per line:
 
     ana@example.com,ana namespaces="git",valid-before="20271231" ssh-ed25519 AAAAC3Nz… laptop
 
-Keys are Ed25519: what ssh-keygen makes unasked. Lines with another type, and options other than those two and
-`valid-after`, are refused when the file is read, so that nobody counts on what is not looked at. OpenPGP and X.509
-signatures are not known here: a commit that has one counts as unsigned. Validity is judged by the time in the commit,
-as Git does, so that an old commit does not become bad; to withdraw a key, remove its line.
+Only Ed25519 keys are supported, ssh-keygen's default. Lines with another key type, and options other than those two and
+`valid-after`, are refused when the file is read, so that no unchecked restriction is relied on. OpenPGP and X.509
+signatures are not supported: such a commit counts as unsigned. Validity is checked at the time in the commit, as Git
+does, so that an old commit does not become invalid; to revoke a key, remove its line.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Signer:
 
 
 def allowed_signers(text: str) -> tuple[Signer, ...]:
-    """Raises `errors.SpecInvalid` with the line that is wrong, and for a file without a single key."""
+    """Raises `errors.SpecInvalid` with the invalid line, and for a file without a key."""
     signers = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -57,7 +57,7 @@ def allowed_signers(text: str) -> tuple[Signer, ...]:
         except ValueError as error:
             raise errors.SpecInvalid(f"the allowed signers, line {number}: {error}") from error
     if not signers:
-        raise errors.SpecInvalid("the allowed signers hold no key")
+        raise errors.SpecInvalid("the allowed signers file contains no key")
     return tuple(signers)
 
 
@@ -71,14 +71,14 @@ def signer(payload: bytes, signature: bytes | None, signers: tuple[Signer, ...],
     try:
         key, text, raw = _parts(signature, payload)
     except ValueError as error:
-        raise errors.RevisionRejected(f"the commit's signature cannot be used: {error}") from error
+        raise errors.RevisionRejected(f"the commit has an unusable signature: {error}") from error
     known = [one for one in signers if one.key == key]
     if not known:
         raise errors.RevisionRejected(f"the commit is signed by a key that is not allowed, {fingerprint(key)}")
     try:
         Ed25519PublicKey.from_public_bytes(_raw_key(key)).verify(raw, text)
     except InvalidSignature:
-        raise errors.RevisionRejected("the commit's signature is not of this commit") from None
+        raise errors.RevisionRejected("the commit's signature does not match the commit") from None
     valid = [one for one in known if one.valid(at)]
     if not valid:
         raise errors.RevisionRejected(f"the commit is signed by a key that was not valid then, {fingerprint(key)}")
@@ -91,20 +91,20 @@ def fingerprint(key: bytes) -> str:
 
 
 def _parts(signature: bytes, payload: bytes) -> tuple[bytes, bytes, bytes]:
-    """The public key, the text that it has signed, and the raw signature; PROTOCOL.sshsig of OpenSSH."""
+    """Public key, signed text and raw signature; PROTOCOL.sshsig of OpenSSH."""
     found = _ARMOUR.match(signature)
     if found is None:
         raise ValueError("it is not an SSH signature")
     blob = _base64(found[1].replace(b"\n", b""))
     if not blob.startswith(_MAGIC) or blob[6:10] != b"\0\0\0\1":
-        raise ValueError("it is of an unknown version")
+        raise ValueError("its version is unknown")
     key, rest = _string(blob[10:])
     namespace, rest = _string(rest)
     reserved, rest = _string(rest)
     hash_name, rest = _string(rest)
     signed, rest = _string(rest)
     if rest or reserved:
-        raise ValueError("it holds something unknown")
+        raise ValueError("it contains unknown data")
     if namespace != _NAMESPACE:
         raise ValueError(f"it was made for {namespace!r}, not for Git")
     if hash_name not in _HASHES:
@@ -125,7 +125,7 @@ def _signer(line: str) -> Signer:
     words = list(lexer)
     place = next((n for n, word in enumerate(words) if re.match(r"^(sk-)?(ssh|ecdsa)-", word)), None)
     if place is None or place not in (1, 2) or len(words) <= place + 1:
-        raise ValueError("it does not read: principals, options, key type, key")
+        raise ValueError("expected: principals, options, key type, key")
     if words[place] != _KEY_TYPE.decode():
         raise ValueError(f"keys are ssh-ed25519, not {words[place]}")
     key = _base64(words[place + 1].encode())
@@ -135,12 +135,12 @@ def _signer(line: str) -> Signer:
         raise ValueError("the key is not for the namespace git")
     after, before = options.pop("valid-after", None), options.pop("valid-before", None)
     if options:
-        raise ValueError(f"the option {min(options)} is not known here")
+        raise ValueError(f"the option {min(options)} is not supported")
     return Signer(words[0], key, _time(after) if after else None, _time(before) if before else None)
 
 
 def _options(text: str) -> dict[str, str]:
-    """`namespaces=git,file,valid-before=2027`, the quotes gone: a part without `=` goes on with the one before."""
+    """`namespaces=git,file,valid-before=2027` without quotes; a part without `=` continues the previous one."""
     options: dict[str, str] = {}
     last = ""
     for part in text.split(","):
@@ -173,10 +173,10 @@ def _raw_key(key: bytes) -> bytes:
 
 
 def _string(data: bytes) -> tuple[bytes, bytes]:
-    """SSH's string: four bytes of length and the text; and what comes after it."""
+    """SSH string: four bytes of length and the text; and the remaining bytes."""
     size = int.from_bytes(data[:4], "big")
     if len(data) < 4 + size or len(data) < 4:
-        raise ValueError("it is cut short")
+        raise ValueError("it is truncated")
     return data[4 : 4 + size], data[4 + size :]
 
 

@@ -1,7 +1,7 @@
-"""Connections to Git hosts: dulwich's clients, within our limits.
+"""Transport to Git hosts: dulwich's clients with limits.
 
-No configuration of Git's is read, no credential helper is asked and no shell is started. ssh is the one program that
-is: by its name and a list of words, and it never asks a question.
+Git configuration and credential helpers are not read, and no shell is started. ssh is the only program that is run,
+with an argument list, and it never prompts.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from reconciler.source.location import Location
 
 CONNECT_SECONDS: Final = 10
 SILENCE_SECONDS: Final = 30
-"""After so long without a byte a host counts as gone."""
+"""Time without a byte after which a host counts as unreachable."""
 
 
 class _Ssh(SSHGitClient):
-    """dulwich leaves ssh running when the host has hung up; here it is ended."""
+    """dulwich leaves ssh running when the host has disconnected; this ends it."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
@@ -46,7 +46,7 @@ class _Ssh(SSHGitClient):
 
 @contextmanager
 def connected(location: Location, credentials: Credentials) -> Iterator[tuple[GitClient, str]]:
-    """A client for one conversation, and what it calls the repository."""
+    """A client for one connection, and its path of the repository."""
     match location.scheme:
         case "ssh":
             client = _Ssh(
@@ -73,16 +73,16 @@ def connected(location: Location, credentials: Credentials) -> Iterator[tuple[Gi
 
 @contextmanager
 def _limited(pools: Any) -> Iterator[None]:
-    """Keep urllib3 within our limits, and let nothing stay open.
+    """Apply the limits to urllib3, and leave no response open.
 
-    It asks for `urlopen` again at each redirect: none may leave https. dulwich leaves answers open that it cannot read.
+    It calls `urlopen` for each redirect, and none may leave https. dulwich leaves responses open that it cannot read.
     """
     answers: list[urllib3.BaseHTTPResponse] = []
     inner = pools.urlopen
 
     def urlopen(method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:
         if "retries" in options and not url.startswith("https://"):
-            raise urllib3.exceptions.LocationValueError("a redirect to something else than https is not followed")
+            raise urllib3.exceptions.LocationValueError("redirects to anything but https are not followed")
         options.setdefault("retries", urllib3.Retry(3, connect=0, read=0, redirect=3, status=0, other=0))
         options.setdefault("timeout", urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENCE_SECONDS))
         answer: urllib3.BaseHTTPResponse = inner(method, url, redirect, **options)
@@ -98,7 +98,7 @@ def _limited(pools: Any) -> Iterator[None]:
 
 
 def _ssh(credentials: Credentials) -> list[str]:
-    """ssh without questions, without its own configuration, and without keys that nobody named."""
+    """ssh without prompts, without its own configuration, and without keys that were not configured."""
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",

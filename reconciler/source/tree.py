@@ -1,8 +1,7 @@
-"""Spec files out of a commit's objects, without a work tree: nothing of a repository is ever written to a disk by name.
+"""Spec files from a commit's tree, without a work tree: no name from the repository is ever written to disk.
 
-What is taken is what a folder on a disk would give (spec/files.py), with the same limits and the same words; but links
-and submodules are not followed at all. Everything that is visited counts, since a tree of a few hundred bytes can hold
-itself a million times over.
+The result and the limits are those of a folder on disk (spec/discovery.py), but links and submodules are not followed.
+Every visited entry counts, because a tree of a few hundred bytes can contain itself a million times.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SUBMODULE: Final = 0o160000
 
 
 class Reader:
-    """Reads the spec files below one tree; made for each commit. `above` is how messages call the folder."""
+    """Reads the spec files below one tree. `above` is the folder's name in messages."""
 
     def __init__(self, lookup: Callable[[ObjectID], ShaFile], above: str) -> None:
         self.sources: list[File] = []
@@ -40,7 +39,7 @@ class Reader:
         self._full = False
 
     def read(self, root: ObjectID, path: str) -> None:
-        """Take the files below `path`. Raises `errors.RevisionRejected` for what no honest commit holds."""
+        """Read the files below `path`. Raises `errors.RevisionRejected` for corrupt objects."""
         found: ObjectID | None = root
         for step in path.split("/") if path else ():
             found = self._folder(found, step)
@@ -91,7 +90,7 @@ class Reader:
     def _take(self, relative: str, id: ObjectID) -> None:
         blob = self._object(id)
         if not isinstance(blob, Blob):
-            raise errors.RevisionRejected(f"{relative} is not a file, though its folder says so")
+            raise errors.RevisionRejected(f"{relative} is not a file")
         size = blob.raw_length()
         if size > discovery.LARGEST_FILE:
             self._find("E1004", "the file is larger than 1 MiB", relative)
@@ -106,7 +105,7 @@ class Reader:
     def _tree(self, id: ObjectID | None) -> list[tuple[str, int, ObjectID]]:
         tree = self._object(id)
         if not isinstance(tree, Tree):
-            raise errors.RevisionRejected("a folder is something else, though its own folder says so")
+            raise errors.RevisionRejected("a folder entry is not a folder")
         entries = []
         for entry in tree.iteritems():
             try:
@@ -114,7 +113,7 @@ class Reader:
             except UnicodeDecodeError:
                 raise errors.RevisionRejected(f"the file name {entry.path!r} is not UTF-8") from None
             if name in ("", ".", "..") or "/" in name or not name.isprintable():
-                raise errors.RevisionRejected(f"{name!r} is no name for a file")
+                raise errors.RevisionRejected(f"{name!r} is not a valid file name")
             entries.append((name, entry.mode, entry.sha))
         return entries
 
@@ -125,7 +124,7 @@ class Reader:
             found = self._lookup(id)
             found.check()
         except KeyError:
-            raise errors.SourceUnreachable(f"the object {id.decode()[:12]} is missing from what was sent") from None
+            raise errors.SourceUnreachable(f"the object {id.decode()[:12]} is missing from the received pack") from None
         except (FileFormatException, ObjectFormatException) as error:
             raise errors.RevisionRejected(f"the object {id.decode()[:12]} is damaged: {error}") from error
         return found

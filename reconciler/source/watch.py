@@ -1,4 +1,4 @@
-"""Looks at a source again and again, and wakes whoever waits when there may be something new."""
+"""Watch of a source: checks it at an interval, and wakes the controller when there may be a new revision."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from reconciler.log import log
 from reconciler.source.base import Source
 
 JITTER: Final = 0.1
-"""The part of an interval by which it is longer or shorter, so that many reconcilers do not ask a host in step."""
+"""Random part of an interval, so that many reconcilers do not poll a host at the same time."""
 
 
 class Watch:
     """`with Watch(source, clock, last=…, wake=…): …`
 
-    `last` says which revision was handled last, whatever became of it, and `wake` is called while there is another.
+    `last` returns the revision that was handled last, and `wake` is called while there is another.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Watch:
                 self._wake()
 
     def _say(self, unreachable: str) -> None:
-        """One line when it begins and one when it is over, not one a look."""
+        """One log line at the start and one at the end of an outage."""
         if unreachable and not self._unreachable:
             log.warning(events.SOURCE_UNREACHABLE, source=self._source.name, reason=unreachable)
         elif self._unreachable and not unreachable:

@@ -1,1 +1,1 @@
-"""Who may write to a stack: its lease, where it is kept, and the fence that holds writes against it."""
+"""Lease of a stack, the store that holds it, and the fence that checks writes against it."""

@@ -1,7 +1,7 @@
-"""What a store is: where the lease of one stack is written down.
+"""Store: the interface to where the lease of one stack is kept.
 
-A store never holds what a pass needs to be right. Two reconcilers of one stack are kept apart by its lease, so both
-must use the same store.
+A store never holds what a pass needs to be correct. The lease separates two reconcilers of one stack, so both must use
+the same store.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A lease as it is written down. `version` is random and new with each write; an empty `holder` has released it.
+    """A stored lease. `version` is random and new with each write; an empty `holder` means released.
 
-    `renewed_at` is for people: no decision is made by another machine's time of day.
+    `renewed_at` is for people: no decision depends on another machine's time of day.
     """
 
     holder: str
@@ -26,15 +26,16 @@ class Record:
 
 
 class Records(Protocol):
-    """Where leases are written down. All methods raise `errors.StoreUnreachable`."""
+    """Storage of leases. All methods raise `errors.StoreUnreachable`."""
 
     def read(self) -> Record | None:
-        """The record as it is now, never an older one; None when there has never been one."""
+        """The current record, never a stale one; None if there has never been one."""
 
     def swap(self, expected: str | None, record: Record) -> bool:
-        """Write `record` if the version is still `expected` (None: if there is none), in one step; whether it did.
+        """Write `record` if the version is still `expected` (None: if there is none), atomically. True if it was
+        written.
 
-        After `errors.StoreUnreachable` it may have been written, or may be yet.
+        After `errors.StoreUnreachable` it may have been written, or may still be.
         """
 
 

@@ -1,9 +1,8 @@
-"""The store of several machines: one DynamoDB table, which many stacks may share.
+"""DynamoDB store, for several machines: one table that many stacks may share.
 
-A lease is one item, swapped by its version.
+A lease is one item, replaced conditionally on its version.
 
-The transport must be unfenced, and its answers must come well within the TTL (`Boto(…, read_timeout=5)`): the lease
-cannot stand behind itself.
+The transport must not use the fence, and its responses must come well within the TTL (`Boto(…, read_timeout=5)`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from reconciler.model.resource import Call
 from reconciler.store.base import Record, Records
 
 KEY: Final = "pk"
-"""The table's partition key, a text; there is no sort key (spec/compile/store.py)."""
+"""The table's partition key, a string; there is no sort key (spec/compile/store.py)."""
 
 
 class Transport(Protocol):
@@ -26,17 +25,17 @@ class Transport(Protocol):
 
 
 class DynamoDb:
-    """The `Store` of `stack` in a table that is there."""
+    """The `Store` of `stack` in an existing table."""
 
     def __init__(self, transport: Transport, table: str, stack: str) -> None:
         self.records: Records = _Records(_Table(transport, table), stack)
 
     def close(self) -> None:
-        """Nothing to close: the transport is its maker's."""
+        """Nothing to close: the transport belongs to the caller."""
 
 
 class _Table:
-    """Calls to one table, failures in the store's own words."""
+    """Calls to one table, with failures translated to store errors."""
 
     def __init__(self, transport: Transport, name: str) -> None:
         self._transport = transport
@@ -92,6 +91,6 @@ class _Records:
         }
         try:
             self._table.perform("PutItem", Item=item, **condition)
-        except errors.AwsError:  # the condition: all else is `StoreUnreachable`
+        except errors.AwsError:  # the condition failed; everything else is `StoreUnreachable`
             return False
         return True

@@ -1,8 +1,8 @@
-"""Holds back every write for which the lease is not surely ours.
+"""Fence: blocks every write for which the lease may no longer be held.
 
-To look at the lease and then to call is not enough: between the two a process may stand still for an hour. So the fence
-stands where botocore signs and where it sends (`Boto(fence=…)`), and it is bound to one epoch: a write that was decided
-in an earlier one does not leave in a later one, whose holder has not looked at the account yet.
+Checking the lease before a call is not enough, because the process may be suspended between the two. So the fence is
+checked where botocore signs and where it sends (`Boto(fence=…)`), and it is bound to one epoch: a write that was
+decided in an earlier epoch is not sent in a later one, whose holder has not read the account yet.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from reconciler import errors
 from reconciler.store.lease import Lease
 
 MARGIN_SECONDS: Final = 10.0
-"""What a call may take from the last check to AWS: five seconds to connect (aws/session.py), as much for the way."""
+"""Time that a call may take from the last check to AWS: five seconds to connect (aws/session.py), and as much to
+arrive.
+"""
 
 
 class Fence:
-    """`begin` at the start of each pass; then call it before each write."""
+    """Call `begin` at the start of each pass, and the fence before each write."""
 
     def __init__(self, lease: Lease, *, margin: float = MARGIN_SECONDS) -> None:
         if not 0 <= margin < lease.ttl:
-            raise ValueError(f"a margin of {margin:g} s leaves nothing of a TTL of {lease.ttl:g} s")
+            raise ValueError(f"a margin of {margin:g} s is not shorter than the TTL of {lease.ttl:g} s")
         self.margin: Final = margin
         self._lease = lease
         self._epoch = 0
 
     def begin(self) -> int:
-        """Bind what follows to the epoch of now, and return it. Raises `errors.LeaseLost`."""
+        """Bind to the current epoch and return it. Raises `errors.LeaseLost`."""
         self._epoch = self._lease.epoch
         self()
         return self._epoch
@@ -37,5 +39,5 @@ class Fence:
         if self._lease.left(self._epoch) > self.margin:
             return
         if self._epoch == 0 or self._epoch != self._lease.epoch:
-            raise errors.LeaseLost("not sent: the lease is not held any more")
+            raise errors.LeaseLost("not sent: the lease is no longer held")
         raise errors.LeaseLost(f"not sent: the lease was not renewed in time (TTL {self._lease.ttl:g} s)")

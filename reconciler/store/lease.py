@@ -1,20 +1,20 @@
-"""The right to write to one stack, for a limited time.
+"""Lease: the right to write to one stack, for a limited time.
 
-Nobody's time of day is trusted with it. The *holder* counts from just before it sent its last successful renewal; a
-*contender* counts from when it first saw the record's version, by its own clock, and takes over only after the same
-version has stood for the holder's whole TTL. What the contender saw was written after the holder began to count, so the
-holder's time is always over first, whatever the two machines call the hour.
+No machine's time of day is trusted with it. The *holder* counts from just before it sent its last successful renewal. A
+*contender* counts from when it first read the record's version, by its own clock, and acquires the lease only after the
+same version has been there for the holder's whole TTL. The version was written after the holder began to count, so the
+holder's time always ends first, whatever the clocks say.
 
                 acquire                         renew (same epoch)
-    nobody's ───────────▶ held by us, epoch n ◀──────┐
+        free ───────────▶ held by us, epoch n ◀──────┐
        ▲                    │  │  └──────────────────┘
        │      release       │  │ TTL over, version unchanged: a contender acquires
        └────────────────────┘  ▼
                           held by another, epoch n + 1
 
-A renewal whose answer was lost may have been written, now or later. It is recognised by holder and epoch, which nobody
-else writes, so it costs neither the lease nor safety. A machine that was suspended wakes with a monotonic clock that
-slept, too: the time of day is the second opinion, and whichever says first that the lease is over is believed.
+A renewal without a response may have been written, or may still be. It is recognized by holder and epoch, which no
+other process writes, so it costs neither the lease nor safety. On a machine that was suspended, the monotonic clock may
+have stopped too; the time of day is the second opinion, and whichever ends the lease first is believed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from reconciler.clock import Clock
 from reconciler.store.base import Record, Records
 
 TTL_SECONDS: Final = 60.0
-"""How long a dead holder keeps others out; also what a renewal may take before the holder has to stop writing."""
+"""Time for which a dead holder blocks others, and for which renewals may fail before the holder stops writing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hold:
-    """That the lease is ours, and until when by either clock. Replaced as a whole, so it is read without a lock."""
+    """The lease is ours until these times. Replaced as a whole, so it is read without a lock."""
 
     record: Record
     over: float
@@ -43,10 +43,10 @@ class _Hold:
 
 
 class Lease:
-    """One contender's view of one stack's lease. Safe to use from several threads."""
+    """One process's view of one stack's lease. Safe to use from several threads."""
 
     def __init__(self, records: Records, holder: str, clock: Clock, *, ttl: float = TTL_SECONDS) -> None:
-        """`holder` is how people recognise this process; a random part is added, so that it is never another's."""
+        """`holder` identifies this process to people; a random part makes it unique."""
         if not holder or ttl <= 0:
             raise ValueError(f"a lease needs a holder and a TTL above 0, not {holder!r} and {ttl}")
         self.holder: Final = f"{holder}/{secrets.token_hex(4)}"
@@ -60,20 +60,20 @@ class Lease:
 
     @property
     def epoch(self) -> int:
-        """How often the lease has changed hands, ours included; 0 while it is not ours."""
+        """Number of times the lease has changed hands; 0 while it is not ours."""
         hold = self._hold
         return hold.record.epoch if hold is not None else 0
 
     @property
     def seen(self) -> Record | None:
-        """Who holds it, as of the last look."""
+        """The last record that was read."""
         hold = self._hold
         return hold.record if hold is not None else self._seen
 
     def left(self, epoch: int | None = None) -> float:
-        """Seconds until our time (in `epoch`, if given) is over; 0 or less when it is, or when the lease is not ours.
+        """Seconds until our time (in `epoch`, if given) ends; 0 or less if it has ended or the lease is not ours.
 
-        Never waits, not even for a renewal that is under way.
+        Never blocks, not even during a renewal.
         """
         hold = self._hold
         if hold is None or epoch not in (None, hold.record.epoch):
@@ -82,10 +82,9 @@ class Lease:
         return min(hold.over - self._clock.monotonic(), by_day)
 
     def acquire(self) -> bool:
-        """Take the lease if nobody has it, or its holder's time is over; whether it is ours now, in a new epoch.
+        """Acquire the lease in a new epoch, if it is free or its holder's time has ended. True if it is ours now.
 
-        A holder that died is only noticed by calling this again and again: the TTL counts from the first look.
-        Raises `errors.StoreUnreachable`.
+        Call it repeatedly: the TTL of a dead holder counts from the first read. Raises `errors.StoreUnreachable`.
         """
         with self._lock:
             self._hold = None
@@ -97,8 +96,8 @@ class Lease:
     def renew(self) -> None:
         """Hold the lease for another TTL from now.
 
-        Raises `errors.LeaseLost` when it is another's by now, and `errors.StoreUnreachable` when nobody can tell; then
-        it may be tried again until the time is over, and even after that, as long as nobody has taken it.
+        Raises `errors.LeaseLost` if another process holds it, and `errors.StoreUnreachable` if that is unknown; then it
+        may be retried until the time ends, and after that as long as no other process has acquired it.
         """
         with self._lock:
             if self._hold is None:
@@ -108,17 +107,17 @@ class Lease:
                 return
             found = self._records.read()
             if found is not None and (found.holder, found.epoch) == (self.holder, ours.epoch):
-                if self._write(found, ours.epoch):  # an earlier renewal of ours whose answer was lost
+                if self._write(found, ours.epoch):  # an earlier renewal of ours without a response
                     return
                 found = self._records.read()
             self._hold = None
-            raise errors.LeaseLost(f"the lease was taken by {_whose(found)}")
+            raise errors.LeaseLost(_loss(found))
 
     def release(self) -> None:
-        """Let others in at once. From here on nothing is ours, even if the store cannot be told: then the TTL tells.
+        """Release the lease immediately. If the store cannot be reached, the TTL ends it.
 
-        Call it when no write is under way any more: the fence cannot hold back what has passed it.
-        Raises `errors.StoreUnreachable`.
+        Call it when no write is in progress: the fence cannot stop what has passed it. Raises
+        `errors.StoreUnreachable`.
         """
         with self._lock:
             hold, self._hold = self._hold, None
@@ -132,14 +131,14 @@ class Lease:
                 self._records.swap(found.version, self._record("", ours.epoch))
 
     def _free(self, found: Record) -> bool:
-        """Whether the lease may be taken from `found`; starts or goes on counting where it may not."""
+        """Whether the lease may be acquired from `found`; starts or continues to count if not."""
         now = self._clock.monotonic()
         if self._seen is None or self._seen.version != found.version:
             self._seen, self._seen_since = found, now
         return found.holder in ("", self.holder) or now - self._seen_since >= found.ttl
 
     def _write(self, found: Record | None, epoch: int) -> bool:
-        """Make the lease ours for a TTL from now, if `found` is still what is written there."""
+        """Acquire or renew for a TTL from now, if `found` is still stored."""
         record, now, now_at = self._record(self.holder, epoch), self._clock.monotonic(), self._clock.now()
         if not self._records.swap(found.version if found is not None else None, record):
             return False
@@ -150,7 +149,9 @@ class Lease:
         return Record(holder, epoch, secrets.token_hex(16), self.ttl, self._clock.now())
 
 
-def _whose(found: Record | None) -> str:
+def _loss(found: Record | None) -> str:
     if found is None:
-        return "nobody, and is gone from the store"
-    return f"{found.holder} in epoch {found.epoch}" if found.holder else f"another, and released in epoch {found.epoch}"
+        return "the lease record was deleted from the store"
+    if not found.holder:
+        return f"the lease was taken by another holder and released in epoch {found.epoch}"
+    return f"the lease was taken by {found.holder} in epoch {found.epoch}"

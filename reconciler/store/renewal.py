@@ -1,7 +1,7 @@
-"""Keeps a lease while something long goes on: a pass may wait for AWS for minutes.
+"""Lease renewal in the background, because a pass may wait for AWS for minutes.
 
-A thread of its own renews it three times a TTL, and more often once the store does not answer. It never acquires: when
-the lease is lost it stops, sets `lost`, and the fence holds back what is still under way.
+A thread renews it three times per TTL, and more often while the store does not respond. It never acquires: when the
+lease is lost it stops, sets `lost`, and the fence blocks pending writes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Renewal:
 
 
 def acquired(lease: Lease, clock: Clock, stop: threading.Event, *, patience: float | None, every: float = 1.0) -> bool:
-    """Contend until the lease is ours; False when `stop` is set or `patience` (seconds; None: for ever) is over first.
+    """Contend until the lease is ours; False if `stop` is set or `patience` (seconds; None: unlimited) is over first.
 
     Released leases are noticed within `every` seconds, dead holders within the TTL and `every`. Raises
     `errors.StoreUnreachable`.

@@ -1,7 +1,7 @@
-"""The store of one machine: one SQLite file.
+"""SQLite store, for one machine: one file.
 
-Every write is a transaction that locks first, so a conditional write is one step between all processes of the machine.
-The file belongs on a local disk: write-ahead logs do not work on network file systems.
+Every write is a transaction that locks first, so a conditional write is atomic between all processes of the machine.
+The file must be on a local disk: write-ahead logs do not work on network file systems.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reconciler import errors
 from reconciler.store.base import Record, Records
 
 PATIENCE_SECONDS: Final = 5.0
-"""How long a transaction waits for another process's to end."""
+"""Time that a transaction waits for another process."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS lease (
 
 
 class Sqlite:
-    """The `Store` of `stack` in the file at `path`, which is made if it is not there."""
+    """The `Store` of `stack` in the file at `path`, which is created if it does not exist."""
 
     def __init__(self, path: Path, stack: str) -> None:
         """Raises `errors.StoreUnreachable`."""
@@ -57,7 +57,7 @@ class Sqlite:
 
     @contextmanager
     def transaction(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
-        """All of it or nothing, and nobody in between. Raises `errors.StoreUnreachable`."""
+        """An atomic transaction. Raises `errors.StoreUnreachable`."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -69,7 +69,7 @@ class Sqlite:
                 self._roll_back()
 
     def _roll_back(self) -> None:
-        """Whatever went wrong: a transaction left open would be everybody's last."""
+        """A transaction that is left open would block every other one."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

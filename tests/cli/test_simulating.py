@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.exits import Exit
-from reconciler.cli.simulating import failing_phases
+from reconciler.cli.commands.simulate import failing_phases
+from reconciler.cli.output.exits import Exit
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT
 from reconciler.rollout.strategy import Strategy
@@ -33,7 +33,7 @@ def test_a_timeline_says_when_what_and_why(specs: Path) -> None:
     switch = next(row for row in rows if "switch :80" in row)
     assert switch.split()[:2] == ["+2h1m", "shifting"]
     assert "because" in switch
-    assert next(row for row in rows if "blue goes" in row).startswith("+3h6m")
+    assert next(row for row in rows if "remove blue" in row).startswith("+3h6m")
 
 
 def test_json_is_one_document_with_the_same_rows(specs: Path) -> None:
@@ -63,9 +63,9 @@ def test_a_failure_in_each_phase_ends_badly(specs: Path, phase: str) -> None:
     ("arguments", "words"),
     [
         (["my-app-frontent"], "Did you mean 'my-app-frontend'?"),
-        (["--fail-at", "teardown"], "nothing fails in teardown here; it is one of scaling_up, testing"),
-        (["--fail-at", "initial_deployment"], "nothing fails in initial_deployment here"),
-        (["--first", "--fail-at", "verifying"], "it is one of initial_deployment"),
+        (["--fail-at", "teardown"], "cannot fail in phase teardown; choose one of: scaling_up, testing"),
+        (["--fail-at", "initial_deployment"], "cannot fail in phase initial_deployment"),
+        (["--first", "--fail-at", "verifying"], "choose one of: initial_deployment"),
         (["--fail-at", "verifing"], "Did you mean 'verifying'?"),
     ],
 )

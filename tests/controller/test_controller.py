@@ -1,4 +1,4 @@
-"""The loop over the laptop AWS: a change becomes so, drift is put back, and what is wrong changes nothing."""
+"""The loop over the laptop AWS: a change becomes so, drift corrected, and what is wrong changes nothing."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_who_keeps_undoing_it_is_left_with_it(running: Running) -> None:
         running.go(45)
     assert len(running.said(events.DRIFT_REPAIRED)) == 3
     (contested,) = running.said(events.CONTESTED)
-    assert "undone 3 times" in contested
+    assert "reverted 3 times" in contested
     assert running.stage.service()["desiredCount"] == 5
     running.files.edit("services/frontend.yaml", "# The web app", "# A web app")
     running.go(60)

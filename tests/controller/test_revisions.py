@@ -100,7 +100,7 @@ def test_a_bad_revision_is_said_once_and_the_last_good_one_stays(case: Case, tex
     assert (case.enforced, case.revisions.handled) == ("one", "bad")
     assert case.revisions.rejected
     (said,) = case.said(events.SPEC_REJECTED)
-    assert said.endswith("; one stays in force")
+    assert said.endswith("; one remains active")
     assert case.branch.fetched == [None, "one"]
     case.branch.push("good", before=("one", "bad"))
     assert case.revisions.look("one")
@@ -123,7 +123,7 @@ def test_a_revision_with_many_errors_is_said_in_one_line(case: Case) -> None:
     assert "and 3 more" in case.revisions.rejected
     assert case.revisions.rejected.count("Thing") >= MOST_TOLD
     (said,) = case.said(events.SPEC_REJECTED)
-    assert said.endswith("; nothing is enforced")
+    assert said.endswith("; no revision is active")
 
 
 def test_what_may_not_be_wanted_here_is_rejected(case: Case) -> None:
@@ -180,7 +180,7 @@ def test_a_first_revision_that_does_not_follow_is_put_off_the_desk(case: Case) -
     assert not case.revisions.follows("older")
     assert case.enforced is None
     (said,) = [one for one in case.heard if one.name == events.SPEC_REJECTED]
-    assert said.message.endswith("; nothing is enforced")
+    assert said.message.endswith("; no revision is active")
     assert said.revision == ""
     case.branch.push("two", before=("one", "older"))
     assert case.revisions.look("older")

@@ -24,7 +24,7 @@ from reconciler.reconcile.observe import owned_ids
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout.engine import Prefetched
-from reconciler.rollout_driver.driver import RolloutDriver, StepResult, crowd, wake_at
+from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
 from reconciler.source.base import Revision
@@ -131,7 +131,7 @@ def follow(
     diagnoses: list[Diagnosis] = []
     while True:
         now = clock.now()
-        waiting = crowd(last.values())
+        waiting = count_waiting(last.values())
         due = [job for address, job in left.items() if _due(last.get(address), waiting, now)]
         for turn in rollouts.turns(due, known if not last else None):
             last[turn.job.address] = turn
@@ -145,7 +145,7 @@ def follow(
             return RolloutSummary(turns, tuple(diagnoses))
         if rollouts.stop.is_set():
             return RolloutSummary(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
-        waiting = crowd(last.values())
+        waiting = count_waiting(last.values())
         wakes = [wake for address in left if (wake := wake_at(last[address], waiting)) is not None]
         pause = max(0.0, min((wake - clock.now()).total_seconds() for wake in wakes)) if wakes else IDLE_SECONDS
         if patience_seconds is not None:

@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "a creation whose answer was lost is forgotten",
         "reconciler/reconcile/executor.py",
-        "self.expectations.doubtful(new)",
+        "self.expectations.uncertain(new)",
         "pass",
         "tests/promises/test_breadth.py",
     ),
@@ -178,8 +178,8 @@ MUTANTS = (
     Mutant(
         "what is protected is deleted",
         "reconciler/model/planner.py",
-        '        elif ownership.protected(found.tags):\n            hint = "apply it once',
-        '        elif False:\n            hint = "apply it once',
+        '        elif ownership.protected(found.tags):\n            hint = "set `protect: false`',
+        '        elif False:\n            hint = "set `protect: false`',
         "tests/model/test_planner.py",
     ),
     Mutant(
@@ -205,9 +205,9 @@ MUTANTS = (
     ),
     Mutant(
         "a plan file is not held against the account",
-        "reconciler/cli/planfile.py",
-        "if agreed.digest != plan.digest:",
-        "if not agreed.digest:",
+        "reconciler/cli/plan_file.py",
+        "if approved.digest != plan.digest:",
+        "if not approved.digest:",
         "tests/promises/test_plan_file.py::test_apply_does_that_plan_or_refuses",
     ),
     Mutant(

@@ -43,7 +43,7 @@ SEED = 20261123
 LONGEST = 6 * 3600.0
 MINUTE = timedelta(minutes=1)
 AT = re.compile(r":1767\d{6}")
-STOPPED = re.compile(r"\d+ of its tasks stopped")  # they go on stopping while nobody looks
+STOPPED = re.compile(r"\d+ tasks stopped")  # they go on stopping while nobody looks
 MADE = ("CreateTaskSet", "DeleteTaskSet", "RegisterTaskDefinition", "UpdateService")
 
 

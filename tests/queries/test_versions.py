@@ -96,9 +96,9 @@ def test_where_ecs_deploys_each_deployment_has_the_share_of_its_tasks() -> None:
 
 def test_what_is_somebody_elses_is_not_shown_as_ours() -> None:
     """Not there, not ours, and not to be read are three different answers."""
-    with pytest.raises(errors.ReconcilerError, match="is in AWS and is not this stack's"):
+    with pytest.raises(errors.ReconcilerError, match="exists but does not belong to this stack"):
         find(world(owner="other"), DELIVERY, "shop")
-    with pytest.raises(errors.ReconcilerError, match="is not in AWS yet"):
+    with pytest.raises(errors.ReconcilerError, match="does not exist yet"):
         find(ObservedState({}, {}), DELIVERY, "shop")
     denied = errors.Denied("no", call="elbv2.DescribeListeners", code="AccessDenied")
     with pytest.raises(errors.Denied):

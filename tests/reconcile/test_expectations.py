@@ -48,36 +48,36 @@ def test_what_was_made_and_does_not_show_is_neither_made_again_nor_built_on() ->
     """A creation that no read shows yet holds its address, and all that refers to it."""
     clock = ManualClock()
     told = Expectations(clock)
-    told.made(SHELF, "shelf-1")
-    assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
-    assert verbs(told.held(world(seen()))) == ["create box/b"]
+    told.created(SHELF, "shelf-1")
+    assert verbs(told.mark_pending(world())) == ["wait shelf/s", "wait box/b"]
+    assert verbs(told.mark_pending(world(seen()))) == ["create box/b"]
     assert verbs(world()) == ["create shelf/s", "create box/b"], "without the expectation"
 
 
 def test_a_read_that_hides_again_what_another_has_shown_is_not_believed() -> None:
     """Copies of the account lag differently: having been seen once does not end an expectation."""
     told = Expectations(ManualClock())
-    told.made(SHELF, "shelf-1")
-    told.held(world(seen()))
-    assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+    told.created(SHELF, "shelf-1")
+    told.mark_pending(world(seen()))
+    assert verbs(told.mark_pending(world())) == ["wait shelf/s", "wait box/b"]
 
 
-@pytest.mark.parametrize(("write", "seconds"), [("made", MADE_SECONDS), ("doubtful", WRITE_SECONDS)])
+@pytest.mark.parametrize(("write", "seconds"), [("created", MADE_SECONDS), ("uncertain", WRITE_SECONDS)])
 def test_what_does_not_show_for_long_enough_is_believed_not_to_be(write: str, seconds: float) -> None:
     """After its time, and as many reads in a row as it takes, the reads are right."""
     clock = ManualClock()
     told = Expectations(clock)
-    if write == "made":
-        told.made(SHELF, "shelf-1")
+    if write == "created":
+        told.created(SHELF, "shelf-1")
     else:
-        told.doubtful(SHELF)
+        told.uncertain(SHELF)
     clock.advance(seconds - 1)
     for _ in range(2 * READS):
-        assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
+        assert verbs(told.mark_pending(world())) == ["wait shelf/s", "wait box/b"]
     clock.advance(2)
     for _ in range(READS - 1):
-        assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
-    assert verbs(told.held(world())) == ["create shelf/s", "create box/b"]
+        assert verbs(told.mark_pending(world())) == ["wait shelf/s", "wait box/b"]
+    assert verbs(told.mark_pending(world())) == ["create shelf/s", "create box/b"]
     assert len(told) == 0
 
 
@@ -85,81 +85,81 @@ def test_a_read_in_between_that_shows_it_starts_the_counting_anew() -> None:
     """Only reads in a row count."""
     clock = ManualClock()
     told = Expectations(clock)
-    told.doubtful(SHELF)
+    told.uncertain(SHELF)
     clock.advance(WRITE_SECONDS + 1)
-    told.held(world())
-    told.held(ObservedState({}, {}))  # not read at all
+    told.mark_pending(world())
+    told.mark_pending(ObservedState({}, {}))  # not read at all
     assert len(told) == 1
-    told.held(world(seen()))
+    told.mark_pending(world(seen()))
     assert len(told) == 0, "it shows, and its time is over"
 
 
 def test_a_creation_in_doubt_is_over_once_something_of_ours_stands_there() -> None:
     """Made after all: what shows is compared as ever."""
     told = Expectations(ManualClock())
-    told.doubtful(SHELF)
-    assert verbs(told.held(world())) == ["wait shelf/s", "wait box/b"]
-    assert verbs(told.held(world(seen())), SHELF) == []
+    told.uncertain(SHELF)
+    assert verbs(told.mark_pending(world())) == ["wait shelf/s", "wait box/b"]
+    assert verbs(told.mark_pending(world(seen())), SHELF) == []
 
 
 def test_an_old_value_after_a_change_is_not_changed_again() -> None:
     """As long as a read shows the value from before, nothing is done; a third value is somebody else's, and is."""
     told = Expectations(ManualClock())
     old = seen(want("shelf", "s", height=1).spec)
-    told.changed(old, SHELF, diff(old, SHELF.spec))
-    assert verbs(told.held(world(old)), SHELF) == ["wait shelf/s"]
-    assert verbs(told.held(world(seen())), SHELF) == []
+    told.updated(old, SHELF, diff(old, SHELF.spec))
+    assert verbs(told.mark_pending(world(old)), SHELF) == ["wait shelf/s"]
+    assert verbs(told.mark_pending(world(seen())), SHELF) == []
     third = seen(want("shelf", "s", height=9).spec)
-    assert verbs(told.held(world(third)), SHELF) == ["update shelf/s"]
+    assert verbs(told.mark_pending(world(third)), SHELF) == ["update shelf/s"]
 
 
 def test_old_tags_are_not_written_again() -> None:
     """Tags are read as late as anything."""
     told = Expectations(ManualClock())
     bare = Observed(SHELF.address, "shelf-1", SHELF.spec, tags={**SHELF.tags, "team": "old"})
-    told.changed(bare, SHELF, (), TagChange({"team": "new"}, ()))
-    (held,) = told.held(world(bare)).found["shelf"]
+    told.updated(bare, SHELF, (), TagChange({"team": "new"}, ()))
+    (held,) = told.mark_pending(world(bare)).found["shelf"]
     assert held.facts["deleting"]
     fresh = Observed(SHELF.address, "shelf-1", SHELF.spec, tags={**SHELF.tags, "team": "new"})
-    assert told.held(world(fresh)).found["shelf"] == (fresh,)
+    assert told.mark_pending(world(fresh)).found["shelf"] == (fresh,)
 
 
 def test_what_was_deleted_and_still_shows_is_waited_for() -> None:
     """It is not deleted again, and nothing is made in its place, until it is gone."""
     told = Expectations(ManualClock())
-    told.dropped(seen())
-    assert verbs(told.held(world(seen())), SHELF) == ["wait shelf/s"]
-    assert verbs(told.held(world(seen())), want("shelf", "other")) == ["create shelf/other", "wait shelf/s"]
-    assert verbs(told.held(world()), SHELF) == ["create shelf/s"]
+    told.deleted(seen())
+    assert verbs(told.mark_pending(world(seen())), SHELF) == ["wait shelf/s"]
+    assert verbs(told.mark_pending(world(seen())), want("shelf", "other")) == ["create shelf/other", "wait shelf/s"]
+    assert verbs(told.mark_pending(world()), SHELF) == ["create shelf/s"]
 
 
 def test_what_is_made_again_under_the_same_id_is_not_waited_for_to_go() -> None:
     """Where the name is the id, the latest write counts."""
     told = Expectations(ManualClock())
-    told.dropped(seen())
-    told.made(SHELF, "shelf-1")
-    assert verbs(told.held(world(seen())), SHELF) == []
+    told.deleted(seen())
+    told.created(SHELF, "shelf-1")
+    assert verbs(told.mark_pending(world(seen())), SHELF) == []
 
 
 def test_what_stands_on_something_unseen_is_still_looked_for() -> None:
     """While the account is read, what was made stands in with its id, and with nothing else that AWS would say."""
     told = Expectations(ManualClock())
-    told.made(SHELF, "shelf-1")
-    told.doubtful(want("shelf", "t"))
-    (stand_in,) = told.filled("shelf", ())
+    told.created(SHELF, "shelf-1")
+    told.uncertain(want("shelf", "t"))
+    (stand_in,) = told.add_missing("shelf", ())
     assert (stand_in.id, stand_in.health, stand_in.facts) == ("shelf-1", ResourceHealth.PROGRESSING, {UNSEEN: True})
-    assert told.filled("shelf", (seen(),)) == (seen(),)
-    assert told.filled("box", ()) == ()
+    assert told.add_missing("shelf", (seen(),)) == (seen(),)
+    assert told.add_missing("box", ()) == ()
 
 
 def test_what_could_not_be_read_is_not_counted_as_missing() -> None:
     """Unknown is not absent here either."""
     clock = ManualClock()
     told = Expectations(clock)
-    told.made(SHELF, "shelf-1")
+    told.created(SHELF, "shelf-1")
     clock.advance(MADE_SECONDS + 1)
     for _ in range(2 * READS):
-        told.held(ObservedState({"box": ()}, {}))
+        told.mark_pending(ObservedState({"box": ()}, {}))
     assert len(told) == 1
 
 

@@ -199,7 +199,7 @@ def test_what_was_written_to_is_read_in_full(bench: Bench) -> None:
     before, _ = bench.read(Depth.FULL)
     expectations = Expectations(ManualClock())
     group = before.found["target-group"][0]
-    expectations.dropped(group)
+    expectations.deleted(group)
     world, calls = bench.read(Depth.FAST, before, expectations=expectations)
     assert "target-group" not in world.carried
     assert calls["elbv2.DescribeTargetGroups"] == 1
@@ -282,5 +282,5 @@ def test_what_moves_is_read_at_any_depth() -> None:
 
 def test_a_fast_pass_needs_one_before_it() -> None:
     """It would otherwise take everything that it does not read for absent."""
-    with pytest.raises(ValueError, match="before"):
+    with pytest.raises(ValueError, match="earlier pass"):
         ReadPlan(Depth.FAST, None, SWEPT)

@@ -73,7 +73,7 @@ def _production(policy: Strategy, state: State, decision: SetWeights) -> None:
     for slot in (0, 1):
         if decision.weights[slot] <= truth.production[slot] or not served:
             continue
-        gains = _chief(truth, slot)
+        gains = _preferred_task_set(truth, slot)
         _hold("S3", gains is not None, f"slot {slot} gets production and has no tasks")
         assert gains is not None
         others = [one for one in truth.alive if one.slot != slot and one.scale]
@@ -211,7 +211,7 @@ def _well(truth: ObservedService, weights: tuple[int, int]) -> list[TaskSet]:
     return [one for one in truth.alive if weights[one.slot] and one.well]
 
 
-def _chief(truth: ObservedService, slot: int) -> TaskSet | None:
+def _preferred_task_set(truth: ObservedService, slot: int) -> TaskSet | None:
     here = [one for one in truth.alive if one.slot == slot and one.scale]
     return here[-1] if here else None
 

@@ -140,12 +140,12 @@ def bug(policy: str) -> Callable[[Patch], Patch]:
 
 @bug(TIMED)
 def switches_without_looking_at_health(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gates, "unproven", lambda s: None)
+    patch.setattr(gates, "not_ready", lambda s: None)
 
 
 @bug(TIMED)
 def one_good_look_is_enough(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(health, "proven", lambda policy, seen: seen.looks > 0)
+    patch.setattr(health, "confirmed_healthy", lambda policy, seen: seen.looks > 0)
 
 
 @bug(TIMED)
@@ -194,7 +194,7 @@ def deletes_what_requests_are_under_way_to(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def deletes_the_only_healthy_side(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cleanup, "spare", lambda live, one: True)
+    patch.setattr(cleanup, "may_remove", lambda live, one: True)
 
 
 @bug(TIMED)
@@ -285,7 +285,7 @@ def autoscaling_is_never_given_back(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def what_is_left_over_stays(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(context, "_but", lambda some, one: ())
+    patch.setattr(context, "_without", lambda some, one: ())
 
 
 @bug(TIMED)

@@ -30,13 +30,13 @@ WIDE = replace(GREEN, healthy=(("a", 1), ("c", 1)))
 def test_enough_tasks_in_as_many_zones_and_nobody_else(green: object, fields: dict[str, object], sound: bool) -> None:
     """Each condition by itself keeps a side from being sound."""
     assert isinstance(green, type(GREEN))
-    assert health.sound(replace(seen(BLUE, green), **fields), green) is sound
+    assert health.targets_healthy(replace(seen(BLUE, green), **fields), green) is sound
 
 
 def test_one_task_may_be_in_another_zone_than_blue() -> None:
     """It cannot be in two; and zones help each other."""
     one_blue, one_green = side("a", 0, desired=1, age=9), replace(side("b", 1, desired=1), healthy=(("c", 1),))
-    assert health.sound(seen(one_blue, one_green, desired=1), one_green)
+    assert health.targets_healthy(seen(one_blue, one_green, desired=1), one_green)
 
 
 def test_steady_is_for_ecs_to_say() -> None:
@@ -51,7 +51,7 @@ def test_steady_is_for_ecs_to_say() -> None:
 def test_a_part_of_the_tasks_is_enough_while_green_is_small() -> None:
     """Half of three is two."""
     half = replace(side("b", 1, desired=2), scale=50)
-    assert health.sound(seen(side("a", 0, desired=3, age=9), half, desired=3), half)
+    assert health.targets_healthy(seen(side("a", 0, desired=3, age=9), half, desired=3), half)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_while_ecs_works_nothing_is_written() -> None:
     late = step(COMING, GOING, marks=replace(RAN, deadline=due(DeadlineKind.ROLL, -MINUTE)))
     assert not late.decisions
     assert late.health is RolloutHealth.DEGRADED
-    assert "longer than it should" in late.because
+    assert "longer than expected" in late.because
 
 
 def test_another_revision_of_the_release_is_asked_for_as_well() -> None:

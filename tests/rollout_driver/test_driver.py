@@ -246,7 +246,7 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Emulate
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     (turn,) = followed.went_wrong
     assert turn.step is not None
-    assert "answered without Hello" in turn.step.because
+    assert "returned a body without Hello" in turn.step.because
 
 
 def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:

@@ -60,7 +60,7 @@ def test_it_says_which_fields_the_failed_version_changed() -> None:
 
 @pytest.mark.parametrize(
     ("refused", "what"),
-    [("DescribeServices", "service events"), ("DescribeTaskDefinition", "what changed")],
+    [("DescribeServices", "service events"), ("DescribeTaskDefinition", "changed fields")],
 )
 def test_it_says_what_it_could_not_read(refused: str, what: str) -> None:
     """The rest of the evidence is there all the same."""
@@ -82,4 +82,4 @@ def test_a_version_in_quarantine_is_not_told_of_with_another_ones_ending() -> No
 def test_a_lost_read_of_one_thing_hides_no_other() -> None:
     """Each is tried, whatever became of the one before."""
     found = written("DescribeServices", "DescribeTaskDefinition", "ListTasks")
-    assert {"service events", "what changed"} <= {one.what for one in found.unread}
+    assert {"service events", "changed fields"} <= {one.what for one in found.unread}

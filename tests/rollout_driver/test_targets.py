@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.model.resource import Address
-from reconciler.rollout_driver.targets import stands_on
+from reconciler.rollout_driver.targets import blocking_dependency
 from tests.toy import shelf, want
 
 SHELF, OTHER = want("shelf", "s", height=2), want("shelf", "other", height=1)
@@ -16,26 +16,26 @@ WANTED = {one.address: one for one in (SHELF, OTHER, BOX, LAST)}
 
 def test_what_is_referred_to_is_stood_on_however_far_away() -> None:
     """Directly, by what is to come before, and through what is in between."""
-    assert stands_on(WANTED, BOX.address, [SHELF.address]) == SHELF.address
-    assert stands_on(WANTED, LAST.address, [BOX.address]) == BOX.address
-    assert stands_on(WANTED, LAST.address, [SHELF.address]) == SHELF.address
-    assert stands_on(WANTED, BOX.address, [BOX.address]) == BOX.address
+    assert blocking_dependency(WANTED, BOX.address, [SHELF.address]) == SHELF.address
+    assert blocking_dependency(WANTED, LAST.address, [BOX.address]) == BOX.address
+    assert blocking_dependency(WANTED, LAST.address, [SHELF.address]) == SHELF.address
+    assert blocking_dependency(WANTED, BOX.address, [BOX.address]) == BOX.address
 
 
 def test_what_is_not_needed_holds_nothing_up() -> None:
     """Nor does what needs it, nor something that the specs do not know."""
-    assert stands_on(WANTED, BOX.address, [OTHER.address, LAST.address]) is None
-    assert stands_on(WANTED, LAST.address, [Address("shelf", "nobody's")]) is None
-    assert stands_on(WANTED, LAST.address, []) is None
+    assert blocking_dependency(WANTED, BOX.address, [OTHER.address, LAST.address]) is None
+    assert blocking_dependency(WANTED, LAST.address, [Address("shelf", "nobody's")]) is None
+    assert blocking_dependency(WANTED, LAST.address, []) is None
 
 
 def test_of_several_it_is_always_the_same_one_that_is_named() -> None:
     """What is said of it must not differ from pass to pass."""
     undone = [SHELF.address, BOX.address, OTHER.address]
-    assert {stands_on(WANTED, LAST.address, order) for order in (undone, undone[::-1])} == {BOX.address}
+    assert {blocking_dependency(WANTED, LAST.address, order) for order in (undone, undone[::-1])} == {BOX.address}
 
 
 def test_a_circle_is_gone_round_once() -> None:
     """Planning refuses circles; whoever asks before that gets an answer all the same."""
     there = replace(SHELF, after=frozenset({BOX.address}))
-    assert stands_on({there.address: there, BOX.address: BOX}, BOX.address, [OTHER.address]) is None
+    assert blocking_dependency({there.address: there, BOX.address: BOX}, BOX.address, [OTHER.address]) is None

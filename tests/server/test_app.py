@@ -80,7 +80,7 @@ def test_health_follows_the_loop(case: Case) -> None:
 def test_readiness_says_what_is_missing(case: Case) -> None:
     """503 with the reasons as JSON, 200 once there are none."""
     status, _, body = case.ask("GET", "/readyz")
-    assert (status, json.loads(body)["because"]) == (503, ["no revision is enforced"])
+    assert (status, json.loads(body)["because"]) == (503, ["no revision is active"])
     case.standing = ControllerStatus(revision="4f1c2ab")
     case.health.on_pass(report())
     status, _, body = case.ask("GET", "/readyz")

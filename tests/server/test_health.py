@@ -72,7 +72,7 @@ def test_everything_the_loop_does_is_a_sign_of_life() -> None:
 def test_it_is_ready_once_a_revision_is_enforced_and_a_pass_has_ended() -> None:
     """Not before the first pass: until then nobody knows whether anything is as it should be."""
     case = Case(ControllerStatus())
-    assert case.because() == ["no revision is enforced"]
+    assert case.because() == ["no revision is active"]
     case.standing = AT_WORK
     assert case.because() == ["no pass has ended yet"]
     case.health.on_pass(report())
@@ -114,7 +114,7 @@ def test_a_stuck_loop_is_not_ready_either() -> None:
     case = Case()
     case.health.on_pass(report())
     case.clock.advance(PATIENCE_SECONDS + 1)
-    assert case.because() == ["the loop is stuck"]
+    assert case.because() == ["the controller is not responding"]
 
 
 def test_a_watched_transport_tells_of_refusals_and_passes_them_on() -> None:

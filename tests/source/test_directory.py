@@ -120,7 +120,7 @@ def test_a_folder_that_never_rests_is_given_up(folder: Path) -> None:
     counter = iter(range(10_000))
     clock = Busy(lambda: (folder / "stack.yaml").write_bytes(STACK + b"#" * next(counter)) and None)
     source = Directory(folder, clock)
-    with pytest.raises(errors.SourceUnreachable, match="still being written"):
+    with pytest.raises(errors.SourceUnreachable, match="still being changed"):
         source.fetch()
     assert clock.monotonic() < 10
     clock.happens = lambda: None

@@ -116,7 +116,7 @@ def test_a_signature_of_another_commit_is_rejected(repository: Repository, key: 
     """A good signature moved to another commit is worth nothing."""
     repository.commit(FILES, sign=lambda payload: key.sign(payload.replace(b"change", b"chance")))
     source = opened(repository, f"ana ssh-ed25519 {key.text}")
-    with pytest.raises(errors.RevisionRejected, match="not of this commit"):
+    with pytest.raises(errors.RevisionRejected, match="does not match the commit"):
         source.fetch()
     source.close()
 

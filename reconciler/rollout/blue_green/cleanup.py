@@ -1,4 +1,4 @@
-"""What is left when nothing is to be brought: sets to clear away, a service at rest, or production in foreign hands."""
+"""Cleanup: task sets to remove, a stable service, and production traffic that was changed outside the controller."""
 
 from __future__ import annotations
 
@@ -18,65 +18,65 @@ from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outco
 
 
 def ends_at(s: RolloutContext, one: TaskSet) -> Deadline:
-    """When the requests that are under way to a set without traffic have ended."""
+    """The deadline for in-flight requests to a task set that no longer receives traffic."""
     return deadline(one.release, DeadlineKind.RETIRE, s.now, s.policy.drain)
 
 
 def clear(s: RolloutContext) -> RolloutStep:
-    """Remove a set that is neither in production nor on its way there, once nothing is under way to it any more."""
+    """Remove a task set that is neither in production nor on its way there, after draining its connections."""
     assert s.live is not None
     one = s.left[0]
-    phase, why = _whose_end(s, one)
+    phase, why = _removal_reason(s, one)
     health = RolloutHealth.DEGRADED if s.marks.quarantined(one.release) else RolloutHealth.PROGRESSING
     first = (*_preferred(s.live), *_followed(s, s.live))
     if first:
         return s.step(phase, why, *first, health=health)
-    return retire(s, one, phase, why, health)
+    return drain_and_delete(s, one, phase, why, health)
 
 
-def retire(s: RolloutContext, one: TaskSet, phase: Phase, why: str, health: RolloutHealth) -> RolloutStep:
-    """Delete a set without traffic: at once if it never had any, else when the requests under way to it have ended."""
-    if not spare(s.live, one):
-        because = "it stays, for production's own tasks are not healthy"
+def drain_and_delete(s: RolloutContext, one: TaskSet, phase: Phase, why: str, health: RolloutHealth) -> RolloutStep:
+    """Delete a task set without traffic: immediately if it never had any, otherwise after connection draining."""
+    if not may_remove(s.live, one):
+        because = "kept because the tasks in production are not healthy"
         return s.step(phase, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     due = s.due(one.release)
     if not _had_traffic(one, due) or (due is not None and due.stage is DeadlineKind.RETIRE and due.passed(s.now)):
         superseded = None
         if phase is Phase.SUPERSEDED:
             superseded = s.ended(one.release, Outcome.SUPERSEDED, phase, Actor.SPECS)
-        forgotten = s.mark(deadline=None) if due is not None else ()  # the next attempt is not this one
+        forgotten = s.mark(deadline=None) if due is not None else ()  # the next attempt gets its own deadline
         return s.step(phase, why, DeleteTaskSet(one.id, one.slot), *forgotten, health=health, ended=superseded)
     if due is None or due.stage is not DeadlineKind.RETIRE:
         return s.step(phase, why, *s.mark(deadline=ends_at(s, one)), health=health)
-    return s.step(phase, f"{why}; requests under way may end", health=health, wake=due.at)
+    return s.step(phase, f"{why}; draining connections", health=health, wake=due.at)
 
 
-def spare(live: TaskSet | None, one: TaskSet) -> bool:
-    """Never the only healthy side."""
+def may_remove(live: TaskSet | None, one: TaskSet) -> bool:
+    """Whether a task set may be removed: never the only healthy one."""
     return (live is not None and live.well > 0) or not one.well
 
 
 def _had_traffic(one: TaskSet, due: Deadline | None) -> bool:
-    """Unless it is known that it never had any."""
+    """Whether it may have received production traffic; True unless it is known that it never did."""
     if not one.running and not one.scale:
         return False
     return due is None or due.stage not in FIRST_STAGES or due.weight > 0
 
 
-def _whose_end(s: RolloutContext, one: TaskSet) -> tuple[Phase, str]:
+def _removal_reason(s: RolloutContext, one: TaskSet) -> tuple[Phase, str]:
     ended = s.marks.ended_of(one.release)
     if ended is not None:
         if ended.outcome in (Outcome.FAILED, Outcome.ABORTED):
-            return Phase.FAILED, ended.why or "it failed"
+            return Phase.FAILED, ended.why or "the rollout failed"
         if ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK):
-            return Phase.ROLLING_BACK, ended.why or "it was rolled back"
+            return Phase.ROLLING_BACK, ended.why or "the release was rolled back"
     if s.marks.quarantined(one.release):
-        return Phase.FAILED, "it is in quarantine"
-    return Phase.SUPERSEDED, "another version is wanted"
+        return Phase.FAILED, "the release is quarantined"
+    return Phase.SUPERSEDED, "superseded by another version"
 
 
 def rest(s: RolloutContext) -> RolloutStep:
-    """Nothing is to be brought. Everything that a rollout borrowed is given back."""
+    """No rollout in progress. Restores scaling, health checks and the test listener."""
     assert s.live is not None
     phase, why, health = _standing(s, s.live)
     stopping = any(one.draining for one in s.seen.sets)
@@ -84,9 +84,9 @@ def rest(s: RolloutContext) -> RolloutStep:
         phase, health = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     decisions = _tidied(s, s.live)
     if decisions:
-        return s.step(phase, "things are put in order", *decisions, health=health)
+        return s.step(phase, "restoring scaling, health check and test listener", *decisions, health=health)
     if stopping:
-        return s.step(phase, "the tasks of the other side are stopping", health=health)
+        return s.step(phase, "tasks of the previous version are stopping", health=health)
     if health is RolloutHealth.PROGRESSING:
         return s.step(phase, why, health=health)
     waits_for = Waiting.SPEC if phase is Phase.IDLE else Waiting.PERSON
@@ -98,13 +98,13 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
     if s.marks.quarantined(wanted):
         ended = s.marks.ended_of(wanted)
         back = ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
-        reason = ended.why if ended is not None and ended.why else "it is in quarantine"
-        because = f"{reason}; {wanted} is not tried again before a new version, or retry"
+        reason = ended.why if ended is not None and ended.why else "the release is quarantined"
+        because = f"{reason}; {wanted} is quarantined; `reconciler retry` or a new version lifts it"
         return Phase.ROLLED_BACK if back else Phase.FAILED, because, RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)
     if live.running != needed or live.pending or not live.steady:
-        return Phase.IDLE, f"{live.running} of {needed} tasks run", RolloutHealth.PROGRESSING
-    return Phase.IDLE, "what runs is what is wanted", RolloutHealth.HEALTHY
+        return Phase.IDLE, f"{live.running} of {needed} tasks running", RolloutHealth.PROGRESSING
+    return Phase.IDLE, "up to date", RolloutHealth.HEALTHY
 
 
 def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
@@ -133,7 +133,7 @@ def _preferred(live: TaskSet) -> tuple[RolloutAction, ...]:
 
 
 def _followed(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
-    """Between rollouts the test listener shows what production shows."""
+    """Between rollouts the test listener forwards to the version in production."""
     there = all_on(live.slot)
     if not s.seen.has_test or s.seen.test is None or (s.seen.test == there and "test" not in s.seen.bare):
         return ()
@@ -141,16 +141,17 @@ def _followed(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
 
 
 def blocked(s: RolloutContext, because: str = "") -> RolloutStep:
-    """Somebody else moved production. Whatever was meant by it, it is not ours to undo.
+    """Production traffic was changed outside the controller, which leaves it as it is.
 
-    No clock can be trusted any more: each starts anew when it is over, and any side may have requests under way to it.
+    Stored deadlines are no longer reliable, so they are cleared and start again afterwards; either side may have
+    requests in flight.
     """
     if s.seen.deleting:
         return s.step(Phase.BLOCKED, "the service is being deleted", health=RolloutHealth.DEGRADED, wake=POLL_EVERY)
-    why = because or "the production listener does not send requests to this service's two target groups alone"
+    why = because or "the production listener does not forward to exactly this service's two target groups"
     return s.step(
         Phase.BLOCKED,
-        f"{why}: put it back by hand, or say rollback",
+        f"{why}; restore the listener by hand or run `reconciler rollback`",
         *s.mark(deadline=None),
         health=RolloutHealth.DEGRADED,
         wake=None,

@@ -1,7 +1,7 @@
-"""Who is who, concluded from one look: which side is blue, which is green, what is to be brought, what is left over.
+"""Rollout context, derived from one observation: blue, green, the target release and the task sets to remove.
 
-Task sets never change their age, so that age tells: what is younger than the side that serves is on its way in, and
-what is older was there before it. Nothing here depends on who looked before.
+The creation time of a task set never changes: a task set younger than the one in production is on its way in, and an
+older one was in production before. Nothing depends on who observed the service before.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outco
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 LOOK_EVERY: Final = timedelta(seconds=5)
-"""How far apart looks are that count as one more in a row."""
+"""Minimum time between two observations that both count towards a streak."""
 
 POLL_EVERY: Final = timedelta(seconds=15)
-"""How often to look while nothing is about to happen."""
+"""Time between observations while nothing is about to happen."""
 
 
 class TrafficState(StrEnum):
-    FOREIGN = "foreign"  # production is where we never put it
-    NOTHING_LIVE = "nothing live"  # no side was ever in production, or none is left
-    HALF = "half"  # production is shared with a side that is gone
-    SHARED = "shared"  # both sides have some of it
-    SWITCHED = "switched"  # the younger side has all of it
-    BEFORE = "before"  # the older side has all of it, and there is something to do
+    FOREIGN = "foreign"  # production traffic was changed outside the controller
+    NOTHING_LIVE = "nothing live"  # no version has been in production, or none is left
+    PARTIALLY_ORPHANED = "partially orphaned"  # part of production traffic goes to a version that is gone
+    SHARED = "shared"  # both sides receive production traffic
+    SWITCHED = "switched"  # the younger side receives all of it
+    BEFORE = "before"  # the older side receives all of it, and a rollout or cleanup is due
     REST = "rest"
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutContext:
-    """`live` has production (the older side, where it is shared). `green` is on its way in, `blue` was there before.
+    """`live` receives production traffic (the older side, if it is shared). `green` is being rolled out, `blue` was
+    before.
 
-    `target` is the release to bring, or "" to stay. `left` are sets without traffic that are neither.
+    `target` is the release to roll out, or "" to change nothing. `left` are the other task sets without traffic.
     """
 
     policy: Strategy
@@ -57,13 +58,13 @@ class RolloutContext:
 
     @property
     def going_back(self) -> bool:
-        """What is brought ran before: it was tested and let in once already."""
+        """Whether the target ran in production before, so that it was tested and promoted already."""
         back = self.marks.rollback_target
         return back is not None and back.release == self.target and self.marks.quarantined(self.seen.wanted)
 
     @property
     def flight(self) -> str:
-        """The release that is being rolled out; "" when none is."""
+        """The release that is being rolled out, or ""."""
         match self.shape:
             case TrafficState.SHARED:
                 assert self.green is not None
@@ -84,12 +85,12 @@ class RolloutContext:
         return self.marks.hold is not None and self.marks.hold.release == self.flight
 
     def due(self, release: str) -> Deadline | None:
-        """The stored deadline, if it is this release's."""
+        """The stored deadline, if it belongs to this release."""
         found = self.marks.deadline
         return found if found is not None and found.release == release else None
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        """What writes `fields`; nothing, if they are so already."""
+        """The write that stores `fields`, or nothing if they have these values already."""
         after = replace(self.marks, **fields)
         return () if after == self.marks else (WriteState(self.marks, after),)
 
@@ -106,7 +107,7 @@ class RolloutContext:
         waits_for: Waiting = Waiting.NOBODY,
         ended: RolloutResult | None = None,
     ) -> RolloutStep:
-        """Look again at the stored deadline if that comes before `wake`; at once, where something is to be done."""
+        """Wake at the stored deadline if it comes before `wake`; immediately if there are actions."""
         release = self.flight or (self.live.release if self.live is not None else self.target)
         found = self.due(release)
         until = found.at if found is not None else None
@@ -120,13 +121,13 @@ class RolloutContext:
 
 
 def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext:
-    # a set without tasks that never was primary is evidence of a first deployment that failed
+    # a task set without tasks that was never primary is evidence of a failed first deployment
     sides = tuple(one for one in seen.alive if one.scale or one.primary)
     if seen.production is None or sum(seen.production) != WHOLE or seen.deleting:
         return RolloutContext(policy, seen, now, TrafficState.FOREIGN, target=_target(policy, seen, None, None))
     on = [slot for slot in (0, 1) if seen.production[slot]]
-    having = [_chief(sides, slot) for slot in on]
-    serving = sorted((one for one in having if one is not None), key=_age)
+    having = [_preferred_task_set(sides, slot) for slot in on]
+    serving = sorted((one for one in having if one is not None), key=_creation_order)
     live, more = (serving[0] if serving else None), serving[1:]
     if live is None or not any(one.primary for one in sides):
         target = _target(policy, seen, None, None)
@@ -135,22 +136,23 @@ def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext
         target = _target(policy, seen, live, more[0])
         return RolloutContext(policy, seen, now, TrafficState.SHARED, live, green=more[0], blue=live, target=target)
     if len(on) > 1:
-        return RolloutContext(policy, seen, now, TrafficState.HALF, live, target=_target(policy, seen, live, None))
+        target = _target(policy, seen, live, None)
+        return RolloutContext(policy, seen, now, TrafficState.PARTIALLY_ORPHANED, live, target=target)
     others = [one for one in sides if one.slot != live.slot]
-    older = [one for one in others if _age(one) < _age(live)]
-    younger = [one for one in others if _age(one) > _age(live)]
+    older = [one for one in others if _creation_order(one) < _creation_order(live)]
+    younger = [one for one in others if _creation_order(one) > _creation_order(live)]
     idle = tuple(one for one in seen.alive if one.slot != live.slot)
     if older:
         blue = older[-1]
         target = _target(policy, seen, live, None)
         return RolloutContext(
-            policy, seen, now, TrafficState.SWITCHED, live, blue=blue, left=_but(idle, blue), target=target
+            policy, seen, now, TrafficState.SWITCHED, live, blue=blue, left=_without(idle, blue), target=target
         )
     target = _target(policy, seen, live, younger[-1] if younger else None)
     green = None
     if target != live.release:
         green = next((one for one in reversed(younger) if one.release == target), None)
-    left = _but(idle, green)
+    left = _without(idle, green)
     shape = TrafficState.BEFORE if left or target not in ("", live.release) else TrafficState.REST
     return RolloutContext(policy, seen, now, shape, live, green=green, left=left, target=target)
 
@@ -169,26 +171,26 @@ def _target(policy: Strategy, seen: ObservedService, live: TaskSet | None, fligh
 
 
 def newcomer(situation: RolloutContext) -> str:
-    """A release that arrived in the middle of another's rollout, and that the rollout has nothing to do with; or ""."""
+    """A release that appeared during the rollout of another one, or ""."""
     wanted = situation.seen.wanted
     sides = (situation.live, situation.blue)
     known = {situation.flight, *(one.release for one in sides if one is not None)}
     return "" if not situation.flight or situation.marks.quarantined(wanted) or wanted in known else wanted
 
 
-def _chief(sides: tuple[TaskSet, ...], slot: int) -> TaskSet | None:
-    """Of several sets in one slot, the one that counts: the primary one, else the youngest."""
+def _preferred_task_set(sides: tuple[TaskSet, ...], slot: int) -> TaskSet | None:
+    """The task set of a slot that counts: the primary one, otherwise the youngest."""
     here = [one for one in sides if one.slot == slot]
     return next((one for one in here if one.primary), here[-1] if here else None)
 
 
-def _age(one: TaskSet) -> tuple[datetime, str]:
+def _creation_order(one: TaskSet) -> tuple[datetime, str]:
     return one.born, one.id
 
 
-def _but(some: tuple[TaskSet, ...], one: TaskSet | None) -> tuple[TaskSet, ...]:
+def _without(some: tuple[TaskSet, ...], one: TaskSet | None) -> tuple[TaskSet, ...]:
     return tuple(other for other in some if other is not one)
 
 
 FIRST_STAGES: Final = frozenset({DeadlineKind.UP, DeadlineKind.TEST, DeadlineKind.GATE})
-"""While its deadline is one of these, green has never had production."""
+"""Deadline kinds during which green has never received production traffic."""

@@ -1,14 +1,14 @@
-"""The first deployment, and the one after everything was lost: there is no blue.
+"""Initial deployment: the first one, or the one after everything was lost. There is no blue.
 
-Nobody is served, so that nothing is tested, approved or kept warm, and no window protects anything. When it fails there
-is nothing to go back to: its tasks are taken away, and the empty set stays as evidence.
+No users are served, so there are no tests, no promotion gate, no bake time and no deployment windows. If it fails there
+is nothing to roll back to: its tasks are removed and the empty task set remains as evidence.
 """
 
 from __future__ import annotations
 
 from reconciler.rollout.actions import RolloutAction, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
 from reconciler.rollout.blue_green import health, starting
-from reconciler.rollout.blue_green.cleanup import retire
+from reconciler.rollout.blue_green.cleanup import drain_and_delete
 from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import Scaling, TaskSet, all_on
@@ -28,24 +28,24 @@ def step(s: RolloutContext) -> RolloutStep:
 
 def _begin(s: RolloutContext) -> RolloutStep:
     if not s.seen.desired:
-        because = "no tasks are wanted; the new version comes with the first"
+        because = "the desired count is 0; the rollout starts when it is raised"
         return s.step(PHASE, because, health=RolloutHealth.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
     if not starting.room(s):
-        return s.step(PHASE, "ECS takes no more task sets until one is gone")
+        return s.step(PHASE, "the service has the maximum number of task sets; waiting for one to be removed")
     taken = {one.slot for one in s.seen.alive if one.scale}
     free = [slot for slot in _by_traffic(s) if slot not in taken]
     if free:
-        return s.step(PHASE, "nothing of it runs yet", *starting.begin(s, free[0]))
+        return s.step(PHASE, "creating the first task set", *starting.begin(s, free[0]))
     idle = next((one for one in s.seen.alive if _idle(s, one)), None)
     if idle is None:
-        because = "both target groups have production and versions that nobody wants"
+        because = "both target groups receive production traffic and serve other versions"
         return s.step(PHASE, because, health=RolloutHealth.DEGRADED)
-    return retire(s, idle, PHASE, "another version is in its place", RolloutHealth.PROGRESSING)
+    return drain_and_delete(s, idle, PHASE, "removing another version from the target group", RolloutHealth.PROGRESSING)
 
 
 def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
     due = s.due(s.target)
-    if health.proven(s.policy, s.seen):
+    if health.confirmed_healthy(s.policy, s.seen):
         decisions: list[RolloutAction] = []
         if s.seen.production != all_on(candidate.slot):
             decisions.append(SetWeights("production", all_on(candidate.slot), s.seen.production))
@@ -53,14 +53,14 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         never_up = [one for one in s.seen.alive if one is not candidate and one.scale and not one.well]
         decisions += [ScaleTaskSet(one.id, 0) for one in never_up]
         decisions += [SetPrimary(candidate.id), *s.mark(ended=ended)]
-        return s.step(PHASE, "its tasks are healthy", *decisions, ended=ended)
+        return s.step(PHASE, "tasks are healthy", *decisions, ended=ended)
     if due is None or due.stage is not DeadlineKind.UP:
-        return s.step(PHASE, "its tasks have just been started", *s.mark(deadline=starting.attempt(s)))
-    told = health.told(s.seen, candidate)
+        return s.step(PHASE, "tasks started", *s.mark(deadline=starting.attempt(s)))
+    told = health.status(s.seen, candidate)
     if candidate.failed >= s.policy.max_failed_tasks:
-        return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped by themselves")
+        return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped unexpectedly")
     if due.passed(s.now) and s.seen.looks <= 0:
-        return _fail(s, Actor.TIMER, f"it was not healthy in time: {told}")
+        return _fail(s, Actor.TIMER, f"not healthy before the deadline: {told}")
     return s.step(PHASE, told, wake=LOOK_EVERY)
 
 
@@ -71,14 +71,14 @@ def _fail(s: RolloutContext, by: Actor, why: str) -> RolloutStep:
 
 
 def _give_up(s: RolloutContext) -> RolloutStep:
-    """What cannot be brought has no tasks, unless some of them serve all the same: better than nothing."""
+    """A version that failed gets no tasks, unless some of them are healthy and serve traffic."""
     ended = s.marks.ended_of(s.seen.wanted)
     why = ended.why if ended is not None else ""
-    because = why or "the wanted version has failed before; a new one, or retry"
+    because = why or "this version failed before; `reconciler retry` or a new version starts another attempt"
     failing = [one for one in s.seen.alive if one.scale and one.healthy is not None and not one.well]
     decisions: list[RolloutAction] = [ScaleTaskSet(one.id, 0) for one in failing]
     if not decisions and s.live is not None and not s.live.primary and s.live is s.seen.newest:
-        decisions += [SetPrimary(s.live.id)] if health.proven(s.policy, s.seen) else []
+        decisions += [SetPrimary(s.live.id)] if health.confirmed_healthy(s.policy, s.seen) else []
     if not decisions and s.seen.scaling is Scaling.SUSPENDED:
         decisions.append(SuspendScaling(suspend=False))
     if not decisions:
@@ -87,24 +87,31 @@ def _give_up(s: RolloutContext) -> RolloutStep:
 
 
 def _rescue(s: RolloutContext) -> RolloutStep | None:
-    """Production has no healthy task, and another side has: any side is better than none."""
+    """Production has no healthy task and the other side has: shift traffic to it."""
     if s.live is not None and (s.live.healthy is None or s.live.well):
         return None
     others = [one for one in s.seen.alive if one.well and one.scale and s.seen.production != all_on(one.slot)]
     if not others:
         return None
     best = max(others, key=lambda one: (one.well, one.born))
-    if best is s.seen.newest and not health.proven(s.policy, s.seen):
+    if best is s.seen.newest and not health.confirmed_healthy(s.policy, s.seen):
         return None
     point = SetWeights("production", all_on(best.slot), s.seen.production)
-    return s.step(PHASE, "production has no healthy task, and this side has", point, health=RolloutHealth.DEGRADED)
+    return s.step(
+        PHASE,
+        "production has no healthy tasks; shifting traffic to the version that has",
+        point,
+        health=RolloutHealth.DEGRADED,
+    )
 
 
 def _in_the_way(s: RolloutContext, candidate: TaskSet) -> RolloutStep | None:
-    """Younger than what is wanted, and without traffic: looks would be counted for it."""
+    """Remove a younger task set without traffic, because observations would be counted for it."""
     for one in s.seen.alive:
         if one is not candidate and one.born >= candidate.born and _idle(s, one):
-            return retire(s, one, PHASE, "another version is beside it", RolloutHealth.PROGRESSING)
+            return drain_and_delete(
+                s, one, PHASE, "removing another version that is not serving traffic", RolloutHealth.PROGRESSING
+            )
     return None
 
 

@@ -1,4 +1,4 @@
-"""The state machine of a rollout between two target groups, whose traffic we move ourselves.
+"""State machine of a rollout that shifts traffic between two target groups.
 
       ┌────────────────────────────────── idle ◄────────────────────────────────────┐
       ▼                                                                             │
@@ -11,14 +11,14 @@
                                                 rolled_back
 
   initial_deployment   there is no blue: the first deployment, or everything was lost
-  blocked              somebody else moved production
+  blocked              production traffic was changed outside the controller
 
-Each arrow is one or several looks. The phase is concluded from the facts at each look: first by where production is
-(`TrafficState`), then by the stored deadline, which says how far it has come where the facts look alike:
+Each arrow is one or several observations. The phase is derived from each observation: first from the production
+weights (`TrafficState`), then from the stored deadline, which records progress that cannot be observed:
 
     production is            deadline of green's release     phase
     ───────────────────────  ──────────────────────────────  ─────────────────────────────
-    nobody's                 any                             initial_deployment
+    no version's             any                             initial_deployment
     blue's                   up, or lost                     scaling_up
     blue's                   test                            testing
     blue's                   gate                            awaiting_promotion
@@ -27,21 +27,21 @@ Each arrow is one or several looks. The phase is concluded from the facts at eac
     shared                   to w, at w, or lost             shifting
     green's, blue is there   verify, or lost                 verifying
     green's, blue is there   warm                            baking
-    where we never put it    any                             blocked
+    changed outside          any                             blocked
 
-A lost deadline starts its clock anew. Every arrow of a usual life, in which nobody lays hands on AWS:
+The timer of a lost deadline starts again. Every arrow of a rollout in which nothing is changed outside the controller:
 
     idle → scaling_up → testing → awaiting_promotion → shifting → verifying → baking → teardown → idle
 
-    scaling_up → awaiting_promotion, shifting                          nothing to test; nobody to ask
+    scaling_up → awaiting_promotion, shifting                          no tests; automatic promotion
     testing → shifting
-    testing, awaiting_promotion → scaling_up                           green fell ill
+    testing, awaiting_promotion → scaling_up                           green became unhealthy
     scaling_up, testing, awaiting_promotion, shifting → failed
-    scaling_up, testing, awaiting_promotion, shifting → superseded     a newer version is wanted
-    shifting, verifying, baking → rolling_back → rolled_back      traffic first, then the rest
-    idle, teardown → rolling_back                                    blue is gone: an ordinary rollout, backwards
-    idle → failed                                                    stopped before it began
-    teardown → scaling_up, failed                                      the next version waits already
+    scaling_up, testing, awaiting_promotion, shifting → superseded     superseded by a newer version
+    shifting, verifying, baking → rolling_back → rolled_back      traffic first, then cleanup
+    idle, teardown → rolling_back                                    blue is gone: a rollout of the previous version
+    idle → failed                                                    aborted before it began
+    teardown → scaling_up, failed                                      the next version is waiting
     failed → idle, scaling_up, teardown, superseded
     rolling_back → idle, scaling_up, teardown, failed
     rolled_back → idle, scaling_up                                     a new version, or retry
@@ -49,8 +49,8 @@ A lost deadline starts its clock anew. Every arrow of a usual life, in which nob
     idle, failed → initial_deployment → idle, failed, scaling_up, verifying, superseded
     blocked → rolling_back
 
-Hands lead from anywhere to blocked, or to initial_deployment. A test holds these arrows against what the explorer
-sees happen, both ways.
+Changes outside the controller lead from any phase to blocked or initial_deployment. A test compares these arrows with
+those that the explorer finds, both ways.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 
 def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
-    """What the facts lead to: a person's word first, then the machine, which a pause keeps still."""
+    """The next step: a pending request first, then the state machine, unless the service is suspended."""
     s = context.of(policy, seen, now)
     ordinary = _rejected(s) or _ordinary(s)
     answer = requests.heard(s, ordinary)
@@ -88,8 +88,8 @@ def _ordinary(s: RolloutContext) -> RolloutStep:
             return cleanup.blocked(s)
         case TrafficState.NOTHING_LIVE:
             return initial.step(s)
-        case TrafficState.HALF:
-            return traffic_shift.half(s)
+        case TrafficState.PARTIALLY_ORPHANED:
+            return traffic_shift.recover_orphaned(s)
         case TrafficState.SHARED:
             return traffic_shift.share(s)
         case TrafficState.SWITCHED:
@@ -101,11 +101,11 @@ def _ordinary(s: RolloutContext) -> RolloutStep:
 
 
 def _rejected(s: RolloutContext) -> RolloutStep | None:
-    """Where the policy says so, what arrives in mid-flight is refused for good: until it changes, or retry."""
+    """With `on_new_revision: reject`, quarantine a release that appears during the rollout of another one."""
     late = context.newcomer(s)
     if not late or s.policy.on_new_revision is not OnNewRevision.REJECT:
         return None
-    why = f"it came while {s.flight} was rolled out"
+    why = f"rejected because {s.flight} was being rolled out"
     ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, why)
     marks = s.mark(quarantine=s.marks.with_quarantined(late), ended=ended)
     return replace(_ordinary(s), decisions=marks, wake_at=s.now, ended=ended)

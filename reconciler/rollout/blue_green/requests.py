@@ -1,4 +1,7 @@
-"""A person's word: what it does, or why it is refused. It is answered at once, and never kept for a better moment."""
+"""Handling of operator requests (promote, rollback, …) for engines that shift traffic.
+
+A request is accepted or refused at once; it is never kept for later.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from reconciler.rollout.strategy import Strategy
 
 LONGEST_EXTENSION: Final = timedelta(days=14)
 
-BLUE_UNHEALTHY: Final = RequestRefusal(Code.UNHEALTHY, "blue has no healthy task to go back to")
+BLUE_UNHEALTHY: Final = RequestRefusal(Code.UNHEALTHY, "blue has no healthy tasks to roll back to")
 
 
 class _Requests(Requests):
-    """Of an engine that moves the traffic."""
+    """Requests to an engine that shifts traffic."""
 
     def __init__(self, s: RolloutContext, ordinary: RolloutStep) -> None:
         super().__init__(s.seen, s.now, ordinary)
@@ -57,23 +60,23 @@ class _Requests(Requests):
             case RequestVerb.EXTEND:
                 return _extend(s, ordinary, request)
             case _:
-                raise TypeError(f"{request.verb} is the same for every engine")
+                raise TypeError(f"{request.verb} is handled by the shared request handler")
 
 
 def heard(s: RolloutContext, ordinary: RolloutStep) -> RolloutStep | None:
-    """The step that answers a word that nobody has answered yet. `ordinary` is what would be done without it."""
+    """The step that answers the pending request, if there is one. `ordinary` is the step without it."""
     return _Requests(s, ordinary).heard()
 
 
 def _phase(s: RolloutContext, ordinary: RolloutStep) -> Phase:
-    """Where it is while it is answered; `ordinary` may already speak of what comes next."""
+    """The current phase; `ordinary` may already be in the next one."""
     if ordinary.phase is Phase.BLOCKED:
         return ordinary.phase
     due = s.due(s.flight) if s.flight else None
     match s.shape:
         case TrafficState.SWITCHED:
             return Phase.BAKING if due is not None and due.stage is DeadlineKind.WARM else Phase.VERIFYING
-        case TrafficState.SHARED | TrafficState.HALF:
+        case TrafficState.SHARED | TrafficState.PARTIALLY_ORPHANED:
             return Phase.SHIFTING
         case TrafficState.NOTHING_LIVE:
             return Phase.INITIAL_DEPLOYMENT if s.target else Phase.FAILED
@@ -86,19 +89,19 @@ def _phase(s: RolloutContext, ordinary: RolloutStep) -> Phase:
 
 
 def verbs(policy: Strategy, seen: ObservedService, ordinary: RolloutStep, now: datetime) -> tuple[RequestVerb, ...]:
-    """What could be said now and would be heeded."""
+    """Requests that would be accepted now."""
     return _Requests(context.of(policy, seen, now), ordinary).offered()
 
 
 def _another(s: RolloutContext, request: Request) -> str:
-    """Why the word is about another release than it could be about; empty if it is about the right one."""
+    """Why the request names another release than the current one, or ""."""
     if s.flight:
         return "" if request.release == s.flight else f"{s.flight} is being rolled out, not {request.release}"
     if s.shape is TrafficState.FOREIGN:
         known = {one.release for one in s.seen.alive}
-        return "" if request.release in known else f"{request.release} is not among what runs"
+        return "" if request.release in known else f"{request.release} is not running"
     if s.live is not None and request.release != s.live.release:
-        return f"{s.live.release} runs and nothing is being rolled out, {request.release} neither"
+        return f"{s.live.release} is in production and no rollout is in progress; {request.release} is not running"
     return ""
 
 
@@ -107,14 +110,16 @@ def _yes(request: Request) -> Response:
 
 
 def _does(s: RolloutContext, ordinary: RolloutStep, request: Request, **fields: Any) -> RolloutStep:
-    """Only something to remember, in the phase that it is."""
+    """Accept the request by storing `fields`, without leaving the phase."""
     return _Requests(s, ordinary).accepted(request, **fields)
 
 
 def _promote(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
-    because = f"{request.by} said promote"
+    because = f"promotion requested by {request.by}"
     if ordinary.phase is Phase.BLOCKED:
-        return RequestRefusal(Code.TRAFFIC_CHANGED, "somebody else moved production; that has to be cleared up first")
+        return RequestRefusal(
+            Code.TRAFFIC_CHANGED, "production traffic was changed outside reconciler; resolve that first"
+        )
     match s.shape:
         case TrafficState.BEFORE if s.green is not None and not s.left:
             return _promote_green(s, s.green, ordinary, request)
@@ -127,18 +132,18 @@ def _promote(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answ
             if s.held and not (due is not None and due.stage is DeadlineKind.AT):
                 return _does(s, ordinary, request, hold=None)
             if due is None or due.stage is not DeadlineKind.AT or due.weight != _share(s, s.green):
-                return RequestRefusal(Code.ALREADY_SHIFTING, "it is on its way to its next share of production")
+                return RequestRefusal(Code.ALREADY_SHIFTING, "traffic is already shifting to the next step")
             marks = traffic_shift.onwards(s, s.green, due, response=_yes(request), hold=None)
             return s.step(Phase.SHIFTING, because, *marks)
         case TrafficState.SWITCHED:
-            why = "it has all of production already; finish lets what ran before go, once it is not watched any more"
+            why = "already promoted; `reconciler finish` removes the previous version once verification has passed"
             return RequestRefusal(Code.ALREADY_PROMOTED, why)
         case TrafficState.NOTHING_LIVE:
-            return RequestRefusal(Code.FIRST_DEPLOYMENT, "a first deployment waits for nobody")
+            return RequestRefusal(Code.FIRST_DEPLOYMENT, "the first deployment has no promotion gate")
         case TrafficState.REST:
             return NO_ROLLOUT
         case _:
-            return RequestRefusal(Code.NOT_READY, "it is not up yet")
+            return RequestRefusal(Code.NOT_READY, "the new version is not running yet")
 
 
 def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, request: Request) -> Answer:
@@ -149,29 +154,31 @@ def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, req
             if wrong:
                 return wrong
             marks = pre_promotion.approve(s, green, response=_yes(request), hold=None)
-            return s.step(Phase.SHIFTING, f"{request.by} said promote", *marks)
+            return s.step(Phase.SHIFTING, f"promotion requested by {request.by}", *marks)
         case Deadline(stage=DeadlineKind.TO) if s.held:
             return _does(s, ordinary, request, hold=None)
         case Deadline(stage=DeadlineKind.TO):
-            return RequestRefusal(Code.ALREADY_SHIFTING, "it is being promoted already")
+            return RequestRefusal(Code.ALREADY_SHIFTING, "already promoted; traffic is about to shift")
         case Deadline(stage=DeadlineKind.TEST):
-            return RequestRefusal(Code.NOT_TESTED, "it is not tested yet")
+            return RequestRefusal(Code.NOT_TESTED, "tests have not passed yet")
         case _:
-            return RequestRefusal(Code.NOT_READY, f"it is not healthy yet: {health.told(s.seen, green)}")
+            return RequestRefusal(Code.NOT_READY, f"the new version is not healthy yet: {health.status(s.seen, green)}")
 
 
 def _finish(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
-    """Cut short the time in which blue stays. Promote said twice must not: it would cost the quick way back."""
+    """End the bake time. A second `promote` must not do this, because it would end instant rollback by accident."""
     if s.shape is not TrafficState.SWITCHED:
-        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "nothing is kept warm")
+        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "there is no previous version running")
     assert s.live is not None
     due = s.due(s.live.release)
     if due is None or due.stage is not DeadlineKind.WARM:
-        why = "it is being watched in production, and what ran before stays until that is over"
+        why = "the new version is still being verified; the previous version stays until that is done"
         return RequestRefusal(Code.STILL_VERIFYING, why)
     if s.seen.looks <= 0:
-        return RequestRefusal(Code.UNHEALTHY, f"it is not well: {health.told(s.seen, s.live)}")
-    soon = deadline(s.live.release, DeadlineKind.WARM, s.now, s.policy.drain)  # requests may still be under way to blue
+        return RequestRefusal(
+            Code.UNHEALTHY, f"the version in production is not healthy: {health.status(s.seen, s.live)}"
+        )
+    soon = deadline(s.live.release, DeadlineKind.WARM, s.now, s.policy.drain)  # requests to blue may still be in flight
     shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
     ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BAKING, Actor.PERSON)
     return _does(s, ordinary, request, deadline=shorter, ended=ended, hold=None)
@@ -182,9 +189,9 @@ def _unfit(s: RolloutContext, green: TaskSet) -> RequestRefusal | None:
     if closed is not None:
         return RequestRefusal(Code.OUTSIDE_WINDOW, closed.because)
     if s.seen.looks <= 0:
-        return RequestRefusal(Code.UNHEALTHY, f"it is not well: {health.told(s.seen, green)}")
+        return RequestRefusal(Code.UNHEALTHY, f"the new version is not healthy: {health.status(s.seen, green)}")
     if s.seen.alarms:
-        return RequestRefusal(Code.ALARM, f"an alarm fires: {', '.join(s.seen.alarms)}")
+        return RequestRefusal(Code.ALARM, f"in alarm: {', '.join(s.seen.alarms)}")
     return None
 
 
@@ -199,11 +206,13 @@ def _rollback(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Ans
         case TrafficState.SHARED | TrafficState.SWITCHED:
             return traffic_shift.roll_back(s, Outcome.ROLLED_BACK, why, response=_yes(request)) or BLUE_UNHEALTHY
         case TrafficState.FOREIGN:
-            return _put_back(s, request, why)
+            return _restore_weights(s, request, why)
         case TrafficState.REST:
             return _go_back(s, ordinary, request, why)
-        case TrafficState.HALF:
-            return RequestRefusal(Code.NO_PREVIOUS_VERSION, "one side is gone; there is nothing to go back to")
+        case TrafficState.PARTIALLY_ORPHANED:
+            return RequestRefusal(
+                Code.NO_PREVIOUS_VERSION, "the previous version is gone; there is nothing to roll back to"
+            )
         case _:
             return _stop(s, request, why)
 
@@ -211,7 +220,7 @@ def _rollback(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Ans
 def _abort(s: RolloutContext, request: Request) -> Answer:
     match s.shape:
         case TrafficState.SWITCHED:
-            return RequestRefusal(Code.ALREADY_PROMOTED, "it has all of production already; rollback goes back")
+            return RequestRefusal(Code.ALREADY_PROMOTED, "already promoted; use `reconciler rollback` instead")
         case TrafficState.SHARED:
             return (
                 traffic_shift.roll_back(s, Outcome.ABORTED, reason(request), response=_yes(request)) or BLUE_UNHEALTHY
@@ -223,7 +232,7 @@ def _abort(s: RolloutContext, request: Request) -> Answer:
 
 
 def _stop(s: RolloutContext, request: Request, why: str) -> Answer:
-    """Production has not moved, or has gone back already and only the note of it is missing: the new version goes."""
+    """Stop a rollout whose traffic has not shifted, or has shifted back already."""
     if not s.flight:
         return NO_ROLLOUT
     due = s.due(s.flight)
@@ -243,11 +252,11 @@ def _stop(s: RolloutContext, request: Request, why: str) -> Answer:
 
 
 def _go_back(s: RolloutContext, ordinary: RolloutStep, request: Request, why: str) -> Answer:
-    """Blue is gone: an ordinary rollout of what ran before, without tests and gate."""
+    """Blue is gone: roll out the previous version again, without tests and promotion gate."""
     assert s.live is not None
     previous = s.marks.previous
     if previous is None or previous.release == s.live.release or s.marks.quarantined(previous.release):
-        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "no earlier version is known that was well in production")
+        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "there is no earlier version that was healthy in production")
     ended = s.ended(s.live.release, Outcome.ROLLED_BACK, ordinary.phase, Actor.PERSON, why)
     marks = s.mark(
         quarantine=s.marks.with_quarantined(s.live.release),
@@ -258,14 +267,14 @@ def _go_back(s: RolloutContext, ordinary: RolloutStep, request: Request, why: st
     return s.step(Phase.ROLLING_BACK, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
 
 
-def _put_back(s: RolloutContext, request: Request, why: str) -> Answer:
-    """Production has shares that nobody here gave it: all of it to the side that was there first."""
+def _restore_weights(s: RolloutContext, request: Request, why: str) -> Answer:
+    """Production weights were changed outside the controller: send all traffic to a healthy side."""
     if s.seen.production is None or s.seen.deleting:
-        why = "the production listener names what is not ours; put it back by hand"
+        why = "the production listener forwards to unmanaged targets; restore it by hand"
         return RequestRefusal(Code.UNMANAGED_TARGETS, why)
     side = next((one for one in s.seen.alive if one.well), None)
     if side is None:
-        return RequestRefusal(Code.UNHEALTHY, "neither side has a healthy task")
+        return RequestRefusal(Code.UNHEALTHY, "neither version has a healthy task")
     point: RolloutAction = SetWeights("production", all_on(side.slot), s.seen.production)
     return s.step(Phase.ROLLING_BACK, why, point, *s.mark(response=_yes(request)), health=RolloutHealth.DEGRADED)
 
@@ -279,9 +288,9 @@ def _hold(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
 def _extend(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
     due = s.due(s.flight) if s.flight else None
     if due is None or due.at is None or due.stage is DeadlineKind.RETIRE:
-        return RequestRefusal(Code.NO_DEADLINE, "no clock is running that could be given more time")
+        return RequestRefusal(Code.NO_DEADLINE, "the current phase has no deadline to extend")
     longer = deadline(s.flight, due.stage, max(due.at, s.now), timedelta(seconds=request.seconds), weight=due.weight)
     assert longer.at is not None
     if longer.at - s.now > LONGEST_EXTENSION:
-        return RequestRefusal(Code.TOO_LONG, f"that is more than {LONGEST_EXTENSION.days} days from now")
+        return RequestRefusal(Code.TOO_LONG, f"the deadline would be more than {LONGEST_EXTENSION.days} days from now")
     return _does(s, ordinary, request, deadline=longer)

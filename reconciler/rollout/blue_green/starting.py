@@ -1,4 +1,4 @@
-"""Making the task set of a new version."""
+"""Creation of the task set of a new version."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from reconciler.rollout.stored_state import Deadline, DeadlineKind, deadline
 
 
 def room(s: RolloutContext) -> bool:
-    """ECS counts the sets that are going away, too."""
+    """Whether another task set fits; ECS counts the ones being deleted too."""
     return len(s.seen.sets) + s.seen.others < MOST_SETS
 
 
 def begin(s: RolloutContext, slot: int, scale: int = WHOLE) -> tuple[RolloutAction, ...]:
-    """Everything up to the set itself. The stored deadline names the attempt: a second try makes the same set."""
+    """The actions up to the creation. The stored deadline names the attempt: a retry creates the same task set."""
     decisions: list[RolloutAction] = []
     if s.seen.scaling is Scaling.ACTIVE:
         decisions.append(SuspendScaling(suspend=True))
     due = attempt(s)
     if s.seen.production is not None and s.seen.production[slot]:
-        due = replace(due, weight=WHOLE)  # it comes where requests go already
+        due = replace(due, weight=WHOLE)  # its target group receives production traffic already
     decisions += s.mark(deadline=due)
     definition = ""
-    if s.going_back:  # its group still has the health check that it was judged by
+    if s.going_back:  # its target group still has its health check
         assert s.marks.rollback_target is not None
         definition, scale = s.marks.rollback_target.task_definition, WHOLE
     elif not s.seen.tuned[slot]:
@@ -36,9 +36,9 @@ def begin(s: RolloutContext, slot: int, scale: int = WHOLE) -> tuple[RolloutActi
 
 
 def attempt(s: RolloutContext) -> Deadline:
-    """Until when green has to be healthy: as stored, or from now where that was another attempt's.
+    """The deadline for green to become healthy: the stored one, or a new one if that belonged to another attempt.
 
-    What was asked for already is asked for again in the same words, until it is seen.
+    A create request is repeated with identical parameters until the task set is visible.
     """
     due = s.due(s.target)
     first = not any(one.release == s.target for one in s.seen.sets)

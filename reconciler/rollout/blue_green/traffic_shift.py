@@ -1,6 +1,6 @@
-"""From the first share of production to the end of blue. Until then going back is one write to the listener.
+"""Traffic shift: from the first share of production to the removal of blue. Until then a rollback is one write.
 
-to w ─► at w ─► … ─► to 100 ─► verify ─► warm ─► blue goes
+to w ─► at w ─► … ─► to 100 ─► verify ─► warm ─► blue is removed
    └──────┴─────────────┴──────────┴───────┴──► back to blue
 """
 
@@ -19,20 +19,20 @@ from reconciler.rollout.state import TaskSet, all_on, shared
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
 
 SPREADING = timedelta(seconds=15)
-"""A change of a listener takes some seconds to reach all of a load balancer's nodes."""
+"""A change of a listener takes some seconds to reach all nodes of a load balancer."""
 
 
 def share(s: RolloutContext) -> RolloutStep:
-    """Both sides have some of production."""
+    """Both sides receive production traffic."""
     green, blue = _both(s)
     assert s.seen.production is not None
     weight, due = s.seen.production[green.slot], s.due(green.release)
     if s.marks.quarantined(green.release):
-        return blocked(s, "somebody gave production to a version in quarantine")
+        return blocked(s, "production traffic was moved to a quarantined version")
     if due is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return _noticed(s, green, weight)
     if s.target != green.release:
-        why = "a newer version is wanted"
+        why = "superseded by a newer version"
         return _back(s, green, blue, s.ended(green.release, Outcome.SUPERSEDED, Phase.SUPERSEDED, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, green)
     if wrong:
@@ -45,52 +45,54 @@ def share(s: RolloutContext) -> RolloutStep:
         case DeadlineKind.TO if s.policy.weight_before(due.weight) == weight:
             return _onwards(s, green, blue, due)
         case _:
-            return blocked(s, f"green has {weight} % of production, which nobody here gave it")
+            return blocked(s, f"green receives {weight} % of production traffic, which is not a step of the strategy")
 
 
 def _noticed(s: RolloutContext, green: TaskSet, weight: int) -> RolloutStep:
-    """From now on it is known that green has had production. Where that was noted and lost, its clock starts anew."""
+    """Record that green receives production traffic. If the record was lost, its deadline starts again."""
     if weight not in s.policy.weights:
-        return blocked(s, f"green has {weight} % of production, which nobody here gave it")
+        return blocked(s, f"green receives {weight} % of production traffic, which is not a step of the strategy")
     pause = deadline(green.release, DeadlineKind.AT, s.now, s.policy.pause_at(weight), weight=weight)
-    return s.step(Phase.SHIFTING, f"green has {weight} % of production", *s.mark(deadline=pause))
+    return s.step(Phase.SHIFTING, f"green receives {weight} % of production traffic", *s.mark(deadline=pause))
 
 
-def half(s: RolloutContext) -> RolloutStep:
-    """Production is shared with a side that has no tasks: those requests are lost."""
+def recover_orphaned(s: RolloutContext) -> RolloutStep:
+    """Part of production traffic goes to a side without tasks, and those requests are lost."""
     assert s.live is not None
     if not s.live.well:
-        because = "production is shared with a side that is gone, and the other is not healthy"
+        because = "part of production traffic goes to a version that is gone, and the remaining version is not healthy"
         return s.step(Phase.SHIFTING, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     point = SetWeights("production", all_on(s.live.slot), s.seen.production)
-    return s.step(Phase.SHIFTING, "production is shared with a side that is gone", point, health=RolloutHealth.DEGRADED)
+    return s.step(
+        Phase.SHIFTING, "moving production traffic off a version that is gone", point, health=RolloutHealth.DEGRADED
+    )
 
 
 def switched(s: RolloutContext) -> RolloutStep:
-    """Green has all of production, and blue is still there."""
+    """Green receives all production traffic, and blue is still running."""
     assert s.live is not None
     assert s.blue is not None
     live, blue, due = s.live, s.blue, s.due(s.live.release)
     if s.marks.quarantined(live.release) and not s.marks.quarantined(blue.release):
-        return blocked(s, "somebody gave production to a version in quarantine")
+        return blocked(s, "production traffic was moved to a quarantined version")
     if due is None or due.stage not in (DeadlineKind.VERIFY, DeadlineKind.WARM):
         wait = max(s.policy.verify_for, SPREADING)
         marks = s.mark(deadline=deadline(live.release, DeadlineKind.VERIFY, s.now, wait))
-        return s.step(Phase.VERIFYING, "green has all of production", *marks)
+        return s.step(Phase.VERIFYING, "green receives all production traffic", *marks)
     phase = Phase.BAKING if due.stage is DeadlineKind.WARM else Phase.VERIFYING
     if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
-        why = "the specs went back to blue's version"
+        why = "the specs were reverted to the previous version"
         return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, live)
     if phase is Phase.BAKING and not health.broken(s.policy, s.seen):
-        wrong = ""  # alarms and answers were watched long enough
+        wrong = ""  # alarms and responses are not checked while baking
     if wrong:
         return _back(s, live, blue, s.ended(live.release, Outcome.ROLLED_BACK, phase, Actor.ENGINE, wrong))
     return _warm(s, live, blue, due) if phase is Phase.BAKING else _verify(s, live, due)
 
 
 def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
-    """What a person asked for: traffic first, then the note of it, two calls. None where blue has no healthy task."""
+    """Roll back on request: traffic first, then the record, in two calls. None if blue has no healthy task."""
     green, blue = (s.green, s.blue) if s.green is not None else (s.live, s.blue)
     if green is None or blue is None or not blue.well:
         return None
@@ -99,10 +101,12 @@ def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> Rol
 
 def _at(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
-        return s.step(Phase.SHIFTING, f"green is watched at {due.weight} % of production", wake=LOOK_EVERY)
+        return s.step(Phase.SHIFTING, f"monitoring green at {due.weight} % of production traffic", wake=LOOK_EVERY)
     hindrance = gates.first_blocker(s)
     if hindrance is None:
-        return s.step(Phase.SHIFTING, f"green was well at {due.weight} % of production", *onwards(s, green, due))
+        return s.step(
+            Phase.SHIFTING, f"green stayed healthy at {due.weight} % of production traffic", *onwards(s, green, due)
+        )
     return s.step(
         Phase.SHIFTING,
         hindrance.because,
@@ -113,7 +117,7 @@ def _at(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
 
 
 def onwards(s: RolloutContext, green: TaskSet, due: Deadline, **more: Any) -> tuple[RolloutAction, ...]:
-    """Green may have the next share."""
+    """Allow the next step of the traffic shift."""
     following = s.policy.weight_after(due.weight)
     wait = s.policy.healthy_within
     return s.mark(deadline=deadline(green.release, DeadlineKind.TO, s.now, wait, weight=following), **more)
@@ -123,7 +127,7 @@ def _onwards(s: RolloutContext, green: TaskSet, blue: TaskSet, due: Deadline) ->
     hindrance = gates.first_blocker(s)
     if hindrance is None:
         point = SetWeights("production", shared(green.slot, due.weight), s.seen.production)
-        return s.step(Phase.SHIFTING, f"green is well and may have {due.weight} % of production", point)
+        return s.step(Phase.SHIFTING, f"green is healthy; shifting {due.weight} % of production traffic", point)
     if due.passed(s.now) and not hindrance.patient:
         ended = s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.TIMER, hindrance.because)
         return _back(s, green, blue, ended)
@@ -138,27 +142,29 @@ def _onwards(s: RolloutContext, green: TaskSet, blue: TaskSet, due: Deadline) ->
 
 def _verify(s: RolloutContext, live: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now) or s.seen.looks <= 0:
-        return s.step(Phase.VERIFYING, f"production is watched: {health.told(s.seen, live)}", wake=LOOK_EVERY)
+        return s.step(Phase.VERIFYING, f"monitoring production: {health.status(s.seen, live)}", wake=LOOK_EVERY)
     decisions: list[RolloutAction] = [] if live.primary else [SetPrimary(live.id)]
     decisions += s.mark(deadline=deadline(live.release, DeadlineKind.WARM, s.now, s.policy.warm_for))
-    return s.step(Phase.BAKING, "green holds in production", *decisions)
+    return s.step(Phase.BAKING, "verification passed", *decisions)
 
 
 def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
         coming = newcomer(s)
-        then = f"; {coming} is next" if coming else ""
-        return s.step(Phase.BAKING, f"blue stays warm to go back to{then}", health=RolloutHealth.PROGRESSING)
+        then = f"; {coming} is rolled out next" if coming else ""
+        return s.step(Phase.BAKING, f"blue keeps running for instant rollback{then}", health=RolloutHealth.PROGRESSING)
     held = gates.held(s)
     if held is not None:
         return s.step(Phase.BAKING, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
     if s.seen.looks <= 0:
-        return s.step(Phase.BAKING, f"blue stays while green is not well: {health.told(s.seen, live)}", wake=LOOK_EVERY)
-    return s.step(Phase.TEARDOWN, "blue's time is over", *_teardown(s, live, blue), ended=_end(s, live))
+        return s.step(
+            Phase.BAKING, f"blue is kept while green is not healthy: {health.status(s.seen, live)}", wake=LOOK_EVERY
+        )
+    return s.step(Phase.TEARDOWN, "bake time elapsed", *_teardown(s, live, blue), ended=_end(s, live))
 
 
 def _teardown(s: RolloutContext, live: TaskSet, blue: TaskSet) -> tuple[RolloutAction, ...]:
-    """What ran before stays known, so that it can be gone back to, unless it is what was gone away from."""
+    """Keep the previous version as the rollback target, unless it is quarantined."""
     good = not s.marks.quarantined(blue.release) and bool(blue.task_definition)
     previous = Version(blue.release, blue.task_definition) if good else None
     return (*s.mark(previous=previous, ended=_end(s, live)), DeleteTaskSet(blue.id, blue.slot))
@@ -172,9 +178,9 @@ def _end(s: RolloutContext, live: TaskSet) -> Any:
 
 
 def _back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult) -> RolloutStep:
-    """Never to a side that is worse off: then production stays where it is, and somebody has to come."""
+    """Roll back, but never to a side that is less healthy: then traffic stays, and the service is degraded."""
     if not health.can_serve(s.seen, blue, green):
-        because = f"{ended.why}; production stays, for blue has {blue.well} healthy tasks"
+        because = f"{ended.why}; not rolled back because blue has only {blue.well} healthy tasks"
         return s.step(Phase(ended.phase), because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     return _going_back(s, green, blue, ended)
 

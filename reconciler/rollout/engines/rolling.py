@@ -1,12 +1,12 @@
-"""ECS's own rolling deployment: we say what is wanted, and watch.
+"""Engine for rolling deployments by ECS: request a deployment, and watch it.
 
     idle ──► scaling_up ──► idle
-                │  └─────► failed            ECS gave up, and nothing goes back
-                └─► rolling_back ─► rolled_back   ECS's circuit breaker, or a person
+                │  └─────► failed            ECS failed the deployment and does not roll back
+                └─► rolling_back ─► rolled_back   ECS's circuit breaker, or a request
 
-A service that is stable again proves nothing: it is stable, too, after ECS went back to what ran before. What counts is
-that the primary deployment is of the revision that was asked for. It was asked for, if the stored deadline says so; so
-the deadline is written after the request, and what was never asked for is never taken for rolled back.
+A stable service proves nothing, because it is stable after a rollback by ECS too. What counts is that the primary
+deployment has the requested revision. The stored deadline says which revision was requested, and is written after the
+request, so that a revision that was never requested is never taken for one that was rolled back.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from reconciler.rollout.engine import (
     TrafficShifter,
     Waiting,
 )
-from reconciler.rollout.engines.task_sets import mark
 from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
@@ -41,7 +40,7 @@ from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outco
 from reconciler.rollout.strategy import Strategy
 
 PATIENCE: Final = timedelta(hours=1)
-"""A deployment that is not over by then is reported; ECS goes on with it."""
+"""A deployment that takes longer is reported as degraded; ECS continues it."""
 
 
 class Rolling(Engine):
@@ -50,7 +49,7 @@ class Rolling(Engine):
     default: ClassVar[bool] = True
     controller: ClassVar[Controller] = Controller.ECS
     shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.NOBODY
-    phase_wording: ClassVar[Mapping[Phase, str]] = {Phase.SCALING_UP: "ECS replaces the tasks"}
+    phase_wording: ClassVar[Mapping[Phase, str]] = {Phase.SCALING_UP: "replacing tasks"}
 
     def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
@@ -75,21 +74,21 @@ class Rolling(Engine):
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
-                yield from mark(decision, subject)
+                yield from describe.write_state(decision, subject)
             case UpdateService():
                 yield observe_deployments.declared(subject, decision)
             case _:
-                raise TypeError(f"{type(decision).__name__} is nothing that a rolling deployment does")
+                raise TypeError(f"a rolling deployment has no action {type(decision).__name__}")
 
 
 def _number(definition: str) -> int:
-    """7 of `web:7`; 0 where there is none yet."""
+    """The number of a revision, 7 of `web:7`; 0 if there is none yet."""
     number = definition.rpartition(":")[2]
     return int(number) if number.isdigit() else 0
 
 
 class _Situation:
-    """One look. `runs` is the release of the primary deployment, `flight` the one that is on its way."""
+    """One observation. `runs` is the release of the primary deployment, `flight` the one being rolled out."""
 
     def __init__(self, policy: Strategy, seen: ObservedService, now: datetime) -> None:
         self.policy, self.seen, self.now = policy, seen, now
@@ -119,50 +118,57 @@ class _Situation:
             return self._elsewhere()
         assert self.primary is not None
         if self.primary.state == "FAILED":
-            return self._gone_wrong(Outcome.FAILED, self.primary.reason or "ECS gave up on it")
+            return self._gone_wrong(Outcome.FAILED, self.primary.reason or "ECS failed the deployment")
         if not self._complete(self.primary):
             return self._under_way(self.primary)
         return self._rest(self.primary)
 
     def _elsewhere(self) -> RolloutStep:
-        """What runs is not what is wanted: not yet, or not any more."""
+        """The running version is not the wanted one: not yet, or no longer."""
         failed = next((one for one in self.seen.sets if one.task_definition == self.seen.definition), None)
         if self.asked or (failed is not None and failed.state == "FAILED" and not self.seen.differs):
             reason = failed.reason if failed is not None else ""
-            return self._gone_wrong(Outcome.ROLLED_BACK, reason or "ECS went back to the version before")
+            return self._gone_wrong(Outcome.ROLLED_BACK, reason or "ECS rolled back to the previous version")
         if not windows.open_at(self.policy.windows, self.now):
             opens = windows.opens_at(self.policy.windows, self.now)
-            because = "no window allows it within a week" if opens is None else f"a window opens {opens:%a %H:%M} UTC"
-            return self._step(
-                Phase.IDLE, f"a new version waits: {because}", health=RolloutHealth.SUSPENDED, wake=opens or POLL_EVERY
+            because = (
+                "no deployment window opens within a week"
+                if opens is None
+                else f"the next deployment window opens {opens:%a %d %b %H:%M} UTC"
             )
-        # asked first, noted after: a note without a request would look like ECS having gone back
+            return self._step(
+                Phase.IDLE,
+                f"a new version is waiting: {because}",
+                health=RolloutHealth.SUSPENDED,
+                wake=opens or POLL_EVERY,
+            )
+        # request first, record after: a record without a request would look like a rollback by ECS
         begun = self.mark(deadline=self._asked_for())
-        return self._step(Phase.SCALING_UP, "a new version is wanted", UpdateService("", self.seen.differs), *begun)
+        return self._step(Phase.SCALING_UP, "starting the new version", UpdateService("", self.seen.differs), *begun)
 
     def _under_way(self, primary: TaskSet) -> RolloutStep:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
             noted = self.mark(deadline=self._asked_for())
-            return self._step(Phase.SCALING_UP, "ECS has begun", *noted)
-        told = f"{primary.running} of {self.seen.desired} new tasks run"
+            return self._step(Phase.SCALING_UP, "deployment started", *noted)
+        told = f"{primary.running} of {self.seen.desired} new tasks running"
         if self.due is not None and self.due.passed(self.now):
             return self._step(
-                Phase.SCALING_UP, f"{told}; it takes longer than it should", health=RolloutHealth.DEGRADED
+                Phase.SCALING_UP, f"{told}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
             )
         return self._step(Phase.SCALING_UP if self.flight else Phase.IDLE, told)
 
     def _rest(self, primary: TaskSet) -> RolloutStep:
-        """It runs, and it is what was asked for."""
+        """The wanted version is running."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
         if self.flight:
             ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.SCALING_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
             noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)
-            return self._step(Phase.IDLE, "ECS is done", *noted, ended=ended)
+            return self._step(Phase.IDLE, "deployment completed", *noted, ended=ended)
         tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.unheard, hold=None)
         return self._step(
             Phase.IDLE,
-            "what runs is what is wanted",
+            "up to date",
             *tidy,
             health=RolloutHealth.HEALTHY,
             wake=None,
@@ -170,9 +176,9 @@ class _Situation:
         )
 
     def _quarantined(self) -> RolloutStep:
-        """Back to what ran before, whoever began that."""
+        """Return to the previous version, whoever started that."""
         ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.rollback_target, self.primary
-        why = ended.why if ended is not None and ended.why else "it is in quarantine"
+        why = ended.why if ended is not None and ended.why else "the release is quarantined"
         returned = ended is not None and ended.outcome is not Outcome.FAILED
         if back is not None and (primary is None or primary.task_definition != back.task_definition):
             return self._step(
@@ -182,7 +188,7 @@ class _Situation:
             return self._step(Phase.ROLLING_BACK, why, health=RolloutHealth.DEGRADED)
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
-            f"{why}; {self.seen.wanted} is not tried again before a new version, or retry",
+            f"{why}; {self.seen.wanted} is quarantined; `reconciler retry` or a new version lifts it",
             *self.mark(deadline=None, request=self.marks.unheard, hold=None),
             health=RolloutHealth.DEGRADED,
             wake=None,
@@ -196,14 +202,14 @@ class _Situation:
         return self._step(phase, why, *noted, health=RolloutHealth.DEGRADED, ended=ended)
 
     def _asked_for(self) -> Deadline:
-        """Of which revision, too: a release may get another on its way, where what it stands on was made anew."""
+        """Also names the revision: a release may get another one if what it depends on was replaced."""
         return deadline(self.seen.wanted, DeadlineKind.ROLL, self.now, PATIENCE, weight=_number(self.seen.definition))
 
     def _complete(self, primary: TaskSet) -> bool:
         alone = len(self.seen.sets) == 1 and primary.state == "COMPLETED"
         return alone and primary.running == self.seen.desired and not primary.pending
 
-    # -- words
+    # -- steps
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
         after = replace(self.marks, **fields)
@@ -239,7 +245,11 @@ class _Requests(Requests):
         return self.situation.flight or self.situation.runs
 
     def another(self, request: Request) -> str:
-        return "" if request.release == self.release else f"it is about {request.release}, and here is {self.release}"
+        return (
+            ""
+            if request.release == self.release
+            else f"the request names {request.release}, but the current release is {self.release}"
+        )
 
     def noted(self, because: str, **fields: Any) -> RolloutStep:
         noted = self.situation.mark(**fields)
@@ -248,7 +258,7 @@ class _Requests(Requests):
     def act(self, request: Request) -> Answer:
         if request.verb in (RequestVerb.ROLLBACK, RequestVerb.ABORT):
             return self._go_back(request)
-        why = "a rolling deployment is ECS's own: there is no gate to open, to hold or to extend"
+        why = "a rolling deployment is run by ECS and has no promotion gate or deadline"
         return RequestRefusal(Code.UNSUPPORTED, why)
 
     def _go_back(self, request: Request) -> Answer:
@@ -257,7 +267,7 @@ class _Requests(Requests):
             return NO_ROLLOUT
         to = self.marks.live if flight else self.marks.previous
         if to is None or to.release == request.release or self.marks.quarantined(to.release):
-            why = "no earlier version is known that was well in production"
+            why = "there is no earlier version that was healthy in production"
             return RequestRefusal(Code.NO_PREVIOUS_VERSION, why)
         outcome = Outcome.ABORTED if request.verb is RequestVerb.ABORT else Outcome.ROLLED_BACK
         ended = self.situation.ended(request.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, reason(request))

@@ -1,8 +1,8 @@
-"""The engine that moves the traffic itself: an ECS service under the EXTERNAL controller, and its task sets.
+"""Engine that shifts traffic itself: an ECS service with the EXTERNAL deployment controller, and its task sets.
 
-ECS only runs tasks here. It neither gives up on a version that fails nor goes back; what is tested, approved, watched
-and undone is the machine's (machine.py). Each decision is one write, with a read before it where the write could do
-harm had the world moved meanwhile.
+ECS only runs tasks here. It neither fails a version nor rolls back; tests, promotion, verification and rollback are
+done by the state machine (blue_green/machine.py). Each action is one write, preceded by a read where the write could do
+harm if AWS has changed in the meantime.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import describe, listener_weights, observe_task_sets, stored_state
+from reconciler.rollout import describe, listener_weights, observe_task_sets
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -69,7 +69,7 @@ class TaskSets(Engine):
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
-                yield from mark(decision, subject)
+                yield from describe.write_state(decision, subject)
             case SuspendScaling():
                 yield from _scale(decision, subject)
             case UpdateHealthCheck():
@@ -85,7 +85,7 @@ class TaskSets(Engine):
                 )
             case SetWeights():
                 entry = subject.production if decision.listener == "production" else subject.test
-                assert entry is not None, "only what was seen is decided about"
+                assert entry is not None, "decisions are made about observed listeners only"
                 yield from listener_weights.point(subject, entry, decision.weights, decision.was)
             case SetPrimary():
                 yield ecs.update_service_primary_task_set(
@@ -94,20 +94,7 @@ class TaskSets(Engine):
             case DeleteTaskSet():
                 yield from _delete(decision, subject)
             case RunTests() | UpdateService():
-                raise TypeError(f"{type(decision).__name__} is nothing that AWS is asked here")
-
-
-def mark(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
-    """Tags first, then untags."""
-    put, drop = stored_state.written(decision.before, decision.after)
-    if put:
-        yield ecs.tag_resource(resourceArn=subject.service, tags=_pairs(put))
-    if drop:
-        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
-
-
-def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+                raise TypeError(f"the task_sets engine makes no AWS call for {type(decision).__name__}")
 
 
 def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
@@ -121,7 +108,7 @@ def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
 
 def _tune(decision: UpdateHealthCheck, subject: RolloutTarget) -> Calls[None]:
     check = subject.release.health
-    assert check is not None, "what has no health check is never out of tune"
+    assert check is not None, "only a release with a health check is updated"
     yield elbv2.modify_target_group(TargetGroupArn=subject.groups[decision.slot], **_check(check))
 
 
@@ -161,7 +148,7 @@ def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:
         platformVersion=release.platform_version,
         scale={"value": float(decision.scale), "unit": "PERCENT"},
         clientToken=_token(subject.service, decision.release, decision.salt),
-        tags=_pairs(tags),
+        tags=describe.pairs(tags),
     )
 
 
@@ -170,11 +157,11 @@ def _token(*parts: str) -> str:
 
 
 def _delete(decision: DeleteTaskSet, subject: RolloutTarget) -> Calls[None]:
-    """The last look at production is right before its tasks are told to stop."""
+    """Production weights are read again right before the task set is deleted."""
     assert subject.production is not None
     weights = yield from listener_weights.now_at(subject, subject.production)
     if weights is None or weights[decision.slot]:
-        raise errors.StalePlan(f"production sends requests to {decision.id} by now; nothing was deleted")
+        raise errors.StalePlan(f"{decision.id} receives production traffic now; nothing was deleted")
     try:
         yield ecs.delete_task_set(cluster=subject.cluster, service=subject.service, taskSet=decision.id, force=True)
     except errors.Gone:
