@@ -10,17 +10,16 @@ the planner.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from reconciler import errors, events
-from reconciler.aws.catalogue import service_facts
 from reconciler.aws.errors import garbled
+from reconciler.aws.ownership_guard import OwnershipGuard, created, is_list_of_text
 from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.response_cache import ResponseCache
 from reconciler.aws.retry import Policy, is_read
@@ -33,8 +32,6 @@ T = TypeVar("T")
 CONCURRENCY = 16
 """Calls under way at once to one AWS service. How many a second is for `RateLimiter` to say, not for this."""
 
-TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
-
 MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a conversation raises over an answer that lacks what it reads, or holds it in another shape."""
 
@@ -46,40 +43,6 @@ class Transport(Protocol):
         """AWS's answer with all its pages.
 
         Raises `errors.AwsError`."""
-
-
-@dataclass(slots=True)
-class OwnershipGuard:
-    """What the stack owns, by every name that a call can say it by. Grows as things are created."""
-
-    names: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, *identifiers: str) -> None:
-        with self._lock:
-            for identifier in identifiers:
-                self.names.update(_aliases(identifier))
-
-    def knows(self, service: str, text: str) -> bool:
-        """Whether a service's call may name something of ours so. Short names count in their own service only: a
-        repository is not ours because a cluster of that name is."""
-        return text in self.names or f"{service_facts(service).arn_namespace}:{text}" in self.names
-
-    def covers(self, call: Call) -> bool:
-        """A write names at least one thing of ours, and a list of targets nothing but ours.
-
-        Only top-level parameters count: they are what is written to, the deeper ones are what it is written with.
-        `TARGETS_INSIDE` are the operations that hide their targets deeper.
-        """
-        inside = TARGETS_INSIDE.get(call.operation)
-        if inside is not None:
-            parameter, key = inside
-            return all(self.knows(call.service, item[key]) for item in call.params[parameter])
-        texts = [value for value in call.params.values() if isinstance(value, str)]
-        lists = [value for value in call.params.values() if _is_list_of_text(value)]
-        return any(self.knows(call.service, text) for text in texts) or any(
-            all(self.knows(call.service, item) for item in value) for value in lists
-        )
 
 
 class AwsClient:
@@ -217,7 +180,7 @@ class AwsClient:
             if writing:
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating is not None:
-                    self.mine.add(*_made(call, answer))
+                    self.mine.add(*created(call, answer))
             return answer
 
     def _recall(self, call: Call) -> dict[str, Any] | None:
@@ -250,58 +213,6 @@ class AwsClient:
             return pool
 
 
-def _aliases(identifier: str) -> set[str]:
-    """An ARN's resource part and its last segment name the same thing as the ARN, to its own service."""
-    if not identifier.startswith("arn:"):
-        return {identifier}
-    _, _, service, _, _, resource = (identifier + ":::::").split(":", 5)
-    resource = resource.rstrip(":")
-    short = {resource, resource.rpartition("/")[2], resource.partition(":")[2] or resource}
-    return {identifier, *(f"{service}:{name}" for name in short)}
-
-
-def _made(call: Call, answer: dict[str, Any]) -> Iterable[str]:
-    """What a creation's answer gives out as the new thing's id, ARN or name; not what it stands on or refers to.
-
-    `CreateSubnet` answers a `SubnetId`, which is new, and a `VpcId`, which is not; `CreateLogGroup` answers nothing,
-    and its new thing goes by the name that it was sent.
-    """
-    noun = _VERB.sub("", call.operation).casefold()
-    for key, text in (*_pairs(answer), *_pairs(call.params)):
-        if _names(noun, key.casefold()):
-            yield f"{service_facts(call.service).arn_namespace}:{text}" if key.endswith(("Name", "name")) else text
-
-
-_VERB = re.compile(r"^[A-Z][a-z]+")
-_IDENTIFIER = re.compile(r"(id|arn|name)$")
-
-
-def _names(noun: str, key: str) -> bool:
-    """Whether `key` says which `noun` it is: `groupid` of a `securitygroup`, or just `arn`."""
-    what, ends = _IDENTIFIER.subn("", key)
-    return bool(ends) and (not what or noun.endswith(what) or what in _SAME.get(noun, ()))
-
-
-_SAME = {"address": ("allocation",), "scalabletarget": ("resource",)}
-
-
-def _pairs(value: Any) -> Iterable[tuple[str, str]]:
-    """Every key and text, however deep."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, str):
-                yield key, item
-            elif key not in _ELSEWHERE:
-                yield from _pairs(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _pairs(item)
-
-
-_ELSEWHERE = frozenset({"ResponseMetadata", "containerDefinitions", "containers", "Tags", "tags", "TagSpecifications"})
-"""What is inside these goes by `name` and `id` too, and is not the thing itself."""
-
-
 def _tell(wrote: Callable[[Call], None], said: Call | Batch) -> None:
     for call in (said,) if isinstance(said, Call) else said.calls:
         if not is_read(call):
@@ -317,10 +228,6 @@ def _is_write(said: Call | Batch) -> bool:
     return not is_read(said) if isinstance(said, Call) else not all(is_read(call) for call in said.calls)
 
 
-def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
-
-
 def _top_level(call: Call) -> Iterable[str]:
     return [value for value in call.params.values() if isinstance(value, str)]
 
@@ -328,5 +235,5 @@ def _top_level(call: Call) -> Iterable[str]:
 def _target(call: Call) -> str:
     """What a write is about, for the audit line; secrets never stand at the top level of a call that we make."""
     named = [text for text in _top_level(call) if len(text) <= 256]
-    lists = [item for value in call.params.values() if _is_list_of_text(value) for item in value]
+    lists = [item for value in call.params.values() if is_list_of_text(value) for item in value]
     return " ".join((named + lists)[:3]) or "-"

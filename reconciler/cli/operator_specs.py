@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from reconciler import errors
+from reconciler.spec.documents.deployment_strategy import ROLLING
 
 LISTEN: Final = "127.0.0.1:9090"
 USER: Final = "10001"
@@ -145,7 +146,7 @@ def _statement(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _strategy(operator: Operator) -> dict[str, Any]:
     rolling = {"min_percent": 0, "max_percent": 100, "circuit_breaker": True, "rollback": True}
-    return {"kind": "DeploymentStrategy", "name": operator.name, "type": "rolling", "rolling": rolling}
+    return {"kind": "DeploymentStrategy", "name": operator.name, "type": ROLLING, ROLLING: rolling}
 
 
 def _service(operator: Operator) -> dict[str, Any]:

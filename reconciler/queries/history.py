@@ -87,7 +87,7 @@ def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
 
 def commits(found: ServiceState) -> Calls[Mapping[str, str]]:
     """Release → the commit in the tags of its task set."""
-    if not found.service.facts["task_sets"]:
+    if not found.service.facts["sets"]:
         return {}
     answer = yield ecs.describe_task_sets(cluster=found.cluster, service=found.service.id, include=["TAGS"])
     return {

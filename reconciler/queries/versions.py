@@ -99,7 +99,7 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
     remembered = stored_state.of_tags(service.tags)
     if delivery.moves_traffic:
         weights = _weights(world, delivery)
-        return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["task_sets"], weights))
+        return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["sets"], weights))
     return ServiceState(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
 
 

@@ -62,7 +62,7 @@ def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:
         "running": item.get("runningCount", 0),
         "pending": item.get("pendingCount", 0),
         "deployments": tuple(deployments),
-        "task_sets": tuple(sets),
+        "sets": tuple(sets),
         "events": tuple((item.get("events") or ())[:NEWEST_EVENTS]),
         "created_at": item.get("createdAt"),
     }

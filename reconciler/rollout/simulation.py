@@ -26,7 +26,7 @@ from reconciler.rollout.actions import (
     UpdateService,
     WriteState,
 )
-from reconciler.rollout.engine import Phase, RolloutStep, Waiting, engines
+from reconciler.rollout.engine import Phase, RolloutStep, TrafficShifter, Waiting, engines
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb
 from reconciler.rollout.state import WHOLE, ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
@@ -170,7 +170,7 @@ class _Simulation:
             else:
                 sets.append(self._task_set(one))
         self.seen = replace(self.seen, sets=tuple(sets), **self._complaints())
-        if self.policy.engine == "rolling":
+        if engines()[self.policy.engine].shifts_traffic is TrafficShifter.NOBODY:
             self._ecs_deploys()
 
     def _task_set(self, one: TaskSet) -> TaskSet:
@@ -300,7 +300,7 @@ def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] 
     """The timeline in one line, with its duration if nothing fails."""
     rows = simulate(policy, desired, ports=ports)
     whole = rows[-1].after
-    if policy.engine == "rolling":
+    if engines()[policy.engine].shifts_traffic is TrafficShifter.NOBODY:
         return f"ECS replaces {_tasks(desired)}, a few at a time (≈ {duration.approximate(whole)})"
     parts = [f"green {_tasks(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
     match policy.promotion:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from reconciler import errors
 from reconciler.model.resource import Address
-from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
+from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.simulation import timeline_sentence
 from reconciler.rollout.state import ObservedService
@@ -45,7 +45,7 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
     if outlook is Outlook.NEW:
         then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports)
     return RolloutPreview(
-        job.address, outlook, step.because, then, way(policy.engine, bool(policy.shares)), where, step, seen
+        job.address, outlook, step.because, then, way(job.engine, bool(policy.shares)), where, step, seen
     )
 
 
@@ -64,6 +64,8 @@ def _not_begun(seen: ObservedService) -> bool:
     return not any(one.release == seen.wanted for one in seen.sets)
 
 
-def way(engine: str, shared: bool) -> str:
+def way(engine: Engine, shared: bool) -> str:
     """The kind of rollout, in the words of the specs."""
-    return "rolling" if engine == "rolling" else "in steps" if shared else "blue/green"
+    if engine.shifts_traffic is TrafficShifter.NOBODY:
+        return engine.name
+    return "in steps" if shared else "blue/green"

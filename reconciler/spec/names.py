@@ -53,15 +53,6 @@ def task_role(workload: str) -> str:
     return f"{workload}-task"
 
 
-def codedeploy_role(service: str) -> str:
-    return f"{service}-codedeploy"
-
-
-def infrastructure_role(service: str) -> str:
-    """What ECS's native blue/green moves traffic with."""
-    return f"{service}-infrastructure"
-
-
 def schedule_role(task: str) -> str:
     """What EventBridge Scheduler starts a task with."""
     return f"{task}-schedule"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
-from reconciler.spec.documents.deployment_strategy import Rolling
+from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
 
@@ -32,13 +32,13 @@ def rolling(specs: Specs, service: Service) -> Rolling | None:
     if service.deployment is None:
         return Rolling()
     found = strategy(specs, service)
-    return found.rolling if found is not None and found.type == "rolling" else None
+    return found.rolling if found is not None and found.type == ROLLING else None
 
 
 def switching(specs: Specs, service: Service) -> DeploymentStrategy | None:
     """The strategy, where it moves traffic between two target groups; None for rolling."""
     found = strategy(specs, service)
-    return found if found is not None and found.type != "rolling" else None
+    return found if found is not None and found.type != ROLLING else None
 
 
 def most_tasks(specs: Specs, workload: Service | Task) -> int:

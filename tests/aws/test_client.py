@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.aws.client import AwsClient, OwnershipGuard
+from reconciler.aws.client import AwsClient
+from reconciler.aws.ownership_guard import OwnershipGuard
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Batch, Call, Calls
 

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from reconciler import errors
-from reconciler.aws.client import AwsClient, OwnershipGuard, Transport
+from reconciler.aws.client import AwsClient, Transport
+from reconciler.aws.ownership_guard import OwnershipGuard
 from reconciler.clock import ManualClock
 from reconciler.model.diff import diff, fields
 from reconciler.model.ordering import static_order

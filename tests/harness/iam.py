@@ -2,7 +2,7 @@
 
 What AWS checks besides is part of it: the tags of a creation, and the roles that something is to run as. What a call
 writes to, other than what it makes, is taken to carry the stack's tag: the client holds every write to that
-(`Mine` in aws/client.py).
+(`OwnershipGuard` in aws/ownership_guard.py).
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from reconciler import errors
-from reconciler.aws.client import AwsClient, OwnershipGuard
+from reconciler.aws.client import AwsClient
+from reconciler.aws.ownership_guard import OwnershipGuard
 from reconciler.aws.retry import is_read
 from reconciler.model import ownership
 from reconciler.model.diff import Change

@@ -40,7 +40,7 @@ def task_set(number: int, group: str, status: str = "ACTIVE") -> dict[str, Any]:
 def world(
     *sets: dict[str, Any], weights: dict[str, int] | None = None, owner: str = "shop", **more: Any
 ) -> ObservedState:
-    facts = {"cluster": "main", "task_sets": sets, "deployments": (), **more}
+    facts = {"cluster": "main", "sets": sets, "deployments": (), **more}
     service = Observed(WEB, "arn:web", ServiceSpec(cluster="main", name="web"), {ownership.STACK: owner}, facts=facts)
     forward = tuple(Forward(target_group=group, weight=weight) for group, weight in (weights or {}).items())
     spec = ListenerSpec(load_balancer="lb", port=80, protocol="HTTP", default_action=Action(forward=forward))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.cli.output.terminal import Look
 from reconciler.model import duration
-from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting, engines
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, Weights
@@ -57,9 +57,7 @@ ORDER = (
 
 def words_of(phase: Phase, spec: RolloutSpec) -> str:
     """The phase as text."""
-    if not spec.moves_traffic and phase is Phase.SCALING_UP:
-        return "replacing tasks"
-    return WORDS[phase]
+    return engines()[spec.policy.engine].phase_wording.get(phase, WORDS[phase])
 
 
 def status_text(

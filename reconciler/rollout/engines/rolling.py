@@ -49,7 +49,7 @@ class Rolling(Engine):
     default: ClassVar[bool] = True
     controller: ClassVar[Controller] = Controller.ECS
     shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.NOBODY
-    phase_wording: ClassVar[Mapping[Phase, str]] = {Phase.SCALING_UP: "ECS replaces the tasks"}
+    phase_wording: ClassVar[Mapping[Phase, str]] = {Phase.SCALING_UP: "replacing tasks"}
 
     def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING

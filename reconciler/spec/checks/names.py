@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.spec import names, queries
+from reconciler.spec import names
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network, Service, Task
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
-_LIMITS = {"IAM role": 64, "schedule": 64, "scaling policy": 256, "CodeDeploy application": 100}
+_LIMITS = {"IAM role": 64, "schedule": 64, "scaling policy": 256}
 """Longest names in characters, where a derived one can be too long."""
 
 
@@ -91,12 +91,6 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield Claim("schedule", workload.name, own)
             yield Claim("IAM role", names.schedule_role(workload.name), own)
         return
-    engine = strategy.driver if (strategy := queries.strategy(specs, workload)) is not None else "rolling"
-    if engine == "codedeploy":
-        yield Claim("CodeDeploy application", workload.name, own)
-        yield Claim("IAM role", names.codedeploy_role(workload.name), own)
-    if engine == "ecs_native":
-        yield Claim("IAM role", names.infrastructure_role(workload.name), own)
     if workload.scaling is not None:
         for metric in ("cpu", "memory", "requests"):
             if getattr(workload.scaling, metric) is not None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy, Service
+from reconciler.spec.documents.deployment_strategy import ROLLING
 from reconciler.spec.messages import counted, shown
 from reconciler.spec.specs import Specs
 
@@ -74,5 +75,5 @@ def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
             bounds = f"{least} must run and {most} may"
             message = f"of {counted(desired, 'task')} of {shown(service.name)} {bounds}: no task can be replaced"
             note = Note("the service", specs.where(service))
-            yield Diagnostic("E6008", message, specs.where(strategy, "rolling", field), notes=(note,))
+            yield Diagnostic("E6008", message, specs.where(strategy, ROLLING, field), notes=(note,))
             return

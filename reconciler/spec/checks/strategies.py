@@ -7,13 +7,13 @@ from datetime import timedelta
 from itertools import pairwise
 
 from reconciler.model import duration
+from reconciler.rollout.engine import Limits, engines
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy
+from reconciler.spec.documents.deployment_strategy import ROLLING
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
-_ENGINES = {"rolling": ("rolling",)}
-_SWITCHING = ("task_sets", "ecs_native", "codedeploy")
 _NOT_ROLLING = ("green", "test", "promotion", "steps", "teardown")
 MINUTE = timedelta(minutes=1)
 
@@ -24,23 +24,20 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _promotion(specs, strategy)
         yield from _steps(specs, strategy)
         yield from _windows(specs, strategy)
-        if strategy.driver == "ecs_native":
-            yield from _native(specs, strategy)
-        if strategy.driver == "codedeploy":
-            yield from _codedeploy(specs, strategy)
+        yield from _limits(specs, strategy, engines()[strategy.driver].limits)
 
 
 def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
-    engines = _ENGINES.get(strategy.type, _SWITCHING)
-    if strategy.driver not in engines:
-        message = f"engine: {strategy.driver} does not do {strategy.type}; {joined(engines, 'or')} does"
+    able = [name for name, engine in engines().items() if strategy.type in engine.types]
+    if strategy.driver not in able:
+        message = f"engine: {strategy.driver} does not do {strategy.type}; {joined(able, 'or')} does"
         yield Diagnostic("E6002", message, specs.where(strategy, "engine"))
     given = strategy.model_fields_set
-    for block in _NOT_ROLLING if strategy.type == "rolling" else ("rolling",):
+    for block in _NOT_ROLLING if strategy.type == ROLLING else (ROLLING,):
         if block in given:
             message = f"'{block}' says nothing about a {strategy.type} deployment"
             yield Diagnostic("E6005", message, specs.where(strategy, block, key=True))
-    if strategy.type == "rolling" and strategy.verify.max_5xx is not None:
+    if strategy.type == ROLLING and strategy.verify.max_5xx is not None:
         message = "'max_5xx' says nothing about a rolling deployment; ECS watches alarms only"
         yield Diagnostic("E6005", message, specs.where(strategy, "verify", "max_5xx", key=True))
     if (
@@ -49,7 +46,7 @@ def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
         and "rollback" in strategy.rolling.model_fields_set
     ):
         message = "rollback: is done by the circuit breaker, which is off"
-        yield Diagnostic("E6005", message, specs.where(strategy, "rolling", "rollback"))
+        yield Diagnostic("E6005", message, specs.where(strategy, ROLLING, "rollback"))
 
 
 def _promotion(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
@@ -104,41 +101,30 @@ def _windows(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]
             )
 
 
-def _native(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
-    """ECS's own blue/green: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html"""
-    yield from _whole_green(specs, strategy)
-    yield from _wait(specs, strategy, ("promotion", "after"), strategy.promotion.after, 20_160, "an ECS pause hook")
-    warm = strategy.verify.period + strategy.teardown.after
-    yield from _wait(specs, strategy, ("teardown", "after"), warm, 1440, "ECS's bake time (verify and teardown)")
-    yield from _fixed_steps(specs, strategy)
-    for index, step in enumerate(strategy.steps):
-        yield from _wait(specs, strategy, ("steps", index, "pause"), step.pause, 1440, "a step of ECS's")
-
-
-def _codedeploy(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
-    yield from _whole_green(specs, strategy)
-    yield from _wait(specs, strategy, ("green", "healthy_within"), strategy.green.healthy_within, 60, "CodeDeploy")
-    yield from _wait(specs, strategy, ("promotion", "after"), strategy.promotion.after, 2880, "CodeDeploy")
-    yield from _wait(specs, strategy, ("teardown", "after"), strategy.teardown.after, 2880, "CodeDeploy")
-    yield from _fixed_steps(specs, strategy)
-    if len(strategy.verify.alarms) > 10:
-        message = f"alarms: CodeDeploy watches 10, not {len(strategy.verify.alarms)}"
-        yield Diagnostic("E6007", message, specs.where(strategy, "verify", "alarms", 10))
-
-
-def _whole_green(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
-    if strategy.green.scale != 100:
+def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Iterator[Diagnostic]:
+    """What the strategy's engine cannot do."""
+    if limits.whole and strategy.green.scale != 100:
         message = f"scale: {strategy.driver} starts green at full size"
-        yield Diagnostic(
-            "E6007", message, specs.where(strategy, "green", "scale"), hint="engine: task_sets can start smaller"
-        )
+        yield Diagnostic("E6007", message, specs.where(strategy, "green", "scale"))
+    teardown, bake = strategy.teardown.after, strategy.verify.period + strategy.teardown.after
+    yield from _wait(specs, strategy, ("green", "healthy_within"), strategy.green.healthy_within, limits.healthy_within)
+    yield from _wait(specs, strategy, ("promotion", "after"), strategy.promotion.after, limits.promotion)
+    yield from _wait(specs, strategy, ("teardown", "after"), teardown, limits.teardown)
+    yield from _wait(specs, strategy, ("teardown", "after"), bake, limits.bake)
+    for index, step in enumerate(strategy.steps):
+        yield from _wait(specs, strategy, ("steps", index, "pause"), step.pause, limits.pause)
+    if limits.fixed_steps:
+        yield from _fixed_steps(specs, strategy)
+    if limits.alarms is not None and len(strategy.verify.alarms) > limits.alarms:
+        message = f"alarms: {strategy.driver} watches {limits.alarms}, not {len(strategy.verify.alarms)}"
+        yield Diagnostic("E6007", message, specs.where(strategy, "verify", "alarms", limits.alarms))
 
 
 def _fixed_steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
-    """Both know one canary step, and linear steps with one pause."""
+    """One canary step, and linear steps with one pause."""
     if strategy.type == "canary" and len(strategy.steps) > 1:
         message = f"steps: {strategy.driver} knows one canary step, not {len(strategy.steps)}"
-        yield Diagnostic("E6007", message, specs.where(strategy, "steps", 1), hint="engine: task_sets takes any number")
+        yield Diagnostic("E6007", message, specs.where(strategy, "steps", 1))
     for index, step in enumerate(strategy.steps):
         if strategy.type == "linear" and step.pause != strategy.steps[0].pause:
             message = f"pause: {strategy.driver} pauses equally between linear steps"
@@ -152,15 +138,16 @@ def _wait(
     strategy: DeploymentStrategy,
     path: tuple[str | int, ...],
     wait: timedelta | None,
-    limit: int,
-    whose: str,
+    limit: timedelta | None,
 ) -> Iterator[Diagnostic]:
-    if wait is None:
+    """Engines that have a limit count whole minutes."""
+    if wait is None or limit is None:
         return
     name = shown(str(path[-1]))[1:-1]
     place = specs.where(strategy, *path)
-    if wait > limit * MINUTE:
-        message = f"{name}: {duration.format(wait)} is more than {whose} waits, {duration.format(limit * MINUTE)}"
-        yield Diagnostic("E6006", message, place, hint="engine: task_sets waits longer")
+    if wait > limit:
+        message = f"{name}: {duration.format(wait)} is more than {strategy.driver} waits, {duration.format(limit)}"
+        yield Diagnostic("E6006", message, place)
     elif wait % MINUTE:
-        yield Diagnostic("E6006", f"{name}: {whose} counts whole minutes, not {duration.format(wait)}", place)
+        message = f"{name}: {strategy.driver} counts whole minutes, not {duration.format(wait)}"
+        yield Diagnostic("E6006", message, place)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address
 from reconciler.rollout import release
-from reconciler.rollout.engine import engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec.compile import registry
 from reconciler.spec.compile.context import whole_seconds
@@ -24,13 +22,9 @@ def compile_deliveries(specs: Specs) -> tuple[RolloutSpec, ...]:
 
 
 def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
-    """Raises `errors.SpecInvalid` for an engine that there is not."""
     traffic = service.traffic
     strategy = strategy_of(specs, service)
     policy = compile_policy(strategy, service)
-    if strategy is not None and policy.engine not in engines():
-        place = specs.where(strategy, "engine").place
-        raise SpecInvalid(f"{place}: engine: this version does not drive {policy.engine}; task_sets does all types")
     plain = RolloutSpec(
         Address("service", service.name),
         Address("task-definition", service.name),

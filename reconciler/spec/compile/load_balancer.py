@@ -14,6 +14,7 @@ from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources._elb import Action, FixedResponse, Forward
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
+from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec.compile.context import Context, seconds
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
@@ -79,7 +80,8 @@ def default_action(context: Context, balancer: LoadBalancer, listener: str) -> d
         assert service.traffic is not None
         if not service.traffic.match.given:
             strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
-            ours = compile_policy(strategy, service).engine == "task_sets"
+            engine = engines()[compile_policy(strategy, service).engine]
+            ours = engine.shifts_traffic is TrafficShifter.US
             return {"initial_action" if ours else "default_action": forward(service)}
     return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from reconciler.rollout.engine import default_engine
 from reconciler.rollout.strategy import OnNewRevision, Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.windows import Window
 from reconciler.spec.documents import DeploymentStrategy, Service
+from reconciler.spec.documents.deployment_strategy import ROLLING
 
 
 def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Strategy:
     """How `service` is deployed; without a strategy, as ECS does it."""
     if strategy is None:
-        return Strategy(engine="rolling")
+        return Strategy(engine=default_engine(ROLLING))
     traffic = service.traffic
     return Strategy(
         engine=strategy.driver,

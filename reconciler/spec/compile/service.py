@@ -14,6 +14,7 @@ from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
+from reconciler.rollout.engine import engines
 from reconciler.spec import names
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.context import Context, link, seconds
@@ -31,7 +32,8 @@ METRICS = {
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
-    ours = compile_delivery(context.specs, service).moves_traffic
+    delivery = compile_delivery(context.specs, service)
+    ours = delivery.moves_traffic
     yield from compile_workload(context, service)
     yield from _target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
@@ -53,7 +55,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             grace_period=seconds(service.grace_period),
             deployment=None if ours else _deployment(context, service),
             exec=service.exec,
-            controller="EXTERNAL" if ours else "ECS",
+            controller=engines()[delivery.policy.engine].controller,
             **capacity(context, service),
         ),
     )

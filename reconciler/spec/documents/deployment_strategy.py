@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 from reconciler.model import duration
+from reconciler.rollout.engine import default_engine, engines
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.task import TimeZone
 from reconciler.spec.documents.values import (
@@ -20,10 +22,30 @@ from reconciler.spec.documents.values import (
     lasting,
     matching,
     no_repeats,
+    problem,
+    text,
 )
+from reconciler.spec.messages import joined, shown
 
 DeploymentType = Literal["rolling", "blue_green", "canary", "linear"]
-EngineName = Literal["rolling", "task_sets", "ecs_native", "codedeploy"]
+ROLLING: Final = "rolling"
+"""The type, and the block of its name."""
+
+
+def _implemented(name: str) -> str:
+    if name not in engines():
+        raise problem("E1107", f"there is no engine {shown(name)}", hint=f"the engines are {joined(engines(), 'and')}")
+    return name
+
+
+class _Engines:
+    """The choices of an editor: what is discovered, when somebody asks for the schema."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(engines())}
+
+
+EngineName = Annotated[str, BeforeValidator(text), AfterValidator(_implemented), _Engines()]
 
 
 class Green(Block):
@@ -142,6 +164,6 @@ class DeploymentStrategy(Document):
     windows: Annotated[tuple[Window, ...], Field(max_length=50)] = ()
 
     @property
-    def driver(self) -> EngineName:
+    def driver(self) -> str:
         """The engine, chosen or by default."""
-        return self.engine or ("rolling" if self.type == "rolling" else "task_sets")
+        return self.engine or default_engine(self.type)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from reconciler.spec.diagnostics import did_you_mean
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityShares
 from reconciler.spec.documents.service import PlatformVersion
@@ -21,7 +23,25 @@ Schedule = Annotated[
     str,
     *matching(SCHEDULE, 256, "cron(minute hour day month weekday year), rate(5 minutes) or at(2026-01-31T03:00:00)"),
 ]
-TimeZone = Annotated[str, *matching(r"[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*", 50, "a name such as Asia/Tokyo or UTC")]
+
+
+def _existing(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last for a folder of zones, such as America
+        raise problem("E5019", f"there is no time zone {shown(name)}", hint=_similar(name)) from None
+    return name
+
+
+def _similar(name: str) -> str:
+    return did_you_mean(name, sorted(available_timezones())) or "names are those of the tz database, such as Asia/Tokyo"
+
+
+TimeZone = Annotated[
+    str,
+    *matching(r"[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*", 50, "a name such as Asia/Tokyo or UTC"),
+    AfterValidator(_existing),
+]
 
 
 class Run(Block):
