@@ -1,9 +1,4 @@
-"""Asks AWS why a rollout failed: once, when it has failed, because ECS forgets stopped tasks within the hour.
-
-Three to five calls: the service's stopped tasks (two), the health of its targets, the last log lines of the newest task
-that failed; one more where nobody knows the task definition. A read that fails costs its own part of the evidence and
-nothing else: a rollout is not held up by its obituary.
-"""
+"""Evidence of a failed rollout, read from AWS once, because ECS forgets stopped tasks within the hour."""
 
 from __future__ import annotations
 

@@ -1,12 +1,4 @@
-"""The table of causes: why tasks fail, by what AWS says when they do.
-
-Data, in files by where in a task's life the cause lies. The first row that matches is the cause, so the order counts:
-what is said of a stop comes before what is said of a start, what is particular before what is general, and exit codes,
-which any stop may leave behind, at the end. A text that fits no row is *unknown* and is shown as AWS wrote it.
-
-Sources: the ECS developer guide (stopped task errors, service event messages), the ECS API's TaskStopCode, the Elastic
-Load Balancing API's TargetHealth, and texts reported by people who met them.
-"""
+"""Table of causes: why tasks fail, matched by what AWS reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cause is: a name for why tasks fail, the words of AWS it is known by, and what to tell the person."""
+"""Cause of a failure: its title, the AWS messages that match it, and what to check."""
 
 from __future__ import annotations
 

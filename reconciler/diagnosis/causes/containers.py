@@ -1,4 +1,4 @@
-"""Why a container did not start, or how it ended."""
+"""Causes for containers that do not start or that stop."""
 
 from __future__ import annotations
 

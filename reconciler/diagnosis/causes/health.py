@@ -1,4 +1,4 @@
-"""How health checks fail, the load balancer's and the container's own."""
+"""Causes for failing health checks, of the load balancer and of containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an image could not be pulled."""
+"""Causes for images that cannot be pulled."""
 
 from __future__ import annotations
 

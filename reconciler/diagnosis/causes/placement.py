@@ -1,4 +1,4 @@
-"""Why ECS starts no tasks, or gives a deployment up."""
+"""Causes for tasks that ECS does not start, and for failed deployments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a task could not be set up: secrets, log groups, volumes, network interfaces."""
+"""Causes for tasks that cannot be set up: secrets, log groups, volumes, network interfaces."""
 
 from __future__ import annotations
 

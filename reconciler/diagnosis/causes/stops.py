@@ -1,4 +1,4 @@
-"""Why tasks are stopped that have not failed: no release is blamed for these."""
+"""Causes for tasks that were stopped without a failure of the release."""
 
 from __future__ import annotations
 

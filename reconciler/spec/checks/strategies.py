@@ -1,4 +1,4 @@
-"""Deployment strategies on their own: blocks that fit the type, waits that fit the engine."""
+"""Checks of deployment strategies: blocks that fit the type, and waits that fit the engine."""
 
 from __future__ import annotations
 
@@ -33,53 +33,57 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     engines = _ENGINES.get(strategy.type, _SWITCHING)
     if strategy.driver not in engines:
-        message = f"engine: {strategy.driver} does not do {strategy.type}; {joined(engines, 'or')} does"
+        message = f"engine: {strategy.driver} does not support {strategy.type}; use {joined(engines, 'or')}"
         yield Diagnostic("E6002", message, specs.where(strategy, "engine"))
     given = strategy.model_fields_set
     for block in _NOT_ROLLING if strategy.type == "rolling" else ("rolling",):
         if block in given:
-            message = f"'{block}' says nothing about a {strategy.type} deployment"
+            message = f"'{block}' does not apply to a {strategy.type} deployment"
             yield Diagnostic("E6005", message, specs.where(strategy, block, key=True))
     if strategy.type == "rolling" and strategy.verify.max_5xx is not None:
-        message = "'max_5xx' says nothing about a rolling deployment; ECS watches alarms only"
+        message = "'max_5xx' does not apply to a rolling deployment; ECS monitors alarms only"
         yield Diagnostic("E6005", message, specs.where(strategy, "verify", "max_5xx", key=True))
     if (
         strategy.rolling.rollback
         and not strategy.rolling.circuit_breaker
         and "rollback" in strategy.rolling.model_fields_set
     ):
-        message = "rollback: is done by the circuit breaker, which is off"
+        message = "rollback: needs the circuit breaker, which is disabled"
         yield Diagnostic("E6005", message, specs.where(strategy, "rolling", "rollback"))
 
 
 def _promotion(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     mode, after = strategy.promotion.mode, strategy.promotion.after
     if mode == "timed" and after is None:
-        message = "promotion: timed needs 'after', the time until it happens by itself"
+        message = "promotion: timed needs 'after', the time until automatic promotion"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "mode"))
     if mode == "manual" and after is not None:
-        message = f"after: a manual promotion waits for a person, not for {duration.format(after)}"
-        hint = "mode: timed promotes by whichever comes first"
+        message = f"after: a manual promotion has no timer, so {duration.format(after)} has no effect"
+        hint = "use mode: timed to promote on request or by timer"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint=hint)
     if mode == "auto" and after is not None:
-        message = f"after: an automatic promotion does not wait {duration.format(after)}"
-        yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint="mode: timed does")
+        message = f"after: an automatic promotion does not wait, so {duration.format(after)} has no effect"
+        yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint="use mode: timed to wait")
 
 
 def _steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     weights = [step.weight for step in strategy.steps]
     if strategy.type == "blue_green" and weights:
-        message = "steps: blue_green switches all at once"
+        message = "steps: blue_green shifts all traffic at once"
         yield Diagnostic(
-            "E6003", message, specs.where(strategy, "steps", key=True), hint="type: canary or linear has steps"
+            "E6003", message, specs.where(strategy, "steps", key=True), hint="use type: canary or linear for steps"
         )
     if strategy.type in ("canary", "linear") and not weights:
         message = f"a {strategy.type} deployment needs 'steps'"
-        yield Diagnostic("E6003", message, specs.where(strategy, "type"), hint="type: blue_green switches all at once")
+        yield Diagnostic(
+            "E6003", message, specs.where(strategy, "type"), hint="use type: blue_green to shift all traffic at once"
+        )
     for index, (before, weight) in enumerate(pairwise(weights), start=1):
         if weight <= before:
             place = specs.where(strategy, "steps", index, "weight")
-            yield Diagnostic("E6004", f"weight: {weight} is not more than the step before, {before}", place)
+            yield Diagnostic(
+                "E6004", f"weight: {weight} is not greater than that of the previous step, {before}", place
+            )
             return
     if strategy.type == "linear" and weights:
         size = weights[0]
@@ -89,18 +93,24 @@ def _steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
                 (at for at, pair in enumerate(zip(weights, wanted, strict=False)) if pair[0] != pair[1]),
                 len(weights) - 1,
             )
-            message = f"weight: linear steps of {size} are {joined(map(str, wanted), 'and')}"
+            message = f"weight: linear steps of {size} must be {joined(map(str, wanted), 'and')}"
             yield Diagnostic(
-                "E6004", message, specs.where(strategy, "steps", index, "weight"), hint="type: canary takes any"
+                "E6004",
+                message,
+                specs.where(strategy, "steps", index, "weight"),
+                hint="use type: canary for steps of any size",
             )
 
 
 def _windows(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     for index, window in enumerate(strategy.windows):
         if window.start == window.end:
-            message = "to: the window is empty, or is it the whole day?"
+            message = "to: must differ from 'from'"
             yield Diagnostic(
-                "E6012", message, specs.where(strategy, "windows", index, "to"), hint="leave the window out"
+                "E6012",
+                message,
+                specs.where(strategy, "windows", index, "to"),
+                hint="remove the window to allow the whole day",
             )
 
 
@@ -122,7 +132,7 @@ def _codedeploy(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnost
     yield from _wait(specs, strategy, ("teardown", "after"), strategy.teardown.after, 2880, "CodeDeploy")
     yield from _fixed_steps(specs, strategy)
     if len(strategy.verify.alarms) > 10:
-        message = f"alarms: CodeDeploy watches 10, not {len(strategy.verify.alarms)}"
+        message = f"alarms: CodeDeploy monitors at most 10, not {len(strategy.verify.alarms)}"
         yield Diagnostic("E6007", message, specs.where(strategy, "verify", "alarms", 10))
 
 
@@ -130,18 +140,23 @@ def _whole_green(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnos
     if strategy.green.scale != 100:
         message = f"scale: {strategy.driver} starts green at full size"
         yield Diagnostic(
-            "E6007", message, specs.where(strategy, "green", "scale"), hint="engine: task_sets can start smaller"
+            "E6007",
+            message,
+            specs.where(strategy, "green", "scale"),
+            hint="use engine: task_sets to start with fewer tasks",
         )
 
 
 def _fixed_steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     """Both know one canary step, and linear steps with one pause."""
     if strategy.type == "canary" and len(strategy.steps) > 1:
-        message = f"steps: {strategy.driver} knows one canary step, not {len(strategy.steps)}"
-        yield Diagnostic("E6007", message, specs.where(strategy, "steps", 1), hint="engine: task_sets takes any number")
+        message = f"steps: {strategy.driver} supports one canary step, not {len(strategy.steps)}"
+        yield Diagnostic(
+            "E6007", message, specs.where(strategy, "steps", 1), hint="use engine: task_sets for any number of steps"
+        )
     for index, step in enumerate(strategy.steps):
         if strategy.type == "linear" and step.pause != strategy.steps[0].pause:
-            message = f"pause: {strategy.driver} pauses equally between linear steps"
+            message = f"pause: {strategy.driver} uses the same pause between all linear steps"
             note = Note("the first one", specs.where(strategy, "steps", 0, "pause"))
             yield Diagnostic("E6007", message, specs.where(strategy, "steps", index, "pause"), notes=(note,))
             return
@@ -160,7 +175,9 @@ def _wait(
     name = shown(str(path[-1]))[1:-1]
     place = specs.where(strategy, *path)
     if wait > limit * MINUTE:
-        message = f"{name}: {duration.format(wait)} is more than {whose} waits, {duration.format(limit * MINUTE)}"
-        yield Diagnostic("E6006", message, place, hint="engine: task_sets waits longer")
+        message = (
+            f"{name}: {duration.format(wait)} is more than the maximum for {whose}, {duration.format(limit * MINUTE)}"
+        )
+        yield Diagnostic("E6006", message, place, hint="use engine: task_sets for longer waits")
     elif wait % MINUTE:
-        yield Diagnostic("E6006", f"{name}: {whose} counts whole minutes, not {duration.format(wait)}", place)
+        yield Diagnostic("E6006", f"{name}: {whose} needs whole minutes, not {duration.format(wait)}", place)

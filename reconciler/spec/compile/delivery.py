@@ -1,4 +1,4 @@
-"""What is rolled out, beside what is just there: a Delivery for each Service."""
+"""Compilation of each Service to a RolloutSpec: what is rolled out, as opposed to just applied."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     policy = compile_policy(strategy, service)
     if strategy is not None and policy.engine not in engines():
         place = specs.where(strategy, "engine").place
-        raise SpecInvalid(f"{place}: engine: this version does not drive {policy.engine}; task_sets does all types")
+        raise SpecInvalid(f"{place}: engine: {policy.engine} is not supported by this version; use task_sets")
     plain = RolloutSpec(
         Address("service", service.name),
         Address("task-definition", service.name),
