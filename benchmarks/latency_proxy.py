@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from reconciler.aws.rate_limits import Rate, rate_of
+from reconciler.aws.catalogue import Rate, service_facts
 from reconciler.aws.retry import READ
 from reconciler.local import wire
 from reconciler.local.endpoint import Endpoint, StartResponse, _body, _headers, _send
@@ -80,7 +80,7 @@ class Tollgate:
 
     def _admit(self, service: str, operation: str) -> bool:
         name = f"{service}.{operation}"
-        rate = rate_of(service, operation, reads=READ.match(operation) is not None)
+        rate = service_facts(service).rate_of(operation, reads=READ.match(operation) is not None)
         with self._lock:
             self.first = self.first or time.time()
             self.calls[name] += 1

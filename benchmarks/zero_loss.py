@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli.exits import Exit
-from reconciler.cli.views.rollout_text import WORDS
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.rollout_text import WORDS
 from reconciler.rollout.engine import Phase
 from tests.harness.emulator import ROOT, SERVICE, Desk, Going, active
 

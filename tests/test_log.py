@@ -50,7 +50,7 @@ def test_every_line_says_whose_it_is_in_any_thread(capsys: pytest.CaptureFixture
 def test_a_command_that_says_nothing_does_not_load_structlog() -> None:
     """It would be a tenth of a second of a `diff` that finds nothing."""
     code = (
-        "import sys, reconciler.cli.changing, reconciler.cli.rolling, reconciler.aws.session\n"
+        "import sys, reconciler.cli.commands.apply, reconciler.cli.rollout_session, reconciler.aws.session\n"
         "import reconciler.controller.controller\n"
         "from reconciler.cli import logs\nfrom reconciler.log import log\n"
         "logs.configure(0, stack='shop')\nlog.info('nothing')\nassert 'structlog' not in sys.modules\n"

@@ -37,6 +37,8 @@ class BoxSpec(resource.Spec):
 
 
 class _Toy(ResourceType[Any]):
+    creates: ClassVar[tuple[str, ...]] = ("CreateThing",)
+
     def observe(self, scope: Scope) -> Calls[list[Observed[Any]]]:
         answer = yield toy.list_things(kind=self.kind)
         return [

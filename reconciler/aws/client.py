@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from reconciler import errors, events
+from reconciler.aws.catalogue import service_facts
 from reconciler.aws.errors import garbled
 from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.response_cache import ResponseCache
@@ -62,7 +63,7 @@ class OwnershipGuard:
     def knows(self, service: str, text: str) -> bool:
         """Whether a service's call may name something of ours so. Short names count in their own service only: a
         repository is not ours because a cluster of that name is."""
-        return text in self.names or f"{_NAMESPACE.get(service, service)}:{text}" in self.names
+        return text in self.names or f"{service_facts(service).arn_namespace}:{text}" in self.names
 
     def covers(self, call: Call) -> bool:
         """A write names at least one thing of ours, and a list of targets nothing but ours.
@@ -111,16 +112,16 @@ class AwsClient:
         self,
         conversation: Calls[T],
         *,
-        creating: bool = False,
+        creating: Collection[str] | None = None,
         fresh: bool = False,
         urgent: bool = False,
         wrote: Callable[[Call], None] | None = None,
     ) -> T:
         """Hold a conversation to its end and return its result.
 
-        `creating`: it may write to what it creates itself. `fresh`: something it names was made in this pass. `urgent`:
-        its calls go before all others that wait for AWS's rates. `wrote` is told of each write that was executed, or
-        may have been, whatever becomes of the conversation.
+        `creating`: it creates something by these operations, and may write to that. `fresh`: something it names was
+        made in this pass. `urgent`: its calls go before all others that wait for AWS's rates. `wrote` is told of each
+        write that was executed, or may have been, whatever becomes of the conversation.
         Raises what the conversation raises, AWS's refusals among it; an answer that it cannot read is `Ambiguous`.
         """
         policy = Policy(fresh=fresh)
@@ -137,7 +138,7 @@ class AwsClient:
                 else:
                     if wrote is not None:
                         _tell(wrote, said)
-                    if creating and not policy.fresh and _is_write(said):
+                    if creating is not None and not policy.fresh and _is_write(said):
                         policy = Policy(fresh=True)
                     said = conversation.send(answer)
         except StopIteration as end:
@@ -156,7 +157,7 @@ class AwsClient:
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, said: Call | Batch, policy: Policy, *, creating: bool, urgent: bool) -> Any:
+    def _ask(self, said: Call | Batch, policy: Policy, *, creating: Collection[str] | None, urgent: bool) -> Any:
         if isinstance(said, Call):
             return self._call(said, policy, creating=creating, urgent=urgent)
         ask: Callable[..., dict[str, Any] | None] = self._call
@@ -176,13 +177,15 @@ class AwsClient:
             answers[place] = future.result()
         return answers
 
-    def _call_or_none(self, call: Call, policy: Policy, **how: bool) -> dict[str, Any] | None:
+    def _call_or_none(self, call: Call, policy: Policy, **how: Any) -> dict[str, Any] | None:
         try:
             return self._call(call, policy, **how)
         except errors.Gone:
             return None
 
-    def _call(self, call: Call, policy: Policy, *, creating: bool, urgent: bool, asked: bool = False) -> dict[str, Any]:
+    def _call(
+        self, call: Call, policy: Policy, *, creating: Collection[str] | None, urgent: bool, asked: bool = False
+    ) -> dict[str, Any]:
         """`asked`: memory has been asked already, and does not know."""
         known = None if asked else self._recall(call)
         if known is not None:
@@ -213,15 +216,15 @@ class AwsClient:
                 self.memory.keep(call, answer)
             if writing:
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
-                if creating:
+                if creating is not None:
                     self.mine.add(*_made(call, answer))
             return answer
 
     def _recall(self, call: Call) -> dict[str, Any] | None:
         return None if self.memory is None else self.memory.recall(call)
 
-    def _assert_ours(self, call: Call, *, creating: bool) -> None:
-        if self.mine.covers(call) or (creating and _creates(call)):
+    def _assert_ours(self, call: Call, *, creating: Collection[str] | None) -> None:
+        if self.mine.covers(call) or (creating is not None and call.operation in creating):
             return
         raise errors.OwnershipBreach(
             f"{call} on {_target(call)} was not sent: nothing it names is known to belong to this stack"
@@ -247,23 +250,6 @@ class AwsClient:
             return pool
 
 
-CREATES = ("Create", "Allocate", "Register", "Run")
-"""How the operations begin that make something that was not there."""
-
-UPSERTS = frozenset({"PutCompositeAlarm", "PutMetricAlarm", "PutRule", "PutScalingPolicy", "PutScheduledAction"})
-"""Those that do without saying so."""
-
-CHANGES = frozenset({"CreateTags", "CreateRoute", "RegisterTargets"})
-"""Those that say so, and change what they name instead."""
-
-_NAMESPACE = {"elbv2": "elasticloadbalancing", "application-autoscaling": "ecs"}
-"""A service's name in ARNs, where it has another. What Application Auto Scaling scales for us are ECS's services."""
-
-
-def _creates(call: Call) -> bool:
-    return call.operation in UPSERTS or (call.operation.startswith(CREATES) and call.operation not in CHANGES)
-
-
 def _aliases(identifier: str) -> set[str]:
     """An ARN's resource part and its last segment name the same thing as the ARN, to its own service."""
     if not identifier.startswith("arn:"):
@@ -283,7 +269,7 @@ def _made(call: Call, answer: dict[str, Any]) -> Iterable[str]:
     noun = _VERB.sub("", call.operation).casefold()
     for key, text in (*_pairs(answer), *_pairs(call.params)):
         if _names(noun, key.casefold()):
-            yield f"{_NAMESPACE.get(call.service, call.service)}:{text}" if key.endswith(("Name", "name")) else text
+            yield f"{service_facts(call.service).arn_namespace}:{text}" if key.endswith(("Name", "name")) else text
 
 
 _VERB = re.compile(r"^[A-Z][a-z]+")

@@ -18,7 +18,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.aws.rate_limits import Rate, rate_of
+from reconciler.aws.catalogue import Rate, service_facts
 from reconciler.aws.retry import is_read
 from reconciler.clock import Clock
 from reconciler.model.resource import Call
@@ -127,7 +127,7 @@ class RateLimiter:
     def _bucket(self, call: Call) -> Bucket | None:
         name = (call.service, call.operation)
         if name not in self._rates:
-            self._rates[name] = rate_of(*name, reads=is_read(call))
+            self._rates[name] = service_facts(call.service).rate_of(call.operation, reads=is_read(call))
         rate = self._rates[name]
         key = (call.service, AFTER_A_THROTTLE.bucket if rate is None else rate.bucket)
         bucket = self._buckets.get(key)

@@ -20,18 +20,6 @@ from reconciler.model.resource import Call
 READ: Final = re.compile(r"^(Describe|List|Get|BatchGet|BatchCheck|Filter|Head|Lookup|Search|Simulate)")
 TOKENS: Final = frozenset({"ClientToken", "clientToken", "CreatorRequestId", "idempotencyToken"})
 
-DOUBLES: Final = frozenset(
-    {
-        "CreateVpc",
-        "CreateInternetGateway",
-        "AllocateAddress",
-        "CreateNatGateway",
-        "CreateRouteTable",
-        "CreateVpcEndpoint",
-    }
-)
-"""What AWS makes a second time without complaint: no name and no place tells the two apart, only our tags."""
-
 PROPAGATION_SECONDS: Final = 120.0
 """How long AWS may take to spread an earlier write; Terraform allows the same two minutes."""
 
@@ -45,11 +33,6 @@ def is_read(call: Call) -> bool:
 
 def has_token(call: Call) -> bool:
     return not TOKENS.isdisjoint(call.params)
-
-
-def may_double(call: Call) -> bool:
-    """Whether sending it a second time, by this process or by the next, could leave two where one is wanted."""
-    return call.operation in DOUBLES and not has_token(call)
 
 
 @dataclass(frozen=True, slots=True)

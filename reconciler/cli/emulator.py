@@ -1,4 +1,4 @@
-"""The laptop AWS as one thing to start and end: its data plane, its control plane and its endpoint."""
+"""Local AWS emulator in this process: its data plane, its control plane and its endpoint."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from reconciler.model.resource import Call
 REGION = "us-west-2"
 
 
-class Laptop:
-    """`with Laptop(state) as laptop:` answers on `laptop.url`; at the end everything it started has ended."""
+class Emulator:
+    """`with Emulator(state) as emulator:` serves `emulator.url`; on exit every process that it started has ended."""
 
     def __init__(self, state: Path, *, port: int = 0, speed: float = 1.0, region: str = REGION) -> None:
         state.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ class Laptop:
         self._server.close()
         self.data.close()
 
-    def __enter__(self) -> Laptop:
+    def __enter__(self) -> Emulator:
         return self
 
     def __exit__(
@@ -55,9 +55,9 @@ class Laptop:
 
 
 def push(state: Path, folder: Path, repository: str, tag: str, endpoint: str) -> str:
-    """Keep `folder` as an image and tell ECR of it; its digest.
+    """Store `folder` as an image and register it in ECR; the digest.
 
-    Raises `errors.ReconcilerError` where there is no such repository.
+    Raises `errors.ReconcilerError` if the repository does not exist.
     """
     pushed = Registry(state / "images").push(folder, repository, tag)
     image = {
@@ -67,11 +67,11 @@ def push(state: Path, folder: Path, repository: str, tag: str, endpoint: str) ->
         "imageTag": tag,
     }
     if repository not in repositories(endpoint):
-        raise errors.ReconcilerError(f"there is no repository {repository} yet: the first apply makes it")
+        raise errors.ReconcilerError(f"repository {repository} does not exist yet; `reconciler apply` creates it")
     try:
         _boto(endpoint).perform(Call("ecr", "PutImage", image))
     except errors.Exists:
-        return pushed.digest  # this very image is there already
+        return pushed.digest  # the same image exists already
     return pushed.digest
 
 

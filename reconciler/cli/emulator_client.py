@@ -1,7 +1,7 @@
-"""What the laptop AWS tells beyond AWS's own calls: what time it is there, and where its listeners really answer.
+"""Client of the local AWS emulator, for what AWS has no calls for: its clock, and the URLs of its listeners.
 
-Any endpoint on this machine is asked once; what does not answer as the laptop AWS does is another AWS on this machine,
-with the machine's own time and addresses of its own.
+Any endpoint on this machine is asked once. One that does not answer like the emulator is another implementation of
+AWS, and has the machine's own clock.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ CLIENT_HEADERS = {CLIENT_HEADER: "cli"}
 
 
 def clock_of(endpoint: str | None) -> Clock:
-    """The laptop's clock, where it goes faster than the machine's: a deadline means the same to both."""
-    told = _ask(endpoint, "health")
-    if not isinstance(told, dict) or told.get("speed", 1.0) == 1.0:
+    """The emulator's clock, if it runs faster than the machine's: a deadline means the same to both."""
+    health = _ask(endpoint, "health")
+    if not isinstance(health, dict) or health.get("speed", 1.0) == 1.0:
         return SystemClock()
-    return SystemClock(told["speed"], now=datetime.fromisoformat(told["now"]))
+    return SystemClock(health["speed"], now=datetime.fromisoformat(health["now"]))
 
 
 def urls_of(endpoint: str | None) -> Mapping[str, str]:
-    """Listener ARN → URL; nothing for a real AWS."""
-    told = _ask(endpoint, "urls")
-    return told if isinstance(told, dict) else {}
+    """Listener ARN → URL; empty for AWS itself."""
+    urls = _ask(endpoint, "urls")
+    return urls if isinstance(urls, dict) else {}
 
 
 def opened(request: str | urllib.request.Request, seconds: float) -> Any:
-    """What `urlopen` returns and raises, but past the proxies of the environment: none of them reaches this machine."""
+    """As `urlopen`, without the proxies of the environment: none of them reaches this machine."""
     import urllib.request
 
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=seconds)
 
 
 def _ask(endpoint: str | None, name: str) -> Any:
-    """Straight to this machine, whatever proxy its environment names."""
+    """Ask the emulator directly, without proxies; None if the endpoint is not the emulator."""
     if not is_loopback(endpoint):
         return None
     from http.client import HTTPConnection, HTTPException
 
-    place = urlsplit(endpoint)
-    if place.scheme != "http" or place.hostname is None:
+    url = urlsplit(endpoint)
+    if url.scheme != "http" or url.hostname is None:
         return None
     try:
-        with closing(HTTPConnection(place.hostname, place.port, timeout=TIMEOUT_SECONDS)) as connection:
+        with closing(HTTPConnection(url.hostname, url.port, timeout=TIMEOUT_SECONDS)) as connection:
             connection.request("GET", f"/_reconciler/{name}", headers=CLIENT_HEADERS)
             answer = connection.getresponse()
             return orjson.loads(answer.read()) if answer.status == HTTPStatus.OK else None

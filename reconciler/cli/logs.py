@@ -1,4 +1,4 @@
-"""Logging: to stderr, as lines for people on a terminal and as JSON everywhere else."""
+"""Logging to stderr: text on a terminal, else JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVELS = {0: logging.WARNING, 1: logging.INFO}
 
 
 def configure(verbose: int = 0, **bound: Any) -> None:
-    """`verbose`: 0 only warnings, 1 a line for each write, 2 every call. `bound` goes into every line of any thread."""
+    """`verbose`: 0 warnings, 1 also every write, 2 every call. `bound` is added to every line of all threads."""
     level = LEVELS.get(verbose, logging.DEBUG)
     log.configure(level, partial(_prepare, level, bound))
 
@@ -21,11 +21,11 @@ def configure(verbose: int = 0, **bound: Any) -> None:
 def _prepare(level: int, bound: dict[str, Any]) -> None:
     import structlog
 
-    def stand_by(_: Any, __: str, line: Any) -> Any:
+    def bind(_: Any, __: str, line: Any) -> Any:
         return {**bound, **line}
 
     terminal = sys.stderr.isatty()
-    # locals would show secrets
+    # local variables may hold secrets
     tracebacks = structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )
@@ -35,7 +35,7 @@ def _prepare(level: int, bound: dict[str, Any]) -> None:
         else structlog.processors.JSONRenderer()
     )
     chain: list[Any] = [
-        stand_by,
+        bind,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

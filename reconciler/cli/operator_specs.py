@@ -1,7 +1,7 @@
-"""The operator as specs: documents like any others, made from what it is to operate. Pure.
+"""Specs of a controller on Fargate: ordinary documents, generated for the stack that it reconciles. Pure.
 
-One task, never two: a new version begins when the old one has stopped. It would be harmless otherwise, too, since the
-lease lets only one of them write, but the second would only wait.
+There is one task, never two: a new version starts when the old one has stopped. Two would be harmless, since only the
+holder of the lease writes, but the second would only wait.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from reconciler import errors
 
 LISTEN: Final = "127.0.0.1:9090"
 USER: Final = "10001"
-"""The image's; see Dockerfile."""
+"""User of the image; see Dockerfile."""
 
 CIDR: Final = "10.255.255.0/28"
-"""The smallest that AWS has; nothing else is in it."""
+"""The smallest network that AWS allows; nothing else is in it."""
 
 _ECR: Final = re.compile(
     r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)(?::(?P<tag>[\w.-]+))?$"
@@ -29,7 +29,7 @@ _ECR: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What a person has to say of one operator. `stack` is whom it operates; without `subnets` it gets a network."""
+    """Settings of one controller. `stack` is the stack it reconciles; without `subnets` it gets its own network."""
 
     name: str
     stack: str
@@ -47,47 +47,47 @@ class Operator:
     secrets: Mapping[str, str] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
     inside: bool = False
-    """Whether its documents are part of the specs that it enforces."""
+    """Whether its documents are part of the specs that it reconciles."""
 
 
 def files(operator: Operator, policy: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """File name → text. `policy` are the statements of its role, as IAM writes them."""
+    """File name → text. `policy`: the statements of its role, in IAM's format."""
     found = {
-        "role.yaml": _file("What it may do: printed by `reconciler iam-policy`, and no more.", _role(operator, policy)),
-        "store.yaml": _file("Where its lease is kept.", _store(operator)),
+        "role.yaml": _file("Its minimal permissions, as printed by `reconciler iam-policy`.", _role(operator, policy)),
+        "store.yaml": _file("The table of its lease.", _store(operator)),
         "service.yaml": _file("One task, never two.", _strategy(operator), _service(operator)),
     }
     if not operator.inside:
-        said = f"The stack of the operator of {operator.stack}; what it operates is another one."
-        found["stack.yaml"] = _file(said, _stack(operator))
+        comment = f"The stack of the controller that reconciles the stack {operator.stack}."
+        found["stack.yaml"] = _file(comment, _stack(operator))
     if registry(operator) is not None:
-        found["registry.yaml"] = _file("Where its image is pushed to.", _registry(operator))
+        found["registry.yaml"] = _file("The registry of its image.", _registry(operator))
     if operator.cluster is None:
         cluster = {"kind": "Cluster", "name": operator.name, "capacity_providers": ["FARGATE"]}
-        found["cluster.yaml"] = _file("Where it runs.", cluster)
+        found["cluster.yaml"] = _file("The cluster that it runs in.", cluster)
     if not operator.subnets:
-        said = "A network of its own: a way out to Git and to AWS, and no way in."
-        found["network.yaml"] = _file(said, _network(operator))
+        comment = "Its own network: egress to Git and AWS, no ingress."
+        found["network.yaml"] = _file(comment, _network(operator))
     return dict(sorted(found.items()))
 
 
 def registry(operator: Operator) -> tuple[str, str] | None:
-    """Repository and tag, where the image is in this account's registry; None where it is public.
+    """Repository and tag of an image in this account's registry; None for a public image.
 
-    Raises `errors.SpecInvalid` for an image that its tasks could not fetch.
+    Raises `errors.SpecInvalid` for an image that its tasks could not pull.
     """
     found = _ECR.match(operator.image)
     if found is None:
         if ".dkr.ecr." in operator.image:
-            raise errors.SpecInvalid(f"{operator.image!r} is not an image of ECR by its tag: …/NAME:TAG")
+            raise errors.SpecInvalid(f"{operator.image!r} is not a tagged ECR image: …/NAME:TAG")
         return None
     if (found["account"], found["region"]) != (operator.account, operator.region):
         raise errors.SpecInvalid(
-            f"the image is in account {found['account']}, {found['region']}, and the operator will be in "
-            f"{operator.account}, {operator.region}; push it to a registry there"
+            f"the image is in account {found['account']}, {found['region']}, but the controller runs in "
+            f"{operator.account}, {operator.region}; push the image to a registry there"
         )
     if found["tag"] is None:
-        raise errors.SpecInvalid(f"{operator.image!r} names no tag")
+        raise errors.SpecInvalid(f"{operator.image!r} has no tag")
     return found["name"], found["tag"]
 
 
@@ -197,7 +197,7 @@ def _command(operator: Operator) -> list[str]:
 
 
 class _Plain(yaml.SafeDumper):
-    """Lists of words on one line, as people write them; no anchors."""
+    """YAML with short lists on one line, and without anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -211,6 +211,6 @@ def _sequence(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
 _Plain.add_representer(list, _sequence)
 
 
-def _file(said: str, *documents: Mapping[str, Any]) -> str:
+def _file(comment: str, *documents: Mapping[str, Any]) -> str:
     texts = (yaml.dump(dict(one), Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True) for one in documents)
-    return f"# {said}\n" + "---\n".join(texts)
+    return f"# {comment}\n" + "---\n".join(texts)

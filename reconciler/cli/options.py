@@ -1,4 +1,4 @@
-"""Options that several commands share, declared once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which account and region to talk to, and as whom: what the options of `aws` and `store` say, `Where(**said)`."""
+    """AWS account, region and identity to use, and the store of the lease."""
 
     profile: str | None = None
     region: str | None = None
@@ -30,36 +30,36 @@ class Where:
 
 
 def length(text: str) -> timedelta:
-    """The type of an option that takes a length of time, as in the specs. Raises `click.BadParameter`."""
+    """Option type of a duration, as in the specs. Raises `click.BadParameter`."""
     try:
         return duration.parse(text)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a time; say 30m, 1h or 1h30m") from None
+        raise click.BadParameter(f"{text!r} is not a duration such as 30m, 1h or 1h30m") from None
 
 
 def specs(function: F) -> F:
-    """The specs folder and its environment."""
-    function = click.option("-e", "--environment", metavar="NAME", help="Merge specs/environments/NAME over the base.")(
-        function
-    )
-    return click.argument("folder", required=False, type=click.Path(path_type=Path))(function)
+    """The specs folder, as an argument, and its environment."""
+    return click.argument("folder", required=False, type=click.Path(path_type=Path))(environment(function))
 
 
 def service(function: F) -> F:
-    """A service by its name in the specs, and where those are."""
-    function = click.option("-e", "--environment", metavar="NAME", help="Merge specs/environments/NAME over the base.")(
+    """A service by its name in the specs, as an argument, and the specs folder."""
+    folder = click.option("--specs", "folder", type=click.Path(path_type=Path), help="The specs folder.")
+    return click.argument("service", required=False)(folder(environment(function)))
+
+
+def environment(function: F) -> F:
+    return click.option("-e", "--environment", metavar="NAME", help="Merge specs/environments/NAME over the base.")(
         function
     )
-    function = click.option("--specs", "folder", type=click.Path(path_type=Path), help="The specs folder.")(function)
-    return click.argument("service", required=False)(function)
 
 
 def aws(function: F) -> F:
-    """Where AWS is. Everything else comes from boto3's standard chain (AWS_PROFILE, SSO, AWS_ENDPOINT_URL …)."""
+    """Access to AWS. Everything else comes from boto3's standard chain (AWS_PROFILE, SSO, AWS_ENDPOINT_URL …)."""
     for option in (
-        click.option("--local", is_flag=True, help="Use the laptop AWS (reconciler local up)."),
-        click.option("--assume-role", metavar="ARN", help="Become this role first."),
-        click.option("--region", metavar="REGION", help="Must be the Stack's region where the Stack names one."),
+        click.option("--local", is_flag=True, help="Use the local AWS emulator (reconciler local up)."),
+        click.option("--assume-role", metavar="ARN", help="IAM role to assume."),
+        click.option("--region", metavar="REGION", help="AWS region; must match the Stack's."),
         click.option("--profile", metavar="NAME", help="AWS profile."),
     ):
         function = option(function)
@@ -67,17 +67,17 @@ def aws(function: F) -> F:
 
 
 def store(function: F) -> F:
-    """Where the stack's lease is kept: whoever writes to one stack has to say the same."""
+    """Store of the stack's lease; everyone who writes to one stack has to use the same."""
     return click.option(
         "--store",
         envvar="RECONCILER_STORE",
-        metavar="WHERE",
-        help="sqlite:PATH (default: a file of this machine) or dynamodb:TABLE.",
+        metavar="STORE",
+        help="Lease store: dynamodb:TABLE or sqlite:PATH. Default: a file on this machine.",
     )(function)
 
 
 def output(*formats: str) -> Callable[[F], F]:
-    """In which format the result is printed. In JSON a command that is refused prints why there, too."""
+    """Output format of the result. A command that is refused prints its refusals in JSON, too."""
     option = click.option(
         "-o", "--output", type=click.Choice(formats), default="text", show_default=True, help="Output format."
     )
@@ -98,22 +98,42 @@ def output(*formats: str) -> Callable[[F], F]:
     return decorate
 
 
+def color(function: F) -> F:
+    return click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use color."
+    )(function)
+
+
 def look(function: F) -> F:
-    """How results look."""
-    function = click.option("-v", "--verbose", count=True, help="More detail; twice for the log of every call.")(
+    """Color and level of detail."""
+    function = click.option("-v", "--verbose", count=True, help="Show more detail; twice: log every AWS call.")(
         function
     )
+    return color(function)
+
+
+def auto_approve(function: F) -> F:
+    return click.option("-y", "--auto-approve", is_flag=True, help="Skip the confirmation prompt.")(function)
+
+
+def notify(function: F) -> F:
     return click.option(
-        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colour."
+        "--notify",
+        multiple=True,
+        metavar="TARGET",
+        help="Send notifications to slack:URL, webhook:URL or sns:ARN. Repeatable.",
     )(function)
 
 
 def consent(function: F) -> F:
-    """What a person agrees to beforehand."""
+    """Changes that are refused unless they are allowed explicitly."""
     for option in (
-        click.option("--max-delete", type=click.IntRange(min=0), metavar="N", help="Let the guard allow N deletions."),
+        click.option("--max-delete", type=click.IntRange(min=0), metavar="N", help="Allow up to N deletions."),
         click.option(
-            "--allow-replace", multiple=True, metavar="ADDRESS", help="Delete and make anew what AWS cannot change."
+            "--allow-replace",
+            multiple=True,
+            metavar="ADDRESS",
+            help="Allow replacing ADDRESS (delete and re-create). Repeatable.",
         ),
     ):
         function = option(function)
@@ -121,14 +141,16 @@ def consent(function: F) -> F:
 
 
 def find_specs(folder: Path | None) -> Path:
-    """The folder that was named; else `specs`, here or further up, but not above the repository's root."""
+    """`folder`, else `specs` in the current folder or above it, up to the repository's root.
+
+    Raises `click.UsageError`.
+    """
     if folder is not None:
         return folder
-    here = Path.cwd()
-    for place in (here, *here.parents):
-        if (place / "specs").is_dir():
-            found = place / "specs"
-            return found.relative_to(here) if place == here else found
-        if (place / ".git").exists():
+    current = Path.cwd()
+    for parent in (current, *current.parents):
+        if (parent / "specs").is_dir():
+            return Path("specs") if parent == current else parent / "specs"
+        if (parent / ".git").exists():
             break
-    raise click.UsageError("there is no folder 'specs' here; name one: reconciler COMMAND FOLDER")
+    raise click.UsageError("no 'specs' folder found in the current folder or above it; name the specs folder")

@@ -1,7 +1,7 @@
-"""SIGTERM and Ctrl-C: what is under way is let end, and the process leaves with the code of the signal.
+"""Graceful shutdown on SIGTERM and Ctrl-C: calls in flight complete, and the process exits with the signal's code.
 
-A signal interrupts the main thread wherever it is, be it inside the lock of a stream, of a logger or of the very event
-that is to be set. So the handler only passes it on, through a queue that bears that; a thread does the rest.
+A signal interrupts the main thread anywhere, also while it holds the lock of a stream, of a logger or of the event that
+is to be set. So the handler only puts the signal into a reentrant queue; a thread does the rest.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import NoReturn
 
-from reconciler.cli.exits import Exit
+from reconciler.cli.output.exits import Exit
 
 HAND_OVER_SECONDS = 8.0
-"""After SIGTERM the calls under way have so long; ECS sends SIGKILL thirty seconds after it."""
+"""Time limit for the calls in flight after SIGTERM; ECS sends SIGKILL after thirty seconds."""
 
 
 @dataclass(slots=True)
 class Stopping:
-    """`stop` is set once a signal was `caught`."""
+    """Shutdown state: `stop` is set once a signal was `caught`."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     caught: signal.Signals | None = None
 
     @property
     def code(self) -> Exit:
-        """What the process ends with where nothing is wrong but that it was stopped."""
+        """Exit code of a process that was stopped, and had no other error."""
         if self.caught is None:
             return Exit.DONE
         return Exit.TERMINATED if self.caught is signal.SIGTERM else Exit.INTERRUPTED
 
 
 def unwind(_: signal.Signals) -> NoReturn:
-    """For a second signal: everything is left, and what was taken is given back on the way."""
+    """Second signal: abandon the work, and release what is held while unwinding."""
     raise KeyboardInterrupt
 
 
 def vanish(number: signal.Signals) -> NoReturn:
-    """For a second signal: nothing more is done."""
+    """Second signal: exit at once."""
     os._exit(Stopping(caught=number).code)
 
 
@@ -50,37 +50,37 @@ def vanish(number: signal.Signals) -> NoReturn:
 def stopping(
     first: Callable[[signal.Signals], None], second: Callable[[signal.Signals], NoReturn]
 ) -> Iterator[Stopping]:
-    """The first signal sets `stop` and then is told to `first`, in a thread; another one calls `second` at once."""
-    found = Stopping()
-    passed_on: SimpleQueue[signal.Signals | None] = SimpleQueue()
+    """The first signal sets `stop` and then calls `first`, in a thread; the second one calls `second` at once."""
+    state = Stopping()
+    signals: SimpleQueue[signal.Signals | None] = SimpleQueue()
 
     def handle(number: int, _: object) -> None:
-        if found.caught is not None:
+        if state.caught is not None:
             second(signal.Signals(number))
-        found.caught = signal.Signals(number)
-        passed_on.put(found.caught)
+        state.caught = signal.Signals(number)
+        signals.put(state.caught)
 
-    def heed() -> None:
-        caught = passed_on.get()
+    def wait() -> None:
+        caught = signals.get()
         if caught is not None:
-            found.stop.set()
+            state.stop.set()
             first(caught)
 
-    thread = threading.Thread(target=heed, name="signals", daemon=True)
+    thread = threading.Thread(target=wait, name="signals", daemon=True)
     thread.start()
     old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield found
+        yield state
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-        passed_on.put(None)
+        signals.put(None)
         thread.join()
 
 
 @contextmanager
 def hurried(stop: threading.Event, close: Callable[[], None]) -> Iterator[None]:
-    """Once stopped, what is inside has `HAND_OVER_SECONDS`, and then `close` ends its retries and its waits."""
+    """Time limit for the shutdown: `close` is called `HAND_OVER_SECONDS` after `stop`, and ends retries and waits."""
     over = threading.Event()
 
     def watch() -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from reconciler.aws.catalogue import service_facts, services
 from reconciler.iam import calls, rules
-from reconciler.iam.rules import Sort, action
+from reconciler.iam.rules import action
 from reconciler.model import ownership
+from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation
 from reconciler.model.resource import Desired, Ref
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.tagging import tag_value
@@ -94,28 +96,28 @@ class _Maker:
         if extras.all_types:
             self.used = {name for name, kind in kinds.items() if not kind.lookup}
         self.engines = {delivery.policy.engine for delivery in deliveries}
-        self.sorted = self._sorted()
+        self.bound = self._bound()
 
     def all(self) -> Iterator[Statement]:
         for part in (self._reads, self._makes, self._changes, self._roles, self._configured):
             yield from (one for one in part() if one.actions and one.resources)
 
-    def _sorted(self) -> dict[Sort, tuple[rules.Operation, ...]]:
+    def _bound(self) -> dict[Binding, tuple[Operation, ...]]:
         """Reads of every type, since what nobody wants any more has to be found, too; writes of those in use."""
-        found: set[rules.Operation] = set()
+        found: set[Operation] = set()
         for name, kind in self.kinds.items():
-            found |= {one for one in calls.of_kind(kind) if name in self.used or _reads(one)}
+            found |= {one for one in calls.of_kind(kind) if name in self.used or rules.reads(one)}
         for name, engine in engines().items():
             if name in self.engines or self.extras.all_types:
                 found |= calls.of_engine(engine)
-        found |= {one for one in calls.of_loop() if self.engines or self.extras.all_types or _reads(one)}
-        sorts: dict[Sort, list[rules.Operation]] = defaultdict(list)
+        found |= {one for one in calls.of_loop() if self.engines or self.extras.all_types or rules.reads(one)}
+        bound: dict[Binding, list[Operation]] = defaultdict(list)
         for one in sorted(found - rules.FREE):
-            sorts[rules.sort_of(one)].append(one)
-        return {sort: tuple(ones) for sort, ones in sorts.items()}
+            bound[rules.binding_of(one)].append(one)
+        return {binding: tuple(ones) for binding, ones in bound.items()}
 
-    def _actions(self, *sorts: Sort) -> tuple[str, ...]:
-        return tuple(sorted(action(one) for sort in sorts for one in self.sorted.get(sort, ())))
+    def _actions(self, *bindings: Binding) -> tuple[str, ...]:
+        return tuple(sorted(action(one) for binding in bindings for one in self.bound.get(binding, ())))
 
     # -- conditions and names
 
@@ -127,112 +129,104 @@ class _Maker:
     def _is_ours(self) -> dict[str, str]:
         return {f"aws:ResourceTag/{ownership.STACK}": self.stack}
 
-    def _arn(self, service: str, resource: str, *, region: bool = True) -> str:
-        where = f"{self.place.region if region else ''}:{self.place.account}"
-        return f"arn:{self.place.partition}:{service}:{where}:{resource}"
+    def _arn(self, service: str, resource: str) -> str:
+        region = self.place.region if service_facts(service).regional else ""
+        return f"arn:{self.place.partition}:{service}:{region}:{self.place.account}:{resource}"
 
     def _specs(self, kind: str) -> list[Any]:
         return [want.spec for want in self.wanted if want.address.kind == kind]
 
-    def _named(self) -> tuple[str, ...]:
-        """The ARNs of what can be named before it is made. A new log group's is checked with something behind it."""
-        return (
-            *(self._arn("dynamodb", f"table/{spec.name}") for spec in self._specs("table")),
-            *(self._arn("ecr", f"repository/{spec.name}") for spec in self._specs("repository")),
-            *(self._role(spec) for spec in self._specs("role")),
-            *(self._arn("logs", f"log-group:{spec.name}") for spec in self._specs("log-group")),
-            *(self._arn("logs", f"log-group:{spec.name}:*") for spec in self._specs("log-group")),
-            *(self._arn("scheduler", f"schedule-group/{spec.name}") for spec in self._specs("schedule")),
-        )
+    def _named(self, binding: Binding) -> tuple[str, ...]:
+        """The ARNs that the specs' resources are known by, for what IAM binds to names."""
+        return tuple(arn for want in self.wanted for arn in self._arns_of(want, binding))
 
-    def _role(self, spec: Any) -> str:
-        return self._arn("iam", f"role{spec.path or '/'}{spec.name}", region=False)
+    def _arns_of(self, want: Desired[Any], binding: Binding) -> tuple[str, ...]:
+        names: tuple[NamedArn, ...] = self.kinds[want.address.kind].arns(want.spec).get(binding, ())
+        return tuple(self._arn(*name) for name in names)
 
     # -- statements
 
     def _reads(self) -> Iterator[Statement]:
         here = {"StringEquals": {"aws:RequestedRegion": self.place.region}}
-        yield Statement("Look", "it compares what there is with the specs", self._actions(Sort.READ), condition=here)
-        roles = self._actions(Sort.READ_ROLES)
+        yield Statement("Look", "it compares what there is with the specs", self._actions(Binding.READ), condition=here)
+        roles = self._actions(Binding.READ_GLOBAL)
         yield Statement("LookAtRoles", "IAM answers for all roles at once, and is in no region", roles)
-        groups = tuple(self._arn("logs", f"log-group:{spec.name}:log-stream:*") for spec in self._specs("log-group"))
-        output = self._actions(Sort.READ_OUTPUT)
+        output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
 
     def _makes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._asked_as_ours}
-        made = self._actions(Sort.MAKE)
+        made = self._actions(Binding.MAKE)
         yield Statement("Make", "what it makes carries the stack's tag", made, condition=ours)
-        by_name = {one for one in self.sorted.get(Sort.MAKE_BY_NAME, ()) if self._specs(_KIND_OF[one[0]])}
-        tagging = {(service, rules.TAGGED_BY_NAME[service]) for service, _ in by_name}
-        actions = tuple(sorted(action(one) for one in by_name | tagging))
+        by_name: set[Operation] = set()
+        for name in sorted({want.address.kind for want in self.wanted if self._arns_of(want, Binding.MAKE_BY_NAME)}):
+            kind = self.kinds[name]
+            made_by_name = {one for one in calls.of_kind(kind) if rules.binding_of(one) is Binding.MAKE_BY_NAME}
+            by_name |= made_by_name | {(service, kind.permissions.tagging) for service, _ in made_by_name}
+        actions = tuple(sorted(map(action, by_name)))
         why = "these have their names in the specs, and are made and tagged under no other"
-        yield Statement("MakeByName", why, actions, self._named(), ours)
+        yield Statement("MakeByName", why, actions, self._named(Binding.MAKE_BY_NAME), ours)
         yield from self._makes_in_ec2(ours)
         yield from self._tags_in_passing()
-        if "vpc-endpoint" in self.used:
-            why = "an endpoint's private name is set up in the caller's name"
-            yield Statement("NameEndpoints", why, ("route53:AssociateVPCWithHostedZone",))
 
     def _makes_in_ec2(self, ours: Condition) -> Iterator[Statement]:
-        made = [name for _, name in self.sorted.get(Sort.MAKE_IN_EC2, ())]
-        new = {rules.IN_EC2[name][0] for name in made}
-        resources = tuple(self._arn("ec2", f"{one}/*") for one in sorted(new))
+        made = {name: rules.made_in_ec2()[name] for _, name in self.bound.get(Binding.MAKE_IN_EC2, ())}
+        resources = tuple(self._arn("ec2", f"{one}/*") for one in sorted({new for new, _ in made.values()}))
         actions = tuple(f"ec2:{name}" for name in sorted(made))
         yield Statement("MakeInEc2", "what it makes carries the stack's tag", actions, resources, ours)
-        inside = {name: rules.IN_EC2[name][1] for name in made if rules.IN_EC2[name][1]}
-        resources = tuple(
-            self._arn("ec2", f"{one}/*") for one in sorted({one for all_ in inside.values() for one in all_})
-        )
-        actions = tuple(f"ec2:{name}" for name in sorted(inside))
+        around = {one for _, inside in made.values() for one in inside}
+        resources = tuple(self._arn("ec2", f"{one}/*") for one in sorted(around))
+        actions = tuple(f"ec2:{name}" for name, (_, inside) in sorted(made.items()) if inside)
         why = "and is made inside what is the stack's already"
         yield Statement("MakeInside", why, actions, resources, {"StringEquals": self._is_ours})
 
     def _tags_in_passing(self) -> Iterator[Statement]:
-        made = [one for sort in (Sort.MAKE, Sort.MAKE_IN_EC2, Sort.TASK_SETS) for one in self.sorted.get(sort, ())]
-        for service, tagging in sorted(rules.TAGGED_IN_PASSING.items()):
+        bindings = (Binding.MAKE, Binding.MAKE_IN_EC2, Binding.TASK_SETS)
+        made = [one for binding in bindings for one in self.bound.get(binding, ())]
+        for service in services():
+            tagging = service_facts(service).tagging_on_creation
             names = sorted(name for of, name in made if of == service and rules.makes(name))
-            if names:
-                key = f"{rules.PREFIX.get(service, service)}:CreateAction"
+            if names and tagging:
+                key = f"{service_facts(service).iam_prefix}:CreateAction"
                 condition = {"StringEquals": {key: names, **self._asked_as_ours}}
                 sid = f"TagNewIn{service.removesuffix('v2').capitalize()}"
-                yield Statement(
-                    sid, "tags are set as part of a creation", (action((service, tagging)),), condition=condition
-                )
+                tags = (action((service, tagging)),)
+                yield Statement(sid, "tags are set as part of a creation", tags, condition=condition)
 
     def _changes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._is_ours}
         why = "what carries the stack's tag is the stack's"
-        yield Statement("Change", why, self._actions(Sort.CHANGE), condition=ours)
+        yield Statement("Change", why, self._actions(Binding.CHANGE), condition=ours)
         clusters = sorted({_cluster(spec.cluster) for spec in self._specs("service")})
         inside = {"ArnEquals": {"ecs:cluster": [self._arn("ecs", f"cluster/{name}") for name in clusters]}}
         why = "IAM knows task sets by their cluster"
-        yield Statement("RollOut", why, self._actions(Sort.TASK_SETS), condition=inside)
+        yield Statement("RollOut", why, self._actions(Binding.TASK_SETS), condition=inside)
         why = "IAM cannot bind it; the product itself lets go of nothing but the stack's revisions"
-        yield Statement("LetGoOfRevisions", why, self._actions(Sort.UNBOUND))
-        schedules = tuple(self._arn("scheduler", f"schedule/{spec.name}/*") for spec in self._specs("schedule"))
+        yield Statement("LetGoOfRevisions", why, self._actions(Binding.UNBOUND))
         why = "schedules carry no tags, and lie in a group of their own name"
-        yield Statement("Schedule", why, self._actions(Sort.SCHEDULES), schedules)
+        yield Statement("Schedule", why, self._actions(Binding.SCHEDULES), self._named(Binding.SCHEDULES))
         scaled = {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}}
         why = "only ECS services are scaled"
-        yield Statement("Scale", why, self._actions(Sort.AUTOSCALING), condition=scaled)
-        if "scaling" in self.used:
-            alarms = (self._arn("cloudwatch", "alarm:TargetTracking-*"),)
-            actions = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
-            yield Statement("ScaleByAlarm", "a scaling policy's alarms are set in the caller's name", actions, alarms)
+        yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
+        for one in self._on_behalf():
+            yield Statement(one.sid, one.why, one.actions, tuple(self._arn(*arn) for arn in one.arns) or EVERYTHING)
+
+    def _on_behalf(self) -> Iterator[OnBehalf]:
+        for name in sorted(self.used):
+            yield from self.kinds[name].permissions.on_behalf
 
     def _roles(self) -> Iterator[Statement]:
         managed = sorted({arn for spec in self._specs("role") for arn in spec.managed or ()})
         if managed:
             named: Condition = {"StringEquals": self._is_ours, "ArnEquals": {"iam:PolicyARN": managed}}
             why = "only the managed policies that the specs name are attached"
-            yield Statement("AttachPolicies", why, self._actions(Sort.ATTACH), condition=named)
+            yield Statement("AttachPolicies", why, self._actions(Binding.ATTACH), condition=named)
         for service, roles in sorted(self._passed().items()):
             sid = "PassTo" + "".join(word.capitalize() for word in service.split(".")[0].split("-"))
             to = {"StringEquals": {"iam:PassedToService": service}}
             why = "tasks and schedules run as the roles that the specs name"
             yield Statement(sid, why, ("iam:PassRole",), tuple(sorted(roles)), to)
-        linked = sorted({rules.LINKED[kind] for kind in self.used & rules.LINKED.keys()})
+        linked = sorted({role for kind in self.used if (role := self.kinds[kind].permissions.linked_role)})
         if linked:
             for_them = {"StringEquals": {"iam:AWSServiceName": linked}}
             arn = f"arn:{self.place.partition}:iam::{self.place.account}:role/aws-service-role/*"
@@ -240,15 +234,15 @@ class _Maker:
             yield Statement("LetServicesStart", why, ("iam:CreateServiceLinkedRole",), (arn,), for_them)
 
     def _passed(self) -> dict[str, set[str]]:
-        own = {want.address: self._role(want.spec) for want in self.wanted if want.address.kind == "role"}
+        own = {want.address: self._arns_of(want, Binding.MAKE_BY_NAME) for want in self.wanted}
         found: dict[str, set[str]] = defaultdict(set)
         for want in self.wanted:
-            service = rules.PASSED_TO.get(want.address.kind)
-            for link in _links(want.spec) if service is not None else ():
-                if isinstance(link, Ref) and link.address in own:
-                    found[service or ""].add(own[link.address])
-                elif isinstance(link, str) and ":role/" in link and link.startswith("arn:"):
-                    found[service or ""].add(link)
+            service = self.kinds[want.address.kind].permissions.passes_roles_to
+            for link in _links(want.spec) if service else ():
+                if isinstance(link, Ref):
+                    found[service].update(arn for arn in own.get(link.address, ()) if ":role/" in arn)
+                elif ":role/" in link and link.startswith("arn:"):
+                    found[service].add(link)
         return found
 
     def _configured(self) -> Iterator[Statement]:
@@ -261,13 +255,6 @@ class _Maker:
         yield Statement("Tell", "it tells people", ("sns:Publish",), self.extras.topics)
         if self.extras.repository is not None:
             yield Statement("FetchSpecs", "the specs lie there", ("codecommit:GitPull",), (self.extras.repository,))
-
-
-_KIND_OF = {"dynamodb": "table", "ecr": "repository", "iam": "role", "logs": "log-group", "scheduler": "schedule"}
-
-
-def _reads(operation: rules.Operation) -> bool:
-    return rules.sort_of(operation) in (Sort.READ, Sort.READ_ROLES, Sort.READ_OUTPUT)
 
 
 def _cluster(link: Any) -> str:

@@ -23,7 +23,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
-from reconciler.model.resource import Batch, Calls, Desired, Observed, S
+from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.resource import Address, Batch, Calls, Desired, Observed, S
 
 if TYPE_CHECKING:
     from reconciler.model.diff import Change
@@ -106,6 +107,20 @@ class ResourceType(ABC, Generic[S]):
     kind: ClassVar[str]
     Spec: type[S]
 
+    creates: ClassVar[tuple[str, ...]] = ()
+    """The operations that make one: they may leave though nothing they name is known to be the stack's yet."""
+
+    may_duplicate: ClassVar[bool] = False
+    """AWS makes a second one without complaint: no name and no place tells the two apart, only our tags."""
+
+    permissions: ClassVar[Permissions] = Permissions()
+
+    inside: ClassVar[tuple[str, str] | None] = None
+    """The field of its spec that says what it is a part of, and that one's kind."""
+
+    display_order: ClassVar[int] = 100
+    """Where it stands among its siblings in the tree of a stack; lower comes first."""
+
     depends_on: ClassVar[tuple[str, ...]] = ()
     """Types that must exist before one of this type, beyond its references; reversed for deletions."""
 
@@ -141,6 +156,19 @@ class ResourceType(ABC, Generic[S]):
     def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
         """`new` with the parts of `old` that are `used`, which AWS releases only when no task uses them any more."""
         return new
+
+    def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
+        """What `found` is a part of, among `others`; None where it is a part of nothing of ours."""
+        if self.inside is None:
+            return None
+        name, kind = self.inside
+        link = str(getattr(found.spec, name) or "")
+        candidates = (other for other in others if other.address.kind == kind)
+        return next((one.address for one in candidates if link in (one.id, one.id.rpartition("/")[2])), None)
+
+    def arns(self, spec: S) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        """ARNs that are known before it is made, by what IAM binds to them."""
+        return {}
 
     @abstractmethod
     def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:

@@ -145,7 +145,7 @@ def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...
         case events.ROLLOUT_ENDED if service and details.get("outcome") not in WELL:
             return f"reconciler logs {service} --previous", f"reconciler history {service}"
         case events.SUSPENDED:
-            return ("reconciler reconcile --resume",)
+            return ("reconciler resume --stack",)
     return ()
 
 

@@ -10,31 +10,13 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Batch, Calls, Observed, ResourceHealth, ServiceApi
+from reconciler.model.resource_type import ResourceTypes
 from reconciler.queries import versions
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.rollout.spec import RolloutSpec
 
 ecs = ServiceApi("ecs")
 
-INSIDE: Final[Mapping[str, tuple[str, str]]] = {
-    "subnet": ("vpc", "vpc"),
-    "internet-gateway": ("vpc", "vpc"),
-    "route-table": ("vpc", "vpc"),
-    "security-group": ("vpc", "vpc"),
-    "vpc-endpoint": ("vpc", "vpc"),
-    "security-group-rules": ("group", "security-group"),
-    "nat-gateway": ("subnet", "subnet"),
-    "listener": ("load_balancer", "load-balancer"),
-    "listener-rule": ("listener", "listener"),
-    "service": ("cluster", "cluster"),
-    "task": ("cluster", "cluster"),
-    "schedule": ("cluster", "cluster"),
-    "scaling": ("service", "service"),
-    "image": ("repository", "repository"),
-}
-"""Type → the field of its spec that names its container, and the type of that container."""
-
-FIRST: Final = ("vpc", "load-balancer", "cluster", "repository")
 TELLING: Final = ("cidr", "zone", "port", "protocol", "scheme", "priority", "uri")
 """Fields that summarize a resource."""
 
@@ -103,56 +85,38 @@ def placed(item: Mapping[str, Any]) -> Placed:
 
 
 def tree(
-    world: ObservedState, stack: str, deliveries: Iterable[RolloutSpec], tasks: Mapping[str, tuple[Placed, ...]]
+    kinds: ResourceTypes,
+    world: ObservedState,
+    stack: str,
+    deliveries: Iterable[RolloutSpec],
+    tasks: Mapping[str, tuple[Placed, ...]],
 ) -> tuple[Node, ...]:
     """What the stack owns, each inside its container; networks first. Resources that are only looked up are
     included.
     """
-    ours = [one for one in world if ownership.owner(one.tags) == stack or one.address.kind == "image"]
+    ours = [one for one in world if ownership.owner(one.tags) == stack or kinds[one.address.kind].lookup]
     names = {one.id: one.address for one in ours}
     delivered = {one.service: one for one in deliveries}
     below: dict[Address | None, list[Observed[Any]]] = {}
     for one in ours:
-        below.setdefault(_parent(one, ours), []).append(one)
+        below.setdefault(kinds[one.address.kind].parent(one, ours), []).append(one)
+
+    def order(one: Observed[Any]) -> tuple[int, Address]:
+        return kinds[one.address.kind].display_order, one.address
 
     def node(one: Observed[Any]) -> Node:
-        children = tuple(node(child) for child in sorted(below.get(one.address, ()), key=_order))
+        children = tuple(node(child) for child in sorted(below.get(one.address, ()), key=order))
         if one.address.kind == "service":
             children = (*_versions(world, stack, delivered.get(one.address), tasks.get(one.id, ()), names), *children)
         return Node(str(one.address), one.id, _detail(one), one.health, one.reason, children)
 
-    return tuple(node(one) for one in sorted(below.get(None, ()), key=_order))
+    return tuple(node(one) for one in sorted(below.get(None, ()), key=order))
 
 
 def absent(world: ObservedState, desired: Iterable[Address]) -> tuple[Address, ...]:
     """Declared resources that do not exist, as far as their type could be read."""
     there = {one.address for one in world}
     return tuple(sorted(one for one in desired if one not in there and one.kind not in world.unreadable))
-
-
-def _parent(one: Observed[Any], ours: Iterable[Observed[Any]]) -> Address | None:
-    """None if its container is not in the stack. A task definition is shown beside the workload of its name."""
-    if one.address.kind in ("task-definition", "target-group"):
-        return _user(one, ours)
-    if one.address.kind not in INSIDE:
-        return None
-    field, kind = INSIDE[one.address.kind]
-    link = str(getattr(one.spec, field) or "")
-    inside = (other for other in ours if other.address.kind == kind)
-    return next((other.address for other in inside if link in (other.id, other.id.rpartition("/")[2])), None)
-
-
-def _user(one: Observed[Any], ours: Iterable[Observed[Any]]) -> Address | None:
-    if one.address.kind == "task-definition":
-        users = (Address("service", one.address.name), Address("task", one.address.name))
-        return next((other.address for other in ours if other.address in users), None)
-    balancers = one.facts.get("load_balancers", ())
-    return next((other.address for other in ours if other.id in balancers), None)
-
-
-def _order(one: Observed[Any]) -> tuple[int, str, str]:
-    kind = one.address.kind
-    return (FIRST.index(kind) if kind in FIRST else len(FIRST), kind, one.address.name)
 
 
 def _detail(one: Observed[Any]) -> str:

@@ -10,23 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.model.resource_type import Depth, ResourceTypes, discover
 from reconciler.reconcile.observe import StackId, observe
 from reconciler.rollout import stored_state
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE
 from reconciler.rollout.stored_state import StoredState
-
-KINDS: Final = ("cluster", "service", "load-balancer", "listener", "listener-rule", "target-group")
-"""Types to read for the running versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +72,11 @@ class ServiceState:
         return tuple(one for one in self.runs if one.share)
 
 
-def look(aws: AwsClient, kinds: ResourceTypes, place: StackId, desired: Iterable[Desired[Any]]) -> ObservedState:
+def look(
+    aws: AwsClient, kinds: ResourceTypes, place: StackId, desired: Iterable[Desired[Any]], delivery: RolloutSpec
+) -> ObservedState:
     """The part of the account that shows what is running. Raises `errors.AwsError`."""
-    few = ResourceTypes(kinds[name] for name in KINDS)
+    few = ResourceTypes(kinds[name] for name in _read_for(delivery))
     return observe(aws, few, place, tuple(want for want in desired if want.address.kind in few), depth=Depth.MEDIUM)
 
 
@@ -87,7 +86,7 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
     Raises `errors.AwsError` if it could not be read, `errors.ReconcilerError` if it does not exist or is not the
     stack's.
     """
-    for kind in KINDS:
+    for kind in _read_for(delivery):
         if kind in world.unreadable:
             raise world.unreadable[kind]
     there = [one for one in world.found.get("service", ()) if one.address == delivery.service]
@@ -102,6 +101,18 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
         weights = _weights(world, delivery)
         return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["task_sets"], weights))
     return ServiceState(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
+
+
+def _read_for(delivery: RolloutSpec) -> list[str]:
+    """The kinds that tell what runs: the service's, what production comes in by, and what they are observed after."""
+    found: list[str] = []
+    todo = [address.kind for address in (delivery.service, delivery.production) if address is not None]
+    while todo:
+        kind = todo.pop()
+        if kind not in found:
+            found.append(kind)
+            todo += discover()[kind].observe_after
+    return sorted(found)
 
 
 def _weights(world: ObservedState, delivery: RolloutSpec) -> Mapping[str, int]:

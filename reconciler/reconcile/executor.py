@@ -18,7 +18,7 @@ from typing import Any
 
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
-from reconciler.aws.retry import READ, may_double
+from reconciler.aws.retry import READ, has_token
 from reconciler.log import log
 from reconciler.model.plan import Action, Plan, PlanStep, Verb
 from reconciler.model.resource import Address, Call, Desired
@@ -210,7 +210,7 @@ class _Execution:
             raise errors.Exists("it was found when read again")
         wrote: list[Call] = []
         try:
-            identifier = self.aws.run(kind.create(new), creating=True, fresh=fresh, wrote=wrote.append)
+            identifier = self.aws.run(kind.create(new), creating=kind.creates, fresh=fresh, wrote=wrote.append)
         except errors.ReconcilerError:
             if wrote and not kind.revisions:
                 self.expectations.uncertain(new)
@@ -230,7 +230,9 @@ class _Execution:
                 self.aws.run(kind.update_tags(old, action.tags.put, action.tags.drop), wrote=wrote.append)
             if changes:
                 updating = kind.update(old, new, changes)
-                identifier = self.aws.run(updating, creating=kind.revisions, fresh=fresh, wrote=wrote.append)
+                identifier = self.aws.run(
+                    updating, creating=kind.creates if kind.revisions else None, fresh=fresh, wrote=wrote.append
+                )
                 if identifier is not None:
                     self.aws.mine.add(identifier)
                     self._has_id(action.address, identifier)
@@ -250,10 +252,12 @@ def _refs(action: Action) -> frozenset[Address]:
 
 def _may_double(kind: ResourceType[Any], new: Desired[Any]) -> bool:
     """Whether its first call is one that AWS would execute twice. Nothing is sent."""
+    if not kind.may_duplicate:
+        return False
     conversation = kind.create(new)
     said = next(conversation, None)
     conversation.close()
-    return isinstance(said, Call) and may_double(said)
+    return isinstance(said, Call) and said.operation in kind.creates and not has_token(said)
 
 
 _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})

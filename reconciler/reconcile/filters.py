@@ -185,7 +185,7 @@ def limits(plan: Plan, context: Context) -> Plan:
                 RefusalCode.SUSPENDED,
                 None,
                 f"the stack is suspended by {context.suspended_by}",
-                hint="run `reconciler reconcile --resume`",
+                hint="run `reconciler resume --stack`",
             )
         )
     if not context.leaving:

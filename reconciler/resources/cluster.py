@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _ecs
@@ -37,6 +38,9 @@ class ClusterSpec(resource.Spec):
 class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateCluster",)
+    permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
+    display_order: ClassVar[int] = 3
 
     def retaining(self, old: Observed[ClusterSpec], new: Desired[ClusterSpec], used: Set[str]) -> Desired[ClusterSpec]:
         """ECS detaches a capacity provider only once no task runs on it (PutClusterCapacityProviders)."""

@@ -11,6 +11,7 @@ from typing import ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ec2
@@ -24,6 +25,9 @@ class ElasticIpSpec(resource.Spec):
 class ElasticIp(ResourceType[ElasticIpSpec]):
     kind: ClassVar[str] = "elastic-ip"
     Spec = ElasticIpSpec
+    creates: ClassVar[tuple[str, ...]] = ("AllocateAddress",)
+    may_duplicate: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(ec2="elastic-ip")
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ElasticIpSpec]]]:

@@ -39,6 +39,7 @@ class ImageSpec(resource.Spec):
 class Image(ResourceType[ImageSpec]):
     kind: ClassVar[str] = "image"
     Spec = ImageSpec
+    inside: ClassVar[tuple[str, str] | None] = ("repository", "repository")
     observe_after: ClassVar[tuple[str, ...]] = ("repository",)
     lookup: ClassVar[bool] = True
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -25,6 +26,10 @@ class InternetGatewaySpec(resource.Spec):
 class InternetGateway(ResourceType[InternetGatewaySpec]):
     kind: ClassVar[str] = "internet-gateway"
     Spec = InternetGatewaySpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateInternetGateway",)
+    may_duplicate: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(ec2="internet-gateway")
+    inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     replace: ClassVar[Replace] = Replace.NEVER
 
     def observe(self, scope: Scope) -> Calls[list[Observed[InternetGatewaySpec]]]:

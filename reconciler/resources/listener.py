@@ -39,6 +39,8 @@ class ListenerSpec(resource.Spec):
 class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
     Spec = ListenerSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateListener",)
+    inside: ClassVar[tuple[str, str] | None] = ("load_balancer", "load-balancer")
     observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
     volatile: ClassVar[bool] = True
 

@@ -47,6 +47,8 @@ class ListenerRuleSpec(resource.Spec):
 class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
     Spec = ListenerRuleSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateRule",)
+    inside: ClassVar[tuple[str, str] | None] = ("listener", "listener")
     observe_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST

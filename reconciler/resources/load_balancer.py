@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _elb, _tags
@@ -32,6 +33,9 @@ class LoadBalancerSpec(resource.Spec):
 class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateLoadBalancer",)
+    permissions: ClassVar[Permissions] = Permissions(linked_role="elasticloadbalancing.amazonaws.com")
+    display_order: ClassVar[int] = 2
     depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")
 
     def observe(self, scope: Scope) -> Calls[list[Observed[LoadBalancerSpec]]]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -33,7 +34,23 @@ class LogGroupSpec(resource.Spec):
 class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={
+            ("logs", "CreateLogGroup"): Binding.MAKE_BY_NAME,
+            ("logs", "GetLogEvents"): Binding.READ_OUTPUT,
+        },
+        tagging="TagResource",
+    )
     serves_tasks: ClassVar[bool] = True
+
+    def arns(self, spec: LogGroupSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        """A new log group's name is checked with something behind it."""
+        group = f"log-group:{spec.name}"
+        return {
+            Binding.MAKE_BY_NAME: (("logs", group), ("logs", f"{group}:*")),
+            Binding.READ_OUTPUT: (("logs", f"{group}:log-stream:*"),),
+        }
 
     def observe(self, scope: Scope) -> Calls[list[Observed[LogGroupSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -32,6 +33,10 @@ class NatGatewaySpec(resource.Spec):
 class NatGateway(ResourceType[NatGatewaySpec]):
     kind: ClassVar[str] = "nat-gateway"
     Spec = NatGatewaySpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateNatGateway",)
+    may_duplicate: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(ec2="natgateway", made_inside=("subnet", "elastic-ip"))
+    inside: ClassVar[tuple[str, str] | None] = ("subnet", "subnet")
     depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway",)
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_create: ClassVar[bool] = True

@@ -15,6 +15,7 @@ from pydantic import AfterValidator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
@@ -42,7 +43,15 @@ class RepositorySpec(resource.Spec):
 class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateRepository",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={("ecr", "CreateRepository"): Binding.MAKE_BY_NAME}, tagging="TagResource"
+    )
+    display_order: ClassVar[int] = 4
     serves_tasks: ClassVar[bool] = True
+
+    def arns(self, spec: RepositorySpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        return {Binding.MAKE_BY_NAME: (("ecr", f"repository/{spec.name}"),)}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RepositorySpec]]]:
         answer = yield ecr.describe_repositories()

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
@@ -40,7 +41,21 @@ class RoleSpec(resource.Spec):
 class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={
+            ("iam", "CreateRole"): Binding.MAKE_BY_NAME,
+            ("iam", "AttachRolePolicy"): Binding.ATTACH,
+            # a role in an instance profile, or under a boundary, is more than the specs can say: a person's
+            ("iam", "RemoveRoleFromInstanceProfile"): Binding.NEVER,
+            ("iam", "DeleteRolePermissionsBoundary"): Binding.NEVER,
+        },
+        tagging="TagRole",
+    )
     serves_tasks: ClassVar[bool] = True
+
+    def arns(self, spec: RoleSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        return {Binding.MAKE_BY_NAME: (("iam", f"role{spec.path or '/'}{spec.name}"),)}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RoleSpec]]]:
         answer = yield iam.get_account_authorization_details(Filter=["Role"], MaxItems=ROLES_A_PAGE)

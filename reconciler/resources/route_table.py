@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -28,6 +29,10 @@ class RouteTableSpec(resource.Spec):
 class RouteTable(ResourceType[RouteTableSpec]):
     kind: ClassVar[str] = "route-table"
     Spec = RouteTableSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateRouteTable",)
+    may_duplicate: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(ec2="route-table", made_inside=("vpc",))
+    inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, OnBehalf, Permissions
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.model.tagging import tag_value
@@ -53,6 +54,28 @@ class ScalingSpec(resource.Spec):
 class Scaling(ResourceType[ScalingSpec]):
     kind: ClassVar[str] = "scaling"
     Spec = ScalingSpec
+    creates: ClassVar[tuple[str, ...]] = ("RegisterScalableTarget", "PutScalingPolicy")
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={
+            ("application-autoscaling", name): Binding.AUTOSCALING
+            for name in (
+                "DeleteScalingPolicy",
+                "DeregisterScalableTarget",
+                "PutScalingPolicy",
+                "RegisterScalableTarget",
+            )
+        },
+        linked_role="ecs.application-autoscaling.amazonaws.com",
+        on_behalf=(
+            OnBehalf(
+                "ScaleByAlarm",
+                "a scaling policy's alarms are set in the caller's name",
+                ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"),
+                (("cloudwatch", "alarm:TargetTracking-*"),),
+            ),
+        ),
+    )
+    inside: ClassVar[tuple[str, str] | None] = ("service", "service")
     observe_after: ClassVar[tuple[str, ...]] = ("service",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 

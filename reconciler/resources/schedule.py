@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _tags
@@ -56,7 +57,25 @@ class ScheduleSpec(resource.Spec):
 class Schedule(ResourceType[ScheduleSpec]):
     kind: ClassVar[str] = "schedule"
     Spec = ScheduleSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateScheduleGroup", "CreateSchedule")
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={
+            ("scheduler", "CreateScheduleGroup"): Binding.MAKE_BY_NAME,
+            ("scheduler", "CreateSchedule"): Binding.SCHEDULES,
+            ("scheduler", "UpdateSchedule"): Binding.SCHEDULES,
+            ("scheduler", "DeleteSchedule"): Binding.SCHEDULES,
+        },
+        tagging="TagResource",
+        passes_roles_to="scheduler.amazonaws.com",
+    )
+    inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     observe_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
+
+    def arns(self, spec: ScheduleSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        return {
+            Binding.MAKE_BY_NAME: (("scheduler", f"schedule-group/{spec.name}"),),
+            Binding.SCHEDULES: (("scheduler", f"schedule/{spec.name}/*"),),
+        }
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScheduleSpec]]]:
         answer = yield scheduler.list_schedule_groups()

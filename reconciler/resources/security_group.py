@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -28,6 +29,9 @@ class SecurityGroupSpec(resource.Spec):
 class SecurityGroup(ResourceType[SecurityGroupSpec]):
     kind: ClassVar[str] = "security-group"
     Spec = SecurityGroupSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateSecurityGroup",)
+    permissions: ClassVar[Permissions] = Permissions(ec2="security-group", made_inside=("vpc",))
+    inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.NEVER
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
@@ -71,6 +72,11 @@ class ServiceSpec(resource.Spec):
 class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
     Spec = ServiceSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateService",)
+    permissions: ClassVar[Permissions] = Permissions(
+        linked_role="ecs.amazonaws.com", passes_roles_to="ecs.amazonaws.com"
+    )
+    inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
     depends_on: ClassVar[tuple[str, ...]] = (
         "listener",

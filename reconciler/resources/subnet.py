@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -27,6 +28,9 @@ class SubnetSpec(resource.Spec):
 class Subnet(ResourceType[SubnetSpec]):
     kind: ClassVar[str] = "subnet"
     Spec = SubnetSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateSubnet",)
+    permissions: ClassVar[Permissions] = Permissions(ec2="subnet", made_inside=("vpc",))
+    inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -43,8 +44,15 @@ class TableSpec(resource.Spec):
 class Table(ResourceType[TableSpec]):
     kind: ClassVar[str] = "table"
     Spec = TableSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateTable",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={("dynamodb", "CreateTable"): Binding.MAKE_BY_NAME}, tagging="TagResource"
+    )
     slow_to_create: ClassVar[bool] = True
     slow_to_delete: ClassVar[bool] = True
+
+    def arns(self, spec: TableSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        return {Binding.MAKE_BY_NAME: (("dynamodb", f"table/{spec.name}"),)}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TableSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
@@ -47,6 +47,12 @@ class TargetGroupSpec(resource.Spec):
 class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
     Spec = TargetGroupSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateTargetGroup",)
+
+    def parent(self, found: Observed[TargetGroupSpec], others: Iterable[Observed[Any]]) -> Address | None:
+        """The load balancer that sends requests to it."""
+        balancers = found.facts.get("load_balancers", ())
+        return next((other.address for other in others if other.id in balancers), None)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TargetGroupSpec]]]:
         answer = yield elbv2.describe_target_groups()

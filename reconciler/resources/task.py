@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import ResourceType, Scope
 from reconciler.model.tagging import tag_value
@@ -45,6 +46,9 @@ class TaskSpec(resource.Spec):
 class Task(ResourceType[TaskSpec]):
     kind: ClassVar[str] = "task"
     Spec = TaskSpec
+    creates: ClassVar[tuple[str, ...]] = ("RunTask",)
+    permissions: ClassVar[Permissions] = Permissions(passes_roles_to="ecs-tasks.amazonaws.com")
+    inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
     observe_after: ClassVar[tuple[str, ...]] = ("task-definition",)
 

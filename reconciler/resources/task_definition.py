@@ -23,7 +23,8 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
-from reconciler.model.resource import Calls, Desired, Link, Observed, refs_in
+from reconciler.model.permissions import Binding, Permissions
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, refs_in
 from reconciler.model.resource_type import Depth, FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _containers, _ecs, _gone, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
@@ -73,10 +74,19 @@ class TaskDefinitionSpec(Whole):
 class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     kind: ClassVar[str] = "task-definition"
     Spec = TaskDefinitionSpec
+    creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND}, passes_roles_to="ecs-tasks.amazonaws.com"
+    )
     observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True
+
+    def parent(self, found: Observed[TaskDefinitionSpec], others: Iterable[Observed[Any]]) -> Address | None:
+        """The workload of its name."""
+        users = (Address("service", found.address.name), Address("task", found.address.name))
+        return next((other.address for other in others if other.address in users), None)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskDefinitionSpec]]]:
         wanted = {want.spec.family: want for want in scope.wanted}

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -27,6 +28,10 @@ class VpcSpec(resource.Spec):
 class Vpc(ResourceType[VpcSpec]):
     kind: ClassVar[str] = "vpc"
     Spec = VpcSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateVpc",)
+    may_duplicate: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(ec2="vpc")
+    display_order: ClassVar[int] = 1
 
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcSpec]]]:
         answer = yield ec2.describe_vpcs()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.permissions import OnBehalf, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _policy
@@ -36,6 +37,20 @@ class VpcEndpointSpec(resource.Spec):
 class VpcEndpoint(ResourceType[VpcEndpointSpec]):
     kind: ClassVar[str] = "vpc-endpoint"
     Spec = VpcEndpointSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateVpcEndpoint",)
+    may_duplicate: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(
+        ec2="vpc-endpoint",
+        made_inside=("vpc", "subnet", "route-table", "security-group"),
+        on_behalf=(
+            OnBehalf(
+                "NameEndpoints",
+                "an endpoint's private name is set up in the caller's name",
+                ("route53:AssociateVPCWithHostedZone",),
+            ),
+        ),
+    )
+    inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     depends_on: ClassVar[tuple[str, ...]] = ("security-group-rules",)
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_create: ClassVar[bool] = True

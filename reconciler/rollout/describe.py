@@ -7,9 +7,10 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.resource import Call, ServiceApi
-from reconciler.rollout.release import Release
-from reconciler.rollout.stored_state import StoredState, of_tags
+from reconciler.model.resource import Call, Calls, ServiceApi
+from reconciler.rollout.actions import WriteState
+from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.stored_state import StoredState, of_tags, written
 
 ecs = ServiceApi("ecs")
 
@@ -30,6 +31,19 @@ def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
 
 def remembered(item: Mapping[str, Any]) -> StoredState:
     return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
+
+
+def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
+    """Tags first, then untags."""
+    put, drop = written(decision.before, decision.after)
+    if put:
+        yield ecs.tag_resource(resourceArn=subject.service, tags=pairs(put))
+    if drop:
+        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
+
+
+def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
 def network_of(release: Release) -> dict[str, Any] | None:

@@ -13,11 +13,12 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar
 
+from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls
 from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.release import RolloutTarget
@@ -104,10 +105,63 @@ class Prefetched:
 NOTHING = Prefetched()
 
 
+class Controller(StrEnum):
+    """The deployment controller of an ECS service, in ECS's spelling."""
+
+    EXTERNAL = "EXTERNAL"
+    ECS = "ECS"
+    CODE_DEPLOY = "CODE_DEPLOY"
+
+
+class TrafficShifter(StrEnum):
+    """Who moves production from one version to the next."""
+
+    US = "us"
+    ECS = "ecs"
+    CODEDEPLOY = "codedeploy"
+    NOBODY = "nobody"  # versions share the target group, and tasks are replaced in it
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine cannot do of what a strategy may ask for; None is no limit.
+
+    `healthy_within`, `promotion`, `teardown`, `bake` (verification and teardown together) and `pause` are the longest
+    waits. `fixed_steps`: one canary step, and one pause for all linear steps. `whole`: green starts at full size.
+    """
+
+    healthy_within: timedelta | None = None
+    promotion: timedelta | None = None
+    teardown: timedelta | None = None
+    bake: timedelta | None = None
+    pause: timedelta | None = None
+    alarms: int | None = None
+    fixed_steps: bool = False
+    whole: bool = False
+
+
 class Engine(ABC):
     """How new versions of a service are brought into production. Found by `engines`."""
 
     name: ClassVar[str]
+
+    types: ClassVar[tuple[str, ...]]
+    """The deployment types of a DeploymentStrategy that it does."""
+
+    default: ClassVar[bool] = False
+    """It does its types where the strategy names no engine."""
+
+    controller: ClassVar[Controller]
+    shifts_traffic: ClassVar[TrafficShifter]
+    limits: ClassVar[Limits] = Limits()
+
+    phase_wording: ClassVar[Mapping[Phase, str]] = {}
+    """How people read its phases, where that is not the wording of a blue/green deployment."""
+
+    creates: ClassVar[tuple[str, ...]] = ()
+    """The operations that make something that was not there."""
+
+    permissions: ClassVar[Permissions] = Permissions()
 
     @abstractmethod
     def observe(
@@ -139,3 +193,8 @@ def engines() -> Mapping[str, Engine]:
             if isinstance(member, type) and issubclass(member, Engine) and member.__module__ == name:
                 found[member.name] = member()
     return found
+
+
+def default_engine(type: str) -> str:
+    """The engine that does deployments of `type` where none is named."""
+    return next(engine.name for engine in engines().values() if engine.default and type in engine.types)

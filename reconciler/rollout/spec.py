@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.model.resource import Address
+from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.rollout.release import HealthCheck
 from reconciler.rollout.strategy import Strategy
 
@@ -39,4 +40,4 @@ class RolloutSpec:
     @property
     def moves_traffic(self) -> bool:
         """Whether the controller shifts traffic, and not ECS."""
-        return self.policy.engine == "task_sets"
+        return engines()[self.policy.engine].shifts_traffic is TrafficShifter.US

@@ -14,6 +14,7 @@ from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
@@ -106,7 +107,7 @@ def blocking_dependency(
 
 def known_of(jobs: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
     """What `world` holds of each service, so that its rollout need not read it again."""
-    found = {one.id: one for kind in _OF_A_ROLLOUT for one in world.found.get(kind, ())}
+    found = {one.id: one for one in world}
     return {job.address: _known(job.subject, found) for job in jobs}
 
 
@@ -120,9 +121,6 @@ def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefet
         groups={arn: found[arn].facts["item"] for arn in subject.groups if arn in found},
         scalable=None if scalable is None else scalable.facts["item"],
     )
-
-
-_OF_A_ROLLOUT = ("service", "listener", "listener-rule", "target-group", "scaling")
 
 
 def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str = "") -> RolloutTarget | NotReady:
@@ -165,9 +163,10 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
 
 def _usable(world: ObservedState, stack: str) -> dict[Address, Observed[Any]]:
     """The usable resources: owned or looked up. Of two owned ones, the one that the planner keeps."""
+    looked_up = {name for name, kind in discover().items() if kind.lookup}
     found: dict[Address, Observed[Any]] = {}
     for one in world:
-        ours = ownership.owner(one.tags) == stack or one.address.kind == "image"
+        ours = ownership.owner(one.tags) == stack or one.address.kind in looked_up
         if ours and UNSEEN not in one.facts and not one.facts.get("deleting"):
             found.setdefault(one.address, one)
     return found

@@ -61,7 +61,7 @@ def test_a_write_without_token_is_never_sent_twice_after_a_lost_answer(
     world = Scripted(trouble)
     aws = AwsClient(world, clock=ManualClock())
     try:
-        aws.run(say(call), creating=True)
+        aws.run(say(call), creating=[call.operation])
     except errors.Ambiguous:
         assert sent == 1
     assert len(world.calls) == sent
@@ -73,11 +73,11 @@ def test_propagation_is_waited_for_and_not_for_ever() -> None:
     clock = ManualClock()
     refusal = errors.Propagating("cannot be assumed", code="InvalidParameterException")
     world = Scripted(refusal, refusal, {"ok": True})
-    assert AwsClient(world, clock=clock).run(say(CREATE), creating=True) == {"ok": True}
+    assert AwsClient(world, clock=clock).run(say(CREATE), creating=[CREATE.operation]) == {"ok": True}
     world = Scripted(*[refusal] * 500)
     started = clock.monotonic()
     with pytest.raises(errors.Propagating):
-        AwsClient(world, clock=clock).run(say(CREATE), creating=True)
+        AwsClient(world, clock=clock).run(say(CREATE), creating=[CREATE.operation])
     assert 115 <= clock.monotonic() - started <= 130
 
 
@@ -92,7 +92,7 @@ def test_not_found_is_a_delay_only_for_what_was_just_made() -> None:
         yield Call("ec2", "ModifyVpcAttribute", {"VpcId": made["Vpc"]["VpcId"]})
 
     world = Scripted({"Vpc": {"VpcId": "vpc-1"}}, GONE, {})
-    AwsClient(world, clock=ManualClock()).run(making(), creating=True)
+    AwsClient(world, clock=ManualClock()).run(making(), creating=[CREATE.operation])
     assert len(world.calls) == 3
 
 
@@ -124,9 +124,25 @@ def test_a_creation_may_write_to_what_it_made_and_to_nothing_else() -> None:
         yield Call("ec2", "ModifyVpcAttribute", {"VpcId": touch})
 
     answer = {"Vpc": {"VpcId": "vpc-new"}}
-    AwsClient(Scripted(answer)).run(making("vpc-new"), creating=True)
+    AwsClient(Scripted(answer)).run(making("vpc-new"), creating=[CREATE.operation])
     with pytest.raises(errors.OwnershipBreach):
-        AwsClient(Scripted(answer)).run(making("vpc-other"), creating=True)
+        AwsClient(Scripted(answer)).run(making("vpc-other"), creating=[CREATE.operation])
+
+
+def test_a_creation_is_what_the_type_says_it_is() -> None:
+    """Whatever AWS calls it; and nothing else, however its name begins."""
+    request = Call("acm", "RequestCertificate", {"DomainName": "example.com"})
+    arn = "arn:aws:acm:us-west-2:123456789012:certificate/1"
+
+    def making() -> Calls[None]:
+        yield request
+        yield Call("acm", "UpdateCertificateOptions", {"CertificateArn": arn})
+
+    world = Scripted({"CertificateArn": arn})
+    AwsClient(world).run(making(), creating=["RequestCertificate"])
+    assert len(world.calls) == 2
+    with pytest.raises(errors.OwnershipBreach):
+        AwsClient(Scripted()).run(say(CREATE), creating=["RequestCertificate"])
 
 
 def test_answers_of_calls_side_by_side_keep_their_order() -> None:

@@ -10,54 +10,59 @@ from reconciler.aws.errors import classify, translate
 from reconciler.model.resource import Call
 
 ROWS = [
-    ("InvalidVpcID.NotFound", "", errors.Gone),
-    ("InvalidSecurityGroupRuleId.NotFound", "", errors.Gone),
-    ("Gateway.NotAttached", "", errors.Gone),
-    ("TargetGroupNotFound", "", errors.Gone),
-    ("NoSuchEntity", "", errors.Gone),
-    ("ClientException", "Unable to describe task definition.", errors.Gone),
-    ("InvalidGroup.Duplicate", "", errors.Exists),
-    ("InvalidPermission.Duplicate", "", errors.Exists),
-    ("DuplicateListener", "", errors.Exists),
-    ("InvalidParameterException", "Creation of service was not idempotent.", errors.Exists),
-    ("DependencyViolation", "", errors.Blocked),
-    ("ResourceInUse", "", errors.Blocked),
-    ("ClusterContainsServicesException", "", errors.Blocked),
-    ("InvalidParameterException", "The service cannot be stopped while deployments are active.", errors.Blocked),
-    ("InvalidParameterException", "Unable to Start a service that is still Draining.", errors.Blocked),
-    ("InvalidParameterException", "The target group x does not have an associated load balancer.", errors.Propagating),
-    ("ClientException", "ECS was unable to assume the role; Role cannot be assumed", errors.Propagating),
-    ("MalformedPolicyDocument", "Invalid principal in policy: x", errors.Propagating),
-    ("MalformedPolicyDocument", "Syntax errors in policy.", errors.Invalid),
-    ("ThrottlingException", "Rate exceeded", errors.Throttled),
-    ("ClientException", "Rate exceeded", errors.Throttled),
-    ("RequestLimitExceeded", "", errors.Throttled),
-    ("InternalError", "", errors.Ambiguous),
-    ("VpcLimitExceeded", "", errors.Quota),
-    ("AddressLimitExceeded", "", errors.Quota),
-    ("TooManyListeners", "", errors.Quota),
-    ("InvalidParameterException", "5 deployments exist … exceeds the maximum limit.", errors.Quota),
-    ("AccessDeniedException", "not authorized to perform: iam:PassRole on resource: x", errors.Denied),
-    ("UnauthorizedOperation", "", errors.Denied),
-    ("ExpiredToken", "", errors.Denied),
-    ("OperationNotPermitted", "", errors.Protected),
-    ("RepositoryNotEmptyException", "", errors.Protected),
-    ("ValidationError", "", errors.Invalid),
-    ("SomethingNew", "", errors.Invalid),
+    ("ec2", "InvalidVpcID.NotFound", "", errors.Gone),
+    ("ec2", "InvalidSecurityGroupRuleId.NotFound", "", errors.Gone),
+    ("ec2", "Gateway.NotAttached", "", errors.Gone),
+    ("elbv2", "TargetGroupNotFound", "", errors.Gone),
+    ("iam", "NoSuchEntity", "", errors.Gone),
+    ("ecs", "ClientException", "Unable to describe task definition.", errors.Gone),
+    ("ec2", "InvalidGroup.Duplicate", "", errors.Exists),
+    ("ec2", "InvalidPermission.Duplicate", "", errors.Exists),
+    ("elbv2", "DuplicateListener", "", errors.Exists),
+    ("ecs", "InvalidParameterException", "Creation of service was not idempotent.", errors.Exists),
+    ("ec2", "DependencyViolation", "", errors.Blocked),
+    ("elbv2", "ResourceInUse", "", errors.Blocked),
+    ("ecs", "ClusterContainsServicesException", "", errors.Blocked),
+    ("ecs", "InvalidParameterException", "The service cannot be stopped while deployments are active.", errors.Blocked),
+    ("ecs", "InvalidParameterException", "Unable to Start a service that is still Draining.", errors.Blocked),
+    (
+        "ecs",
+        "InvalidParameterException",
+        "The target group x does not have an associated load balancer.",
+        errors.Propagating,
+    ),
+    ("ecs", "ClientException", "ECS was unable to assume the role; Role cannot be assumed", errors.Propagating),
+    ("iam", "MalformedPolicyDocument", "Invalid principal in policy: x", errors.Propagating),
+    ("iam", "MalformedPolicyDocument", "Syntax errors in policy.", errors.Invalid),
+    ("ecs", "ThrottlingException", "Rate exceeded", errors.Throttled),
+    ("ecs", "ClientException", "Rate exceeded", errors.Throttled),
+    ("ec2", "RequestLimitExceeded", "", errors.Throttled),
+    ("ec2", "InternalError", "", errors.Ambiguous),
+    ("ec2", "VpcLimitExceeded", "", errors.Quota),
+    ("ec2", "AddressLimitExceeded", "", errors.Quota),
+    ("elbv2", "TooManyListeners", "", errors.Quota),
+    ("ecs", "InvalidParameterException", "5 deployments exist … exceeds the maximum limit.", errors.Quota),
+    ("ecs", "AccessDeniedException", "not authorized to perform: iam:PassRole on resource: x", errors.Denied),
+    ("ec2", "UnauthorizedOperation", "", errors.Denied),
+    ("sts", "ExpiredToken", "", errors.Denied),
+    ("elbv2", "OperationNotPermitted", "", errors.Protected),
+    ("ecr", "RepositoryNotEmptyException", "", errors.Protected),
+    ("elbv2", "ValidationError", "", errors.Invalid),
+    ("ecs", "SomethingNew", "", errors.Invalid),
 ]
 
 
-@pytest.mark.parametrize(("code", "message", "kind"), ROWS)
+@pytest.mark.parametrize(("service", "code", "message", "kind"), ROWS)
 def test_a_code_and_where_needed_its_message_tell_the_class(
-    code: str, message: str, kind: type[errors.AwsError]
+    service: str, code: str, message: str, kind: type[errors.AwsError]
 ) -> None:
     """Each row of the table: AWS's code, and its message where one code has many causes."""
-    assert classify(code, message) is kind
+    assert classify(service, code, message) is kind
 
 
 def test_an_unknown_code_of_the_server_may_have_been_executed() -> None:
     """A 5xx that nobody knows is ambiguous, never a refusal."""
-    assert classify("SomethingNew", "", 503) is errors.Ambiguous
+    assert classify("ecs", "SomethingNew", "", 503) is errors.Ambiguous
 
 
 def test_the_request_id_and_the_call_are_kept() -> None:

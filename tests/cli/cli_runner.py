@@ -25,7 +25,7 @@ def onstage(stage: EmulatedStack, clock: Clock | None = None) -> Iterator[Typed]
     """The specs are those that the stage has at the time; `clock` is the stage's unless another is given."""
     with (
         patch("reconciler.aws.session.Boto", lambda *_, **__: stage.transport),
-        patch("reconciler.cli.connect.clock_of", lambda _: clock or StageClock(stage.laptop)),
+        patch("reconciler.cli.session.clock_of", lambda _: clock or StageClock(stage.laptop)),
         tempfile.TemporaryDirectory() as place,
     ):
         folder = Path(place) / "specs"

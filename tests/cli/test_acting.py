@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.cli import holding
-from reconciler.cli.exits import Exit
+from reconciler.cli import lease
+from reconciler.cli.output.exits import Exit
 from reconciler.model.resource import Call
 from reconciler.rollout import stored_state
 from reconciler.rollout.requests import RequestRefusal, RequestRefusalCode, Response
@@ -73,7 +73,7 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, 
 
 def test_who_asked_for_json_reads_there_why_it_was_refused(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     """One document with the code, in the shape in which a plan has its refusals."""
-    monkeypatch.setattr(holding, "_ours", lambda *_: False)
+    monkeypatch.setattr(lease, "_acquired", lambda *_: False)
     ran = type_("apply", "-y", "-o", "json")
     assert (ran.code, codes(ran)) == (Exit.BLOCKED, ["lease-held"])
     assert "blocked (lease-held): " in ran.err

@@ -17,8 +17,8 @@ from moto import mock_aws
 
 from reconciler import events
 from reconciler.aws.retry import is_read
-from reconciler.cli.exits import Exit
-from reconciler.cli.running import run as loop
+from reconciler.cli.commands.run import run as loop
+from reconciler.cli.output.exits import Exit
 from reconciler.model.resource import Call
 from reconciler.spec.compile.store import KEYS
 from reconciler.store.dynamodb import KEY
@@ -169,10 +169,10 @@ def test_rendering_writes_no_file_and_asks_aws_nothing(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "image", "code", "said"),
     [
-        (["--subnets", "subnet-0a1b2c3d"], PUBLIC, Exit.USAGE, "go together"),
+        (["--subnets", "subnet-0a1b2c3d"], PUBLIC, Exit.USAGE, "must be used together"),
         (["--inside", "--apply"], PUBLIC, Exit.USAGE, "--apply"),
-        (["--account", "999999999999"], OURS, Exit.FAILED, "push it to a registry there"),
-        ([], OURS.rpartition(":")[0], Exit.FAILED, "names no tag"),
+        (["--account", "999999999999"], OURS, Exit.FAILED, "push the image to a registry there"),
+        ([], OURS.rpartition(":")[0], Exit.FAILED, "has no tag"),
         (["--source", "./specs"], PUBLIC, Exit.USAGE, "Git repository"),
         (["--git-token", "hunter2"], PUBLIC, Exit.FAILED, "E7003"),
     ],

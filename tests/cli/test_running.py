@@ -1,4 +1,4 @@
-"""run and reconcile as they are typed: how a loop ends, and how it is poked."""
+"""run, reconcile, suspend --stack and resume --stack as they are typed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 
 from reconciler import events
 from reconciler.aws.retry import is_read
-from reconciler.cli.exits import Exit
-from reconciler.cli.watching import address
+from reconciler.cli.http_endpoint import address
+from reconciler.cli.output.exits import Exit
 from reconciler.clock import SystemClock
 from reconciler.model.resource import Call
 from reconciler.reconcile import request_tags
@@ -193,12 +193,18 @@ def test_nobody_answers(deployed: EmulatedStack, type_: Typed) -> None:
 
 
 def test_suspend_stands_until_resume(deployed: EmulatedStack, type_: Typed) -> None:
-    """Who suspended it is written down; resuming takes the word away and leaves the poke."""
-    assert type_("reconcile", "--suspend").code == Exit.DONE
+    """The tag names who suspended it; resuming removes the tag and leaves the request."""
+    assert type_("suspend", "--stack").code == Exit.DONE
     assert set(tags(deployed)) == {request_tags.POKE, request_tags.SUSPEND}
-    assert type_("reconcile", "--resume").code == Exit.DONE
+    assert type_("resume", "--stack").code == Exit.DONE
     assert set(tags(deployed)) == {request_tags.POKE}
-    assert type_("reconcile", "--suspend", "--resume").code == Exit.USAGE
+
+
+@pytest.mark.parametrize("words", [(SERVICE,), ("--release", "41ab07"), ("--now",)])
+@pytest.mark.parametrize("command", ["suspend", "resume"])
+def test_what_is_about_a_service_does_not_go_with_the_stack(type_: Typed, command: str, words: tuple[str, ...]) -> None:
+    """`--stack` is about all of it: naming a service beside it is a usage error, and nothing is written."""
+    assert type_(command, "--stack", *words).code == Exit.USAGE
 
 
 def test_specs_without_a_service_are_poked_by_starting_the_loop(type_: Typed, tmp_path: Path) -> None:

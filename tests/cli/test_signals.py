@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from reconciler.cli.exits import Exit
+from reconciler.cli.output.exits import Exit
 from reconciler.cli.signals import Stopping, hurried, stopping, unwind
 
 CODES = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}

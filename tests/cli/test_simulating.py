@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.exits import Exit
-from reconciler.cli.simulating import failing_phases
+from reconciler.cli.commands.simulate import failing_phases
+from reconciler.cli.output.exits import Exit
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT
 from reconciler.rollout.strategy import Strategy
@@ -63,9 +63,9 @@ def test_a_failure_in_each_phase_ends_badly(specs: Path, phase: str) -> None:
     ("arguments", "words"),
     [
         (["my-app-frontent"], "Did you mean 'my-app-frontend'?"),
-        (["--fail-at", "teardown"], "nothing fails in teardown here; it is one of scaling_up, testing"),
-        (["--fail-at", "initial_deployment"], "nothing fails in initial_deployment here"),
-        (["--first", "--fail-at", "verifying"], "it is one of initial_deployment"),
+        (["--fail-at", "teardown"], "cannot fail in phase teardown; choose one of: scaling_up, testing"),
+        (["--fail-at", "initial_deployment"], "cannot fail in phase initial_deployment"),
+        (["--first", "--fail-at", "verifying"], "choose one of: initial_deployment"),
         (["--fail-at", "verifing"], "Did you mean 'verifying'?"),
     ],
 )

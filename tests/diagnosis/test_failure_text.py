@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.cli.terminal import Look
-from reconciler.cli.views.failure_text import failure_text
+from reconciler.cli.output.failure_text import failure_text
+from reconciler.cli.output.terminal import Look
 from reconciler.diagnosis import observations, root_cause
 from reconciler.diagnosis.observations import Unread
 from reconciler.diagnosis.report import Changed, Diagnosis, Evidence, Known, Story
@@ -69,9 +69,9 @@ def test_at_most_two_tasks_and_five_events_are_shown() -> None:
 
     assert sum("STOPPED" in line for line in short) == 2
     assert sum("unable to place" in line for line in short) == 5
-    assert [line for line in short if "more; -v" in line] == [
-        "            (2 more; -v shows them)",
-        "            (3 more; -v shows them)",
+    assert [line for line in short if "more; use -v" in line] == [
+        "            (2 more; use -v to show them)",
+        "            (3 more; use -v to show them)",
     ]
     assert [line.split()[-1] for line in short if " line " in line] == ["15", "16", "17", "18", "19"]
     assert sum("STOPPED" in line for line in long) == 4

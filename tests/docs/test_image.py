@@ -6,22 +6,33 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from reconciler.cli.commands.run import run as loop
 from reconciler.cli.operator_specs import LISTEN, USER
-from reconciler.cli.running import run as loop
 from reconciler.local import dockerfile
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-NOT_IN_IT = ("local/", "cli/demo.py", "cli/laptop.py")
-"""The laptop AWS, and the two commands that start it: the image has neither."""
+NOT_IN_IT = "local/"
+"""The local emulator, which needs libraries that the image has not."""
+
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+STARTERS = {
+    module
+    for contract in CONTRACTS
+    for module in contract.get("allowed_importers", ())
+    if contract["protected_modules"] in (["reconciler.local"], ["reconciler.cli.emulator"])
+}
+"""The modules that may import the emulator. The image has them, and they cannot be imported there."""
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -125,6 +136,48 @@ def test_nothing_but_the_program_and_its_lock_reaches_the_build() -> None:
     assert "reconciler/local" in lines
     copied = {line.split()[0] for name, line in instructions() if name == "COPY" and not line.startswith("--from")}
     assert copied == {"requirements-image.lock", "reconciler"}
+
+
+def test_the_emulator_is_left_out_and_nothing_misses_it(tmp_path: Path) -> None:
+    """The package as the build gets it, in a process of its own: every other module can be imported."""
+    (left_out,) = [
+        line
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("reconciler/")
+    ]
+    shutil.copytree(
+        ROOT / "reconciler",
+        tmp_path / "reconciler",
+        ignore=lambda folder, names: [
+            name for name in names if name == "__pycache__" or (ROOT / left_out) == Path(folder) / name
+        ],
+    )
+    program = """
+import importlib, pathlib, pkgutil, sys, reconciler
+assert pathlib.Path(reconciler.__file__).is_relative_to(sys.argv[1]), reconciler.__file__
+failed = []
+for found in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
+    try:
+        importlib.import_module(found.name)
+    except ModuleNotFoundError as error:
+        assert error.name == "reconciler.local", error
+        failed.append(found.name)
+print(*failed)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "reconciler.cli.emulator" in ran.stdout.split()
+    assert set(ran.stdout.split()) <= STARTERS
+    lock = (ROOT / "requirements-image.lock").read_text(encoding="utf-8")
+    assert not re.findall(r"^(moto|werkzeug|aiohttp)==", lock, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 1)])

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from reconciler.aws.catalogue import service_facts
 from reconciler.iam import rules
-from reconciler.iam.rules import Sort
 from reconciler.model import ownership
+from reconciler.model.permissions import Binding
 from reconciler.model.resource import Call
 from tests.conftest import ACCOUNT, REGION
 
@@ -26,6 +27,13 @@ NAMED = {
     "TableName": "dynamodb:{R}:{A}:table/{}",
 }
 """Parameter → ARN, after the partition."""
+TAGGED_BY_NAME = {
+    "dynamodb": "TagResource",
+    "ecr": "TagResource",
+    "iam": "TagRole",
+    "logs": "TagResource",
+    "scheduler": "TagResource",
+}
 MADE_IN_EC2 = {
     "AllocateAddress": "elastic-ip",
     "CreateInternetGateway": "internet-gateway",
@@ -67,17 +75,17 @@ def questions(call: Call, stack: str, path: str = "/") -> Iterator[Question]:
     service, name = call.service, call.operation
     action, params = rules.action((service, name)), call.params
     context = {"aws:RequestedRegion": (REGION,), **_tags(call), **_keys(call)}
-    sort = rules.sort_of((service, name))
+    binding = rules.binding_of((service, name))
     ours = {f"aws:ResourceTag/{ownership.STACK}": (stack,)}
     if service == "ec2" and name in MADE_IN_EC2:
         yield Question(action, _arn("ec2", f"{MADE_IN_EC2[name]}/new"), context)
         for kind in sorted({kind for key, kind in TOUCHED.items() if params.get(key)}):
             yield Question(action, _arn("ec2", f"{kind}/there"), {"aws:RequestedRegion": (REGION,), **ours})
-    elif sort in (Sort.MAKE, Sort.MAKE_BY_NAME, Sort.TASK_SETS):
+    elif binding in (Binding.MAKE, Binding.MAKE_BY_NAME, Binding.TASK_SETS):
         yield Question(action, _resource(call, path), context)
     else:
         yield Question(action, _resource(call, path), context | ours)
-    if sort in (Sort.MAKE, Sort.MAKE_BY_NAME, Sort.MAKE_IN_EC2, Sort.TASK_SETS) and name.startswith(
+    if binding in (Binding.MAKE, Binding.MAKE_BY_NAME, Binding.MAKE_IN_EC2, Binding.TASK_SETS) and name.startswith(
         ("Allocate", "Create", "Register", "Run")
     ):
         yield from _tagging(call, context, path)
@@ -86,12 +94,13 @@ def questions(call: Call, stack: str, path: str = "/") -> Iterator[Question]:
 
 
 def _tagging(call: Call, context: Mapping[str, tuple[str, ...]], path: str) -> Iterator[Question]:
-    if call.service in rules.TAGGED_IN_PASSING:
-        prefix = rules.PREFIX.get(call.service, call.service)
-        operation = (call.service, rules.TAGGED_IN_PASSING[call.service])
+    facts = service_facts(call.service)
+    if facts.tagging_on_creation:
+        prefix = facts.iam_prefix
+        operation = (call.service, facts.tagging_on_creation)
         yield Question(rules.action(operation), "arn:new", {**context, f"{prefix}:CreateAction": (call.operation,)})
-    elif call.service in rules.TAGGED_BY_NAME:
-        operation = (call.service, rules.TAGGED_BY_NAME[call.service])
+    elif call.service in TAGGED_BY_NAME:
+        operation = (call.service, TAGGED_BY_NAME[call.service])
         yield Question(rules.action(operation), _resource(call, path), context)
 
 

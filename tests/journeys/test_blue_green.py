@@ -15,8 +15,8 @@ from itertools import count
 
 import pytest
 
-from reconciler.cli.exits import Exit
-from reconciler.cli.views.rollout_text import WORDS
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.rollout_text import WORDS
 from reconciler.rollout import stored_state
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import Deadline, DeadlineKind

@@ -7,7 +7,7 @@ reads after, and sees to it that every call is one that botocore would send.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -50,7 +50,7 @@ class Stack:
         identifier = ""
         for wish in wishes:
             new = self.wish(wish)
-            identifier = self.run(kind_of(new).create(new), creating=True)
+            identifier = self.run(kind_of(new).create(new), creating=kind_of(new).creates)
             self.mine.add(identifier)
             self.ids[new.address] = identifier
         return identifier
@@ -104,9 +104,9 @@ class Stack:
     def delete(self, old: Observed[Any]) -> None:
         self.run(discover()[old.address.kind].delete(old))
 
-    def run(self, conversation: Calls[T], *, creating: bool = False) -> T:
+    def run(self, conversation: Calls[T], *, creating: Collection[str] | None = None) -> T:
         self.aws.mine = self.mine
-        return self.aws.run(self._watch(conversation), creating=creating, fresh=creating)
+        return self.aws.run(self._watch(conversation), creating=creating, fresh=creating is not None)
 
     def _watch(self, conversation: Calls[T]) -> Calls[T]:
         """The same conversation, with every call written down and held against AWS's own description of it."""

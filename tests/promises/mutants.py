@@ -86,14 +86,14 @@ MUTANTS = (
     Mutant(
         "the ownership assertion on the way out",
         "reconciler/aws/client.py",
-        "if self.mine.covers(call) or (creating and _creates(call)):",
+        "if self.mine.covers(call) or (creating is not None and call.operation in creating):",
         "if call:",
         "tests/aws/test_client.py",
     ),
     Mutant(
         "a creation may write to anything",
         "reconciler/aws/client.py",
-        "(creating and _creates(call))",
+        "(creating is not None and call.operation in creating)",
         "creating",
         "tests/aws/test_client.py",
     ),
@@ -205,9 +205,9 @@ MUTANTS = (
     ),
     Mutant(
         "a plan file is not held against the account",
-        "reconciler/cli/planfile.py",
-        "if agreed.digest != plan.digest:",
-        "if not agreed.digest:",
+        "reconciler/cli/plan_file.py",
+        "if approved.digest != plan.digest:",
+        "if not approved.digest:",
         "tests/promises/test_plan_file.py::test_apply_does_that_plan_or_refuses",
     ),
     Mutant(

@@ -9,6 +9,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
+from reconciler.model.resource_type import discover
 from tests.harness.decoys import Decoys
 from tests.harness.drift_injection import Damage, inflict, possible
 from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, run, stack
@@ -67,7 +68,7 @@ def test_a_write_to_a_decoy_does_not_leave(account: Account, record: Record) -> 
         def said(call: Call = call) -> object:
             yield call
 
-        for creating in (False, True):
+        for creating in (None, [created for kind in discover().values() for created in kind.creates]):
             with pytest.raises(errors.OwnershipBreach):
                 aws.run(said(), creating=creating)  # type: ignore[arg-type]
             stopped += 1

@@ -11,8 +11,10 @@ import pytest
 
 from reconciler import errors
 from reconciler.aws.client import AwsClient
-from reconciler.aws.retry import DOUBLES, may_double
+from reconciler.aws.retry import has_token
 from reconciler.clock import ManualClock
+from reconciler.model.resource import Call
+from reconciler.model.resource_type import discover
 from reconciler.reconcile.pass_ import look
 from tests.harness.account_snapshot import told
 from tests.harness.crash import Crash, CrashGate, How, Point
@@ -25,6 +27,13 @@ from tests.toy import want
 
 NETWORK = {"vpc", "internet-gateway", "subnet", "elastic-ip", "nat-gateway", "route-table", "vpc-endpoint"}
 NETWORK |= {"security-group", "security-group-rules"}
+
+
+DOUBLES = frozenset(name for kind in discover().values() if kind.may_duplicate for name in kind.creates)
+
+
+def may_double(call: Call) -> bool:
+    return call.operation in DOUBLES and not has_token(call)
 
 
 def network() -> Stack:

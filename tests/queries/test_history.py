@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.cli.terminal import Look
-from reconciler.cli.views.history_text import STANDINGS, history_text
+from reconciler.cli.output.history_text import STANDINGS, history_text
+from reconciler.cli.output.terminal import Look
 from reconciler.queries.events import ServiceEvent, Source, folded
 from reconciler.queries.history import ReleaseStanding, Revision, Row, history
 from reconciler.queries.versions import RunningVersion
@@ -47,7 +47,7 @@ def test_each_standing_follows_from_tags_sets_and_shares() -> None:
     assert [row.share for row in rows] == [10, 90, 0, 0]
     assert set(STANDINGS) == set(ReleaseStanding)
     text = history_text("service/web", rows, Look()).splitlines()
-    assert ["10 % of production" in text[2], "90 % of production" in text[3]] == [True, True]
+    assert ["10% of production" in text[2], "90% of production" in text[3]] == [True, True]
     gone_back = StoredState(rollback_target=Version("r3", "web:3"), quarantine=("r4",))
     rows = history(known, (run(4, 100),), gone_back, None)
     assert standing(rows)["web:4"] == (LIVE, QUARANTINED)

@@ -11,6 +11,7 @@ request, so that a revision that was never requested is never taken for one that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -19,8 +20,17 @@ from reconciler.model.resource import Calls
 from reconciler.rollout import describe, observe_deployments, request_handler, windows
 from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState
 from reconciler.rollout.blue_green.context import POLL_EVERY
-from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.task_sets import mark
+from reconciler.rollout.engine import (
+    NOTHING,
+    Controller,
+    Engine,
+    Phase,
+    Prefetched,
+    RolloutHealth,
+    RolloutStep,
+    TrafficShifter,
+    Waiting,
+)
 from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
@@ -35,6 +45,11 @@ PATIENCE: Final = timedelta(hours=1)
 
 class Rolling(Engine):
     name: ClassVar[str] = "rolling"
+    types: ClassVar[tuple[str, ...]] = ("rolling",)
+    default: ClassVar[bool] = True
+    controller: ClassVar[Controller] = Controller.ECS
+    shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.NOBODY
+    phase_wording: ClassVar[Mapping[Phase, str]] = {Phase.SCALING_UP: "ECS replaces the tasks"}
 
     def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
@@ -59,7 +74,7 @@ class Rolling(Engine):
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
-                yield from mark(decision, subject)
+                yield from describe.write_state(decision, subject)
             case UpdateService():
                 yield observe_deployments.declared(subject, decision)
             case _:

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import errors
+from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import describe, listener_weights, observe_task_sets, stored_state
+from reconciler.rollout import describe, listener_weights, observe_task_sets
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -30,7 +31,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.blue_green import machine, requests
 from reconciler.rollout.describe import ecs
-from reconciler.rollout.engine import NOTHING, Engine, Prefetched, RolloutStep
+from reconciler.rollout.engine import NOTHING, Controller, Engine, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.listener_weights import elbv2
 from reconciler.rollout.observe_task_sets import SUSPENSIONS
 from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
@@ -45,6 +46,14 @@ COMMIT = "reconciler:commit"
 
 class TaskSets(Engine):
     name: ClassVar[str] = "task_sets"
+    types: ClassVar[tuple[str, ...]] = ("blue_green", "canary", "linear")
+    default: ClassVar[bool] = True
+    controller: ClassVar[Controller] = Controller.EXTERNAL
+    shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.US
+    creates: ClassVar[tuple[str, ...]] = ("CreateTaskSet",)
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={("ecs", name): Binding.TASK_SETS for name in ("CreateTaskSet", "DeleteTaskSet", "UpdateTaskSet")}
+    )
 
     def observe(
         self, subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched = NOTHING
@@ -60,7 +69,7 @@ class TaskSets(Engine):
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():
-                yield from mark(decision, subject)
+                yield from describe.write_state(decision, subject)
             case SuspendScaling():
                 yield from _scale(decision, subject)
             case UpdateHealthCheck():
@@ -86,19 +95,6 @@ class TaskSets(Engine):
                 yield from _delete(decision, subject)
             case RunTests() | UpdateService():
                 raise TypeError(f"the task_sets engine makes no AWS call for {type(decision).__name__}")
-
-
-def mark(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
-    """Write tags first, then remove tags."""
-    put, drop = stored_state.written(decision.before, decision.after)
-    if put:
-        yield ecs.tag_resource(resourceArn=subject.service, tags=_pairs(put))
-    if drop:
-        yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
-
-
-def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
 def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
@@ -152,7 +148,7 @@ def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:
         platformVersion=release.platform_version,
         scale={"value": float(decision.scale), "unit": "PERCENT"},
         clientToken=_token(subject.service, decision.release, decision.salt),
-        tags=_pairs(tags),
+        tags=describe.pairs(tags),
     )
 
 

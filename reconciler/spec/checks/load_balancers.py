@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Network
-from reconciler.spec.documents.network import peer_range
 from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import joined, raised, shown
 from reconciler.spec.specs import Specs
@@ -108,13 +107,3 @@ def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnos
         message = f"listener {name} is unreachable: {groups} allows no inbound traffic on port {port}"
         notes = tuple(Note("the security group", known[group].where(specs)) for group in balancer.security_groups)
         yield Diagnostic("E4009", message, specs.where(balancer, "listeners", name, "port"), notes=notes)
-
-
-def covers(specs: Specs, peer: str, subnets: tuple[str, ...]) -> bool:
-    """Whether a rule's range holds all of some subnets; unknown subnets count as held."""
-    addresses = peer_range(peer)
-    known = specs.subnets
-    if addresses is None:
-        return False
-    wanted = [known[name].it.cidr for name in subnets if name in known]
-    return all(range_.version == addresses.version and range_.subnet_of(addresses) for range_ in wanted)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.spec import queries
-from reconciler.spec.checks.load_balancers import covers
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Service, Task
-from reconciler.spec.documents.network import Subnet
+from reconciler.spec.documents.network import Subnet, peer_range
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.references import Part
 from reconciler.spec.specs import Specs
@@ -40,7 +39,7 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     allowed = (
         rule.protocol in ("tcp", "all")
         and port in rule.port
-        and (rule.peer in outer or covers(specs, rule.peer, balancer.subnets))
+        and (rule.peer in outer or _covers(specs, rule.peer, balancer.subnets))
         for name in inner
         for rule in known[name].it.ingress
     )
@@ -54,7 +53,7 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     if all(name in known and known[name].it.egress is not None for name in outer) and not any(
         rule.protocol in ("tcp", "all")
         and port in rule.port
-        and (rule.peer in inner or covers(specs, rule.peer, service.placement.subnets))
+        and (rule.peer in inner or _covers(specs, rule.peer, service.placement.subnets))
         for name in outer
         for rule in known[name].it.egress or ()
     ):
@@ -127,3 +126,13 @@ def _https_out(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
         message = f"{joined(groups, 'and')} allows no outbound traffic on port 443, so a task cannot pull its image"
         notes = tuple(Note("the security group", known[name].where(specs)) for name in groups)
         yield Diagnostic("E5017", message, specs.where(workload, "placement", "security_groups"), notes=notes)
+
+
+def _covers(specs: Specs, peer: str, subnets: tuple[str, ...]) -> bool:
+    """Whether a rule's range holds all of some subnets; unknown subnets count as held."""
+    addresses = peer_range(peer)
+    known = specs.subnets
+    if addresses is None:
+        return False
+    wanted = [known[name].it.cidr for name in subnets if name in known]
+    return all(range_.version == addresses.version and range_.subnet_of(addresses) for range_ in wanted)

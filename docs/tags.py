@@ -1,0 +1,281 @@
+"""Reference of every tag that is written: keys and examples come from the code that writes them, prose from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.model import ownership
+from reconciler.model.resource import Address
+from reconciler.reconcile import request_tags
+from reconciler.resources import task, task_definition
+from reconciler.rollout import stored_state
+from reconciler.rollout.engines import task_sets
+from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Request, RequestVerb, Response
+from reconciler.rollout.stored_state import (
+    KEYS,
+    Actor,
+    Deadline,
+    DeadlineKind,
+    Outcome,
+    Pause,
+    RolloutResult,
+    StoredState,
+)
+
+AT = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
+RELEASE, BEFORE, WHO = "9f2c4e1a7b3d", "3f2a91c05d6e", "arn_aws_iam__123456789012_user/ana"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One row. `format` and `example` describe the value."""
+
+    key: str
+    format: str
+    example: str
+    editing: str
+    loss: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    about: str
+    tags: tuple[Tag, ...]
+
+
+def _stored() -> Mapping[str, str]:
+    """An example of each field of `StoredState`, as it is written."""
+    state = StoredState(
+        deadline=Deadline(RELEASE, DeadlineKind.GATE, AT),
+        request=Request(RequestVerb.PROMOTE, RELEASE, "5b1e08aa", AT, "ana", "looks good"),
+        response=Response("5b1e08aa"),
+        quarantine=(BEFORE,),
+        ended=RolloutResult(BEFORE, Outcome.FAILED, "testing", AT, Actor.ENGINE, "3 of its tasks stopped"),
+        hold=Pause("ana", RELEASE),
+        suspended=Pause("ana"),
+        previous=Version(BEFORE, "shop-web:6"),
+        rollback_target=Version(BEFORE, "shop-web:6"),
+        live=Version(RELEASE, "shop-web:7"),
+    )
+    return stored_state.written(StoredState(), state)[0]
+
+
+NOBODY = "Nobody by hand."
+EXAMPLES = _stored()
+OWNED = ownership.tags_for(
+    "shop", Address("subnet", "shop-public1-a"), protect=True, declared={"team": "web", "cost-center": "42"}
+)
+
+
+def _state(field: str, format: str, editing: str, loss: str) -> Tag:
+    return Tag(KEYS[field], format, EXAMPLES[KEYS[field]], editing, loss)
+
+
+KINDS = ", ".join(f"`{kind}`" for kind in DeadlineKind)
+
+GROUPS = (
+    Group(
+        "Ownership",
+        "On every resource that can carry tags, written in the create call itself. "
+        "Defined in `reconciler/model/ownership.py`.",
+        (
+            Tag(
+                ownership.STACK,
+                "the Stack's name",
+                OWNED[ownership.STACK],
+                "Only to hand a resource over: remove it, and the stack lets go of the resource.",
+                "The resource counts as somebody else's. If its name is wanted, the plan is refused (`conflict`) until "
+                "its document says `adopt: true`; otherwise it is neither changed nor deleted any more.",
+            ),
+            Tag(
+                ownership.ADDRESS,
+                "`TYPE/NAME` in the specs",
+                OWNED[ownership.ADDRESS],
+                NOBODY,
+                "A resource with a unique name in AWS is found by that name. EC2 resources are found by their `Name` "
+                "tag. The plan restores the tag.",
+            ),
+            Tag(
+                ownership.PROTECT,
+                "`true`, or no tag",
+                OWNED[ownership.PROTECT],
+                "By `protect:` in the document; the next pass undoes an edit by hand.",
+                "Protection after the document is gone: nothing refuses the deletion.",
+            ),
+            Tag(
+                ownership.MANAGED,
+                "names of the tags that the specs set, separated by spaces",
+                OWNED[ownership.MANAGED],
+                NOBODY,
+                "A tag that is dropped from the specs stays on the resource.",
+            ),
+        ),
+    ),
+    Group(
+        "Rollout state",
+        "On the ECS service. Defined in `reconciler/rollout/stored_state.py`, requests and responses in "
+        "`reconciler/rollout/requests.py`. "
+        "A value that cannot be read counts as missing. Times are seconds since 1970, in UTC. "
+        "`-` in place of a release stands for the service as a whole.",
+        (
+            _state(
+                "deadline",
+                f"`RELEASE:KIND[WEIGHT]:TIME`; kinds: {KINDS}; time `-` waits for a person",
+                "Use `reconciler extend`, `hold` or `promote`.",
+                "The clock of the phase starts again, so that it ends later and never sooner. During a traffic shift "
+                "the next share is found from the weights.",
+            ),
+            _state(
+                "request",
+                "`VERB:RELEASE:ID:TIME:WHO[:WHY]`; `extend` is `extend+SECONDS`",
+                "Everybody who may tag the service. This is how `promote`, `rollback` and the other verbs work, and "
+                "IAM decides who may.",
+                "The request is not executed. After an hour it expires in any case.",
+            ),
+            _state(
+                "response",
+                "`ID:accepted` or `ID:refused:CODE:WHY`",
+                NOBODY,
+                "A request that is still there and not expired counts as unanswered, and is answered again.",
+            ),
+            _state(
+                "quarantine",
+                f"releases separated by spaces, {stored_state.KEPT_IN_QUARANTINE} at most; the oldest goes first",
+                "Use `reconciler retry`.",
+                "A release that failed, and that the specs still want, is tried again.",
+            ),
+            _state(
+                "ended",
+                "`RELEASE:OUTCOME:PHASE:TIME:BY:WHY`",
+                NOBODY,
+                "`status` and `history` do not know how the last rollout ended, nor why.",
+            ),
+            _state("hold", "`RELEASE:WHO`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."),
+            _state(
+                "suspended",
+                "`-:WHO`",
+                "Use `reconciler suspend` and `resume`. Removing the tag resumes the service.",
+                "The service is reconciled again.",
+            ),
+            _state(
+                "previous",
+                "`RELEASE:FAMILY:REVISION`",
+                NOBODY,
+                "`rollback` is refused (`no-previous-version`) once the previous tasks are gone.",
+            ),
+            _state(
+                "rollback_target",
+                "`RELEASE:FAMILY:REVISION`",
+                NOBODY,
+                "A rollback to a version whose tasks are gone stops; the version that is live stays.",
+            ),
+            _state(
+                "live",
+                "`RELEASE:FAMILY:REVISION`; services under the engine `rolling` only",
+                NOBODY,
+                "The deployment is observed once more, and reported as promoted a second time.",
+            ),
+        ),
+    ),
+    Group(
+        "Requests for a stack",
+        "On the first of the stack's ECS services by name, and read on all of them. "
+        "Defined in `reconciler/reconcile/request_tags.py`.",
+        (
+            Tag(
+                request_tags.POKE,
+                "an id",
+                "5b1e08aa",
+                "Everybody who may tag the service; `reconciler reconcile` writes it.",
+                "No full reconciliation before the next regular one.",
+            ),
+            Tag(
+                request_tags.POKED,
+                "`ID:REVISION`",
+                request_tags.poked("5b1e08aa", "c2d87dd"),
+                NOBODY,
+                "The request is answered once more.",
+            ),
+            Tag(
+                request_tags.SUSPEND,
+                "who suspended the stack",
+                WHO,
+                "Use `reconciler reconcile --suspend` and `--resume`. Removing the tag from every service resumes the "
+                "stack.",
+                "The stack is reconciled again.",
+            ),
+            Tag(
+                request_tags.REVISION,
+                "`REVISION SUBJECT`: the commit that was last in place as a whole",
+                request_tags.in_place("c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f", "Raise the memory of web"),
+                NOBODY,
+                "A controller that starts accepts any commit of the branch, also one older than what is in place. It "
+                "writes the tag again once all of a revision is in place.",
+            ),
+        ),
+    ),
+    Group(
+        "Task sets",
+        "On each ECS task set, beside the tags of ownership. Defined in `reconciler/rollout/engines/task_sets.py`. "
+        "The release itself is read from the task set's `externalId`.",
+        (
+            Tag(task_sets.RELEASE, "the release's id", RELEASE, NOBODY, "Nothing; the tag is for people."),
+            Tag(
+                task_sets.COMMIT,
+                "the commit from which the release was compiled",
+                "c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f",
+                NOBODY,
+                "`history` shows no commit for the release.",
+            ),
+        ),
+    ),
+    Group(
+        "Task definitions",
+        "On revisions of a task definition. Defined in `reconciler/resources/task_definition.py` and, for `Task` "
+        "documents, in `reconciler/resources/task.py`.",
+        (
+            Tag(
+                task_definition.CONTENT,
+                "a hash of what the revision was registered with",
+                "0d1f6c0a4be2f3a897c55e1b2d3f4a5b",
+                NOBODY,
+                "The revision is compared field by field, and read again in each pass instead of once.",
+            ),
+            Tag(
+                task.RUN,
+                "id of the task that was started from the revision",
+                "4f0e2d1c5b6a47988f7e6d5c4b3a2918",
+                "Remove it to run the task once more.",
+                "The `Task` counts as never run, and is run again.",
+            ),
+            Tag(task.RUN_IN, "the cluster's name", "shop", NOBODY, "The same."),
+            Tag(task.RUN_AS, "the `Task`'s name in the specs", "migrate", NOBODY, "The same."),
+        ),
+    ),
+)
+
+INTRODUCTION = """\
+There is no state file.
+What a stack owns, and what must survive a restart, stands in tags; this page lists every one of them.
+
+Do not write a tag by hand where a command does it.
+Values keep to what every AWS service accepts: letters, digits, space and `_ . : / = + - @`, 256 characters at most; \
+anything else becomes `_`.
+Resources also carry the tags that their document and the Stack declare, and EC2 resources a `Name` tag.
+"""
+
+
+def page() -> str:
+    parts = ["# Tags\n", INTRODUCTION]
+    for group in GROUPS:
+        parts.append(f"## {group.title}\n\n{group.about}\n")
+        parts.append("| tag | value | example | who may edit it | what is lost without it |")
+        parts.append("| --- | --- | --- | --- | --- |")
+        for tag in group.tags:
+            parts.append(f"| `{tag.key}` | {tag.format} | `{tag.example}` | {tag.editing} | {tag.loss} |")
+        parts.append("")
+    return "\n".join(parts)

@@ -1,0 +1,78 @@
+"""Create, update and delete AWS resources to match the specs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.output.terminal import say
+from reconciler.cli.session import Stack, with_stack
+
+if TYPE_CHECKING:
+    from reconciler.cli.plan_file import PlanFile
+
+
+def _plan_file(function: Callable[..., int]) -> Callable[..., int]:
+    """The command with `approved`, the plan file that FOLDER may be; its stack is opened as the file says."""
+
+    @functools.wraps(function)
+    def command(folder: Path | None, environment: str | None, **keywords: Any) -> int:
+        from reconciler.cli import plan_file
+
+        approved = plan_file.read(folder) if folder is not None and folder.is_file() else None
+        if approved is not None:
+            folder, environment = approved.folder, environment or approved.environment
+            keywords |= {"allow_replace": approved.allow_replace, "max_delete": approved.max_delete}
+        return function(folder=folder, environment=environment, approved=approved, **keywords)
+
+    return command
+
+
+@click.command()
+@options.specs
+@options.output("text", "json")
+@options.auto_approve
+@options.store
+@click.option("-w", "--wait", is_flag=True, help="Wait for rollouts to finish.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time limit for the changes, and then for rollouts.")
+@options.consent
+@_plan_file
+@with_stack
+def apply(
+    stack: Stack, approved: PlanFile | None, output: str, auto_approve: bool, wait: bool, timeout: float | None
+) -> int:
+    """Create, update and delete AWS resources to match the specs.
+
+    FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
+
+    Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back;
+    with --wait also with 4 if it is still in progress, and 6 if it is waiting for a person.
+    """
+    from reconciler.cli import plan_file
+    from reconciler.cli.execute import confirm, execute, unchanged
+    from reconciler.cli.lease import held
+    from reconciler.cli.output.plan_text import plan_text
+    from reconciler.cli.rollout_session import open_rollouts, reporting_controller
+
+    look = stack.err_look
+    with held(stack, "apply"):
+        controller = reporting_controller(stack)
+        report = controller.look()
+        plan = report.plan
+        if approved is not None:
+            plan_file.verify(approved, stack, plan)
+        previews = open_rollouts(stack, report.world).previews()
+        say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
+        rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
+        if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or rolling):
+            return unchanged(stack, plan, output)
+        click.echo(stack.banner, err=True)
+        changing = plan.actions or plan.deferred or any(preview.due for preview in previews)
+        if approved is None and changing and not auto_approve:
+            confirm("Apply these changes? Type 'yes' to confirm", "yes", output, look)
+        return execute(stack, controller, plan, output=output, timeout=timeout, wait=wait)

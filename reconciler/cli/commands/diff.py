@@ -1,0 +1,68 @@
+"""Show the changes that `apply` would make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import say
+from reconciler.cli.session import Stack, with_stack
+
+if TYPE_CHECKING:
+    from reconciler.model.plan import Plan
+    from reconciler.rollout.outlook import RolloutPreview
+
+
+@click.command()
+@options.specs
+@options.output("text", "json", "markdown", "github")
+@click.option(
+    "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to FILE for `apply`."
+)
+@options.consent
+@with_stack
+def diff(stack: Stack, output: str, out: Path | None) -> int:
+    """Show the changes that `apply` would make, without making them.
+
+    Exits with 0 if there is nothing to change, 2 if changes are pending and 5 if the plan is blocked.
+    """
+    from reconciler.cli import plan_file
+    from reconciler.cli.execute import report_calls
+    from reconciler.cli.rollout_session import controller_of, open_rollouts
+
+    report = controller_of(stack).look()
+    plan, previews = report.plan, open_rollouts(stack, report.world).previews()
+    if out is not None:
+        plan_file.write(out, stack, plan)
+    _show(stack, plan, previews, output)
+    report_calls(stack)
+    if plan.refusals:
+        return Exit.BLOCKED
+    pending = plan.actions or plan.waiting or plan.deferred or any(preview.pending for preview in previews)
+    return Exit.PENDING if pending else Exit.DONE
+
+
+def _show(stack: Stack, plan: Plan, previews: tuple[RolloutPreview, ...], output: str) -> None:
+    match output:
+        case "json":
+            from reconciler.cli import plan_file
+            from reconciler.cli.output.plan_json import dumps, rollouts_document
+
+            click.echo(dumps(plan_file.document(stack, plan) | {"rollouts": rollouts_document(previews)}))
+        case "markdown":
+            from reconciler.cli.output.plan_markdown import plan_markdown
+
+            click.echo(plan_markdown(plan, stack.banner, previews))
+        case "github":
+            from reconciler.cli.output.plan_github import plan_github
+
+            click.echo(plan_github(plan), nl=False)
+        case _:
+            from reconciler.cli.output.plan_text import plan_text
+
+            say(stack.look.paint(stack.banner, "bold") + "\n", stack.look)
+            say(plan_text(plan, stack.look, previews, verbose=stack.verbose), stack.look)

@@ -1,0 +1,45 @@
+"""Show the releases of a service."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import say
+from reconciler.cli.session import Stack, with_stack
+
+
+@click.command()
+@options.service
+@options.output("text", "json")
+@with_stack
+def history(stack: Stack, service: str | None, output: str) -> int:
+    """Show the releases of SERVICE that AWS still has: which one is live, rolling out or quarantined, and why.
+
+    Releases are the revisions of the service's task definition that carry the stack's tag.
+    """
+    from reconciler.cli.output.history_text import history_document, history_text
+    from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps
+    from reconciler.cli.rollout_session import service_spec
+    from reconciler.queries import history as histories
+    from reconciler.queries import versions
+    from reconciler.reconcile.observe import observe
+    from reconciler.rollout_driver.targets import NotReady, ground_of, subject_of
+
+    target, name = stack.target, stack.target.place.stack
+    spec = service_spec(target.deliveries, service)
+    world = observe(stack.aws, stack.kinds, target.place, target.desired)
+    state = versions.find(world, spec, name)
+    wanted = subject_of(spec, ground_of(target.desired, world, name))
+    if isinstance(wanted, NotReady):
+        click.echo(f"the specs define no release yet: {wanted.because}", err=True)
+    release = None if isinstance(wanted, NotReady) else wanted.release
+    revisions = stack.aws.run(histories.revisions(spec.task_definition.name, name))
+    commits = stack.aws.run(histories.commits(state))
+    rows = histories.history(revisions, state.runs, state.marks, release, commits)
+    if output == "json":
+        click.echo(dumps({"format_version": FORMAT_VERSION, **history_document(spec.name, rows)}))
+    else:
+        say(history_text(str(spec.service), rows, stack.look), stack.look)
+    return Exit.DONE

@@ -1,0 +1,148 @@
+"""Print the minimal IAM policy for the controller."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler import errors
+from reconciler.cli import options
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import look_of, say
+
+if TYPE_CHECKING:
+    from reconciler.iam import Statement
+    from reconciler.spec.specs import Specs
+
+ANY_ACCOUNT = "*"
+
+
+@click.command("iam-policy")
+@options.specs
+@options.output("text", "json")
+@click.option("--account", metavar="ID", help="Account for ARNs, if the Stack names none. Default: any.")
+@click.option("--source", metavar="URL", help="Git repository of the specs; CodeCommit needs permissions.")
+@options.notify
+@click.option("--all-types", is_flag=True, help="Include all resource types, not only those in the specs.")
+@options.store
+@options.color
+def iam_policy(
+    folder: Path | None,
+    environment: str | None,
+    output: str,
+    account: str | None,
+    source: str | None,
+    notify: tuple[str, ...],
+    all_types: bool,
+    store: str | None,
+    color: str,
+) -> int:
+    """Print the minimal IAM policy for the controller of these specs. AWS is not contacted.
+
+    With `-o json`, prints the policy document.
+    """
+    from reconciler.cli.output.plan_json import dumps
+    from reconciler.cli.session import load_specs
+    from reconciler.iam import document, fitted
+
+    _, specs = load_specs(folder, environment, color=color)
+    assert specs.stack is not None
+    found, folded = fitted(
+        statements_of(
+            specs,
+            account=account or specs.stack.account or ANY_ACCOUNT,
+            store=store,
+            source=source,
+            notify=notify,
+            all_types=all_types,
+        )
+    )
+    for how in folded:
+        click.echo(f"warning: the policy was shortened to fit IAM's size limit: {how}", err=True)
+    if output == "json":
+        click.echo(dumps(document(found)))
+        return Exit.DONE
+    look = look_of(sys.stdout, color)
+    for statement in found:
+        say(look.paint(statement.sid.ljust(20), "bold") + look.paint(statement.why, "dim"), look)
+        for line in described(statement):
+            click.echo(f"    {line}")
+    return Exit.DONE
+
+
+def statements_of(
+    specs: Specs,
+    *,
+    account: str,
+    store: str | None = None,
+    source: str | None = None,
+    notify: tuple[str, ...] = (),
+    all_types: bool = False,
+) -> tuple[Statement, ...]:
+    """Policy statements for `reconciler run` with these options.
+
+    Raises `errors.SpecInvalid` for an invalid source.
+    """
+    from reconciler.iam import Extras, statements
+    from reconciler.model.resource_type import discover
+    from reconciler.reconcile.observe import StackId
+    from reconciler.spec.compile import compile_deliveries, compile_specs
+
+    assert specs.stack is not None
+    place = StackId(specs.stack.name, account, specs.stack.region, partition_of(specs.stack.region))
+    extras = Extras(
+        table=_table(store),
+        topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),
+        repository=_repository(source, place),
+        all_types=all_types,
+    )
+    desired = compile_specs(specs, account=account, partition=place.partition)
+    return statements(discover(), desired, compile_deliveries(specs), place, extras)
+
+
+def partition_of(region: str) -> str:
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+
+
+def described(statement: Statement) -> list[str]:
+    """A line for its actions by service, then its resources and conditions."""
+    services: dict[str, list[str]] = {}
+    for action in statement.actions:
+        service, _, name = action.partition(":")
+        services.setdefault(service, []).append(name)
+    lines = [f"{service}: {', '.join(names)}" for service, names in services.items()]
+    if statement.resources != ("*",):
+        lines += [f"on {arn}" for arn in statement.resources]
+    for test, keys in statement.condition.items():
+        for key, value in keys.items():
+            values = value if isinstance(value, list) else [value]
+            lines.append(f"if {key} {_WORDS.get(test, test)} {' or '.join(map(str, values))}")
+    return lines
+
+
+_WORDS = {"StringEquals": "is", "ArnEquals": "is", "ForAllValues:StringLike": "is like"}
+
+
+def _table(store: str | None) -> str | None:
+    sort, _, name = (store or "").partition(":")
+    return name if sort == "dynamodb" and name else None
+
+
+def _repository(source: str | None, place: Any) -> str | None:
+    """The ARN of a CodeCommit repository; other hosts need no AWS permissions."""
+    from reconciler.source import location
+    from reconciler.source.credentials import codecommit_region
+
+    if source is None or not location.is_git(source):
+        return None
+    found = location.parse(source)
+    region = codecommit_region(found.host)
+    if region is None:
+        return None
+    name = found.repository.rstrip("/").rpartition("/")[2]
+    if not name:
+        raise errors.SpecInvalid(f"the source {source} names no repository")
+    return f"arn:{place.partition}:codecommit:{region}:{place.account}:{name}"

@@ -1,0 +1,146 @@
+"""Run and control the local AWS emulator."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from reconciler import errors
+from reconciler.cli.emulator_client import CLIENT_HEADERS, opened
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.session import EMULATOR
+
+STATE = Path(".reconciler/local")
+PORT = 4566
+
+
+@click.group()
+def local() -> None:
+    """Run and control the local AWS emulator: it runs real tasks, health checks and load balancing, without an AWS
+    account and without Docker.
+
+    Pass --local to any command to use it.
+    """
+
+
+@local.command()
+@click.option("--port", default=PORT, show_default=True, help="Port of the endpoint; 0 picks a free one.")
+@click.option("--clock", default=1.0, metavar="N", help="Run the clock N times as fast.")
+@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder for pushed images.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def up(port: int, clock: float, state: Path, output: str) -> int:
+    """Run the emulator until Ctrl-C."""
+    from reconciler.cli.emulator import Emulator
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        emulator = Emulator(state, port=port, speed=clock)
+    except OSError as error:
+        raise errors.ReconcilerError(f"cannot listen on port {port}: {error.strerror}; try --port 0") from error
+    with emulator:
+        if output == "json":
+            click.echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
+        else:
+            click.echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
+            click.echo(f"  export AWS_ENDPOINT_URL={emulator.url}    # or --local on any reconciler command")
+        sys.stdout.flush()
+        for note in emulator.notes:
+            click.echo(f"note: {note}", err=True)
+        stop.wait()
+    return Exit.DONE
+
+
+@local.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--tag", required=True, help="Tag of the image, such as v2.")
+@click.option("--repository", help="ECR repository. Default: the only one.")
+@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder for pushed images.")
+@click.option("--endpoint", default=EMULATOR, show_default=True)
+def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: str) -> int:
+    """Push FOLDER as an image, without a container engine. Its digest is that of the folder's content."""
+    from reconciler.cli.emulator import push as push_image
+
+    name = repository or _only_repository(endpoint)
+    try:
+        digest = push_image(state, folder, name, tag, endpoint)
+    except ValueError as error:
+        raise errors.ReconcilerError(str(error)) from error
+    click.echo(f"{name}:{tag} {digest}")
+    return Exit.DONE
+
+
+@local.command()
+@click.option("--endpoint", default=EMULATOR, show_default=True)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def urls(endpoint: str, output: str) -> int:
+    """Print the URL of each listener."""
+    found = ask(endpoint, "urls")
+    if output == "json":
+        click.echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
+    for arn, url in sorted(found.items()) if output == "text" else ():
+        click.echo(f"{url}  {arn.split(':listener/app/')[-1]}")
+    return Exit.DONE
+
+
+@local.command()
+@click.argument("kind", required=False)
+@click.option("--service", default="*", help="Pattern of AWS services (for calls) or of ECS service names (for tasks).")
+@click.option("--operation", default="*", help="Pattern of AWS operations.")
+@click.option("--image", default="*", help="Pattern of images.")
+@click.option("--count", type=int, help="How many times. Default: until cleared.")
+@click.option("--probability", default=1.0)
+@click.option("--after", default=0.0, metavar="SECONDS", help="Delay, for crash and slow_start.")
+@click.option("--clear", is_flag=True, help="Remove all faults.")
+@click.option("--endpoint", default=EMULATOR, show_default=True)
+def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
+    """Inject a fault of KIND, or list the active faults.
+
+    KIND is one of: throttle, error, error_after, lost, unreachable, denied, stale, image_missing, crash,
+    never_healthy, slow_start, no_capacity.
+    """
+    if clear:
+        ask(endpoint, "faults", method="DELETE")
+    if kind is not None:
+        made = ask(endpoint, "faults", method="POST", body={"kind": kind, **fields})
+        click.echo(made["id"])
+    elif not clear:
+        for row in ask(endpoint, "faults"):
+            click.echo(f"{row['id']}  {row['kind']}  service={row['service']} operation={row['operation']}")
+    return Exit.DONE
+
+
+def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> Any:
+    """One of the laptop AWS's own routes.
+
+    Raises `errors.ReconcilerError` where it is not running, or says no."""
+    data = None if body is None else orjson.dumps(body)
+    request = urllib.request.Request(f"{endpoint}/_reconciler/{name}", data, CLIENT_HEADERS, method=method)
+    try:
+        with opened(request, 10) as answer:
+            return orjson.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise errors.ReconcilerError(orjson.loads(error.read()).get("error", str(error))) from error
+    except OSError as error:
+        raise errors.ReconcilerError(
+            f"no local AWS emulator on {endpoint}; start it with `reconciler local up`"
+        ) from error
+
+
+def _only_repository(endpoint: str) -> str:
+    from reconciler.cli.emulator import repositories
+
+    names = repositories(endpoint)
+    if len(names) != 1:
+        listed = ", ".join(names) or "none"
+        raise click.UsageError(f"pass --repository; existing repositories: {listed}")
+    return names[0]

@@ -1,0 +1,250 @@
+"""Run the controller, which keeps AWS in sync with the specs."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler import errors, events
+from reconciler.cli import http_endpoint, options, signals, spec_source
+from reconciler.cli.options import Where
+from reconciler.cli.output.terminal import Look, look_of
+from reconciler.log import log
+
+if TYPE_CHECKING:
+    from reconciler.aws.client import Transport
+    from reconciler.aws.session import Boto
+    from reconciler.cli.session import SignedIn
+    from reconciler.controller.controller import Controller
+    from reconciler.controller.status import ControllerStatus
+    from reconciler.notifications.notifier import Notifier
+    from reconciler.rollout.release import RolloutTarget
+    from reconciler.rollout.spec import RolloutSpec
+    from reconciler.server.health import Health
+    from reconciler.server.metrics import Metrics
+    from reconciler.source.base import Source
+    from reconciler.spec.documents import Stack
+    from reconciler.spec.specs import Specs
+    from reconciler.store.lease import Lease
+
+STORE_SECONDS = 5.0
+NOTIFIED_SECONDS = 2.0
+"""Time for the notifications that are pending at shutdown."""
+
+
+@click.command()
+@options.specs
+@click.option("--source", metavar="URL", help="Git repository: https://…#branch:path. Default: FOLDER, watched.")
+@click.option("--poll", default=30.0, metavar="SECONDS", help="Poll interval of the Git repository.", show_default=True)
+@click.option("--any-history", is_flag=True, help="Accept commits that do not descend from the last applied one.")
+@click.option("--allowed-signers", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="Accept only commits signed by these SSH keys (ssh-keygen's allowed signers).")  # fmt: skip
+@click.option(
+    "--interval", default=15.0, metavar="SECONDS", help="Interval between two quick passes.", show_default=True
+)
+@click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics.")
+@options.notify
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else JSON.")
+@options.store
+@options.aws
+@options.look
+def run(
+    folder: Path | None,
+    environment: str | None,
+    source: str | None,
+    poll: float,
+    any_history: bool,
+    allowed_signers: Path | None,
+    interval: float,
+    listen: str | None,
+    notify: tuple[str, ...],
+    output: str | None,
+    verbose: int,
+    color: str,
+    **aws: Any,
+) -> int:
+    """Run the controller until SIGTERM or Ctrl-C: it applies changes, corrects drift and rolls out new versions.
+
+    After a clean shutdown it exits with 143 (SIGTERM) or 130 (Ctrl-C).
+    """
+    from reconciler.cli import logs
+    from reconciler.clock import SystemClock
+
+    text = output == "text" or (output is None and sys.stdout.isatty())
+    look = look_of(sys.stdout, color) if text else None
+    level = verbose if text else max(verbose, 1)
+    where, wake = Where(**aws), threading.Event()
+    logs.configure(level)
+
+    def on_signal(number: signal.Signals) -> None:
+        wake.set()
+        log.info(events.STOPPING, signal=number.name)
+
+    with contextlib.ExitStack() as inside:
+        stopping = inside.enter_context(signals.stopping(on_signal, signals.vanish))
+        stop = stopping.stop
+        found = inside.enter_context(
+            spec_source.opened(folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers)
+        )
+        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake)
+        if listen is not None:
+            inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
+        first = spec_source.first_valid(found, environment, SystemClock(), stop, process.health.beat)
+        if first is not None:
+            process.serve(first, inside)
+        return stopping.code
+
+
+@dataclass(slots=True)
+class ControllerProcess:
+    """Process of the controller. Its health and metrics are served before the first valid revision, too."""
+
+    source: Source
+    environment: str | None
+    where: Where
+    interval: float
+    notify: tuple[str, ...]
+    look: Look | None
+    level: int
+    stop: threading.Event
+    wake: threading.Event
+    health: Health = field(init=False)
+    metrics: Metrics = field(init=False)
+    _status: Callable[[], ControllerStatus] = field(init=False)
+
+    def __post_init__(self) -> None:
+        from reconciler.controller.status import ControllerStatus
+        from reconciler.server.health import Health
+        from reconciler.server.metrics import Metrics
+
+        self._status = lambda: ControllerStatus(lease_held=False)
+        self.health = Health(lambda: self._status())
+        self.metrics = Metrics(lambda: self._status())
+
+    def serve(self, specs: Specs, inside: contextlib.ExitStack) -> None:
+        """Acquire the lease and run while it is held; again and again, until the process is stopped."""
+        from reconciler.cli import logs
+        from reconciler.cli.lease import holder, open_store
+        from reconciler.cli.session import sign_in
+        from reconciler.clock import SystemClock
+        from reconciler.controller import status
+        from reconciler.server.health import Beating, Watched
+        from reconciler.source.watch import Watch
+        from reconciler.store.lease import Lease
+        from reconciler.store.renewal import acquired
+
+        def watched(transport: Transport) -> Transport:
+            return Watched(transport, self.health, self.metrics.refused)
+
+        signed_in = sign_in(specs, self.where, verbose=self.level, around=watched)
+        inside.callback(signed_in.aws.close)
+        inside.enter_context(signals.hurried(self.stop, signed_in.aws.close))
+        assert specs.stack is not None
+        stack, identity = specs.stack.name, signed_in.identity
+        unfenced = self._unfenced(signed_in, stack)
+        store = open_store(self.where.store, unfenced, stack, identity.account, identity.region)
+        inside.callback(store.close)
+        lease = Lease(store.records, holder("run"), SystemClock())
+        logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
+        notifiers = self._notifiers(unfenced, stack, inside)
+        controller = self._controller(specs.stack, signed_in, notifiers)
+        self._status = lambda: status.of(controller, lease, notifiers)
+        clock = Beating(SystemClock(), self.health)
+        with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
+            while not self.stop.is_set():
+                try:
+                    if not acquired(lease, clock, self.stop, patience=None):
+                        return
+                except errors.StoreUnreachable as error:
+                    log.warning(events.LEASE_UNSURE, reason=str(error), left=0)
+                    clock.wait(self.stop, STORE_SECONDS)
+                    continue
+                signed_in.gate.guard(lease)
+                _run_while_leader(controller, lease)
+
+    def _unfenced(self, signed_in: SignedIn, stack: str) -> Boto:
+        """Client of the store and of notifications, which are written without the lease, too."""
+        from reconciler.aws.session import Boto
+
+        return Boto(
+            signed_in.identity.region,
+            profile=self.where.profile,
+            endpoint=signed_in.transport.endpoint,
+            assume_role=self.where.assume_role,
+            stack=stack,
+            anonymous=self.where.local,
+            read_timeout=STORE_SECONDS,
+        )
+
+    def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
+        from reconciler.notifications.notifier import Notifier, parse
+
+        found = [Notifier(parse(text, unfenced), stack=stack) for text in self.notify]
+        for notifier in found:
+            inside.callback(notifier.close, NOTIFIED_SECONDS / len(found))
+        return found
+
+    def _controller(self, stack: Stack, signed_in: SignedIn, notifiers: Iterable[Notifier]) -> Controller:
+        from reconciler.cli.output.controller_event_text import printer
+        from reconciler.cli.rollout_session import reach_of
+        from reconciler.controller.controller import Controller
+        from reconciler.controller.events import EventRecorder
+        from reconciler.controller.revisions import RevisionTracker
+        from reconciler.controller.schedule import Intervals
+        from reconciler.model.planner import ObservedState
+        from reconciler.model.resource_type import discover
+        from reconciler.rollout_driver.smoke_tests import SmokeTests
+
+        def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
+            return reach_of(signed_in.identity.endpoint, controller.world or ObservedState())(spec, target)
+
+        def begin() -> None:
+            self.health.beat()
+            signed_in.gate.begin()
+
+        shown = () if self.look is None else (printer(self.look),)
+        recorder = EventRecorder(signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        controller = Controller(
+            signed_in.aws,
+            discover(),
+            RevisionTracker(self.source, spec_source.compiler(stack, signed_in), recorder, self.environment),
+            recorder,
+            SmokeTests(reach),
+            reports=(self.health.on_pass, self.metrics.on_pass),
+            begin=begin,
+            rhythm=Intervals(fast=self.interval),
+            stop=self.stop,
+            wake=self.wake,
+        )
+        return controller
+
+
+def _run_while_leader(controller: Controller, lease: Lease) -> None:
+    """Run from the acquisition of the lease until it is released or lost."""
+    from reconciler.clock import SystemClock
+    from reconciler.store.renewal import Renewal
+
+    log.info(events.LEASE_HELD, holder=lease.holder, epoch=lease.epoch)
+    try:
+        with Renewal(lease, SystemClock()) as renewal:
+            controller.run(lost=renewal.lost)
+    except errors.LeaseLost as error:
+        log.error(events.LEASE_LOST, reason=str(error))
+    finally:
+        _release(lease)
+
+
+def _release(lease: Lease) -> None:
+    """Release the lease for the next holder; if the store does not answer, it expires."""
+    try:
+        lease.release()
+    except errors.StoreUnreachable as error:
+        log.warning(events.LEASE_UNSURE, reason=str(error), left=0)

@@ -1,0 +1,129 @@
+"""Show the rollout status of services."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler import errors
+from reconciler.cli import options
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import say
+from reconciler.cli.session import Stack, with_stack
+
+if TYPE_CHECKING:
+    from reconciler.cli.rollout_session import RolloutSession
+    from reconciler.model.resource import Address
+    from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.requests import RequestVerb
+    from reconciler.rollout.state import ObservedService
+    from reconciler.rollout_driver.targets import NotReady, ServiceRollout
+
+REFRESH_SECONDS = 2.0
+CLEAR = "\x1b[H\x1b[2J"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One service as it was observed, the next step of its rollout, and the requests that it would accept."""
+
+    rollout: ServiceRollout
+    observed: ObservedService
+    step: RolloutStep
+    verbs: tuple[RequestVerb, ...]
+
+
+@click.command()
+@options.service
+@options.output("text", "json", "jsonl")
+@click.option("-w", "--watch", is_flag=True, help="Refresh until all rollouts are stable, or until Ctrl-C.")
+@with_stack
+def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
+    """Show the rollout status of SERVICE, or of all services.
+
+    Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back, and 6 if one is
+    waiting for a person.
+    """
+    from reconciler.cli.rollout_session import open_rollouts
+
+    stop, last = threading.Event(), ""
+    session = open_rollouts(stack)
+    if service is not None:
+        session.rollouts = (session.rollout(service),)
+    while True:
+        statuses = [_observe(session, rollout) for rollout in session.rollouts]
+        text = _text(session, statuses, watch=watch) if output == "text" else _json(session, statuses, output)
+        if text != last:
+            if watch and output == "text" and sys.stdout.isatty():
+                click.echo(CLEAR + stack.banner + "\n")
+            say(text, stack.look)
+            sys.stdout.flush()
+        last = text
+        stable = all(status.step.wake_at is None for status in statuses)
+        if not watch or (stable and not session.missing):
+            return _exit(statuses, session.missing)
+        stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
+
+
+def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
+    observed, step = session.driver.look(rollout)
+    verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
+    return ServiceStatus(rollout, observed, step, verbs)
+
+
+def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -> str:
+    from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, json_line
+    from reconciler.cli.output.rollout_json import status_document
+
+    document = {
+        "format_version": FORMAT_VERSION,
+        "services": [status_document(one.rollout, one.observed, one.step, one.verbs) for one in statuses],
+        "not_deployed": [
+            {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
+        ],
+    }
+    return dumps(document) if output == "json" else json_line(document)
+
+
+def _text(session: RolloutSession, statuses: list[ServiceStatus], *, watch: bool) -> str:
+    look = session.stack.look
+    blocks = [
+        f"{look.sign('wait')} {address}   not deployed yet: {not_ready.because}"
+        for address, not_ready in session.missing.items()
+    ]
+    blocks += [_block(session, status, watch=watch) for status in statuses]
+    return "\n\n".join(blocks) or "The specs define no services."
+
+
+def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> str:
+    from reconciler.cli.output.failure_text import failure_text
+    from reconciler.cli.output.rollout_text import status_text
+    from reconciler.rollout.stored_state import Actor
+
+    stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
+    text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    ended = state.ended_of(observed.wanted)
+    by_person = ended is not None and ended.by is Actor.PERSON  # there is no failure to explain
+    if watch or by_person or not state.quarantined(observed.wanted):
+        return text
+    try:
+        diagnosis = session.driver.obituary.write(stack.aws, status.rollout, observed, step)
+    except errors.ReconcilerError as error:
+        return f"{text}\n  the cause is unknown: {error}"
+    return f"{text}\n{failure_text(diagnosis, stack.look, verbose=stack.verbose)}"
+
+
+def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady]) -> int:
+    """The worst of all services."""
+    from reconciler.cli.output.rollout_json import outcome_of
+
+    codes = {outcome_of(status.observed, status.step) for status in statuses}
+    for code in (Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
+        if code in codes:
+            return code
+    return Exit.PENDING if missing else Exit.DONE

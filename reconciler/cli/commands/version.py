@@ -1,0 +1,31 @@
+"""Print the version."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+
+import click
+
+from reconciler import __version__
+from reconciler.cli import options
+from reconciler.cli.output.exits import Exit
+
+LIBRARIES = ("boto3", "botocore", "pydantic", "PyYAML", "deepdiff", "click")
+
+
+@click.command()
+@options.output("text", "json")
+def version(output: str) -> int:
+    """Print the version of reconciler, of Python and of its main libraries."""
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    if output == "json":
+        from reconciler.cli.output.plan_json import dumps
+
+        click.echo(dumps({"reconciler": __version__, "python": platform.python_version(), **libraries}))
+        return Exit.DONE
+    click.echo(f"reconciler {__version__}")
+    click.echo(f"Python {platform.python_version()} on {sys.platform}", err=True)
+    click.echo(", ".join(f"{name} {number}" for name, number in libraries.items()), err=True)
+    return Exit.DONE

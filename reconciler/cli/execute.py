@@ -1,0 +1,143 @@
+"""Execution of an approved plan, by `apply` and `destroy`: confirmation, the run, its result and exit code."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler import errors
+from reconciler.cli import plan_file
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.plan_json import dumps
+from reconciler.cli.output.terminal import Look, interactive, say
+from reconciler.cli.session import Stack
+from reconciler.cli.signals import stopping, unwind
+
+if TYPE_CHECKING:
+    from reconciler.controller.controller import Controller
+    from reconciler.controller.until import Applied
+    from reconciler.model.plan import Plan
+
+APPLY_PATIENCE = 15 * 60.0
+BEGIN_PATIENCE = 120.0
+DESTROY_PATIENCE = 45 * 60.0
+
+
+def confirm(question: str, expected: str, output: str, look: Look) -> None:
+    """Ask for `expected`.
+
+    Raises `errors.ReconcilerError` without a terminal to ask on, `errors.NotApproved` for any other answer.
+    """
+    if output == "json" or not interactive():
+        raise errors.ReconcilerError("Not a terminal: pass --auto-approve (-y)")
+    answer = click.prompt(look.paint(question, "bold"), default="", show_default=False, err=True)
+    if answer.strip() != expected:
+        raise errors.NotApproved("not confirmed; nothing was changed")
+
+
+def unchanged(stack: Stack, plan: Plan, output: str) -> Exit:
+    """The end of a command that changes nothing: there is nothing to change, or the plan is blocked."""
+    if output == "json":
+        click.echo(dumps(plan_file.document(stack, plan) | {"done": 0}))
+    return Exit.BLOCKED if plan.refusals else Exit.DONE
+
+
+def execute(
+    stack: Stack, controller: Controller, approved: Plan, *, output: str, timeout: float | None, wait: bool = False
+) -> Exit:
+    """Run `controller` until `approved`, its plan, is in place. `wait`: until every rollout has ended."""
+    from reconciler.cli.output.rollout_result import report_rollouts
+    from reconciler.controller.until import FOREVER, Applied, Ending, has_begun, has_ended
+
+    leaving, look, speed = stack.target.leaving, stack.err_look, stack.aws.clock.speed
+    rollouts = timeout if timeout is not None else FOREVER if wait else BEGIN_PATIENCE
+    goal = Applied(
+        goal=has_ended if wait else has_begun,
+        patience=speed * (timeout or (DESTROY_PATIENCE if leaving else APPLY_PATIENCE)),
+        rollout_patience=speed * rollouts,
+        deferred_too=wait,
+        settled=lambda: _report_settled(stack, controller, goal, output),
+    )
+
+    def stop(_: signal.Signals) -> None:
+        click.echo("Stopping after in-flight calls (Ctrl-C again to stop immediately)", err=True)
+        controller.wake.set()
+
+    with stopping(stop, unwind) as stopped:
+        controller.stop = controller.queue.rollouts.stop = stopped.stop
+        ending = controller.run(goal, agreed=approved)
+    done, failed = goal.counts()
+    interrupted, timed_out = ending is Ending.INTERRUPTED, ending is Ending.TIMED_OUT
+    code = Exit.DONE
+    if not leaving and not interrupted:
+        code = report_rollouts(controller, goal, ending, look, waited=wait, verbose=stack.verbose)
+    report_calls(stack)
+    if output == "json":
+        result = {"done": done, "failed": failed, "timed_out": timed_out, "interrupted": interrupted}
+        click.echo(dumps(plan_file.document(stack, approved) | result))
+    if interrupted:
+        click.echo(f"Interrupted: {_changes(done)} applied. Run `reconciler apply` to continue.", err=True)
+        return stopped.code
+    if failed:
+        say(look.paint(f"Failed: {_changes(done)} applied, {failed} failed.", "red"), look, err=True)
+        return Exit.FAILED
+    if timed_out and not goal.in_place:
+        pending = _pending(goal)
+        text = f"{_changes(done)} applied, {pending} {_plural('resource', pending)} still pending"
+        click.echo(f"Timed out: {text}. Re-run, or raise --timeout.", err=True)
+        return Exit.TIMED_OUT
+    _report_deferred(goal)
+    if output == "text" and leaving:
+        click.echo(f"Destroy complete: {_changes(done)}.")
+    return code
+
+
+def _report_settled(stack: Stack, controller: Controller, goal: Applied, output: str) -> None:
+    """Printed once, between the changes and the progress of the rollouts."""
+    done, failed = goal.counts()
+    if output == "text" and done and not stack.target.leaving:
+        click.echo(f"{'Applied' if failed else 'Apply complete'}: {_changes(done)}.", err=bool(failed))
+    for address, not_ready in controller.queue.missing.items():
+        click.echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
+    for address, dependency in controller.queue.held.items():
+        click.echo(f"{address} not deployed: {dependency} is not in place.", err=True)
+
+
+def _report_deferred(goal: Applied) -> None:
+    """What is left to the next reconciliation."""
+    deferred = goal.passes[-1].plan.deferred if goal.passes else ()
+    if deferred:
+        click.echo("Deferred to the controller or the next `reconciler apply`:", err=True)
+    for entry in deferred:
+        click.echo(f"  {entry.action.verb} {entry.action.address}: {entry.because}", err=True)
+
+
+def _pending(goal: Applied) -> int:
+    """How many resources of the last pass are not in place."""
+    from reconciler.reconcile.executor import Result
+
+    if not goal.passes:
+        return 0
+    last = goal.passes[-1]
+    unfinished = {one.step.address for one in last.outcomes if one.result in (Result.WAITING, Result.SKIPPED)}
+    return len(unfinished | {note.address for note in last.plan.waiting})
+
+
+def report_calls(stack: Stack) -> None:
+    """`-v`: the calls to AWS, by operation."""
+    if not stack.verbose:
+        return
+    counts = stack.aws.counts
+    click.echo(f"{counts.total()} AWS calls, {stack.aws.writes.total()} of them writes:", err=True)
+    for name, count in sorted(counts.items()):
+        click.echo(f"  {count:4} {name}", err=True)
+
+
+def _changes(count: int) -> str:
+    return f"{count} {_plural('change', count)}"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

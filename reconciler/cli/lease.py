@@ -1,0 +1,119 @@
+"""Lease of a stack: commands that write take it, one at a time and never beside a running controller."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler import errors
+
+if TYPE_CHECKING:
+    from reconciler.aws.client import Transport
+    from reconciler.cli.session import Stack
+    from reconciler.clock import Clock
+    from reconciler.store.base import Store
+    from reconciler.store.lease import Lease
+
+CONTEND_SECONDS = 1.0
+
+
+def state_folder() -> Path:
+    """State of this machine that may be lost: XDG_STATE_HOME, else ~/.local/state."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "reconciler"
+
+
+def open_store(text: str | None, transport: Transport, stack: str, account: str, region: str) -> Store:
+    """`sqlite:PATH`, `dynamodb:TABLE`; without either, a file on this machine.
+
+    Raises `click.UsageError` for anything else, and `errors.StoreUnreachable`.
+    """
+    from reconciler.store.dynamodb import DynamoDb
+    from reconciler.store.sqlite import Sqlite
+
+    name = f"{stack}.{account}.{region}"
+    if text is None:
+        return Sqlite(state_folder() / f"{name}.db", name)
+    scheme, _, location = text.partition(":")
+    if scheme == "sqlite" and location:
+        return Sqlite(Path(location), name)
+    if scheme == "dynamodb" and location:
+        return DynamoDb(transport, location, name)
+    raise click.UsageError(f"--store must be sqlite:PATH or dynamodb:TABLE, not {text!r}")
+
+
+def holder(command: str) -> str:
+    """`apply by ana@laptop (4711)`"""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{command} by {user}@{socket.gethostname()} ({os.getpid()})"
+
+
+@contextmanager
+def held(stack: Stack, command: str) -> Iterator[Lease]:
+    """The stack's lease for the duration of a command, renewed meanwhile.
+
+    Raises `errors.LeaseHeld` naming the holder, once it has renewed the lease. The lease of a process that died is
+    taken over when it expires.
+    """
+    from reconciler.clock import SystemClock
+    from reconciler.store.lease import Lease
+    from reconciler.store.renewal import Renewal
+
+    clock = SystemClock()  # processes share a lease: the emulator's faster clock does not apply to it
+    place = stack.target.place
+    store = open_store(stack.store, stack.signed_in.transport, place.stack, place.account, place.region)
+    try:
+        lease = Lease(store.records, holder(command), clock)
+        if not _acquired(lease, clock, place.stack):
+            raise errors.LeaseHeld(
+                f"stack {place.stack!r} is locked by {_holder_of(lease)} (active). If that is the controller, commit "
+                "the change; `reconciler reconcile` requests a reconciliation"
+            )
+        stack.signed_in.gate.guard(lease)
+        try:
+            with Renewal(lease, clock):
+                yield lease
+        finally:
+            stack.signed_in.gate.open()
+            lease.release()
+    finally:
+        store.close()
+
+
+def _acquired(lease: Lease, clock: Clock, stack: str) -> bool:
+    """Contend until the lease is acquired, or its holder has renewed it.
+
+    Only watching the lease for all of its time tells whether the holder is alive: no process knows what another one
+    saw before.
+    """
+    if lease.acquire():
+        return True
+    first = lease.seen
+    click.echo(
+        f"stack {stack!r} is locked by {_holder_of(lease)}; "
+        f"waiting up to {lease.ttl:.0f} s to see whether the lock holder is alive",
+        err=True,
+    )
+    never, began = threading.Event(), clock.monotonic()
+    while clock.monotonic() - began < lease.ttl + 2 * CONTEND_SECONDS:
+        clock.wait(never, CONTEND_SECONDS)
+        if lease.acquire():
+            return True
+        if first is None or lease.seen is None or lease.seen.version != first.version:
+            return False
+    return False
+
+
+def _holder_of(lease: Lease) -> str:
+    return "another process" if lease.seen is None else lease.seen.holder.rpartition("/")[0]

@@ -1,0 +1,60 @@
+"""Events of the controller as text, one line each."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+from reconciler import events
+from reconciler.cli.output.terminal import Look, say
+from reconciler.controller.events import Sink
+from reconciler.model.event import Event
+from reconciler.rollout.stored_state import Outcome
+
+SIGNS = {
+    events.REVISION_TAKEN: ("roll", "bold"),
+    events.IN_PLACE: ("ok", "green"),
+    events.CHANGED: ("ok", "green"),
+    events.SPEC_REJECTED: ("bad", "red"),
+    events.ACTION_FAILED: ("bad", "red"),
+    events.PASS_FAILED: ("warn", "yellow"),
+    events.PLAN_BLOCKED: ("bad", "red"),
+    events.DRIFT_FOUND: ("warn", "yellow"),
+    events.DRIFT_REPAIRED: ("warn", "yellow"),
+    events.CONTESTED: ("bad", "red"),
+    events.ROLLOUT_PHASE: ("roll", "cyan"),
+    events.ROLLOUT_REFUSED: ("bad", "red"),
+    events.SOURCE_UNREACHABLE: ("warn", "yellow"),
+    events.SUSPENDED: ("wait", "yellow"),
+}
+PREFIXES = {
+    events.DRIFT_FOUND: "drift detected (not corrected): ",
+    events.DRIFT_REPAIRED: "drift corrected: ",
+    events.SPEC_REJECTED: "rejected revision ",
+    events.PLAN_BLOCKED: "blocked: ",
+}
+
+
+def event_text(event: Event, look: Look) -> str:
+    sign, style = SIGNS.get(event.name, ("dot", "dim"))
+    if event.name == events.ROLLOUT_ENDED:
+        good = event.details.get("outcome") in (Outcome.PROMOTED, Outcome.FAST_PROMOTED)
+        sign, style = ("ok", "green") if good else ("bad", "red")
+    cause = f" ({event.details['cause']})" if "cause" in event.details else ""
+    address = f"{event.address}  " if event.address else ""
+    mark = look.paint(look.sign(sign), style)
+    return f"{_clock(event.at)} {mark} {address}{PREFIXES.get(event.name, '')}{event.message}{cause}"
+
+
+def printer(look: Look) -> Sink:
+    """Prints events on stdout as they are emitted."""
+
+    def show(event: Event) -> None:
+        say(event_text(event, look), look)
+        sys.stdout.flush()
+
+    return show
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S}"

@@ -1,0 +1,121 @@
+"""Releases of a service, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.cli.output.terminal import Look
+from reconciler.diagnosis.observations import plain
+from reconciler.queries.history import ReleaseStanding, Revision, Row
+from reconciler.rollout.state import WHOLE
+from reconciler.rollout.stored_state import Outcome, RolloutResult
+
+HEAD = ("revision", "registered", "release", "image", "commit", "standing")
+GOOD = frozenset({Outcome.PROMOTED, Outcome.FAST_PROMOTED, Outcome.SUPERSEDED})
+UNKNOWN = "-"
+STANDINGS = {
+    ReleaseStanding.LIVE: "live",
+    ReleaseStanding.IN_PROGRESS: "rolling out",
+    ReleaseStanding.ROLLBACK_TARGET: "rollback target",
+    ReleaseStanding.WARM: "previous, running",
+    ReleaseStanding.PREVIOUS: "previous",
+    ReleaseStanding.QUARANTINED: "quarantined",
+}
+COLORS = {
+    ReleaseStanding.LIVE: "green",
+    ReleaseStanding.QUARANTINED: "red",
+    ReleaseStanding.IN_PROGRESS: "cyan",
+}
+"""The first that applies to a release."""
+
+
+def history_text(service: str, rows: Sequence[Row], look: Look) -> str:
+    """The newest first; below a release the result of its rollout, if it is known."""
+    if not rows:
+        return f"{service} has no releases yet."
+    table = [_cells(row, look) for row in rows]
+    widths = [max(len(cells[column]) for cells in (HEAD, *table)) for column in range(len(HEAD))]
+    lines = [look.paint(service, "bold"), look.paint(_joined(HEAD, widths), "dim")]
+    for row, cells in zip(rows, table, strict=True):
+        color, text = _color(row), _joined(cells, widths)
+        lines.append(look.paint(text, color) if color else text)
+        if row.ended is not None:
+            lines.append(_ended(row.ended, look))
+    return "\n".join(lines)
+
+
+def _cells(row: Row, look: Look) -> tuple[str, ...]:
+    revision = row.revision
+    registered = revision.registered_at if revision is not None else None
+    return (
+        UNKNOWN if revision is None else revision.name,
+        UNKNOWN if registered is None else f"{registered:%Y-%m-%d %H:%M}",
+        row.release[:6] or UNKNOWN,
+        UNKNOWN if revision is None else ", ".join(_images(revision, look)),
+        row.commit[:7] or UNKNOWN,
+        ", ".join(_standing(one, row.share) for one in row.standing),
+    )
+
+
+def _standing(standing: ReleaseStanding, share: int) -> str:
+    if standing is ReleaseStanding.LIVE and share < WHOLE:
+        return f"live, {share}% of production"
+    return STANDINGS[standing]
+
+
+def _images(revision: Revision, look: Look) -> list[str]:
+    """`my-app:v2@41ab07…`: its tags, if the registry still has them, and the digest."""
+    found = []
+    for image in revision.images.values():
+        name, at, digest = image.rpartition("/")[2].partition("@")
+        tags = ",".join(revision.image_tags.get(image, ()))
+        short = f"@{digest.removeprefix('sha256:')[:6]}{look.sign('more')}" if at else ""
+        found.append(plain(f"{name}{f':{tags}' if tags else ''}{short}"))
+    return found
+
+
+def _ended(ended: RolloutResult, look: Look) -> str:
+    sign = look.sign("ok" if ended.outcome in GOOD else "bad")
+    why = f": {plain(ended.why)}" if ended.why else ""
+    text = f"  {sign} {ended.outcome} in {ended.phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
+    return look.paint(text, "green" if ended.outcome in GOOD else "red")
+
+
+def _color(row: Row) -> str:
+    return next((color for standing, color in COLORS.items() if standing in row.standing), "")
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def history_document(service: str, rows: Sequence[Row]) -> dict[str, Any]:
+    return {"service": service, "releases": [_document(row) for row in rows]}
+
+
+def _document(row: Row) -> dict[str, Any]:
+    revision, ended = row.revision, row.ended
+    registered = revision.registered_at if revision is not None else None
+    images = {} if revision is None else revision.images
+    tags = {} if revision is None else revision.image_tags
+    return {
+        "release": row.release or None,
+        "revision": None if revision is None else revision.name,
+        "registered_at": None if registered is None else registered.isoformat(),
+        "images": [
+            {"container": name, "image": image, "tags": list(tags.get(image, ()))} for name, image in images.items()
+        ],
+        "commit": row.commit or None,
+        "standing": [standing.value for standing in row.standing],
+        "share": row.share,
+        "ended": None
+        if ended is None
+        else {
+            "outcome": str(ended.outcome),
+            "phase": ended.phase,
+            "at": ended.at.isoformat(),
+            "by": ended.by.value,
+            "because": ended.why or None,
+        },
+    }

@@ -1,0 +1,65 @@
+"""Log lines of tasks: time, task and container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from reconciler.cli.output import printable
+from reconciler.cli.output.terminal import Look
+from reconciler.diagnosis.observations import Task, culprit, plain
+from reconciler.queries.logs import Line, LogSources
+from reconciler.rollout.observe_task_sets import OUR_FAULT
+
+COLORS = ("cyan", "green", "yellow", "magenta", "blue")
+ID = 4
+SHOWN = 5
+
+
+def log_text(line: Line, look: Look, *, containers: Sequence[str]) -> str:
+    """`01-05 09:00:12  9c1b  text`, in UTC, for each line of a message; with the container if tasks have several."""
+    who = line.voice.task[:ID]
+    if len(containers) > 1:
+        who = f"{who} {line.voice.container.ljust(max(map(len, containers)))}"
+    painted = look.paint(who, COLORS[int(line.voice.task[:ID], 36) % len(COLORS)] if who[:ID].isalnum() else "cyan")
+    return "\n".join(f"{line.at:%m-%d %H:%M:%S}  {painted}  {text}" for text in printable.lines(line.text))
+
+
+def log_document(line: Line) -> dict[str, Any]:
+    return {
+        "at": line.at.isoformat(timespec="milliseconds"),
+        "task": line.voice.task,
+        "container": line.voice.container,
+        "revision": line.voice.revision,
+        "message": printable.cleaned(line.text),
+    }
+
+
+def whose_text(speakers: LogSources, *, previous: bool) -> str:
+    """The tasks whose logs are shown: `9c1b, 77e0 of web:42, stopped: Essential container … (app exited with 1)`."""
+    tasks = speakers.tasks
+    revisions = ", ".join(dict.fromkeys(task.definition.rpartition("/")[2] for task in tasks))
+    ids = _few([task.id[:ID] for task in tasks])
+    return f"{ids} of {revisions}{_reason(tasks) if previous else ''}"
+
+
+def _reason(tasks: Sequence[Task]) -> str:
+    """Stop reason of the newest task that exited by itself, or of the newest task."""
+    by_itself = [task for task in tasks if task.stop_code in OUR_FAULT]
+    task = (by_itself or list(tasks))[0]
+    who = culprit(task)
+    code = f" ({who.name} exited with {who.exit_code})" if who is not None and who.exit_code is not None else ""
+    return f", stopped: {plain(task.reason)}{code}" if task.reason else ""
+
+
+def notes(speakers: LogSources) -> Iterable[str]:
+    """Notes on logs that are not shown."""
+    if speakers.left_out:
+        yield f"{speakers.left_out} older tasks omitted"
+    for name in speakers.mute:
+        yield f"the logs of {name} cannot be shown: it does not use the awslogs driver with a stream prefix"
+
+
+def _few(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    return ", ".join(ids[:SHOWN]) + more

@@ -1,0 +1,43 @@
+"""A plan as GitHub workflow annotations, at the lines of the specs that cause it."""
+
+from __future__ import annotations
+
+from reconciler.cli.output.values import path, sides
+from reconciler.model.diff import Change
+from reconciler.model.plan import Plan
+
+
+def plan_github(plan: Plan) -> str:
+    rows = [
+        _row("notice", action.where, f"{action.verb} {action.address}", _changes(action.changes, plan))
+        for action in plan.actions
+    ]
+    rows += [
+        _row("notice", entry.action.where, f"deferred: {entry.action.verb} {entry.action.address}", entry.because)
+        for entry in plan.deferred
+    ]
+    rows += [
+        _row("error", refusal.where, f"blocked ({refusal.code})", f"{refusal.address or ''} {refusal.because}".strip())
+        for refusal in plan.refusals
+    ]
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _changes(changes: tuple[Change, ...], plan: Plan) -> str:
+    rows = []
+    for change in changes:
+        old, new = sides(change, plan.names)
+        rows.append(f"{path(change, plan.names)}: {old or '(none)'} → {new or '(none)'}")
+    return "\n".join(rows) or "run `reconciler diff` for details"
+
+
+def _row(level: str, where: str, title: str, message: str) -> str:
+    file, _, line = where.rpartition(":")
+    place = f"file={_escape(file, parameter=True)},line={line}," if file and line.isdigit() else ""
+    return f"::{level} {place}title={_escape(title, parameter=True)}::{_escape(message)}"
+
+
+def _escape(text: str, *, parameter: bool = False) -> str:
+    """Escape as GitHub's toolkit does."""
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if parameter else text

@@ -1,0 +1,106 @@
+"""A plan as a JSON document. `format_version` changes with every incompatible change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from reconciler.cli.output.values import SENSITIVE
+from reconciler.model.diff import ABSENT, Change, declared
+from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.resource import Ref
+from reconciler.rollout.outlook import RolloutPreview
+
+FORMAT_VERSION = 1
+
+
+def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
+    """The plan, with `about` what it was made from; secrets are redacted."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "stack": plan.stack,
+        **about,
+        "digest": plan.digest,
+        "changes": bool(plan.actions),
+        "blocked": bool(plan.refusals),
+        "summary": {verb.value: plan.count(verb) for verb in Verb} | {"unchanged": plan.unchanged},
+        "actions": [_action(action) for action in plan.actions],
+        "waves": [[str(step) for step in wave] for wave in plan.waves()],
+        "waiting": [_note(note) for note in plan.waiting],
+        "deferred": [{"action": _action(entry.action), "because": entry.because} for entry in plan.deferred],
+        "unsettled": [_note(note) for note in plan.unsettled],
+        "warnings": [_note(note) for note in plan.warnings],
+        "refusals": [_refusal(refusal) for refusal in plan.refusals],
+    }
+
+
+def rollouts_document(previews: Iterable[RolloutPreview]) -> list[dict[str, Any]]:
+    """Previews of the rollouts."""
+    return [
+        {
+            "address": str(preview.address),
+            "outlook": preview.outlook.value,
+            "phase": None if preview.step is None else preview.step.phase.value,
+            "release": None if preview.step is None else preview.step.release,
+            "because": preview.because,
+            "then": preview.then or None,
+            "pending": preview.pending,
+            "where": preview.where or None,
+        }
+        for preview in previews
+    ]
+
+
+def dumps(document: Any) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=_other).decode()
+
+
+def json_line(document: Any) -> str:
+    """For `-o jsonl`."""
+    return orjson.dumps(document).decode()
+
+
+def _action(action: Action) -> dict[str, Any]:
+    return {
+        "verb": action.verb.value,
+        "address": str(action.address),
+        "id": action.old.id if action.old is not None else None,
+        "because": action.because,
+        "consequence": action.consequence.value,
+        "where": action.where or None,
+        "changes": [_change(change) for change in action.changes],
+        "tags": {"put": dict(action.tags.put), "drop": list(action.tags.drop)},
+        "spec": declared(action.new.spec) if action.new is not None and action.verb is Verb.CREATE else None,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    row: dict[str, Any] = {"path": list(change.path), "forces_replacement": change.immutable}
+    for side, value in (("old", change.old), ("new", change.new)):
+        if value is not ABSENT:
+            row[side] = SENSITIVE if change.secret else value
+    return row
+
+
+def _note(note: Note) -> dict[str, str]:
+    return {"address": str(note.address), "because": note.because}
+
+
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "code": refusal.code.value,
+        "address": str(refusal.address) if refusal.address is not None else None,
+        "because": refusal.because,
+        "hint": refusal.hint or None,
+        "where": refusal.where or None,
+    }
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return {"known_after_apply": str(value.address)}
+    if hasattr(value, "model_dump"):
+        return value.model_dump(exclude_none=True)
+    return str(value)

@@ -1,0 +1,24 @@
+"""A plan as a pull-request comment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.cli.output.plan_text import counts, plan_text
+from reconciler.cli.output.terminal import Look
+from reconciler.model.plan import Plan, Verb
+from reconciler.rollout.outlook import RolloutPreview
+
+LONGEST = 60_000  # GitHub's limit of a comment is 65,536 characters
+
+
+def plan_markdown(plan: Plan, title: str, previews: Sequence[RolloutPreview] = ()) -> str:
+    plain = Look()
+    body = plan_text(plan, plain, previews)
+    if len(body) > LONGEST:
+        body = body[:LONGEST] + "\n… (truncated; run `reconciler diff` for the rest)"
+    open_ = " open" if plan.count(Verb.DELETE, Verb.REPLACE) or plan.refusals else ""
+    return (
+        f"### `reconciler` · {title}\n\n{counts(plan, plain, previews)}\n\n"
+        f"<details{open_}><summary>Plan</summary>\n\n```diff\n{body}\n```\n\n</details>\n"
+    )

@@ -1,0 +1,211 @@
+"""A plan as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from reconciler.cli.output.terminal import Look
+from reconciler.cli.output.values import flat, path, show, sides
+from reconciler.model.diff import Change, declared
+from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.rollout.outlook import Outlook, RolloutPreview
+
+SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
+COLORS = {
+    Verb.CREATE: "green",
+    Verb.UPDATE: "yellow",
+    Verb.DELETE: "red",
+    Verb.REPLACE: "red",
+    Verb.ROLL: "cyan",
+    Verb.ADOPT: "yellow",
+}
+NAME_WIDTH = 44
+REMARK_WIDTH = 42
+
+
+def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *, verbose: int = 0) -> str:
+    """The whole plan, with `previews` of the rollouts. The last line is the summary."""
+    lines: list[str] = []
+    remaining = {preview.address: preview for preview in previews}
+    for action in plan.actions:
+        preview = remaining.pop(action.address, None)
+        lines += _action(action, plan, look, verbose, preview)
+        lines.append("")
+    for preview in remaining.values():
+        if preview.told:
+            lines += [*_preview(preview, look), ""]
+    if plan.deferred:
+        lines += [*_deferred(plan, look), ""]
+    for note in plan.waiting:
+        lines.append(_note(look.sign("wait"), note, "waiting: "))
+    for note in (*plan.unsettled, *plan.warnings):
+        lines.append(look.paint(_note(look.sign("warn"), note, ""), "yellow"))
+    for refusal in plan.refusals:
+        lines += _refusal(refusal, look)
+    if plan.waiting or plan.unsettled or plan.warnings or plan.refusals:
+        lines.append("")
+    lines.append(counts(plan, look, previews))
+    return "\n".join(lines)
+
+
+def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> str:
+    """`Plan: 0 to create, 1 to update, …` or `No changes. 27 resources up to date.`"""
+    if not plan.actions and not plan.refusals and not plan.waiting and not plan.deferred:
+        rollouts = _rollouts(previews)
+        text = f"No changes. {plan.unchanged} {_plural('resource', plan.unchanged)} up to date{rollouts}."
+        return look.paint(text, "yellow" if rollouts else "green")
+    adopt = plan.count(Verb.ADOPT)
+    rolls = len(
+        {a.address for a in plan.actions if a.verb is Verb.ROLL}
+        | {preview.address for preview in previews if preview.then}
+    )
+    words = [
+        f"{plan.count(Verb.CREATE)} to create",
+        *([f"{adopt} to adopt"] if adopt else []),
+        f"{plan.count(Verb.UPDATE)} to update",
+        f"{rolls} {_plural('rollout', rolls)}",
+        f"{plan.count(Verb.REPLACE)} to replace",
+        f"{plan.count(Verb.DELETE)} to delete",
+    ]
+    deferred = f" {len(plan.deferred)} deferred." if plan.deferred else ""
+    blocked = f" {len(plan.refusals)} blocked." if plan.refusals else ""
+    return look.paint(f"Plan: {', '.join(words)}.", "bold") + f"{deferred}{blocked}   digest {plan.digest[:7]}"
+
+
+def _rollouts(previews: Sequence[RolloutPreview]) -> str:
+    """`; 1 rollout in progress`, and what else keeps services from being up to date."""
+    states = Counter(_state(preview) for preview in previews if preview.told)
+    return "".join(f"; {count} {_plural(noun, count)} {state}" for (noun, state), count in states.items())
+
+
+def _state(preview: RolloutPreview) -> tuple[str, str]:
+    match preview.outlook:
+        case Outlook.GIVEN_UP:
+            return "service", "quarantined"
+        case Outlook.WAITS:
+            return "service", "not deployed yet"
+        case Outlook.UNREAD:
+            return "service", "unreadable"
+        case _:
+            return "rollout", "pending" if preview.pending else "in progress"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def sign(action: Action, look: Look) -> str:
+    if action.verb is Verb.REPLACE:
+        return "+/-" if action.create_first else "-/+"
+    if action.verb is Verb.ROLL:
+        return look.sign("roll")
+    return SIGNS[action.verb]
+
+
+def remark(action: Action) -> str:
+    match action.verb:
+        case Verb.CREATE:
+            return ""
+        case Verb.UPDATE if not action.changes:
+            return "tags differ from the specs"
+        case _:
+            return action.because
+
+
+def _action(
+    action: Action, plan: Plan, look: Look, verbose: int, preview: RolloutPreview | None = None
+) -> Iterator[str]:
+    color = COLORS[action.verb]
+    head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
+    rolls = action.verb is Verb.ROLL and preview is not None and preview.told
+    note = _headline(preview) if rolls and preview is not None else remark(action)
+    note = note.ljust(REMARK_WIDTH) if action.where else note
+    yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
+    if action.verb is Verb.CREATE and action.new is not None:
+        rows = flat(declared(action.new.spec))
+        shown = rows if verbose else rows[:6]
+        for name, value in shown:
+            yield look.paint("+", "green") + f"   {name}  {show(value, plan.names)}"
+        if len(rows) > len(shown):
+            yield look.paint(f"    ({len(rows) - len(shown)} more fields; use -v to show them)", "dim")
+    for change in action.changes:
+        yield from _change(change, plan, look)
+    for key, value in sorted(action.tags.put.items()):
+        old = action.old.tags.get(key) if action.old is not None else None
+        before = f"{old} {look.sign('arrow')} " if old is not None else ""
+        yield look.paint("~" if old is not None else "+", "yellow") + f"   tags.{key}  {before}{value}"
+    for key in action.tags.drop:
+        yield look.paint("-", "red") + f"   tags.{key}"
+    if action.changes and action.unchanged:
+        word = "field" if action.unchanged == 1 else "fields"
+        yield look.paint(f"    ({action.unchanged} unchanged {word} hidden)", "dim")
+    if preview is not None and preview.told:
+        yield from _outlook(preview, look)
+
+
+def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
+    """A rollout without an action in the plan: it is in progress, or only its health check has changed."""
+    head = f"{look.sign('roll')} {preview.address}".ljust(NAME_WIDTH)
+    note = _headline(preview).ljust(REMARK_WIDTH) if preview.where else _headline(preview)
+    yield (look.paint(head, "cyan") + note + look.paint(preview.where, "dim")).rstrip()
+    yield from _outlook(preview, look)
+
+
+def _headline(preview: RolloutPreview) -> str:
+    match preview.outlook:
+        case Outlook.NEW:
+            return f"new version, {preview.way}"
+        case Outlook.FIRST:
+            return "first deployment"
+        case Outlook.UNDER_WAY:
+            return f"rollout in progress, {preview.way}"
+        case Outlook.GIVEN_UP:
+            return "quarantined"
+        case Outlook.WAITS:
+            return "not deployed yet"
+        case Outlook.UNREAD:
+            return "cannot be read"
+        case Outlook.REST:
+            return "stable"
+
+
+def _outlook(preview: RolloutPreview, look: Look) -> Iterator[str]:
+    """`then: green 1 task → healthy on :9000 → promote, or 2h → …`, or why there is no rollout."""
+    if preview.then:
+        text = preview.then.replace("→", look.sign("arrow")).replace("≈", "≈" if look.unicode else "about")
+        yield look.paint(f"    then: {text}", "dim")
+    elif preview.because:
+        yield look.paint(f"    {preview.because}", "dim")
+
+
+def _deferred(plan: Plan, look: Look) -> Iterator[str]:
+    """What is left to a later reconciliation: `- subnet/app-public2   in use …`"""
+    yield look.paint("Deferred until the rollout completes:", "bold")
+    for entry in plan.deferred:
+        head = f"  {sign(entry.action, look)} {entry.action.address}".ljust(NAME_WIDTH)
+        yield look.paint(head, "dim") + entry.because
+
+
+def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:
+    old, new = sides(change, plan.names)
+    name = path(change, plan.names)
+    forces = "   # forces replacement" if change.immutable else ""
+    if old is None:
+        yield look.paint("+", "green") + f"   {name}  {new}{forces}"
+    elif new is None:
+        yield look.paint("-", "red") + f"   {name}  {old}{forces}"
+    else:
+        yield look.paint("~", "yellow") + f"   {name}  {old} {look.sign('arrow')} {new}{forces}"
+
+
+def _note(mark: str, note: Note, prefix: str) -> str:
+    return f"{mark} {note.address}".ljust(NAME_WIDTH) + f"{prefix}{note.because}"
+
+
+def _refusal(refusal: Refusal, look: Look) -> Iterator[str]:
+    what = f"{refusal.address}  " if refusal.address is not None else ""
+    place = f"  {refusal.where}" if refusal.where else ""
+    yield look.paint(f"{look.sign('bad')} blocked ({refusal.code}): ", "red") + f"{what}{refusal.because}{place}"
+    if refusal.hint:
+        yield f"    {refusal.hint}"

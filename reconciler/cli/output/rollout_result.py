@@ -1,0 +1,53 @@
+"""Result of a run's rollouts: what is printed at the end, and the exit code."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.failure_text import failure_text
+from reconciler.cli.output.rollout_text import under_way
+from reconciler.cli.output.terminal import Look, say
+from reconciler.controller.controller import Controller
+from reconciler.controller.until import Applied, Ending, RolloutSummary
+
+
+def report_rollouts(
+    controller: Controller, goal: Applied, ending: Ending, look: Look, *, waited: bool, verbose: int
+) -> Exit:
+    """Print where the rollouts of a run stand; the exit code."""
+    turns = tuple(controller.queue.turns.values())
+    code = report(RolloutSummary(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
+    if code == Exit.DONE and waited and controller.queue.missing:
+        return Exit.PENDING
+    if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
+        click.echo(
+            "Follow it with `reconciler status --watch`; the controller or `apply --wait` completes it.", err=True
+        )
+    return code
+
+
+def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 0) -> Exit:
+    """Print the results; the exit code is the worst of any service."""
+    for diagnosis in summary.diagnoses:
+        say("\n" + failure_text(diagnosis, look, verbose=verbose), look, err=True)
+    if summary.interrupted:
+        return Exit.INTERRUPTED
+    for turn in summary.refused:
+        click.echo(f"error: {turn.job.address}: {turn.error}", err=True)
+    if summary.refused:
+        return Exit.FAILED
+    diagnosed = {diagnosis.story.address for diagnosis in summary.diagnoses}
+    for turn in summary.went_wrong:
+        assert turn.step is not None
+        if str(turn.job.address) not in diagnosed:
+            text = f"{look.sign('bad')} {turn.job.address}   {turn.step.because}"
+            say(look.paint(text, "red"), look, err=True)
+    for turn in summary.turns:
+        if turn.step is not None and not turn.at_rest and turn not in summary.went_wrong:
+            click.echo(under_way(turn))
+    if summary.went_wrong:
+        return Exit.ROLLED_BACK
+    if summary.timed_out and waited:
+        return Exit.WAITING if summary.waits_for_person else Exit.TIMED_OUT
+    return Exit.DONE

@@ -1,0 +1,204 @@
+"""Rollout status as text: phase, traffic, versions, and the commands that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from reconciler.cli.output.terminal import Look
+from reconciler.model import duration
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, Weights
+from reconciler.rollout.strategy import Promotion
+from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.targets import ServiceRollout
+
+BAR = 20
+WORDS = {
+    Phase.IDLE: "stable",
+    Phase.INITIAL_DEPLOYMENT: "initial deployment",
+    Phase.SCALING_UP: "scaling up",
+    Phase.TESTING: "testing",
+    Phase.AWAITING_PROMOTION: "waiting for promotion",
+    Phase.SHIFTING: "shifting traffic",
+    Phase.VERIFYING: "monitoring",
+    Phase.BAKING: "baking (instant rollback available)",
+    Phase.TEARDOWN: "removing old tasks",
+    Phase.FAILED: "failed",
+    Phase.ROLLING_BACK: "rolling back",
+    Phase.ROLLED_BACK: "rolled back",
+    Phase.SUPERSEDED: "superseded",
+    Phase.BLOCKED: "blocked",
+}
+SIGNS = {
+    RolloutHealth.HEALTHY: "ok",
+    RolloutHealth.PROGRESSING: "roll",
+    RolloutHealth.SUSPENDED: "wait",
+    RolloutHealth.DEGRADED: "bad",
+}
+COLORS = {
+    RolloutHealth.HEALTHY: "green",
+    RolloutHealth.PROGRESSING: "cyan",
+    RolloutHealth.SUSPENDED: "yellow",
+    RolloutHealth.DEGRADED: "red",
+}
+ORDER = (
+    Phase.SCALING_UP,
+    Phase.TESTING,
+    Phase.AWAITING_PROMOTION,
+    Phase.SHIFTING,
+    Phase.VERIFYING,
+    Phase.BAKING,
+    Phase.TEARDOWN,
+)
+
+
+def words_of(phase: Phase, delivery: RolloutSpec) -> str:
+    """The phase as text."""
+    if not delivery.moves_traffic and phase is Phase.SCALING_UP:
+        return "replacing tasks"
+    return WORDS[phase]
+
+
+def status_text(
+    job: ServiceRollout,
+    seen: ObservedService,
+    step: RolloutStep,
+    verbs: tuple[RequestVerb, ...],
+    now: datetime,
+    look: Look,
+) -> str:
+    """Status of one service, several lines."""
+    return "\n".join(_lines(job, seen, step, verbs, now, look))
+
+
+def _lines(
+    job: ServiceRollout,
+    seen: ObservedService,
+    step: RolloutStep,
+    verbs: tuple[RequestVerb, ...],
+    now: datetime,
+    look: Look,
+) -> Iterator[str]:
+    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, job.delivery)}", COLORS[step.health])
+    commit = f"   {job.subject.release.commit[:7]}" if job.subject.release.commit else ""
+    yield f"{look.paint(str(job.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
+    if step.because:
+        yield f"  {step.because}"
+    if step.phase in ORDER and job.delivery.moves_traffic:
+        yield "  " + _timeline(job.delivery, step, now, look)
+    if job.delivery.moves_traffic:
+        yield from _traffic(job.delivery, seen, look)
+    if seen.sets:
+        yield from _table(seen)
+    if seen.marks.suspended is not None:
+        yield look.paint(f"  suspended by {seen.marks.suspended.by}", "yellow")
+    if seen.marks.hold is not None:
+        yield look.paint(f"  promotion on hold by {seen.marks.hold.by}", "yellow")
+    request = seen.marks.unheard
+    if request is not None:
+        yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
+    offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
+    if offered and step.phase is not Phase.IDLE:
+        first, *others = offered
+        more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
+        yield look.paint(f"  reconciler {first} {job.delivery.name}{more}", "dim")
+
+
+def _typed(verb: RequestVerb) -> str:
+    return "extend --by 1h" if verb is RequestVerb.EXTEND else str(verb)
+
+
+def _timeline(delivery: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -> str:
+    """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`"""
+    policy, (production, test) = delivery.policy, delivery.ports
+    stages = [(Phase.SCALING_UP, "scaled up")]
+    if policy.tests:
+        stages.append((Phase.TESTING, f"tested on :{test}"))
+    if policy.promotion is not Promotion.AUTO:
+        stages.append((Phase.AWAITING_PROMOTION, "promotion"))
+    shares = "".join(f"{share.weight}% {look.sign('arrow')} " for share in policy.shares)
+    stages.append((Phase.SHIFTING, f"{shares}switch :{production}"))
+    if policy.verify_for:
+        stages.append((Phase.VERIFYING, "monitoring"))
+    stages += [(Phase.BAKING, "bake"), (Phase.TEARDOWN, "remove blue")]
+    at = ORDER.index(step.phase)
+    parts = []
+    for phase, words in stages:
+        place = ORDER.index(phase)
+        if place < at:
+            parts.append(look.paint(f"{look.sign('ok')} {words}", "green"))
+        elif place == at:
+            left = f" {_left(step.until, now)}" if step.until is not None and step.until > now else ""
+            parts.append(look.paint(f"{look.sign('wait')} {words}{left}", "yellow"))
+        else:
+            parts.append(look.paint(f"{look.sign('dot')} {words}", "dim"))
+    return "   ".join(parts)
+
+
+def _left(until: datetime, now: datetime) -> str:
+    return f"({duration.format(until - now)} left)"
+
+
+def _traffic(delivery: RolloutSpec, seen: ObservedService, look: Look) -> Iterator[str]:
+    parts = [_listener(delivery.ports[0], seen, seen.production, look)]
+    if seen.has_test:
+        parts.append(_listener(delivery.ports[1], seen, seen.test, look))
+    yield "  " + "      ".join(parts)
+
+
+def _listener(port: int, seen: ObservedService, weights: Weights | None, look: Look) -> str:
+    if weights is None:
+        return f":{port}  forwards to unmanaged targets"
+    parts = []
+    for slot in (0, 1):
+        if weights[slot]:
+            filled = max(1, round(BAR * weights[slot] / WHOLE))
+            bar = ("█" if look.unicode else "#") * filled
+            parts.append(f"{_who(seen, slot)} {bar} {weights[slot]}%")
+    return f":{port}  {'  '.join(parts) or 'no targets'}"
+
+
+def _who(seen: ObservedService, slot: int) -> str:
+    here = [one for one in seen.alive if one.slot == slot]
+    return f"{_color(seen, here[-1])} {here[-1].release[:6]}" if here else "(no tasks)"
+
+
+def _color(seen: ObservedService, one: TaskSet) -> str:
+    """Blue is the older of two versions, green the newer."""
+    alive = seen.alive
+    return "green" if len(alive) > 1 and one is alive[-1] else "blue"
+
+
+def _table(seen: ObservedService) -> Iterator[str]:
+    yield f"  {'':9}{'release':10}{'revision':24}{'desired':>8}{'running':>8}{'healthy':>8}{'failed':>7}"
+    for one in sorted(seen.sets, key=lambda one: (one.born, one.id)):
+        label = "DRAINING" if one.draining else _color(seen, one).upper()
+        healthy = "-" if one.healthy is None else str(one.well)
+        desired = 0 if one.draining else one.needed(seen.desired)
+        yield (
+            f"  {label:9}{one.release[:6]:10}{one.task_definition:24}"
+            f"{desired:>8}{one.running:>8}{healthy:>8}{one.failed:>7}"
+        )
+
+
+def turn_line(turn: StepResult, look: Look) -> str:
+    """A line of progress: `↷ service/api   scaling up: 1 of 2 tasks are running`"""
+    if turn.step is None:
+        return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
+    step = turn.step
+    sign = look.paint(look.sign(SIGNS[step.health]), COLORS[step.health])
+    until = f" (until {step.until:%H:%M:%S} UTC)" if step.until is not None else ""
+    refused = f"; AWS error: {turn.error}" if turn.error is not None else ""
+    words = words_of(step.phase, turn.job.delivery)
+    return f"  {sign} {turn.job.address}   {words}: {step.because}{until}{refused}"
+
+
+def under_way(turn: StepResult) -> str:
+    """A rollout that goes on after the command: `service/api: rollout in progress: scaling up, …`"""
+    assert turn.step is not None
+    state = "waiting for a person" if turn.step.waits_for is Waiting.PERSON else "in progress"
+    words = words_of(turn.step.phase, turn.job.delivery)
+    return f"{turn.job.address}: rollout {state}: {words}, {turn.step.because}"

@@ -1,0 +1,81 @@
+"""Values as text: ids as addresses, digests shortened, secrets redacted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.model.diff import ABSENT, Change
+from reconciler.model.resource import Address, Ref
+
+AFTER_APPLY = "(known after apply)"
+SENSITIVE = "(sensitive)"
+LONGEST = 160
+
+_DIGEST = re.compile(r"sha256:([0-9a-f]{6})[0-9a-f]{58}")
+
+
+def show(value: Any, names: Mapping[str, Address]) -> str:
+    """One value on one line."""
+    text = _text(value, names)
+    text = _DIGEST.sub(r"sha256:\1…", " ".join(text.split()))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _text(value: Any, names: Mapping[str, Address]) -> str:
+    match value:
+        case Ref(address):
+            return f"{address} {AFTER_APPLY}"
+        case str():
+            if ":task-definition/" in value:
+                return value.rpartition("/")[2]
+            if value in names:
+                return str(names[value])
+            return value if value in (ABSENT, SENSITIVE) or _plain(value) else json.dumps(value, ensure_ascii=False)
+        case bool():
+            return "true" if value else "false"
+        case Mapping():
+            inner = ", ".join(f"{_key(key, names)}: {_text(item, names)}" for key, item in value.items())
+            return "{" + inner + "}"
+        case tuple() | list():
+            return "[" + ", ".join(_text(item, names) for item in value) + "]"
+        case _:
+            return str(value)
+
+
+def path(change: Change, names: Mapping[str, Address]) -> str:
+    return ".".join(_key(step, names) for step in change.path)
+
+
+def _key(step: Any, names: Mapping[str, Address]) -> str:
+    """A step of a path; items of sets may contain ids, too: `tcp 80 from sg-…`."""
+    text = str(step)
+    if text in names:
+        return str(names[text])
+    head, space, tail = text.rpartition(" ")
+    return f"{head} {names[tail]}" if space and tail in names else text
+
+
+def _plain(text: str) -> bool:
+    return bool(text) and not re.search(r"[\s\"'{}\[\],]", text) and text.isprintable()
+
+
+def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str | None]:
+    """The old and the new value as text; None for an absent one."""
+    if change.secret:
+        return SENSITIVE, SENSITIVE
+    old = None if change.old is ABSENT else show(change.old, names)
+    new = None if change.new is ABSENT else show(change.new, names)
+    return old, new
+
+
+def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """A nested declaration as rows of path and value."""
+    if isinstance(value, Mapping):
+        rows: list[tuple[str, Any]] = []
+        for key, item in value.items():
+            rows += flat(item, f"{prefix}.{key}" if prefix else str(key))
+        return rows
+    return [] if value in ("", [], None) else [(prefix, value)]

@@ -1,0 +1,104 @@
+"""Plan file: a plan that was reviewed, with the digest that the plan must have again when it is applied.
+
+The file does not hold the calls. `apply PLAN` makes the plan again from the same specs and the account as it is now,
+and goes on only if the digest is the same.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reconciler import __version__, errors
+from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, plan_document
+from reconciler.cli.session import Stack
+from reconciler.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    folder: Path
+    environment: str | None
+    stack: str
+    account: str
+    region: str
+    specs: str
+    digest: str
+    made_by: str
+    allow_replace: tuple[str, ...] = ()
+    max_delete: int | None = None
+
+
+def document(stack: Stack, plan: Plan) -> dict[str, Any]:
+    return plan_document(
+        plan,
+        made_by=__version__,
+        account=stack.identity.account,
+        region=stack.identity.region,
+        folder=str(stack.folder),
+        environment=stack.environment,
+        specs=stack.specs.digest,
+        allow_replace=list(stack.allow_replace),
+        max_delete=stack.max_delete,
+    )
+
+
+def write(path: Path, stack: Stack, plan: Plan) -> None:
+    """Write the file atomically: a half-written plan must not look like one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(dumps(document(stack, plan)) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise errors.ReconcilerError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read(path: Path) -> PlanFile:
+    """Raises `errors.ReconcilerError` if the file is not a plan file."""
+    try:
+        loaded = orjson.loads(path.read_bytes())
+        version = loaded["format_version"]
+        if version != FORMAT_VERSION:
+            raise errors.StalePlan(
+                f"{path} has format version {version}, this reconciler uses {FORMAT_VERSION}; create the plan again"
+            )
+        return PlanFile(
+            folder=Path(loaded["folder"]),
+            environment=loaded["environment"],
+            stack=loaded["stack"],
+            account=loaded["account"],
+            region=loaded["region"],
+            specs=loaded["specs"],
+            digest=loaded["digest"],
+            made_by=loaded["made_by"],
+            allow_replace=tuple(loaded["allow_replace"]),
+            max_delete=loaded["max_delete"],
+        )
+    except OSError as error:
+        raise errors.ReconcilerError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise errors.ReconcilerError(f"{path} is not a plan written by `reconciler diff --out`") from error
+
+
+def verify(approved: PlanFile, stack: Stack, plan: Plan) -> None:
+    """Raises `errors.StalePlan` naming what changed since the plan file was written."""
+    if approved.made_by != __version__:
+        raise errors.StalePlan(f"the plan was created by reconciler {approved.made_by}, this is {__version__}")
+    if approved.stack != stack.target.place.stack or approved.region != stack.identity.region:
+        raise errors.StalePlan(f"the plan is for the stack {approved.stack!r} in {approved.region}")
+    if approved.account != stack.identity.account:
+        raise errors.WrongAccount(
+            f"the plan is for account {approved.account}, the credentials belong to {stack.identity.account}"
+        )
+    if approved.specs != stack.specs.digest:
+        raise errors.StalePlan("the specs have changed since the plan was created; run `reconciler diff --out` again")
+    if approved.digest != plan.digest:
+        raise errors.StalePlan(
+            "the account has changed since the plan was created "
+            f"(digest {plan.digest[:7]}, expected {approved.digest[:7]}); run `reconciler diff --out` again"
+        )

@@ -1,0 +1,142 @@
+"""Rollout session: the rollouts of a stack, for commands that show or drive them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import click
+
+from reconciler import errors
+from reconciler.cli.emulator_client import urls_of
+from reconciler.cli.output.progress import Progress
+from reconciler.cli.session import Stack
+from reconciler.controller.controller import Controller
+from reconciler.controller.events import EventRecorder
+from reconciler.controller.revisions import ActiveRevision, FixedRevision
+from reconciler.controller.schedule import COMMAND
+from reconciler.controller.until import Observer
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Address
+from reconciler.queries import versions
+from reconciler.queries.versions import ServiceState
+from reconciler.reconcile import pass_
+from reconciler.reconcile.observe import observe, owned_ids
+from reconciler.rollout.engine import Prefetched
+from reconciler.rollout.outlook import RolloutPreview
+from reconciler.rollout.release import RolloutTarget
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.driver import RolloutDriver
+from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.preview import prospects
+from reconciler.rollout_driver.smoke_tests import Reach, SmokeTests
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of
+from reconciler.source.base import Revision
+
+
+@dataclass(slots=True)
+class RolloutSession:
+    """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way."""
+
+    stack: Stack
+    driver: RolloutDriver
+    rollouts: tuple[ServiceRollout, ...]
+    missing: dict[Address, NotReady]
+    prefetched: dict[Address, Prefetched]
+    suspended_by: str = ""
+
+    def rollout(self, name: str | None) -> ServiceRollout:
+        """The rollout of the service `name`, or of the only service.
+
+        Raises `click.UsageError` for a name that is not in the specs, `errors.ReconcilerError` if it has no rollout.
+        """
+        spec = service_spec(self.stack.target.deliveries, name)
+        for rollout in self.rollouts:
+            if rollout.delivery.service == spec.service:
+                return rollout
+        raise errors.ReconcilerError(f"{spec.service}: {self.missing[spec.service].because}")
+
+    def previews(self) -> tuple[RolloutPreview, ...]:
+        return prospects(self.driver, self.rollouts, self.missing, self.prefetched)
+
+
+def service_spec(specs: Sequence[RolloutSpec], name: str | None) -> RolloutSpec:
+    """The rollout spec of the service `name`, or of the only service. Raises `click.UsageError`."""
+    names = [spec.name for spec in specs]
+    listed = ", ".join(names) or "none"
+    if name is None:
+        if len(specs) != 1:
+            raise click.UsageError(f"name a service; the specs define: {listed}")
+        return specs[0]
+    wanted = name.removeprefix("service/")
+    if wanted not in names:
+        close = get_close_matches(wanted, names, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"The specs define: {listed}."
+        raise click.UsageError(f"no service {wanted!r} in the specs. {hint}")
+    return specs[names.index(wanted)]
+
+
+def service_state(stack: Stack, spec: RolloutSpec) -> ServiceState:
+    """The service and its versions, as AWS has them now."""
+    place = stack.target.place
+    world = versions.look(stack.aws, stack.kinds, place, stack.target.desired, spec)
+    return versions.find(world, spec, place.stack)
+
+
+def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSession:
+    """`world`: the observed state, if it is known already."""
+    target = stack.target
+    if world is None:
+        world = observe(stack.aws, stack.kinds, target.place, target.desired)
+    stack.aws.mine.add(*sorted(owned_ids(world, target.place.stack, {})))
+    rollouts, missing = jobs_of(target.deliveries, target.desired, world, target.place.stack)
+    driver = RolloutDriver(
+        stack.aws,
+        SmokeTests(reach_of(stack.identity.endpoint, world)),
+        FailureReporter({want.address: want for want in target.desired}),
+    )
+    prefetched = known_of(rollouts, world)
+    return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world))
+
+
+def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:
+    """The controller that a command runs."""
+
+    def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
+        return reach_of(stack.identity.endpoint, controller.world or ObservedState())(spec, target)
+
+    controller = Controller(
+        stack.aws,
+        stack.kinds,
+        FixedRevision(ActiveRevision(Revision(""), stack.target)),
+        EventRecorder(stack.aws.clock),
+        SmokeTests(reach),
+        observer=observer,
+        rhythm=COMMAND,
+    )
+    return controller
+
+
+def reporting_controller(stack: Stack) -> Controller:
+    """A controller that reports its progress on stderr."""
+    return controller_of(stack, Progress(stack.aws.clock, stack.err_look))
+
+
+def reach_of(endpoint: str | None, world: ObservedState) -> Reach:
+    """URLs of listeners: the local AWS emulator is asked for them, a real load balancer has a DNS name."""
+    names = {balancer.id: balancer.facts.get("dns_name", "") for balancer in world.found.get("load-balancer", ())}
+    listeners = {listener.id: listener.spec for listener in world.found.get("listener", ())}
+
+    def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
+        assert target.test is not None, "a strategy with tests has a test listener"
+        arn = target.test.listener
+        url = urls_of(endpoint).get(arn)
+        if url is not None:
+            return url
+        listener = listeners.get(arn)
+        protocol = "http" if listener is None else str(listener.protocol).lower()
+        balancer = arn.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
+        return f"{protocol}://{names.get(balancer, '')}:{spec.ports[1]}"
+
+    return reach

@@ -1,0 +1,185 @@
+"""Requests about one service: promote, rollback, abort, hold, extend, finish, retry, suspend, resume.
+
+A request is a tag on the ECS service: who asks for what, when, for which release. The controller answers it with
+another tag, and the command waits for the answer. IAM decides who may ask; CloudTrail records who did. A request that
+would be refused is not written.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler import errors
+from reconciler.cli import options
+from reconciler.cli.lease import held
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.session import Stack, with_stack
+from reconciler.rollout.requests import ANY, OF_THE_SERVICE, Request, RequestRefusal, RequestVerb, Response
+
+if TYPE_CHECKING:
+    from reconciler.cli.rollout_session import RolloutSession
+    from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.state import ObservedService
+    from reconciler.rollout_driver.targets import ServiceRollout
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ANSWER_SECONDS = 60.0
+POLL_SECONDS = 1.0
+WAYS_BACK = frozenset({RequestVerb.ROLLBACK, RequestVerb.ABORT})
+"""Requests that `--now` executes although the stack is suspended: they undo, and bring nothing new."""
+
+
+def request_options(function: F) -> F:
+    for option in (
+        options.store,
+        click.option("--timeout", default=ANSWER_SECONDS, metavar="SECONDS", help="How long to wait for the answer."),
+        click.option("--now", is_flag=True, help="Execute it in this process instead of the controller."),
+        click.option("--why", default="", metavar="TEXT", help="Reason, stored with the request."),
+        click.option("--release", metavar="ID", help="The release it applies to. Default: the one being rolled out."),
+        options.service,
+    ):
+        function = option(function)
+    return function
+
+
+def request_command(verb: RequestVerb, help: str | None) -> click.Command:
+    """The command that sends a request without options of its own."""
+
+    @click.command(str(verb), help=help)
+    @request_options
+    @with_stack
+    def command(stack: Stack, **request: Any) -> int:
+        return send(stack, verb, **request)
+
+    return command
+
+
+def send(
+    stack: Stack,
+    verb: RequestVerb,
+    *,
+    service: str | None,
+    release: str | None,
+    why: str,
+    now: bool,
+    timeout: float,
+    by: timedelta = timedelta(),
+) -> Exit:
+    """Write the request, unless it would be refused, and wait until it is answered.
+
+    Exit 0: accepted; 4: not answered in time. Raises `errors.Refused` with the reason.
+    """
+    from reconciler.cli.rollout_session import open_rollouts
+    from reconciler.model.plan import RefusalCode
+    from reconciler.rollout.actions import WriteState
+    from reconciler.rollout.describe import write_state
+
+    session, clock = open_rollouts(stack), stack.aws.clock
+    rollout = session.rollout(service)
+    observed, step = session.driver.look(rollout)
+    request = Request(
+        verb,
+        _release(verb, release, observed, step),
+        uuid.uuid4().hex[:8],
+        clock.now(),
+        stack.identity.who,
+        why,
+        int(by.total_seconds()),
+    )
+    refusal = _refusal(rollout, observed, request, clock.now())
+    if refusal is not None:
+        raise errors.Refused(f"{verb} {rollout.delivery.name}: {refusal.why}", code=refusal.code)
+    if now and session.suspended_by and verb not in WAYS_BACK:
+        raise errors.Refused(
+            f"the stack is suspended by {session.suspended_by}; `reconciler resume --stack` resumes it",
+            code=RefusalCode.SUSPENDED,
+        )
+    click.echo(stack.banner, err=True)
+    state = observed.marks
+    stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
+    if now:
+        with held(stack, str(verb)):
+            return _execute(stack, rollout, request)
+    return _report(verb, rollout.delivery.name, _answer(session, rollout, request, timeout))
+
+
+def _release(verb: RequestVerb, release: str | None, observed: ObservedService, step: RolloutStep) -> str:
+    """The release that the request is about; an abbreviation of a known one is completed."""
+    if verb in OF_THE_SERVICE:
+        return ANY
+    known = sorted({task_set.release for task_set in observed.sets} | {observed.wanted})
+    if release is not None:
+        return next((full for full in known if full.startswith(release)), release)
+    return observed.wanted if verb is RequestVerb.RETRY else step.release
+
+
+def _refusal(
+    rollout: ServiceRollout, observed: ObservedService, request: Request, now: datetime
+) -> RequestRefusal | None:
+    """Why the next step of the rollout would refuse the request; None if it would not."""
+    from reconciler.rollout.actions import WriteState
+
+    requested = replace(observed, marks=replace(observed.marks, request=request))
+    for decision in rollout.engine.decide(rollout.delivery.policy, requested, now).decisions:
+        if isinstance(decision, WriteState) and decision.after.response is not None:
+            response: Response = decision.after.response
+            if response.id == request.id:
+                return response.refusal
+    return None
+
+
+def _answer(session: RolloutSession, rollout: ServiceRollout, request: Request, timeout: float) -> Response | None:
+    clock, never = session.stack.aws.clock, threading.Event()
+    end = clock.monotonic() + timeout * clock.speed
+    while True:
+        observed, _ = session.driver.look(rollout)
+        response: Response | None = observed.marks.response
+        if response is not None and response.id == request.id:
+            return response
+        if clock.monotonic() >= end:
+            return None
+        clock.wait(never, POLL_SECONDS)
+
+
+def _report(verb: RequestVerb, name: str, answer: Response | None) -> Exit:
+    if answer is None:
+        click.echo(
+            f"{verb} {name}: request recorded, not yet acknowledged. The controller or the next `reconciler apply` "
+            "executes it; `--now` executes it here. It expires after 1 h.",
+            err=True,
+        )
+        return Exit.TIMED_OUT
+    if answer.refusal is not None:
+        raise errors.Refused(f"{verb} {name}: {answer.refusal.why}", code=answer.refusal.code)
+    click.echo(f"{verb} {name}: accepted. Run `reconciler status {name}` to see the result.")
+    return Exit.DONE
+
+
+def _execute(stack: Stack, rollout: ServiceRollout, request: Request) -> Exit:
+    """Run a controller until the request is answered, and all that follows from it at once is done.
+
+    Raises `errors.Refused` while the stack is suspended, except for `WAYS_BACK`.
+    """
+    from reconciler.cli.output.rollout_text import under_way
+    from reconciler.cli.rollout_session import reporting_controller
+    from reconciler.controller.until import Ending, RequestHandled
+
+    controller = reporting_controller(stack)
+    goal = RequestHandled(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK)
+    ending = controller.run(goal)
+    turn = controller.queue.turns.get(rollout.address)
+    if turn is not None and turn.stuck:
+        raise errors.ReconcilerError(f"{rollout.address}: {turn.error}")
+    if ending is not Ending.REACHED or goal.answer is None:
+        return Exit.INTERRUPTED
+    if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:
+        click.echo(under_way(turn))
+    return _report(request.verb, rollout.delivery.name, goal.answer)

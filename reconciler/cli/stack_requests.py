@@ -1,0 +1,118 @@
+"""Requests about the whole stack, as tags on its services: reconcile now, suspend, resume.
+
+See `reconcile/request_tags.py` for the tags.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler import errors
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.session import Stack
+
+if TYPE_CHECKING:
+    from reconciler.model.planner import ObservedState
+    from reconciler.model.resource import Observed
+
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCarriers:
+    """The services whose tags carry the requests of a stack; new requests are written on the first."""
+
+    stack: Stack
+    services: tuple[Observed[Any], ...]
+
+    def request(self, **tags: str) -> str:
+        """Request a full reconciliation, and write `tags` with it; the id of the request."""
+        from reconciler.reconcile import request_tags
+
+        id = uuid.uuid4().hex[:8]
+        self.stack.aws.run(request_tags.write(self.services[0].facts["arn"], {request_tags.POKE: id, **tags}))
+        return id
+
+    def handled_at(self, id: str) -> str | None:
+        """The revision at which the controller answered the request `id`; None if it has not."""
+        from reconciler.reconcile import request_tags
+
+        facts = self.services[0].facts
+        tags = self.stack.aws.run(request_tags.read(facts["cluster"], facts["arn"]))
+        if request_tags.of_tags(tags).poked != id:
+            return None
+        return tags[request_tags.POKED].partition(":")[2]
+
+
+def open_carriers(stack: Stack) -> RequestCarriers:
+    """Raises `errors.ReconcilerError` if the stack has no service to carry the tags."""
+    from reconciler.reconcile.observe import owned_ids
+    from reconciler.reconcile.pass_ import look
+
+    world, _ = look(stack.aws, stack.kinds, stack.target)
+    stack.aws.mine.add(*sorted(owned_ids(world, stack.target.place.stack, {})))
+    return RequestCarriers(stack, _carriers(stack, world))
+
+
+def _carriers(stack: Stack, world: ObservedState) -> tuple[Observed[Any], ...]:
+    from reconciler.reconcile import request_tags
+
+    unreadable = world.unreadable.get("service")
+    if unreadable is not None:
+        raise unreadable
+    wanted = {desired.address for desired in stack.target.desired}
+    services = request_tags.places(world.found.get("service", ()), stack.target.place.stack, wanted)
+    if request_tags.notice_board(services, wanted) is not None:
+        return services
+    if not stack.target.deliveries:
+        raise errors.ReconcilerError(
+            "the stack has no ECS service to carry the request tag; restart `reconciler run` instead, it reconciles "
+            "everything at the start"
+        )
+    raise errors.ReconcilerError(
+        "the stack's ECS services, which carry the request tag, are not deployed yet; "
+        f"run `reconciler apply {stack.folder}` first"
+    )
+
+
+def request_reconciliation(stack: Stack, *, wait: bool, timeout: float) -> Exit:
+    carriers = open_carriers(stack)
+    id = carriers.request()
+    if not wait:
+        click.echo(f"Reconciliation requested ({id}); it starts with the next pass.")
+        return Exit.DONE
+    clock, never = stack.aws.clock, threading.Event()
+    end = clock.monotonic() + timeout * clock.speed
+    while (revision := carriers.handled_at(id)) is None:
+        if clock.monotonic() >= end:
+            click.echo("Timed out waiting for the controller; is `reconciler run` running?", err=True)
+            return Exit.TIMED_OUT
+        clock.wait(never, POLL_SECONDS)
+    click.echo(f"Reconciled at revision {revision}.")
+    return Exit.DONE
+
+
+def suspend_stack(stack: Stack) -> Exit:
+    from reconciler.model.tagging import tag_value
+    from reconciler.reconcile import request_tags
+
+    open_carriers(stack).request(**{request_tags.SUSPEND: tag_value(stack.identity.who)})
+    click.echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
+    return Exit.DONE
+
+
+def resume_stack(stack: Stack) -> Exit:
+    from reconciler.reconcile import request_tags
+
+    carriers = open_carriers(stack)
+    carriers.request()
+    for service in carriers.services:
+        if request_tags.SUSPEND in service.tags:
+            stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
+    click.echo(f"Stack {stack.target.place.stack} resumed.")
+    return Exit.DONE

@@ -1,0 +1,64 @@
+"""IAM permissions of a resource type or an engine, beyond the names of the calls that it makes.
+
+The calls are found in the source. How IAM can bind each of them follows from its name and from what stands here.
+Source: Service Authorization Reference, the pages of each service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+Operation = tuple[str, str]
+"""Service and operation, as in `Call`."""
+
+NamedArn = tuple[str, str]
+"""Service and resource part of an ARN, whose partition, region and account are the stack's."""
+
+
+class Binding(Enum):
+    """What IAM can bind an action to."""
+
+    READ = auto()  # the stack's region
+    READ_GLOBAL = auto()  # nothing: the service is in no region
+    READ_OUTPUT = auto()  # names: what applications say is nobody else's business
+    MAKE = auto()  # the stack's tag in the request
+    MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
+    MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches
+    CHANGE = auto()  # the stack's tag on what is written to
+    ATTACH = auto()  # the tag, and the managed policies that the specs name
+    TASK_SETS = auto()  # the cluster
+    SCHEDULES = auto()  # names: they lie in a group of their own, and carry no tags
+    AUTOSCALING = auto()  # the namespace of what is scaled
+    UNBOUND = auto()  # nothing
+    NEVER = auto()  # a person's business: left out of the policy
+
+
+@dataclass(frozen=True, slots=True)
+class OnBehalf:
+    """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …"."""
+
+    sid: str
+    why: str
+    actions: tuple[str, ...]
+    arns: tuple[NamedArn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """`bindings` are the operations that are bound in another way than their names suggest.
+
+    `tagging` is the operation that tags, of what is made by name: IAM cannot tell it from any other tagging, so it is
+    bound by name as well. `ec2` is EC2's name for what is made, `made_inside` for what must be there: EC2 decides about
+    each of them. `linked_role` is the service whose service-linked role AWS makes in the caller's name where the
+    account has none yet; `passes_roles_to` is the service that roles named in a spec are handed to.
+    """
+
+    bindings: Mapping[Operation, Binding] = field(default_factory=dict)
+    tagging: str = ""
+    ec2: str = ""
+    made_inside: tuple[str, ...] = ()
+    linked_role: str = ""
+    passes_roles_to: str = ""
+    on_behalf: tuple[OnBehalf, ...] = ()

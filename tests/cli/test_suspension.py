@@ -1,0 +1,77 @@
+"""A suspended stack from the command line: what is refused, and which ways back stay open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.aws.retry import is_read
+from reconciler.cli.output.exits import Exit
+from reconciler.model.plan import RefusalCode
+from reconciler.rollout.requests import RequestVerb
+from tests.cli.cli_runner import Typed, onstage
+from tests.harness.cli import recorded
+from tests.harness.emulated_stack import SERVICE, EmulatedStack, emulated_stack
+
+
+@pytest.fixture
+def stage() -> Iterator[EmulatedStack]:
+    with emulated_stack() as found:
+        found.serving()
+        yield found
+
+
+@pytest.fixture
+def type_(stage: EmulatedStack) -> Iterator[Typed]:
+    with onstage(stage) as typed:
+        yield typed
+
+
+def phase(name: str) -> Any:
+    return lambda turn: turn.step is not None and str(turn.step.phase) == name and not turn.busy
+
+
+def awaiting_promotion(stage: EmulatedStack) -> None:
+    stage.spec(v1="v2")
+    stage.apply(phase("awaiting_promotion"))
+
+
+@pytest.mark.parametrize("command", [("diff",), ("apply", "-y"), ("destroy", "-y")])
+def test_plans_are_blocked_while_the_stack_is_suspended(type_: Typed, command: tuple[str, ...]) -> None:
+    """Exit 5 by the code, without a write; and as before once it is resumed."""
+    assert type_("suspend", "--stack").code == Exit.DONE
+    with recorded() as calls:
+        ran = type_(*command, "-o", "json")
+    assert ran.code == Exit.BLOCKED
+    assert [refusal["code"] for refusal in json.loads(ran.out)["refusals"]] == [RefusalCode.SUSPENDED]
+    assert [str(call) for call in calls if not is_read(call)] == []
+    assert type_("resume", "--stack").code == Exit.DONE
+    assert type_("diff").code == Exit.DONE
+
+
+def test_nothing_new_is_promoted_while_the_stack_is_suspended(stage: EmulatedStack, type_: Typed) -> None:
+    """`promote --now` exits 5 and writes no request; `abort --now` goes through."""
+    awaiting_promotion(stage)
+    assert type_("suspend", "--stack").code == Exit.DONE
+    stage.transport.sent.clear()
+    ran = type_("promote", SERVICE, "--now")
+    assert (ran.code, stage.transport.sent["TagResource"]) == (Exit.BLOCKED, 0)
+    assert f"blocked ({RefusalCode.SUSPENDED}): " in ran.err
+    ran = type_("abort", SERVICE, "--now")
+    assert ran.code == Exit.DONE, ran.err
+
+
+def test_the_way_back_stays_open_while_the_stack_is_suspended(stage: EmulatedStack, type_: Typed) -> None:
+    """`rollback --now` moves production to the version before."""
+    before = stage.weights(80)
+    awaiting_promotion(stage)
+    stage.say(RequestVerb.PROMOTE)
+    stage.follow(phase("baking"))
+    assert stage.weights(80) != before
+    assert type_("suspend", "--stack").code == Exit.DONE
+    ran = type_("rollback", SERVICE, "--now")
+    assert ran.code == Exit.DONE, ran.err
+    assert stage.weights(80) == before

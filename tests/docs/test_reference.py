@@ -1,0 +1,75 @@
+"""The reference leaves nothing out: every tag that is written, every environment variable that is read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from docs import environment, tags
+from reconciler.model import ownership
+from reconciler.rollout.stored_state import KEYS
+
+ROOT = Path(__file__).parents[2]
+COMPUTED = {"reconciler/rollout/stored_state.py": set(KEYS.values())}
+"""Files that make keys out of names, and which."""
+
+
+def keys_in(tree: ast.Module) -> tuple[set[str], bool]:
+    """Tag keys in a file, as texts or as `PREFIX` with a text behind it; and whether it makes others."""
+    found, computed = set[str](), False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= {node.value} if re.fullmatch(r"reconciler:[a-z-]+", node.value) else set()
+        if not isinstance(node, ast.JoinedStr) or not node.values:
+            continue
+        first, *rest = node.values
+        prefixed = isinstance(first, ast.FormattedValue) and ast.unparse(first.value) in ("PREFIX", "ownership.PREFIX")
+        if prefixed and len(rest) == 1 and isinstance(rest[0], ast.Constant):
+            found.add(ownership.PREFIX + str(rest[0].value))
+        elif prefixed or (isinstance(first, ast.Constant) and str(first.value).startswith(ownership.PREFIX)):
+            computed = True
+    return found, computed
+
+
+def test_every_tag_is_in_the_reference() -> None:
+    """Found in the syntax trees of the product; the reference lists them and no others."""
+    written: set[str] = set()
+    for file in sorted((ROOT / "reconciler").rglob("*.py")):
+        found, computed = keys_in(ast.parse(file.read_text(encoding="utf-8")))
+        path = str(file.relative_to(ROOT))
+        assert not computed or path in COMPUTED, f"{path} makes tag keys out of names: add it to COMPUTED"
+        written |= found | COMPUTED.get(path, set())
+    listed = [tag.key for group in tags.GROUPS for tag in group.tags]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == written
+
+
+def test_every_tag_says_who_may_edit_it_and_what_it_is_for() -> None:
+    """No cell of the table is empty, and an example is a value that AWS takes."""
+    for group in tags.GROUPS:
+        for tag in group.tags:
+            assert all((tag.format, tag.example, tag.editing, tag.loss)), tag.key
+            assert re.fullmatch(r"[\w\s.:/=+\-@]{1,256}", tag.example), tag.key
+
+
+def test_every_environment_variable_is_in_the_reference() -> None:
+    """Every `os.environ`, `getenv` and `envvar=` in the sources, and nothing that is not read."""
+    assert set(environment.reads()) == set(environment.MEANINGS)
+
+
+def test_reads_of_the_environment_are_found_in_every_form() -> None:
+    """The test above would see a new one."""
+    forms = """
+NAME = "A_CONSTANT"
+os.environ.get("A_GET"); os.environ["A_SUBSCRIPT"]; os.getenv("A_GETENV"); environ.get(NAME); "AN_IN" in os.environ
+os.environ.pop("A_POP"); click.option("--x", envvar="AN_ENVVAR")
+"""
+    found = set(environment._names(ast.parse(forms), "reconciler/somewhere.py"))
+    assert found == {"A_CONSTANT", "A_GET", "A_SUBSCRIPT", "A_GETENV", "AN_IN", "A_POP", "AN_ENVVAR"}
+
+
+def test_keys_of_tags_are_found_in_every_form() -> None:
+    """The test above would see a new one."""
+    forms = 'A = "reconciler:plain"\nB = f"{ownership.PREFIX}joined"\nC = f"{PREFIX}{name}"\nD = "reconciler: no key"'
+    assert keys_in(ast.parse(forms)) == ({"reconciler:plain", "reconciler:joined"}, True)
