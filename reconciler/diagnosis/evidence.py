@@ -107,7 +107,7 @@ def _with_log(evidence: Evidence) -> Calls[Evidence]:
     container = evidence.known.containers.get(name, KnownContainer())
     whose = f"{name} of {task.id[:4]}"
     if not (container.log_group and container.log_prefix):
-        return _silent(evidence, f"no log group is known for {whose}")
+        return _silent(evidence, f"{whose} has no known log group")
     try:
         answer = yield logs.get_log_events(
             logGroupName=container.log_group,

@@ -29,8 +29,8 @@ TABLE: Final[tuple[Cause, ...]] = (
 UNKNOWN: Final = Cause(
     "unknown",
     "unknown",
-    "unknown. AWS says: {raw}",
-    "these are AWS's own words; the task's log and the service's events may say more",
+    "unknown. AWS reports: {raw}",
+    "this is AWS's own message; the task's log and the service's events may say more",
     level=Level.END,
 )
 """No row fits."""
@@ -38,8 +38,8 @@ UNKNOWN: Final = Cause(
 SILENT: Final = Cause(
     "unknown",
     "unknown",
-    "unknown. AWS gives no reason: no task stopped, no target is unhealthy, no event tells of trouble",
-    "compare what the rollout waited for with `reconciler status`",
+    "unknown. AWS gives no reason: no task stopped, no target is unhealthy, and no event reports a problem",
+    "check with `reconciler status` what the rollout waited for",
     level=Level.SYMPTOM,
 )
 """There are no words that could fit a row."""
