@@ -18,17 +18,10 @@ from reconciler.rollout.engine import Engine
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
 COPIED = ("reconciler", "tests", "docs", "specs", "app", "benchmarks", "pyproject.toml", "Makefile")
-POSSIBLE = {
-    "add-a-rule": True,
-    "add-a-command": (ROOT / "reconciler" / "cli" / "commands").is_dir(),
-    "add-an-engine": hasattr(engine, "TrafficShifter"),
-}
-"""Whether the code is as the guide has it already."""
-
 BLOCK = re.compile(r"^```(python|yaml|sh)(?: (\S+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("guide", [name for name, possible in POSSIBLE.items() if possible])
+@pytest.mark.parametrize("guide", ["add-a-rule", "add-a-command", "add-an-engine"])
 def test_what_a_guide_shows_works(guide: str, tmp_path: Path) -> None:
     """A block that names a file is put there, or added to what is there; then the commands run, one after the other."""
     for name in COPIED:
@@ -59,4 +52,4 @@ def test_the_guide_names_everything_of_an_engine() -> None:
     named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     hints = get_type_hints(Engine, vars(engine))
     attributes = {name for name, hint in hints.items() if get_origin(hint) is ClassVar}
-    assert Engine.__abstractmethods__ | attributes <= named
+    assert Engine.__abstractmethods__ | attributes == named
