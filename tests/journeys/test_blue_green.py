@@ -1,4 +1,4 @@
-"""Blue/green as a person meets it: commands typed against a laptop AWS, killed, interrupted, refused, under load.
+"""Blue/green as a person meets it: commands typed against an AWS emulator, killed, interrupted, refused, under load.
 
 Real processes all of them. Time goes faster on the laptop, and every command goes along with its clock.
 """
@@ -192,7 +192,7 @@ def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
     here.save(MANUAL | LONG, "deployment.yaml")
     change(here, "v2")
     going = here.begin("apply", "-y", "--wait")
-    going.until("it waits for a person")
+    going.until("waiting for promotion")
     going.signal(signal.SIGINT)
     assert going.ended().code == Exit.INTERRUPTED
     waiting = here.typed("apply", "-y", "--wait", "--timeout", "0.5")

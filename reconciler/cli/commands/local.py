@@ -120,7 +120,7 @@ def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
 
 
 def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> Any:
-    """One of the laptop AWS's own routes.
+    """One of the local AWS emulator's own routes.
 
     Raises `errors.ReconcilerError` where it is not running, or says no."""
     data = None if body is None else orjson.dumps(body)
