@@ -11,7 +11,7 @@ setup: .venv/dev
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
-# what the demo needs: the product and the laptop AWS
+# what the demo needs: the product and the local AWS emulator
 .venv/run: requirements.lock pyproject.toml | .venv/bin/uv
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .

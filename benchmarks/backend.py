@@ -1,6 +1,6 @@
-"""The laptop AWS behind the toll gate, in a process of its own, with tasks that are none: `with Backend() as aws`.
+"""The AWS emulator behind the toll gate, in a process of its own, with tasks that are none: `with Backend() as aws`.
 
-The time that a call takes counts the laptop AWS's own: a delay is how long AWS is away at least. Quotas are as in an
+The time that a call takes counts the AWS emulator's own: a delay is how long AWS is away at least. Quotas are as in an
 account that had them raised, so that a hundred services fit behind one load balancer.
 """
 
@@ -73,7 +73,7 @@ class Backend:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         if not self.url:
-            raise RuntimeError("the laptop AWS did not start")
+            raise RuntimeError("the local AWS emulator did not start")
 
     def reset(self, *, delay: float | None = None, buckets: bool | None = None) -> None:
         """Counts are 0 and buckets full. From now on each call takes `delay` seconds at least; None: as before."""

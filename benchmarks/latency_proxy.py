@@ -1,4 +1,4 @@
-"""A gate in front of the laptop AWS: counts every request, holds each back for as long as AWS is away, and enforces
+"""A gate in front of the AWS emulator: counts every request, holds each back for as long as AWS is away, and enforces
 AWS's own token buckets.
 
 Its own routes, beside those of what it stands before:
@@ -46,7 +46,7 @@ class Bucket:
 
 
 class Tollgate:
-    """A WSGI application round the laptop AWS's."""
+    """A WSGI application round the local AWS emulator's."""
 
     def __init__(self, inner: Endpoint, own: dict[str, Callable[[Any], Any]] | None = None) -> None:
         self.inner = inner

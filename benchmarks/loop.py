@@ -1,6 +1,6 @@
 """How soon the loop acts: from a saved file, and from a commit, to the first call to AWS. `python -m benchmarks.loop`
 
-A real `reconciler run` process over the laptop AWS behind its own endpoint; the endpoint notes when each call arrives.
+A real `reconciler run` process over the AWS emulator behind its own endpoint; it records when each call arrives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class Noted:
-    """The laptop AWS; remembers when the last call came, and how many there were."""
+    """The local AWS emulator; remembers when the last call came, and how many there were."""
 
     def __init__(self) -> None:
         tasks = ScriptedTasks()

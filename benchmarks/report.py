@@ -23,7 +23,7 @@ Measured on {when}, on {machine}, load {load} when it began.
 Other work on the machine makes walls and CPU longer and leaves calls as they are.
 The stack: one VPC, one load balancer with two listeners, S services with two target groups, two listener rules, a role,
 a log group and a task definition each.
-The backend is the laptop AWS behind a gate that counts requests, takes its time, and has AWS's own token buckets.
+The backend is the AWS emulator behind a gate that counts requests, takes its time, and has AWS's own token buckets.
 
 ## What a pass reads
 

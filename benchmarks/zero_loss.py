@@ -1,6 +1,6 @@
 """Does a deployment lose a request? `python -m benchmarks.zero_loss [--clock 10] [--rate 2000] [--load wrk|python]`.
 
-The laptop AWS with the app in two tasks, the command line in processes of its own, and steady load on :80 from one
+The AWS emulator with the app in two tasks, the command line in processes of its own, and steady load on :80 from one
 more, throughout: five complete blue/green rollouts, three of them let in by `reconciler promote`, a canary of three
 shares, a rollback while blue is warm, and a version that fails. Exit 1 when a request was lost, when a rollout did not
 end as it should, or when the rate was below 1,000 a second.

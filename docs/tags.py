@@ -204,8 +204,8 @@ GROUPS = (
                 request_tags.SUSPEND,
                 "who suspended the stack",
                 WHO,
-                "Use `reconciler reconcile --suspend` and `--resume`. Removing the tag from every service resumes the "
-                "stack.",
+                "Use `reconciler suspend --stack` and `reconciler resume --stack`. Removing the tag from every service "
+                "resumes the stack.",
                 "The stack is reconciled again.",
             ),
             Tag(

@@ -1,6 +1,6 @@
 """Clock: the only source of time.
 
-Everything timed asks a `Clock`, so that tests step three hours in a millisecond and the laptop AWS can run compressed.
+Everything timed asks a `Clock`, so that tests step three hours in a millisecond and the AWS emulator can run faster.
 `now` is UTC and may jump (people set clocks); `monotonic` never does and is what intervals are measured with.
 """
 
@@ -75,6 +75,6 @@ class ManualClock:
         if event.is_set():
             return True
         if seconds is None:
-            raise RuntimeError("a manual clock cannot wait for ever")
+            raise RuntimeError("a manual clock cannot wait without a limit")
         self.advance(seconds)
         return event.is_set()

@@ -1,4 +1,4 @@
-"""Whether an address is on this machine: then it is the laptop AWS, or another that is tried out here."""
+"""Whether an address is on this machine: then it is the local AWS emulator, or another that is tried out here."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class ResponseCache:
         with os.fdopen(handle, "rb") as stream:
             found = os.fstat(handle)
             if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077 or found.st_size > LARGEST:
-                raise ValueError("somebody else could have written it")
+                raise ValueError("another user could have written it")
             if not -60 < self._now() - found.st_mtime < DAY_SECONDS:
                 raise ValueError("too old")
             return stream.read()

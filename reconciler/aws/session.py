@@ -58,7 +58,7 @@ class Boto:
         fence: Callable[[], None] | None = None,
         read_timeout: float = 60,
     ) -> None:
-        """`anonymous` signs with credentials that mean nothing: the laptop AWS takes any.
+        """`anonymous` signs with credentials that mean nothing: the local AWS emulator takes any.
 
         `fence` is called before each write is signed and again before it is sent; what it raises, `perform` raises, and
         nothing is sent. `read_timeout` is in seconds.

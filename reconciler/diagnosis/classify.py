@@ -1,7 +1,4 @@
-"""Which cause a failing task shows: its signs, held against the table of causes.
-
-The first row that fits is the cause. No row: the cause is unknown, and AWS's own words are all there is to say.
-"""
+"""Classifier of failing tasks: matches what AWS reports against the table of causes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Asks AWS why a rollout failed: once, when it has failed, because ECS forgets stopped tasks within the hour.
-
-Three to five calls: the service's stopped tasks (two), the health of its targets, the last log lines of the newest task
-that failed; one more where nobody knows the task definition. A read that fails costs its own part of the evidence and
-nothing else: a rollout is not held up by its obituary.
-"""
+"""Evidence of a failed rollout, read from AWS once, because ECS forgets stopped tasks within the hour."""
 
 from __future__ import annotations
 
@@ -112,7 +107,7 @@ def _with_log(evidence: Evidence) -> Calls[Evidence]:
     container = evidence.known.containers.get(name, KnownContainer())
     whose = f"{name} of {task.id[:4]}"
     if not (container.log_group and container.log_prefix):
-        return _silent(evidence, f"no log group is known for {whose}")
+        return _silent(evidence, f"{whose} has no known log group")
     try:
         answer = yield logs.get_log_events(
             logGroupName=container.log_group,

@@ -1,8 +1,4 @@
-"""What AWS says of tasks that do not work: the values a diagnosis is made from, and how they are asked for.
-
-AWS's answers are read tolerantly: a member that is missing or new must not cost a person the rest of the evidence.
-Nothing of a task's environment is ever taken out of an answer.
-"""
+"""Observations of failing tasks: the values that a diagnosis is made from, and the calls that read them."""
 
 from __future__ import annotations
 

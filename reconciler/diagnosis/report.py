@@ -1,4 +1,4 @@
-"""Why a rollout failed, as values: the evidence for it, what the rollout knows, and the diagnosis made of both."""
+"""Failure report values: the evidence, what the rollout knows, and the diagnosis."""
 
 from __future__ import annotations
 

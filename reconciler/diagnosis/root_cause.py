@@ -1,10 +1,4 @@
-"""Which cause a rollout failed of: everything AWS said, weighed once.
-
-Equal stops are folded. A cause is taken for the whole where it is about as frequent as any other and nearer to the
-root: that the tasks ended with 1 and that the load balancer got 503 from them are both true, and the second says more.
-What ECS says of the service is asked only where its tasks and targets say nothing, or only what follows from something
-else.
-"""
+"""Root cause of a failed rollout: all evidence weighed together."""
 
 from __future__ import annotations
 

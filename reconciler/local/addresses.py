@@ -1,6 +1,6 @@
 """Addresses of this machine for tasks and load balancers: 127.31.x.y, each with all its ports.
 
-Every laptop AWS on the machine takes a block 127.31.x.0/24 and holds it by a bound socket, so that two of them never
+Every AWS emulator on the machine takes a block 127.31.x.0/24 and holds it by a bound socket, so that two of them never
 share one, and the block is free again the moment its process is gone, however it went. Load balancers get the low
 addresses, so that a URL is the same each time; tasks take turns among the others, so that nothing that still remembers
 a task that is gone meets a new one in its place.
@@ -100,7 +100,7 @@ class Addresses:
                     self._turn = start + position + 1 if cycle else self._turn
                     return address
             if not self._claim():
-                raise NoAddressLeft("no address left in 127.31.0.0/16: other laptop AWSs have taken the rest")
+                raise NoAddressLeft("no address left in 127.31.0.0/16: other AWS emulators have taken the rest")
 
     def _claim(self) -> bool:
         """Take another block; False when there is none."""

@@ -48,7 +48,7 @@ def _invalid(message: str) -> Refusal:
 
 def _key(params: Params) -> str:
     if params.get("ServiceNamespace") != "ecs" or params.get("ScalableDimension", DIMENSION) != DIMENSION:
-        raise _invalid("The laptop AWS scales ECS services only.")
+        raise _invalid("The local AWS emulator scales ECS services only.")
     return str(params.get("ResourceId", ""))
 
 
@@ -151,7 +151,7 @@ def put_scaling_policy(world: World, params: Params) -> Params:
     before = found.policies.get(name)
     kind = params.get("PolicyType") or (before["PolicyType"] if before else "StepScaling")
     if kind not in POLICY_TYPES:
-        raise _invalid(f"The laptop AWS has no {kind} policies")
+        raise _invalid(f"The local AWS emulator has no {kind} policies")
     if before and before["PolicyType"] != kind:
         raise _invalid("The policy type of an existing scaling policy cannot be changed")
     member = POLICY_TYPES[kind]

@@ -1,10 +1,10 @@
-"""The laptop AWS: one account in one region, in this process.
+"""The local AWS emulator: one account in one region, in this process.
 
 `handle` answers a request; `tick` lets time do its work up to the clock's now. Both hold the one lock: moto has none
 and would lose conditional writes, and the scheduler must see whole states. With a system clock `start` begins a thread
 that ticks whenever something is due or has been reported; with a manual clock the test ticks.
 
-moto's state belongs to the process, so there is one laptop AWS in it at a time; a new one begins empty.
+moto's state belongs to the process, so there is one AWS emulator in it at a time; a new one begins empty.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class LaptopAws:
         """The answer to a request that has been recognised already."""
         with self._lock:
             if self._failure is not None:
-                raise RuntimeError("the laptop AWS's clockwork has stopped") from self._failure
+                raise RuntimeError("the local AWS emulator's clockwork has stopped") from self._failure
             self._run()
             self.calls.append((call.service, call.operation))
             try:
@@ -155,7 +155,7 @@ class LaptopAws:
 
     def _answer_ourselves(self, call: Call) -> Response:
         if call.region not in (self.region, *ANY_REGION):
-            raise Refusal("UnrecognizedClientException", f"The laptop AWS has {self.region} only, not {call.region}.")
+            raise Refusal("UnrecognizedClientException", f"The AWS emulator has {self.region} only, not {call.region}.")
         model = wire.operation_model(call)
         operation = OWNED[call.service].get(call.operation)
         if operation is None:
@@ -198,7 +198,7 @@ class LaptopAws:
 
     def start(self) -> LaptopAws:
         """Tick by itself from now on, in a thread of its own."""
-        self._thread = threading.Thread(target=self._tick_on, name="laptop-aws", daemon=True)
+        self._thread = threading.Thread(target=self._tick_on, name="aws-emulator", daemon=True)
         self._thread.start()
         return self
 

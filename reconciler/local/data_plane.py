@@ -19,7 +19,7 @@ from reconciler.local.tasks import Tasks
 
 
 class DataPlane:
-    """The three ports of the laptop AWS. `state` keeps the images; whatever else is written is gone in the end.
+    """The three ports of the local AWS emulator. `state` keeps the images; whatever else is written is gone in the end.
 
     `bind` comes before anything else, and close in the end: should it not come to that, nothing
     outlives this process all the same (nursery.py).

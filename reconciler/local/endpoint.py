@@ -1,4 +1,4 @@
-"""The laptop AWS as a WSGI application, and its own few routes beside AWS's.
+"""The local AWS emulator as a WSGI application, and its own few routes beside AWS's.
 
     /_reconciler/health    GET     it answers
     /_reconciler/faults    GET     the active faults · POST one (the fields of `faults.Fault`) · DELETE all, or ?id=…

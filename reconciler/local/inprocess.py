@@ -1,11 +1,11 @@
-"""The laptop AWS under boto3, in this process: no HTTP, no port, and botocore's own serialising, signing and retrying.
+"""The AWS emulator under boto3, in this process: no HTTP, no port, and botocore's own serialising, signing, retries.
 
     with laptop_session() as laptop:
         ecs = laptop.session.client("ecs")
         ecs.create_cluster(clusterName="demo")
         laptop.advance(60)                      # a minute passes, and everything due in it happens
 
-`attach` puts the laptop AWS under any boto3 session: clients made from it afterwards talk to it and to nothing else.
+`attach` puts the AWS emulator under any boto3 session: clients made from it afterwards talk to it and to nothing else.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def session_for(laptop: LaptopAws) -> boto3.Session:
 class _Shared:
     """One session and its clients for all laptops of this process, one after the other: making clients is what costs.
 
-    There is one laptop AWS in a process at a time, so whoever asks means the newest.
+    There is one AWS emulator in a process at a time, so whoever asks means the newest.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ _shared = _Shared()
 
 @dataclass(slots=True)
 class Laptop:
-    """A laptop AWS on a manual clock with scripted ports, and a session that talks to it."""
+    """An AWS emulator on a manual clock with scripted ports, and a session that talks to it."""
 
     aws: LaptopAws
     clock: ManualClock

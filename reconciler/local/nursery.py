@@ -1,6 +1,6 @@
 """Processes that cannot outlive this one, however it ends.
 
-Each is the leader of its own session, so Ctrl-C in a terminal reaches only the laptop AWS, which then ends them in good
+Each is the leader of its own session, so Ctrl-C in a terminal reaches the emulator alone, which then ends them in good
 order. Should it not come to that, the reaper and the kernel do (reaper.py, launcher.py).
 
 Everything here runs on one background thread that lives as long as the processes: the kernel's tie is to the thread.

@@ -270,7 +270,7 @@ class LoadBalancing(Protocol):
 
 
 class ControlPlane(Protocol):
-    """The laptop AWS as its ports see it. Every method returns at once and may be called from any thread."""
+    """The local AWS emulator as its ports see it. Every method returns at once and may be called from any thread."""
 
     def on_started(self, task_id: str, address: str, ports: Mapping[int, int]) -> None:
         """Every container runs, and listens on `address`; `ports` has the port there by container port."""

@@ -1,9 +1,9 @@
-"""The process that outlives the laptop AWS for a moment, to end what that has left behind.
+"""The process that outlives the local AWS emulator for a moment, to end what that has left behind.
 
     python -I -S reaper.py
 
 Reads lines from stdin: `+123` there is a process group 123, `-123` it is gone, `/folder` a folder to be removed in the
-end. At the end of its input, which comes however the laptop AWS ends, SIGKILL included, it kills the groups, removes
+end. At the end of its input, which comes however the AWS emulator ends, SIGKILL included, it kills the groups, removes
 the folders and goes. It works where the kernel cannot tie a process to its parent, and it gets the children's children.
 Imports nothing of this package, so that it starts in milliseconds and stays small.
 """
@@ -19,7 +19,7 @@ import sys
 
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # meant for the laptop AWS; this one goes after it
+        signal.signal(number, signal.SIG_IGN)  # meant for the local AWS emulator; this one goes after it
     groups: set[int] = set()
     folders: set[str] = set()
     for line in sys.stdin:

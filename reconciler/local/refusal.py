@@ -1,6 +1,6 @@
 """An AWS error, on its way to the caller.
 
-Every operation of the laptop AWS says no by raising one; `wire` gives it the shape of the caller's protocol.
+Every operation of the local AWS emulator says no by raising one; `wire` gives it the shape of the caller's protocol.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 moto is used through two doors only: a request goes in as the HTTP it was (`dispatch`), and the few facts that ECS and
 ELB need at every turn (roles, log groups, alarms; what is EC2's is in `network`) are read from its state, here and
-nowhere else. moto's state is the process's: one laptop AWS at a time.
+nowhere else. moto's state is the process's: one AWS emulator at a time.
 """
 
 from __future__ import annotations

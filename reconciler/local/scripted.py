@@ -1,6 +1,6 @@
 """The ports without a process or a socket: tasks, targets and listeners that do what they are told, on the clock.
 
-With them the whole laptop AWS runs in milliseconds. A `Script` says what the tasks of an image are like; the probe asks
+With them the AWS emulator runs in milliseconds. A `Script` says what the tasks of an image are like; the probe asks
 `answers` instead of HTTP: once for a new target, and again when `recheck` says that the answers have changed.
 """
 

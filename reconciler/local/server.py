@@ -1,4 +1,4 @@
-"""The laptop AWS over HTTP, on a loopback port."""
+"""The local AWS emulator over HTTP, on a loopback port."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Server:
         return self
 
     def close(self) -> None:
-        """Stop listening, and stop the laptop AWS's clockwork."""
+        """Stop listening, and stop the local AWS emulator's clockwork."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join(timeout=10)

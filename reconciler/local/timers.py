@@ -1,4 +1,4 @@
-"""What is due when: the laptop AWS as a discrete-event world.
+"""What is due when: the local AWS emulator as a discrete-event world.
 
 `run_until` moves `now` from one due moment to the next, so that three hours in one step of a manual clock happen in
 the same order, and with the same moments in every answer, as three hours of waiting.

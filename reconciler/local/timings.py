@@ -1,4 +1,4 @@
-"""How long things take on the laptop AWS, in seconds of its clock.
+"""How long things take on the local AWS emulator, in seconds of its clock.
 
 The defaults are AWS's own order of events with the waiting taken out, so that a person at a laptop sees every state and
 never waits long for one. `aws()` has AWS's durations, for tests on a stepped clock; `instant()` has none.

@@ -1,7 +1,7 @@
 """AWS's protocols, from the server's side.
 
 A request is recognised by its signing scope; parameters are read, and answers written and checked, by the same
-botocore service models that the clients use. What the laptop AWS does not own is recognised all the same (service,
+botocore service models that the clients use. What the AWS emulator does not own is recognised all the same (service,
 operation), so that faults and the strict layer can name it, and is passed on as it came.
 """
 
@@ -146,7 +146,7 @@ def operation_model(call: Call) -> OperationModel:
 
 
 def unknown(call: Call) -> str:
-    return f"The laptop AWS does not know {call.service}:{call.operation or call.request.method}."
+    return f"The local AWS emulator does not know {call.service}:{call.operation or call.request.method}."
 
 
 def parameters(call: Call) -> dict[str, Any]:

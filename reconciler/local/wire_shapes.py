@@ -1,7 +1,7 @@
 """Values by their botocore shapes: what a client sent into Python's types, what we answer into the client's.
 
 Answers are checked while they are written: a member that the output shape has not, or a value of another type, is a
-mistake of the laptop AWS and raises `ShapeMismatch` instead of reaching a client that would silently drop it.
+mistake of the local AWS emulator and raises `ShapeMismatch` instead of reaching a client that would silently drop it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ Operation = Callable[["World", Params], Params]
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What the laptop AWS looks into before it believes it. Both hold on AWS; a small test may want neither."""
+    """What the local AWS emulator looks into before it believes it. Both hold on AWS; a small test may want neither."""
 
     roles: bool = True
     """Roles that are named must exist, and trust the service that is to assume them."""

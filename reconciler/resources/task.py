@@ -120,7 +120,7 @@ def _run(new: Desired[TaskSpec]) -> Calls[str]:
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
     yield from _ecs.update_tags(spec.task_definition, memory, ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}
-    yield from _stop(former, spec.cluster, f"{new.address} was run anew")
+    yield from _stop(former, spec.cluster, f"{new.address} was run again")
     if failures:
         # Not again: what was started may have done its work.
         raise errors.Quota(f"only {len(arns)} of {spec.count} tasks were started: {_refusal(failures).message}")

@@ -1,4 +1,4 @@
-"""What is wrong with the specs, where, and what to do about it."""
+"""Diagnostics: problems in the specs with position and hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds and reads the files of a specs folder, within limits and without leaving it."""
+"""Discovery of spec files in a folder, within limits and without leaving the folder."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def of_environment(sources: list[Source], environment: str | None, above: str) -
     known = sorted({source.environment for source in sources if source.environment is not None})
     if environment in known:
         return base + [source for source in sources if source.environment == environment], []
-    there = f"there is {joined(known, 'and')}" if known else f"{above}/{ENVIRONMENTS} has none"
-    message = f"no environment is called {shown(environment)}; {there}"
+    there = f"available: {joined(known, 'and')}" if known else f"{above}/{ENVIRONMENTS} contains none"
+    message = f"unknown environment {shown(environment)}; {there}"
     hint = did_you_mean(environment, known)
     return base, [Diagnostic("E1014", message, Position(f"{above}/{ENVIRONMENTS}", 1, 1, 2), hint=hint)]
 
@@ -105,7 +105,9 @@ def decode(source: Source) -> tuple[str, list[Diagnostic]]:
         character = forbidden[0]
         position = _place(source.shown, text[: forbidden.start()])
         if re.match(f"[{_BIDIRECTIONAL}]", character):
-            message = f"U+{ord(character):04X} changes the direction of text: what is read is not what is written"
+            message = (
+                f"U+{ord(character):04X} changes the direction of text, so the file reads differently than it is parsed"
+            )
             return "", [Diagnostic("E1003", message, position)]
         return "", [Diagnostic("E1002", f"control character U+{ord(character):04X}", position)]
     return text, []
@@ -139,7 +141,7 @@ def _walk(folder: Path, root: Path, above: str, found: list[Diagnostic]) -> Iter
             if target is not None and target.is_dir():
                 found.append(Diagnostic("E1011", "linked folders are not followed", here))
             elif spec and (target is None or not target.is_relative_to(root)):
-                found.append(Diagnostic("E1011", "the link leads out of the specs folder, or nowhere", here))
+                found.append(Diagnostic("E1011", "the link points outside the specs folder, or is broken", here))
             elif spec and target is not None and target.is_file():
                 yield path
             elif spec:

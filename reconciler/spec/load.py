@@ -1,6 +1,6 @@
-"""Reads a specs folder: files → text → nodes → environment laid over → documents → checks.
+"""Loading of a specs folder: files → text → nodes → environment merged → documents → checks.
 
-Everything that is wrong is said at once, sorted by place.
+All problems are reported at once, sorted by position.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Lays an environment's partial documents over the base, by kind and name.
+"""Merge of an environment's partial documents into the base, by kind and name.
 
-Maps merge, scalars and lists replace, `null` removes what the base has. Every value keeps the place where it was
-written. The Stack is laid over the base's whatever its name, since there is only one.
+Maps are merged, scalars and lists replaced, and `null` removes the value of the base. Every value keeps its position.
+The Stack is merged whatever its name, because there is only one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def unique(documents: list[Mapping]) -> tuple[dict[Identity, Mapping], list[Mapp
         if key[0] == "Stack" and stack is not None:
             note = Note("the other one", stack.entries["name"].value.position)
             place = document.entries["name"].value.position
-            found.append(Diagnostic("E1115", "there is more than one Stack", place, notes=(note,)))
+            found.append(Diagnostic("E1115", "more than one Stack", place, notes=(note,)))
         elif key in named:
-            note = Note("first written here", named[key].entries["name"].value.position)
+            note = Note("first defined here", named[key].entries["name"].value.position)
             place = document.entries["name"].value.position
-            found.append(Diagnostic("E1115", f"{key[0]} {shown(key[1])} is written twice", place, notes=(note,)))
+            found.append(Diagnostic("E1115", f"{key[0]} {shown(key[1])} is defined twice", place, notes=(note,)))
         else:
             named[key] = document
             stack = document if key[0] == "Stack" else stack

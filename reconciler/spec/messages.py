@@ -1,4 +1,4 @@
-"""How values are spoken of in messages."""
+"""Formatting of values in messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from reconciler.spec.scalar import Written
 
 
 def shown(value: object, *, longest: int = 60) -> str:
-    """What the user wrote, fit for one line of a message."""
+    """User input, shortened and printable for a message."""
     text = "".join(character if character.isprintable() else "·" for character in str(value)[: longest + 1])
     return f"'{text}'" if len(text) <= longest else f"'{text[: longest - 1]}…'"
 
 
 def described(value: object) -> str:
-    """What sort of value was found, in YAML's words; never the value itself, which may be a secret."""
+    """The YAML type of a value; never the value itself, which may be a secret."""
     match value:
         case None:
             return "nothing"
@@ -43,5 +43,5 @@ def counted(count: int, what: str) -> str:
 
 
 def raised(quota: str) -> str:
-    """What to write where AWS allows the account more than everybody."""
-    return f"if AWS raised it for this account, say so in the Stack: quotas: {{{quota}: …}}"
+    """The hint for a quota that AWS raised for the account."""
+    return f"if AWS raised this quota for your account, set it in the Stack: quotas: {{{quota}: …}}"

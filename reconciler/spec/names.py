@@ -1,7 +1,7 @@
-"""The names that AWS resources get from the documents: one function a name, used by the compiler and by the checks.
+"""Names of AWS resources derived from documents: one function each, used by the compiler and the checks.
 
-Names that a person wrote (load balancers, target groups, clusters, services, repositories, roles, security groups) are
-AWS's as they stand; those below are derived.
+Names that users write (load balancers, target groups, clusters, services, repositories, roles, security groups) are
+used in AWS as they are; the ones below are derived.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The YAML tree with the place of every key and value; what documents are validated from and pointed into."""
+"""YAML tree with the position of every key and value, from which documents are validated."""
 
 from __future__ import annotations
 

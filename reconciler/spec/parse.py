@@ -1,9 +1,4 @@
-"""Reads YAML text into nodes: within limits, without tags, every key once.
-
-libyaml does the scanning; what it lets through is decided here, event by event, so that a hostile file is left at the
-first breach instead of being read to its end. Merge keys (`<<`) are refused: they belong to YAML 1.1, and environments
-do the same with every value keeping its own place.
-"""
+"""YAML parser that keeps positions, with limits, without tags, and without duplicate keys."""
 
 from __future__ import annotations
 
@@ -57,7 +52,7 @@ def parse(text: str, file: str, budget: Budget) -> tuple[list[Node], list[Diagno
     except yaml.MarkedYAMLError as error:
         return reader.finished, [*reader.found, _syntax(error, file, text)]
     except yaml.YAMLError:
-        return reader.finished, [*reader.found, Diagnostic("E1007", "this is not YAML", Position(file, 1, 1, 2))]
+        return reader.finished, [*reader.found, Diagnostic("E1007", "invalid YAML", Position(file, 1, 1, 2))]
 
 
 class _Reader:
@@ -133,7 +128,7 @@ class _Reader:
         if not isinstance(key, Scalar) or not key.text:
             raise _Stop(Diagnostic("E1016", "a field's name must be plain text", self._at(event)))
         if key.text == "<<" and event.implicit[0]:
-            hint = "write the fields out, or put what differs into environments/"
+            hint = "write the fields out, or use environments/ for what differs"
             raise _Stop(Diagnostic("E1010", "merge keys (<<) are not part of YAML 1.2", key.position, hint=hint))
         return key
 
@@ -141,9 +136,9 @@ class _Reader:
         node = self.anchors.get(event.anchor)
         if node is None:
             what = (
-                "stands inside what it repeats"
+                "refers to a value that contains it"
                 if event.anchor in self.anchors
-                else "repeats nothing that was named before"
+                else "refers to an anchor that is not defined before it"
             )
             raise _Stop(Diagnostic("E1017", f"the alias *{event.anchor[:40]} {what}", self._at(event)))
         self._spend(node.size, event)
@@ -159,8 +154,8 @@ class _Reader:
     def _repeated(self, key: Scalar, first: Scalar) -> None:
         self.repeats += 1
         if self.repeats <= _MOST_REPEATS:
-            note = Note("first written here", first.position)
-            self.found.append(Diagnostic("E1008", f"{shown(key.text)} is written twice", key.position, notes=(note,)))
+            note = Note("first defined here", first.position)
+            self.found.append(Diagnostic("E1008", f"{shown(key.text)} is defined twice", key.position, notes=(note,)))
 
     def _refuse_tag(self, event: Any) -> None:
         core = event.tag.removeprefix(_CORE)
@@ -193,7 +188,7 @@ def _syntax(error: yaml.MarkedYAMLError, file: str, text: str) -> Diagnostic:
     rest = lines[line][column:] if line < len(lines) else ""
     hint = ""
     if rest.startswith("\t"):
-        hint = "indent with spaces; YAML takes no tabs"
+        hint = "indent with spaces; YAML does not allow tabs"
     elif rest[:1] in ("@", "`", "%"):
         hint = f"text that begins with {rest[0]} needs quotes"
     notes: tuple[Note, ...] = ()
@@ -201,13 +196,13 @@ def _syntax(error: yaml.MarkedYAMLError, file: str, text: str) -> Diagnostic:
     if error.context and begun is not None and begun.line != line:
         notes = (Note(error.context, Position(file, begun.line + 1, begun.column + 1, begun.column + 2)),)
     position = Position(file, line + 1, column + 1, column + 2)
-    return Diagnostic("E1007", f"this is not YAML: {problem}", position, hint=hint, notes=notes)
+    return Diagnostic("E1007", f"invalid YAML: {problem}", position, hint=hint, notes=notes)
 
 
 def _breach(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str]:
     """Line and column, from 0, and what is wrong. What breaks off at the end is shown where it began."""
     mark, begun = error.problem_mark or error.context_mark, error.context_mark
-    problem = error.problem or "it cannot be read"
+    problem = error.problem or "it cannot be parsed"
     if mark is not None and text[mark.index :].strip():
         return mark.line, mark.column, problem
     problem = f"{problem} before the end of the file"

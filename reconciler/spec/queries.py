@@ -1,4 +1,4 @@
-"""The questions that several checks ask: what a reference is, how a service is deployed, where its requests go."""
+"""Queries that several checks share: resolving references, deployment of a service, its listeners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A named part of a document that other documents refer to: a subnet or a security group in its network."""
+"""References to named parts of documents: subnets and security groups of a network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The catalogue of rules: what each finding means, why it is one, and how it looks right.
+"""Rule catalogue: the meaning of each finding, the reason for it, and an example of how to fix it.
 
-The entries stand in catalogue/*.yaml, which a reviewer reads without Python. `bad` and `good` are laid over a working
-folder of specs by the tests: `bad` breaks this rule and no other, `good` breaks none.
+The entries are in catalogue/*.yaml. The tests lay `bad` and `good` over a working specs folder: `bad` breaks this rule
+and no other, `good` breaks none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Plain YAML scalars by the YAML 1.2 core schema, keeping the text as it was written.
+"""Scalars of plain YAML by the YAML 1.2 core schema, with their original spelling.
 
-YAML 1.1 readers turn `on` into true, `22:22` into 1342, `012` into 10 and `1.10` into 1.1. Here only what the core
-schema names is anything but text, and even that keeps its spelling: a field that holds text takes `1.10` as the four
-characters they are, a field that holds a number takes the number.
+YAML 1.1 parsers turn `on` into true, `22:22` into 1342, `012` into 10 and `1.10` into 1.1. Here everything is text but
+what the core schema defines, and that keeps its spelling: a text field takes `1.10` as four characters, a number field
+takes the number.
 """
 
 from __future__ import annotations

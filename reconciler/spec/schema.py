@@ -1,6 +1,6 @@
-"""The JSON Schema of documents, for editors: the same fields, limits and descriptions, underlined at the same places.
+"""JSON Schema of documents for editors, with the same fields, limits and descriptions.
 
-`# yaml-language-server: $schema=…` at the top of a file, or the editor's own setting, makes use of it.
+Use it with `# yaml-language-server: $schema=…` at the top of a file, or in the editor's settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All documents of a specs folder, with the place of everything they say."""
+"""Specs: all documents of a folder, with the positions of their fields."""
 
 from __future__ import annotations
 

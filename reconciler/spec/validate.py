@@ -1,4 +1,4 @@
-"""Validates one document and says in our words, at the right place, what does not fit."""
+"""Validation of one document, with messages at the exact position."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _faults(error: ValidationError, root: Mapping, kind: type[Document], empty: 
 
 def _empty(root: Mapping, path: Path) -> Diagnostic:
     what = shown(path[-1]) if isinstance(_last(path), str) else f"an item of {_subject(path)[:-2]}"
-    hint = "remove it, or say what it is"
+    hint = "remove it, or give it a value"
     return Diagnostic("E1104", f"{what} has no value", locate(root, path, key=True), hint=hint)
 
 
@@ -67,7 +67,7 @@ def _unknown_kind(root: Mapping, kind: str | None) -> Diagnostic:
         (f"did you mean '{name}'?" for name in KINDS if name.lower() == kind.lower()), ""
     )
     place = locate(root, ("kind",))
-    return Diagnostic("E1101", f"unknown kind {shown(kind)}; there is {joined(KINDS, 'and')}", place, hint=hint)
+    return Diagnostic("E1101", f"unknown kind {shown(kind)}; available: {joined(KINDS, 'and')}", place, hint=hint)
 
 
 def _translated(details: ErrorDetails, path: Path, root: Mapping, kind: type[BaseModel]) -> Diagnostic:
@@ -122,7 +122,7 @@ def _fault(sort: str, context: dict[str, Any], value: object) -> tuple[str, str,
         case "string_type":
             return "E1105", f"expected text, found {described(value)}", ""
         case _:
-            return "E1105", f"{described(value)} does not fit here", ""
+            return "E1105", f"{described(value)} is not valid here", ""
 
 
 def _nulls(node: Node, path: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Commands run against a theatre: the product as typed, its calls answered by the laptop AWS of the stage.
+"""Commands run against a theatre: the product as typed, its calls answered by the local AWS emulator of the stage.
 
 with onstage(stage) as type_:
     type_("history", "my-app-frontend")

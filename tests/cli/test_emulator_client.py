@@ -1,4 +1,4 @@
-"""What any endpoint on this machine is asked: one that is the laptop AWS, one that is something else, and none."""
+"""What any endpoint on this machine is asked: one that is the AWS emulator, one that is something else, and none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop over the laptop AWS: a change becomes so, drift corrected, and what is wrong changes nothing."""
+"""The loop over the local AWS emulator: a change becomes so, drift corrected, and what is wrong changes nothing."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_an_unknown_cause_shows_the_words_of_aws_and_no_guess() -> None:
         made([task("9c1b", 1, exit_code=None, stopCode="TaskFailedToStart", stoppedReason="The moon is full")]), PLAIN
     )
 
-    assert "  cause     unknown. AWS says: The moon is full (1/1 task)" in text.splitlines()
+    assert "  cause     unknown. AWS reports: The moon is full (1/1 task)" in text.splitlines()
     assert "fix" not in text
 
 
@@ -123,6 +123,6 @@ def test_a_story_with_nothing_to_tell_leaves_its_rows_out() -> None:
 
     assert failure_text(bare, PLAIN).splitlines() == [
         "✖ service/api   failed.",
-        "  cause     container web ended with exit code 1 (1/1 task)",
+        "  cause     container web exited with code 1 (1/1 task)",
         '  tasks     9c1b STOPPED exit 1 "Essential container in task exited"',
     ]

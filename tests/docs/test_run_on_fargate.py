@@ -46,13 +46,13 @@ def test_every_variable_is_one_that_is_read() -> None:
 def test_numbers_are_the_products() -> None:
     """Seconds and minutes that a reader would rely on."""
     assert f"{int(TTL_SECONDS)} seconds without being renewed" in TEXT
-    assert (HAND_OVER_SECONDS, "in eight seconds at the longest" in TEXT) == (8.0, True)
+    assert (HAND_OVER_SECONDS, "within eight seconds" in TEXT) == (8.0, True)
     assert (PATIENCE_SECONDS, "for fifteen minutes" in TEXT) == (15 * 60, True)
     assert f"every {int(Intervals().fast)} seconds" in TEXT
     assert f"--listen {LISTEN}" in TEXT
 
 
 def test_steps_are_numbered_from_one() -> None:
-    """The way from nothing to a running operator."""
-    way = TEXT.partition("## From nothing")[2].partition("\n## ")[0]
+    """The set-up of an operator has six steps."""
+    way = TEXT.partition("## Set up the operator")[2].partition("\n## ")[0]
     assert re.findall(r"^(\d)\. \*\*", way, re.MULTILINE) == [str(number) for number in range(1, 7)]

@@ -1,4 +1,4 @@
-"""A stack on the laptop AWS in this process, with its rollouts: time passes only when somebody waits for it.
+"""A stack on the local AWS emulator in this process, with its rollouts: time passes only when somebody waits for it.
 
     with theatre() as stage:
         stage.push("v1")

@@ -1,4 +1,4 @@
-"""A person's session: a folder with specs, a laptop AWS in a process of its own, and a shell to type the product in.
+"""A person's session: a folder with specs, an AWS emulator in a process of its own, and a shell to type the product in.
 
 with local_session(tmp_path, speed=40) as here:
     here.push("v1")
@@ -155,7 +155,7 @@ class Desk:
             file.write(f"\nENV VERSION={tag}\n")
         return push(self.place / "state", folder, SERVICE, tag, self.endpoint)
 
-    # -- the laptop AWS
+    # -- the local AWS emulator
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         return self.aws.perform(Call(service, operation, params))

@@ -1,4 +1,4 @@
-"""Blue/green as a person meets it: commands typed against a laptop AWS, killed, interrupted, refused, under load.
+"""Blue/green as a person meets it: commands typed against an AWS emulator, killed, interrupted, refused, under load.
 
 Real processes all of them. Time goes faster on the laptop, and every command goes along with its clock.
 """

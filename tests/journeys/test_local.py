@@ -1,4 +1,4 @@
-"""The laptop AWS as a newcomer meets it: the demo from start to end, and the commands beside it."""
+"""The local AWS emulator as a newcomer meets it: the demo from start to end, and the commands beside it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The seed stack's whole life on moto: made, left alone, changed, destroyed. Put right: test_drift.py.
 
 moto runs no tasks and checks no health, so what is rolled out here is ECS's own rolling deployment; blue/green has the
-laptop AWS (tests/rollout_driver/test_driver.py, test_blue_green.py).
+AWS emulator (tests/rollout_driver/test_driver.py, test_blue_green.py).
 """
 
 from __future__ import annotations

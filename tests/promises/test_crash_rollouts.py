@@ -2,7 +2,7 @@
 
 A stage (tests/harness/emulated_stack.py) is brought to where a scenario begins; a process then lives to the scenario's
 end, and on the way is forked, and crashed in the fork, around each of its writes. Whatever is written, by whichever
-process, goes past a `Watch`, which knows what the laptop AWS knows at that moment, and remembers what no process does.
+process, goes past a `Watch`, which knows what the emulator knows at that moment, and remembers what no process does.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _name(group: str) -> str:
 
 
 class Watched(InProcess):
-    """The way into the laptop AWS, past the watch: what comes here is carried out, whoever dies of it."""
+    """The way into the local AWS emulator, past the watch: what comes here is carried out, whoever dies of it."""
 
     def __init__(self, laptop: Laptop, watch: Watch) -> None:
         super().__init__(laptop)

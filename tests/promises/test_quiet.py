@@ -1,4 +1,4 @@
-"""S13: `validate` calls nobody, `diff` writes nothing, and nothing is written twice."""
+"""S13: `validate` calls nobody, `diff` writes nothing, and nothing is defined twice."""
 
 from __future__ import annotations
 

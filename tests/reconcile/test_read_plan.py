@@ -39,7 +39,7 @@ KINDS = discover()
 
 @dataclass
 class Bench:
-    """The measured stack, applied to the laptop AWS; ECS's own deployments, so that it is in production at once."""
+    """The measured stack, applied to the AWS emulator; ECS's own deployments, so that it is in production at once."""
 
     laptop: Laptop
     wish: DesiredState

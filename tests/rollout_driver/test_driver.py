@@ -1,4 +1,4 @@
-"""Rollouts over the laptop AWS: the real engines, the real driver, and every call through botocore."""
+"""Rollouts over the local AWS emulator: the real engines, the real driver, and every call through botocore."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def test_an_unknown_environment_names_those_that_exist(specs: Path) -> None:
         (specs / "environments" / name / "stack.yaml").write_text("{kind: Stack, name: other}\n")
     (found,) = load(specs, "stagin").diagnostics
     assert folder.told(found) == "E1014 specs/environments 1:1"
-    assert "there is production and staging" in found.message
+    assert "available: production and staging" in found.message
     assert found.hint == "did you mean 'staging'?"
     (none,) = load(specs, "../../etc").diagnostics
     assert none.rule == "E1014"

@@ -63,8 +63,8 @@ def test_without_a_strategy_ecs_deploys(service: object) -> None:
     ("status", "body", "fault"),
     [
         (200, "Hello World", ""),
-        (500, "Hello World", "GET / answered 500, not 200"),
-        (200, "Goodbye", "GET / answered without Hello"),
+        (500, "Hello World", "GET / returned 500, expected 200"),
+        (200, "Goodbye", "GET / returned a body without Hello"),
     ],
 )
 def test_a_smoke_test_says_what_is_wrong(status: int, body: str, fault: str) -> None:

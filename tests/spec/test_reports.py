@@ -72,7 +72,7 @@ def test_text_shows_the_line_the_caret_and_the_hint(specs: Specs) -> None:
 
 
 def test_color_adds_to_the_text_and_changes_nothing(specs: Specs) -> None:
-    """Without its escape sequences, coloured text is the plain one."""
+    """Without its escape sequences, coloured text is the plain value."""
     painted = text(report(specs, seconds=0.21), color=True)
     assert "\x1b[1;31merror[E1102]\x1b[0m" in painted
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == SHOWN
@@ -105,7 +105,7 @@ def test_nothing_wrong_is_said_too() -> None:
     """With how much was looked at."""
     assert (
         text(report(folder.lay(""), seconds=0.04))
-        == "7 documents in 2 files, nothing wrong (0.0 s). Nothing was sent to AWS.\n"
+        == "7 documents in 2 files, no problems found (0.0 s). Nothing was sent to AWS.\n"
     )
 
 
@@ -160,7 +160,7 @@ def test_sarif_relates_the_other_places() -> None:
     """Notes are related locations."""
     said = json.loads(FORMATS["sarif"](report(folder.lay("kind: Registry\nname: a1\n---\nkind: Registry\nname: a1\n"))))
     (related,) = said["runs"][0]["results"][0]["relatedLocations"]
-    assert related["message"]["text"] == "first written here"
+    assert related["message"]["text"] == "first defined here"
     assert related["physicalLocation"]["region"]["startLine"] == 2
 
 
@@ -188,7 +188,8 @@ def test_markdown_is_a_table_that_text_cannot_break(specs: Specs) -> None:
         == "| ✖ E1102 | `a··b.yaml:1:1` | unknown field '\\|\\<b\\>\\`\\*' |"
     )
     assert (
-        FORMATS["markdown"](report(folder.lay(""))) == "✔ **Specs are valid.** 7 documents in 2 files, nothing wrong.\n"
+        FORMATS["markdown"](report(folder.lay("")))
+        == "✔ **Specs are valid.** 7 documents in 2 files, no problems found.\n"
     )
 
 

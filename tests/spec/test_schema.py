@@ -168,9 +168,9 @@ def test_kinds_are_told_apart_and_require_their_name() -> None:
 def test_fields_are_described_in_the_words_of_their_documents() -> None:
     """Docstrings of blocks and fields arrive, and defaults read as a person writes them."""
     strategy = WHOLE["$defs"]["DeploymentStrategy"]
-    assert strategy["description"].startswith("How a new version gets there.")
+    assert strategy["description"].startswith("How a new version of a service is deployed.")
     assert "engine" in strategy["properties"]
-    assert strategy["properties"]["engine"]["description"].startswith("Left out: `rolling` for rolling")
+    assert strategy["properties"]["engine"]["description"].startswith("Default: `rolling` for rolling")
     assert WHOLE["$defs"]["Teardown"]["properties"]["after"]["default"] == "1h"
     assert WHOLE["$defs"]["Verify"]["properties"]["for"]["default"] == "5m"
     assert WHOLE["$defs"]["Container"]["properties"]["port"]["maximum"] == 65535

@@ -1,12 +1,4 @@
-"""The table of causes: why tasks fail, by what AWS says when they do.
-
-Data, in files by where in a task's life the cause lies. The first row that matches is the cause, so the order counts:
-what is said of a stop comes before what is said of a start, what is particular before what is general, and exit codes,
-which any stop may leave behind, at the end. A text that fits no row is *unknown* and is shown as AWS wrote it.
-
-Sources: the ECS developer guide (stopped task errors, service event messages), the ECS API's TaskStopCode, the Elastic
-Load Balancing API's TargetHealth, and texts reported by people who met them.
-"""
+"""Table of causes: why tasks fail, matched by what AWS reports."""
 
 from __future__ import annotations
 
@@ -37,8 +29,8 @@ TABLE: Final[tuple[Cause, ...]] = (
 UNKNOWN: Final = Cause(
     "unknown",
     "unknown",
-    "unknown. AWS says: {raw}",
-    "these are AWS's own words; the task's log and the service's events may say more",
+    "unknown. AWS reports: {raw}",
+    "this is AWS's own message; the task's log and the service's events may say more",
     level=Level.END,
 )
 """No row fits."""
@@ -46,8 +38,8 @@ UNKNOWN: Final = Cause(
 SILENT: Final = Cause(
     "unknown",
     "unknown",
-    "unknown. AWS gives no reason: no task stopped, no target is unhealthy, no event tells of trouble",
-    "compare what the rollout waited for with `reconciler status`",
+    "unknown. AWS gives no reason: no task stopped, no target is unhealthy, and no event reports a problem",
+    "check with `reconciler status` what the rollout waited for",
     level=Level.SYMPTOM,
 )
 """There are no words that could fit a row."""

@@ -1,4 +1,4 @@
-"""What a cause is: a name for why tasks fail, the words of AWS it is known by, and what to tell the person."""
+"""Cause of a failure: its title, the AWS messages that match it, and what to check."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Cause:
 
 
 DEFAULTS: Final = {
-    "action": "what it needs",
+    "action": "a required service",
     "at_port": "",
-    "code": "another status",
+    "code": "an unexpected status",
     "container": "the container",
     "exit_code": "unknown",
     "expected": "",
@@ -77,7 +77,7 @@ DEFAULTS: Final = {
     "seen": "the tasks",
     "subnet": "the subnet",
     "target_group": "the target group",
-    "user": "the user it shall run as",
+    "user": "the configured user",
 }
 """What stands for a placeholder whose value AWS did not say."""
 

@@ -1,4 +1,4 @@
-"""Why an image could not be pulled."""
+"""Causes for images that cannot be pulled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IMAGES: Final = (
         "image-platform",
         "no image for this CPU architecture",
         "{image} has no variant for {platform}",
-        "build it for {platform}, or set the task's architecture to the one it is built for",
+        "build it for {platform}, or change the task's architecture",
         (
             Match(said=PULL + r"descriptor (?:matching|for) platform '?\{?(?P<platform>\w+/\w+)"),
             Match(said=PULL + r"no match(?:ing manifest)? for (?P<platform>\w+/\w+)"),
@@ -22,8 +22,8 @@ IMAGES: Final = (
     ),
     Cause(
         "image-format",
-        "the image has a format that Fargate cannot read",
-        "{image} is stored in a format that cannot be unpacked",
+        "the image format is not supported by Fargate",
+        "{image} is stored in an unsupported format",
         "push it again as a plain image: docker buildx build --provenance=false --sbom=false",
         (
             Match(said=PULL + r"no processor for media-?type"),
@@ -32,8 +32,8 @@ IMAGES: Final = (
     ),
     Cause(
         "image-reference",
-        "the image's name is not valid",
-        "{image} is not a name that a registry can have",
+        "the image name is not valid",
+        "{image} is not a valid image name",
         "write it as registry/repository:tag or registry/repository@sha256:...",
         (
             Match(said=PULL + r"invalid reference format"),
@@ -42,17 +42,17 @@ IMAGES: Final = (
     ),
     Cause(
         "image-rate-limit",
-        "the registry allows no more pulls for now",
-        "{image} was asked for too often; the registry's limit holds for everybody behind one address",
-        "give it credentials, or copy the image into ECR (or a pull-through cache), then retry",
+        "the registry limits further pulls",
+        "the pull rate limit for {image} was reached; it applies to all clients behind one address",
+        "add credentials, or copy the image to ECR (or a pull-through cache), then run `reconciler retry`",
         (Match(said=r"(?:toomanyrequests|pull rate limit|429 Too Many Requests)"),),
         counts=False,
     ),
     Cause(
         "image-layers-denied",
-        "the image's layers must not be read",
-        "ECR answers, but its layers lie in S3, and the way there refuses them",
-        "the S3 endpoint's policy has to allow s3:GetObject on the region's starport-layer-bucket",
+        "access to the image layers is denied",
+        "ECR is reachable, but access to its layers in S3 is denied",
+        "allow s3:GetObject on the region's starport-layer-bucket in the policy of the S3 endpoint",
         (
             Match(said=PULL + r"starport-layer-bucket.*" + DENIED),
             Match(said=PULL + DENIED + r".*starport-layer-bucket"),
@@ -60,10 +60,10 @@ IMAGES: Final = (
     ),
     Cause(
         "image-denied",
-        "the image must not be read",
-        "{role} may not pull {image}",
-        "the execution role needs ecr:GetAuthorizationToken, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer; "
-        "another account's repository needs a policy too",
+        "access to the image is denied",
+        "{role} is not allowed to pull {image}",
+        "grant the execution role ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; "
+        "a repository in another account also needs a policy",
         (
             Match(said=r"not authorized to perform:? (?P<action>ecr:\w+)"),
             Match(said=PULL + r"role has the permissions to pull images"),
@@ -73,9 +73,9 @@ IMAGES: Final = (
     ),
     Cause(
         "image-credentials",
-        "the registry wants credentials",
-        "the registry shows {image} to nobody who is not signed in, or has no such repository",
-        "check the name; for a private registry give the container credentials, or copy the image into ECR",
+        "the registry requires credentials",
+        "the registry requires authentication for {image}, or has no such repository",
+        "check the name; for a private registry, add credentials to the container or copy the image to ECR",
         (
             Match(said=PULL + r"pull access denied"),
             Match(said=PULL + r"insufficient_scope"),
@@ -86,9 +86,9 @@ IMAGES: Final = (
     ),
     Cause(
         "repository-missing",
-        "the image's repository does not exist",
+        "the image repository does not exist",
         "there is no repository for {image} in that registry",
-        "check account, region and name of the repository; a Registry document makes one",
+        "check account, region and name of the repository; a Registry document creates one",
         (
             Match(said=PULL + r"repository with name '[^']*' does not exist"),
             Match(said=PULL + r"RepositoryNotFoundException"),
@@ -100,7 +100,7 @@ IMAGES: Final = (
         "image-missing",
         "the image does not exist",
         "{image} is not in the registry",
-        "push that tag, or name one that is there",
+        "push that tag, or use an existing one",
         (
             Match(said=PULL + r"manifest(?: for [^ ]+)? (?:unknown|not found)"),
             Match(said=PULL + r"image \S* ?not found"),
@@ -111,8 +111,8 @@ IMAGES: Final = (
     ),
     Cause(
         "image-damaged",
-        "the image's content is not what its digest says",
-        "{image} arrived damaged, or was pushed incompletely",
+        "the image content does not match its digest",
+        "{image} was damaged in transfer or pushed incompletely",
         "push it again",
         (
             Match(said=PULL + r"unexpected commit digest"),
@@ -121,10 +121,10 @@ IMAGES: Final = (
     ),
     Cause(
         "image-no-route",
-        "the task has no way to the registry",
-        "the task cannot reach {host} to get {image}",
-        "give its subnets a way out: public_ip in a public subnet, a NAT gateway, or endpoints for ecr and s3; "
-        "and let its security group out on 443",
+        "the task cannot reach the registry",
+        "the task cannot reach {host} to pull {image}",
+        "give its subnets outbound access: public_ip in a public subnet, a NAT gateway, or endpoints for ecr and s3; "
+        "and allow outbound port 443 in its security group",
         (
             Match(said=PULL + NO_ANSWER),
             Match(said=r"(?:ecr registry auth|registry auth(?:entication)? from Amazon ECR).*" + NO_ANSWER),

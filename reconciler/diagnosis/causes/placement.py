@@ -1,4 +1,4 @@
-"""Why ECS starts no tasks, or gives a deployment up."""
+"""Causes for tasks that ECS does not start, and for failed deployments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLACEMENT: Final = (
         "role",
         "the role cannot be assumed",
         "ECS cannot assume {role}",
-        "its trust policy has to name ecs-tasks.amazonaws.com; a role made just now takes a minute",
+        "its trust policy must allow ecs-tasks.amazonaws.com; a new role takes a minute to become usable",
         (
             Match(said=r"unable to assume (?:the )?role"),
             Match(said=r"not authorized to perform:? sts:AssumeRole"),
@@ -20,8 +20,8 @@ PLACEMENT: Final = (
     Cause(
         "incompatible",
         "the platform cannot run this task",
-        "the task definition asks for what its platform version or capacity does not have",
-        "use platform_version LATEST, and cpu, memory and features that Fargate offers",
+        "the task definition uses features that its platform version or capacity does not support",
+        "use platform_version LATEST, and cpu, memory and features that Fargate supports",
         (
             Match(said=r"PlatformTaskDefinitionIncompatib"),
             Match(said=r"platform version .*(?:does not|doesn't) satisfy"),
@@ -30,25 +30,25 @@ PLACEMENT: Final = (
     ),
     Cause(
         "vcpu-limit",
-        "the account may run no more vCPUs",
-        "the account's limit on vCPUs running at once is reached",
-        "ask for more in Service Quotas (AWS Fargate), or let other tasks end",
+        "the vCPU quota of the account is reached",
+        "the account's quota of running vCPUs is reached",
+        "request a higher quota in Service Quotas (AWS Fargate), or stop other tasks",
         (Match(said=r"limit on the number of vCPUs"), Match(said=r"VcpuLimitExceeded")),
         counts=False,
     ),
     Cause(
         "task-limit",
-        "the account may run no more tasks",
-        "the account's limit on tasks running at once is reached",
-        "ask for more in Service Quotas, or let other tasks end",
+        "the task quota of the account is reached",
+        "the account's quota of running tasks is reached",
+        "request a higher quota in Service Quotas, or stop other tasks",
         (Match(said=r"limit on the number of (?:\w+ )?tasks"), Match(said=r"MaxSpotInstanceCountExceeded")),
         counts=False,
     ),
     Cause(
         "capacity",
-        "AWS has no room for the task",
-        "AWS has no capacity for such a task in these zones at the moment",
-        "ECS tries again; more zones, another size, or FARGATE beside FARGATE_SPOT help",
+        "AWS has no capacity for the task",
+        "AWS currently has no capacity for this task size in these zones",
+        "ECS retries; add zones, use another size, or add FARGATE beside FARGATE_SPOT",
         (
             Match(said=r"Capacity is unavailable at this time"),
             Match(said=r"UnfulfillableCapacity|InsufficientInstanceCapacity"),
@@ -57,7 +57,7 @@ PLACEMENT: Final = (
     ),
     Cause(
         "no-instance",
-        "no instance of the cluster has room",
+        "no instance of the cluster has capacity",
         "no container instance of the cluster meets the task's requirements",
         "add instances, or run it on Fargate",
         (
@@ -70,40 +70,40 @@ PLACEMENT: Final = (
     ),
     Cause(
         "no-room-to-roll",
-        "the deployment may neither stop nor start a task",
+        "the deployment can neither stop nor start a task",
         "min_percent and max_percent leave no room to replace a task",
         "raise max_percent above 100, or lower min_percent",
         (Match(said=r"unable to stop or start tasks during a deployment because of the service deployment config"),),
     ),
     Cause(
         "throttled",
-        "AWS is slowing ECS down",
+        "ECS is throttled",
         "ECS's own calls are being throttled in this account",
-        "nothing of yours: ECS goes on slowly; look for other tools that call the same API",
+        "ECS continues slowly; check for other tools that call the same API",
         (Match(said=r"operations are being throttled on (?P<host>\w+)"),),
         level=Level.SYMPTOM,
         counts=False,
     ),
     Cause(
         "alarm",
-        "an alarm went off",
-        "an alarm of the deployment went off",
-        "see the alarm in CloudWatch; one that was on before the deployment is not counted",
+        "an alarm fired",
+        "an alarm of the deployment is in alarm state",
+        "see the alarm in CloudWatch; alarms that fired before the deployment do not count",
         (Match(said=r"deployment failed: alarm detected"),),
     ),
     Cause(
         "starts-slowed",
-        "tasks keep failing, so ECS starts them ever more slowly",
-        "ECS starts tasks more slowly because they keep failing",
-        "look at the stopped tasks",
+        "ECS delays starting tasks because they keep failing",
+        "ECS delays starting tasks because they keep failing",
+        "check the stopped tasks",
         (Match(said=r"unable to consistently start tasks successfully"),),
         level=Level.SYMPTOM,
     ),
     Cause(
         "circuit-breaker",
-        "ECS gave the deployment up",
-        "ECS's circuit breaker ended the deployment, because its tasks did not start or did not get healthy",
-        "look at the stopped tasks",
+        "ECS failed the deployment",
+        "the ECS circuit breaker failed the deployment because its tasks did not start or did not become healthy",
+        "check the stopped tasks",
         (
             Match(said=r"deployment circuit breaker: tasks? failed"),
             Match(said=r"deployment failed: tasks failed to start"),

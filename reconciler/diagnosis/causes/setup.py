@@ -1,4 +1,4 @@
-"""Why a task could not be set up: secrets, log groups, volumes, network interfaces."""
+"""Causes for tasks that cannot be set up: secrets, log groups, volumes, network interfaces."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SETUP: Final = (
     Cause(
         "log-options",
         "the container's log options are not valid",
-        "the log driver of {container} does not take its options",
-        "give the task a logs block; awslogs needs a group and a region",
+        "the log driver of {container} does not accept its options",
+        "add a logs block to the task; awslogs needs a group and a region",
         (
             Match(said=r"awslogs-region is required"),
             Match(said=r"unable to get awslogs driver arguments"),
@@ -27,15 +27,15 @@ SETUP: Final = (
     Cause(
         "log-group-missing",
         "the log group does not exist",
-        "{log_group} does not exist, and nothing starts without it",
-        "apply again to make it, or name one that is there",
+        "{log_group} does not exist, and tasks do not start without it",
+        "run `reconciler apply` to create it, or use an existing one",
         (Match(said=r"specified log group does not exist"),),
     ),
     Cause(
         "log-group-denied",
-        "the log group must not be written to",
-        "{role} may not write to {log_group}",
-        "the execution role needs logs:CreateLogStream and logs:PutLogEvents on it",
+        "access to the log group is denied",
+        "{role} is not allowed to write to {log_group}",
+        "grant the execution role logs:CreateLogStream and logs:PutLogEvents on it",
         (
             Match(said=r"not authorized to perform:? (?P<action>logs:\w+)"),
             Match(said=LOGS + DENIED),
@@ -43,17 +43,17 @@ SETUP: Final = (
     ),
     Cause(
         "log-no-route",
-        "the task has no way to CloudWatch Logs",
-        "the task cannot reach CloudWatch Logs, and nothing starts without its log",
-        "give its subnets a way out or an endpoint for logs, and let its security group out on 443",
+        "the task cannot reach CloudWatch Logs",
+        "the task cannot reach CloudWatch Logs, and does not start without it",
+        "give its subnets outbound access or an endpoint for logs, and allow outbound port 443 in its security group",
         (Match(said=LOGS + NO_ANSWER), Match(said=r"logger args:.*signal: killed")),
     ),
     # -- secrets
     Cause(
         "secret-key-denied",
-        "the secret's encryption key must not be used",
-        "{role} may not decrypt {secret}",
-        "the execution role needs kms:Decrypt on the key, and the key's policy has to let it",
+        "access to the secret's encryption key is denied",
+        "{role} is not allowed to decrypt {secret}",
+        "grant the execution role kms:Decrypt on the key, also in the key policy",
         (
             Match(said=r"not authorized to perform:? kms:"),
             Match(said=r"Access to KMS is not allowed"),
@@ -62,9 +62,9 @@ SETUP: Final = (
     ),
     Cause(
         "secret-denied",
-        "the secret must not be read",
-        "{role} may not read {secret}",
-        "the execution role needs secretsmanager:GetSecretValue or ssm:GetParameters on it",
+        "access to the secret is denied",
+        "{role} is not allowed to read {secret}",
+        "grant the execution role secretsmanager:GetSecretValue or ssm:GetParameters on it",
         (
             Match(said=r"not authorized to perform:? (?P<action>(?:secretsmanager|ssm):\w+)"),
             Match(said=r"(?:from asm|from ssm|secretsmanager|Secrets Manager|Parameter Store).*" + DENIED),
@@ -72,8 +72,8 @@ SETUP: Final = (
     ),
     Cause(
         "secret-deleted",
-        "the secret is about to be deleted",
-        "{secret} is marked for deletion and cannot be read",
+        "the secret is scheduled for deletion",
+        "{secret} is scheduled for deletion and cannot be read",
         "restore it (aws secretsmanager restore-secret), or refer to another one",
         (Match(said=r"secret .*marked for deletion"),),
     ),
@@ -81,20 +81,20 @@ SETUP: Final = (
         "secret-json-key",
         "the secret has no such key",
         "{secret} has no key {json_key}",
-        "add the key to the secret's JSON, or refer to one that is there",
+        "add the key to the secret's JSON, or use an existing one",
         (Match(said=r"did not contain json key (?P<json_key>\S+)"),),
     ),
     Cause(
         "secret-not-json",
         "the secret is not JSON",
-        "a key of {secret} is asked for, but its value is not a JSON object",
+        "the task reads a key of {secret}, but its value is not a JSON object",
         "store it as JSON, or refer to the whole secret",
         (Match(said=SECRET + r"(?:invalid character|unexpected end of JSON)"),),
     ),
     Cause(
         "secret-reference",
         "the reference to the secret is not valid",
-        "{secret} is not how a secret or parameter is referred to",
+        "{secret} is not a valid reference to a secret or parameter",
         "write ssm:/path, secretsmanager:name, or the whole ARN",
         (
             Match(said=r"invalid ARN format for the AWS Secrets Manager"),
@@ -106,7 +106,7 @@ SETUP: Final = (
         "secret-missing",
         "the secret does not exist",
         "{secret} does not exist in this account and region",
-        "create it, or correct its name; a secret in another region is not found either",
+        "create it, or correct its name; secrets in other regions cannot be used",
         (
             Match(said=r"can't find the specified secret"),
             Match(said=SECRET + r"ResourceNotFoundException"),
@@ -118,22 +118,22 @@ SETUP: Final = (
         "environment-file",
         "the environment file could not be read",
         "the environment file of {container} could not be read from S3",
-        "check its name, s3:GetObject for the execution role, and the subnets' way to S3",
+        "check its name, s3:GetObject for the execution role, and the subnets' access to S3",
         (Match(said=r"failed to download env files"), Match(said=r"environment variable files from Amazon S3")),
     ),
     Cause(
         "secret-no-route",
-        "the task has no way to its secrets",
-        "the task cannot reach {host} to get {secret}",
-        "give its subnets a way out or endpoints for secretsmanager and ssm, and let its security group out on 443",
+        "the task cannot reach its secrets",
+        "the task cannot reach {host} to read {secret}",
+        "give its subnets outbound access or endpoints for secretsmanager and ssm, and allow outbound port 443",
         (Match(said=SECRET + NO_ANSWER),),
     ),
     # -- volumes
     Cause(
         "efs-denied",
-        "the file system refuses the task",
-        "{file_system} does not let the task mount it",
-        "its policy and the task role have to allow elasticfilesystem:ClientMount; check the access point",
+        "access to the file system is denied",
+        "the task is not allowed to mount {file_system}",
+        "allow elasticfilesystem:ClientMount in its policy and the task role, and check the access point",
         (
             Match(said=EFS + r"access denied by server"),
             Match(said=EFS + DENIED),
@@ -143,37 +143,37 @@ SETUP: Final = (
     Cause(
         "efs-directory",
         "the directory on the file system does not exist",
-        "{file_system} has no such directory",
+        "the directory does not exist on {file_system}",
         "create it, or mount through an access point that creates it",
         (Match(said=EFS + r"No such file or directory"),),
     ),
     Cause(
         "efs-name",
-        "the file system's name leads nowhere",
-        "{file_system} has no mount target in the task's zone, or the VPC resolves no names",
-        "make a mount target in every zone of the task's subnets; the VPC needs DNS support and host names",
+        "the file system's name cannot be resolved",
+        "{file_system} has no mount target in the task's zone, or DNS is disabled in the VPC",
+        "create a mount target in every zone of the task's subnets; the VPC needs DNS support and host names",
         (Match(said=EFS + r"Failed to resolve"),),
     ),
     Cause(
         "efs-no-route",
-        "the task has no way to the file system",
-        "{file_system} does not answer the task",
-        "its security group has to let the task's in on 2049",
+        "the task cannot reach the file system",
+        "the task cannot connect to {file_system}",
+        "allow the task's security group on port 2049 of the file system",
         (Match(said=EFS + r"(?:timed out|timeout|mount system call failed)"), Match(said=EFS + NO_ANSWER)),
     ),
     Cause(
         "disk-full",
         "the task's disk is full",
-        "no space is left on the disk of {container}",
-        "raise ephemeral_storage (GiB, up to 200), or make the image smaller",
+        "no disk space is left for {container}",
+        "raise ephemeral_storage (GiB, up to 200), or use a smaller image",
         (Match(said=r"no space left on device"), Match(log=r"no space left on device")),
     ),
     # -- network interfaces
     Cause(
         "no-free-addresses",
         "the subnet has no free address",
-        "{subnet} has no address left for the task's network interface",
-        "let other tasks end, or place the service in larger or further subnets",
+        "{subnet} has no free address for the task's network interface",
+        "stop other tasks, or place the service in larger or additional subnets",
         (
             Match(said=r"InsufficientFreeAddressesInSubnet"),
             Match(said=r"(?:insufficient|not enough|not have enough|aren't sufficient) free (?:ipv4 )?address"),
@@ -184,8 +184,8 @@ SETUP: Final = (
     Cause(
         "network-missing",
         "a subnet or security group does not exist",
-        "{name} does not exist, or is of another VPC",
-        "apply again to put the network right; check the placement's subnets and security groups",
+        "{name} does not exist, or belongs to another VPC",
+        "run `reconciler apply` to restore the network; check the subnets and security groups in placement",
         (
             Match(said=r"(?P<name>sg-\w+)'? does not exist"),
             Match(said=r"(?P<name>subnet-\w+)'? does not exist"),
@@ -194,16 +194,16 @@ SETUP: Final = (
     ),
     Cause(
         "network-denied",
-        "the network interface must not be made",
-        "ECS is not allowed to make the task's network interface",
-        "check ECS's service-linked role, and the organisation's service control and tag policies",
+        "the network interface cannot be created",
+        "ECS is not allowed to create the task's network interface",
+        "check the service-linked role of ECS, and the organization's service control and tag policies",
         (Match(said=INTERFACE + r"(?:AuthFailure|UnauthorizedOperation|TagPolicyViolation|AccessDenied)"),),
     ),
     Cause(
         "network-timeout",
         "the network interface was not ready in time",
-        "EC2 took too long to give the task its network interface",
-        "nothing of yours: ECS tries again",
+        "EC2 took too long to attach the task's network interface",
+        "no action needed: ECS retries",
         (
             Match(said=r"Timeout waiting for network interface provisioning"),
             Match(said=r"network interface provision complete error timeout"),

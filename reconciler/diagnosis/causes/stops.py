@@ -1,4 +1,4 @@
-"""Why tasks are stopped that have not failed: no release is blamed for these."""
+"""Causes for tasks that were stopped without a failure of the release."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from reconciler.diagnosis.causes.cause import Cause, Level, Match
 BY_PERSON: Final = (
     Cause(
         "stopped-by-person",
-        "somebody stopped the task",
-        "the task was stopped by a person or a tool ({seen})",
-        "CloudTrail knows who: StopTask",
+        "the task was stopped on request",
+        "the task was stopped by a user or a tool ({seen})",
+        "see StopTask in CloudTrail for who stopped it",
         (Match(stop_code="UserInitiated"),),
         level=Level.NOISE,
         counts=False,
@@ -22,9 +22,9 @@ BY_PERSON: Final = (
 STOPS: Final = (
     Cause(
         "spot",
-        "AWS took the Spot capacity back",
-        "AWS took Spot capacity back ({seen})",
-        "nothing of yours; a base of FARGATE beside FARGATE_SPOT keeps some tasks",
+        "AWS reclaimed the Spot capacity",
+        "AWS reclaimed Spot capacity ({seen})",
+        "no action needed; a base of FARGATE beside FARGATE_SPOT keeps some tasks running",
         (Match(stop_code="SpotInterruption"), Match(said=r"Spot Task was interrupted")),
         level=Level.NOISE,
         counts=False,
@@ -32,8 +32,8 @@ STOPS: Final = (
     Cause(
         "maintenance",
         "AWS retired the task",
-        "AWS renews the machine below the task ({seen})",
-        "nothing of yours: ECS starts another one",
+        "AWS is replacing the host of the task ({seen})",
+        "no action needed: ECS starts another task",
         (
             Match(said=r"performing maintenance on the underlying infrastructure"),
             Match(said=r"Fargate task maintenance"),
@@ -44,9 +44,9 @@ STOPS: Final = (
     ),
     Cause(
         "infrastructure",
-        "the machine below the task failed",
-        "the machine below the task failed or went away ({seen})",
-        "nothing of yours: ECS starts another one",
+        "the host of the task failed",
+        "the host of the task failed or was terminated ({seen})",
+        "no action needed: ECS starts another task",
         (
             Match(stop_code="InfrastructureHealth"),
             Match(said=r"Host EC2 \(instance [^)]*\) (?:stopped|terminated)"),
@@ -57,9 +57,9 @@ STOPS: Final = (
     ),
     Cause(
         "killed-at-stop",
-        "the task ignored the request to end",
-        "{container} did not end within its stop_timeout when it was scaled in, and was killed (exit code 137, {seen})",
-        "handle SIGTERM (the program has to be process 1, not a shell's child), or raise stop_timeout",
+        "the task ignored SIGTERM",
+        "{container} did not stop within its stop_timeout during scale-in, and was killed (exit code 137, {seen})",
+        "handle SIGTERM (the program must be process 1, not a child of a shell), or raise stop_timeout",
         (Match(stop_code="ServiceSchedulerInitiated", said=r"Scaling activity initiated by", exit_code="137"),),
         level=Level.NOISE,
         counts=False,
@@ -68,7 +68,7 @@ STOPS: Final = (
         "stop-failed",
         "the container could not be stopped",
         "{container} could not be stopped",
-        "nothing of yours: AWS cleans it up",
+        "no action needed: AWS cleans it up",
         (Match(said=r"^CannotStopContainerError"),),
         level=Level.NOISE,
         counts=False,
@@ -76,8 +76,8 @@ STOPS: Final = (
     Cause(
         "scaled-in",
         "the scheduler stopped the task",
-        "ECS stopped the task because fewer were wanted ({seen})",
-        "nothing to do",
+        "ECS stopped the task during scale-in ({seen})",
+        "no action needed",
         (
             Match(said=r"Scaling activity initiated by"),
             Match(stop_code="ServiceSchedulerInitiated", said=r"rebalanc"),

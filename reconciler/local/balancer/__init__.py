@@ -1,4 +1,4 @@
-"""The load balancers of the laptop AWS: listeners that really forward, in a process of their own.
+"""The load balancers of the local AWS emulator: listeners that really forward, in a process of their own.
 
 front.py      this side: sockets, table, the process and its successor
 channel.py    what the two sides say to each other

@@ -1,7 +1,7 @@
-"""How the laptop AWS and its balancer's process talk: a question, an answer, over a pair of connected sockets.
+"""How the local AWS emulator and its balancer's process talk: a question, an answer, over a pair of connected sockets.
 
 Both ends are ours and nobody else can reach them, so values travel pickled. Listening sockets travel as file
-descriptors: they stay open in the laptop AWS, so no client is refused while a balancer that died is started again.
+descriptors: they stay open in the AWS emulator, so no client is refused while a balancer that died is started again.
 """
 
 from __future__ import annotations

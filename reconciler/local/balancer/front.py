@@ -1,4 +1,4 @@
-"""The laptop AWS's side of the balancer: opens the listening sockets, and keeps its process served with the table.
+"""The AWS emulator's side of the balancer: opens the listening sockets, and keeps its process served with the table.
 
 A change is handed over in the background, the newest only: many at once cost one. Should the process die, another one
 takes over the same sockets with the same table.

@@ -1,6 +1,6 @@
 """The balancer's own process: `python -m reconciler.local.balancer.process DESCRIPTOR`.
 
-It is a process of its own so that whatever the laptop AWS computes holds up no request: Python runs one thread at a
+It is a process of its own so that whatever the AWS emulator computes holds up no request: Python runs one thread at a
 time, and a request takes its turn a dozen times. It ends when the other end of its channel is gone, however that went.
 """
 
@@ -62,7 +62,7 @@ class Process:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the laptop AWS's to act upon
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the local AWS emulator's to act upon
     channel = socket.socket(fileno=int(sys.argv[1]))
     run(_serve(channel))
 

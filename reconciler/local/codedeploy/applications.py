@@ -55,7 +55,7 @@ def create_application(world: World, params: Params) -> Params:
     name = params["applicationName"]
     check_name(name, "Application")
     if params.get("computePlatform", "Server") != "ECS":
-        raise Refusal("InvalidComputePlatformException", "The laptop AWS has the compute platform ECS only.")
+        raise Refusal("InvalidComputePlatformException", "The local AWS emulator has the compute platform ECS only.")
     if name in world.codedeploy.applications:
         raise Refusal("ApplicationAlreadyExistsException", f"Application {name} already exists")
     made = Application(world.ids.uuid(), name, world.now, tags_of(params))

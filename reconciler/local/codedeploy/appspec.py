@@ -30,7 +30,7 @@ class AppSpec:
 def read(revision: Params | None) -> AppSpec:
     kind = (revision or {}).get("revisionType", "")
     if revision is None or kind not in ("AppSpecContent", "String"):
-        raise Refusal("InvalidRevisionException", "The laptop AWS takes the revision types AppSpecContent and String.")
+        raise Refusal("InvalidRevisionException", "The AWS emulator takes revisions of type AppSpecContent and String.")
     given = revision.get("appSpecContent") or revision.get("string") or {}
     content = given.get("content", "")
     if given.get("sha256") not in (None, "", hashlib.sha256(content.encode()).hexdigest()):

@@ -6,7 +6,7 @@ CodeDeploy user guide, "Deployments on an Amazon ECS compute platform".
       ► BeforeAllowTraffic ► AllowTraffic ► AfterAllowTraffic ► TerminationWait ► Succeeded
           any of them ─► Failed | Stopped ─► where rollback is configured: a second deployment that leads back
 
-A step is entered, waited for, and left. A hook names a Lambda function: the laptop AWS has none, so the step waits
+A step is entered, waited for, and left. A hook names a Lambda function: the AWS emulator has none, so the step waits
 until somebody reports with PutLifecycleEventHookExecutionStatus, an hour at most, as CodeDeploy does.
 """
 

@@ -36,7 +36,7 @@ def canonical_actions(world: World, actions: list[Params], load_balancer_arn: st
         )
     if len(actions) > 1:
         kinds = ", ".join(action["Type"] for action in actions[:-1])
-        raise Refusal("InvalidLoadBalancerAction", f"The laptop AWS has no '{kinds}' actions")
+        raise Refusal("InvalidLoadBalancerAction", f"The local AWS emulator has no '{kinds}' actions")
     return [_canonical(world, actions[0], load_balancer_arn)]
 
 
@@ -121,7 +121,7 @@ def canonical_conditions(conditions: list[Params]) -> list[Params]:
         member = CONDITION_MEMBERS[field]
         config = copy.deepcopy(condition.get(member) or {"Values": condition.get("Values", [])})
         if config.get("RegexValues") or condition.get("RegexValues"):
-            raise invalid("The laptop AWS has no regular expressions in conditions")
+            raise invalid("The local AWS emulator has no regular expressions in conditions")
         if not config.get("Values"):
             raise invalid("A condition value must be specified")
         if field == "http-header" and not config.get("HttpHeaderName"):

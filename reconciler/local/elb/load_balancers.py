@@ -21,7 +21,7 @@ def create_load_balancer(world: World, params: Params) -> Params:
     if name.startswith("internal-"):
         raise invalid(f"Load balancer name '{name}' cannot begin with 'internal-'")
     if params.get("Type", "application") != "application":
-        raise Refusal("InvalidConfigurationRequest", "The laptop AWS has application load balancers only")
+        raise Refusal("InvalidConfigurationRequest", "The local AWS emulator has application load balancers only")
     tags = tags_of(params)
     scheme = params.get("Scheme", "internet-facing")
     subnets = check_subnets(world, subnet_ids(params))

@@ -44,7 +44,7 @@ def create_target_group(world: World, params: Params) -> Params:
     tags = tags_of(params)
     if params.get("TargetType") in ("lambda", "alb") or params.get("Protocol", "HTTP") not in ("HTTP", "HTTPS"):
         raise Refusal(
-            "InvalidConfigurationRequest", "The laptop AWS has target groups of type ip and instance over HTTP only"
+            "InvalidConfigurationRequest", "The AWS emulator has target groups of type ip and instance over HTTP only"
         )
     for needed, what in (("Protocol", "A protocol"), ("Port", "A port"), ("VpcId", "A VPC ID")):
         if params.get(needed) is None:

@@ -1,6 +1,6 @@
 """Lifecycle hooks of a service deployment.
 
-PAUSE waits for ContinueServiceDeployment or its timeout. AWS_LAMBDA asks a function: the laptop AWS has no Lambda, so
+PAUSE waits for ContinueServiceDeployment or its timeout. AWS_LAMBDA asks a function: the AWS emulator has no Lambda, so
 what answers is a Python function that a test has put in its place; without one the hook fails, as a function that is
 not there does.
 """

@@ -1,7 +1,7 @@
-"""What can be known to be wrong before AWS is asked: one subject a file, found by itself.
+"""Checks of specs that need no AWS access: one subject per file, found by discovery.
 
-Each module has `check(specs) -> Iterator[Diagnostic]`. A document is given only when it is valid on its own, and a
-reference to a kind in `specs.broken` is not doubted.
+Each module has `check(specs) -> Iterator[Diagnostic]`. It only sees documents that are valid on their own, and does not
+report references to a kind in `specs.broken`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Address ranges of networks and subnets, and the zones they lie in."""
+"""Checks of address ranges and zones of networks and subnets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             yield Diagnostic("E3003", f"cidr: a network is /16 to /28, not /{network.cidr.prefixlen}", place)
         elif not any(network.cidr.subnet_of(private) for private in _PRIVATE):
             yield Diagnostic(
-                "W3001", f"cidr: {network.cidr} is not a private range; its owners become unreachable", place
+                "W3001",
+                f"cidr: {network.cidr} is not a private range; hosts in it become unreachable from the network",
+                place,
             )
         yield from _subnets(specs, network)
         yield from _overlaps(specs, network)

@@ -1,4 +1,4 @@
-"""There are addresses enough: each task takes one, and a rollout runs the old and the new version side by side."""
+"""Check of free addresses: each task uses one, and a rollout runs the old and the new version side by side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _full(specs: Specs, workload: Service | Task, wanted: int, free: int) -> Dia
     known = specs.subnets
     names = workload.placement.subnets
     notes = tuple(Note(f"{known[name].it.cidr}", known[name].where(specs, "cidr")) for name in names)
-    message = f"{joined(names, 'and')} have {free} free addresses; in a rollout the tasks placed there need {wanted}"
+    message = f"{joined(names, 'and')} have {free} free addresses; a rollout of the tasks placed there needs {wanted}"
     return Diagnostic("E5018", message, specs.where(workload, "placement", "subnets"), notes=notes)
 
 

@@ -1,4 +1,4 @@
-"""Ports that are open to the whole world: 80 and 443, and nothing else."""
+"""Check of ports that are open to the internet: only 80 and 443 are allowed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
                 if worldwide(rule.peer) and not _expected(rule):
                     what = f"port {rule.port}" if not rule.port.all else "every port"
                     place = specs.where(network, "security_groups", index, "ingress", number, "from")
-                    message = f"{what} ({rule.protocol}) is open to the whole internet; only 80 and 443 may be"
+                    message = f"{what} ({rule.protocol}) is open to the whole internet; only 80 and 443 are allowed"
                     yield Diagnostic(
-                        "E7002", message, place, hint="name the addresses or the security group that need it"
+                        "E7002", message, place, hint="limit it to the addresses or security groups that need it"
                     )
 
 

@@ -1,4 +1,4 @@
-"""Images that change under a name that stays."""
+"""Checks of mutable image tags."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
                 continue
             image = ("task", "containers", name, "image")
             place = specs.where(workload, *image, *(("tag",) if container.image.registry is not None else ()))
-            message = f"{shown(str(container.image))} means another image after every push"
-            yield Diagnostic("W5001", message, place, hint="name a version, or a digest")
+            message = f"{shown(str(container.image))} refers to a different image after every push"
+            yield Diagnostic("W5001", message, place, hint="use a version tag or a digest")
             registry = specs.get(Registry, container.image.registry)
             if registry is not None and registry.immutable_tags:
                 message = f"tag: registry {shown(registry.name)} has immutable tags, so latest can be pushed only once"

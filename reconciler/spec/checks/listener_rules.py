@@ -1,4 +1,4 @@
-"""Services that share listeners: whose request is whose, and how much a load balancer can carry."""
+"""Checks of services that share listeners: overlapping matches, and load balancer quotas."""
 
 from __future__ import annotations
 
@@ -42,18 +42,17 @@ def _shared(specs: Specs, services: list[tuple[Service, Traffic]]) -> Iterator[D
                 first = defaults.setdefault(listener, service)
                 if first is not service:
                     note = Note("the other service", specs.where(first, "traffic", key=True))
-                    message = f"{shown(first.name)} already takes all requests of listener {listener}"
+                    message = f"{shown(first.name)} already receives all requests of listener {listener}"
                     place = specs.where(service, "traffic", key=True)
-                    hint = "say with 'match' which requests are whose"
+                    hint = "add 'match' to select the requests of each service"
                     yield Diagnostic("E4011", message, place, hint=hint, notes=(note,))
                     break
             elif traffic.match.priority is not None:
                 first = priorities.setdefault((listener, traffic.match.priority), service)
                 if first is not service:
                     note = Note("the other rule", specs.where(first, "traffic", "match", "priority"))
-                    message = (
-                        f"priority: {traffic.match.priority} is taken on listener {listener} by {shown(first.name)}"
-                    )
+                    used = f"already used on listener {listener} by {shown(first.name)}"
+                    message = f"priority: {traffic.match.priority} is {used}"
                     place = specs.where(service, "traffic", "match", "priority")
                     yield Diagnostic("E4011", message, place, notes=(note,))
                     break
@@ -78,7 +77,7 @@ def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, 
             ("targets, rollouts included", targets, quotas.targets_per_load_balancer, "targets_per_load_balancer"),
         ):
             if count > limit:
-                message = f"{shown(balancer.name)} would carry {count} {what}; AWS allows {limit}"
+                message = f"{shown(balancer.name)} would have {count} {what}; AWS allows {limit}"
                 yield Diagnostic("E4012", message, place, hint=raised(quota))
                 return
 
@@ -88,12 +87,12 @@ def _conditions(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Di
     wildcards = sum(value.count("*") + value.count("?") for value in values)
     for what, count in (("values", len(values)), ("wildcards", wildcards)):
         if count > MOST_CONDITIONS:
-            message = f"match: {count} {what}; a rule takes {MOST_CONDITIONS}"
+            message = f"match: {count} {what}; a rule allows {MOST_CONDITIONS}"
             yield Diagnostic("E4014", message, specs.where(service, "traffic", "match", key=True))
     for index, path in enumerate(traffic.match.path):
         if not path.startswith(("/", "*")):
             hint = f"write /{path}" if len(path) < 60 else ""
-            message = f"path: {shown(path)} never matches, since paths begin with /"
+            message = f"path: {shown(path)} never matches, because paths begin with /"
             yield Diagnostic("E4014", message, specs.where(service, "traffic", "match", "path", index), hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Load balancers: zones, subnets, listeners."""
+"""Checks of load balancers: zones, subnets, listeners."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def _zones(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
         first = zones.setdefault(part.it.zone, index)
         if first != index:
             note = Note("the other one", specs.where(balancer, "subnets", first))
-            message = f"{shown(name)} is the second subnet in {part.it.zone}; a load balancer takes one a zone"
+            message = f"{shown(name)} is the second subnet in {part.it.zone}; a load balancer takes one per zone"
             yield Diagnostic("E4002", message, place, notes=(note,))
         if balancer.scheme == "internet-facing" and part.it.access == "private":
             message = f"{shown(name)} is private; an internet-facing load balancer is not reachable there"
             yield Diagnostic("E4003", message, place, notes=(Note("the subnet", part.where(specs)),))
     all_known = all(name in known for name in balancer.subnets)
     if len(balancer.subnets) < 2 or (all_known and len(zones) < 2):
-        there = f"only in {next(iter(zones))}" if zones else "in none"
-        message = f"a load balancer needs subnets in two zones; these are {there}"
+        there = f"only in {next(iter(zones))}" if zones else "in no zone"
+        message = f"a load balancer needs subnets in at least two zones; these are {there}"
         yield Diagnostic("E4001", message, specs.where(balancer, "subnets"))
 
 
 def _network(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
     known = specs.subnets
     if balancer.network is None and balancer.subnets and all(map(queries.is_subnet_id, balancer.subnets)):
-        message = f"load balancer {shown(balancer.name)} needs 'network', since its subnets are outside the specs"
+        message = f"load balancer {shown(balancer.name)} needs 'network', because its subnets are outside the specs"
         yield Diagnostic("E4019", message, specs.where(balancer, "subnets"), hint="write network: vpc-…")
     if balancer.network is None:
         return
@@ -76,17 +76,17 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
         place = specs.where(balancer, "listeners", name, "port")
         first = ports.setdefault(listener.port, name)
         if first != name:
-            note = Note(f"{first} listens there too", specs.where(balancer, "listeners", first, "port"))
+            note = Note(f"{first} already uses this port", specs.where(balancer, "listeners", first, "port"))
             message = f"two listeners on port {listener.port}: {first} and {name}"
             yield Diagnostic("E4005", message, place, notes=(note,))
         if listener.protocol == "HTTPS" and not listener.certificates:
-            message = f"listener {name} speaks HTTPS and needs 'certificates'"
+            message = f"listener {name} uses HTTPS and needs 'certificates'"
             yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"))
         if listener.protocol == "HTTP" and (listener.certificates or listener.ssl_policy):
             field = "certificates" if listener.certificates else "ssl_policy"
             place = specs.where(balancer, "listeners", name, field, key=True)
             yield Diagnostic(
-                "E4006", f"listener {name} speaks HTTP and takes no '{field}'", place, hint="protocol: HTTPS?"
+                "E4006", f"listener {name} uses HTTP and does not take '{field}'", place, hint="protocol: HTTPS?"
             )
         for index, arn in enumerate(listener.certificates):
             if not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn):
@@ -104,6 +104,6 @@ def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnos
     rules = [rule for group in balancer.security_groups for rule in known[group].it.ingress]
     if not any(rule.protocol in ("tcp", "all") and port in rule.port for rule in rules):
         groups = joined(balancer.security_groups, "and")
-        message = f"nobody reaches listener {name}: {groups} lets nothing in on port {port}"
+        message = f"listener {name} is unreachable: {groups} allows no inbound traffic on port {port}"
         notes = tuple(Note("the security group", known[group].where(specs)) for group in balancer.security_groups)
         yield Diagnostic("E4009", message, specs.where(balancer, "listeners", name, "port"), notes=notes)

@@ -1,4 +1,4 @@
-"""Names that AWS would refuse once they are derived, and two things that would get one name."""
+"""Checks of derived names: AWS's length limits, and duplicates."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         if claim.derived and limit is not None and len(claim.name) > limit and (claim.place,) not in said:
             said.add((claim.place,))
             wanted = shown(claim.name, longest=80)
-            message = f"the {claim.what} {wanted} would have {len(claim.name)} characters; AWS takes {limit}"
+            message = f"the {claim.what} {wanted} would have {len(claim.name)} characters; AWS allows {limit}"
             yield Diagnostic("E2004", message, claim.place, hint=f"shorten the name by {len(claim.name) - limit}")
         other = first.setdefault((claim.what, claim.name), claim)
         if other is not claim and (claim.place, other.place) not in said:
             said.add((claim.place, other.place))
             rule = "E2005" if claim.derived or other.derived else "E2003"
-            message = f"two of one name: the {claim.what} {shown(claim.name)}"
+            message = f"duplicate name: the {claim.what} {shown(claim.name)}"
             yield Diagnostic(rule, message, claim.place, notes=(Note("the other one", other.place),))
 
 

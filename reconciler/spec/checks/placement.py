@@ -1,4 +1,4 @@
-"""Everything about a service lies in one network: its subnets, its security groups, its load balancer."""
+"""Check that a service is in one network: its subnets, security groups and load balancer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IAM roles: no more than they need, and within AWS's limits."""
+"""Checks of IAM roles: least privilege and AWS's limits."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 def _policy(specs: Specs, role: Role, index: int, policy: Policy) -> Iterator[Diagnostic]:
     if policy.arn is not None and policy.arn.rsplit("/", 1)[-1] in _SWEEPING:
-        message = f"{policy.arn.rsplit('/', 1)[-1]} allows nearly everything"
+        message = f"{policy.arn.rsplit('/', 1)[-1]} grants administrator access"
         yield Diagnostic("E7008", message, specs.where(role, "policies", index), hint=_MEANT)
     for number, statement in enumerate(policy.statements):
         if statement.effect == "Allow":
             yield from _statement(specs, role, ("policies", index, "statements", number), statement)
 
 
-_MEANT = "name what is needed; if all of it is meant, say allow_wildcards: true"
+_MEANT = "list the actions that are needed, or set allow_wildcards: true if all of them are"
 
 
 def _statement(specs: Specs, role: Role, base: tuple[str | int, ...], statement: Statement) -> Iterator[Diagnostic]:
@@ -65,21 +65,21 @@ def _statement(specs: Specs, role: Role, base: tuple[str | int, ...], statement:
     for index, resource in enumerate(statement.resources):
         bound = [action for action in statement.actions if action.lower() not in WITHOUT_RESOURCE]
         if resource == "*" and bound and not any("*" in action.partition(":")[0] for action in bound):
-            message = f"the resource '*' lets {shown(bound[0])} touch everything of its sort"
+            message = f"the resource '*' allows {shown(bound[0])} on every resource of its type"
             yield Diagnostic("E7005", message, specs.where(role, *base, "resources", index), hint=_MEANT)
 
 
 def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:
     managed = [index for index, policy in enumerate(role.policies) if policy.arn is not None]
     if len(managed) > MOST_MANAGED:
-        message = f"{len(managed)} managed policies; AWS attaches {MOST_MANAGED}"
+        message = f"{len(managed)} managed policies; AWS allows {MOST_MANAGED}"
         yield Diagnostic("E7007", message, specs.where(role, "policies", managed[MOST_MANAGED]))
     inline = [policy for policy in role.policies if policy.arn is None]
     size = sum(
         len(json.dumps(policy.model_dump(exclude_defaults=True)["statements"]).replace(" ", "")) for policy in inline
     )
     if size > LARGEST_INLINE:
-        message = f"the inline policies have {size:,} characters; AWS takes {LARGEST_INLINE:,}"
+        message = f"the inline policies have {size:,} characters; AWS allows {LARGEST_INLINE:,}"
         yield Diagnostic("E7007", message, specs.where(role, "policies", key=True))
     names: dict[str | None, int] = {}
     for index, policy in enumerate(role.policies):
@@ -87,7 +87,7 @@ def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:
         if names.setdefault(key, index) != index:
             note = Note("the other one", specs.where(role, "policies", names[key]))
             yield Diagnostic(
-                "E7007", f"the policy {shown(key)} is there twice", specs.where(role, "policies", index), notes=(note,)
+                "E7007", f"the policy {shown(key)} is listed twice", specs.where(role, "policies", index), notes=(note,)
             )
 
 
@@ -98,5 +98,5 @@ def _trust(specs: Specs) -> Iterator[Diagnostic]:
             role = specs.get(Role, getattr(workload.task, field))
             if role is not None and TASKS not in role.assumed_by:
                 message = f"{field}: {shown(role.name)} cannot be assumed by {TASKS}"
-                note = Note("who may", specs.where(role, "assumed_by"))
+                note = Note("its trusted services", specs.where(role, "assumed_by"))
                 yield Diagnostic("E7006", message, specs.where(workload, "task", field), notes=(note,))

@@ -1,6 +1,6 @@
-"""Traffic gets where it must: from the load balancer to the tasks, and from the tasks to images, logs and secrets.
+"""Checks of network paths: from the load balancer to the tasks, and from the tasks to images, logs and secrets.
 
-The second is the most common reason why a Fargate task never starts.
+The second is the most common reason why a Fargate task does not start.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         for rule in known[name].it.ingress
     )
     if not any(allowed):
-        closed = f"{joined(inner, 'and')} does not let {joined(outer)} in"
+        closed = f"{joined(inner, 'and')} does not allow inbound traffic from {joined(outer)}"
         message = f"port {port} of the tasks is closed to the load balancer: {closed}"
         place = specs.where(service, "placement", "security_groups")
         yield Diagnostic(
@@ -57,9 +57,8 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         for name in outer
         for rule in known[name].it.egress or ()
     ):
-        message = (
-            f"the load balancer may not reach port {port} of the tasks: {joined(outer, 'and')} does not let it out"
-        )
+        closed = f"{joined(outer, 'and')} does not allow outbound traffic to it"
+        message = f"the load balancer cannot reach port {port} of the tasks: {closed}"
         notes = tuple(Note("the load balancer's security group", known[name].where(specs)) for name in outer)
         yield Diagnostic("E4020", message, specs.where(service, "placement", "security_groups"), notes=notes)
 
@@ -124,7 +123,7 @@ def _https_out(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
         return
     rules = [rule for name in groups for rule in known[name].it.egress or ()]
     if not any(rule.protocol in ("tcp", "all") and 443 in rule.port for rule in rules):
-        message = f"{joined(groups, 'and')} lets nothing out on port 443, so a task cannot fetch its image"
+        message = f"{joined(groups, 'and')} allows no outbound traffic on port 443, so a task cannot pull its image"
         notes = tuple(Note("the security group", known[name].where(specs)) for name in groups)
         yield Diagnostic("E5017", message, specs.where(workload, "placement", "security_groups"), notes=notes)
 

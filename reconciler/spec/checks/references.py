@@ -1,4 +1,4 @@
-"""Every reference leads to something: a document, a part of one, or an AWS id where that may stand instead."""
+"""Checks of references: to a document, a part of one, or an AWS id where that is allowed."""
 
 from __future__ import annotations
 
@@ -63,9 +63,11 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     if traffic is None:
         return
     if queries.is_arn(traffic.load_balancer):
-        message = "load_balancer: its listeners are changed by rollouts, so it must be in the specs"
+        message = "load_balancer: rollouts change its listeners, so it must be in the specs"
         place = specs.where(service, "traffic", "load_balancer")
-        yield Diagnostic("E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true where it exists")
+        yield Diagnostic(
+            "E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true if it already exists"
+        )
     else:
         yield from _document(specs, service, ("traffic", "load_balancer"), LoadBalancer, traffic.load_balancer)
     balancer = queries.balancer(specs, service)

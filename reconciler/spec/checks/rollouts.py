@@ -1,4 +1,4 @@
-"""A service and its deployment strategy together: what the strategy needs, the service has."""
+"""Checks of a service against its deployment strategy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> 
     note = Note(f"the {strategy.type} deployment", specs.where(strategy, "type"))
     traffic = service.traffic
     if traffic is None:
-        message = f"a {strategy.type} deployment moves traffic, and {shown(service.name)} has no 'traffic'"
+        message = f"a {strategy.type} deployment shifts traffic, but {shown(service.name)} has no 'traffic'"
         yield Diagnostic("E6011", message, specs.where(service, "deployment"), notes=(note,))
         return
     if len(traffic.target_groups) < 2:
@@ -72,7 +72,7 @@ def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         most = math.floor(desired * figures.max_percent / 100)
         if least >= most:
             field = "max_percent" if "max_percent" in figures.model_fields_set else "min_percent"
-            bounds = f"{least} must run and {most} may"
+            bounds = f"{least} must run and at most {most} may run"
             message = f"of {counted(desired, 'task')} of {shown(service.name)} {bounds}: no task can be replaced"
             note = Note("the service", specs.where(service))
             yield Diagnostic("E6008", message, specs.where(strategy, ROLLING, field), notes=(note,))

@@ -1,4 +1,4 @@
-"""Route tables, NAT gateways and endpoints fit the subnets."""
+"""Checks of route tables, NAT gateways and endpoints against the subnets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             yield Diagnostic("E3012", message, specs.where(network, "dns_support"))
         if network.interface_endpoints and not (network.dns_support and network.dns_hostnames):
             off = "dns_hostnames" if network.dns_support else "dns_support"
-            message = f"the endpoint {network.interface_endpoints[0]} needs {off}, since it is found by its name"
+            message = f"the endpoint {network.interface_endpoints[0]} needs {off}, because it is found by its DNS name"
             yield Diagnostic("E3009", message, specs.where(network, off))
         if network.endpoints and not network.subnets:
-            yield Diagnostic("E3009", "endpoints need subnets to lie in", specs.where(network, "endpoints", key=True))
+            yield Diagnostic("E3009", "endpoints need at least one subnet", specs.where(network, "endpoints", key=True))
 
 
 def _gateways(specs: Specs, network: Network) -> Iterator[Diagnostic]:
@@ -32,9 +32,9 @@ def _gateways(specs: Specs, network: Network) -> Iterator[Diagnostic]:
     public = {subnet.zone for subnet in network.subnets if subnet.access == "public"}
     private = {subnet.zone for subnet in network.subnets if subnet.access == "private"}
     if not private:
-        yield Diagnostic("E3007", f"nat: {network.nat} serves private subnets, and there is none", place)
+        yield Diagnostic("E3007", f"nat: {network.nat} serves private subnets, but there are none", place)
     elif not public:
-        yield Diagnostic("E3007", "nat: a NAT gateway lies in a public subnet, and there is none", place)
+        yield Diagnostic("E3007", "nat: a NAT gateway needs a public subnet, but there is none", place)
     elif network.nat == "per_zone" and (lacking := sorted(private - public)):
         message = f"nat: per_zone needs a public subnet in {joined(lacking, 'and')} too"
         yield Diagnostic("E3007", message, place)

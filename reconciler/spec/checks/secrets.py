@@ -1,4 +1,4 @@
-"""Secrets that stand in plain sight. The findings never repeat a value."""
+"""Checks for secrets in plain text. Findings never repeat a value."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             for variable, value in container.environment.items():
                 place = specs.where(workload, "task", "containers", name, "environment", variable)
                 if value.startswith(("ssm:/", "secretsmanager:", "arn:aws:secretsmanager:", "arn:aws:ssm:")):
-                    message = f"{shown(variable)} is handed to the container as this text, not as what it refers to"
+                    message = (
+                        f"{shown(variable)} is passed to the container as literal text, not as the secret it refers to"
+                    )
                     yield Diagnostic("W7001", message, place, hint="move it to 'secrets'")
                 elif secrecy.secret_value(value):
-                    message = f"the value of {shown(variable)} looks like a secret; everybody who sees the task sees it"
-                    yield Diagnostic("E7001", message, place, hint=f"put it into SSM: secrets: {{{variable}: ssm:/…}}")
+                    message = f"the value of {shown(variable)} looks like a secret; the task definition shows it"
+                    yield Diagnostic("E7001", message, place, hint=f"store it in SSM: secrets: {{{variable}: ssm:/…}}")
                 elif secrecy.secret_name(variable) and not secrecy.harmless(value):
-                    message = f"{shown(variable)} sounds like a secret; everybody who sees the task sees its value"
-                    yield Diagnostic("E7001", message, place, hint=f"put it into SSM: secrets: {{{variable}: ssm:/…}}")
+                    message = f"{shown(variable)} looks like a secret's name; the task definition shows its value"
+                    yield Diagnostic("E7001", message, place, hint=f"store it in SSM: secrets: {{{variable}: ssm:/…}}")

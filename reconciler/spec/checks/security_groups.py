@@ -1,4 +1,4 @@
-"""The rules of security groups: not too many, none twice."""
+"""Checks of security group rules: quotas and duplicates."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def _group(specs: Specs, network: Network, index: int, group: SecurityGroup) -> 
             first = seen.setdefault((rule.protocol, rule.port, peer), number)
             if first != number:
                 note = Note("the other one", specs.where(network, *base, first))
-                message = f"{shown(group.name)} has this rule twice; AWS refuses the second"
+                message = f"{shown(group.name)} lists this rule twice; AWS refuses the second"
                 yield Diagnostic("E3011", message, specs.where(network, *base, number), notes=(note,))

@@ -1,4 +1,4 @@
-"""Services and tasks: counts, scaling, the port that requests go to, and who provides the capacity."""
+"""Checks of services and tasks: counts, scaling, traffic port and capacity providers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _scaling(specs, service)
         yield from _port(specs, service)
         if service.grace_period is not None and service.traffic is None:
-            message = "grace_period: is about load-balancer checks, and the service has no 'traffic'"
+            message = "grace_period: applies to load balancer health checks, but the service has no 'traffic'"
             yield Diagnostic("E5010", message, specs.where(service, "grace_period", key=True))
     for cluster in specs.clusters:
         yield from _shares(specs, cluster, "default_strategy", cluster.default_strategy, cluster)
@@ -38,10 +38,10 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         note = Note("the limits", specs.where(service, "scaling", key=True))
         yield Diagnostic("E5009", message, specs.where(service, "desired_count"), notes=(note,))
     if scaling.requests is not None and service.traffic is None:
-        message = "requests: the service has no 'traffic' to count"
+        message = "requests: the service has no 'traffic'"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"))
     elif scaling.requests is not None and queries.switching(specs, service) is not None:
-        message = "requests: counts one target group, and this deployment switches between two"
+        message = "requests: the metric counts one target group, but this deployment switches between two"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
 
 
@@ -58,10 +58,10 @@ def _port(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         message = f"port: container {shown(traffic.container)} has no tcp port {traffic.port}; {has}"
         yield Diagnostic("E5005", message, specs.where(service, "traffic", "port"), notes=(note,))
     elif not ports:
-        message = f"container {shown(traffic.container)} has no port for requests to go to"
+        message = f"container {shown(traffic.container)} has no port to send requests to"
         yield Diagnostic("E5005", message, specs.where(service, "traffic", "container"), notes=(note,))
     else:
-        message = f"container {shown(traffic.container)} has several ports; say which with 'port'"
+        message = f"container {shown(traffic.container)} has several ports; select one with 'port'"
         yield Diagnostic("E5005", message, specs.where(service, "traffic", "container"), notes=(note,))
 
 
@@ -82,5 +82,5 @@ def _shares(
         yield Diagnostic("E5011", "only one capacity provider may have a base", specs.where(document, field, key=True))
     if not any(share.weight for share in shares):
         yield Diagnostic(
-            "E5011", "the weights are all 0, so nothing would ever run", specs.where(document, field, key=True)
+            "E5011", "all weights are 0, so no task would ever run", specs.where(document, field, key=True)
         )

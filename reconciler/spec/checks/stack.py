@@ -1,4 +1,4 @@
-"""There is a Stack, since it says whose everything is and where it goes."""
+"""Check that there is a Stack, which names the owner and the region of everything."""
 
 from __future__ import annotations
 
@@ -12,6 +12,4 @@ from reconciler.spec.specs import Specs
 def check(specs: Specs) -> Iterator[Diagnostic]:
     if specs.documents and specs.stack is None and "Stack" not in specs.broken:
         place = Position(specs.files[0], 1, 1, 2)
-        yield Diagnostic(
-            "E1114", "there is no Stack document", place, hint="add one: {kind: Stack, name: …, region: …}"
-        )
+        yield Diagnostic("E1114", "no Stack document found", place, hint="add one: {kind: Stack, name: …, region: …}")

@@ -1,4 +1,4 @@
-"""Deployment strategies on their own: blocks that fit the type, waits that fit the engine."""
+"""Checks of deployment strategies: blocks that fit the type, and waits that fit the engine."""
 
 from __future__ import annotations
 
@@ -30,53 +30,57 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     able = [name for name, engine in engines().items() if strategy.type in engine.types]
     if strategy.driver not in able:
-        message = f"engine: {strategy.driver} does not do {strategy.type}; {joined(able, 'or')} does"
+        message = f"engine: {strategy.driver} does not support {strategy.type}; use {joined(able, 'or')}"
         yield Diagnostic("E6002", message, specs.where(strategy, "engine"))
     given = strategy.model_fields_set
     for block in _NOT_ROLLING if strategy.type == ROLLING else (ROLLING,):
         if block in given:
-            message = f"'{block}' says nothing about a {strategy.type} deployment"
+            message = f"'{block}' does not apply to a {strategy.type} deployment"
             yield Diagnostic("E6005", message, specs.where(strategy, block, key=True))
     if strategy.type == ROLLING and strategy.verify.max_5xx is not None:
-        message = "'max_5xx' says nothing about a rolling deployment; ECS watches alarms only"
+        message = "'max_5xx' does not apply to a rolling deployment; ECS monitors alarms only"
         yield Diagnostic("E6005", message, specs.where(strategy, "verify", "max_5xx", key=True))
     if (
         strategy.rolling.rollback
         and not strategy.rolling.circuit_breaker
         and "rollback" in strategy.rolling.model_fields_set
     ):
-        message = "rollback: is done by the circuit breaker, which is off"
+        message = "rollback: needs the circuit breaker, which is disabled"
         yield Diagnostic("E6005", message, specs.where(strategy, ROLLING, "rollback"))
 
 
 def _promotion(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     mode, after = strategy.promotion.mode, strategy.promotion.after
     if mode == "timed" and after is None:
-        message = "promotion: timed needs 'after', the time until it happens by itself"
+        message = "promotion: timed needs 'after', the time until automatic promotion"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "mode"))
     if mode == "manual" and after is not None:
-        message = f"after: a manual promotion waits for a person, not for {duration.format(after)}"
-        hint = "mode: timed promotes by whichever comes first"
+        message = f"after: a manual promotion has no timer, so {duration.format(after)} has no effect"
+        hint = "use mode: timed to promote on request or by timer"
         yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint=hint)
     if mode == "auto" and after is not None:
-        message = f"after: an automatic promotion does not wait {duration.format(after)}"
-        yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint="mode: timed does")
+        message = f"after: an automatic promotion does not wait, so {duration.format(after)} has no effect"
+        yield Diagnostic("E6001", message, specs.where(strategy, "promotion", "after"), hint="use mode: timed to wait")
 
 
 def _steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     weights = [step.weight for step in strategy.steps]
     if strategy.type == "blue_green" and weights:
-        message = "steps: blue_green switches all at once"
+        message = "steps: blue_green shifts all traffic at once"
         yield Diagnostic(
-            "E6003", message, specs.where(strategy, "steps", key=True), hint="type: canary or linear has steps"
+            "E6003", message, specs.where(strategy, "steps", key=True), hint="use type: canary or linear for steps"
         )
     if strategy.type in ("canary", "linear") and not weights:
         message = f"a {strategy.type} deployment needs 'steps'"
-        yield Diagnostic("E6003", message, specs.where(strategy, "type"), hint="type: blue_green switches all at once")
+        yield Diagnostic(
+            "E6003", message, specs.where(strategy, "type"), hint="use type: blue_green to shift all traffic at once"
+        )
     for index, (before, weight) in enumerate(pairwise(weights), start=1):
         if weight <= before:
             place = specs.where(strategy, "steps", index, "weight")
-            yield Diagnostic("E6004", f"weight: {weight} is not more than the step before, {before}", place)
+            yield Diagnostic(
+                "E6004", f"weight: {weight} is not greater than that of the previous step, {before}", place
+            )
             return
     if strategy.type == "linear" and weights:
         size = weights[0]
@@ -86,18 +90,24 @@ def _steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
                 (at for at, pair in enumerate(zip(weights, wanted, strict=False)) if pair[0] != pair[1]),
                 len(weights) - 1,
             )
-            message = f"weight: linear steps of {size} are {joined(map(str, wanted), 'and')}"
+            message = f"weight: linear steps of {size} must be {joined(map(str, wanted), 'and')}"
             yield Diagnostic(
-                "E6004", message, specs.where(strategy, "steps", index, "weight"), hint="type: canary takes any"
+                "E6004",
+                message,
+                specs.where(strategy, "steps", index, "weight"),
+                hint="use type: canary for steps of any size",
             )
 
 
 def _windows(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     for index, window in enumerate(strategy.windows):
         if window.start == window.end:
-            message = "to: the window is empty, or is it the whole day?"
+            message = "to: must differ from 'from'"
             yield Diagnostic(
-                "E6012", message, specs.where(strategy, "windows", index, "to"), hint="leave the window out"
+                "E6012",
+                message,
+                specs.where(strategy, "windows", index, "to"),
+                hint="remove the window to allow the whole day",
             )
 
 
@@ -116,18 +126,18 @@ def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Itera
     if limits.fixed_steps:
         yield from _fixed_steps(specs, strategy)
     if limits.alarms is not None and len(strategy.verify.alarms) > limits.alarms:
-        message = f"alarms: {strategy.driver} watches {limits.alarms}, not {len(strategy.verify.alarms)}"
+        message = f"alarms: {strategy.driver} monitors at most {limits.alarms}, not {len(strategy.verify.alarms)}"
         yield Diagnostic("E6007", message, specs.where(strategy, "verify", "alarms", limits.alarms))
 
 
 def _fixed_steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     """One canary step, and linear steps with one pause."""
     if strategy.type == "canary" and len(strategy.steps) > 1:
-        message = f"steps: {strategy.driver} knows one canary step, not {len(strategy.steps)}"
+        message = f"steps: {strategy.driver} supports one canary step, not {len(strategy.steps)}"
         yield Diagnostic("E6007", message, specs.where(strategy, "steps", 1))
     for index, step in enumerate(strategy.steps):
         if strategy.type == "linear" and step.pause != strategy.steps[0].pause:
-            message = f"pause: {strategy.driver} pauses equally between linear steps"
+            message = f"pause: {strategy.driver} uses the same pause between all linear steps"
             note = Note("the first one", specs.where(strategy, "steps", 0, "pause"))
             yield Diagnostic("E6007", message, specs.where(strategy, "steps", index, "pause"), notes=(note,))
             return
@@ -146,8 +156,10 @@ def _wait(
     name = shown(str(path[-1]))[1:-1]
     place = specs.where(strategy, *path)
     if wait > limit:
-        message = f"{name}: {duration.format(wait)} is more than {strategy.driver} waits, {duration.format(limit)}"
+        message = (
+            f"{name}: {duration.format(wait)} is more than the maximum for {strategy.driver}, {duration.format(limit)}"
+        )
         yield Diagnostic("E6006", message, place)
     elif wait % MINUTE:
-        message = f"{name}: {strategy.driver} counts whole minutes, not {duration.format(wait)}"
+        message = f"{name}: {strategy.driver} needs whole minutes, not {duration.format(wait)}"
         yield Diagnostic("E6006", message, place)

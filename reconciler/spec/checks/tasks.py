@@ -1,4 +1,4 @@
-"""What a task is made of: sizes that Fargate sells, containers that fit, and the order they start in."""
+"""Checks of task definitions: Fargate sizes, containers that fit, and their start order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     task = workload.task
     allowed = MEMORY.get(task.cpu)
     if allowed is None:
-        message = f"cpu: Fargate sells {joined(map(str, MEMORY))}, not {task.cpu}"
+        message = f"cpu: Fargate offers {joined(map(str, MEMORY))}, not {task.cpu}"
         yield Diagnostic("E5001", message, specs.where(workload, "task", "cpu"))
     elif task.memory not in allowed:
         steps = list(allowed)
@@ -47,14 +47,14 @@ def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
             if len(steps) < 4
             else f"{steps[0]} to {steps[-1]} in steps of {steps[1] - steps[0]}"
         )
-        message = f"memory: with cpu {task.cpu} Fargate sells {sold}, not {task.memory}"
+        message = f"memory: with cpu {task.cpu} Fargate offers {sold}, not {task.memory}"
         yield Diagnostic("E5001", message, specs.where(workload, "task", "memory"))
     for field, unit, whole in (("cpu", "CPU units", task.cpu), ("memory", "MiB", task.memory)):
         total = sum(getattr(container, field) or 0 for container in task.containers.values())
         if total > whole:
-            message = f"the containers ask for {total} {unit} together, the task has {whole}"
+            message = f"the containers reserve {total} {unit} in total, but the task has {whole}"
             last = [name for name, container in task.containers.items() if getattr(container, field)][-1]
-            note = Note("the task's", specs.where(workload, "task", field))
+            note = Note("the size of the task", specs.where(workload, "task", field))
             yield Diagnostic("E5002", message, specs.where(workload, "task", "containers", last, field), notes=(note,))
 
 
@@ -62,14 +62,14 @@ def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     containers = workload.task.containers
     place = specs.where(workload, "task", "containers", key=True)
     if not containers:
-        yield Diagnostic("E5003", "a task needs a container", place)
+        yield Diagnostic("E5003", "a task needs at least one container", place)
     elif len(containers) > MOST_CONTAINERS:
-        yield Diagnostic("E5003", f"{len(containers)} containers; a task takes {MOST_CONTAINERS}", place)
+        yield Diagnostic("E5003", f"{len(containers)} containers; ECS allows {MOST_CONTAINERS}", place)
     elif not any(container.essential for container in containers.values()):
-        yield Diagnostic("E5004", "a task needs a container that is essential", place)
+        yield Diagnostic("E5004", "a task needs at least one essential container", place)
     size = len(workload.task.model_dump_json(exclude_defaults=True).encode())
     if size > LARGEST_DEFINITION:
-        yield Diagnostic("E5003", f"the task definition has {size:,} bytes; AWS takes {LARGEST_DEFINITION:,}", place)
+        yield Diagnostic("E5003", f"the task definition has {size:,} bytes; AWS allows {LARGEST_DEFINITION:,}", place)
 
 
 def _ports(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
@@ -82,7 +82,7 @@ def _ports(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
             if first != name or (port.port, port.protocol) in [
                 (p.port, p.protocol) for p in container.all_ports[:index]
             ]:
-                message = f"port {port.port} is taken by container {shown(first)}; a task has one address"
+                message = f"port {port.port} is already used by container {shown(first)}; containers share one address"
                 yield Diagnostic("E5008", message, specs.where(workload, "task", "containers", name, *path))
 
 
@@ -96,16 +96,16 @@ def _order(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
                 hint = f"did you mean '{meant}'?" if meant else ""
                 yield Diagnostic("E2002", f"the task has no container {shown(other)}", place, hint=hint)
             elif condition == "HEALTHY" and containers[other].health_check is None:
-                message = f"{shown(name)} waits for {shown(other)} to be healthy, which has no health_check"
+                message = f"{shown(name)} waits for {shown(other)} to be healthy, but that has no health_check"
                 yield Diagnostic("E5007", message, place)
             elif condition in ("COMPLETE", "SUCCESS") and containers[other].essential:
-                message = f"{shown(name)} waits for {shown(other)} to end, and the task ends with it"
-                yield Diagnostic("E5007", message, place, hint=f"make {other} essential: false")
+                message = f"{shown(name)} waits for {shown(other)} to end, but that is essential and ends the task"
+                yield Diagnostic("E5007", message, place, hint=f"set essential: false on {other}")
     try:
         TopologicalSorter({name: container.depends_on.keys() for name, container in containers.items()}).prepare()
     except CycleError as error:
         circle = error.args[1]
-        message = f"containers wait for each other in a circle: {' → '.join(shown(name)[1:-1] for name in circle)}"
+        message = f"circular dependency of containers: {' → '.join(shown(name)[1:-1] for name in circle)}"
         place = specs.where(workload, "task", "containers", circle[1], "depends_on", circle[0], key=True)
         yield Diagnostic("E5006", message, place)
 
@@ -114,7 +114,7 @@ def _container(specs: Specs, workload: Service | Task, name: str) -> Iterator[Di
     container = workload.task.containers[name]
     base = ("task", "containers", name)
     for variable in container.secrets.keys() & container.environment.keys():
-        note = Note("the plain one", specs.where(workload, *base, "environment", variable, key=True))
+        note = Note("the plain value", specs.where(workload, *base, "environment", variable, key=True))
         place = specs.where(workload, *base, "secrets", variable, key=True)
         yield Diagnostic("E5014", f"{shown(variable)} is both in environment and in secrets", place, notes=(note,))
     if container.health_check is not None:
@@ -124,9 +124,9 @@ def _container(specs: Specs, workload: Service | Task, name: str) -> Iterator[Di
             message = f"command: begins with CMD or CMD-SHELL, not {shown(first)}"
             yield Diagnostic("E5012", message, place)
         elif first == "NONE" or not rest:
-            yield Diagnostic("E5012", "command: says nothing to run", place)
+            yield Diagnostic("E5012", "command: contains no command to run", place)
         elif first == "CMD-SHELL" and len(rest) > 1:
-            message = "command: CMD-SHELL takes one line for the shell; the rest would be lost"
+            message = "command: CMD-SHELL takes a single line; the rest would be ignored"
             yield Diagnostic(
                 "E5012", message, specs.where(workload, *base, "health_check", "command", 2), hint="use CMD"
             )

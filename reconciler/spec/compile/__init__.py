@@ -1,7 +1,7 @@
-"""Documents in, desired resources out: what a person wrote becomes what AWS shall have.
+"""Compiler from documents to desired resources.
 
-Below this package nobody knows documents, above it nobody writes AWS fields. One module a document; each is a function
-from its document to resources, and none of them asks AWS anything.
+Below this package nothing knows documents, and above it nothing writes AWS fields. One module per kind of document,
+each a function from the document to resources without AWS access.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tupl
     `specs` must be `ok`. Raises `errors.SpecInvalid` where two documents want one and the same resource differently.
     """
     if specs.stack is None:
-        raise SpecInvalid("the specs name no Stack")
+        raise SpecInvalid("the specs contain no Stack")
     context = Context(specs, specs.stack, account, partition)
     steps: tuple[tuple[Iterable[Any], Callable[[Context, Any], Resources]], ...] = (
         (specs.networks, network.compile_network),
@@ -44,7 +44,7 @@ def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tupl
             for want in step(context, document):
                 first = found.setdefault(want.address, want)
                 if first.spec != want.spec:
-                    raise SpecInvalid(f"{want.where} and {first.where} both declare {want.address}, and differ")
+                    raise SpecInvalid(f"{want.where} and {first.where} declare {want.address} differently")
     return tuple(found.values())
 
 

@@ -1,4 +1,4 @@
-"""A Cluster, and how a workload says where its tasks get their capacity from."""
+"""Compilation of a Cluster, and of the capacity providers of a workload."""
 
 from __future__ import annotations
 

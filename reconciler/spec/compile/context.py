@@ -1,4 +1,4 @@
-"""What every compiling step needs: the specs, the account, and how a resource gets its tags and its position."""
+"""Context of a compilation: specs, account, and the tags and position of each resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is rolled out, beside what is just there: a Delivery for each Service."""
+"""Compilation of each Service to a RolloutSpec: what is rolled out, as opposed to just applied."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A LoadBalancer and its listeners: where requests come in, and which service gets them.
+"""Compilation of a LoadBalancer and its listeners: where requests arrive, and which service receives them.
 
-A listener's own action serves the one service that takes all requests; services with conditions have rules of their
-own (service.py). Both target groups of a service are named by each listener at all times, one of them with weight 0:
-ECS takes no target group that no listener names.
+The default action of a listener serves the one service that receives all requests; services with a match have their own
+rules (service.py). Each listener always names both target groups of a service, one of them with weight 0, because ECS
+refuses a target group that no listener names.
 """
 
 from __future__ import annotations

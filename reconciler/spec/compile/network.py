@@ -1,4 +1,4 @@
-"""A Network: the VPC, its subnets, the ways in and out, and who may talk to whom."""
+"""Compilation of a Network: VPC, subnets, gateways, endpoints and security groups."""
 
 from __future__ import annotations
 

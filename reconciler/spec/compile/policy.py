@@ -1,4 +1,4 @@
-"""A DeploymentStrategy, and what a Service says of its traffic, as the policy that a rollout follows."""
+"""Compilation of a DeploymentStrategy and a Service's traffic to the strategy of its rollouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Registry: the ECR repository that a service's images are pushed to."""
+"""Compilation of a Registry: the ECR repository that a service's images are pushed to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Role, and the roles that workloads need and nobody wants to write."""
+"""Compilation of a Role, and the roles generated for workloads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A Service: its workload, its target groups and rules, the ECS service, and its scaling.
+"""Compilation of a Service: its workload, target groups and listener rules, the ECS service, and its scaling.
 
-Where we move the traffic ourselves, ECS's controller is EXTERNAL: the service is a name and a count, and what runs is a
-task set's (rollout/task_sets.py). Which target group is live, and how health is checked there, is then the rollout's.
+If reconciler shifts the traffic, the ECS deployment controller is EXTERNAL: the service has a name and a count, and the
+rest belongs to its task sets (rollout/engines/task_sets.py). The live target group and its health check then belong to
+the rollout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Store: a table with the key that leases are kept by."""
+"""Compilation of a Store: a table with the partition key of leases."""
 
 from __future__ import annotations
 

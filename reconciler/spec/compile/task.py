@@ -1,4 +1,4 @@
-"""A Task: run once for each content, or on a schedule."""
+"""Compilation of a Task: run once for each content, or on a schedule."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What Services and Tasks have in common: a task definition, and all that a task needs to start.
+"""Compilation of what Services and Tasks share: a task definition, and everything that a task needs to start.
 
-The execution role is generated with exactly what this workload's tasks need to start: its own repositories, its own log
-group, its own secrets.
+The execution role is generated with exactly the permissions that the workload's tasks need to start: its own
+repositories, log group and secrets.
 """
 
 from __future__ import annotations

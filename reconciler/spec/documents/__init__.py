@@ -1,4 +1,4 @@
-"""What a person writes: one kind of document a file, and the values they are made of."""
+"""Documents that users write: one kind per file, and the types of their values."""
 
 from __future__ import annotations
 

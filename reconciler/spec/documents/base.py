@@ -1,4 +1,4 @@
-"""What every document and every block inside one has in common."""
+"""Base of all documents and blocks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ class Block(BaseModel):
     """Part of a document: a mapping with a fixed set of fields. Unknown fields are errors."""
 
     short_form: ClassVar[dict[str, Any] | None] = None
-    """JSON Schema of what may be written instead of the mapping."""
+    """JSON Schema of the short form that may be written instead of the mapping."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > 40:
-        raise values.problem("E1106", f"{len(tags)} tags; AWS takes 50 on a resource, and the reconciler needs some")
+        raise values.problem(
+            "E1106", f"{len(tags)} tags; AWS allows 50 per resource, and reconciler needs some of them"
+        )
     for key, value in tags.items():
         check_tag(key, value)
     return tags
@@ -44,17 +46,17 @@ Tags: TypeAlias = Annotated[dict[str, Text], AfterValidator(_tags)]
 
 
 class Document(Block):
-    """One thing that a person declares, known by its kind and name."""
+    """A declaration, identified by kind and name."""
 
     name: str
     adopt: Flag = False
-    """Take over what already exists in AWS under this document's names, without our tags."""
+    """Take over existing AWS resources with this document's names that have no reconciler tags."""
     protect: Flag = False
-    """Never delete or replace what this document made, even after the document is gone."""
+    """Never delete or replace the resources of this document, even after the document is removed."""
     tags: Tags = Field(default_factory=dict)
-    """Put on every AWS resource of this document, beside the stack's tags."""
+    """Tags for every AWS resource of this document, in addition to the stack's tags."""
 
     @property
     def address(self) -> str:
-        """`Service my-app-frontend`, as messages call it."""
+        """`Service my-app-frontend`, as shown in messages."""
         return f"{type(self).__name__} {self.name}"

@@ -1,4 +1,4 @@
-"""The Cluster: where services and tasks run."""
+"""Cluster document: where services and tasks run."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from reconciler.spec.documents.values import Whole, matching, no_repeats
 
 CapacityProvider = Literal["FARGATE", "FARGATE_SPOT"]
 ECS_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-ECS_NAME_RULE = "letters, digits, '_' and '-' only, the first a letter or digit"
+ECS_NAME_RULE = "letters, digits, '_' and '-' only, starting with a letter or digit"
 
 
 class CapacityShare(Block):
-    """How much of a service a capacity provider carries; plain `FARGATE_SPOT` means weight 1."""
+    """The share of a service that runs on a capacity provider; plain `FARGATE_SPOT` means weight 1."""
 
     short_form = {"enum": ["FARGATE", "FARGATE_SPOT"]}
 
     name: CapacityProvider
     weight: Annotated[Whole, Field(ge=0, le=1000)] = 1
     base: Annotated[Whole, Field(ge=0, le=100_000)] = 0
-    """Tasks that are placed here before the weights count."""
+    """Number of tasks that are placed here before weights apply."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,6 +43,6 @@ class Cluster(Document):
         "FARGATE_SPOT",
     )
     default_strategy: CapacityShares = ()
-    """Used by services and tasks that choose neither `launch` nor `capacity_providers`."""
+    """Used by services and tasks that set neither `launch` nor `capacity_providers`."""
     container_insights: Literal["disabled", "enabled", "enhanced"] | None = None
-    """Left out: as the account's own default says."""
+    """Default: the setting of the account."""

@@ -1,4 +1,4 @@
-"""One container of a task: its image, what it is given, how it is watched."""
+"""Container of a task: its image, environment, secrets, ports and health check."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ImageReference(Block):
 
     @property
     def pinned_tag(self) -> str | None:
-        """The tag it names; None for a digest, `latest` where a URI names nothing."""
+        """The tag in the reference; None for a digest, `latest` if a URI has no tag."""
         if self.uri is None:
             return self.tag
         found = _IMAGE.fullmatch(self.uri)
@@ -80,10 +80,10 @@ class ImageReference(Block):
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """Where a secret's value lies; the value itself never comes near the specs.
+    """Reference to a secret; the value itself never appears in the specs.
 
-    `service` is ssm or secretsmanager. `name` is the parameter's or secret's name; for secretsmanager `rest` holds what
-    ECS takes behind it, json-key:version-stage:version-id. `arn` is set instead where a whole ARN was written.
+    `service` is ssm or secretsmanager. `name` is the parameter's or secret's name; for secretsmanager `rest` holds
+    json-key:version-stage:version-id. `arn` is set instead if a whole ARN was written.
     """
 
     service: Literal["ssm", "secretsmanager"]
@@ -109,7 +109,7 @@ def _secret(value: Any) -> SecretReference:
         kind: Literal["ssm", "secretsmanager"] = "ssm" if written.split(":")[2] == "ssm" else "secretsmanager"
         return SecretReference(kind, arn=written, written=written)
     # The text is not repeated: a secret written in place of its reference must not reach a log.
-    raise problem("E7003", "expected where the secret lies: ssm:/path, secretsmanager:name or an ARN")
+    raise problem("E7003", "expected a reference to a secret: ssm:/path, secretsmanager:name or an ARN")
 
 
 Secret: TypeAlias = Annotated[
@@ -119,7 +119,8 @@ Secret: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^(ssm|secretsmanager|arn):"}),
 ]
 VariableName = Annotated[
-    str, *matching(r"[A-Za-z_][A-Za-z0-9_.-]*", 255, "letters, digits, '_', '.' and '-' only, the first no digit")
+    str,
+    *matching(r"[A-Za-z_][A-Za-z0-9_.-]*", 255, "letters, digits, '_', '.' and '-' only, not starting with a digit"),
 ]
 ContainerName = Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", 255, "letters, digits, '_' and '-' only")]
 
@@ -143,7 +144,7 @@ class ContainerPort(Block):
 
 
 class ContainerHealthCheck(Block):
-    """A command that ECS runs inside the container to see whether it is well."""
+    """A command that ECS runs inside the container to check its health."""
 
     command: Annotated[tuple[Text, ...], Field(min_length=1)]
     """[CMD, program, argument, …] or [CMD-SHELL, one line for the shell]."""
@@ -154,7 +155,7 @@ class ContainerHealthCheck(Block):
 
 
 class Ulimit(Block):
-    """A limit of the operating system on the container's processes."""
+    """An operating system limit for the container's processes."""
 
     soft: Annotated[Whole, Field(ge=0)]
     hard: Annotated[Whole, Field(ge=0)]
@@ -185,26 +186,26 @@ class Container(Block):
 
     image: ImageReference
     port: Port | None = None
-    """The one port it listens on. Several: `ports`."""
+    """The port that the container listens on. For several, use `ports`."""
     ports: tuple[ContainerPort, ...] = ()
     command: tuple[Text, ...] = ()
     entrypoint: tuple[Text, ...] = ()
     environment: dict[VariableName, Text] = Field(default_factory=dict)
-    """Plain values, readable by everybody who may read the task definition. Secrets go to `secrets`."""
+    """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets."""
     secrets: dict[VariableName, Secret] = Field(default_factory=dict)
     """ssm:/path, secretsmanager:name[:json-key[:stage[:version]]] or an ARN. Read by ECS when a task starts."""
     health_check: ContainerHealthCheck | None = None
     cpu: Annotated[Whole, Field(ge=0)] | None = None
-    """CPU units of the task's."""
+    """CPU units reserved from the task's."""
     memory: Annotated[Whole, Field(ge=6)] | None = None
-    """MiB; the container is killed beyond it."""
+    """MiB; the container is killed if it uses more."""
     essential: Flag = True
-    """The task stops when this container does."""
+    """The task stops when this container stops."""
     depends_on: dict[ContainerName, Condition] = Field(default_factory=dict)
     user: Words | None = None
     readonly_root: Flag = False
     stop_timeout: Annotated[Duration, lasting("0s", "120s")] | None = None
-    """From SIGTERM to SIGKILL; AWS's default is 30s."""
+    """Time between SIGTERM and SIGKILL; AWS's default is 30s."""
     ulimits: dict[LimitName, Ulimit] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -215,5 +216,5 @@ class Container(Block):
 
     @property
     def all_ports(self) -> tuple[ContainerPort, ...]:
-        """`port` and `ports` alike."""
+        """`port` and `ports` together."""
         return (ContainerPort(port=self.port),) if self.port is not None else self.ports

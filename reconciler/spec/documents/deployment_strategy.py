@@ -1,4 +1,4 @@
-"""The DeploymentStrategy: how a new version of a service gets into production, and back."""
+"""DeploymentStrategy document: how a new version of a service is brought into production."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ EngineName = Annotated[str, BeforeValidator(text), AfterValidator(_implemented),
 
 
 class Green(Block):
-    """The new version, before production sees it."""
+    """The new version, before it receives production traffic."""
 
     healthy_within: Annotated[Duration, lasting("1m", "24h")] = duration.parse("15m")
-    """Else the rollout fails and green goes."""
+    """Time limit for green to become healthy; after it the rollout fails and green is removed."""
     scale: Annotated[Whole, Field(ge=1, le=100)] = 100
-    """Percent of the desired count until promotion; sized to 100 before the switch."""
+    """Percent of the desired count until promotion; green is scaled to 100 before traffic shifts."""
     max_failed_tasks: Annotated[Whole, Field(ge=1, le=1000)] = 3
-    """So many stopped tasks end the rollout."""
+    """Number of stopped tasks that fails the rollout."""
 
 
 class Expect(Block):
-    """What an answer must be."""
+    """The expected response."""
 
     status: Annotated[Whole, Field(ge=100, le=599)] = 200
     body: Text | None = None
-    """Text that the answer contains."""
+    """Text that the response must contain."""
 
 
 class SmokeTest(Block):
@@ -75,20 +75,20 @@ class SmokeTest(Block):
     ]
     expect: Expect = Field(default_factory=Expect)
     times: Annotated[Whole, Field(ge=1, le=100)] = 1
-    """In a row."""
+    """Number of successful responses in a row."""
     within: Annotated[Duration, lasting("1s", "1h")] = duration.parse("1m")
 
 
 class Promotion(Block):
-    """Who lets green into production: nobody is asked, a person, or whichever comes first of a person and the clock."""
+    """When green is promoted: automatically, on request, or on request or by timer, whichever comes first."""
 
     mode: Literal["auto", "manual", "timed"] = "auto"
     after: Annotated[Duration, lasting("1s", "14d")] | None = None
-    """Only with `timed`, counted from the moment green is healthy and tested."""
+    """Only with `timed`; counted from when green is healthy and tested."""
 
 
 class Step(Block):
-    """A share of production traffic for green, and how long to watch it there."""
+    """A share of production traffic for green, and how long it is monitored there."""
 
     weight: Annotated[Whole, Field(ge=1, le=99)]
     """Percent."""
@@ -96,23 +96,23 @@ class Step(Block):
 
 
 class Verify(Block):
-    """What is watched after the switch; failing goes back to blue."""
+    """What is monitored after traffic has shifted; a failure rolls back to blue."""
 
     period: Annotated[Duration, lasting("0s", "24h")] = Field(default=duration.parse("5m"), alias="for")
     alarms: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(max_length=100)] = ()
     """CloudWatch alarms, by name."""
     max_5xx: Annotated[Percent, Field(ge=0, le=100)] | None = None
-    """Percent of answers."""
+    """Percent of responses."""
 
 
 class Teardown(Block):
-    """How long blue stays warm: until then, going back is one write to the listener."""
+    """How long blue keeps running; until then a rollback is one write to the listener."""
 
     after: Annotated[Duration, lasting("0s", "14d")] = duration.parse("1h")
 
 
 class Window(Block):
-    """When starting and switching are allowed or denied. Deny beats allow; rolling back is always allowed."""
+    """When rollouts may start and shift traffic. Deny overrides allow; rollbacks are always allowed."""
 
     mode: Literal["allow", "deny"] = "allow"
     days: Annotated[
@@ -122,45 +122,45 @@ class Window(Block):
     ] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     start: Clock = Field(alias="from")
     end: Clock = Field(alias="to")
-    """Earlier than `from`: the next day."""
+    """If it is earlier than `from`, it is on the next day."""
     time_zone: TimeZone = "UTC"
 
 
 class Rolling(Block):
-    """ECS's own rolling deployment."""
+    """ECS's rolling deployment."""
 
     min_percent: Annotated[Whole, Field(ge=0, le=100)] = 100
-    """Healthy tasks are never fewer than this share of the desired count."""
+    """Minimum share of the desired count that stays healthy."""
     max_percent: Annotated[Whole, Field(ge=100, le=1000)] = 200
-    """Tasks are never more than this share of the desired count."""
+    """Maximum share of the desired count that runs."""
     circuit_breaker: Flag = True
-    """Gives up when tasks keep failing."""
+    """Fails the deployment if tasks keep failing."""
     rollback: Flag = True
-    """Returns to the last version that worked when the circuit breaker gives up."""
+    """Returns to the last working version if the circuit breaker fails the deployment."""
 
 
 class DeploymentStrategy(Document):
-    """How a new version gets there.
+    """How a new version of a service is deployed.
 
-    `rolling` takes only the block of its name and `verify`; the other types take every other block.
+    `rolling` takes only the blocks `rolling` and `verify`; the other types take every other block.
     """
 
     kind: Literal["DeploymentStrategy"] = "DeploymentStrategy"
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", 100, "letters, digits, '_' and '-' only")]
     type: DeploymentType
     engine: EngineName | None = None
-    """Left out: `rolling` for rolling, else `task_sets`, where the reconciler itself moves the traffic."""
+    """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic."""
     rolling: Rolling = Field(default_factory=Rolling)
     green: Green = Field(default_factory=Green)
     test: tuple[SmokeTest, ...] = ()
-    """What must hold on the test listener before production is considered."""
+    """Tests on the test listener that must pass before promotion."""
     promotion: Promotion = Field(default_factory=Promotion)
     steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
-    """For canary and linear; 100 percent follows by itself."""
+    """For canary and linear; the last step to 100 percent is implied."""
     verify: Verify = Field(default_factory=Verify)
     teardown: Teardown = Field(default_factory=Teardown)
     on_new_revision: Literal["supersede", "queue", "reject"] = "supersede"
-    """What becomes of a newer version that arrives in the middle of a rollout."""
+    """What happens to a newer version that appears during a rollout."""
     windows: Annotated[tuple[Window, ...], Field(max_length=50)] = ()
 
     @property

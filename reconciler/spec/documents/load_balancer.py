@@ -1,4 +1,4 @@
-"""The LoadBalancer: an application load balancer and its listeners."""
+"""LoadBalancer document: an application load balancer and its listeners."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reconciler.spec.documents.values import Duration, Flag, Many, Port, Referen
 
 LISTENER = r"[a-z][a-z0-9-]*"
 MODERN_TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-"""What an HTTPS listener gets unless it says otherwise; AWS's own default still speaks TLS 1.0."""
+"""Default policy of HTTPS listeners; AWS's own default still allows TLS 1.0."""
 
 
 class Listener(Block):
-    """A port that the load balancer answers on."""
+    """A port that the load balancer listens on."""
 
     port: Port
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
@@ -25,7 +25,7 @@ class Listener(Block):
 
     @property
     def tls_policy(self) -> str | None:
-        """The policy to ask AWS for; None on HTTP."""
+        """The security policy of the listener; None for HTTP."""
         return (self.ssl_policy or MODERN_TLS) if self.protocol == "HTTPS" else None
 
 
@@ -46,7 +46,7 @@ class LoadBalancer(Document):
     ]
     scheme: Literal["internet-facing", "internal"] = "internet-facing"
     network: Reference | None = None
-    """Left out: the network of its subnets. A vpc-… id where that lives outside the specs."""
+    """Default: the network of its subnets. Use a vpc-… id for a network outside the specs."""
     subnets: Many
     security_groups: Annotated[Many, Field(max_length=5)]
     listeners: dict[ListenerName, Listener]

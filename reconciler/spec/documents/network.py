@@ -1,4 +1,4 @@
-"""The Network: a VPC with its subnets, routes, gateways, endpoints and security groups."""
+"""Network document: a VPC with its subnets, routes, gateways, endpoints and security groups."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ ANYWHERE = IPv4Network("0.0.0.0/0")
 Protocol = Literal["tcp", "udp", "icmp", "all"]
 Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
-"""The endpoints that are routes; the others are network interfaces that cost money by the hour."""
+"""Endpoints that are routes; the others are network interfaces that are billed by the hour."""
 
-_DESCRIBABLE_RULE = "AWS takes letters, digits and . _-:/()#,@[]+=&;{}!$* only"
+_DESCRIBABLE_RULE = "letters, digits and . _-:/()#,@[]+=&;{}!$* only"
 _DESCRIBABLE = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]"
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of a security-group rule, first to last, both included."""
+    """The ports of a security group rule, both ends included."""
 
     first: int
     last: int
@@ -58,7 +58,7 @@ def _ports(value: Any) -> Ports:
             raise problem("E1105", f"expected a port, a range such as 8000-8010, or all, found {shown(value)}")
         found = Ports(int(first), int(last))
         if found.first > found.last:
-            raise problem("E1106", f"the range {found} runs backwards", hint=f"write {found.last}-{found.first}")
+            raise problem("E1106", f"the range {found} is reversed", hint=f"write {found.last}-{found.first}")
     else:
         number = values.whole(value)
         found = Ports(number, number)
@@ -108,10 +108,10 @@ RouteTableName = Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 128, "l
 
 
 class Rule(Block):
-    """What ingress and egress rules have in common."""
+    """Base of ingress and egress rules."""
 
     port: PortRange = ALL_PORTS
-    """A port, a range such as 8000-8010, or `all`. May be left out where the protocol is icmp or all."""
+    """A port, a range such as 8000-8010, or `all`. Optional if the protocol is icmp or all."""
     protocol: Protocol = "tcp"
     description: Description = ""
 
@@ -130,7 +130,7 @@ class Rule(Block):
 
 
 class Ingress(Rule):
-    """Traffic that a security group lets in."""
+    """Inbound traffic that a security group allows."""
 
     source: Peer = Field(alias="from")
     """`anywhere`, a CIDR range, or the name (or sg-… id) of a security group."""
@@ -141,7 +141,7 @@ class Ingress(Rule):
 
 
 class Egress(Rule):
-    """Traffic that a security group lets out."""
+    """Outbound traffic that a security group allows."""
 
     destination: Peer = Field(alias="to")
     """`anywhere`, a CIDR range, or the name (or sg-… id) of a security group."""
@@ -152,21 +152,21 @@ class Egress(Rule):
 
 
 def peer_range(peer: str) -> IPv4Network | IPv6Network | None:
-    """The addresses of a rule's `from` or `to`; None where it is a security group."""
+    """The addresses of a rule's `from` or `to`; None for a security group."""
     if peer == "anywhere":
         return ANYWHERE
     return ip_network(peer) if "/" in peer else None
 
 
 class SecurityGroup(Block):
-    """A firewall round network interfaces. Without `egress` AWS's default stays: everything may go out."""
+    """A firewall for network interfaces. Without `egress`, all outbound traffic is allowed (AWS's default)."""
 
     name: GroupName
     description: GroupDescription = "managed by reconciler"
-    """Cannot be changed later in AWS: another description makes another group."""
+    """Cannot be changed later in AWS: a different description creates a new group."""
     ingress: tuple[Ingress, ...] = ()
     egress: tuple[Egress, ...] | None = None
-    """Absent: AWS's default, everything may go out. An empty list: nothing may."""
+    """Default: all outbound traffic is allowed. An empty list allows none."""
     tags: Tags = Field(default_factory=dict)
 
 
@@ -184,9 +184,9 @@ class Subnet(Block):
     zone: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d[a-z]", 32, "an availability zone such as us-west-2a")]
     cidr: Cidr
     access: Literal["public", "private"]
-    """`public` routes to the internet gateway; `private` to a NAT gateway where the network has one."""
+    """`public` routes to the internet gateway; `private` to a NAT gateway if the network has one."""
     route_table: RouteTableName | None = None
-    """Subnets that name the same table share it. Left out: the subnet's name from `public` or `private` on."""
+    """Subnets with the same table name share it. Default: the subnet's name from `public` or `private` on."""
     tags: Tags = Field(default_factory=dict)
 
     @property
@@ -199,9 +199,9 @@ class Subnet(Block):
 
 
 class Network(Document):
-    """A VPC and everything inside it.
+    """A VPC and everything in it.
 
-    AWS names follow from its own: my-workspace-vpc, my-workspace-subnet-app-public1-a, my-workspace-igw.
+    AWS names are derived from its name: my-workspace-vpc, my-workspace-subnet-app-public1-a, my-workspace-igw.
     """
 
     kind: Literal["Network"] = "Network"
@@ -218,7 +218,9 @@ class Network(Document):
     nat: Literal["none", "single", "per_zone"] = "none"
     """How private subnets reach the internet: not at all, through one NAT gateway, or through one in every zone."""
     endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(no_repeats)] = ()
-    """AWS services that are reached without the internet. `ecr` means both of its interfaces; it needs `s3` too."""
+    """AWS services that are reachable without the internet. `ecr` stands for both of its interfaces and also needs
+    `s3`.
+    """
     security_groups: tuple[SecurityGroup, ...] = ()
     dns_support: Flag = True
     dns_hostnames: Flag = True

@@ -1,4 +1,4 @@
-"""The Registry: an ECR repository for container images."""
+"""Registry document: an ECR repository for container images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Registry(Document):
         str, *matching(REPOSITORY, 256, "lower-case letters and digits, joined by single '.', '_', '-' or '/'", 2)
     ]
     immutable_tags: Flag = True
-    """A tag, once pushed, always means the same image."""
+    """A tag always refers to the image that was pushed with it first."""
     scan_on_push: Flag = True
     keep_images: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
-    """Older images expire; never one that a live or rollback-able release uses. Left out: all are kept."""
+    """Older images expire, except those used by a live or rollback release. Default: all are kept."""
     encryption: Annotated[
         str, *matching(r"AES256|KMS|arn:aws[a-z-]*:kms:.+", 2048, "AES256, KMS, or the ARN of a KMS key")
     ] = "AES256"
-    """Cannot be changed later: the repository would have to be replaced, with its images."""
+    """Cannot be changed later without replacing the repository and its images."""

@@ -1,4 +1,4 @@
-"""The Role: an IAM role, for when the generated ones do not serve."""
+"""Role document: an IAM role, if the generated ones do not fit."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Policy(Block):
 
 
 class Role(Document):
-    """An IAM role. Containers refer to it as `role`; ECS may then hand it to them."""
+    """An IAM role. Containers refer to it as `role`; ECS can then pass it to them."""
 
     kind: Literal["Role"] = "Role"
     name: Annotated[str, *matching(r"[\w+=,.@-]+", 64, "letters, digits and _+=,.@- only")]
     assumed_by: Principals
     policies: tuple[Policy, ...] = ()
     allow_wildcards: Flag = False
-    """Says that a '*' in the policies is meant."""
+    """Allows '*' in the policies."""

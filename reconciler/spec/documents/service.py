@@ -1,4 +1,4 @@
-"""The Service: tasks that are kept running, reached through a load balancer, and deployed."""
+"""Service document: tasks that keep running, receive requests through a load balancer, and are deployed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY, AfterValidator(no_repeats
 
 
 class TargetHealthCheck(Block):
-    """How the load balancer sees whether a task is well. All fields are always sent to AWS."""
+    """The load balancer's health check of the tasks. All fields are always sent to AWS."""
 
     path: Annotated[str, *matching(_PATH, 1024, "a path begins with / and has no spaces")] = "/"
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
@@ -53,19 +53,19 @@ class TargetHealthCheck(Block):
 
 
 class Match(Block):
-    """Which requests are this service's, where several share the listeners. Empty: all of them."""
+    """Selects this service's requests if several services share the listeners. Default: all requests."""
 
     path: Patterns = ()
     host: Patterns = ()
     priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
-    """Rules are tried from the lowest number up; each needs its own."""
+    """Rules are evaluated from the lowest number up; each needs its own."""
 
     @model_validator(mode="after")
     def _priority_given(self) -> Match:
         if self.given and self.priority is None:
-            raise problem("E1103", "a match needs 'priority', the place of its rule among the listener's")
+            raise problem("E1103", "a match needs 'priority', which orders the rules of the listener")
         if self.priority is not None and not self.given:
-            raise problem("E1112", "a priority needs a 'path' or a 'host' to go with", at=("priority",))
+            raise problem("E1112", "a priority needs a 'path' or a 'host'", at=("priority",))
         return self
 
     @property
@@ -79,37 +79,38 @@ class Traffic(Block):
     load_balancer: Reference
     container: ContainerName
     port: Port | None = None
-    """The container's port; may be left out where it has one only."""
+    """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroupName, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
-    """One for rolling deployments; two for blue/green, canary and linear ones, which take turns."""
+    """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
-    """How long a task that is going away may finish its requests."""
+    """Time for a task to finish its requests before it is stopped."""
     match: Match = Field(default_factory=Match)
     listener: ListenerName = "production"
     test_listener: ListenerName = "test"
-    """Where a new version is tried before production sees it; used by blue/green, canary and linear."""
+    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
 
 
 class Scaling(Block):
-    """How many tasks run, by load. The service's count then belongs to the autoscaler."""
+    """Autoscaling by load. The desired count then belongs to the autoscaler."""
 
     min: Annotated[Whole, Field(ge=0, le=5000)]
     max: Annotated[Whole, Field(ge=1, le=5000)]
     cpu: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    """Average percent to hold."""
+    """Target average in percent."""
     memory: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    """Average percent to hold."""
+    """Target average in percent."""
     requests: Annotated[Whole, Field(ge=1)] | None = None
-    """Requests per task and minute to hold; not with two target groups."""
+    """Target requests per task and minute; not with two target groups."""
     scale_in_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
     scale_out_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
 
 
 class Service(Document):
-    """Tasks that are kept running.
+    """Tasks that keep running.
 
-    A change of `task`, `placement` or `platform_version` is a new version, rolled out as `deployment` says.
+    A change of `task`, `placement` or `platform_version` creates a new version, which is rolled out as `deployment`
+    declares.
     """
 
     kind: Literal["Service"] = "Service"
@@ -120,15 +121,15 @@ class Service(Document):
     placement: Placement
     traffic: Traffic | None = None
     deployment: Reference | None = None
-    """A DeploymentStrategy. Left out: ECS's rolling deployment with a circuit breaker."""
+    """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
     exec: Flag = False
-    """Lets people with the permission open a shell in a task (ECS Exec)."""
+    """Allows opening a shell in a task with ECS Exec."""
     grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None
-    """How long after its start a task's failing load-balancer checks are overlooked."""
+    """Time after a task's start in which failing load balancer health checks are ignored."""
     launch: Literal["FARGATE"] | None = None
     capacity_providers: CapacityShares = ()
-    """Instead of `launch`. Neither: the cluster's default strategy, or FARGATE where it has none."""
+    """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The Stack: which account and region, what fits in there, and how much one apply may delete."""
+"""Stack document: account and region of the specs, quotas, the deletion guard and drift rules."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ Quota = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class Guard(Block):
-    """How much one apply may delete without a person's consent."""
+    """How much one apply may delete without confirmation."""
 
     max_delete: Annotated[Whole, Field(ge=0, le=10_000)] = 5
-    """Resources."""
+    """Number of resources."""
     max_delete_percent: Annotated[Whole, Field(ge=0, le=100)] = 30
     """Percent of the resources that the stack owns."""
 
 
 class Quotas(Block):
-    """AWS's quotas of this account where it raised them: a load balancer that would not fit is refused beforehand."""
+    """AWS quotas that were raised for your account. A load balancer that exceeds them is refused by `validate`."""
 
     listeners_per_load_balancer: Quota = 50
     rules_per_load_balancer: Quota = 100
-    """Defaults of listeners do not count. A service with `match` has one on each of its two listeners."""
+    """Default actions of listeners do not count. A service with `match` has a rule on each of its two listeners."""
     target_groups_per_load_balancer: Quota = 100
     """A blue/green service has two."""
     targets_per_load_balancer: Quota = 1_000
-    """In a rollout every task counts twice."""
+    """During a rollout every task counts twice."""
 
 
 class DriftRule(Block):
-    """What becomes of a difference that the specs did not make; the first rule that matches decides."""
+    """How drift is handled; the first matching rule decides."""
 
     match: Annotated[
         str,
@@ -45,22 +45,22 @@ class DriftRule(Block):
         ),
     ]
     path: Annotated[str, *matching(r"[\x21-\x7e]+", 256, "a pattern over fields such as desired_count or tags.*")] = "*"
-    """Covers everything below it, too."""
+    """Includes everything below it."""
     mode: Literal["enforce", "warn", "ignore"]
-    """`enforce` puts it back, `warn` only tells, `ignore` leaves the field to somebody else for good."""
+    """`enforce` corrects it, `warn` only reports it, `ignore` never writes the field."""
     reason: Text
-    """Said wherever the rule is applied."""
+    """Shown wherever the rule is applied."""
 
 
 class Stack(Document):
-    """The one Stack of a specs folder; its name marks everything the stack owns (tag `reconciler:stack`)."""
+    """The one Stack of a specs folder; its name is in the tag `reconciler:stack` of everything the stack owns."""
 
     kind: Literal["Stack"] = "Stack"
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 64, "letters, digits, '.', '_' and '-' only")]
     region: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d", 32, "an AWS region such as us-west-2")]
     account: AccountNumber | None = None
-    """The only account these specs may be applied to. Any other is refused before the first write."""
+    """The only account that these specs may be applied to. Any other is refused before the first write."""
     guard: Guard = Field(default_factory=Guard)
     quotas: Quotas = Field(default_factory=Quotas)
     drift: Annotated[tuple[DriftRule, ...], Field(max_length=100)] = ()
-    """For the loop (`reconciler run`). Without a rule, drift is put back."""
+    """For the controller (`reconciler run`). Without a rule, drift is corrected."""

@@ -1,4 +1,4 @@
-"""The Store: the DynamoDB table in which operators keep their leases."""
+"""Store document: the DynamoDB table in which operators keep their leases."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class Store(Document):
     kind: Literal["Store"] = "Store"
     name: Annotated[str, *matching(r"[A-Za-z0-9_.-]+", 255, "letters, digits, '_', '.' and '-' only", 3)]
     deletion_protection: Flag = False
-    """DynamoDB itself then refuses to delete it."""
+    """Makes DynamoDB refuse to delete the table."""
     point_in_time_recovery: Flag = False

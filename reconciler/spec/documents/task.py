@@ -1,4 +1,4 @@
-"""The Task: work that is run once, or on a schedule, instead of being kept running."""
+"""Task document: work that runs once or on a schedule."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Task(Document):
     run: Run
     """`once`, or {schedule: "cron(0 3 * * ? *)", time_zone: Asia/Tokyo}."""
     count: Annotated[Whole, Field(ge=1, le=10)] = 1
-    """Tasks a run."""
+    """Number of tasks per run."""
     task: TaskDefinition
     placement: Placement
     exec: Flag = False

@@ -1,4 +1,4 @@
-"""What a task is made of, and where tasks are placed: the blocks that Service and Task share."""
+"""Task definition and placement: the blocks that Service and Task share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-"""Days for which CloudWatch Logs can keep log lines."""
+"""Days that CloudWatch Logs can keep log lines."""
 
 
 def _retention(days: int) -> int:
@@ -32,31 +32,31 @@ LogGroupName = Annotated[str, *matching(r"[.\-_/#A-Za-z0-9]+", 512, "letters, di
 
 
 class Logs(Block):
-    """Where the containers' output goes: CloudWatch Logs."""
+    """Where the containers' output is stored: CloudWatch Logs."""
 
     retention_days: Retention | None = None
-    """Left out: log lines are kept for ever."""
+    """Default: log lines never expire."""
     group: LogGroupName | None = None
-    """The log group's name. Left out: /ecs/ and the document's name."""
+    """Name of the log group. Default: /ecs/ and the document's name."""
 
 
 class TaskDefinition(Block):
-    """A task: containers that start, stop and share an address together, on Fargate."""
+    """A Fargate task: containers that start and stop together and share an address."""
 
     cpu: Whole
-    """CPU units; 1024 are one vCPU. Fargate sells 256, 512, 1024, 2048, 4096, 8192 and 16384."""
+    """CPU units; 1024 are one vCPU. Fargate offers 256, 512, 1024, 2048, 4096, 8192 and 16384."""
     memory: Whole
-    """MiB. Which amounts go with which cpu: `reconciler explain E5001`."""
+    """MiB. For the combinations with cpu see `reconciler explain E5001`."""
     containers: dict[ContainerName, Container]
     logs: Logs | None = None
-    """Left out: the containers' output is lost."""
+    """Default: the containers' output is discarded."""
     role: Reference | None = None
-    """What the application itself may do in AWS: a Role document or the ARN of a role."""
+    """Permissions of the application: a Role document or the ARN of a role."""
     execution_role: Reference | None = None
-    """What ECS may do to start the task. Left out: one is made, with exactly what the task needs."""
+    """Permissions of ECS to start the task. Default: a role with exactly what the task needs is created."""
     architecture: Literal["X86_64", "ARM64"] = "X86_64"
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
-    """GiB; 20 without asking."""
+    """GiB; the default is 20."""
 
 
 class Placement(Block):
@@ -65,4 +65,4 @@ class Placement(Block):
     subnets: Annotated[Many, Field(min_length=1, max_length=16)]
     security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
     public_ip: Flag = False
-    """Gives tasks an address on the internet. In a public subnet without it nothing outside is reachable."""
+    """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet."""

@@ -1,8 +1,8 @@
-"""The kinds of value that documents are made of: text, numbers, durations, addresses, names.
+"""Value types of documents: text, numbers, durations, addresses, names.
 
-Each takes what the loader hands over (`Written` scalars, see scalar.py) and what Python code hands over, and refuses
-everything else in our own words. An error's pydantic type is our rule id; its context may carry a `hint` and `at`, the
-path below the failing value that the caret belongs to.
+Each accepts what the loader passes (`Written` scalars, see scalar.py) and what Python code passes, and refuses
+everything else with a message of its own. The pydantic type of an error is the rule id; its context may carry a `hint`
+and `at`, the path below the failing value to point to.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from reconciler.spec.messages import described, shown
 from reconciler.spec.scalar import Written
 
 TAG = re.compile(r"[\w .:/=+@-]*")
-"""What AWS takes in keys and values of tags, everywhere."""
+"""Characters that every AWS service accepts in tags."""
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _FORMER_TRUTHS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
 
 
 def problem(rule: str, message: str, *, hint: str = "", at: tuple[str | int, ...] = ()) -> PydanticCustomError:
-    """An error in our words; braces in what the user wrote must not be read as a template."""
+    """An error with its own message; braces in user input are not read as a template."""
     return PydanticCustomError(rule, "{message}", {"message": message, "hint": hint, "at": at})
 
 
@@ -46,10 +46,10 @@ def whole(value: Any) -> int:
             unquoted = str(int(value)) if len(value) < 19 else "no leading zero"
             raise problem(
                 "E1110",
-                f"{shown(value)} is 12 to one YAML reader and 10 to another"
+                f"{shown(value)} is 12 in one YAML version and 10 in another"
                 if value == "012"
                 else f"a number with a leading zero, {shown(value)}, is read differently by YAML 1.1 and 1.2",
-                hint=f"write {unquoted}, or quote it where text is meant",
+                hint=f"write {unquoted}, or quote it if you mean text",
             )
         value = value.value
         if value is None:
@@ -80,7 +80,7 @@ def _unquoted(value: object) -> str:
 
 
 def percent(value: Any) -> float:
-    """`0.5%`; a bare 0.5 could be a half or half a percent."""
+    """`0.5%`; a plain 0.5 could be a half or half a percent."""
     if isinstance(value, float | int) and not isinstance(value, bool):
         return float(value)
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", value, re.ASCII) if isinstance(value, str) else None
@@ -116,7 +116,9 @@ def clock(value: Any) -> time:
 def cidr(value: Any) -> IPv4Network:
     found = any_cidr(value)
     if not isinstance(found, IPv4Network):
-        raise problem("E3001", f"{shown(value)} is IPv6; networks and subnets take an IPv4 range such as 10.0.0.0/20")
+        raise problem(
+            "E3001", f"{shown(value)} is an IPv6 range; networks and subnets take an IPv4 range such as 10.0.0.0/20"
+        )
     return found
 
 
@@ -167,7 +169,7 @@ def lasting(shortest: str, longest: str) -> AfterValidator:
 
 
 def named(pattern: str, longest: int, rule: str, shortest: int = 1) -> Callable[[str], str]:
-    """A check of a name that AWS takes: its characters as a pattern, its length, and the rule in words."""
+    """A check of a name that AWS accepts: its characters as a pattern, its length, and the rule in words."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: str) -> str:
@@ -191,11 +193,11 @@ _SCALAR = {"type": ["string", "number", "boolean"]}
 _DURATION_SCHEMA = {"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "2h"]}
 
 ONE_OR_MANY = BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
-"""A list that may be written as its one item."""
+"""A list that may be written as its only item."""
 
 Text: TypeAlias = Annotated[str, BeforeValidator(text), WithJsonSchema(_SCALAR)]
 Words: TypeAlias = Annotated[str, BeforeValidator(text), StringConstraints(min_length=1, max_length=1024)]
-"""Text that is not empty and that goes to AWS as one field."""
+"""Text that is not empty and goes to AWS as one field."""
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
 Percent: TypeAlias = Annotated[
@@ -210,7 +212,7 @@ Cidr: TypeAlias = Annotated[
 ]
 Port: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1, le=65535)]
 Reference: TypeAlias = Annotated[str, BeforeValidator(text), StringConstraints(min_length=1, max_length=2048)]
-"""The name of another document or of a part of one; an AWS id or ARN where the thing lives outside the specs."""
+"""The name of another document or a part of one; an AWS id or ARN for a resource outside the specs."""
 Many: TypeAlias = Annotated[
     tuple[Reference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": {"type": "string"}})
 ]

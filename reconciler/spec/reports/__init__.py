@@ -1,4 +1,4 @@
-"""Findings in every form somebody reads them in: a person, a pull request, a scanner. Pure: values in, text out."""
+"""Report formats for findings: terminal, pull requests, scanners. Pure functions from values to text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For GitHub Actions: workflow commands that become annotations in the pull request."""
+"""GitHub Actions report: workflow commands that become annotations in the pull request."""
 
 from __future__ import annotations
 

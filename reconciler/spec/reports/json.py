@@ -1,4 +1,4 @@
-"""For programs: one document, with a version of its own."""
+"""JSON report for programs: one versioned document."""
 
 from __future__ import annotations
 

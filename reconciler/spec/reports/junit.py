@@ -1,4 +1,4 @@
-"""For CI servers: JUnit XML, a test case for each file."""
+"""JUnit XML report for CI servers: a test case for each file."""
 
 from __future__ import annotations
 

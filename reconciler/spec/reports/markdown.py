@@ -1,4 +1,4 @@
-"""For a pull-request comment: a table of findings."""
+"""Markdown report for pull request comments: a table of findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is made from."""
+"""Input of a report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Report:
         counts = [counted(self.errors, "error")] if self.errors else []
         counts += [counted(self.warnings, "warning")] if self.warnings else []
         if not counts:
-            return f"{counted(self.documents, 'document')} in {counted(len(self.files), 'file')}, nothing wrong{time}."
+            return (
+                f"{counted(self.documents, 'document')} in {counted(len(self.files), 'file')}, no problems found{time}."
+            )
         return f"{' and '.join(counts)} in {counted(len(self.files), 'file')}{time}."
 
 

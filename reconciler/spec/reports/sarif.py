@@ -1,4 +1,4 @@
-"""For code scanners: SARIF 2.1.0."""
+"""SARIF 2.1.0 report for code scanners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For a terminal: the source line with the caret under what is meant."""
+"""Text report for terminals: the source line with a caret under the error."""
 
 from __future__ import annotations
 

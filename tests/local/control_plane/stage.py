@@ -34,7 +34,7 @@ def refused(code: str, words: str = "") -> Iterator[None]:
 
 
 class Stage:
-    """A stack on a laptop AWS, built piece by piece as it is asked for."""
+    """A stack on an AWS emulator, built piece by piece as it is asked for."""
 
     def __init__(self, laptop: Laptop) -> None:
         self.laptop = laptop

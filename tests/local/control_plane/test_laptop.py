@@ -1,4 +1,4 @@
-"""The laptop AWS as a whole: repeatable, one account of one's choice, honest about its own failures."""
+"""The local AWS emulator as a whole: repeatable, one account of one's choice, honest about its own failures."""
 
 from __future__ import annotations
 

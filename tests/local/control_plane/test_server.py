@@ -1,4 +1,4 @@
-"""The laptop AWS over HTTP: any client, threads, the admin routes, and the clockwork of a system clock."""
+"""The local AWS emulator over HTTP: any client, threads, the admin routes, and the clockwork of a system clock."""
 
 from __future__ import annotations
 
@@ -193,4 +193,4 @@ def test_the_end_leaves_no_thread(server: Server) -> None:
     server.close()
     server.close()
     names = [thread.name for thread in threading.enumerate()]
-    assert "laptop-aws" not in names
+    assert "aws-emulator" not in names

@@ -1,4 +1,4 @@
-"""Time on the laptop AWS: one step of three hours is three hours of waiting."""
+"""Time on the local AWS emulator: one step of three hours is three hours of waiting."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_an_unsigned_call_is_recognised_by_its_host() -> None:
 
 
 def test_an_answer_that_the_model_does_not_know_is_our_own_mistake() -> None:
-    """A member that botocore would drop in silence must not leave the laptop AWS."""
+    """A member that botocore would drop in silence must not leave the local AWS emulator."""
     shape = wire.service_model("ecs").operation_model("ListClusters").output_shape
     assert to_client(shape, {"clusterArns": ["a"], "nextToken": None}) == {"clusterArns": ["a"]}
     with pytest.raises(ShapeMismatch, match="clusters"):
@@ -121,6 +121,6 @@ def test_a_body_that_is_no_json_is_refused(laptop: Laptop) -> None:
 
 
 def test_another_region_is_not_this_one(laptop: Laptop) -> None:
-    """The laptop AWS is one region: elsewhere the credentials are not valid, as in a region that is not enabled."""
+    """The AWS emulator is one region: elsewhere the credentials are not valid, as in a region that is not enabled."""
     with refused("UnrecognizedClientException"):
         laptop.session.client("ecs", region_name="eu-central-1").list_clusters()

@@ -1,4 +1,4 @@
-"""However the laptop AWS ends, nothing of it remains."""
+"""However the local AWS emulator ends, nothing of it remains."""
 
 from __future__ import annotations
 
