@@ -139,7 +139,7 @@ class ResourceType(ABC, Generic[S]):
         return frozenset()
 
     def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
-        """`new`, and what `old` has of what is `used`: for what AWS lets go only once no task uses it any more."""
+        """`new`, and what `old` has of what is `used`, which goes as soon as no task uses it any more."""
         return new
 
     @abstractmethod
