@@ -11,12 +11,14 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.controller.schedule import COMMAND
+from reconciler.model import ownership
 from reconciler.model.plan import Plan, Verb
+from reconciler.reconcile.drift import DriftMode, DriftRule
 from reconciler.reconcile.filters import DONE, NOT_AGREED
 from reconciler.reconcile.pass_ import DesiredState, look
 from tests.harness import fake_types
 from tests.harness.driving import Report, converge
-from tests.toy import KINDS, shelf, want
+from tests.toy import KINDS, STACK, shelf, want
 
 BLOCKED = errors.Blocked("somebody uses it", call="toy.DeleteThing", code="InUse")
 
@@ -83,6 +85,23 @@ def test_adopting_is_not_repeated_where_a_tag_does_not_stick() -> None:
     _, report = carried_out(account, fake_types.wishing(want("shelf", "s", adopt=True)))
     assert not report.timed_out
     assert sum(call.operation == "TagThing" for call in account.calls) == 1
+
+
+def test_adopting_leaves_what_is_somebody_elses() -> None:
+    """A field that is ignored is not overwritten by taking the resource over either; the rest is."""
+    account = fake_types.Shared()
+    place = account.put("shelf", "s", height=1)
+    box = account.put("box", "b", stack=None, shelf=place, size=1, color="grey", labels=["old"])
+    wish = fake_types.wishing(
+        want("shelf", "s", height=1),
+        want("box", "b", shelf=shelf("s"), color="red", labels=("new",), adopt=True),
+        rules=(DriftRule("box/*", DriftMode.IGNORE, "color"),),
+    )
+    _, report = carried_out(account, wish)
+    assert not report.timed_out
+    assert account.things[box]["spec"]["color"] == "grey"
+    assert account.things[box]["spec"]["labels"] == ("new",)
+    assert ownership.owner(account.things[box]["tags"]) == STACK
 
 
 def test_only_what_was_agreed_is_done() -> None:
