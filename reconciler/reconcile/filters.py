@@ -132,7 +132,7 @@ def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, se
             kept[id] = IN_USE
         elif several and kinds[old.address.kind].serves_tasks:
             kept[id] = SEVERAL_VERSIONS
-    todo = [id for id, because in kept.items() if because == IN_USE]
+    todo = sorted(kept.keys() & used)
     links = {id: ordering.links(old) for id, old in leaving.items()}
     while todo:
         id = todo.pop()

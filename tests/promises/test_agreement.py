@@ -366,6 +366,7 @@ def agree(case: Case) -> set[str]:
         if thing["kind"] == "service" and f"service/{thing['name']}" in wanted
     ]  # fmt: skip
     used = {name for each in versions for _, names in each for name in names}
+    under_way = {thing["name"] for thing in case.account.things.values() if KEYS["deadline"] in thing["tags"]}
     diff, apply, run = case.diff(), case.apply(), case.run()
 
     assert signatures(diff.plan.actions) == signatures(apply.plan.actions)
@@ -394,8 +395,12 @@ def agree(case: Case) -> set[str]:
             if action.verb in (Verb.UPDATE, Verb.ROLL, Verb.REPLACE):
                 fields = [str(change) for change in action.changes if not change.rolls]
                 assert all(mode(case, action.address, one) is not DriftMode.IGNORE for one in fields)
-        rolling = any(one.verb is Verb.ROLL for one in plan.actions)
-        several = rolling or any(len({number for number, _ in each}) > 1 for each in versions)
+        rolling = under_way | {one.address.name for one in plan.actions if one.verb is Verb.ROLL}
+        written = {one.address.name for one in plan.actions if one.address.kind == "scaling" and one.changes}
+        assert not written & rolling & {one.name for one in case.after.deliveries}
+        several = any(one.verb is Verb.ROLL for one in plan.actions) or any(
+            len({number for number, _ in each}) > 1 for each in versions
+        )
         assert not (several and any(one.address.kind == "log" and one.verb is Verb.DELETE for one in plan.actions))
     scaling = any(one.verb is Verb.UPDATE and one.address.kind == "scaling" for one in diff.plan.actions)
     guarded = RefusalCode.GUARD in codes(diff.plan)
