@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
@@ -37,6 +38,9 @@ from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
+
+LOOK_SECONDS: Final = 15.0
+"""How old a look may be when it is acted on. While a person reads the plan, others change the account or suspend it."""
 
 
 class Controller:
@@ -137,7 +141,7 @@ class Controller:
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
             self._pass(active)
-        if self.revisions.active is not None and not self._suspended:
+        if self.revisions.active is not None and not self._suspended and self.timer.rest > 0:
             did = self.queue.go_round(self.aws.clock.now(), touched=self.timer.touched)
             self.timer.touched = self.timer.touched or did
 
@@ -176,7 +180,8 @@ class Controller:
 
     def _pass(self, active: ActiveRevision) -> None:
         began, calls, writes = self.aws.clock.monotonic(), self.aws.counts.total(), self.aws.writes.total()
-        report, self._looked = self._looked, None
+        fresh = self.timer.age(began) <= LOOK_SECONDS * self.aws.clock.speed
+        report, self._looked = self._looked if fresh else None, None
         stale = report is not None
         if report is None:
             try:
@@ -198,6 +203,8 @@ class Controller:
             self.recorder.resolve("suspended", events.RESUMED, "stack resumed")
             if self._until.resources:
                 self._carry_out(active, report, began)
+            elif report.world.unreadable:
+                self.timer.backoff()
             else:
                 self.timer.requeue()
         if not self._suspended:

@@ -29,10 +29,17 @@ class Intervals:
     after_write: float = 2.0
 
 
-COMMAND: Final = Intervals(fast=float("inf"), first_pause=2.0, longest_pause=15.0, longest_wait=15.0, after_write=0.0)
-"""Intervals of a command that a user waits for: it reads writes back immediately, and stops once everything is
-applied.
-"""
+COMMAND: Final = Intervals(
+    fast=60.0,
+    medium=float("inf"),
+    full=float("inf"),
+    first_pause=2.0,
+    longest_pause=15.0,
+    longest_wait=15.0,
+    after_write=0.0,
+)
+"""Of a command that a person waits for: it looks at once whether AWS shows what was written, and once all is in place
+only for a suspension of the stack and for what rollouts have made possible."""
 
 
 @dataclass(slots=True)
@@ -64,6 +71,10 @@ class PassTimer:
         if self.touched or now - self._read_at[Depth.MEDIUM] >= self.rhythm.medium:
             return Depth.MEDIUM
         return Depth.FAST
+
+    def age(self, now: float) -> float:
+        """Seconds since everything was looked at."""
+        return now - self._read_at.get(Depth.FULL, float("-inf"))
 
     def looked(self, depth: Depth, at: float) -> None:
         """A pass of that depth has read everything, not before `at`."""

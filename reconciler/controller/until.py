@@ -153,8 +153,9 @@ class Applied(Until):
     settled: Callable[[], None] = lambda: None
     passes: list[PassResult] = field(default_factory=list)
     diagnoses: list[Diagnosis] = field(default_factory=list)
-    _began: float | None = field(init=False, default=None)
-    _settled_at: float | None = field(init=False, default=None)
+    _deadline: float | None = field(init=False, default=None)
+    _rollouts_deadline: float | None = field(init=False, default=None)
+    _waiting_for_rollouts: bool = field(init=False, default=False)
     _last_look: tuple[str, ...] | None = field(init=False, default=None)
 
     def on_pass(self, report: PassResult) -> None:
@@ -166,8 +167,8 @@ class Applied(Until):
 
     @property
     def in_place(self) -> bool:
-        """Whether the plan was applied as far as possible."""
-        return self._settled_at is not None
+        """Whether the plan was carried out as far as it could be."""
+        return self._waiting_for_rollouts
 
     def counts(self) -> tuple[int, int]:
         """Number of actions done in all, and failed in the last pass."""
@@ -176,25 +177,24 @@ class Applied(Until):
 
     def reached(self, controller: Controller) -> Ending | None:
         now = controller.aws.clock.monotonic()
-        self._began = now if self._began is None else self._began
         if not self._in_place(controller):
-            self._settled_at = None
-            return Ending.TIMED_OUT if now - self._began >= self.patience else None
-        if self._settled_at is None:
-            self._settled_at = now
-            if self._last_look is None:
-                self.settled()
-        rota = controller.queue
-        turns = [rota.turns.get(job.address) for job in rota.jobs]
+            if self._deadline is None or self._waiting_for_rollouts:  # what begins after a rollout has its own time
+                self._deadline, self._waiting_for_rollouts = now + self.patience, False
+            return Ending.TIMED_OUT if now >= self._deadline else None
+        self._waiting_for_rollouts = True
+        if self._rollouts_deadline is None:
+            self._rollouts_deadline = now + self.rollout_patience
+            self.settled()
+        queue = controller.queue
+        turns = [queue.turns.get(job.address) for job in queue.jobs]
         if not all(turn is not None and self.goal(turn) for turn in turns):
-            return Ending.TIMED_OUT if now - self._settled_at >= self.rollout_patience else None
+            return Ending.TIMED_OUT if now >= self._rollouts_deadline else None
         return Ending.REACHED if self._nothing_deferred(controller) else None
 
     def seconds_left(self, controller: Controller) -> float:
-        now = controller.aws.clock.monotonic()
-        if self._settled_at is not None:
-            return min(IDLE_SECONDS, max(0.0, self._settled_at + self.rollout_patience - now))
-        return FOREVER if self._began is None else max(0.0, self._began + self.patience - now)
+        deadline = self._rollouts_deadline if self._waiting_for_rollouts else self._deadline
+        left = FOREVER if deadline is None else max(0.0, deadline - controller.aws.clock.monotonic())
+        return min(IDLE_SECONDS, left) if self._waiting_for_rollouts else left
 
     def _in_place(self, controller: Controller) -> bool:
         """Another pass would change nothing, and AWS shows every write.
@@ -249,6 +249,7 @@ class RequestHandled(Until):
             raise controller.failure
         turn = controller.queue.turns.get(self.service)
         if turn is None:
+            self._check(controller)
             return None
         response = turn.seen.marks.response if turn.seen is not None else None
         if response is not None and response.id == self.request:
@@ -258,3 +259,14 @@ class RequestHandled(Until):
 
     def seconds_left(self, controller: Controller) -> float:
         return IDLE_SECONDS
+
+    def _check(self, controller: Controller) -> None:
+        """Raises why the service has no turn, where another pass would not give it one."""
+        last, lack = controller.last, controller.queue.missing.get(self.service)
+        if last is None:
+            return
+        for one in last.refusals:
+            if one.code is RefusalCode.SUSPENDED and not self.while_suspended:
+                raise errors.Refused(one.because, code=one.code)
+        if lack is not None and not last.world.unreadable:
+            raise errors.ReconcilerError(f"{self.service}: {lack.because}")

@@ -174,7 +174,8 @@ class ScriptedTargets:
 
     def forget(self, group_arn: str) -> None:
         self.groups.pop(group_arn, None)
-        self._targets.pop(group_arn, None)
+        if self._targets.pop(group_arn, None):
+            self.control.on_targets_changed(group_arn)
 
     def set_targets(self, group_arn: str, targets: tuple[Target, ...]) -> None:
         table = self._targets.setdefault(group_arn, {})

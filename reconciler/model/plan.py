@@ -85,8 +85,9 @@ class Action:
 
     @property
     def signature(self) -> str:
-        """Equal for actions that do the same to the same resource."""
-        return json.dumps(_row(self), default=str)
+        """The same for actions that do the same at the same address; a revision of it has another id each time."""
+        verb, address, _, *rest = _row(self)
+        return json.dumps([verb, address, rest], default=str)
 
     def steps(self) -> tuple[PlanStep, ...]:
         make = PlanStep(self.address, "make")

@@ -72,6 +72,11 @@ def draft(
     return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
 
 
+def immutable_changes(found: Observed[Any], want: Desired[Any]) -> int:
+    """How many fields of `found` AWS would have to replace it for. Of two under one address the new one has fewer."""
+    return sum(change.immutable for change in diff(found, want.spec))
+
+
 class _Planner:
     def __init__(
         self, stack: str, desired: Sequence[Desired[Any]], world: ObservedState, kinds: ResourceTypes, consent: Consent
@@ -120,11 +125,13 @@ class _Planner:
         for found in self.world:
             groups[found.address].append(found)
         for address, group in sorted(groups.items()):
+            want = self.desired.get(address)
             first, *others = sorted(
                 group,
                 key=lambda one: (
                     not self._ours(one),
                     bool(one.facts.get("deleting")),
+                    len(group) > 1 and want is not None and immutable_changes(one, want),
                     one.id not in referred,
                     one.id,
                 ),
@@ -132,7 +139,6 @@ class _Planner:
             self.found[address] = first
             self.doubtful |= {address} if len(others) > 0 and ownership.owner(first.tags) is None else set()
             self.extra += [one for one in others if self._ours(one)]
-            want = self.desired.get(address)
             if self._ours(first) or self.kinds[address.kind].lookup or (want is not None and want.adopt):
                 self.ids[address] = first.id
 

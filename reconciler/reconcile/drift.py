@@ -170,9 +170,12 @@ def _same(before: Desired[Any] | None, now: Desired[Any] | None) -> bool:
 
 
 def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> tuple[Action | None, list[Drift]]:
-    """What remains to do of an action, and its drift by mode."""
-    if action.verb in (Verb.DELETE, Verb.ADOPT):
+    """What is left to do of an action, and the drift in it by mode."""
+    if action.verb is Verb.DELETE:
         return action, []
+    if action.verb is Verb.ADOPT:  # what is somebody else's stays so, whoever it belonged to before
+        ours = (one for one in action.changes if _mode(rules, action.address, str(one))[0] is not DriftMode.IGNORE)
+        return replace(action, changes=tuple(ours)), []
     if action.verb is Verb.CREATE:
         mode, reason = _mode(rules, action.address, "")
         if not drifted:

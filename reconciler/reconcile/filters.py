@@ -16,11 +16,13 @@ from typing import Any, Final
 from reconciler.model import guard, ordering
 from reconciler.model.diff import diff
 from reconciler.model.guard import Guard
-from reconciler.model.plan import Action, Deferred, Plan, Refusal, RefusalCode, Verb
+from reconciler.model.ownership import TagChange
+from reconciler.model.plan import Action, Consequence, Deferred, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
+from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -81,11 +83,16 @@ def deferral(plan: Plan, context: Context) -> Plan:
         for one in _companions(delivery)
     }
     services: list[Observed[Any]] = [
-        one for one in context.world.found.get("service", ()) if one.address in context.desired
+        one
+        for one in context.world.found.get("service", ())
+        if one.address in context.desired and UNSEEN not in one.facts
     ]
     used = frozenset(name for one in services for name in context.kinds["service"].in_use(one)) if services else set()
-    several = bool(rolling & {one.address for one in services})
+    several = any(len(one.facts["task_definitions"]) > 1 for one in services) or any(
+        action.verb is Verb.ROLL for action in plan.actions
+    )
     kept = _kept(plan.actions, used, context.kinds, several=several)
+    lost = used - {one.id for one in context.world} | used & {action.drop.id for action in plan.deletions()}
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         because = kept.get(action.drop.id if action.verb is Verb.DELETE else "", "")
@@ -94,7 +101,7 @@ def deferral(plan: Plan, context: Context) -> Plan:
         if because:
             deferred.append(Deferred(action, because))
             continue
-        now, later = _retained(action, used, context.kinds)
+        now, later = _split(action, lost, context.kinds)
         left += [] if now is None else [now]
         deferred += [] if later is None else [Deferred(later, IN_USE)]
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))
@@ -124,7 +131,7 @@ def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, se
             kept[id] = IN_USE
         elif several and kinds[old.address.kind].serves_tasks:
             kept[id] = SEVERAL_VERSIONS
-    todo = [id for id, because in kept.items() if because == IN_USE]
+    todo = sorted(kept.keys() & used)
     links = {id: ordering.links(old) for id, old in leaving.items()}
     while todo:
         id = todo.pop()
@@ -135,17 +142,22 @@ def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, se
     return kept
 
 
-def _retained(action: Action, used: Set[str], kinds: ResourceTypes) -> tuple[Action | None, Action | None]:
-    """The part of an update that is done now, and the part that waits until nothing uses what it removes."""
+def _split(action: Action, lost: Set[str], kinds: ResourceTypes) -> tuple[Action | None, Action | None]:
+    """What of an action is done now, and what once no task uses any of `lost`, which goes with the plan."""
     old, new = action.old, action.new
-    if action.verb is not Verb.UPDATE or old is None or new is None:
+    if old is None or new is None:
         return action, None
-    kept = kinds[action.address.kind].retaining(old, new, used)
+    if action.verb is Verb.REPLACE and action.create_first and old.id in lost:
+        now = replace(action, verb=Verb.CREATE, changes=(), consequence=Consequence.NONE, old=None)
+        going = Action(Verb.DELETE, old.address, action.because, consequence=Consequence.DESTROY, old=old)
+        return now, going
+    if action.verb is not Verb.UPDATE:
+        return action, None
+    kept = kinds[action.address.kind].retaining(old, new, lost)
     if kept == new:
         return action, None
     changes = diff(old, kept.spec)
-    now = replace(action, new=kept, changes=changes) if changes or action.tags else None
-    return now, action
+    return (replace(action, new=kept, changes=changes) if changes or action.tags else None), action
 
 
 # -- the approved plan
@@ -158,18 +170,35 @@ def agreement(plan: Plan, context: Context) -> Plan:
         return plan
     addresses = {one.address for one in agreed.actions} | {one.address for one in agreed.waiting}
     addresses |= {one.action.address for one in agreed.deferred}
+    approved = _going(agreed)
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
-        if action.address not in addresses:
+        replaces = action.verb is Verb.REPLACE and action.drop.id not in approved
+        if action.address not in addresses or replaces:
             deferred.append(Deferred(action, NOT_AGREED))
-        elif action.verb is Verb.UPDATE and action.signature in context.written:
-            deferred.append(Deferred(action, DONE))
+        elif action.verb in _REPEATED and action.signature in context.written:
+            left += [_rolled(action)] if action.verb is Verb.ROLL else []
+            deferred += [] if action.verb is Verb.ROLL else [Deferred(action, DONE)]
         else:
             left.append(action)
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))
 
 
-# -- refusals
+_REPEATED: Final = frozenset({Verb.UPDATE, Verb.ADOPT, Verb.ROLL})
+"""What may be to do again although it was done."""
+
+
+def _rolled(action: Action) -> Action:
+    """Only what the rollout does of it."""
+    rolls = tuple(change for change in action.changes if change.rolls)
+    return replace(action, changes=rolls, tags=TagChange({}, ()))
+
+
+def _going(plan: Plan) -> set[str]:
+    return {action.drop.id for action in plan.deletions()}
+
+
+# -- what may not be carried out at all
 
 
 def limits(plan: Plan, context: Context) -> Plan:
@@ -195,8 +224,8 @@ def limits(plan: Plan, context: Context) -> Plan:
 
 def _beyond(plan: Plan, context: Context) -> tuple[Refusal, ...]:
     assert context.agreed is not None
-    approved = {action.old.id for action in context.agreed.deletions() if action.old is not None}
-    more = [one for one in plan.deletions() if one.old is not None and one.old.id not in approved]
+    approved = _going(context.agreed)
+    more = [one for one in plan.deletions() if one.drop.id not in approved]
     if not more:
         return ()
     return guard.check(replace(context.agreed, actions=(*context.agreed.actions, *more)), context.guard)

@@ -7,7 +7,8 @@ is replaced. A subnet uses one table; it is moved without a moment on the VPC's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
@@ -35,6 +36,16 @@ class RouteTable(ResourceType[RouteTableSpec]):
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def retaining(
+        self, old: Observed[RouteTableSpec], new: Desired[RouteTableSpec], used: Set[str]
+    ) -> Desired[RouteTableSpec]:
+        """A subnet that leaves keeps its way out for as long as tasks run on it."""
+        wanted = new.spec.subnets
+        kept = [one for one in old.spec.subnets or () if one in used and one not in (wanted or ())]
+        if wanted is None or not kept:
+            return new
+        return replace(new, spec=new.spec.model_copy(update={"subnets": (*wanted, *kept)}))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RouteTableSpec]]]:
         items = yield from _ec2.in_network(

@@ -12,9 +12,8 @@ from typing import Any
 
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.planner import ObservedState
+from reconciler.model.planner import ObservedState, immutable_changes
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
-from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
@@ -63,9 +62,10 @@ class ResolutionContext:
 def ground_of(
     desired: Iterable[Desired[Any]], world: ObservedState, stack: str, made: Mapping[Address, str] | None = None
 ) -> ResolutionContext:
-    found, new = _usable(world, stack), made or {}
+    wanted, new = {want.address: want for want in desired}, made or {}
+    found = _usable(world, stack, wanted)
     ids = {address: one.id for address, one in found.items()} | dict(new)
-    return ResolutionContext({want.address: want for want in desired}, found, new, ids)
+    return ResolutionContext(wanted, found, new, ids)
 
 
 def jobs_of(
@@ -161,14 +161,17 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
     )
 
 
-def _usable(world: ObservedState, stack: str) -> dict[Address, Observed[Any]]:
-    """The usable resources: owned or looked up. Of two owned ones, the one that the planner keeps."""
+def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:
+    """The usable resources: owned or looked up. Of two owned ones, not the one that is being replaced."""
     looked_up = {name for name, kind in discover().items() if kind.lookup}
     found: dict[Address, Observed[Any]] = {}
     for one in world:
         ours = ownership.owner(one.tags) == stack or one.address.kind in looked_up
-        if ours and UNSEEN not in one.facts and not one.facts.get("deleting"):
-            found.setdefault(one.address, one)
+        if not ours or UNSEEN in one.facts or one.facts.get("deleting"):
+            continue
+        other, want = found.setdefault(one.address, one), wanted.get(one.address)
+        if want is not None and other is not one and immutable_changes(one, want) < immutable_changes(other, want):
+            found[one.address] = one
     return found
 
 

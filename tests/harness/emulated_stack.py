@@ -30,6 +30,7 @@ from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call
 from reconciler.model.resource_type import discover
 from reconciler.reconcile import pass_
+from reconciler.reconcile.drift import DriftMode, DriftRule
 from reconciler.reconcile.observe import StackId, owned_ids
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.rollout.requests import Request, RequestVerb
@@ -135,7 +136,8 @@ class EmulatedStack:
         place = StackId(specs.stack.name, account, self.laptop.aws.region)
         deliveries = tuple(replace(one, policy=replace(one.policy, **self.terms)) for one in compile_deliveries(specs))
         desired = compile_specs(specs, account=account)
-        return DesiredState(place, desired, guard or Guard(), consent or Consent(), deliveries=deliveries)
+        rules = tuple(DriftRule(one.match, DriftMode(one.mode), one.path, one.reason) for one in specs.stack.drift)
+        return DesiredState(place, desired, guard or Guard(), consent or Consent(), deliveries=deliveries, rules=rules)
 
     def spec(self, **texts: str) -> None:
         """Save a change: `spec(v1="v2")` is `tag: v1` → `tag: v2`; other texts as they are."""

@@ -42,6 +42,7 @@ PROMISES = {
     "S15": "Secrets never reach logs, diffs, plan files, reports, tags or tracebacks.",
     "S16": "`apply PLAN` does exactly that plan, or refuses.",
     "S17": "Unknown is not absent: a read that fails never leads to a creation or a deletion.",
+    "S18": "`diff`, `apply` and `run` do the same to the same account.",
     "L1": "From any damage to what is owned, back to what is wanted, and then not a write more.",
     "L2": "Progress under crashes, throttling, lost answers and bad days.",
 }

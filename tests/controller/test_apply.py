@@ -1,0 +1,495 @@
+"""`apply` in process, over the emulator: what it does itself, and what it leaves for after a rollout."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.controller.until import Applied, Ending, Observer, RequestHandled
+from reconciler.local.faults import Fault
+from reconciler.local.scripted import Script
+from reconciler.model.plan import PlanStep, RefusalCode, Verb
+from reconciler.model.planner import Consent
+from reconciler.model.resource import Call
+from reconciler.reconcile import request_tags
+from reconciler.reconcile.executor import Result
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.requests import RequestVerb
+from tests.controller.commands import Command, actions, apply, command
+from tests.controller.test_controller import Files, Running
+from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.promises.conftest import mostly_slow
+from tests.rollout_driver.test_driver import digest
+
+ROLLING = Path(__file__).parent / "specs"
+AT_ONCE = 30.0
+"""Seconds in which nothing was waited for but what a rollout looks at to have begun."""
+
+
+def serve(stage: EmulatedStack) -> EmulatedStack:
+    stage.infrastructure()
+    for tag in ("v1", "v2", "v3"):
+        stage.push(tag)
+    assert apply(stage, wait=True).ending is Ending.REACHED
+    return stage
+
+
+@pytest.fixture
+def rolling() -> Iterator[EmulatedStack]:
+    """A service that ECS rolls by itself, serving v1."""
+    with emulated_stack(folder=ROLLING) as stage:
+        yield serve(stage)
+
+
+@pytest.fixture
+def blue_green(tmp_path: Path) -> Iterator[EmulatedStack]:
+    """A service that shifts traffic between two task sets, serving v1; no other task uses its network."""
+    folder = shutil.copytree(SEED, tmp_path / "specs", ignore=shutil.ignore_patterns("tasks.yaml", "environments"))
+    with emulated_stack(terms=SHORT, folder=Path(folder)) as stage:
+        yield serve(stage)
+
+
+def controller(stage: EmulatedStack, folder: Path) -> Running:
+    """`reconciler run` with the specs as they are now."""
+    files = sorted(folder.rglob("*.yaml"))
+    for file in files:
+        file.write_bytes(stage._changed(file.read_bytes()))
+    return Running(stage, Files(folder))
+
+
+def on_spot(stage: EmulatedStack) -> None:
+    stage.change({"desired_count: 1": "desired_count: 1\ncapacity_providers: [FARGATE_SPOT]"})
+
+
+def off_spot(stage: EmulatedStack) -> None:
+    stage.texts["desired_count: 1"] = "desired_count: 1\nlaunch: FARGATE"
+    stage.change({"capacity_providers: [FARGATE, FARGATE_SPOT]": "capacity_providers: [FARGATE]"})
+
+
+def renamed_group(stage: EmulatedStack) -> None:
+    stage.change({"my-app-task-sg": "web-tasks"})
+
+
+def moved_subnet(stage: EmulatedStack) -> None:
+    stage.change({"10.0.2.0/24": "10.0.3.0/24"})
+
+
+GROUP = ["delete security-group-rules/my-app-task-sg", "delete security-group/my-app-task-sg"]
+PROVIDER = ["update cluster/my-app-cluster"]
+SUBNET = ["delete subnet/app-public1-c", "update route-table/public1-c"]
+
+CHANGES = {
+    "a security group is renamed": (renamed_group, GROUP),
+    "a capacity provider leaves": (off_spot, PROVIDER),
+    "a subnet gets another range": (moved_subnet, SUBNET),
+}
+
+
+def changed(stage: EmulatedStack, change: str) -> list[str]:
+    """Make one of the changes, and say what has to follow the rollout."""
+    if change == "a capacity provider leaves":
+        on_spot(stage)
+        assert apply(stage, wait=True).ending is Ending.REACHED
+    make, left = CHANGES[change]
+    make(stage)
+    return left
+
+
+def still_used(stage: EmulatedStack) -> dict[str, Any]:
+    """What the version that serves was made with, as AWS has it."""
+    ec2, ecs = stage.laptop.client("ec2"), stage.laptop.client("ecs")
+    (cluster,) = ecs.describe_clusters(clusters=[CLUSTER])["clusters"]
+    tagged = [{"Name": "tag:reconciler:address", "Values": ["security-group/my-app-task-sg"]}]
+    groups = [one["GroupId"] for one in ec2.describe_security_groups(Filters=tagged)["SecurityGroups"]]
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": groups}])["SecurityGroupRules"]
+    ranges = {one["SubnetId"]: one["CidrBlock"] for one in ec2.describe_subnets()["Subnets"]}
+    tables = ec2.describe_route_tables()["RouteTables"]
+    routed = {ranges[one["SubnetId"]] for table in tables for one in table["Associations"] if "SubnetId" in one}
+    return {
+        "providers": sorted(cluster["capacityProviders"]),
+        "rules": sum(not one["IsEgress"] for one in rules),
+        "range": "10.0.2.0/24" in ranges.values() and "10.0.2.0/24" in routed,
+    }
+
+
+# -- what only a rollout makes possible
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_tasks_still_use_is_left_and_not_waited_for(rolling: EmulatedStack, change: str) -> None:
+    """Planned, listed, and done by the next `apply` once the rollout has ended."""
+    left = changed(rolling, change)
+    before = still_used(rolling)
+    done = apply(rolling)
+    assert done.ending is Ending.REACHED
+    assert done.seconds < AT_ONCE
+    assert actions(done.plan, deferred=True) == left
+    assert done.left == left
+    assert still_used(rolling) == before
+    rolling.laptop.advance(600)
+    again = apply(rolling)
+    assert actions(again.plan) == left
+    assert (again.ending, again.left) == (Ending.REACHED, [])
+    assert still_used(rolling) != before
+    assert apply(rolling).plan.actions == ()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_who_waits_for_the_rollout_sees_it_done(rolling: EmulatedStack, change: str) -> None:
+    """After the rollout, in the same command."""
+    left = changed(rolling, change)
+    done = apply(rolling, wait=True)
+    assert actions(done.plan, deferred=True) == left
+    assert (done.ending, done.left) == (Ending.REACHED, [])
+    assert done.seconds < 300
+    assert apply(rolling).plan.actions == ()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_controller_does_it_by_itself(rolling: EmulatedStack, tmp_path: Path, change: str) -> None:
+    """Once the rollout has ended, at one of its next passes."""
+    changed(rolling, change)
+    running = controller(rolling, Path(shutil.copytree(ROLLING, tmp_path / "specs")))
+    running.go(600)
+    assert running.passes[-1].plan.deferred == ()
+    assert not [one for each in running.passes for one in each.failed]
+    assert apply(rolling).plan.actions == ()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_blue_keeps_what_it_runs_on_while_green_is_tested(blue_green: EmulatedStack, change: str) -> None:
+    """Its security group with its rules, its capacity provider, its subnet with the way out."""
+    left = changed(blue_green, change)
+    before = still_used(blue_green)
+    done = apply(blue_green)
+    (turn,) = done.turns
+    assert turn.step is not None
+    assert turn.step.phase is Phase.AWAITING_PROMOTION
+    assert (done.ending, done.left) == (Ending.REACHED, left)
+    assert still_used(blue_green) == before
+    waited = apply(blue_green, wait=True)
+    assert (waited.ending, waited.left) == (Ending.REACHED, [])
+    assert still_used(blue_green) != before
+
+
+def test_what_follows_a_long_rollout_has_its_own_time(blue_green: EmulatedStack) -> None:
+    """A rollout may take longer than AWS gets for everything else."""
+    renamed_group(blue_green)
+    done = apply(blue_green, wait=True, patience=60.0)
+    assert done.seconds > 120
+    assert (done.ending, done.left) == (Ending.REACHED, [])
+
+
+def test_that_the_plan_is_in_place_is_said_once(blue_green: EmulatedStack) -> None:
+    """However often the account is looked at while the rollout goes on, and whatever is done after it."""
+    said: list[str] = []
+    renamed_group(blue_green)
+    assert apply(blue_green, wait=True, settled=lambda: said.append("settled")).ending is Ending.REACHED
+    assert said == ["settled"]
+
+
+def test_a_log_group_stays_for_as_long_as_two_versions_run(rolling: EmulatedStack) -> None:
+    """And not until somebody has noticed that the rollout is over: ECS ended it while nobody looked."""
+    rolling.change({"  logs: {retention_days: 7}\n": ""})
+    assert apply(rolling).left == ["delete log-group/ecs/web"]
+    rolling.laptop.advance(600)
+    again = apply(rolling)
+    assert actions(again.plan) == ["delete log-group/ecs/web"]
+    assert (again.ending, again.left) == (Ending.REACHED, [])
+
+
+def test_a_rollout_that_fails_takes_nothing_away(blue_green: EmulatedStack) -> None:
+    """The version before goes on with all it has; what was to go is listed, and the command ends."""
+    blue_green.laptop.script(Script(image=f"*{digest(blue_green, 'v3')}*", exits_after=2.0, exit_code=1))
+    blue_green.change({"tag: v1": "tag: v3", "my-app-task-sg": "web-tasks"})
+    before = still_used(blue_green)
+    done = apply(blue_green, wait=True)
+    (turn,) = done.turns
+    assert turn.step is not None
+    assert turn.step.phase is Phase.FAILED
+    assert (done.ending, done.left) == (Ending.REACHED, GROUP)
+    assert still_used(blue_green) == before
+    again = apply(blue_green, wait=True)
+    assert (again.ending, again.left) == (Ending.REACHED, GROUP)
+    assert again.seconds < AT_ONCE
+
+
+# -- drift that is somebody else's
+
+
+def test_what_is_ignored_is_left_by_every_command(rolling: EmulatedStack) -> None:
+    """A route that the network team made; without the rule it is drift, and goes."""
+    ignoring = 'guard: {max_delete: 5}\ndrift: [{match: "route-table/*", path: routes, mode: ignore, reason: peers}]'
+    guard = "guard: {max_delete: 5, max_delete_percent: 30}"
+    rolling.change({guard: ignoring})
+    ec2 = rolling.laptop.client("ec2")
+    (table,) = ec2.describe_route_tables(
+        Filters=[{"Name": "tag:reconciler:address", "Values": ["route-table/public1-c"]}]
+    )["RouteTables"]
+    gateway = next(one["GatewayId"] for one in table["Routes"] if one.get("GatewayId", "local") != "local")
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="10.9.0.0/16", GatewayId=gateway)
+    assert apply(rolling, wait=True).plan.actions == ()
+    (now,) = ec2.describe_route_tables(RouteTableIds=[table["RouteTableId"]])["RouteTables"]
+    assert "10.9.0.0/16" in [one["DestinationCidrBlock"] for one in now["Routes"]]
+    rolling.texts[guard] = rolling.texts[guard].replace("ignore", "enforce")
+    rolling.change({})
+    assert actions(apply(rolling).plan) == ["update route-table/public1-c"]
+
+
+# -- while it is suspended
+
+
+def suspend(stage: EmulatedStack, name: str = SERVICE) -> None:
+    ecs = stage.laptop.client("ecs")
+    (found,) = ecs.describe_services(cluster=CLUSTER, services=[name])["services"]
+    ecs.tag_resource(resourceArn=found["serviceArn"], tags=[{"key": request_tags.SUSPEND, "value": "ana"}])
+
+
+def test_a_suspension_while_a_person_reads_the_plan_holds(blue_green: EmulatedStack) -> None:
+    """A look that is minutes old is not acted on: the account is looked at again first."""
+
+    def meanwhile() -> None:
+        blue_green.laptop.advance(120)
+        suspend(blue_green)
+        blue_green.transport.sent.clear()
+
+    blue_green.change({"tag: v1": "tag: v2"})
+    with pytest.raises(errors.Refused) as refused:
+        apply(blue_green, meanwhile=meanwhile)
+    assert refused.value.code is RefusalCode.SUSPENDED
+    assert blue_green.transport.sent["RegisterTaskDefinition"] == 0
+    assert blue_green.transport.sent["CreateTaskSet"] == 0
+
+
+def test_a_suspension_in_mid_rollout_stops_the_command_that_waits_for_it(blue_green: EmulatedStack) -> None:
+    """It is noticed within a minute, and the rollout stays where it is."""
+    blue_green.change({"tag: v1": "tag: v2"})
+    apply(blue_green)
+    suspend(blue_green)
+    before = blue_green.weights(80)
+    with pytest.raises(errors.Refused) as refused:
+        apply(blue_green, wait=True)
+    assert refused.value.code is RefusalCode.SUSPENDED
+    assert blue_green.weights(80) == before
+
+
+def test_a_suspension_after_it_has_begun_stops_a_command_that_waits(blue_green: EmulatedStack) -> None:
+    """Though there is nothing else that it would have looked at the account for."""
+    blue_green.change({"tag: v1": "tag: v2"})
+    before = blue_green.weights(80)
+    with pytest.raises(errors.Refused) as refused:
+        apply(blue_green, wait=True, settled=lambda: suspend(blue_green))
+    assert refused.value.code is RefusalCode.SUSPENDED
+    assert blue_green.weights(80) == before
+
+
+def test_a_request_on_a_stack_that_was_just_suspended_is_refused(blue_green: EmulatedStack) -> None:
+    """It is not waited for until somebody lifts it."""
+    suspend(blue_green)
+    blue_green.follow()
+    goal = RequestHandled(blue_green.last.job.address, "i1")
+    with pytest.raises(errors.Refused) as refused:
+        command(blue_green).run(goal)
+    assert refused.value.code is RefusalCode.SUSPENDED
+
+
+def test_a_request_is_handled_once_the_account_can_be_read_again(blue_green: EmulatedStack) -> None:
+    """A listing that fails for a moment is asked for again."""
+    blue_green.change({"tag: v1": "tag: v2"})
+    apply(blue_green)
+    blue_green.follow(lambda turn: turn.waits)
+    blue_green.say(RequestVerb.PROMOTE)
+    seen = blue_green.last
+    request = blue_green.rollouts.look(seen.job)[0].marks.request
+    assert request is not None
+    running = command(blue_green)
+    blue_green.laptop.aws.faults.add(Fault(kind="unreachable", operation="DescribeTargetGroups", count=8))
+    goal = RequestHandled(seen.job.address, request.id)
+    assert running.run(goal) is Ending.REACHED
+    assert goal.answer is not None
+    assert goal.answer.accepted
+
+
+def test_a_request_on_what_is_not_there_any_more_ends(blue_green: EmulatedStack) -> None:
+    """The service went away after the request was written."""
+    blue_green.follow()
+    address = blue_green.last.job.address
+    ecs = blue_green.laptop.client("ecs")
+    ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)
+    blue_green.laptop.advance(600)
+    with pytest.raises(errors.ReconcilerError):
+        command(blue_green).run(RequestHandled(address, "i1"))
+
+
+# -- what a controller says and a command does not
+
+
+def test_a_command_answers_no_request_and_records_no_revision(rolling: EmulatedStack) -> None:
+    """Both say that a controller has seen the stack in place."""
+    ecs = rolling.laptop.client("ecs")
+    (service,) = ecs.describe_services(cluster=CLUSTER, services=["web"])["services"]
+    ecs.tag_resource(resourceArn=service["serviceArn"], tags=[{"key": request_tags.POKE, "value": "p1"}])
+    rolling.change({"tag: v1": "tag: v2"})
+    assert apply(rolling, wait=True).ending is Ending.REACHED
+    (service,) = ecs.describe_services(cluster=CLUSTER, services=["web"], include=["TAGS"])["services"]
+    keys = {one["key"] for one in service["tags"]}
+    assert request_tags.POKE in keys
+    assert keys.isdisjoint({request_tags.POKED, request_tags.REVISION})
+
+
+# -- interrupted, refused, and out of time
+
+
+class StopAt(Observer):
+    """Ctrl-C at the start of the step of that number."""
+
+    def __init__(self, number: int, stop: threading.Event) -> None:
+        self.number, self.stop = number, stop
+
+    def on_start(self, step: PlanStep, action: Any) -> None:
+        self.number -= 1
+        if self.number == 0:
+            self.stop.set()
+
+
+@pytest.mark.parametrize(
+    "number", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
+def test_after_ctrl_c_at_any_step_the_next_apply_goes_on(rolling: EmulatedStack, number: int) -> None:
+    """What was begun is ended, no step begins after it, and no rollout is driven."""
+    renamed_group(rolling)
+    stop = threading.Event()
+    first = apply(rolling, stop=stop, observer=StopAt(number, stop))
+    assert first.ending is (Ending.INTERRUPTED if stop.is_set() else Ending.REACHED)
+    begun = [one for each in first.goal.passes for one in each.outcomes if one.result is Result.DONE]
+    assert len(begun) == number or not stop.is_set()
+    second = apply(rolling, wait=True)
+    assert (second.ending, second.left) == (Ending.REACHED, [])
+    assert apply(rolling).plan.actions == ()
+
+
+def test_ctrl_c_before_the_first_round_does_nothing(rolling: EmulatedStack) -> None:
+    """Not one call."""
+    renamed_group(rolling)
+    stop = threading.Event()
+    found = apply(rolling, stop=stop, meanwhile=lambda: (stop.set(), rolling.transport.sent.clear())[0])
+    assert found.ending is Ending.INTERRUPTED
+    assert not rolling.transport.sent
+
+
+@pytest.mark.parametrize(
+    "read",
+    mostly_slow(
+        product(("DescribeServices", "DescribeSubnets", "GetResources", "DescribeTargetGroups"), (1, 2, 3)),
+        ("DescribeServices", 1), ("GetResources", 2),
+    ),
+)  # fmt: skip
+def test_a_read_that_fails_in_any_pass_delays_and_changes_nothing(
+    rolling: EmulatedStack, read: tuple[str, int]
+) -> None:
+    """The command ends as if AWS had been well, for nothing is planned from half of the account."""
+    operation, nth = read
+    renamed_group(rolling)
+    running = command(rolling)
+    plan = running.look().plan
+    passes = 0
+
+    def failing(report: object) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == nth:
+            rolling.laptop.aws.faults.add(Fault(kind="unreachable", operation=operation, count=8))
+
+    if nth == 1:
+        failing(None)
+    running.reports = (failing,)
+    goal = Applied(patience=900.0, rollout_patience=120.0)
+    assert running.run(goal, agreed=plan) is Ending.REACHED
+    assert Command(running, plan, goal).left == GROUP
+
+
+def test_a_service_that_aws_shows_late_is_waited_for() -> None:
+    """What was made and is not shown has no tasks yet, and is neither made again nor a reason to stop."""
+    with emulated_stack(folder=ROLLING) as stage:
+        perform, hidden = stage.transport.perform, 2
+
+        def late(call: Call) -> dict[str, Any]:
+            nonlocal hidden
+            answer = perform(call)
+            if call.operation != "DescribeServices" or not stage.transport.sent["CreateService"] or not hidden:
+                return answer
+            hidden -= 1
+            missing = [{"arn": one, "reason": "MISSING"} for one in call.params["services"]]
+            return {"services": [], "failures": missing}
+
+        stage.transport.perform = late  # type: ignore[method-assign]
+        found = apply(stage)
+        assert found.ending is Ending.REACHED
+        assert hidden == 0
+        assert stage.transport.sent["CreateService"] == 1
+
+
+def test_a_failure_beside_what_waits_ends_with_it(rolling: EmulatedStack) -> None:
+    """What waits is waited for, no longer than the time it has; the failure is reported, and tried in every pass."""
+    rolling.laptop.aws.faults.add(Fault(kind="denied", operation="CreateSecurityGroup"))
+    renamed_group(rolling)
+    found = apply(rolling)
+    assert found.ending is Ending.REACHED
+    assert found.goal.counts()[1] == 1
+    assert found.seconds < AT_ONCE
+
+
+def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
+    """Everything goes, both versions with it."""
+    blue_green.change({"tag: v1": "tag: v2"})
+    apply(blue_green)
+    running = command(blue_green)
+    active = running.revisions.active
+    assert active is not None
+    running.revisions.active = replace(
+        active, wish=replace(active.wish, leaving=True, deliveries=(), consent=Consent(delete_images=True))
+    )
+    plan = running.look().plan
+    assert plan.refusals == ()
+    assert {one.verb for one in plan.actions} == {Verb.DELETE}
+    goal = Applied(patience=2700.0)
+    assert running.run(goal, agreed=plan) is Ending.REACHED
+    assert running.look().plan.actions == ()
+
+
+def test_a_stack_without_services(tmp_path: Path) -> None:
+    """Nothing carries a request, nothing rolls, and the second apply has nothing to do."""
+    folder = Path(shutil.copytree(ROLLING, tmp_path / "specs", ignore=shutil.ignore_patterns("services")))
+    with emulated_stack(folder=folder) as stage:
+        assert apply(stage, wait=True).ending is Ending.REACHED
+        assert apply(stage, wait=True).plan.actions == ()
+        stage.change({"retention": "retention"})
+        running = controller(stage, folder)
+        running.go(60)
+        assert [one.in_place for one in running.passes][:1] == [True]
+
+
+def test_a_service_goes_while_another_rolls(tmp_path: Path) -> None:
+    """What it alone used goes after it; what the other uses stays until its rollout has ended."""
+    folder = Path(shutil.copytree(ROLLING, tmp_path / "specs"))
+    text = (folder / "services" / "frontend.yaml").read_text()
+    other = text.replace("name: web\n", "name: other\n").replace("web-tg", "other-tg")
+    traffic = other[other.index("traffic:") : other.index("deployment:")]
+    (folder / "services" / "other.yaml").write_text(other.replace(traffic, ""))
+    with emulated_stack(folder=folder) as stage:
+        serve(stage)
+        stage.folder = Path(shutil.copytree(folder, tmp_path / "less", ignore=shutil.ignore_patterns("other.yaml")))
+        renamed_group(stage)
+        done = apply(stage)
+        assert done.ending is Ending.REACHED
+        assert set(GROUP) <= set(done.left)
+        assert apply(stage, wait=True).left == []
+        assert apply(stage).plan.actions == ()
