@@ -14,6 +14,7 @@ from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.planner import ObservedState, immutable_changes
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
