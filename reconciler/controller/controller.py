@@ -19,18 +19,18 @@ from typing import Final
 
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
+from reconciler.controller import pass_events
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
 from reconciler.controller.schedule import Intervals, PassTimer
 from reconciler.controller.stack_requests import StackRequests
 from reconciler.controller.until import Ending, Observer, Until
-from reconciler.log import log
 from reconciler.model.plan import Plan, RefusalCode, Verb
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource_type import Depth, ResourceTypes
 from reconciler.reconcile import pass_
-from reconciler.reconcile.drift import REVERTS, Drift, DriftMode, DriftPolicy
+from reconciler.reconcile.drift import DriftPolicy
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import observe, owned_ids
@@ -242,13 +242,13 @@ class Controller:
             self.recorder.emit_once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
         else:
             self.recorder.resolve("blocked", events.PLAN_FREE, "plan no longer blocked")
-            self._tell(report.drifts)
+            pass_events.record_drift(self.recorder, report.drifts)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
         if report.failed:
             self._later("some changes failed")
         elif any(one.code is RefusalCode.READ_FAILED for one in report.refusals):
-            self.timer.backoff()
+            self.timer.backoff(at_most=self.timer.rhythm.fast)  # requests are still read
         elif report.wrote or report.unfinished:
             self.timer.requeue_soon(wrote=report.wrote)
         else:
@@ -268,12 +268,7 @@ class Controller:
         self.policy.corrected(report.drifts, {one.step.address for one in done}, now)
         self._written |= {one.action.signature for one in done}
         self.queue.rollouts.fresh |= {one.step.address for one in done if one.action.verb is Verb.CREATE}
-        for one in outcomes:
-            address = str(one.step.address)
-            if one.result is Result.DONE and not one.action.only_rolls:
-                self.recorder.emit(events.CHANGED, address, one.action.summary)
-            elif one.result is Result.FAILED:
-                self.recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
+        pass_events.record_outcomes(self.recorder, outcomes)
         return outcomes
 
     def _in_place(self, active: ActiveRevision, report: PassResult) -> None:
@@ -294,20 +289,6 @@ class Controller:
         self._until.on_turn(turn)
         self.observer.on_turn(turn)
 
-    def _tell(self, drifts: tuple[Drift, ...]) -> None:
-        """Drift that is corrected is reported each time; drift that remains is reported once."""
-        for one in drifts:
-            address = str(one.address)
-            if one.contested:
-                because = f"{one} was reverted {REVERTS} times; not corrected again until the specs change"
-                self.recorder.emit_once(f"contested {one}", events.CONTESTED, because, address)
-                continue
-            name = events.DRIFT_REPAIRED if one.mode is DriftMode.ENFORCE else events.DRIFT_FOUND
-            reason = f" ({one.reason})" if one.reason else ""
-            self.recorder.emit_once(
-                f"drift {one}", name, f"{one}{reason}", address, again=one.mode is DriftMode.ENFORCE
-            )
-
     def _later(self, because: str) -> None:
         self.timer.backoff()
         self.recorder.emit_once("later", events.PASS_FAILED, because)
@@ -317,11 +298,6 @@ class Controller:
         report.calls, report.writes = self.aws.counts.total() - calls, self.aws.writes.total() - writes
         if not report.failed:
             self.recorder.clear("later")
-        level = log.info if report.writes or report.outcomes else log.debug
-        level(
-            events.PASS_ENDED, number=report.number, depth=report.depth.name.lower(), seconds=round(report.seconds, 3),
-            calls=report.calls, writes=report.writes, changes=len(report.outcomes), drift=len(report.drifts),
-            revision=report.revision.short,
-        )  # fmt: skip
+        pass_events.log_pass(report)
         for tell in (self._until.on_pass, *self.reports):
             tell(report)

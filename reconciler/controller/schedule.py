@@ -113,9 +113,9 @@ class PassTimer:
         self.touched = True
         self._in(0.0)
 
-    def backoff(self) -> None:
-        """Run again after a failure; the pause grows with each one in a row."""
-        pause = min(self.rhythm.longest_pause, self.rhythm.first_pause * 2**self._failures)
+    def backoff(self, *, at_most: float = float("inf")) -> None:
+        """Retry after a failure. The pause doubles with each failure in a row, up to `at_most` seconds."""
+        pause = min(at_most, self.rhythm.longest_pause, self.rhythm.first_pause * 2**self._failures)
         self._failures += 1
         self.touched = True
         self._in(self._jittered(pause))

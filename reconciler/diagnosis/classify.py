@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Final
 
-from reconciler.diagnosis.causes import DEFAULTS, TABLE, UNKNOWN, Cause, Match
+from reconciler.diagnosis.cause import DEFAULTS, UNKNOWN, Cause, Match, table
 from reconciler.diagnosis.observations import Container, Event, Target, Task, culprit, plain
 
 FAILING_CODES: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
@@ -39,7 +39,7 @@ class Hit:
 
     @property
     def order(self) -> int:
-        return _ORDER[self.cause.id]
+        return _order()[self.cause.id]
 
 
 def counts_as_failure(task: Task, essential: frozenset[str] | None = None) -> bool:
@@ -54,9 +54,9 @@ def counts_as_failure(task: Task, essential: frozenset[str] | None = None) -> bo
     return hit.cause.counts if hit is not None else task.stop_code in FAILING_CODES
 
 
-def find(sign: Sign, table: tuple[Cause, ...] = TABLE) -> Hit | None:
+def find(sign: Sign, causes: tuple[Cause, ...] | None = None) -> Hit | None:
     """The first row of the table that fits."""
-    found = _row(replace(sign, facts={}), table)
+    found = _row(replace(sign, facts={}), table() if causes is None else causes)
     return None if found is None else Hit(found[0], {**_extracted(sign), **sign.facts, **found[1]})
 
 
@@ -228,4 +228,7 @@ _NAMED: Final = (
     ("limit", r"timed out after waiting (\w+)", "{}"),
 )
 
-_ORDER: Final = {cause.id: place for place, cause in enumerate((*TABLE, UNKNOWN))}
+
+@cache
+def _order() -> dict[str, int]:
+    return {cause.id: place for place, cause in enumerate((*table(), UNKNOWN))}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.diagnosis.causes import UNKNOWN
+from reconciler.diagnosis.cause import UNKNOWN
 from reconciler.diagnosis.observations import EPOCH, Event, Target, Task, Unread
 
 

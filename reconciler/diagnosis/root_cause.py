@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reconciler.diagnosis import classify
-from reconciler.diagnosis.causes import SILENT, UNKNOWN, Level
+from reconciler.diagnosis.cause import SILENT, UNKNOWN, Level
 from reconciler.diagnosis.classify import Hit
 from reconciler.diagnosis.observations import Event, Target, Task, culprit, normalised, plain
 from reconciler.diagnosis.report import (

@@ -79,3 +79,11 @@ def test_a_new_revision_does_not_wait() -> None:
     assert (next_.rest, next_.depth(clock.monotonic())) == (0, Depth.FULL)
     next_.backoff()
     assert next_.rest > 0
+
+
+def test_a_retry_is_never_later_than_asked() -> None:
+    """A type that cannot be read keeps no pass from reading what people request."""
+    next_, _ = due()
+    for _ in range(9):
+        next_.backoff(at_most=RHYTHM.fast)
+        assert next_.rest <= RHYTHM.fast * (1 + JITTER)

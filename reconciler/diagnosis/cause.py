@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
 
 
 class Level(IntEnum):
@@ -81,11 +85,56 @@ DEFAULTS: Final = {
 }
 """What stands for a placeholder whose value AWS did not say."""
 
-NO_ANSWER: Final = (
-    r"(?:i/o timeout|context deadline|request canceled|RequestCanceled|connection issue between|handshake timeout"
-    r"|connection timed out|connection refused|connection reset|network is unreachable|no route to host"
-    r"|send request failed|Client\.Timeout exceeded|no such host|server misbehaving)"
-)
-"""How a host that cannot be reached looks to the one who asks. AWS cuts some of these texts off, so they are short."""
 
-DENIED: Final = r"(?:AccessDenied|not authorized to perform|403 Forbidden)"
+UNKNOWN: Final = Cause(
+    "unknown",
+    "unknown",
+    "unknown. AWS reports: {raw}",
+    "this is AWS's own message; the task's log and the service's events may say more",
+    level=Level.END,
+)
+"""No row fits."""
+
+SILENT: Final = Cause(
+    "unknown",
+    "unknown",
+    "unknown. AWS gives no reason: no task stopped, no target is unhealthy, and no event reports a problem",
+    "check with `reconciler status` what the rollout waited for",
+    level=Level.SYMPTOM,
+)
+"""There are no words that could fit a row."""
+
+
+@cache
+def table() -> tuple[Cause, ...]:
+    """Every cause, in the order in which they are tried; the first that fits is the one.
+
+    The causes stand in causes/*.yaml, which a reviewer reads without Python. The order of the files and of the entries
+    in them counts: what is particular comes before what is general.
+    """
+    folder = files(__package__).joinpath("causes")
+    entries = (entry for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    texts = {entry.name: entry.read_text(encoding="utf-8") for entry in entries}
+    fragments = _read(texts.pop("fragments.yaml"))
+    return tuple(_cause(id, fields, fragments) for name in sorted(texts) for id, fields in _read(texts[name]).items())
+
+
+def _read(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return found
+
+
+def _cause(id: str, fields: dict[str, Any], fragments: dict[str, str]) -> Cause:
+    """Raises TypeError for a field that there is not."""
+    rest = {name: value for name, value in fields.items() if name not in ("matches", "level")}
+    matches = tuple(
+        Match(**{name: _filled(str(pattern), fragments) for name, pattern in match.items()})
+        for match in fields["matches"]
+    )
+    return Cause(id, matches=matches, level=Level[fields.get("level", "root").upper()], **{"check": "", **rest})
+
+
+def _filled(pattern: str, fragments: dict[str, str]) -> str:
+    for name, fragment in fragments.items():
+        pattern = pattern.replace(f"{{{{{name}}}}}", fragment)
+    return pattern

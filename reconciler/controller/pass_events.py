@@ -1,0 +1,45 @@
+"""Events of one pass: drift, the outcome of each step, and the summary in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler import events
+from reconciler.controller.events import EventRecorder
+from reconciler.log import log
+from reconciler.reconcile.drift import REVERTS, Drift, DriftMode
+from reconciler.reconcile.executor import Result, StepOutcome
+from reconciler.reconcile.result import PassResult
+
+
+def record_drift(recorder: EventRecorder, drifts: Iterable[Drift]) -> None:
+    """Drift that is corrected is reported each time; drift that remains is reported once."""
+    for one in drifts:
+        address = str(one.address)
+        if one.contested:
+            because = f"{one} was reverted {REVERTS} times; not corrected again until the specs change"
+            recorder.emit_once(f"contested {one}", events.CONTESTED, because, address)
+            continue
+        name = events.DRIFT_REPAIRED if one.mode is DriftMode.ENFORCE else events.DRIFT_FOUND
+        reason = f" ({one.reason})" if one.reason else ""
+        recorder.emit_once(f"drift {one}", name, f"{one}{reason}", address, again=one.mode is DriftMode.ENFORCE)
+
+
+def record_outcomes(recorder: EventRecorder, outcomes: Iterable[StepOutcome]) -> None:
+    """Every change is an event; a failure is one when it begins."""
+    for one in outcomes:
+        address = str(one.step.address)
+        if one.result is Result.DONE and not one.action.only_rolls:
+            recorder.emit(events.CHANGED, address, one.action.summary)
+        elif one.result is Result.FAILED:
+            recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
+
+
+def log_pass(report: PassResult) -> None:
+    """One line with everything in it; at debug level if the pass changed nothing."""
+    level = log.info if report.writes or report.outcomes else log.debug
+    level(
+        events.PASS_ENDED, number=report.number, depth=report.depth.name.lower(), seconds=round(report.seconds, 3),
+        calls=report.calls, writes=report.writes, changes=len(report.outcomes), drift=len(report.drifts),
+        revision=report.revision.short,
+    )  # fmt: skip
