@@ -65,8 +65,7 @@ def execute(
         click.echo("Stopping after in-flight calls (Ctrl-C again to stop immediately)", err=True)
         controller.wake.set()
 
-    with stopping(stop, unwind) as stopped:
-        controller.stop = controller.queue.rollouts.stop = stopped.stop
+    with stopping(stop, unwind, controller.stop) as stopped:
         ending = controller.run(goal, agreed=approved)
     done, failed = goal.counts()
     interrupted, timed_out = ending is Ending.INTERRUPTED, ending is Ending.TIMED_OUT

@@ -48,10 +48,12 @@ def vanish(number: signal.Signals) -> NoReturn:
 
 @contextmanager
 def stopping(
-    first: Callable[[signal.Signals], None], second: Callable[[signal.Signals], NoReturn]
+    first: Callable[[signal.Signals], None],
+    second: Callable[[signal.Signals], NoReturn],
+    stop: threading.Event | None = None,
 ) -> Iterator[Stopping]:
     """The first signal sets `stop` and then calls `first`, in a thread; the second one calls `second` at once."""
-    state = Stopping()
+    state = Stopping(stop or threading.Event())
     signals: SimpleQueue[signal.Signals | None] = SimpleQueue()
 
     def handle(number: int, _: object) -> None:
