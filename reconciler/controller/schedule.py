@@ -10,6 +10,8 @@ from reconciler.clock import Clock
 from reconciler.model.resource_type import Depth
 
 JITTER: Final = 0.1
+MOST_DOUBLINGS: Final = 30
+"""More make no pause longer, and in the end a number that is too large for a float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class PassTimer:
         if first:
             self._in(self.rhythm.after_write)
         else:
-            self._in(min(self.rhythm.longest_wait, self.rhythm.first_pause * 1.5**self._waits))
+            self._in(min(self.rhythm.longest_wait, self.rhythm.first_pause * 1.5 ** min(self._waits, MOST_DOUBLINGS)))
             self._waits += 1
 
     def requeue_now(self) -> None:
@@ -115,7 +117,9 @@ class PassTimer:
 
     def backoff(self, *, at_most: float = float("inf")) -> None:
         """Retry after a failure. The pause doubles with each failure in a row, up to `at_most` seconds."""
-        pause = min(at_most, self.rhythm.longest_pause, self.rhythm.first_pause * 2**self._failures)
+        pause = min(
+            at_most, self.rhythm.longest_pause, self.rhythm.first_pause * 2 ** min(self._failures, MOST_DOUBLINGS)
+        )
         self._failures += 1
         self.touched = True
         self._in(self._jittered(pause))

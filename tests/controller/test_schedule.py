@@ -87,3 +87,14 @@ def test_a_retry_is_never_later_than_asked() -> None:
     for _ in range(9):
         next_.backoff(at_most=RHYTHM.fast)
         assert next_.rest <= RHYTHM.fast * (1 + JITTER)
+
+
+def test_a_wait_of_days_ends_in_no_overflow() -> None:
+    """Thousands of failures, or of looks at what never gets ready, in a row."""
+    next_, _ = due()
+    for _ in range(2500):
+        next_.backoff()
+        next_.requeue_soon(wrote=False)
+    assert next_.rest == RHYTHM.longest_wait
+    next_.backoff()
+    assert next_.rest <= RHYTHM.longest_pause * (1 + JITTER)
