@@ -26,6 +26,8 @@ MEANINGS = {
     "RECONCILER_GIT_SSH_KEY": "File with the private key for Git over SSH.",
     "RECONCILER_GIT_KNOWN_HOSTS": "File with the public keys of SSH hosts. Without it: SSH's own.",
     "RECONCILER_WEBHOOK_SECRET": "Key with which notifications to `webhook:` targets are signed.",
+    "AWS_ENDPOINT_URL": "The emulator that `reconciler local` commands talk to, like `--endpoint`; "
+    "for all other commands, as for boto3.",
     "AWS_DATA_PATH": "Further folders with service models, as for boto3.",
     "XDG_CACHE_HOME": "Folder of caches; descriptions of task definitions are in its folder `reconciler`. "
     "Without it: `~/.cache`.",
