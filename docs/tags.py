@@ -187,16 +187,16 @@ GROUPS = (
         "Defined in `reconciler/reconcile/request_tags.py`.",
         (
             Tag(
-                request_tags.POKE,
+                request_tags.REQUEST,
                 "an id",
                 "5b1e08aa",
                 "Everybody who may tag the service; `reconciler reconcile` writes it.",
                 "No full reconciliation before the next regular one.",
             ),
             Tag(
-                request_tags.POKED,
+                request_tags.HANDLED,
                 "`ID:REVISION`",
-                request_tags.poked("5b1e08aa", "c2d87dd"),
+                request_tags.handled("5b1e08aa", "c2d87dd"),
                 NOBODY,
                 "The request is answered once more.",
             ),

@@ -52,10 +52,11 @@ def execute(
     from reconciler.controller.until import FOREVER, Applied, Ending, has_begun, has_ended
 
     leaving, look, speed = stack.target.leaving, stack.err_look, stack.aws.clock.speed
+    resources = timeout if timeout is not None else DESTROY_PATIENCE if leaving else APPLY_PATIENCE
     rollouts = timeout if timeout is not None else FOREVER if wait else BEGIN_PATIENCE
     goal = Applied(
         goal=has_ended if wait else has_begun,
-        patience=speed * (timeout or (DESTROY_PATIENCE if leaving else APPLY_PATIENCE)),
+        patience=speed * resources,
         rollout_patience=speed * rollouts,
         deferred_too=wait,
         settled=lambda: _report_settled(stack, controller, goal, output),

@@ -35,7 +35,7 @@ class RequestCarriers:
         from reconciler.reconcile import request_tags
 
         id = uuid.uuid4().hex[:8]
-        self.stack.aws.run(request_tags.write(self.services[0].facts["arn"], {request_tags.POKE: id, **tags}))
+        self.stack.aws.run(request_tags.write(self.services[0].facts["arn"], {request_tags.REQUEST: id, **tags}))
         return id
 
     def handled_at(self, id: str) -> str | None:
@@ -44,9 +44,9 @@ class RequestCarriers:
 
         facts = self.services[0].facts
         tags = self.stack.aws.run(request_tags.read(facts["cluster"], facts["arn"]))
-        if request_tags.of_tags(tags).poked != id:
+        if request_tags.of_tags(tags).handled != id:
             return None
-        return tags[request_tags.POKED].partition(":")[2]
+        return tags[request_tags.HANDLED].partition(":")[2]
 
 
 def open_carriers(stack: Stack) -> RequestCarriers:

@@ -64,7 +64,7 @@ class StackRequests:
         for place in self._places:
             said = request_tags.of_tags(place.tags)
             if said.unheard:
-                wrote |= self._write(place, {request_tags.POKED: request_tags.poked(said.poke, revision)})
+                wrote |= self._write(place, {request_tags.HANDLED: request_tags.handled(said.request, revision)})
         return wrote
 
     def _write(self, place: Observed[Any], tags: dict[str, str]) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOREVER: Final = float("inf")
 PASSING: Final = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttled)
-"""Codes of refusals that may be gone at the next read."""
+"""Errors that may be gone at the next read."""
 
 
 class Ending(StrEnum):

@@ -20,30 +20,30 @@ from reconciler.model.tagging import tag_value
 
 ecs = ServiceApi("ecs")
 
-POKE: Final = f"{ownership.PREFIX}reconcile-request"
-POKED: Final = f"{ownership.PREFIX}reconcile-handled"
+REQUEST: Final = f"{ownership.PREFIX}reconcile-request"
+HANDLED: Final = f"{ownership.PREFIX}reconcile-handled"
 SUSPEND: Final = f"{ownership.PREFIX}stack-suspended"
 REVISION: Final = f"{ownership.PREFIX}revision"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTags:
-    """`poke` and `poked` are request ids; `suspended` is who suspended the stack."""
+    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack."""
 
-    poke: str = ""
-    poked: str = ""
+    request: str = ""
+    handled: str = ""
     suspended: str = ""
     revision: str = ""
 
     @property
     def unheard(self) -> bool:
-        return bool(self.poke) and self.poke != self.poked
+        return bool(self.request) and self.request != self.handled
 
 
 def of_tags(tags: Mapping[str, str]) -> RequestTags:
     return RequestTags(
-        tags.get(POKE, ""),
-        tags.get(POKED, "").partition(":")[0],
+        tags.get(REQUEST, ""),
+        tags.get(HANDLED, "").partition(":")[0],
         tags.get(SUSPEND, ""),
         tags.get(REVISION, "").partition(" ")[0],
     )
@@ -68,10 +68,10 @@ def notice_board(places: Sequence[Observed[Any]], wanted: Collection[Address]) -
 def heard(places: Iterable[Observed[Any]]) -> RequestTags:
     """The tags of all services together: of several requests a pending one, of several revisions the first."""
     said = [of_tags(one.tags) for one in places]
-    poke = next((one for one in said if one.unheard), next((one for one in said if one.poke), RequestTags()))
+    asked = next((one for one in said if one.unheard), next((one for one in said if one.request), RequestTags()))
     suspended = next((one.suspended for one in said if one.suspended), "")
     revision = next((one.revision for one in said if one.revision), "")
-    return RequestTags(poke.poke, poke.poked, suspended, revision)
+    return RequestTags(asked.request, asked.handled, suspended, revision)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:
@@ -88,8 +88,8 @@ def read(cluster: str, arn: str) -> Calls[dict[str, str]]:
     return {tag["key"]: tag["value"] for item in answer["services"] for tag in item.get("tags") or ()}
 
 
-def poked(poke: str, revision: str) -> str:
-    return tag_value(f"{poke}:{revision}")
+def handled(request: str, revision: str) -> str:
+    return tag_value(f"{request}:{revision}")
 
 
 def in_place(revision: str, subject: str) -> str:

@@ -143,7 +143,7 @@ def tags(stage: EmulatedStack) -> dict[str, str]:
     return {
         key: value
         for key, value in stage.tags().items()
-        if key in (request_tags.POKE, request_tags.POKED, request_tags.SUSPEND)
+        if key in (request_tags.REQUEST, request_tags.HANDLED, request_tags.SUSPEND)
     }
 
 
@@ -172,10 +172,10 @@ def test_the_word_is_written_and_its_answer_waited_for(deployed: EmulatedStack, 
     ecs, arn = deployed.laptop.client("ecs"), deployed.service()["serviceArn"]
 
     def answer(call: Call) -> None:
-        poke = deployed.tags().get(request_tags.POKE)
+        poke = deployed.tags().get(request_tags.REQUEST)
         if call.operation == "DescribeServices" and poke is not None:
             ecs.tag_resource(
-                resourceArn=arn, tags=[{"key": request_tags.POKED, "value": request_tags.poked(poke, "4f1c2ab")}]
+                resourceArn=arn, tags=[{"key": request_tags.HANDLED, "value": request_tags.handled(poke, "4f1c2ab")}]
             )
 
     deployed.transport.before = answer
@@ -187,7 +187,7 @@ def test_nobody_answers(deployed: EmulatedStack, type_: Typed) -> None:
     """Exit 4 once the patience is over, an old answer counting for nothing."""
     arn = deployed.service()["serviceArn"]
     deployed.laptop.client("ecs").tag_resource(
-        resourceArn=arn, tags=[{"key": request_tags.POKED, "value": request_tags.poked("old", "4f1c2ab")}]
+        resourceArn=arn, tags=[{"key": request_tags.HANDLED, "value": request_tags.handled("old", "4f1c2ab")}]
     )
     assert type_("reconcile", "--wait", "--timeout", "3").code == Exit.TIMED_OUT
 
@@ -195,9 +195,9 @@ def test_nobody_answers(deployed: EmulatedStack, type_: Typed) -> None:
 def test_suspend_stands_until_resume(deployed: EmulatedStack, type_: Typed) -> None:
     """The tag names who suspended it; resuming removes the tag and leaves the request."""
     assert type_("suspend", "--stack").code == Exit.DONE
-    assert set(tags(deployed)) == {request_tags.POKE, request_tags.SUSPEND}
+    assert set(tags(deployed)) == {request_tags.REQUEST, request_tags.SUSPEND}
     assert type_("resume", "--stack").code == Exit.DONE
-    assert set(tags(deployed)) == {request_tags.POKE}
+    assert set(tags(deployed)) == {request_tags.REQUEST}
 
 
 @pytest.mark.parametrize("words", [(SERVICE,), ("--release", "41ab07"), ("--now",)])

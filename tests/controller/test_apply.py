@@ -336,13 +336,13 @@ def test_a_command_answers_no_request_and_records_no_revision(rolling: EmulatedS
     """Both say that a controller has seen the stack in place."""
     ecs = rolling.laptop.client("ecs")
     (service,) = ecs.describe_services(cluster=CLUSTER, services=["web"])["services"]
-    ecs.tag_resource(resourceArn=service["serviceArn"], tags=[{"key": request_tags.POKE, "value": "p1"}])
+    ecs.tag_resource(resourceArn=service["serviceArn"], tags=[{"key": request_tags.REQUEST, "value": "p1"}])
     rolling.change({"tag: v1": "tag: v2"})
     assert apply(rolling, wait=True).ending is Ending.REACHED
     (service,) = ecs.describe_services(cluster=CLUSTER, services=["web"], include=["TAGS"])["services"]
     keys = {one["key"] for one in service["tags"]}
-    assert request_tags.POKE in keys
-    assert keys.isdisjoint({request_tags.POKED, request_tags.REVISION})
+    assert request_tags.REQUEST in keys
+    assert keys.isdisjoint({request_tags.HANDLED, request_tags.REVISION})
 
 
 # -- interrupted, refused, and out of time

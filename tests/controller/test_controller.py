@@ -397,9 +397,11 @@ def test_a_suspended_stack_stays_so_while_nobody_can_read_the_word(running: Runn
 def test_a_poke_is_answered_after_a_look_at_everything(running: Running) -> None:
     """The answer carries the poke's id and the revision."""
     arn = running.stage.service()["serviceArn"]
-    running.stage.laptop.client("ecs").tag_resource(resourceArn=arn, tags=[{"key": request_tags.POKE, "value": "p1"}])
+    running.stage.laptop.client("ecs").tag_resource(
+        resourceArn=arn, tags=[{"key": request_tags.REQUEST, "value": "p1"}]
+    )
     running.go(45)
-    assert running.stage.tags()[request_tags.POKED] == f"p1:{running.files.revision.short}"
+    assert running.stage.tags()[request_tags.HANDLED] == f"p1:{running.files.revision.short}"
     assert Depth.FULL in [one.depth for one in running.passes]
 
 

@@ -82,12 +82,12 @@ def test_what_is_in_place_is_written_once_and_a_poke_answered_once() -> None:
     """The second writing does not forget the first."""
     ecs = Ecs()
     found = board(ecs)
-    found.listen(world({request_tags.POKE: "p1"}), "shop", {WEB})
+    found.listen(world({request_tags.REQUEST: "p1"}), "shop", {WEB})
     assert found.in_place("4f1c2abd", "More tasks")
     assert found.answer("4f1c2ab")
     assert not found.in_place("4f1c2abd", "More tasks")
     assert not found.answer("4f1c2ab")
-    assert ecs.tags == {request_tags.REVISION: "4f1c2abd More tasks", request_tags.POKED: "p1:4f1c2ab"}
+    assert ecs.tags == {request_tags.REVISION: "4f1c2abd More tasks", request_tags.HANDLED: "p1:4f1c2ab"}
     assert found.said == RequestTags("p1", "p1", "", "4f1c2abd")
 
 
@@ -118,7 +118,7 @@ def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
     revision moves over."""
     old, first = f"{ARN}-old", Address("service", "a")
     ecs = Ecs()
-    ecs.others[old] = {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 one", request_tags.POKE: "p1"}
+    ecs.others[old] = {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 one", request_tags.REQUEST: "p1"}
     aws = AwsClient(ecs, clock=ManualClock())
     aws.mine.add(ARN, old)
     found = StackRequests(aws)
@@ -135,7 +135,7 @@ def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
     assert found.in_place("r2", "two")
     assert found.answer("r2")
     assert ecs.tags == {request_tags.REVISION: "r2 two"}
-    assert ecs.others[old] == {request_tags.SUSPEND: "ana", request_tags.POKE: "p1", request_tags.POKED: "p1:r2"}
+    assert ecs.others[old] == {request_tags.SUSPEND: "ana", request_tags.REQUEST: "p1", request_tags.HANDLED: "p1:r2"}
     assert found.said == RequestTags("p1", "p1", "ana", "r2")
     assert not found.in_place("r2", "two")
     assert not found.answer("r2")

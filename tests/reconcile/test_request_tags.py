@@ -44,25 +44,27 @@ def test_only_a_service_that_is_there_and_stays_is_a_notice_board() -> None:
 
 def test_what_was_said_is_heard_on_every_service_of_the_stack() -> None:
     """One that comes first later, or that the specs no longer want, hides nothing; another stack's says nothing."""
-    old = service(B, "ours", {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 first", request_tags.POKE: "p1"})
-    new = service(A, "ours", {request_tags.POKE: "p0", request_tags.POKED: "p0:r1"})
-    theirs = service(C, "theirs", {request_tags.SUSPEND: "eve", request_tags.POKE: "p9"})
+    old = service(
+        B, "ours", {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 first", request_tags.REQUEST: "p1"}
+    )
+    new = service(A, "ours", {request_tags.REQUEST: "p0", request_tags.HANDLED: "p0:r1"})
+    theirs = service(C, "theirs", {request_tags.SUSPEND: "eve", request_tags.REQUEST: "p9"})
     for wanted in ({A, B, C}, {A, C}, {B, C}):
         found = request_tags.heard(request_tags.places([new, theirs, old], "ours", wanted))
-        assert found == RequestTags(poke="p1", suspended="ana", revision="r1")
-    answered = replace(old, tags={**old.tags, request_tags.POKED: "p1:r2"})
+        assert found == RequestTags(request="p1", suspended="ana", revision="r1")
+    answered = replace(old, tags={**old.tags, request_tags.HANDLED: "p1:r2"})
     assert not request_tags.heard(request_tags.places([new, answered], "ours", {A})).unheard
     assert request_tags.heard(()) == RequestTags()
 
 
 def test_words_are_read_as_they_are_written() -> None:
     """As they are now: AWS is asked, with tags."""
-    talk = Talk(DescribeServices={"services": [{"tags": [{"key": request_tags.POKE, "value": "p1"}]}]})
-    talk.hold(request_tags.write(f"{ARN}a", {request_tags.SUSPEND: "ana", request_tags.POKE: "p1"}))
+    talk = Talk(DescribeServices={"services": [{"tags": [{"key": request_tags.REQUEST, "value": "p1"}]}]})
+    talk.hold(request_tags.write(f"{ARN}a", {request_tags.SUSPEND: "ana", request_tags.REQUEST: "p1"}))
     talk.hold(request_tags.erase(f"{ARN}a", request_tags.SUSPEND))
-    assert talk.hold(request_tags.read("apps", f"{ARN}a")) == {request_tags.POKE: "p1"}
+    assert talk.hold(request_tags.read("apps", f"{ARN}a")) == {request_tags.REQUEST: "p1"}
     assert talk.params("TagResource")[0]["tags"] == [
-        {"key": request_tags.POKE, "value": "p1"},
+        {"key": request_tags.REQUEST, "value": "p1"},
         {"key": request_tags.SUSPEND, "value": "ana"},
     ]
     assert talk.params("UntagResource") == [{"resourceArn": f"{ARN}a", "tagKeys": [request_tags.SUSPEND]}]
@@ -77,10 +79,12 @@ def test_a_service_that_is_gone_says_nothing() -> None:
 
 def test_a_poke_is_unheard_until_it_is_answered() -> None:
     """The answer carries its id and the revision; a revision carries its first words, which are not part of it."""
-    said = request_tags.of_tags({request_tags.POKE: "p2", request_tags.POKED: request_tags.poked("p1", "4f1c2ab")})
+    said = request_tags.of_tags(
+        {request_tags.REQUEST: "p2", request_tags.HANDLED: request_tags.handled("p1", "4f1c2ab")}
+    )
     assert said.unheard
     assert not request_tags.of_tags(
-        {request_tags.POKE: "p1", request_tags.POKED: request_tags.poked("p1", "4f1c2ab")}
+        {request_tags.REQUEST: "p1", request_tags.HANDLED: request_tags.handled("p1", "4f1c2ab")}
     ).unheard
     assert request_tags.of_tags({request_tags.REVISION: request_tags.in_place("4f1c2ab", "More tasks")}) == RequestTags(
         revision="4f1c2ab"
