@@ -28,10 +28,11 @@ DESTROY_PATIENCE = 45 * 60.0
 def confirm(question: str, expected: str, output: str, look: Look) -> None:
     """Ask for `expected`.
 
-    Raises `errors.ReconcilerError` without a terminal to ask on, `errors.NotApproved` for any other answer.
+    Raises `errors.NotApproved` for any other answer, and where there is nobody to ask.
     """
     if output == "json" or not interactive():
-        raise errors.ReconcilerError("Not a terminal: pass --auto-approve (-y)")
+        why = "-o json does not prompt" if output == "json" else "not a terminal"
+        raise errors.NotApproved(f"{why}; nothing was changed. Pass --auto-approve (-y)")
     answer = click.prompt(look.paint(question, "bold"), default="", show_default=False, err=True)
     if answer.strip() != expected:
         raise errors.NotApproved("not confirmed; nothing was changed")

@@ -177,7 +177,8 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request) -> Exit:
     ending = controller.run(goal)
     turn = controller.queue.turns.get(rollout.address)
     if turn is not None and turn.stuck:
-        raise errors.ReconcilerError(f"{rollout.address}: {turn.error}")
+        assert turn.error is not None
+        raise turn.error
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
     if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:

@@ -19,7 +19,6 @@ from reconciler.aws.loopback import is_loopback
 from reconciler.cli import options
 from reconciler.cli.emulator_client import clock_of
 from reconciler.cli.options import Where, find_specs
-from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import Look, look_of
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def open_stack(
 
 
 def load_specs(folder: Path | None, environment: str | None, *, color: str = "auto") -> tuple[Path, Specs]:
-    """The specs; or every error in them on stderr, and exit 1."""
+    """The specs. Every finding is printed on stderr; raises `errors.SpecInvalid` if one is an error."""
     from reconciler.spec.load import load
     from reconciler.spec.reports import report
     from reconciler.spec.reports.text import text
@@ -188,7 +187,7 @@ def load_specs(folder: Path | None, environment: str | None, *, color: str = "au
         look = look_of(sys.stderr, color)
         click.echo(text(report(specs), color=look.color), err=True, color=look.color)
     if not specs.ok:
-        raise SystemExit(Exit.FAILED)
+        raise errors.SpecInvalid(f"the specs in {found} are invalid")
     return found, specs
 
 
