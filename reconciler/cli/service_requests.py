@@ -83,6 +83,8 @@ def send(
     from reconciler.rollout.describe import write_state
 
     session, clock = open_rollouts(stack), stack.aws.clock
+    if session.suspended_by and verb not in (WAYS_BACK if now else OF_THE_SERVICE):
+        raise errors.Refused(_while_suspended(verb, session.suspended_by, now), code=RefusalCode.SUSPENDED)
     rollout = session.rollout(service)
     observed, step = session.driver.look(rollout)
     request = Request(
@@ -97,11 +99,6 @@ def send(
     refusal = _refusal(rollout, observed, request, clock.now())
     if refusal is not None:
         raise errors.Refused(f"{verb} {rollout.delivery.name}: {refusal.why}", code=refusal.code)
-    if now and session.suspended_by and verb not in WAYS_BACK:
-        raise errors.Refused(
-            f"the stack is suspended by {session.suspended_by}; `reconciler resume --stack` resumes it",
-            code=RefusalCode.SUSPENDED,
-        )
     click.echo(stack.banner, err=True)
     state = observed.marks
     stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
@@ -109,6 +106,11 @@ def send(
         with held(stack, str(verb)):
             return _execute(stack, rollout, request)
     return _report(verb, rollout.delivery.name, _answer(session, rollout, request, timeout))
+
+
+def _while_suspended(verb: RequestVerb, suspended_by: str, now: bool) -> str:
+    way_back = f"; `reconciler {verb} --now` executes it all the same" if verb in WAYS_BACK and not now else ""
+    return f"the stack is suspended by {suspended_by}; `reconciler resume --stack` resumes it{way_back}"
 
 
 def _release(verb: RequestVerb, release: str | None, observed: ObservedService, step: RolloutStep) -> str:

@@ -82,6 +82,7 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -
 
     document = {
         "format_version": FORMAT_VERSION,
+        "stack_suspended_by": session.suspended_by or None,
         "services": [status_document(one.rollout, one.observed, one.step, one.verbs) for one in statuses],
         "not_deployed": [
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
@@ -92,7 +93,12 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -
 
 def _text(session: RolloutSession, statuses: list[ServiceStatus], *, watch: bool) -> str:
     look = session.stack.look
-    blocks = [
+    blocks = (
+        [look.paint(f"{look.sign('wait')} stack suspended by {session.suspended_by}", "yellow")]
+        if session.suspended_by
+        else []
+    )
+    blocks += [
         f"{look.sign('wait')} {address}   not deployed yet: {not_ready.because}"
         for address, not_ready in session.missing.items()
     ]

@@ -20,10 +20,10 @@ def suspend(stack: Stack, whole_stack: bool, **request: Any) -> int:
     """Suspend reconciliation of a service or of the whole stack.
 
     A suspended service is not rolled out, whatever the specs say. While the stack is suspended, the controller changes
-    nothing, and `apply`, `destroy` and `promote --now` exit with 5; `rollback --now` and `abort --now` still work.
+    nothing, and `apply`, `destroy` and requests exit with 5; `rollback --now` and `abort --now` still work.
     """
     if not whole_stack:
         return service_requests.send(stack, RequestVerb.SUSPEND, **request)
     if request["service"] or request["release"] or request["now"]:
         raise click.UsageError("--stack and SERVICE, --release or --now are mutually exclusive")
-    return suspend_stack(stack)
+    return suspend_stack(stack, request["why"])
