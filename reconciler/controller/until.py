@@ -18,7 +18,7 @@ from reconciler.model.plan import Action, PlanStep, RefusalCode
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome, summary
 from reconciler.reconcile.pass_ import check_refusals
-from reconciler.rollout.engine import Phase, Waiting
+from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import Response
 from reconciler.rollout_driver.driver import StepResult
 
@@ -121,9 +121,8 @@ class RolloutSummary:
         return self.ending is Ending.INTERRUPTED
 
     @property
-    def waits_for_person(self) -> bool:
-        steps = [turn.step for turn in self.turns if turn.step is not None]
-        return any(step.waits_for is Waiting.PERSON and step.phase is Phase.AWAITING_PROMOTION for step in steps)
+    def waits_for_promotion(self) -> bool:
+        return any(turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION for turn in self.turns)
 
     @property
     def went_wrong(self) -> tuple[StepResult, ...]:

@@ -51,7 +51,7 @@ def apply(
     FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
 
     Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back;
-    with --wait also with 4 if it is still in progress, and 6 if it is waiting for a person.
+    with --wait also with 4 if it is still in progress, and 6 if it is waiting for promotion.
     """
     from reconciler.cli import plan_file
     from reconciler.cli.execute import confirm, execute, unchanged

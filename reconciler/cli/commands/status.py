@@ -47,7 +47,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     """Show the rollout status of SERVICE, or of all services.
 
     Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back, and 6 if one is
-    waiting for a person.
+    waiting for promotion or another request.
     """
     from reconciler.cli.rollout_session import open_rollouts
 
