@@ -19,8 +19,10 @@ from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome, summary
 from reconciler.reconcile.pass_ import check_refusals
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Response
 from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.targets import ServiceRollout, pinned
 
 if TYPE_CHECKING:
     from reconciler.controller.controller import Controller
@@ -57,6 +59,10 @@ class Until:
     resources: bool = True
     services: frozenset[Address] | None = None
     while_suspended: bool = False
+
+    def target(self, rollout: ServiceRollout) -> ServiceRollout:
+        """What a rollout is to reach: what the specs declare, unless the goal is about another version."""
+        return rollout
 
     def on_pass(self, report: PassResult) -> None:
         """A pass has ended."""
@@ -231,17 +237,24 @@ IDLE_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class RequestHandled(Until):
-    """One request on one service was answered, and its immediate effects are done."""
+    """One request on one service was answered, and its immediate effects are done.
+
+    `deployed`: the version that it is about, if the specs declare another one, which is not started meanwhile.
+    """
 
     service: Address
     request: str
     while_suspended: bool = False
     resources: bool = False
+    deployed: Version | None = None
     answer: Response | None = field(init=False, default=None)
 
     @property
     def services(self) -> frozenset[Address]:  # type: ignore[override]  # read only
         return frozenset({self.service})
+
+    def target(self, rollout: ServiceRollout) -> ServiceRollout:
+        return rollout if self.deployed is None else pinned(rollout, self.deployed)
 
     def reached(self, controller: Controller) -> Ending | None:
         if controller.failure is not None and not isinstance(controller.failure, PASSING):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from reconciler.cli import service_requests
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.cli.stack_requests import suspend_stack
 from reconciler.rollout.requests import RequestVerb
 
@@ -15,7 +15,7 @@ from reconciler.rollout.requests import RequestVerb
 @click.command()
 @click.option("--stack", "whole_stack", is_flag=True, help="Suspend the whole stack instead of one service.")
 @service_requests.request_options
-@with_stack
+@with_last_valid_stack
 def suspend(stack: Stack, whole_stack: bool, **request: Any) -> int:
     """Suspend reconciliation of a service or of the whole stack.
 

@@ -211,7 +211,7 @@ def turn_line(turn: StepResult, look: Look) -> str:
 
 
 def under_way(turn: StepResult) -> str:
-    """What goes on after the command: `service/api: rollout in progress: scaling up: …`, or `service/api: rolled back: …`"""
+    """What goes on after the command: `service/api: rollout in progress: scaling up: …`"""
     assert turn.step is not None
     going = turn.step.phase in (Phase.INITIAL_DEPLOYMENT, *ORDER) and turn.step.waits_for is not Waiting.PERSON
     state = "rollout in progress: " if going and turn.step.phase is not Phase.AWAITING_PROMOTION else ""
