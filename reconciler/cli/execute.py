@@ -108,7 +108,7 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
 
 def _report_deferred(goal: Applied) -> None:
     """What is left to the next reconciliation."""
-    deferred = goal.passes[-1].plan.deferred if goal.passes else ()
+    deferred = goal.last.plan.deferred if goal.last is not None else ()
     if deferred:
         click.echo("Deferred to the controller or the next `reconciler apply`:", err=True)
     for entry in deferred:
@@ -119,9 +119,9 @@ def _pending(goal: Applied) -> int:
     """How many resources of the last pass are not in place."""
     from reconciler.reconcile.executor import Result
 
-    if not goal.passes:
+    last = goal.last
+    if last is None:
         return 0
-    last = goal.passes[-1]
     unfinished = {one.step.address for one in last.outcomes if one.result in (Result.WAITING, Result.SKIPPED)}
     return len(unfinished | {note.address for note in last.plan.waiting})
 

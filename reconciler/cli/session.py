@@ -107,7 +107,7 @@ class Stack:
 
     @property
     def banner(self) -> str:
-        """Stack, region, account and identity that a command works with; printed before the first write."""
+        """Stack, region, account and identity that a command works with; printed above the plan."""
         place = self.target.place
         parts = [place.stack, place.region, f"account {place.account}", self.identity.who]
         if self.identity.endpoint is not None:

@@ -156,7 +156,8 @@ class Applied(Until):
     deferred_too: bool = False
     services: frozenset[Address] | None = None
     settled: Callable[[], None] = lambda: None
-    passes: list[PassResult] = field(default_factory=list)
+    last: PassResult | None = field(init=False, default=None)
+    done: int = field(init=False, default=0)
     diagnoses: list[Diagnosis] = field(default_factory=list)
     _deadline: float | None = field(init=False, default=None)
     _rollouts_deadline: float | None = field(init=False, default=None)
@@ -164,7 +165,8 @@ class Applied(Until):
     _last_look: tuple[str, ...] | None = field(init=False, default=None)
 
     def on_pass(self, report: PassResult) -> None:
-        self.passes.append(report)
+        self.last = report
+        self.done += summary(report.outcomes)[Result.DONE]
 
     def on_turn(self, turn: StepResult) -> None:
         if turn.diagnosis is not None:
@@ -177,8 +179,7 @@ class Applied(Until):
 
     def counts(self) -> tuple[int, int]:
         """Number of actions done in all, and failed in the last pass."""
-        each = [summary(one.outcomes) for one in self.passes]
-        return sum(count[Result.DONE] for count in each), each[-1][Result.FAILED] if each else 0
+        return self.done, 0 if self.last is None else summary(self.last.outcomes)[Result.FAILED]
 
     def reached(self, controller: Controller) -> Ending | None:
         now = controller.aws.clock.monotonic()
@@ -210,9 +211,9 @@ class Applied(Until):
             if not isinstance(controller.failure, PASSING):
                 raise controller.failure
             return False
-        if not self.passes:
+        last = self.last
+        if last is None:
             return False
-        last = self.passes[-1]
         if last.refusals:
             unread = last.world.unreadable.values()
             read_failed = all(one.code is RefusalCode.READ_FAILED for one in last.refusals)
@@ -223,7 +224,7 @@ class Applied(Until):
 
     def _nothing_deferred(self, controller: Controller) -> bool:
         """Whether a last pass, now that the rollouts have finished, leaves nothing to do; it is started here."""
-        left = tuple(str(one.action.drop) for one in self.passes[-1].plan.deferred)
+        left = () if self.last is None else tuple(str(one.action.drop) for one in self.last.plan.deferred)
         if not self.deferred_too or not left or left == self._last_look:
             return True
         self._last_look = left

@@ -22,9 +22,11 @@ from moto import mock_aws
 
 from reconciler import errors
 from reconciler.aws.retry import is_read
-from reconciler.cli import session
+from reconciler.cli import lease, session
 from reconciler.cli.main import COMMANDS, cli, short_help
 from reconciler.cli.output.exits import Exit
+from reconciler.clock import SystemClock
+from reconciler.store.lease import Lease
 from tests.harness.cli import recorded, run
 
 ROOT = Path(__file__).parents[2]
@@ -346,3 +348,39 @@ def test_ci_is_never_asked(endpoint: str, specs: Path) -> None:
     at.until("blocked (not-approved)")
     at.until("--auto-approve")
     assert at.end() == Exit.BLOCKED
+
+
+def test_the_banner_stands_above_the_plan(account: None, specs: Path) -> None:
+    """The account is read before the plan is; `destroy` does not say that the specs lack what they contain."""
+    for arguments in (("apply", specs, "-y"), ("destroy", specs, "-y")):
+        ran = run(*arguments)
+        assert ran.code == Exit.DONE
+        assert ran.err.startswith("my-app · ")
+        assert ran.err.count("· account ") == 1
+        assert "no longer in the specs" not in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("demo", "--app", "."), ("local", "up", "--port", "0")])
+def test_without_the_emulator_its_commands_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, specs: Path, arguments: tuple[str, ...]
+) -> None:
+    """As in the production image: an error, not a traceback."""
+    monkeypatch.delitem(sys.modules, "reconciler.cli.emulator", raising=False)
+    monkeypatch.setitem(sys.modules, "reconciler.local.aws", None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    ran = run(*arguments, *([specs] if arguments[0] == "demo" else []))
+    assert ran.code == Exit.FAILED
+    assert ran.err.startswith("error: reconciler.local.aws is not installed")
+
+
+def test_each_emulator_has_a_lease_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack of one name in AWS and at two endpoints is three stacks, also in one file."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    endpoints = (None, "http://127.0.0.1:4566", "http://127.0.0.1:4567")
+    for text in (None, f"sqlite:{tmp_path / 'shared.db'}"):
+        stores = [lease.open_store(text, Mock(), "app", "123456789012", "eu-west-1", one) for one in endpoints]
+        leases = [Lease(store.records, "somebody", SystemClock()) for store in stores]
+        assert all(one.acquire() for one in leases)
+        for one, store in zip(leases, stores, strict=True):
+            one.release()
+            store.close()

@@ -67,11 +67,11 @@ def apply(
         if approved is not None:
             plan_file.verify(approved, stack, plan)
         previews = open_rollouts(stack, report.world).previews()
+        say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or rolling):
             return unchanged(stack, plan, output)
-        click.echo(stack.banner, err=True)
         changing = plan.actions or plan.deferred or any(preview.due for preview in previews)
         if approved is None and changing and not auto_approve:
             confirm("Apply these changes? Type 'yes' to confirm", "yes", output, look)
