@@ -104,3 +104,13 @@ def test_resuming_what_is_not_suspended_says_so_and_writes_nothing(stage: Emulat
     ran = type_("resume", "--stack")
     assert (ran.code, ran.out) == (Exit.DONE, "Stack my-app is not suspended; nothing to do.\n")
     assert stage.transport.sent["TagResource"] == 0
+
+
+def test_nothing_is_pending_for_a_quarantined_version(stage: EmulatedStack, type_: Typed) -> None:
+    """`diff` is about what `apply` would do; `status` says what became of the version."""
+    stage.spec(v1="v2")
+    stage.apply(phase("awaiting_promotion"))
+    assert type_("abort", SERVICE, "--now").code == Exit.DONE
+    ran = type_("diff")
+    assert (ran.code, "1 service quarantined." in ran.out) == (Exit.DONE, True), ran.out
+    assert type_("status").code == Exit.ROLLED_BACK

@@ -56,7 +56,7 @@ def apply(
     from reconciler.cli import plan_file
     from reconciler.cli.execute import confirm, execute, unchanged
     from reconciler.cli.lease import held
-    from reconciler.cli.output.plan_text import plan_text
+    from reconciler.cli.output.plan_text import effective, plan_text
     from reconciler.cli.rollout_session import open_rollouts, reporting_controller
 
     look = stack.err_look
@@ -72,7 +72,7 @@ def apply(
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or rolling):
             return unchanged(stack, plan, output)
-        changing = plan.actions or plan.deferred or any(preview.due for preview in previews)
+        changing = effective(plan, previews) or plan.deferred or any(preview.due for preview in previews)
         if approved is None and changing and not auto_approve:
             confirm("Apply these changes? Type 'yes' to confirm", "yes", output, look)
         return execute(stack, controller, plan, output=output, timeout=timeout, wait=wait)
