@@ -31,7 +31,8 @@ MEANINGS = {
     "AWS_DATA_PATH": "Further folders with service models, as for boto3.",
     "XDG_CACHE_HOME": "Folder of caches; descriptions of task definitions are in its folder `reconciler`. "
     "Without it: `~/.cache`.",
-    "XDG_STATE_HOME": "Folder of state; leases in SQLite are in its folder `reconciler`. Without it: `~/.local/state`.",
+    "XDG_STATE_HOME": "Folder of state; leases in SQLite and copies of valid specs are in its folder `reconciler`. "
+    "Without it: `~/.local/state`.",
     "NO_COLOR": "With any value: no colour, unless `--color always`.",
     "FORCE_COLOR": "With any value: colour also where the output is no terminal, unless `--color never`.",
     "TERM": "`dumb`: no colour.",

@@ -33,10 +33,11 @@ def pages() -> dict[str, str]:
 
 def _commands() -> str:
     parts = [NOTE + "# Commands\n", HELP]
+    root = click.Context(cli, info_name="reconciler", **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
-        context = click.Context(command, info_name=f"reconciler {name}", terminal_width=110, max_content_width=110)
+        context = click.Context(command, info_name=name, parent=root, terminal_width=110, max_content_width=110)
         parts.append(f"\n## {name}\n\n```\n{command.get_help(context)}\n```")
     return "\n".join(parts) + "\n"
 

@@ -202,8 +202,8 @@ GROUPS = (
             ),
             Tag(
                 request_tags.SUSPEND,
-                "who suspended the stack",
-                WHO,
+                "`WHO: WHY`: who suspended the stack, and the reason if one was given",
+                request_tags.suspended(WHO, "database migration"),
                 "Use `reconciler suspend --stack` and `reconciler resume --stack`. Removing the tag from every service "
                 "resumes the stack.",
                 "The stack is reconciled again.",

@@ -32,16 +32,19 @@ from __future__ import annotations
 
 
 class ReconcilerError(Exception):
-    """Base of all errors that are meant to be read by a person: one line, deterministic, no secrets."""
+    """Base of all errors that are meant to be read by a person: one line, deterministic, no secrets.
+
+    `code` says which error it is, for programs; an `AwsError` has the code that AWS gave, if it gave one.
+    """
+
+    code: str = "failed"
 
 
 class Refused(ReconcilerError):
     """Nothing was written, and nothing will be until something is changed.
 
-    `code` says why, for programs: a subclass has its own, a refused plan or request gives that of its refusal.
+    A subclass has a code of its own, a refused plan or request gives that of its refusal.
     """
-
-    code: str
 
     def __init__(self, message: str, *, code: str = "") -> None:
         super().__init__(message)
@@ -73,7 +76,7 @@ class LeaseHeld(Refused):
 
 
 class SpecInvalid(ReconcilerError):
-    pass
+    code = "spec-invalid"
 
 
 class RevisionRejected(SpecInvalid):
@@ -87,23 +90,23 @@ class RevisionRejected(SpecInvalid):
 
 
 class CredentialsMissing(ReconcilerError):
-    pass
+    code = "credentials-missing"
 
 
 class OwnershipBreach(ReconcilerError):
-    pass
+    code = "ownership-breach"
 
 
 class LeaseLost(ReconcilerError):
-    pass
+    code = "lease-lost"
 
 
 class SourceUnreachable(ReconcilerError):
-    pass
+    code = "source-unreachable"
 
 
 class StoreUnreachable(ReconcilerError):
-    pass
+    code = "store-unreachable"
 
 
 class AwsError(ReconcilerError):

@@ -28,10 +28,11 @@ DESTROY_PATIENCE = 45 * 60.0
 def confirm(question: str, expected: str, output: str, look: Look) -> None:
     """Ask for `expected`.
 
-    Raises `errors.ReconcilerError` without a terminal to ask on, `errors.NotApproved` for any other answer.
+    Raises `errors.NotApproved` for any other answer, and where there is nobody to ask.
     """
     if output == "json" or not interactive():
-        raise errors.ReconcilerError("Not a terminal: pass --auto-approve (-y)")
+        why = "-o json does not prompt" if output == "json" else "not a terminal"
+        raise errors.NotApproved(f"{why}; nothing was changed. Pass --auto-approve (-y)")
     answer = click.prompt(look.paint(question, "bold"), default="", show_default=False, err=True)
     if answer.strip() != expected:
         raise errors.NotApproved("not confirmed; nothing was changed")
@@ -107,7 +108,7 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
 
 def _report_deferred(goal: Applied) -> None:
     """What is left to the next reconciliation."""
-    deferred = goal.passes[-1].plan.deferred if goal.passes else ()
+    deferred = goal.last.plan.deferred if goal.last is not None else ()
     if deferred:
         click.echo("Deferred to the controller or the next `reconciler apply`:", err=True)
     for entry in deferred:
@@ -118,9 +119,9 @@ def _pending(goal: Applied) -> int:
     """How many resources of the last pass are not in place."""
     from reconciler.reconcile.executor import Result
 
-    if not goal.passes:
+    last = goal.last
+    if last is None:
         return 0
-    last = goal.passes[-1]
     unfinished = {one.step.address for one in last.outcomes if one.result in (Result.WAITING, Result.SKIPPED)}
     return len(unfinished | {note.address for note in last.plan.waiting})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -31,8 +32,12 @@ def state_folder() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "reconciler"
 
 
-def open_store(text: str | None, transport: Transport, stack: str, account: str, region: str) -> Store:
+def open_store(
+    text: str | None, transport: Transport, stack: str, account: str, region: str, endpoint: str | None
+) -> Store:
     """`sqlite:PATH`, `dynamodb:TABLE`; without either, a file on this machine.
+
+    A stack at an endpoint of its own, such as an emulator's, is another one than that of the same name in AWS.
 
     Raises `click.UsageError` for anything else, and `errors.StoreUnreachable`.
     """
@@ -40,6 +45,8 @@ def open_store(text: str | None, transport: Transport, stack: str, account: str,
     from reconciler.store.sqlite import Sqlite
 
     name = f"{stack}.{account}.{region}"
+    if endpoint is not None:
+        name += "." + re.sub(r"[^0-9A-Za-z.-]+", "_", endpoint)
     if text is None:
         return Sqlite(state_folder() / f"{name}.db", name)
     scheme, _, location = text.partition(":")
@@ -72,7 +79,9 @@ def held(stack: Stack, command: str) -> Iterator[Lease]:
 
     clock = SystemClock()  # processes share a lease: the emulator's faster clock does not apply to it
     place = stack.target.place
-    store = open_store(stack.store, stack.signed_in.transport, place.stack, place.account, place.region)
+    store = open_store(
+        stack.store, stack.signed_in.transport, place.stack, place.account, place.region, stack.identity.endpoint
+    )
     try:
         lease = Lease(store.records, holder(command), clock)
         if not _acquired(lease, clock, place.stack):

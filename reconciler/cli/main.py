@@ -104,6 +104,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except errors.ReconcilerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(Exit.FAILED)
+    except ModuleNotFoundError as error:
+        text = f"{error.name} is not installed; `demo` and `local` need the local AWS emulator (the extra `local`)"
+        click.echo(f"error: {text}", err=True)
+        sys.exit(Exit.FAILED)
     except BrokenPipeError:
         # the reader of our output has closed it
         sys.stderr.close()

@@ -77,7 +77,7 @@ def store(function: F) -> F:
 
 
 def output(*formats: str) -> Callable[[F], F]:
-    """Output format of the result. A command that is refused prints its refusals in JSON, too."""
+    """Output format of the result. A command that fails or is refused says why in JSON, too."""
     option = click.option(
         "-o", "--output", type=click.Choice(formats), default="text", show_default=True, help="Output format."
     )
@@ -87,15 +87,20 @@ def output(*formats: str) -> Callable[[F], F]:
         def command(**keywords: Any) -> Any:
             try:
                 return function(**keywords)
-            except errors.Refused as refused:
+            except errors.ReconcilerError as error:
                 if keywords["output"] in ("json", "jsonl"):
-                    refusals = [{"code": refused.code, "because": str(refused)}]
-                    click.echo(json.dumps({"format_version": 1, "blocked": True, "refusals": refusals}))
+                    click.echo(json.dumps({"format_version": 1, **_document(error)}))
                 raise
 
         return option(cast(F, command))
 
     return decorate
+
+
+def _document(error: errors.ReconcilerError) -> dict[str, Any]:
+    if isinstance(error, errors.Refused):
+        return {"blocked": True, "refusals": [{"code": error.code, "because": str(error)}]}
+    return {"blocked": False, "error": {"code": error.code or errors.ReconcilerError.code, "because": str(error)}}
 
 
 def color(function: F) -> F:

@@ -20,7 +20,8 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
+from reconciler.rollout.release import Version
 from reconciler.rollout.requests import ANY, OF_THE_SERVICE, Request, RequestRefusal, RequestVerb, Response
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def request_command(verb: RequestVerb, help: str | None) -> click.Command:
 
     @click.command(str(verb), help=help)
     @request_options
-    @with_stack
+    @with_last_valid_stack
     def command(stack: Stack, **request: Any) -> int:
         return send(stack, verb, **request)
 
@@ -81,10 +82,17 @@ def send(
     from reconciler.model.plan import RefusalCode
     from reconciler.rollout.actions import WriteState
     from reconciler.rollout.describe import write_state
+    from reconciler.rollout_driver.targets import pinned
 
     session, clock = open_rollouts(stack), stack.aws.clock
+    if session.suspended_by and verb not in (WAYS_BACK if now else OF_THE_SERVICE):
+        raise errors.Refused(_while_suspended(verb, session.suspended_by, now), code=RefusalCode.SUSPENDED)
     rollout = session.rollout(service)
     observed, step = session.driver.look(rollout)
+    deployed = _deployed(verb, observed)
+    if deployed is not None:
+        rollout = pinned(rollout, deployed)
+        observed, step = session.driver.look(rollout)
     request = Request(
         verb,
         _release(verb, release, observed, step),
@@ -97,18 +105,31 @@ def send(
     refusal = _refusal(rollout, observed, request, clock.now())
     if refusal is not None:
         raise errors.Refused(f"{verb} {rollout.delivery.name}: {refusal.why}", code=refusal.code)
-    if now and session.suspended_by and verb not in WAYS_BACK:
-        raise errors.Refused(
-            f"the stack is suspended by {session.suspended_by}; `reconciler resume --stack` resumes it",
-            code=RefusalCode.SUSPENDED,
-        )
     click.echo(stack.banner, err=True)
     state = observed.marks
     stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
     if now:
         with held(stack, str(verb)):
-            return _execute(stack, rollout, request)
+            return _execute(stack, rollout, request, deployed)
     return _report(verb, rollout.delivery.name, _answer(session, rollout, request, timeout))
+
+
+def _while_suspended(verb: RequestVerb, suspended_by: str, now: bool) -> str:
+    way_back = f"; `reconciler {verb} --now` executes it all the same" if verb in WAYS_BACK and not now else ""
+    return f"the stack is suspended by {suspended_by}; `reconciler resume --stack` resumes it{way_back}"
+
+
+def _deployed(verb: RequestVerb, observed: ObservedService) -> Version | None:
+    """The newest version in the account, if a way back is about it and the specs already declare another one.
+
+    That other version has not begun, and is not started by what undoes the one before it. `abort` may be about it.
+    """
+    newest = observed.newest
+    if verb not in WAYS_BACK or newest is None or newest.release == observed.wanted:
+        return None
+    if verb is RequestVerb.ABORT and len({one.release for one in observed.alive}) < 2:
+        return None
+    return Version(newest.release, newest.task_definition)
 
 
 def _release(verb: RequestVerb, release: str | None, observed: ObservedService, step: RolloutStep) -> str:
@@ -163,7 +184,7 @@ def _report(verb: RequestVerb, name: str, answer: Response | None) -> Exit:
     return Exit.DONE
 
 
-def _execute(stack: Stack, rollout: ServiceRollout, request: Request) -> Exit:
+def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: Version | None) -> Exit:
     """Run a controller until the request is answered, and all that follows from it at once is done.
 
     Raises `errors.Refused` while the stack is suspended, except for `WAYS_BACK`.
@@ -173,11 +194,12 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request) -> Exit:
     from reconciler.controller.until import Ending, RequestHandled
 
     controller = reporting_controller(stack)
-    goal = RequestHandled(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK)
+    goal = RequestHandled(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK, deployed=deployed)
     ending = controller.run(goal)
     turn = controller.queue.turns.get(rollout.address)
     if turn is not None and turn.stuck:
-        raise errors.ReconcilerError(f"{rollout.address}: {turn.error}")
+        assert turn.error is not None
+        raise turn.error
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
     if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:

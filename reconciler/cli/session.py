@@ -19,7 +19,6 @@ from reconciler.aws.loopback import is_loopback
 from reconciler.cli import options
 from reconciler.cli.emulator_client import clock_of
 from reconciler.cli.options import Where, find_specs
-from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import Look, look_of
 
 if TYPE_CHECKING:
@@ -90,6 +89,8 @@ class Stack:
     verbose: int = 0
     allow_replace: tuple[str, ...] = ()
     max_delete: int | None = None
+    instead: str = ""
+    """Which specs are used because those of the folder are invalid; empty if they are valid."""
     aws: AwsClient = field(init=False)
     identity: Identity = field(init=False)
 
@@ -106,7 +107,7 @@ class Stack:
 
     @property
     def banner(self) -> str:
-        """Stack, region, account and identity that a command works with; printed before the first write."""
+        """Stack, region, account and identity that a command works with; printed above the plan."""
         place = self.target.place
         parts = [place.stack, place.region, f"account {place.account}", self.identity.who]
         if self.identity.endpoint is not None:
@@ -114,11 +115,11 @@ class Stack:
         return " · ".join(parts)
 
 
-def with_stack(function: Callable[..., int]) -> Callable[..., int]:
+def with_stack(function: Callable[..., int], *, last_valid: bool = False) -> Callable[..., int]:
     """The command with options for access to AWS and for its output, called with the opened stack in their place.
 
     The options of the specs, of the store and of consent belong to the command; the stack is opened with those that it
-    has. It is closed when the command returns.
+    has. It is closed when the command returns. `last_valid`: while the specs are invalid, the last valid ones are used.
     """
 
     @options.aws
@@ -127,13 +128,17 @@ def with_stack(function: Callable[..., int]) -> Callable[..., int]:
     def command(**keywords: Any) -> int:
         where = Where(**{one.name: keywords.pop(one.name) for one in fields(Where) if one.name in keywords})
         opening = {name: keywords.pop(name) for name in OPENING if name in keywords}
-        stack = open_stack(where=where, **opening)
+        stack = open_stack(where=where, last_valid=last_valid, **opening)
         try:
             return function(stack, **keywords)
         finally:
             stack.aws.close()
 
     return command
+
+
+with_last_valid_stack = functools.partial(with_stack, last_valid=True)
+"""For commands that show or undo what is running: a mistake in the specs does not block them."""
 
 
 def open_stack(
@@ -146,6 +151,7 @@ def open_stack(
     allow_replace: Iterable[str] = (),
     max_delete: int | None = None,
     delete_images: bool = False,
+    last_valid: bool = False,
 ) -> Stack:
     """A stack, ready to be observed.
 
@@ -155,7 +161,8 @@ def open_stack(
     from reconciler.model.planner import Consent
     from reconciler.model.resource_type import discover
 
-    found, specs = load_specs(folder, environment, color=color)
+    found = find_specs(folder)
+    specs, instead = _known_specs(found, environment, color) if last_valid else (_own(found, environment, color), "")
     signed_in = sign_in(specs, where, verbose=verbose)
     assert specs.stack is not None
     declared, allow_replace = specs.stack.guard, tuple(allow_replace)
@@ -173,23 +180,48 @@ def open_stack(
         verbose=verbose,
         allow_replace=allow_replace,
         max_delete=max_delete,
+        instead=instead,
     )
 
 
 def load_specs(folder: Path | None, environment: str | None, *, color: str = "auto") -> tuple[Path, Specs]:
-    """The specs; or every error in them on stderr, and exit 1."""
-    from reconciler.spec.load import load
-    from reconciler.spec.reports import report
-    from reconciler.spec.reports.text import text
-
+    """The specs. Every finding is printed on stderr; raises `errors.SpecInvalid` if one is an error."""
     found = find_specs(folder)
-    specs = load(found, environment)
+    return found, _own(found, environment, color)
+
+
+def _own(folder: Path, environment: str | None, color: str, *, note: str | None = None) -> Specs:
+    """The specs in `folder`, of which a copy is kept."""
+    from reconciler.cli import last_valid
+    from reconciler.spec import discovery
+    from reconciler.spec.load import load_sources
+    from reconciler.spec.reports import report
+    from reconciler.spec.reports.text import NOTHING_SENT, text
+
+    sources, findings = discovery.read(folder)
+    specs = load_sources(sources, environment, folder=discovery.shown_folder(folder), found=findings)
     if specs.diagnostics:
-        look = look_of(sys.stderr, color)
-        click.echo(text(report(specs), color=look.color), err=True, color=look.color)
+        look, closing = look_of(sys.stderr, color), "" if specs.ok else NOTHING_SENT if note is None else note
+        click.echo(text(report(specs), color=look.color, note=closing), err=True, color=look.color)
     if not specs.ok:
-        raise SystemExit(Exit.FAILED)
-    return found, specs
+        raise errors.SpecInvalid(f"the specs in {folder} are invalid")
+    last_valid.keep(folder, environment, sources)
+    return specs
+
+
+def _known_specs(folder: Path, environment: str | None, color: str) -> tuple[Specs, str]:
+    """The specs in `folder`; or, while they are invalid, the last valid ones, and where those are from."""
+    from reconciler.cli import last_valid
+
+    try:
+        return _own(folder, environment, color, note=""), ""
+    except errors.SpecInvalid as error:
+        known = last_valid.recall(folder, environment)
+        if known is None:
+            why = "no valid ones are known, neither from an earlier command on this machine nor from the Git history"
+            raise errors.SpecInvalid(f"{error}, and {why}; nothing was sent to AWS") from error
+        click.echo(f"warning: {error}; using them {known.origin}", err=True)
+        return known.specs, known.origin
 
 
 def sign_in(

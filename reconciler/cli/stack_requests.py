@@ -97,11 +97,10 @@ def request_reconciliation(stack: Stack, *, wait: bool, timeout: float) -> Exit:
     return Exit.DONE
 
 
-def suspend_stack(stack: Stack) -> Exit:
-    from reconciler.model.tagging import tag_value
+def suspend_stack(stack: Stack, why: str) -> Exit:
     from reconciler.reconcile import request_tags
 
-    open_carriers(stack).request(**{request_tags.SUSPEND: tag_value(stack.identity.who)})
+    open_carriers(stack).request(**{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why)})
     click.echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
     return Exit.DONE
 
@@ -110,9 +109,12 @@ def resume_stack(stack: Stack) -> Exit:
     from reconciler.reconcile import request_tags
 
     carriers = open_carriers(stack)
+    suspended = [service for service in carriers.services if request_tags.SUSPEND in service.tags]
+    if not suspended:
+        click.echo(f"Stack {stack.target.place.stack} is not suspended; nothing to do.")
+        return Exit.DONE
     carriers.request()
-    for service in carriers.services:
-        if request_tags.SUSPEND in service.tags:
-            stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
+    for service in suspended:
+        stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
     click.echo(f"Stack {stack.target.place.stack} resumed.")
     return Exit.DONE

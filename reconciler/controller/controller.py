@@ -208,7 +208,10 @@ class Controller:
             else:
                 self.timer.requeue()
         if not self._suspended:
-            self.queue.plan(active, report.world, report.outcomes, only=self._until.services, stale=stale)
+            until = self._until
+            self.queue.plan(
+                active, report.world, report.outcomes, only=until.services, target=until.target, stale=stale
+            )
         self._end(report, began, calls, writes)
 
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:

@@ -41,11 +41,13 @@ class RolloutQueue:
         outcomes: Collection[StepOutcome],
         *,
         only: Collection[Address] | None = None,
+        target: Callable[[ServiceRollout], ServiceRollout] = lambda rollout: rollout,
         stale: bool = False,
     ) -> None:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 
-        `only` restricts it to some services. `stale`: `world` was observed a while ago.
+        `only` restricts it to some services, `target` says what each is to reach. `stale`: `world` was
+        observed a while ago.
 
         A service whose dependency failed waits. A service that cannot be read now existed a moment ago, so its rollout
         continues.
@@ -63,6 +65,7 @@ class RolloutQueue:
             missing = {address: lack for address, lack in missing.items() if address not in before}
         if only is not None:
             jobs = tuple(job for job in jobs if job.address in only)
+        jobs = tuple(target(job) for job in jobs)
         there = {job.address for job in jobs}
         self.missing = missing
         lacking = {job.address: blocking_dependency(active.wanted, job.address, undone) for job in jobs}

@@ -18,9 +18,11 @@ from reconciler.model.plan import Action, PlanStep, RefusalCode
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome, summary
 from reconciler.reconcile.pass_ import check_refusals
-from reconciler.rollout.engine import Phase, Waiting
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Response
 from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.targets import ServiceRollout, pinned
 
 if TYPE_CHECKING:
     from reconciler.controller.controller import Controller
@@ -57,6 +59,10 @@ class Until:
     resources: bool = True
     services: frozenset[Address] | None = None
     while_suspended: bool = False
+
+    def target(self, rollout: ServiceRollout) -> ServiceRollout:
+        """What a rollout is to reach: what the specs declare, unless the goal is about another version."""
+        return rollout
 
     def on_pass(self, report: PassResult) -> None:
         """A pass has ended."""
@@ -121,9 +127,8 @@ class RolloutSummary:
         return self.ending is Ending.INTERRUPTED
 
     @property
-    def waits_for_person(self) -> bool:
-        steps = [turn.step for turn in self.turns if turn.step is not None]
-        return any(step.waits_for is Waiting.PERSON and step.phase is Phase.AWAITING_PROMOTION for step in steps)
+    def waits_for_promotion(self) -> bool:
+        return any(turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION for turn in self.turns)
 
     @property
     def went_wrong(self) -> tuple[StepResult, ...]:
@@ -151,7 +156,8 @@ class Applied(Until):
     deferred_too: bool = False
     services: frozenset[Address] | None = None
     settled: Callable[[], None] = lambda: None
-    passes: list[PassResult] = field(default_factory=list)
+    last: PassResult | None = field(init=False, default=None)
+    done: int = field(init=False, default=0)
     diagnoses: list[Diagnosis] = field(default_factory=list)
     _deadline: float | None = field(init=False, default=None)
     _rollouts_deadline: float | None = field(init=False, default=None)
@@ -159,7 +165,8 @@ class Applied(Until):
     _last_look: tuple[str, ...] | None = field(init=False, default=None)
 
     def on_pass(self, report: PassResult) -> None:
-        self.passes.append(report)
+        self.last = report
+        self.done += summary(report.outcomes)[Result.DONE]
 
     def on_turn(self, turn: StepResult) -> None:
         if turn.diagnosis is not None:
@@ -172,8 +179,7 @@ class Applied(Until):
 
     def counts(self) -> tuple[int, int]:
         """Number of actions done in all, and failed in the last pass."""
-        each = [summary(one.outcomes) for one in self.passes]
-        return sum(count[Result.DONE] for count in each), each[-1][Result.FAILED] if each else 0
+        return self.done, 0 if self.last is None else summary(self.last.outcomes)[Result.FAILED]
 
     def reached(self, controller: Controller) -> Ending | None:
         now = controller.aws.clock.monotonic()
@@ -205,9 +211,9 @@ class Applied(Until):
             if not isinstance(controller.failure, PASSING):
                 raise controller.failure
             return False
-        if not self.passes:
+        last = self.last
+        if last is None:
             return False
-        last = self.passes[-1]
         if last.refusals:
             unread = last.world.unreadable.values()
             read_failed = all(one.code is RefusalCode.READ_FAILED for one in last.refusals)
@@ -218,7 +224,7 @@ class Applied(Until):
 
     def _nothing_deferred(self, controller: Controller) -> bool:
         """Whether a last pass, now that the rollouts have finished, leaves nothing to do; it is started here."""
-        left = tuple(str(one.action.drop) for one in self.passes[-1].plan.deferred)
+        left = () if self.last is None else tuple(str(one.action.drop) for one in self.last.plan.deferred)
         if not self.deferred_too or not left or left == self._last_look:
             return True
         self._last_look = left
@@ -232,17 +238,24 @@ IDLE_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class RequestHandled(Until):
-    """One request on one service was answered, and its immediate effects are done."""
+    """One request on one service was answered, and its immediate effects are done.
+
+    `deployed`: the version that it is about, if the specs declare another one, which is not started meanwhile.
+    """
 
     service: Address
     request: str
     while_suspended: bool = False
     resources: bool = False
+    deployed: Version | None = None
     answer: Response | None = field(init=False, default=None)
 
     @property
     def services(self) -> frozenset[Address]:  # type: ignore[override]  # read only
         return frozenset({self.service})
+
+    def target(self, rollout: ServiceRollout) -> ServiceRollout:
+        return rollout if self.deployed is None else pinned(rollout, self.deployed)
 
     def reached(self, controller: Controller) -> Ending | None:
         if controller.failure is not None and not isinstance(controller.failure, PASSING):

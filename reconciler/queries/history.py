@@ -39,7 +39,6 @@ class Revision:
     images: Mapping[str, str] = field(default_factory=dict)
     image_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     content: str = ""
-    commit: str = ""
 
 
 class ReleaseStanding(StrEnum):
@@ -124,7 +123,6 @@ def _revision(answer: Mapping[str, Any], image_tags: Mapping[str, tuple[str, ...
         images,
         {image: image_tags[image] for image in images.values() if image in image_tags},
         tags.get(CONTENT, ""),
-        tags.get(COMMIT, ""),
     )
 
 
@@ -157,8 +155,7 @@ def history(
     for one in several:
         release = releases.get(one.name, "")
         share, standing = _standing(one.name, release, running, remembered, wanted)
-        commit = told.get(release, one.commit)
-        rows.append(Row(release, one, standing, share, commit, remembered.ended_of(release)))
+        rows.append(Row(release, one, standing, share, told.get(release, ""), remembered.ended_of(release)))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):

@@ -28,7 +28,7 @@ REVISION: Final = f"{ownership.PREFIX}revision"
 
 @dataclass(frozen=True, slots=True)
 class RequestTags:
-    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack."""
+    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, and why."""
 
     request: str = ""
     handled: str = ""
@@ -90,6 +90,10 @@ def read(cluster: str, arn: str) -> Calls[dict[str, str]]:
 
 def handled(request: str, revision: str) -> str:
     return tag_value(f"{request}:{revision}")
+
+
+def suspended(by: str, why: str) -> str:
+    return tag_value(f"{by}: {why}" if why else by)
 
 
 def in_place(revision: str, subject: str) -> str:

@@ -19,7 +19,7 @@ from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
 from reconciler.rollout.engine import Engine, Prefetched, engines
-from reconciler.rollout.release import Capacity, Release, RolloutTarget, TrafficEntry, release_id
+from reconciler.rollout.release import Capacity, Release, RolloutTarget, TrafficEntry, Version, release_id
 from reconciler.rollout.spec import RolloutSpec
 
 
@@ -58,6 +58,12 @@ class ResolutionContext:
     found: Mapping[Address, Observed[Any]]
     made: Mapping[Address, str]
     ids: Mapping[Address, str]
+
+
+def pinned(rollout: ServiceRollout, version: Version) -> ServiceRollout:
+    """The rollout as if the specs declared a version that is deployed already, instead of another one."""
+    release = replace(rollout.subject.release, id=version.release, task_definition=version.task_definition)
+    return replace(rollout, subject=replace(rollout.subject, release=release))
 
 
 def ground_of(

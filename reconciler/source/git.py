@@ -45,7 +45,7 @@ MOST_PACKS: Final = 64
 
 _REFUSED = (HTTPUnauthorized, HTTPProxyUnauthorized)
 _FAILED = (GitProtocolError, HangupException, OSError, urllib3.exceptions.HTTPError)
-_NONSENSE = (
+NONSENSE = (
     AssertionError,
     AttributeError,
     ArithmeticError,
@@ -144,7 +144,7 @@ class Git:
 
     def _read(self, commit: Commit) -> Fetched:
         assert self._repository is not None
-        revision = _revision(commit)
+        revision = revision_of(commit)
         try:
             signed_by = ""
             if self._signers:
@@ -248,7 +248,7 @@ class Git:
             raise errors.SourceUnreachable(f"{self.name}: repository not found, or access denied") from error
         except _FAILED as error:
             raise errors.SourceUnreachable(f"{self.name}: {_line(error)}") from error
-        except _NONSENSE as error:
+        except NONSENSE as error:
             what = type(error).__name__
             raise errors.SourceUnreachable(f"{self.name}: the response is not valid Git protocol ({what})") from error
 
@@ -276,7 +276,7 @@ def _id(found: Fetched | errors.RevisionRejected) -> str:
     return found.revision.id if isinstance(found, Fetched) else found.revision
 
 
-def _revision(commit: Commit) -> Revision:
+def revision_of(commit: Commit) -> Revision:
     """Names and subject are untrusted: one line, printable, limited in length."""
     author = commit.author.decode(errors="replace")
     subject = commit.message.decode(errors="replace").strip().split("\n", 1)[0]
@@ -297,7 +297,7 @@ def _printable(text: str, most: int) -> str:
 
 
 def _rejected(commit: Commit, reason: str) -> errors.RevisionRejected:
-    revision = _revision(commit)
+    revision = revision_of(commit)
     return errors.RevisionRejected(
         f"{revision}: {reason}", revision=revision.id, author=revision.author, subject=revision.subject
     )

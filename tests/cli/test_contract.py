@@ -14,16 +14,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
 from moto import mock_aws
 
 from reconciler import errors
-from reconciler.cli import session
+from reconciler.aws.retry import is_read
+from reconciler.cli import lease, session
 from reconciler.cli.main import COMMANDS, cli, short_help
 from reconciler.cli.output.exits import Exit
-from tests.harness.cli import run
+from reconciler.clock import SystemClock
+from reconciler.store.lease import Lease
+from tests.harness.cli import recorded, run
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "specs"
@@ -230,6 +234,47 @@ def test_validate_reports_in_every_form(specs: Path, output: str) -> None:
     assert "cluster.yaml" in ran.out
 
 
+@pytest.mark.parametrize("command", ["apply", "destroy"])
+def test_nobody_to_ask_is_not_approved(account: None, specs: Path, command: str) -> None:
+    """Exit 5 with the code, also in JSON, and nothing is changed."""
+    if command == "destroy":
+        assert run("apply", specs, "-y").code == Exit.DONE
+    for output in ("text", "json"):
+        with recorded() as calls:
+            ran = run(command, specs, "-o", output)
+        assert ran.code == Exit.BLOCKED
+        assert "blocked (not-approved): " in ran.err
+        assert [str(call) for call in calls if not is_read(call)] == []
+    assert [one["code"] for one in json.loads(ran.out)["refusals"]] == ["not-approved"]
+
+
+def test_every_failure_is_a_json_document_for_who_asked_for_one(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that is not a refusal has its code in JSON: invalid specs, missing credentials, what AWS says."""
+
+    def code(*arguments: object) -> str:
+        ran = run(*arguments, "-o", "json")
+        assert ran.code == Exit.FAILED
+        document = json.loads(ran.out)
+        assert (document["format_version"], document["blocked"]) == (1, False)
+        assert document["error"]["because"]
+        return str(document["error"]["code"])
+
+    denied = errors.Denied("no", call="ec2.DescribeVpcs", code="UnauthorizedOperation")
+    for error, wanted in (
+        (denied, "UnauthorizedOperation"),
+        (errors.Ambiguous("no response", call="ec2.DescribeVpcs"), "failed"),
+        (errors.StoreUnreachable("no route"), "store-unreachable"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "open_stack", Mock(side_effect=error))
+            assert code("diff", specs) == wanted
+    assert code("apply", specs.parent / "nowhere") == "spec-invalid"
+    with monkeypatch.context() as patched:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            patched.delenv(name)
+        assert code("apply", specs) == "credentials-missing"
+
+
 class Terminal:
     """A command on a terminal of its own, and a person in front of it."""
 
@@ -298,7 +343,44 @@ def test_a_person_is_asked_and_only_the_word_is_taken(endpoint: str, specs: Path
 
 
 def test_ci_is_never_asked(endpoint: str, specs: Path) -> None:
-    """With CI set there is nobody to ask, terminal or not: exit 1 naming the flag."""
+    """With CI set there is nobody to ask, terminal or not: exit 5 naming the flag."""
     at = Terminal("apply", str(specs), environment={**os.environ, "AWS_ENDPOINT_URL": endpoint, "CI": "true"})
+    at.until("blocked (not-approved)")
     at.until("--auto-approve")
-    assert at.end() == Exit.FAILED
+    assert at.end() == Exit.BLOCKED
+
+
+def test_the_banner_stands_above_the_plan(account: None, specs: Path) -> None:
+    """The account is read before the plan is; `destroy` does not say that the specs lack what they contain."""
+    for arguments in (("apply", specs, "-y"), ("destroy", specs, "-y")):
+        ran = run(*arguments)
+        assert ran.code == Exit.DONE
+        assert ran.err.startswith("my-app · ")
+        assert ran.err.count("· account ") == 1
+        assert "no longer in the specs" not in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("demo", "--app", "."), ("local", "up", "--port", "0")])
+def test_without_the_emulator_its_commands_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, specs: Path, arguments: tuple[str, ...]
+) -> None:
+    """As in the production image: an error, not a traceback."""
+    monkeypatch.delitem(sys.modules, "reconciler.cli.emulator", raising=False)
+    monkeypatch.setitem(sys.modules, "reconciler.local.aws", None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    ran = run(*arguments, *([specs] if arguments[0] == "demo" else []))
+    assert ran.code == Exit.FAILED
+    assert ran.err.startswith("error: reconciler.local.aws is not installed")
+
+
+def test_each_emulator_has_a_lease_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack of one name in AWS and at two endpoints is three stacks, also in one file."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    endpoints = (None, "http://127.0.0.1:4566", "http://127.0.0.1:4567")
+    for text in (None, f"sqlite:{tmp_path / 'shared.db'}"):
+        stores = [lease.open_store(text, Mock(), "app", "123456789012", "eu-west-1", one) for one in endpoints]
+        leases = [Lease(store.records, "somebody", SystemClock()) for store in stores]
+        assert all(one.acquire() for one in leases)
+        for one, store in zip(leases, stores, strict=True):
+            one.release()
+            store.close()

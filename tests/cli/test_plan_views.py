@@ -7,7 +7,7 @@ import pytest
 from reconciler.cli.output.plan_github import plan_github
 from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
-from reconciler.cli.output.plan_text import counts, plan_text
+from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
 from reconciler.model.plan import Action, Deferred, Plan, Verb
 from reconciler.model.resource import Address
@@ -52,3 +52,18 @@ def test_without_changes_the_rollouts_are_counted(outlooks: tuple[Outlook, ...],
     """`No changes` is about resources; what keeps a service from being up to date stands beside it."""
     previews = [RolloutPreview(SERVICE, outlook) for outlook in outlooks]
     assert counts(Plan("shop", unchanged=27), Look(), previews) == summary
+
+
+def test_a_quarantined_version_is_no_rollout() -> None:
+    """It is in the plan, and `apply` does not roll it out again; a first deployment is one."""
+    roll = Action(Verb.ROLL, SERVICE, "the task definition changes")
+    given_up = [RolloutPreview(SERVICE, Outlook.GIVEN_UP)]
+    assert counts(Plan("shop", (roll,), unchanged=27), Look(), given_up) == (
+        "No changes. 27 resources up to date; 1 service quarantined."
+    )
+    assert effective(Plan("shop", (roll,)), given_up) == ()
+    assert effective(Plan("shop", (roll,)), [RolloutPreview(SERVICE, Outlook.NEW)]) == (roll,)
+    create = Action(Verb.CREATE, SERVICE, "")
+    assert ", 1 rollout, " in counts(Plan("shop", (create,)), Look())
+    image = Action(Verb.CREATE, Address("vpc", "main"), "")
+    assert ", 1 rollout, " in counts(Plan("shop", (image,)), Look(), [RolloutPreview(SERVICE, Outlook.FIRST)])

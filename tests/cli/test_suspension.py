@@ -75,3 +75,42 @@ def test_the_way_back_stays_open_while_the_stack_is_suspended(stage: EmulatedSta
     ran = type_("rollback", SERVICE, "--now")
     assert ran.code == Exit.DONE, ran.err
     assert stage.weights(80) == before
+
+
+def test_a_suspension_says_who_and_why_wherever_it_is_met(stage: EmulatedStack, type_: Typed) -> None:
+    """`status`, `diff`, `apply` and requests show the reason; a request names the suspension before anything else."""
+    stage.spec(v1="v2")
+    stage.apply(phase("scaling_up"))
+    assert type_("suspend", "--stack", "--why", "database migration").code == Exit.DONE
+    ran = type_("status")
+    assert "stack suspended by " in ran.out
+    assert ": database migration" in ran.out
+    assert json.loads(type_("status", "-o", "json").out)["stack_suspended_by"].endswith(": database migration")
+    assert ": database migration" in type_("diff").out
+    assert ": database migration" in type_("apply", "-y").err
+    for arguments in (("promote", SERVICE), ("promote", SERVICE, "--now"), ("rollback", SERVICE)):
+        stage.transport.sent.clear()
+        ran = type_(*arguments)
+        assert (ran.code, stage.transport.sent["TagResource"]) == (Exit.BLOCKED, 0), arguments
+        assert f"blocked ({RefusalCode.SUSPENDED}): " in ran.err
+        assert ": database migration" in ran.err
+    assert type_("resume", "--stack").code == Exit.DONE
+    assert json.loads(type_("status", "-o", "json").out)["stack_suspended_by"] is None
+
+
+def test_resuming_what_is_not_suspended_says_so_and_writes_nothing(stage: EmulatedStack, type_: Typed) -> None:
+    """Exit 0, and no request for a reconciliation."""
+    stage.transport.sent.clear()
+    ran = type_("resume", "--stack")
+    assert (ran.code, ran.out) == (Exit.DONE, "Stack my-app is not suspended; nothing to do.\n")
+    assert stage.transport.sent["TagResource"] == 0
+
+
+def test_nothing_is_pending_for_a_quarantined_version(stage: EmulatedStack, type_: Typed) -> None:
+    """`diff` is about what `apply` would do; `status` says what became of the version."""
+    stage.spec(v1="v2")
+    stage.apply(phase("awaiting_promotion"))
+    assert type_("abort", SERVICE, "--now").code == Exit.DONE
+    ran = type_("diff")
+    assert (ran.code, "1 service quarantined." in ran.out) == (Exit.DONE, True), ran.out
+    assert type_("status").code == Exit.ROLLED_BACK

@@ -10,13 +10,14 @@ from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
-from reconciler.controller.until import Applied, Ending, Observer, has_begun, has_ended
+from reconciler.controller.until import Ending, Observer, has_begun, has_ended
 from reconciler.model.event import Event
 from reconciler.model.plan import Plan
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.source.base import Revision
+from tests.harness.driving import Recorded
 from tests.harness.emulated_stack import EmulatedStack
 
 PATIENCE = 900.0
@@ -29,7 +30,7 @@ class Command:
 
     controller: Controller
     plan: Plan
-    goal: Applied
+    goal: Recorded
     events: list[Event] = field(default_factory=list)
     ending: Ending | None = None
     seconds: float = 0.0
@@ -85,7 +86,7 @@ def apply(
     controller = command(stage, observer=observer, stop=stop)
     plan = controller.look().plan
     meanwhile()
-    goal = Applied(
+    goal = Recorded(
         goal=has_ended if wait else has_begun,
         patience=patience,
         rollout_patience=7200.0 if wait else 120.0,

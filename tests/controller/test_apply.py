@@ -25,6 +25,7 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from tests.controller.commands import Command, actions, apply, command
 from tests.controller.test_controller import Files, Running
+from tests.harness.driving import Recorded
 from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.promises.conftest import mostly_slow
 from tests.rollout_driver.test_driver import digest
@@ -411,7 +412,7 @@ def test_a_read_that_fails_in_any_pass_delays_and_changes_nothing(
     if nth == 1:
         failing(None)
     running.reports = (failing,)
-    goal = Applied(patience=900.0, rollout_patience=120.0)
+    goal = Recorded(patience=900.0, rollout_patience=120.0)
     assert running.run(goal, agreed=plan) is Ending.REACHED
     assert Command(running, plan, goal).left == GROUP
 

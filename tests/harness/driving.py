@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.aws.client import AwsClient
@@ -28,6 +28,17 @@ from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_wa
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
 from reconciler.source.base import Revision
+
+
+@dataclass(slots=True)
+class Recorded(Applied):
+    """The goal of `apply`, and every pass on the way there."""
+
+    passes: list[PassResult] = field(default_factory=list)
+
+    def on_pass(self, report: PassResult) -> None:
+        self.passes.append(report)
+        Applied.on_pass(self, report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +117,7 @@ def converge(
     controller._looked = controller.last = PassResult(0, Depth.FULL, Revision(""), *first)
     aws.mine.add(*owned_ids(first[0], wish.place.stack, wish.wanted))
     controller.timer.looked(Depth.FULL, aws.clock.monotonic())
-    goal = Applied(patience=patience_seconds, services=frozenset())
+    goal = Recorded(patience=patience_seconds, services=frozenset())
     ending = controller.run(goal, agreed=first[1])
     return Report(tuple(goal.passes), ending)
 

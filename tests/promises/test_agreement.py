@@ -40,6 +40,7 @@ from reconciler.reconcile.result import PassResult
 from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.source.base import Revision
+from tests.harness.driving import Recorded
 from tests.harness.fake_types import PLACE, Shared
 from tests.harness.forked_runs import serial
 from tests.promises.conftest import Record, sample_or_all
@@ -282,7 +283,7 @@ class Case:
         account = self.account.copied()
         command = controller(account, self.after, COMMAND, recorded=False)
         plan = command.look().plan
-        goal = Applied(patience=0.0)
+        goal = Recorded(patience=0.0)
         try:
             command.run(goal, agreed=plan)
         except Refused:

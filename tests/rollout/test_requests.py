@@ -359,3 +359,21 @@ def test_a_side_by_itself_has_nothing_to_go_back_to() -> None:
     refusal = answer(alone, RequestVerb.ROLLBACK).refusal
     assert refusal is not None
     assert refusal.code is Code.NO_PREVIOUS_VERSION
+
+
+def test_the_version_whose_tasks_stop_is_named() -> None:
+    """After a rollback it is the new one's, after a promotion the one's before."""
+    back = seen(BLUE, replace(GREEN, draining=True), marks=marked(quarantine=("b",)))
+    assert step(back).because == "tasks of release b are stopping"
+    on = seen(replace(LIVE, slot=0), replace(WAS_BLUE, slot=1, draining=True))
+    assert step(on).because == "tasks of release a are stopping"
+
+
+def test_what_is_healthy_is_not_called_unhealthy() -> None:
+    """A version that is being confirmed cannot be promoted yet, and is refused for no other reason."""
+    confirming = replace(UP, sets=(BLUE, GREEN), looks=1)
+    after = written(step(saying(confirming, RequestVerb.PROMOTE)))
+    assert after.response is not None
+    assert after.response.refusal is not None
+    assert after.response.refusal.code is Code.NOT_READY
+    assert "not healthy" not in after.response.refusal.why

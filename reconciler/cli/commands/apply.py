@@ -51,12 +51,12 @@ def apply(
     FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
 
     Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back;
-    with --wait also with 4 if it is still in progress, and 6 if it is waiting for a person.
+    with --wait also with 4 if it is still in progress, and 6 if it is waiting for promotion.
     """
     from reconciler.cli import plan_file
     from reconciler.cli.execute import confirm, execute, unchanged
     from reconciler.cli.lease import held
-    from reconciler.cli.output.plan_text import plan_text
+    from reconciler.cli.output.plan_text import effective, plan_text
     from reconciler.cli.rollout_session import open_rollouts, reporting_controller
 
     look = stack.err_look
@@ -67,12 +67,12 @@ def apply(
         if approved is not None:
             plan_file.verify(approved, stack, plan)
         previews = open_rollouts(stack, report.world).previews()
+        say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or rolling):
             return unchanged(stack, plan, output)
-        click.echo(stack.banner, err=True)
-        changing = plan.actions or plan.deferred or any(preview.due for preview in previews)
+        changing = effective(plan, previews) or plan.deferred or any(preview.due for preview in previews)
         if approved is None and changing and not auto_approve:
             confirm("Apply these changes? Type 'yes' to confirm", "yes", output, look)
         return execute(stack, controller, plan, output=output, timeout=timeout, wait=wait)

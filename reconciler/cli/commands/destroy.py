@@ -31,10 +31,11 @@ def destroy(stack: Stack, output: str, auto_approve: bool, timeout: float | None
     with held(stack, "destroy"):
         controller = reporting_controller(stack)
         plan = controller.look().plan
+        plan = replace(plan, actions=tuple(replace(action, because="") for action in plan.actions))  # the command is it
+        say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, verbose=stack.verbose), look, err=True)
         if plan.refusals or not (plan.actions or plan.waiting):
             return unchanged(stack, plan, output)
-        click.echo(stack.banner, err=True)
         if not auto_approve:
             confirm(f"Delete all of these resources? Type the stack name ({name}) to confirm", name, output, look)
         return execute(stack, controller, plan, output=output, timeout=timeout)

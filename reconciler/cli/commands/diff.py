@@ -32,7 +32,9 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     """
     from reconciler.cli import plan_file
     from reconciler.cli.execute import report_calls
+    from reconciler.cli.output.plan_text import effective
     from reconciler.cli.rollout_session import controller_of, open_rollouts
+    from reconciler.rollout.outlook import Outlook
 
     report = controller_of(stack).look()
     plan, previews = report.plan, open_rollouts(stack, report.world).previews()
@@ -42,7 +44,8 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     report_calls(stack)
     if plan.refusals:
         return Exit.BLOCKED
-    pending = plan.actions or plan.waiting or plan.deferred or any(preview.pending for preview in previews)
+    begins = any(preview.pending and preview.outlook is not Outlook.GIVEN_UP for preview in previews)
+    pending = effective(plan, previews) or plan.waiting or plan.deferred or begins
     return Exit.PENDING if pending else Exit.DONE
 
 

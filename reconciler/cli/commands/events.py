@@ -12,7 +12,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import say
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
     from reconciler.queries.events import ServiceEvent
@@ -28,7 +28,7 @@ POLL_SECONDS = 5.0
 )
 @click.option("-f", "--follow", is_flag=True, help="Show new events as they occur, oldest first, until Ctrl-C.")
 @options.output("text", "jsonl")
-@with_stack
+@with_last_valid_stack
 def events(stack: Stack, service: str | None, since: timedelta | None, follow: bool, output: str) -> int:
     """Show the events of SERVICE, newest first: ECS events, scaling activities and rollouts.
 

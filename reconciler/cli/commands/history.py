@@ -7,13 +7,13 @@ import click
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import say
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 
 
 @click.command()
 @options.service
 @options.output("text", "json")
-@with_stack
+@with_last_valid_stack
 def history(stack: Stack, service: str | None, output: str) -> int:
     """Show the releases of SERVICE that AWS still has: which one is live, rolling out or quarantined, and why.
 

@@ -27,7 +27,7 @@ def local() -> None:
     """Run and control the local AWS emulator: it runs real tasks, health checks and load balancing, without an AWS
     account and without Docker.
 
-    Pass --local to any command to use it.
+    Commands that read or change an account use it with --local.
     """
 
 

@@ -11,7 +11,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import Look, say
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.model import duration
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RECENT = timedelta(minutes=10)
 @click.option("-f", "--follow", is_flag=True, help="Stream new lines, including those of new tasks, until Ctrl-C.")
 @click.option("--grep", metavar="TEXT", help="Show only lines that contain TEXT.")
 @options.output("text", "jsonl")
-@with_stack
+@with_last_valid_stack
 def logs(
     stack: Stack,
     service: str | None,

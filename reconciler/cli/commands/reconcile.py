@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from reconciler.cli import options, stack_requests
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 
 
 @click.command()
 @options.specs
 @click.option("-w", "--wait", is_flag=True, help="Wait for the reconciliation to complete.")
 @click.option("--timeout", default=120.0, metavar="SECONDS", help="How long to wait.", show_default=True)
-@with_stack
+@with_last_valid_stack
 def reconcile(stack: Stack, wait: bool, timeout: float) -> int:
     """Ask the running controller for a full reconciliation.
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from reconciler.cli import service_requests
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.cli.stack_requests import resume_stack
 from reconciler.rollout.requests import RequestVerb
 
@@ -15,7 +15,7 @@ from reconciler.rollout.requests import RequestVerb
 @click.command()
 @click.option("--stack", "whole_stack", is_flag=True, help="Resume the whole stack instead of one service.")
 @service_requests.request_options
-@with_stack
+@with_last_valid_stack
 def resume(stack: Stack, whole_stack: bool, **request: Any) -> int:
     """Resume a suspended service or stack, or a promotion on hold.
 

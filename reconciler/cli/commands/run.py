@@ -150,7 +150,7 @@ class ControllerProcess:
         assert specs.stack is not None
         stack, identity = specs.stack.name, signed_in.identity
         unfenced = self._unfenced(signed_in, stack)
-        store = open_store(self.where.store, unfenced, stack, identity.account, identity.region)
+        store = open_store(self.where.store, unfenced, stack, identity.account, identity.region, identity.endpoint)
         inside.callback(store.close)
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)

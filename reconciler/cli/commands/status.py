@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import say
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
     from reconciler.cli.rollout_session import RolloutSession
@@ -42,12 +42,12 @@ class ServiceStatus:
 @options.service
 @options.output("text", "json", "jsonl")
 @click.option("-w", "--watch", is_flag=True, help="Refresh until all rollouts are stable, or until Ctrl-C.")
-@with_stack
+@with_last_valid_stack
 def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     """Show the rollout status of SERVICE, or of all services.
 
     Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back, and 6 if one is
-    waiting for a person.
+    waiting for promotion or another request.
     """
     from reconciler.cli.rollout_session import open_rollouts
 
@@ -82,6 +82,8 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -
 
     document = {
         "format_version": FORMAT_VERSION,
+        "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
+        "stack_suspended_by": session.suspended_by or None,
         "services": [status_document(one.rollout, one.observed, one.step, one.verbs) for one in statuses],
         "not_deployed": [
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
@@ -92,7 +94,13 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -
 
 def _text(session: RolloutSession, statuses: list[ServiceStatus], *, watch: bool) -> str:
     look = session.stack.look
-    blocks = [
+    notes = []
+    if session.stack.instead:
+        notes.append(f"{look.sign('warn')} the specs are invalid; compared with them {session.stack.instead}")
+    if session.suspended_by:
+        notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
+    blocks = [look.paint(note, "yellow") for note in notes]
+    blocks += [
         f"{look.sign('wait')} {address}   not deployed yet: {not_ready.because}"
         for address, not_ready in session.missing.items()
     ]

@@ -10,7 +10,7 @@ class Exit(IntEnum):
     ROLLED_BACK = 3  # a rollout failed or was rolled back
     TIMED_OUT = 4  # the wait timed out, the rollout goes on
     BLOCKED = 5  # by a lease, the guard, a stale plan, another account, a suspension
-    WAITING = 6  # waiting for a person
+    WAITING = 6  # waiting for promotion, or for another request
     USAGE = 64
     INTERRUPTED = 130
     TERMINATED = 143
@@ -18,5 +18,5 @@ class Exit(IntEnum):
 
 HELP = """\
 Exit codes: 0 done, nothing to change · 1 failed · 2 changes pending · 3 rollout failed or rolled back ·
-4 timed out waiting · 5 blocked · 6 waiting for a person · 64 usage · 130/143 interrupted
+4 timed out waiting · 5 blocked · 6 waiting for promotion · 64 usage · 130/143 interrupted
 """

@@ -49,16 +49,23 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
     return "\n".join(lines)
 
 
+def effective(plan: Plan, previews: Sequence[RolloutPreview]) -> tuple[Action, ...]:
+    """The actions that `apply` carries out: a quarantined version is not rolled out again."""
+    given_up = {preview.address for preview in previews if preview.outlook is Outlook.GIVEN_UP}
+    return tuple(action for action in plan.actions if not (action.only_rolls and action.address in given_up))
+
+
 def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> str:
     """`Plan: 0 to create, 1 to update, …` or `No changes. 27 resources up to date.`"""
-    if not plan.actions and not plan.refusals and not plan.waiting and not plan.deferred:
+    actions = effective(plan, previews)
+    if not actions and not plan.refusals and not plan.waiting and not plan.deferred:
         rollouts = _rollouts(previews)
         text = f"No changes. {plan.unchanged} {_plural('resource', plan.unchanged)} up to date{rollouts}."
         return look.paint(text, "yellow" if rollouts else "green")
     adopt = plan.count(Verb.ADOPT)
     rolls = len(
-        {a.address for a in plan.actions if a.verb is Verb.ROLL}
-        | {preview.address for preview in previews if preview.then}
+        {a.address for a in actions if a.verb is Verb.ROLL or (a.verb is Verb.CREATE and a.address.kind == "service")}
+        | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST}
     )
     words = [
         f"{plan.count(Verb.CREATE)} to create",

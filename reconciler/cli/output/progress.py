@@ -16,6 +16,7 @@ from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import StepResult
 
 HEARTBEAT_SECONDS = 10.0
+LONGEST_HEARTBEAT_SECONDS = 600.0
 
 
 class Progress(Observer):
@@ -28,6 +29,7 @@ class Progress(Observer):
         self._started: dict[PlanStep, float] = {}
         self._printed: set[tuple[str, str]] = set()
         self._last = time.monotonic()
+        self._waiting = ""
 
     def on_start(self, step: PlanStep, action: Action) -> None:
         with self._lock:
@@ -51,13 +53,13 @@ class Progress(Observer):
         if last is None or not last.unfinished:
             return
         now = time.monotonic()
-        if now - self._last < HEARTBEAT_SECONDS and last.outcomes:
-            return
-        self._last = now
         pending = [outcome for outcome in last.outcomes if outcome.result is Result.WAITING]
         waiting = [str(outcome.held_by or outcome.step.address) for outcome in pending]
         waiting += [str(note.address) for note in last.plan.waiting]
         listed = ", ".join(dict.fromkeys(waiting))
+        if now - self._last < HEARTBEAT_SECONDS and (last.outcomes or listed == self._waiting):
+            return
+        self._last, self._waiting = now, listed
         say(self.look.paint(f"  {self.look.sign('wait')} still waiting for {listed}", "dim"), self.look, err=True)
 
     def _print(self, outcome: StepOutcome, seconds: float) -> None:
@@ -79,22 +81,22 @@ class Progress(Observer):
 
 
 class RolloutProgress:
-    """Prints a line when the state of a rollout changes, and a heartbeat while it does not."""
+    """Prints a line when the state of a rollout changes, and while it does not, a heartbeat.
+
+    Each heartbeat comes after twice the time of the one before: a promotion may be waited for for days.
+    """
 
     def __init__(self, clock: Clock, look: Look) -> None:
         self.clock, self.look = clock, look
-        self._last: dict[Address, str] = {}
-        self._at = clock.monotonic()
+        self._printed: dict[Address, tuple[str, float, float]] = {}
+        """The last line of each rollout, when the next heartbeat is due, and how long after the line before."""
 
     def report(self, turn: StepResult) -> None:
-        line = turn_line(turn, self.look)
-        now = self.clock.monotonic()
-        settling = turn.settling and turn.job.address in self._last
-        if (line == self._last.get(turn.job.address) or settling) and now - self._at < HEARTBEAT_SECONDS:
+        line, now = turn_line(turn, self.look), self.clock.monotonic()
+        last, due, pause = self._printed.get(turn.job.address, ("", now, HEARTBEAT_SECONDS / 2))
+        same = line == last
+        if (same and turn.at_rest) or ((same or (turn.settling and last)) and now < due):
             return
-        if line == self._last.get(turn.job.address) and turn.step is not None and not turn.busy:
-            line = self.look.paint(line, "dim")
-        else:
-            self._last[turn.job.address] = line
-        self._at = now
-        say(line, self.look, err=True)
+        pause = min(2 * pause, LONGEST_HEARTBEAT_SECONDS) if same else HEARTBEAT_SECONDS
+        self._printed[turn.job.address] = (line, now + pause, pause)
+        say(self.look.paint(line, "dim") if same else line, self.look, err=True)

@@ -66,7 +66,7 @@ def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
         Phase.ROLLING_BACK,
     ):
         return Exit.ROLLED_BACK
-    if step.waits_for is Waiting.PERSON:
+    if step.waits_for is Waiting.PERSON or step.phase is Phase.AWAITING_PROMOTION:
         return Exit.WAITING
     return Exit.DONE if step.at_rest else Exit.PENDING
 

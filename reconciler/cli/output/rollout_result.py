@@ -49,5 +49,5 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
     if summary.went_wrong:
         return Exit.ROLLED_BACK
     if summary.timed_out and waited:
-        return Exit.WAITING if summary.waits_for_person else Exit.TIMED_OUT
+        return Exit.WAITING if summary.waits_for_promotion else Exit.TIMED_OUT
     return Exit.DONE

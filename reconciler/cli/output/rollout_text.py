@@ -55,9 +55,21 @@ ORDER = (
 )
 
 
+PROMOTED = frozenset({Phase.VERIFYING, Phase.BAKING, Phase.TEARDOWN})
+"""All of production traffic goes to the new version."""
+
+
 def words_of(phase: Phase, spec: RolloutSpec) -> str:
     """The phase as text."""
     return engines()[spec.policy.engine].phase_wording.get(phase, WORDS[phase])
+
+
+def phrase(step: RolloutStep, spec: RolloutSpec) -> str:
+    """Phase and reason as one phrase; between rollouts and where the reason names the phase, the reason alone."""
+    words = words_of(step.phase, spec)
+    if step.because.startswith(words) or (step.phase is Phase.IDLE and step.because):
+        return step.because
+    return f"{words}: {step.because}" if step.because else words
 
 
 def status_text(
@@ -80,10 +92,13 @@ def _lines(
     now: datetime,
     look: Look,
 ) -> Iterator[str]:
-    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, rollout.delivery)}", COLORS[step.health])
+    words = words_of(step.phase, rollout.delivery)
+    if step.because.startswith(words) or (step.phase is Phase.IDLE and step.health is not RolloutHealth.HEALTHY):
+        words = phrase(step, rollout.delivery)
+    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words}", COLORS[step.health])
     commit = f"   {rollout.subject.release.commit[:7]}" if rollout.subject.release.commit else ""
     yield f"{look.paint(str(rollout.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
-    if step.because:
+    if step.because and step.because != words:
         yield f"  {step.because}"
     if step.phase in ORDER and rollout.delivery.moves_traffic:
         yield "  " + _timeline(rollout.delivery, step, now, look)
@@ -94,7 +109,8 @@ def _lines(
     if observed.marks.suspended is not None:
         yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
     if observed.marks.hold is not None:
-        yield look.paint(f"  promotion on hold by {observed.marks.hold.by}", "yellow")
+        held = "removal of the previous version" if step.phase in PROMOTED else "promotion"
+        yield look.paint(f"  {held} on hold by {observed.marks.hold.by}", "yellow")
     request = observed.marks.unheard
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
@@ -188,15 +204,15 @@ def turn_line(turn: StepResult, look: Look) -> str:
         return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
     step = turn.step
     sign = look.paint(look.sign(SIGNS[step.health]), COLORS[step.health])
-    until = f" (until {step.until:%H:%M:%S} UTC)" if step.until is not None else ""
+    timed = step.until is not None and step.phase is not Phase.AWAITING_PROMOTION  # whose reason says when it ends
+    until = f" (until {step.until:%H:%M:%S} UTC)" if timed else ""
     refused = f"; AWS error: {turn.error}" if turn.error is not None else ""
-    words = words_of(step.phase, turn.job.delivery)
-    return f"  {sign} {turn.job.address}   {words}: {step.because}{until}{refused}"
+    return f"  {sign} {turn.job.address}   {phrase(step, turn.job.delivery)}{until}{refused}"
 
 
 def under_way(turn: StepResult) -> str:
-    """A rollout that goes on after the command: `service/api: rollout in progress: scaling up, …`"""
+    """What goes on after the command: `service/api: rollout in progress: scaling up: …`"""
     assert turn.step is not None
-    state = "waiting for a person" if turn.step.waits_for is Waiting.PERSON else "in progress"
-    words = words_of(turn.step.phase, turn.job.delivery)
-    return f"{turn.job.address}: rollout {state}: {words}, {turn.step.because}"
+    going = turn.step.phase in (Phase.INITIAL_DEPLOYMENT, *ORDER) and turn.step.waits_for is not Waiting.PERSON
+    state = "rollout in progress: " if going and turn.step.phase is not Phase.AWAITING_PROMOTION else ""
+    return f"{turn.job.address}: {state}{phrase(turn.step, turn.job.delivery)}"

@@ -79,14 +79,14 @@ def rest(s: RolloutContext) -> RolloutStep:
     """No rollout in progress. Restores scaling, health checks and the test listener."""
     assert s.live is not None
     phase, why, health = _standing(s, s.live)
-    stopping = any(one.draining for one in s.seen.sets)
+    stopping = next((one.release[:6] for one in s.seen.sets if one.draining), "")
     if stopping and phase is Phase.IDLE:
         phase, health = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     decisions = _tidied(s, s.live)
     if decisions:
         return s.step(phase, "restoring scaling, health check and test listener", *decisions, health=health)
     if stopping:
-        return s.step(phase, "tasks of the previous version are stopping", health=health)
+        return s.step(phase, f"tasks of release {stopping} are stopping", health=health)
     if health is RolloutHealth.PROGRESSING:
         return s.step(phase, why, health=health)
     waits_for = Waiting.SPEC if phase is Phase.IDLE else Waiting.PERSON

@@ -162,7 +162,10 @@ def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, req
         case Deadline(stage=DeadlineKind.TEST):
             return RequestRefusal(Code.NOT_TESTED, "tests have not passed yet")
         case _:
-            return RequestRefusal(Code.NOT_READY, f"the new version is not healthy yet: {health.status(s.seen, green)}")
+            why = f"the new version is still scaling up: {health.status(s.seen, green)}"
+            if health.steady(s.seen, green):
+                why += ", which further checks have to confirm"
+            return RequestRefusal(Code.NOT_READY, why)
 
 
 def _finish(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:

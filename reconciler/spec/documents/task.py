@@ -15,13 +15,20 @@ from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import Flag, Reference, Whole, matching, problem
 from reconciler.spec.messages import shown
 
-_CRON = r"cron\([0-9A-Z*?/,#-]+(?: [0-9A-Z*?/,#-]+){5}\)"
+_FIELD = r"[0-9A-Z*/,#-]+"
+_DAYS = rf"(?:\? {_FIELD} {_FIELD}|{_FIELD} {_FIELD} \?)"
+"""Day, month, weekday. Source: EventBridge Scheduler, cron-based schedules: a day in one field is `?` in the other."""
+_CRON = rf"cron\({_FIELD} {_FIELD} {_DAYS} {_FIELD}\)"
 _RATE = r"rate\((?:1 (?:minute|hour|day)|[1-9]\d* (?:minutes|hours|days))\)"
 _AT = r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
 SCHEDULE = f"{_CRON}|{_RATE}|{_AT}"
 Schedule = Annotated[
     str,
-    *matching(SCHEDULE, 256, "cron(minute hour day month weekday year), rate(5 minutes) or at(2026-01-31T03:00:00)"),
+    *matching(
+        SCHEDULE,
+        256,
+        "cron(minute hour day month weekday year) with ? as day or weekday, rate(5 minutes) or at(2026-01-31T03:00:00)",
+    ),
 ]
 
 

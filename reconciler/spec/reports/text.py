@@ -12,9 +12,10 @@ _COLORS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m", "gutter
 NOTHING_SENT = "Nothing was sent to AWS."
 
 
-def text(report: Report, *, color: bool = False) -> str:
+def text(report: Report, *, color: bool = False, note: str = NOTHING_SENT) -> str:
+    """`note` is what the findings mean for the command."""
     blocks = ["\n".join(_block(found, color)) for found in report.diagnostics]
-    return "\n\n".join([*blocks, f"{report.summary} {NOTHING_SENT}"]) + "\n"
+    return "\n\n".join([*blocks, f"{report.summary} {note}".rstrip()]) + "\n"
 
 
 def _block(found: Diagnostic, color: bool) -> Iterator[str]:

@@ -1,0 +1,38 @@
+"""Specs in the history of the Git repository that a folder is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from dulwich.errors import NotGitRepository
+from dulwich.repo import Repo
+
+from reconciler import errors
+from reconciler.source.base import Fetched
+from reconciler.source.git import NONSENSE, revision_of
+from reconciler.source.tree import Reader
+from reconciler.spec.discovery import shown_folder
+
+MOST: Final = 50
+"""Commits that are read."""
+
+
+def last_valid(folder: Path, environment: str | None) -> Fetched | None:
+    """`folder` as of the newest commit at or before HEAD in which its specs are valid; None if there is none."""
+    place = folder.resolve()
+    try:
+        with Repo.discover(str(place)) as repository:
+            path = place.relative_to(Path(repository.path).resolve()).as_posix().removeprefix(".")
+            paths = [path.encode()] if path else None
+            for entry in repository.get_walker(paths=paths, max_entries=MOST):
+                reader = Reader(repository.object_store.__getitem__, shown_folder(folder))
+                reader.read(entry.commit.tree, path)
+                fetched = Fetched(
+                    revision_of(entry.commit), tuple(reader.sources), tuple(reader.findings), shown_folder(folder)
+                )
+                if fetched.specs(environment).ok:
+                    return fetched
+    except (NotGitRepository, OSError, *NONSENSE, errors.RevisionRejected, errors.SourceUnreachable):
+        return None  # there is no history, or none that can be read
+    return None

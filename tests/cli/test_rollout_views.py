@@ -1,0 +1,131 @@
+"""Views of a rollout: phase and reason as one phrase, each said once, and heartbeats that become rare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.progress import RolloutProgress
+from reconciler.cli.output.rollout_json import outcome_of
+from reconciler.cli.output.rollout_result import report
+from reconciler.cli.output.rollout_text import status_text, turn_line, under_way
+from reconciler.cli.output.terminal import Look
+from reconciler.controller.until import Ending, RolloutSummary
+from reconciler.model.resource import Address
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import ObservedService
+from reconciler.rollout.stored_state import Pause, StoredState
+from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.targets import ServiceRollout
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+RELEASE = "41ab07c9d2e3"
+WEB = ServiceRollout(
+    RolloutSpec(Address("service", "web"), Address("task-definition", "web")),
+    RolloutTarget("main", "arn:web", Release(RELEASE, "web", 80), "web"),
+)
+GATE = RolloutStep(
+    Phase.AWAITING_PROMOTION,
+    wake_at=NOW + timedelta(seconds=5),
+    because="waiting for promotion (automatic at 14:00 UTC)",
+    health=RolloutHealth.SUSPENDED,
+    release=RELEASE,
+    until=NOW + timedelta(hours=2),
+)
+REST = RolloutStep(Phase.IDLE, because="up to date", health=RolloutHealth.HEALTHY, release=RELEASE)
+UP = RolloutStep(Phase.SCALING_UP, wake_at=NOW, because="0 of 1 tasks running", release=RELEASE)
+BACK = RolloutStep(Phase.ROLLED_BACK, wake_at=NOW, because="tasks of release 41ab07 are stopping", release=RELEASE)
+
+
+def turn(step: RolloutStep) -> StepResult:
+    return StepResult(WEB, NOW, ObservedService(RELEASE, 1), step)
+
+
+class Seconds:
+    speed = 1.0
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        (GATE, "waiting for promotion (automatic at 14:00 UTC)"),
+        (replace(GATE, because="waiting for promotion", until=None), "waiting for promotion"),
+        (REST, "up to date"),
+        (replace(REST, because="1 of 2 tasks running"), "1 of 2 tasks running"),
+        (replace(UP, until=NOW), "scaling up: 0 of 1 tasks running (until 12:00:00 UTC)"),
+    ],
+)
+def test_phase_and_reason_are_one_phrase(step: RolloutStep, line: str) -> None:
+    """Nothing is said twice, neither the phase nor when it ends."""
+    assert turn_line(turn(step), Look()).partition("service/web   ")[2] == line
+
+
+def test_a_long_wait_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two hours at a gate, looked at every second: the phrase, and heartbeats after 10, 20, 40 … seconds."""
+    clock = Seconds()
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]  # its reading is all that is used
+    printed = []
+    for second in range(7200):
+        clock.at = second
+        progress.report(turn(GATE))
+        if capsys.readouterr().err:
+            printed.append(second)
+    assert printed[:5] == [0, 10, 30, 70, 150]
+    assert len(printed) < 20
+
+
+def test_a_service_at_rest_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long others take, and however often it is looked at."""
+    clock = Seconds()
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]  # its reading is all that is used
+    for second in range(600):
+        clock.at = second
+        progress.report(turn(REST))
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_change_is_printed_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever was waited for before."""
+    clock = Seconds()
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]  # its reading is all that is used
+    for step in (GATE, UP, GATE):
+        progress.report(turn(step))
+    assert capsys.readouterr().err.count("\n") == 3
+
+
+def test_a_rollout_that_is_over_is_not_in_progress() -> None:
+    """Only what leads to production is."""
+    assert under_way(turn(UP)) == "service/web: rollout in progress: scaling up: 0 of 1 tasks running"
+    assert under_way(turn(BACK)) == "service/web: rolled back: tasks of release 41ab07 are stopping"
+    assert under_way(turn(GATE)) == "service/web: waiting for promotion (automatic at 14:00 UTC)"
+
+
+@pytest.mark.parametrize("waits_for", [Waiting.PERSON, Waiting.NOBODY])
+def test_a_gate_is_exit_6_whoever_opens_it(waits_for: Waiting) -> None:
+    """`apply --wait` and `status`, at a manual and at a timed gate; 4 and 2 on the way there."""
+    at_gate = replace(GATE, waits_for=waits_for)
+    summary = RolloutSummary((turn(at_gate),), ending=Ending.TIMED_OUT)
+    assert report(summary, Look(), waited=True) == Exit.WAITING
+    assert outcome_of(ObservedService(RELEASE, 1), at_gate) == Exit.WAITING
+    assert report(replace(summary, turns=(turn(UP),)), Look(), waited=True) == Exit.TIMED_OUT
+    assert outcome_of(ObservedService(RELEASE, 1), UP) == Exit.PENDING
+
+
+def test_status_says_what_a_hold_holds() -> None:
+    """Before promotion the promotion, after it the removal of the previous version."""
+    held = ObservedService(RELEASE, 1, marks=StoredState(hold=Pause("ana", RELEASE)))
+    for step, what in ((GATE, "promotion"), (replace(UP, phase=Phase.BAKING), "removal of the previous version")):
+        lines = status_text(WEB, held, step, (), NOW, Look()).splitlines()
+        assert f"  {what} on hold by ana" in lines
+    assert status_text(WEB, held, GATE, (), NOW, Look()).count("waiting for promotion") == 1
