@@ -81,6 +81,10 @@ COLLECT = (300_000, 20, 20)
 the CPU of a pass."""
 
 
+EMULATOR = ("reconciler.local", "moto", "werkzeug", "aiohttp", "cbor2")
+"""Modules that only the local AWS emulator needs. The production image has none of them."""
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; every expected error is one line on stderr."""
     gc.set_threshold(*COLLECT)
@@ -105,6 +109,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         click.echo(f"error: {error}", err=True)
         sys.exit(Exit.FAILED)
     except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(EMULATOR):
+            raise
         text = f"{error.name} is not installed; `demo` and `local` need the local AWS emulator (the extra `local`)"
         click.echo(f"error: {text}", err=True)
         sys.exit(Exit.FAILED)

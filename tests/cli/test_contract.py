@@ -23,7 +23,7 @@ from moto import mock_aws
 from reconciler import errors
 from reconciler.aws.retry import is_read
 from reconciler.cli import lease, session
-from reconciler.cli.main import COMMANDS, cli, short_help
+from reconciler.cli.main import COMMANDS, cli, main, short_help
 from reconciler.cli.output.exits import Exit
 from reconciler.clock import SystemClock
 from reconciler.store.lease import Lease
@@ -384,3 +384,12 @@ def test_each_emulator_has_a_lease_of_its_own(tmp_path: Path, monkeypatch: pytes
         for one, store in zip(leases, stores, strict=True):
             one.release()
             store.close()
+
+
+def test_another_module_that_is_missing_is_not_taken_for_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> int:
+        raise ModuleNotFoundError("No module named 'yaml'", name="yaml")
+
+    monkeypatch.setattr(cli, "main", broken)
+    with pytest.raises(ModuleNotFoundError):
+        main(["demo"])
