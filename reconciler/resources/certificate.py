@@ -38,6 +38,7 @@ class Certificate(ResourceType[CertificateSpec]):
     kind: ClassVar[str] = "certificate"
     Spec = CertificateSpec
     lookup: ClassVar[bool] = True
+    slow_to_create: ClassVar[bool] = True  # a listener takes a certificate only after its validation
 
     def observe(self, scope: Scope) -> Calls[list[Observed[CertificateSpec]]]:
         if not scope.wanted:
