@@ -236,12 +236,8 @@ class Controller:
         return PassResult(self._number, depth, active.revision, world, plan, drifts)
 
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
-        if report.refusals:
-            because = "; ".join(one.because for one in report.refusals)
-            codes = sorted({one.code.value for one in report.refusals})
-            self.recorder.emit_once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
-        else:
-            self.recorder.resolve("blocked", events.PLAN_FREE, "plan no longer blocked")
+        pass_events.record_refusals(self.recorder, report.refusals)
+        if not report.refusals:
             pass_events.record_drift(self.recorder, report.drifts)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)

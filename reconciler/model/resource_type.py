@@ -142,7 +142,7 @@ class ResourceType(ABC, Generic[S]):
     """It changes without a write: a fast pass reads it too, and `observe` respects `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
-    """Only looked up, never created or deleted (an image in a registry)."""
+    """Only looked up, never created or deleted (`LookedUpType`)."""
 
     serves_tasks: ClassVar[bool] = False
     """Running tasks may need one through their task definition, although AWS would delete it: it is kept as long as
@@ -201,6 +201,24 @@ class ResourceType(ABC, Generic[S]):
     @abstractmethod
     def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         """Write and remove tags; this is also how a resource is adopted."""
+
+
+class LookedUpType(ResourceType[S]):
+    """A type that is only looked up: the planner plans no write for it, so none of these methods is ever called."""
+
+    lookup: ClassVar[bool] = True
+
+    def create(self, new: Desired[S]) -> Calls[str]:
+        raise AssertionError(f"{new.address} is only looked up")
+
+    def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[None]:
+        raise AssertionError(f"{old.address} is only looked up")
+
+    def delete(self, old: Observed[S]) -> Calls[None]:
+        raise AssertionError(f"{old.address} is only looked up")
+
+    def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        raise AssertionError(f"{old.address} is only looked up")
 
 
 class ResourceTypes(Mapping[str, ResourceType[Any]]):
