@@ -95,7 +95,7 @@ def _lines(
         yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
     if observed.marks.hold is not None:
         yield look.paint(f"  promotion on hold by {observed.marks.hold.by}", "yellow")
-    request = observed.marks.unheard
+    request = observed.marks.pending_request
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
     offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
