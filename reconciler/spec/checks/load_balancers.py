@@ -97,7 +97,7 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
 
 
 def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnostic]:
-    """A listener that no security group lets anybody in to."""
+    """A listener whose port no security group of the load balancer allows."""
     known = specs.security_groups
     if not balancer.security_groups or not all(group in known for group in balancer.security_groups):
         return
