@@ -74,10 +74,7 @@ class Action(resource.Spec):
 
 
 def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
-    """`Actions` of a create call: the declared action, else the initial one.
-
-    Raises `errors.SpecInvalid` without either.
-    """
+    """`Actions` of a create call, declared or initial. Raises `errors.SpecInvalid` without either."""
     chosen = action or initial
     if chosen is None:
         raise errors.SpecInvalid(f"{new.address} does not say what to do with requests")
@@ -151,10 +148,7 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
 
 
 def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, str]], list[Any]]]:
-    """The tags of `arns`, and the responses to `more`, in parallel.
-
-    Deleted resources have no tags, and the response to a call that names one is None.
-    """
+    """The tags of `arns` and the responses to `more`, in parallel; no tags, or None, for a deleted resource."""
     names = sorted(arns)
     groups = [names[start : start + TAGS_AT_ONCE] for start in range(0, len(names), TAGS_AT_ONCE)]
     answers = yield from _gone.answers([*map(_describe_tags, groups), *more])
@@ -231,10 +225,7 @@ def known(
 
 
 def relevant(items: Iterable[Mapping[str, Any]], named: str, arn: str, scope: Scope) -> dict[str, Mapping[str, Any]]:
-    """ARN → item, of a listing of the whole account: those whose name the specs want, or which the tag index has.
-
-    `named` and `arn` are the members of an item that hold its name and its ARN.
-    """
+    """ARN → item of a listing of the whole account, where the specs want its name or the tag index has its ARN."""
     names = {want.spec.name for want in scope.wanted}
     return {item[arn]: item for item in items if item[named] in names or item[arn] in scope.swept}
 
