@@ -44,8 +44,13 @@ def specs(function: F) -> F:
 
 def service(function: F) -> F:
     """A service by its name in the specs, as an argument, and the specs folder."""
+    return click.argument("service", required=False)(specs_option(function))
+
+
+def specs_option(function: F) -> F:
+    """The specs folder, as an option of a command that takes another argument, and its environment."""
     folder = click.option("--specs", "folder", type=click.Path(path_type=Path), help="The specs folder.")
-    return click.argument("service", required=False)(folder(environment(function)))
+    return folder(environment(function))
 
 
 def environment(function: F) -> F:

@@ -20,6 +20,7 @@ from reconciler.controller.until import Observer
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.queries import versions
+from reconciler.queries.outputs import listener_url
 from reconciler.queries.versions import ServiceState
 from reconciler.reconcile import pass_
 from reconciler.reconcile.observe import observe, owned_ids
@@ -135,8 +136,8 @@ def reach_of(endpoint: str | None, world: ObservedState) -> Reach:
         if url is not None:
             return url
         listener = listeners.get(arn)
-        protocol = "http" if listener is None else str(listener.protocol).lower()
+        protocol = "HTTP" if listener is None else listener.protocol
         balancer = arn.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
-        return f"{protocol}://{names.get(balancer, '')}:{spec.ports[1]}"
+        return listener_url(protocol, names.get(balancer, ""), spec.ports[1])
 
     return reach

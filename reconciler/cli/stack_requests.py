@@ -66,8 +66,8 @@ def _carriers(stack: Stack, world: ObservedState) -> tuple[Observed[Any], ...]:
     if unreadable is not None:
         raise unreadable
     wanted = {desired.address for desired in stack.target.desired}
-    services = request_tags.places(world.found.get("service", ()), stack.target.place.stack, wanted)
-    if request_tags.notice_board(services, wanted) is not None:
+    services = request_tags.candidates(world.found.get("service", ()), stack.target.place.stack, wanted)
+    if request_tags.service_for_tags(services, wanted) is not None:
         return services
     if not stack.target.deliveries:
         raise errors.ReconcilerError(

@@ -154,12 +154,12 @@ class Controller:
 
     @property
     def _suspended(self) -> bool:
-        return bool(self.stack_requests.said.suspended) and not self._until.while_suspended
+        return bool(self.stack_requests.tags.suspended) and not self._until.while_suspended
 
     # -- revisions
 
     def _fetch(self) -> None:
-        if self.revisions.look(self.stack_requests.said.revision or None) and self.revisions.active is not None:
+        if self.revisions.look(self.stack_requests.tags.revision or None) and self.revisions.active is not None:
             revision = self.revisions.active.revision
             self.queue.rollouts.obituary = FailureReporter(self.revisions.active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
@@ -170,7 +170,7 @@ class Controller:
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
             try:
-                return self.revisions.follows(self.stack_requests.said.revision or None)
+                return self.revisions.follows(self.stack_requests.tags.revision or None)
             except errors.SourceUnreachable as error:
                 unknown = error
         self._later(f"cannot determine whether {active.revision} follows the applied revision: {unknown}")
@@ -196,7 +196,7 @@ class Controller:
         self.timer.planned()
         if report.suspended:
             self.recorder.emit_once(
-                "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.said.suspended}"
+                "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.tags.suspended}"
             )
             self.timer.requeue()
         else:
@@ -216,7 +216,7 @@ class Controller:
 
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
-        depth = Depth.FULL if self.stack_requests.said.unheard else self.timer.depth(now)
+        depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number += 1
         wish = active.wish
         world = observe(
@@ -225,7 +225,7 @@ class Controller:
         )  # fmt: skip
         self.timer.looked(depth, now)
         self.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
-        self.stack_requests.listen(world, wish.place.stack, active.wanted)
+        self.stack_requests.read(world, wish.place.stack, active.wanted)
         plan, drifts = pass_.planned(
             wish,
             world,
@@ -234,17 +234,13 @@ class Controller:
             now=now,
             agreed=self._agreed,
             written=frozenset(self._written),
-            suspended_by=self.stack_requests.said.suspended,
+            suspended_by=self.stack_requests.tags.suspended,
         )
         return PassResult(self._number, depth, active.revision, world, plan, drifts)
 
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
-        if report.refusals:
-            because = "; ".join(one.because for one in report.refusals)
-            codes = sorted({one.code.value for one in report.refusals})
-            self.recorder.emit_once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
-        else:
-            self.recorder.resolve("blocked", events.PLAN_FREE, "plan no longer blocked")
+        pass_events.record_refusals(self.recorder, report.refusals)
+        if not report.refusals:
             pass_events.record_drift(self.recorder, report.drifts)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from reconciler import events
 from reconciler.controller.events import EventRecorder
 from reconciler.log import log
+from reconciler.model.plan import Refusal
 from reconciler.reconcile.drift import REVERTS, Drift, DriftMode
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.result import PassResult
+
+
+def record_refusals(recorder: EventRecorder, refusals: Collection[Refusal]) -> None:
+    """A plan that is blocked is reported when that begins and when it is over."""
+    because = "; ".join(one.because for one in refusals)
+    codes = sorted({one.code.value for one in refusals})
+    if codes:
+        recorder.emit_once("blocked", events.PLAN_BLOCKED, because, details={"codes": codes})
+    else:
+        recorder.resolve("blocked", events.PLAN_FREE, "plan no longer blocked")
 
 
 def record_drift(recorder: EventRecorder, drifts: Iterable[Drift]) -> None:

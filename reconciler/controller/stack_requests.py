@@ -17,75 +17,75 @@ from reconciler.reconcile.request_tags import RequestTags
 
 @dataclass(slots=True)
 class StackRequests:
-    """`said` are the tags that were read last; they stay valid while services cannot be read.
+    """`tags` are the tags that were read last; they stay valid while services cannot be read.
 
     `unread` is why nothing was read yet, if it was tried.
     """
 
     aws: AwsClient
-    said: RequestTags = field(init=False, default_factory=RequestTags)
+    tags: RequestTags = field(init=False, default_factory=RequestTags)
     unread: errors.AwsError | None = field(init=False, default=None)
-    _heard: bool = field(init=False, default=False)
-    _places: tuple[Observed[Any], ...] = field(init=False, default=())
-    _board: Observed[Any] | None = field(init=False, default=None)
+    _was_read: bool = field(init=False, default=False)
+    _services: tuple[Observed[Any], ...] = field(init=False, default=())
+    _service: Observed[Any] | None = field(init=False, default=None)
 
-    def listen(self, world: ObservedState, stack: str, wanted: Collection[Address]) -> None:
+    def read(self, world: ObservedState, stack: str, wanted: Collection[Address]) -> None:
         refused = world.unreadable.get("service")
         if refused is not None:
-            self.unread = None if self._heard else refused
+            self.unread = None if self._was_read else refused
             return
-        self._heard, self.unread = True, None
-        self._places = request_tags.places(world.found.get("service", ()), stack, wanted)
-        self._board = request_tags.notice_board(self._places, wanted)
-        self.said = request_tags.heard(self._places)
+        self._was_read, self.unread = True, None
+        self._services = request_tags.candidates(world.found.get("service", ()), stack, wanted)
+        self._service = request_tags.service_for_tags(self._services, wanted)
+        self.tags = request_tags.merged(self._services)
 
     def doubt(self) -> None:
         """Another process may have answered since: the applied revision has to be read again."""
-        self._heard = False
+        self._was_read = False
 
     def in_place(self, revision: str, subject: str) -> bool:
         """Store the applied revision, on one service only. True if it changed."""
-        board = self._board
-        if board is None:
+        service = self._service
+        if service is None:
             return False
         wrote = False
-        if request_tags.of_tags(board.tags).revision != revision:
-            wrote = self._write(board, {request_tags.REVISION: request_tags.in_place(revision, subject)})
+        if request_tags.of_tags(service.tags).revision != revision:
+            wrote = self._write(service, {request_tags.REVISION: request_tags.in_place(revision, subject)})
             if not wrote:
                 return False
-        for place in self._places:
-            if place.address != board.address and request_tags.REVISION in place.tags:
-                wrote |= self._erase(place, request_tags.REVISION)
+        for other in self._services:
+            if other.address != service.address and request_tags.REVISION in other.tags:
+                wrote |= self._erase(other, request_tags.REVISION)
         return wrote
 
     def answer(self, revision: str) -> bool:
         """Answer the request for a full reconciliation. True if there was one."""
         wrote = False
-        for place in self._places:
-            said = request_tags.of_tags(place.tags)
-            if said.unheard:
-                wrote |= self._write(place, {request_tags.HANDLED: request_tags.handled(said.request, revision)})
+        for service in self._services:
+            tags = request_tags.of_tags(service.tags)
+            if tags.pending:
+                wrote |= self._write(service, {request_tags.HANDLED: request_tags.handled(tags.request, revision)})
         return wrote
 
-    def _write(self, place: Observed[Any], tags: dict[str, str]) -> bool:
-        return self._put(place, request_tags.write(place.facts["arn"], tags), {**place.tags, **tags})
+    def _write(self, service: Observed[Any], tags: dict[str, str]) -> bool:
+        return self._put(service, request_tags.write(service.facts["arn"], tags), {**service.tags, **tags})
 
-    def _erase(self, place: Observed[Any], key: str) -> bool:
-        left = {name: value for name, value in place.tags.items() if name != key}
-        return self._put(place, request_tags.erase(place.facts["arn"], key), left)
+    def _erase(self, service: Observed[Any], key: str) -> bool:
+        left = {name: value for name, value in service.tags.items() if name != key}
+        return self._put(service, request_tags.erase(service.facts["arn"], key), left)
 
-    def _put(self, place: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
+    def _put(self, service: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
         """Whether the tags were written; otherwise the next pass tries again."""
         try:
             self.aws.run(conversation)
         except errors.LeaseLost:
             raise
         except errors.ReconcilerError as error:
-            log.warning(events.ACTION_FAILED, address=str(place.address), because=str(error))
+            log.warning(events.ACTION_FAILED, address=str(service.address), because=str(error))
             return False
-        written = replace(place, tags=tags)
-        self._places = tuple(written if one.address == place.address else one for one in self._places)
-        if self._board is not None and self._board.address == place.address:
-            self._board = written
-        self.said = request_tags.heard(self._places)
+        written = replace(service, tags=tags)
+        self._services = tuple(written if other.address == service.address else other for other in self._services)
+        if self._service is not None and self._service.address == service.address:
+            self._service = written
+        self.tags = request_tags.merged(self._services)
         return True

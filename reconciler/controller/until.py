@@ -95,12 +95,6 @@ def has_ended(turn: StepResult) -> bool:
     return turn.at_rest or turn.stuck
 
 
-def was_promoted(turn: StepResult) -> bool:
-    """As `has_ended`, or production traffic has shifted and was verified."""
-    moved = turn.step is not None and turn.step.phase in (Phase.BAKING, Phase.TEARDOWN) and not turn.busy
-    return moved or has_ended(turn)
-
-
 def went_wrong(turn: StepResult) -> bool:
     """The wanted version is not in production, and will not be without a request."""
     if turn.step is None:

@@ -229,7 +229,7 @@ def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
             new = resolve(old, ids)
             if new is not old:
                 changed[name] = new
-        return value.model_copy(update=changed) if changed else value
+        return _with(value, changed) if changed else value
     if isinstance(value, dict):
         resolved = {key: resolve(item, ids) for key, item in value.items()}
         return value if all(resolved[key] is value[key] for key in resolved) else resolved
@@ -237,6 +237,14 @@ def resolve(value: Any, ids: Mapping[Address, str]) -> Any:
         items = type(value)(resolve(item, ids) for item in value)
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
+
+
+def _with(value: BaseModel, changed: Mapping[str, Any]) -> BaseModel:
+    """`value` with other fields, in its canonical form: ids sort differently than the references that they replace."""
+    validators = type(value).__pydantic_decorators__
+    if not (validators.field_validators or validators.model_validators):
+        return value.model_copy(update=changed)  # ten times as fast
+    return type(value)(**{name: changed.get(name, getattr(value, name)) for name in value.model_fields_set})
 
 
 @cache

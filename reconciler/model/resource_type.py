@@ -108,18 +108,18 @@ class ResourceType(ABC, Generic[S]):
     Spec: type[S]
 
     creates: ClassVar[tuple[str, ...]] = ()
-    """The operations that make one: they may leave though nothing they name is known to be the stack's yet."""
+    """Operations that create one. They are allowed although they name nothing that the stack owns yet."""
 
     may_duplicate: ClassVar[bool] = False
-    """AWS makes a second one without complaint: no name and no place tells the two apart, only our tags."""
+    """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 
     permissions: ClassVar[Permissions] = Permissions()
 
     inside: ClassVar[tuple[str, str] | None] = None
-    """The field of its spec that says what it is a part of, and that one's kind."""
+    """Field of the spec that refers to the resource that contains it, and the type of that one."""
 
     display_order: ClassVar[int] = 100
-    """Where it stands among its siblings in the tree of a stack; lower comes first."""
+    """Position among its siblings in the tree of a stack; lower comes first."""
 
     depends_on: ClassVar[tuple[str, ...]] = ()
     """Types that must exist before one of this type, beyond its references; reversed for deletions."""
@@ -130,10 +130,10 @@ class ResourceType(ABC, Generic[S]):
     replace: ClassVar[Replace] = Replace.NEVER
 
     slow_to_create: ClassVar[bool] = False
-    """AWS takes minutes to make one ready; what refers to it waits for a later pass."""
+    """It takes minutes until one is ready; resources that refer to it wait for a later pass."""
 
     slow_to_delete: ClassVar[bool] = False
-    """AWS takes minutes to delete one; its dependencies stay until a later pass sees that it is gone."""
+    """It takes minutes until one is deleted; its dependencies are kept until a later pass no longer finds it."""
 
     revisions: ClassVar[bool] = False
     """An update creates a new revision with a new id beside the old one, which stays."""
@@ -142,23 +142,23 @@ class ResourceType(ABC, Generic[S]):
     """It changes without a write: a fast pass reads it too, and `observe` respects `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
-    """Only looked up, never created or deleted (an image in a registry)."""
+    """Only looked up, never created or deleted (`LookedUpType`)."""
 
     serves_tasks: ClassVar[bool] = False
-    """Running tasks may need one through their task definition, although AWS would delete it: it is kept as long as
-    a service has tasks of more than one version.
+    """Running tasks may use one by their task definition, and AWS deletes it nevertheless: it is kept while a service
+    has tasks of more than one version.
     """
 
     def in_use(self, found: Observed[S]) -> frozenset[str]:
-        """Ids and names of everything that the tasks of `found` use now, in any version."""
+        """Ids and names of all resources that the tasks of `found` use, in any version."""
         return frozenset()
 
     def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
-        """`new` with the parts of `old` that are `used`, which AWS releases only when no task uses them any more."""
+        """`new` with the parts of `old` that are in `used`, because AWS does not remove them while a task uses them."""
         return new
 
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
-        """What `found` is a part of, among `others`; None where it is a part of nothing of ours."""
+        """The address of the resource among `others` that contains `found`, or None."""
         if self.inside is None:
             return None
         name, kind = self.inside
@@ -167,15 +167,18 @@ class ResourceType(ABC, Generic[S]):
         return next((one.address for one in candidates if link in (one.id, one.id.rpartition("/")[2])), None)
 
     def arns(self, spec: S) -> Mapping[Binding, tuple[NamedArn, ...]]:
-        """ARNs that are known before it is made, by what IAM binds to them."""
+        """ARNs that are known before it is created, by the permissions that IAM binds to them."""
         return {}
 
     @abstractmethod
     def observe(self, scope: Scope) -> Calls[list[Observed[S]]]:
-        """Every resource of this type that the stack owns or its specs name, in batches, whoever owns it."""
+        """Every resource of this type that the stack owns, or that its specs name, whoever owns that one.
+
+        Raises `errors.AwsError` if AWS cannot be read: then the type is unknown and nothing is planned for it.
+        """
 
     def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found` with the details that were `unread` in `observe`, one call for each resource.
+        """`found` with the fields that `observe` left `unread`, at one call for each resource.
 
         A full pass calls it, and types that build on this one do not wait for it.
         """
@@ -188,7 +191,10 @@ class ResourceType(ABC, Generic[S]):
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:
-        """Create it and return its id. `new.spec` holds ids; tags are part of the create call."""
+        """Create it and return its id. `new.spec` holds ids; the tags are part of the create call.
+
+        Raises `errors.Exists` if another owner's resource has its name.
+        """
 
     @abstractmethod
     def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[str | None]:
@@ -201,6 +207,24 @@ class ResourceType(ABC, Generic[S]):
     @abstractmethod
     def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         """Write and remove tags; this is also how a resource is adopted."""
+
+
+class LookedUpType(ResourceType[S]):
+    """A type that is only looked up: the planner plans no write for it, so none of these methods is ever called."""
+
+    lookup: ClassVar[bool] = True
+
+    def create(self, new: Desired[S]) -> Calls[str]:
+        raise AssertionError(f"{new.address} is only looked up")
+
+    def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[None]:
+        raise AssertionError(f"{old.address} is only looked up")
+
+    def delete(self, old: Observed[S]) -> Calls[None]:
+        raise AssertionError(f"{old.address} is only looked up")
+
+    def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+        raise AssertionError(f"{old.address} is only looked up")
 
 
 class ResourceTypes(Mapping[str, ResourceType[Any]]):

@@ -50,18 +50,21 @@ class LogStream:
 @dataclass(frozen=True, slots=True)
 class Line:
     at: datetime
-    voice: LogStream
+    stream: LogStream
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class LogSources:
-    """The streams to read. `left_out` counts tasks beyond the limit; `mute` are containers without a log driver."""
+    """The streams to read.
+
+    `left_out` counts tasks beyond the limit. `without_log` are containers whose log driver is not readable here.
+    """
 
     tasks: tuple[Task, ...] = ()
-    voices: tuple[LogStream, ...] = ()
+    streams: tuple[LogStream, ...] = ()
     containers: tuple[str, ...] = ()
-    mute: tuple[str, ...] = ()
+    without_log: tuple[str, ...] = ()
     left_out: int = 0
 
 
@@ -78,10 +81,10 @@ class LogBatch:
 
 def current(found: ServiceState) -> Calls[tuple[Task, ...]]:
     """The tasks of the version in production, newest first; all running tasks if no version is."""
-    whose = found.in_production or found.runs
-    if not whose:
+    versions = found.in_production or found.runs
+    if not versions:
         return ()
-    return (yield from observations.tasks_of(found.cluster, found.name, (one.id for one in whose), "RUNNING"))
+    return (yield from observations.tasks_of(found.cluster, found.name, (one.id for one in versions), "RUNNING"))
 
 
 def stopped(found: ServiceState) -> Calls[tuple[Task, ...]]:
@@ -97,7 +100,7 @@ def newest_version(tasks: Iterable[Task], live: frozenset[str]) -> tuple[Task, .
     return tuple(one for one in gone if one.started_by == gone[0].started_by)
 
 
-def speakers(tasks: tuple[Task, ...], container: str | None = None) -> Calls[LogSources]:
+def log_sources(tasks: tuple[Task, ...], container: str | None = None) -> Calls[LogSources]:
     """The log streams of the tasks according to their task definitions; of one container, if it is named."""
     few = tasks[:MOST_TASKS]
     definitions: dict[str, TaskDefinitionSpec] = {}
@@ -110,18 +113,18 @@ def assigned(
     tasks: tuple[Task, ...], definitions: Mapping[str, TaskDefinitionSpec], container: str | None, *, left_out: int = 0
 ) -> LogSources:
     """Pure."""
-    names = tuple(sorted({name for one in definitions.values() for name in one.containers}))
-    voices, mute = [], set()
+    names = tuple(sorted({name for spec in definitions.values() for name in spec.containers}))
+    streams, without_log = [], set()
     for task in tasks:
-        for name, one in definitions[task.definition].containers.items():
+        for name, definition in definitions[task.definition].containers.items():
             if container not in (None, name):
                 continue
-            if not (one.log_group and one.log_stream_prefix):
-                mute.add(name)
+            if not (definition.log_group and definition.log_stream_prefix):
+                without_log.add(name)
                 continue
-            stream = f"{one.log_stream_prefix}/{name}/{task.id}"
-            voices.append(LogStream(task.id, name, revision_of(task.definition), str(one.log_group), stream))
-    return LogSources(tasks, tuple(voices), names, tuple(sorted(mute)), left_out)
+            stream = f"{definition.log_stream_prefix}/{name}/{task.id}"
+            streams.append(LogStream(task.id, name, revision_of(task.definition), str(definition.log_group), stream))
+    return LogSources(tasks, tuple(streams), names, tuple(sorted(without_log)), left_out)
 
 
 # -- lines
@@ -133,45 +136,47 @@ class LogTail:
 
     aws: AwsClient
     since: datetime | None = None
-    places: dict[LogStream, str] = field(default_factory=dict)
+    positions: dict[LogStream, str] = field(default_factory=dict)
 
-    def hear(self, voices: Iterable[LogStream]) -> LogBatch:
+    def poll(self, streams: Iterable[LogStream]) -> LogBatch:
         """New lines in order of time. Raises `errors.AwsError`."""
-        several = tuple(voices)
-        if not several:
+        streams = tuple(streams)
+        if not streams:
             return LogBatch()
         with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="logs") as pool:
-            answers = tuple(pool.map(self._one, several))
+            answers = tuple(pool.map(self._one, streams))
         lines: list[Line] = []
-        for voice, (said, place, _) in zip(several, answers, strict=True):
-            lines += said
-            if place:
-                self.places[voice] = place
+        for stream, (new_lines, position, _) in zip(streams, answers, strict=True):
+            lines += new_lines
+            if position:
+                self.positions[stream] = position
         return LogBatch(
             tuple(sorted(lines, key=lambda one: one.at)),
-            cut=tuple(voice for voice, (_, _, cut) in zip(several, answers, strict=True) if cut),
+            cut=tuple(stream for stream, (_, _, cut) in zip(streams, answers, strict=True) if cut),
         )
 
-    def _one(self, voice: LogStream) -> tuple[list[Line], str, bool]:
-        return self.aws.run(_said(voice, self.since, self.places.get(voice)))
+    def _one(self, stream: LogStream) -> tuple[list[Line], str, bool]:
+        return self.aws.run(_read_stream(stream, self.since, self.positions.get(stream)))
 
 
-def _said(voice: LogStream, since: datetime | None, place: str | None) -> Calls[tuple[list[Line], str, bool]]:
+def _read_stream(
+    stream: LogStream, since: datetime | None, position: str | None
+) -> Calls[tuple[list[Line], str, bool]]:
     """The lines, oldest first, the position to continue from, and whether older lines are left out.
 
-    Starts at `place`; without one, reads backwards from the end. A page may be empty although there are more: the end
-    is where the token stays the same. Source: CloudWatch Logs API reference, GetLogEvents.
+    Starts at `position`; without one, reads backwards from the end. A page may be empty although there are more: the
+    end is where the token stays the same. Source: CloudWatch Logs API reference, GetLogEvents.
     """
-    stream = {"logGroupName": voice.group, "logStreamName": voice.stream}
+    name = {"logGroupName": stream.group, "logStreamName": stream.stream}
     start = None if since is None else int(since.timestamp() * 1000)
-    token, forward, onward = place, place is not None, ""
+    token, forward, onward = position, position is not None, ""
     pages: list[list[Line]] = []
     for _ in range(PAGES):
         try:
-            answer = yield logs.get_log_events(**stream, startTime=start, nextToken=token, startFromHead=forward)
+            answer = yield logs.get_log_events(**name, startTime=start, nextToken=token, startFromHead=forward)
         except errors.Gone:
             return [], "", False
-        pages.append([_line(voice, event) for event in answer.get("events") or ()])
+        pages.append([_line(stream, event) for event in answer.get("events") or ()])
         if forward or not onward:
             onward = answer.get("nextForwardToken", "")
         following = answer.get("nextForwardToken" if forward else "nextBackwardToken")
@@ -185,23 +190,23 @@ def _said(voice: LogStream, since: datetime | None, place: str | None) -> Calls[
     return [line for page in ordered for line in page], onward, cut
 
 
-def _line(voice: LogStream, event: Mapping[str, Any]) -> Line:
-    return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), voice, str(event.get("message", "")))
+def _line(stream: LogStream, event: Mapping[str, Any]) -> Line:
+    return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), stream, str(event.get("message", "")))
 
 
 def following(
-    aws: AwsClient, ear: LogTail, who: Callable[[], LogSources], stop: threading.Event
+    aws: AwsClient, tail: LogTail, sources: Callable[[], LogSources], stop: threading.Event
 ) -> Iterator[tuple[Line, ...]]:
     """Yields lines until `stop`; new tasks are read from their first line on."""
     speed = aws.clock.speed  # CloudWatch is polled in real seconds, even if the clock is accelerated
-    voices: tuple[LogStream, ...] = ()
+    streams: tuple[LogStream, ...] = ()
     waited = REFRESH_SECONDS
     while True:
         if waited >= REFRESH_SECONDS:
-            waited, voices = 0.0, who().voices
-        said = ear.hear(voices).lines
-        if said:
-            yield said
+            waited, streams = 0.0, sources().streams
+        lines = tail.poll(streams).lines
+        if lines:
+            yield lines
         if aws.clock.wait(stop, POLL_SECONDS * speed):
             return
         waited += POLL_SECONDS

@@ -20,7 +20,7 @@ from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.filters import Context, filtered
 from reconciler.reconcile.observe import StackId, made_meanwhile, observe, owned_ids
-from reconciler.reconcile.request_tags import heard, places
+from reconciler.reconcile.request_tags import candidates, merged
 from reconciler.rollout.spec import RolloutSpec
 
 
@@ -82,7 +82,7 @@ def planned(
 def suspended_by(wish: DesiredState, world: ObservedState) -> str:
     """Who suspended the stack, from the tags of its services; empty if nobody did."""
     addresses = {want.address for want in wish.desired}
-    return heard(places(world.found.get("service", ()), wish.place.stack, addresses)).suspended
+    return merged(candidates(world.found.get("service", ()), wish.place.stack, addresses)).suspended
 
 
 def check_refusals(plan: Plan) -> None:

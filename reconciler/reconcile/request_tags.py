@@ -36,7 +36,7 @@ class RequestTags:
     revision: str = ""
 
     @property
-    def unheard(self) -> bool:
+    def pending(self) -> bool:
         return bool(self.request) and self.request != self.handled
 
 
@@ -49,29 +49,31 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
     )
 
 
-def places(services: Iterable[Observed[Any]], stack: str, wanted: Collection[Address]) -> tuple[Observed[Any], ...]:
+def candidates(services: Iterable[Observed[Any]], stack: str, wanted: Collection[Address]) -> tuple[Observed[Any], ...]:
     """Services that may carry the tags, the first one first: those in the specs, then other services of the stack."""
-    there = [one for one in services if "arn" in one.facts and not one.facts.get("deleting")]
+    existing = [service for service in services if "arn" in service.facts and not service.facts.get("deleting")]
     ours = [
-        one
-        for one in there
-        if (owner := ownership.owner(one.tags)) == stack or (owner is None and one.address in wanted)
+        service
+        for service in existing
+        if (owner := ownership.owner(service.tags)) == stack or (owner is None and service.address in wanted)
     ]
-    return tuple(sorted(ours, key=lambda one: (one.address not in wanted, one.address.name)))
+    return tuple(sorted(ours, key=lambda service: (service.address not in wanted, service.address.name)))
 
 
-def notice_board(places: Sequence[Observed[Any]], wanted: Collection[Address]) -> Observed[Any] | None:
+def service_for_tags(services: Sequence[Observed[Any]], wanted: Collection[Address]) -> Observed[Any] | None:
     """The service to write the tags to; None if the specs declare no existing service."""
-    return places[0] if places and places[0].address in wanted else None
+    return services[0] if services and services[0].address in wanted else None
 
 
-def heard(places: Iterable[Observed[Any]]) -> RequestTags:
+def merged(services: Iterable[Observed[Any]]) -> RequestTags:
     """The tags of all services together: of several requests a pending one, of several revisions the first."""
-    said = [of_tags(one.tags) for one in places]
-    asked = next((one for one in said if one.unheard), next((one for one in said if one.request), RequestTags()))
-    suspended = next((one.suspended for one in said if one.suspended), "")
-    revision = next((one.revision for one in said if one.revision), "")
-    return RequestTags(asked.request, asked.handled, suspended, revision)
+    each = [of_tags(service.tags) for service in services]
+    requested = next(
+        (tags for tags in each if tags.pending), next((tags for tags in each if tags.request), RequestTags())
+    )
+    suspended = next((tags.suspended for tags in each if tags.suspended), "")
+    revision = next((tags.revision for tags in each if tags.revision), "")
+    return RequestTags(requested.request, requested.handled, suspended, revision)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:

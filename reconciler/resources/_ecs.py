@@ -1,4 +1,4 @@
-"""What the ECS types share: tags, names, networks, capacity, and answers that are failures."""
+"""Shared parts of the ECS types: tags, names, networks, capacity providers, and failures inside responses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, ServiceApi
 from reconciler.model.resource_type import FieldMark, Scope
+from reconciler.resources import _tags
 
 T = TypeVar("T")
 
@@ -35,12 +36,12 @@ STARTS_A_DEPLOYMENT: Final[Mapping[str, bool]] = {
     "enableECSManagedTags": False,
     "propagateTags": False,
 }
-"""Which members of UpdateService make ECS start new tasks. Source: ECS API reference, UpdateService, which says it of
-each of these."""
+"""Whether each member of UpdateService makes ECS start new tasks, as its documentation says (ECS API Reference,
+UpdateService)."""
 
 
 class Strategy(resource.Spec):
-    """How much of the tasks one capacity provider carries; `base` tasks go to it before the weights count."""
+    """Share of one capacity provider: `base` tasks first, then `weight` of the sum of all weights."""
 
     provider: str
     weight: int = 1
@@ -51,7 +52,7 @@ class Strategy(resource.Spec):
 
 
 class Network(resource.Spec):
-    """Where the tasks' network interfaces are."""
+    """Subnets and security groups of the network interfaces of tasks."""
 
     subnets: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
     security_groups: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
@@ -59,16 +60,20 @@ class Network(resource.Spec):
 
 
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """ECS answers tags in lower case, as `[{"key": …, "value": …}]`, and only if asked for TAGS."""
+    """The tags of a response, without AWS's own.
+
+    ECS spells them `[{"key": …, "value": …}]`, and returns them only for `include=["TAGS"]`.
+    """
     return ownership.without_aws({tag["key"]: tag.get("value", "") for tag in item.get("tags") or ()})
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as ECS takes them, sorted by key."""
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
 def update_tags(arn: str, put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-    """Tags first, then untags; any ECS resource, by its ARN."""
+    """Write and then remove tags of any ECS resource."""
     if put:
         yield ecs.tag_resource(resourceArn=arn, tags=pairs(put))
     names = sorted(drop)
@@ -77,29 +82,22 @@ def update_tags(arn: str, put: Mapping[str, str], drop: Iterable[str]) -> Calls[
 
 
 def last(text: str) -> str:
-    """The name in an ARN or in a name: `web` of `arn:aws:ecs:…:cluster/web`."""
+    """The last part of an ARN, `web` of `arn:aws:ecs:…:cluster/web`; a name as it is."""
     return text.rpartition("/")[2]
 
 
 def address_of(
     kind: str, name: str, tags: Mapping[str, str], want: Desired[Any] | None, scope: Scope
 ) -> Address | None:
-    """Of something with a name of its own: the address of the spec that names it, else, if it is ours, that in its tag.
-
-    What is ours is never overlooked: without a usable tag it goes by its name.
-    """
-    if want is not None:
-        return want.address
-    if ownership.owner(tags) != scope.stack:
-        return None
-    told = ownership.address(tags)
-    return told if told is not None and told.kind == kind else Address(kind, name)
+    """As `_tags.address_of`."""
+    return _tags.address_of(kind, name, tags, scope, want)
 
 
 def found(call: Call, answer: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """What a batch read found. MISSING is absent; after any other failure we know nothing, and say so.
+    """The items of a batch read. What ECS reports as MISSING is left out.
 
-    Raises `errors.Ambiguous`.
+    Raises `errors.Ambiguous` for any other entry in `failures`: the item may exist (ECS Developer Guide, API failure
+    reasons).
     """
     for failure in answer.get("failures") or ():
         reason = failure.get("reason", "")
@@ -111,11 +109,13 @@ def found(call: Call, answer: Mapping[str, Any], key: str) -> list[dict[str, Any
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`items` in groups of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 def strategy_of(items: Iterable[Mapping[str, Any]] | None) -> tuple[Strategy, ...]:
+    """`capacityProviderStrategy` of a response; members that are left out are 0 (ECS API Reference)."""
     return tuple(
         Strategy(provider=item["capacityProvider"], weight=item.get("weight", 0), base=item.get("base", 0))
         for item in items or ()
@@ -123,12 +123,14 @@ def strategy_of(items: Iterable[Mapping[str, Any]] | None) -> tuple[Strategy, ..
 
 
 def strategy_items(strategy: tuple[Strategy, ...] | None) -> list[dict[str, Any]] | None:
+    """`capacityProviderStrategy` of a call; None if it is not declared."""
     if strategy is None:
         return None
     return [{"capacityProvider": item.provider, "weight": item.weight, "base": item.base} for item in strategy]
 
 
 def network_of(configuration: Mapping[str, Any] | None) -> Network | None:
+    """`networkConfiguration` of a response; None for tasks without the network mode awsvpc."""
     inner = (configuration or {}).get("awsvpcConfiguration")
     if not inner:
         return None
@@ -140,6 +142,7 @@ def network_of(configuration: Mapping[str, Any] | None) -> Network | None:
 
 
 def network_configuration(network: Network | None) -> dict[str, Any] | None:
+    """`networkConfiguration` of a call; None if it is not declared."""
     if network is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""What the load-balancing types share: tags, attributes, and what a listener or a rule does with a request."""
+"""Shared parts of the load-balancing types: tags, attributes, and the actions of listeners and rules."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from reconciler.resources import _gone, _tags
 elbv2 = ServiceApi("elbv2")
 
 TAGS_AT_ONCE = 20
-"""ARNs that DescribeTags takes in one call."""
+"""Maximum number of ARNs in one call (ELB API Reference, DescribeTags)."""
 
 T = TypeVar("T")
 
 Tags: TypeAlias = dict[str, dict[str, str]]
-"""By ARN."""
+"""ARN → tags."""
 
 WHOLE = 100
-"""The weight of a target group that has all the traffic to itself."""
+"""Weight of a target group that receives all traffic."""
 
 
 class Forward(resource.Spec):
-    """A target group and its share of the traffic, 0 to 999."""
+    """A target group and its weight, from 0 to 999."""
 
     target_group: Link
     weight: int = WHOLE
@@ -39,13 +39,15 @@ class Forward(resource.Spec):
 
 
 class FixedResponse(resource.Spec):
+    """A response that the load balancer sends itself; `status` is an HTTP status code as text."""
+
     status: str
     content_type: str | None = None
     body: str | None = None
 
 
 class Redirect(resource.Spec):
-    """Where to send the client; what is left out stays as it was requested."""
+    """A redirect. Parts that are left out keep their value of the request."""
 
     status: str = "301"
     protocol: str | None = None
@@ -56,7 +58,7 @@ class Redirect(resource.Spec):
 
 
 class Action(resource.Spec):
-    """What is done with a request: one of the three."""
+    """Action of a listener or a rule: exactly one of the three."""
 
     forward: Annotated[tuple[Forward, ...] | None, FieldMark.UNORDERED] = None
     fixed_response: FixedResponse | None = None
@@ -65,14 +67,14 @@ class Action(resource.Spec):
     @field_validator("forward")
     @classmethod
     def _one_has_it_all(cls, forward: tuple[Forward, ...] | None) -> tuple[Forward, ...] | None:
-        """AWS answers a lone target group with the weight 1, and sometimes with none."""
+        """AWS returns the weight 1 or none for a single target group."""
         if forward is not None and len(forward) == 1:
             return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
         return forward
 
 
 def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
-    """`Actions` of a create call: what the specs say, or else what the traffic starts with."""
+    """`Actions` of a create call, declared or initial. Raises `errors.SpecInvalid` without either."""
     chosen = action or initial
     if chosen is None:
         raise errors.SpecInvalid(f"{new.address} does not say what to do with requests")
@@ -80,7 +82,10 @@ def actions(action: Action | None, initial: Action | None, new: Desired[Any]) ->
 
 
 def written(action: Action) -> list[dict[str, Any]]:
-    """`Actions` as AWS takes them. They replace what was there, so an action is always written as a whole."""
+    """`Actions` of a call. They replace all existing actions (ELB API Reference, ModifyListener and ModifyRule).
+
+    Raises `errors.SpecInvalid` for an action that does nothing.
+    """
     if action.forward is not None:
         groups = [
             {"TargetGroupArn": item.target_group, "Weight": item.weight} for item in sorted(action.forward, key=str)
@@ -105,8 +110,9 @@ def written(action: Action) -> list[dict[str, Any]]:
 
 
 def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
-    """`Actions` as AWS answers them. What the specs cannot say, a sign-in before it for example, reads as no action at
-    all, so that it shows as a difference."""
+    """`Actions` of a response. Actions that specs cannot declare, such as authentication, are read as an empty action,
+    so that they are a difference.
+    """
     if len(given) != 1:
         return Action()
     (only,) = given
@@ -142,7 +148,7 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
 
 
 def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, str]], list[Any]]]:
-    """The tags of `arns` and the answers to `more`, side by side; without, or None, for what is gone by now."""
+    """The tags of `arns` and the responses to `more`, in parallel; no tags, or None, for a deleted resource."""
     names = sorted(arns)
     groups = [names[start : start + TAGS_AT_ONCE] for start in range(0, len(names), TAGS_AT_ONCE)]
     answers = yield from _gone.answers([*map(_describe_tags, groups), *more])
@@ -161,36 +167,36 @@ def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, st
 def observed(
     scope: Scope, arns: Iterable[str], build: Callable[[Tags, list[Any]], list[Observed[Any]]], *more: Call
 ) -> Calls[list[Observed[Any]]]:
-    """What `build` makes of the tags of `arns` and the answers to `more`.
+    """The result of `build` for the tags of `arns` and the responses to `more`.
 
-    Twenty ARNs a call are many calls, so tags are first taken on hearsay: from the earlier pass in a fast one, else
-    from the sweep where it has just those that the specs want. Where anything follows from it, because something
-    differs or is not wanted, AWS itself is asked: nothing is written on hearsay.
+    DescribeTags takes few ARNs, so tags that are known are used first: in a fast pass those of the earlier pass, else
+    those of the tag index if they are just what the specs declare. Tags of resources that would then be written to are
+    read again, because nothing is written by tags that lag.
     """
     names = sorted(arns)
-    hearsay = _hearsay(names, scope)
-    told, answers = yield from read((arn for arn in names if arn not in hearsay), *more)
-    found = build(hearsay | told, answers)
-    unsure = doubted(found, scope) & hearsay.keys()
+    cached = _cached_tags(names, scope)
+    read_tags, answers = yield from read((arn for arn in names if arn not in cached), *more)
+    found = build(cached | read_tags, answers)
+    unsure = doubted(found, scope) & cached.keys()
     if not unsure:
         return found
-    own, _ = yield from read(unsure)
-    believed = {arn: tags for arn, tags in hearsay.items() if arn not in unsure}
-    return build(believed | told | own, answers)
+    read_again, _ = yield from read(unsure)
+    confirmed = {arn: tags for arn, tags in cached.items() if arn not in unsure}
+    return build(confirmed | read_tags | read_again, answers)
 
 
 def doubted(found: Iterable[Observed[Any]], scope: Scope) -> set[str]:
-    """The ARNs of what would be written to, as far as `found` says."""
+    """ARNs of the resources that would be written to, judged by `found`."""
     wanted = {want.address: want.spec for want in scope.wanted}
-    return {one.id for one in found if _something_follows(one, wanted.get(one.address))}
+    return {one.id for one in found if _would_be_written(one, wanted.get(one.address))}
 
 
-def _something_follows(one: Observed[Any], wanted: Any) -> bool:
-    """Whether it would be written to. What refers to something that is being read just now cannot be compared."""
+def _would_be_written(one: Observed[Any], wanted: Any) -> bool:
+    """A field that refers to a resource without a known id is not compared."""
     return wanted is None or any(not isinstance(change.new, Ref) for change in diff(one, wanted))
 
 
-def _hearsay(arns: Iterable[str], scope: Scope) -> Tags:
+def _cached_tags(arns: Iterable[str], scope: Scope) -> Tags:
     if scope.depth is Depth.FAST:
         earlier = {one.id: dict(one.tags) for one in scope.before}
         return {arn: earlier[arn] for arn in arns if arn in earlier}
@@ -207,8 +213,11 @@ def _hearsay(arns: Iterable[str], scope: Scope) -> Tags:
 def known(
     items: Mapping[str, T], places: Mapping[str, tuple[Any, ...]], wanted: Container[tuple[Any, ...]], scope: Scope
 ) -> dict[str, T]:
-    """Those of `items` that a pass has to look at: in a fast one not what is new, unless it stands where the specs
-    want something of ours. The rest is for a pass that asks whose it is."""
+    """The items that this pass observes, by ARN.
+
+    A fast pass leaves out items that the earlier pass did not have, because it does not read their tags, except in
+    places (a port, a priority) that the specs want.
+    """
     if scope.depth is not Depth.FAST:
         return dict(items)
     earlier = {one.id for one in scope.before}
@@ -216,16 +225,17 @@ def known(
 
 
 def relevant(items: Iterable[Mapping[str, Any]], named: str, arn: str, scope: Scope) -> dict[str, Mapping[str, Any]]:
-    """By ARN, what a listing of the whole account holds under a name that the specs want, or that is known as ours."""
+    """ARN → item of a listing of the whole account, where the specs want its name or the tag index has its ARN."""
     names = {want.spec.name for want in scope.wanted}
     return {item[arn]: item for item in items if item[named] in names or item[arn] in scope.swept}
 
 
 def made_before(listing: Call, items: str, arn: str, new: Desired[Any]) -> Calls[str | None]:
-    """The ARN of what is to be created, where an earlier try has made it and the answer was lost.
+    """The ARN of the resource if an earlier attempt created it and the response was lost, else None.
 
-    Asked beforehand: AWS answers a creation with what has that name, if its settings are the same, whoever owns it.
-    `listing` asks by that name. Raises `errors.Exists` where the name is somebody else's.
+    It is read before the create call, which AWS answers with an existing resource of that name and the same settings,
+    whoever owns it (ELB API Reference, CreateLoadBalancer). `listing` reads by the name, `items` and `arn` are members
+    of its response. Raises `errors.Exists` if the name belongs to another owner.
     """
     answer = yield from _gone.answer(listing)
     if answer is None or not answer[items]:
@@ -244,15 +254,15 @@ def addresses(
     tags: Mapping[str, Mapping[str, str]],
     scope: Scope,
 ) -> dict[str, Address]:
-    """By ARN, the address of each thing that has no name but a place that only one can have, such as a port.
+    """ARN → address, of resources that have a unique place (a port, a priority) instead of a name.
 
-    Our own tags say it. What is not ours but stands where the specs want one is shown as that one, unless ours was
-    found elsewhere and is only on its way there.
+    The stack's own have the address in their tags. Another owner's resource in a place that the specs want has the
+    address that is wanted there, unless the stack's own exists in another place and is to be moved.
     """
     ours = {
-        arn: told
+        arn: address
         for arn in places
-        if (told := _tags.address_of(kind, arn.rpartition("/")[2], tags[arn], scope, None)) is not None
+        if (address := _tags.address_of(kind, arn.rpartition("/")[2], tags[arn], scope, None)) is not None
     }
     others = {arn: wanted[place] for arn, place in places.items() if arn not in ours and place in wanted}
     taken = set(ours.values())
@@ -260,11 +270,12 @@ def addresses(
 
 
 def attributes(answer: Mapping[str, Any]) -> dict[str, str]:
+    """`Attributes` of a response, by key."""
     return {item["Key"]: str(item["Value"]) for item in answer["Attributes"]}
 
 
 def attribute_pairs(wanted: Mapping[str, str], changes: Iterable[Change] | None = None) -> list[dict[str, str]]:
-    """`Attributes` of a modify call: those that changed, or all that are wanted; only what is listed is touched."""
+    """`Attributes` of a modify call: those in `changes`, or all that are wanted. AWS keeps those that are left out."""
     keys = sorted(wanted)
     if changes is not None:
         changed = {change.path[1:2] for change in changes if change.field == "attributes"}
@@ -273,6 +284,7 @@ def attribute_pairs(wanted: Mapping[str, str], changes: Iterable[Change] | None 
 
 
 def update_tags(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
+    """Write and then remove tags."""
     if put:
         yield elbv2.add_tags(ResourceArns=[old.id], Tags=_tags.pairs(put))
     names = sorted(drop)

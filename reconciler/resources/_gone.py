@@ -1,4 +1,4 @@
-"""What may have vanished between two calls: reads that leave it out, and deletes that are content without it."""
+"""Resources that may be deleted between two calls: reads leave them out, and deletions of them succeed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from reconciler.model.resource import Batch, Call, Calls
 
 
 def answers(calls: Sequence[Call]) -> Calls[list[Any]]:
-    """The answers to reads asked side by side, with None for each that named something which is not there."""
+    """The responses to parallel reads; None for a call that names a missing resource."""
     found: list[Any] = (yield Batch.of(calls, missing_ok=True)) if calls else []
     return found
 
 
 def answer(call: Call) -> Calls[Any]:
-    """The answer to one read, or None where what it names is not there."""
+    """The response to one read; None if the resource is missing."""
     return (yield from answers([call]))[0]
 
 
 def batches(call: Callable[[list[str]], Call], items: Sequence[str], size: int) -> Calls[list[Any]]:
-    """The answers to a read of many things at once, `size` a call; what is gone is left out.
+    """The responses to reads of `items`, `size` in each call, without the missing ones.
 
-    AWS refuses the whole batch for one that is missing, so that the things in it are then asked about one by one.
+    AWS rejects a whole batch for one missing item, so the items of a rejected batch are read one by one.
     """
     groups = [list(items[start : start + size]) for start in range(0, len(items), size)]
     found = yield from answers([call(group) for group in groups])
@@ -34,7 +34,7 @@ def batches(call: Callable[[list[str]], Call], items: Sequence[str], size: int) 
 
 
 def let_go(call: Call) -> Calls[None]:
-    """A delete; that there is nothing left to delete is just as good."""
+    """Make a delete call; a missing resource is success."""
     try:
         yield call
     except errors.Gone:

@@ -1,8 +1,8 @@
-"""IAM policy documents in one spelling, so that two of them differ only if they say different things.
+"""IAM policy documents in canonical form, so that two of them differ only if they have different meanings.
 
-AWS keeps documents as they were written, and people write them in many ways: one action or a list of one, any order,
-`"*"` or `{"AWS": "*"}`, an account's number or its root's ARN, action names in any case. `document` irons out what can
-be rewritten without anybody noticing; `same` compares what remains.
+AWS stores documents as they were written, and there are many spellings: one action or a list of one, any order,
+`"*"` or `{"AWS": "*"}`, an account's number or its root's ARN, action names in any case. `document` normalizes what can
+be rewritten without a visible change; `same` compares the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OLDEST = "2008-10-17"  # what a document without a version is taken for (IAM Us
 
 
 def document(value: Mapping[str, Any]) -> dict[str, Any]:
-    """`value` with every list written as a sorted tuple; references to other resources may stand in it."""
+    """`value` with every list as a sorted tuple. It may contain references to other resources."""
     given = value.get("Statement", ())
     statements = (given,) if isinstance(given, Mapping) else tuple(given)
     head = {"Id": value["Id"]} if value.get("Id") else {}
@@ -33,17 +33,18 @@ Document = Annotated[dict[str, Any], AfterValidator(document)]
 
 
 def seen_as(found: Any, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A document that AWS answered, in the very words of the wanted one where both say the same."""
+    """The document of a response, a mapping or JSON that may be URL-encoded; `wanted` itself if both mean the same."""
     read = document(_parsed(found))
     return dict(wanted) if wanted is not None and same(read, wanted) else read
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both allow and deny the same."""
     return _meaning(one) == _meaning(other)
 
 
 def text(value: Mapping[str, Any]) -> str:
-    """As it is sent: without spaces, which count against the size that IAM allows."""
+    """JSON without spaces, which would count towards IAM's size quotas (IAM User Guide, IAM and STS quotas)."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -74,21 +75,21 @@ def _statement(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sorted(value: Any) -> tuple[Any, ...]:
-    """One or many as many, each once, in order."""
+    """One item or several as a sorted tuple without repeats."""
     items = value if isinstance(value, list | tuple | set | frozenset) else (value,)
     plain = {str(item): item for item in map(_plain, items)}
     return tuple(plain[key] for key in sorted(plain))
 
 
 def _plain(value: Any) -> Any:
-    """Conditions may be written as booleans and numbers; IAM keeps them as text."""
+    """IAM stores booleans and numbers in conditions as text."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
 
 
 def _meaning(value: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Without what has none: the order of statements, the case of actions, which of two names an account goes by."""
+    """Canonical form that ignores the order of statements, the case of actions, and the spelling of an account."""
     said = document(value)
     return said["Version"], sorted(json.dumps(_told(item), sort_keys=True, default=str) for item in said["Statement"])
 

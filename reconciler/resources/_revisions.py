@@ -1,4 +1,4 @@
-"""Which revision of a family is the current one, and which are ours."""
+"""Revisions of task definition families: the current one, and those of the stack."""
 
 from __future__ import annotations
 
@@ -12,28 +12,33 @@ from reconciler.model.resource_type import Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
 
-LOOK_BACK: Final = 10  # how far to look for a revision of ours behind somebody else's
+LOOK_BACK: Final = 10
+"""Number of other owners' revisions to read in search of one of the stack."""
 
 
 def family_of(arn: str) -> str:
+    """`web` of `arn:aws:ecs:…:task-definition/web:3`."""
     return _ecs.last(arn).rpartition(":")[0]
 
 
 def revision_of(arn: str) -> int:
+    """3 of `arn:aws:ecs:…:task-definition/web:3`."""
     return int(arn.rpartition(":")[2])
 
 
 def arn_of(answer: Mapping[str, Any]) -> str:
+    """The ARN in a response of DescribeTaskDefinition."""
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
     return arn
 
 
 def is_of(answer: Mapping[str, Any], stack: str | None) -> bool:
+    """Whether `stack` owns the task definition of a response of DescribeTaskDefinition."""
     return ownership.owner(_ecs.tags_of(answer)) == stack
 
 
 def running(scope: Scope) -> dict[str, str]:
-    """Family → the revision that its service runs; the newest where several services run several."""
+    """Family → ARN of the revision that its service runs; of several, the newest."""
     found: dict[str, str] = {}
     for service in scope.seen.get("service", ()):
         arn = service.facts.get("task_definition")
@@ -44,13 +49,13 @@ def running(scope: Scope) -> dict[str, str]:
 
 
 def in_use(scope: Scope) -> dict[str, tuple[str, ...]]:
-    """Family → its revisions that any service names."""
+    """Family → ARNs of its revisions that services use, in any of their deployments and task sets."""
     arns = {arn for service in scope.seen.get("service", ()) for arn in service.facts.get("task_definitions", ())}
     return {family: tuple(sorted(named)) for family, named in by_family(arns).items()}
 
 
 def by_family(arns: Iterable[str]) -> dict[str, list[str]]:
-    """Each family's revisions, oldest first."""
+    """Family → ARNs of its revisions, oldest first."""
     found: dict[str, list[str]] = {}
     for arn in sorted(arns, key=revision_of):
         found.setdefault(family_of(arn), []).append(arn)
@@ -58,12 +63,12 @@ def by_family(arns: Iterable[str]) -> dict[str, list[str]]:
 
 
 def describe(name: str, lasting: Mapping[str, str] | None = None) -> Call:
-    """`lasting`: the tags by which an earlier answer will do."""
+    """Read a revision. With `lasting`, its tags, an earlier response with just these tags may be used."""
     return replace(ecs.describe_task_definition(taskDefinition=name, include=["TAGS"]), lasting=lasting)
 
 
 def one(name: str) -> Calls[dict[str, Any] | None]:
-    """What an ARN, or the newest active revision of a family, is."""
+    """The response for an ARN, or for the newest active revision of a family; None if there is none."""
     answer: dict[str, Any] | None = yield from _gone.answer(describe(name))
     return answer
 
@@ -73,7 +78,7 @@ def read(
     running: Mapping[str, str],
     lasting: Mapping[str, Mapping[str, str]],
 ) -> Calls[dict[str, dict[str, Any] | None]]:
-    """Each family's current revision. `lasting`: the tags of those that need not be asked of AWS."""
+    """Family → the response for its current revision. `lasting`: ARN → tags, for revisions that may be cached."""
     names = [running.get(family, family) for family in families]
     answers = yield from _gone.answers([describe(name, lasting.get(name)) for name in names])
     return dict(zip(families, answers, strict=True))
@@ -82,9 +87,10 @@ def read(
 def ours_of(
     family: str, answer: dict[str, Any] | None, known: set[str], stack: str, *, every: bool
 ) -> Calls[dict[str, Any] | None]:
-    """Our newest revision of a family in which others register too, or `answer` where there is none of ours.
+    """The stack's newest revision of a family in which others register revisions, too; `answer` if there is none.
 
-    Adds to `known`, the revisions that the sweep has as ours, those that turn out to be; with `every`, all of them.
+    `known` are the revisions that the tag index attributes to the stack. Revisions that are read and belong to the
+    stack are added to it: with `every` all of them, else up to LOOK_BACK are read.
     """
     active = yield from list_active(family)
     described = {} if answer is None else {arn_of(answer): answer}
@@ -105,7 +111,7 @@ def ours_of(
 
 
 def list_active(family: str) -> Calls[list[str]]:
-    """The family's active revisions, newest first."""
+    """ARNs of the active revisions of a family, newest first."""
     answer = yield ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")
     arns = [arn for arn in answer["taskDefinitionArns"] if family_of(arn) == family]
     return sorted(arns, key=revision_of, reverse=True)

@@ -1,4 +1,4 @@
-"""How an ECS service is doing, and what its answer holds beyond what a spec can say."""
+"""Health of an ECS service, and the facts of its description that a spec cannot declare."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NEWEST_EVENTS: Final = 10
 
 
 def health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
-    """READY is: one deployment, completed, of the revision that the service names, with all its tasks running.
+    """Health and its reason. READY: one completed deployment of the service's revision with all its tasks running.
 
-    A running count that is right is not enough: it is right before the deployment is, and after ECS rolled back.
+    The running count alone is not enough: it is right before a deployment completes, and after ECS rolled it back.
     """
     if item["status"] != "ACTIVE":
         return ResourceHealth.PROGRESSING, f"the service is {item['status']}: its tasks finish what they are doing"
@@ -49,6 +49,7 @@ def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: boo
 
 
 def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:
+    """`Observed.facts` of a service; `item` is its description by DescribeServices."""
     deployments, sets = item.get("deployments") or (), item.get("taskSets") or ()
     named = {one.get("taskDefinition") for one in (item, *deployments, *sets)}
     return {

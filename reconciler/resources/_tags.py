@@ -1,4 +1,4 @@
-"""What tags say of something that has a name of its own in AWS: which address it is, and whether it is ours."""
+"""Tags of resources that have a unique name in AWS: their address and their owner."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from reconciler.model.resource_type import Scope
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """As elbv2, iam and ecr take them."""
+    """Tags as the calls of elbv2, iam and ecr take them, sorted by key."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
 def of_pairs(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Tags of a response of elbv2, iam or ecr, without AWS's own."""
     return ownership.without_aws({tag["Key"]: tag["Value"] for tag in given})
 
 
 def address_of(
     kind: str, name: str, tags: Mapping[str, str], scope: Scope, want: Desired[Any] | None
 ) -> Address | None:
-    """The address of something found: `want`'s, if its name is wanted, whoever owns it; else what our own tags say.
+    """The address of an observed resource: that of `want`, which has its name, else that of its tags.
 
-    What is ours is never overlooked: without a usable tag it goes by its name in AWS.
+    None for a resource that neither the specs name nor the stack owns. A resource of the stack whose tag is not an
+    address of this type is addressed by its name, so that it is never overlooked.
     """
     if want is not None:
         return want.address
     if ownership.owner(tags) != scope.stack:
         return None
-    told = ownership.address(tags)
-    return told if told is not None and told.kind == kind else Address(kind, name)
+    address = ownership.address(tags)
+    return address if address is not None and address.kind == kind else Address(kind, name)
 
 
 def is_this(tags: Mapping[str, str], new: Desired[Any]) -> bool:
-    """Whether what stands in a creation's way is what it was to create: made earlier, with the answer lost."""
+    """Whether an existing resource is the one to create: created by an earlier attempt whose response was lost."""
     return all(key in tags and tags[key] == new.tags.get(key) for key in (ownership.STACK, ownership.ADDRESS))
 
 
 def from_sweep(arn: str, scope: Scope, want: Desired[Any] | None) -> dict[str, str] | None:
-    """The tags of `arn` as the sweep knows them, where they are what the specs want: nothing will follow from them.
+    """The tags of `arn` in the tag index, if they are the ones that the specs declare; else None: read them.
 
-    None means to ask AWS. The sweep lags, so that nothing is retagged or deleted because of what it says.
+    The tag index lags by minutes, so nothing is retagged or deleted by what it holds.
     """
     swept = scope.swept.get(arn)
     if swept is None or want is None:
@@ -52,5 +54,5 @@ def from_sweep(arn: str, scope: Scope, want: Desired[Any] | None) -> dict[str, s
 
 
 def plain(tags: Mapping[str, str]) -> dict[str, str]:
-    """As logs answers them."""
+    """Tags of a response of logs, which are a mapping already, without AWS's own."""
     return ownership.without_aws(tags)

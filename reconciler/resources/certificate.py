@@ -6,13 +6,12 @@ counts, and of those the one that is valid for longest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from reconciler.model import resource
-from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Observed, ResourceHealth, ServiceApi
-from reconciler.model.resource_type import ResourceType, Scope
+from reconciler.model.resource_type import LookedUpType, Scope
 
 acm = ServiceApi("acm")
 
@@ -34,30 +33,16 @@ class CertificateSpec(resource.Spec):
     arn: str | None = None
 
 
-class Certificate(ResourceType[CertificateSpec]):
+class Certificate(LookedUpType[CertificateSpec]):
     kind: ClassVar[str] = "certificate"
     Spec = CertificateSpec
-    lookup: ClassVar[bool] = True
+    slow_to_create: ClassVar[bool] = True  # a listener takes a certificate only after its validation
 
     def observe(self, scope: Scope) -> Calls[list[Observed[CertificateSpec]]]:
         if not scope.wanted:
             return []
         answer = yield acm.list_certificates(Includes={"keyTypes": list(KEY_TYPES)})
         return [_look_up(want, answer["CertificateSummaryList"]) for want in scope.wanted]
-
-    def create(self, new: Desired[CertificateSpec]) -> Calls[str]:
-        _never("made")
-
-    def update(
-        self, old: Observed[CertificateSpec], new: Desired[CertificateSpec], changes: tuple[Change, ...]
-    ) -> Calls[None]:
-        _never("changed")
-
-    def delete(self, old: Observed[CertificateSpec]) -> Calls[None]:
-        _never("deleted")
-
-    def update_tags(self, old: Observed[CertificateSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        _never("tagged as ours")
 
 
 def _look_up(want: Desired[CertificateSpec], items: Sequence[Mapping[str, Any]]) -> Observed[CertificateSpec]:
@@ -92,7 +77,3 @@ def _health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
             return ResourceHealth.PROGRESSING, "the certificate is not validated yet"
         case _:
             return ResourceHealth.DEGRADED, f"the certificate is {status.lower().replace('_', ' ')}"
-
-
-def _never(done: str) -> NoReturn:
-    raise AssertionError(f"certificates are only looked up: none is ever {done}")

@@ -8,14 +8,13 @@ repository that the first build needs. A tag that is missing among others is a m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from reconciler.model import resource
-from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Observed, ResourceHealth, ServiceApi
-from reconciler.model.resource_type import Depth, ResourceType, Scope
+from reconciler.model.resource_type import Depth, LookedUpType, Scope
 from reconciler.resources import _gone
 
 ecr = ServiceApi("ecr")
@@ -36,12 +35,11 @@ class ImageSpec(resource.Spec):
     """The tag never names anything else."""
 
 
-class Image(ResourceType[ImageSpec]):
+class Image(LookedUpType[ImageSpec]):
     kind: ClassVar[str] = "image"
     Spec = ImageSpec
     inside: ClassVar[tuple[str, str] | None] = ("repository", "repository")
     observe_after: ClassVar[tuple[str, ...]] = ("repository",)
-    lookup: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ImageSpec]]]:
         known = _lasting(scope)
@@ -66,18 +64,6 @@ class Image(ResourceType[ImageSpec]):
         for repository, listing in zip(short, listings, strict=True):
             pushed[repository] = [] if listing is None else listing["imageDetails"]
         return [known.get(want.address) or _look_up(want, pushed[want.spec.repository]) for want in scope.wanted]
-
-    def create(self, new: Desired[ImageSpec]) -> Calls[str]:
-        _never("made")
-
-    def update(self, old: Observed[ImageSpec], new: Desired[ImageSpec], changes: tuple[Change, ...]) -> Calls[None]:
-        _never("changed")
-
-    def delete(self, old: Observed[ImageSpec]) -> Calls[None]:
-        _never("deleted")
-
-    def update_tags(self, old: Observed[ImageSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        _never("tagged as ours")
 
 
 def _lasting(scope: Scope) -> dict[Address, Observed[ImageSpec]]:
@@ -121,7 +107,3 @@ def _pushed_at(image: Mapping[str, Any]) -> str:
 
 def _chunks(tags: Sequence[str]) -> list[Sequence[str]]:
     return [tags[start : start + TAGS_AT_ONCE] for start in range(0, len(tags), TAGS_AT_ONCE)]
-
-
-def _never(done: str) -> NoReturn:
-    raise AssertionError(f"a build pushes images, and here they are only looked up: none is ever {done}")

@@ -24,15 +24,15 @@ class ListenerSpec(resource.Spec):
     load_balancer: Annotated[Link, FieldMark.IMMUTABLE]
     port: int
     protocol: str
-    certificates: tuple[str, ...] | None = None
-    """ARNs; the first is for clients that name no host, the order of the others means nothing."""
+    certificates: tuple[Link, ...] | None = None
+    """ARNs. The first is the default certificate, for clients that name no host; the others are a set."""
     ssl_policy: str | None = None
     default_action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
 
     @field_validator("certificates")
     @classmethod
-    def _sort_all_but_the_first(cls, certificates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _sort_all_but_the_first(cls, certificates: tuple[Link, ...] | None) -> tuple[Link, ...] | None:
         return None if certificates is None else _certificates(certificates)
 
 
@@ -71,7 +71,7 @@ class Listener(ResourceType[ListenerSpec]):
                 _read(items[arn], certificates.get(arn)),
                 tags=tags[arn],
                 unread=_unread(items[arn], scope),
-                facts={"actions": items[arn]["DefaultActions"]},
+                facts={"actions": items[arn]["DefaultActions"], "listed": _listed_beside(certificates.get(arn))},
             )
             for arn, address in addresses.items()
         ]
@@ -116,12 +116,12 @@ class Listener(ResourceType[ListenerSpec]):
             settings["Certificates"] = _listed(certificates[:1]) or None
         if "default_action" in fields and spec.default_action is not None:
             settings["DefaultActions"] = _elb.written(spec.default_action)
-        others = set((old.spec.certificates or ())[1:]) if "certificates" in fields else set(certificates[1:])
-        for missing in sorted(set(certificates[1:]) - others):
+        others = set(old.facts["listed"]) if "certificates" in fields else set(certificates[1:])
+        for missing in sorted(set(certificates[1:]) - others, key=str):
             yield elbv2.add_listener_certificates(ListenerArn=old.id, Certificates=_listed([missing]))
         if settings:
             yield elbv2.modify_listener(ListenerArn=old.id, **settings)
-        for spare in sorted(others - set(certificates)):
+        for spare in sorted(others - set(certificates), key=str):
             yield elbv2.remove_listener_certificates(ListenerArn=old.id, Certificates=_listed([spare]))
 
     def delete(self, old: Observed[ListenerSpec]) -> Calls[None]:
@@ -170,10 +170,18 @@ def _unread(item: Mapping[str, Any], scope: Scope) -> frozenset[str]:
     return frozenset({"certificates"}) if partly else frozenset()
 
 
-def _certificates(arns: tuple[str, ...]) -> tuple[str, ...]:
-    """AWS answers the first one again among the others."""
-    return arns[:1] + tuple(sorted(set(arns[1:]) - set(arns[:1])))
+def _listed_beside(answer: Mapping[str, Any] | None) -> frozenset[str]:
+    """The certificates that were added to the default one. AWS lists one that is both twice, and keeps it when another
+    becomes the default (ELB API Reference, DescribeListenerCertificates).
+    """
+    listed = () if answer is None else answer["Certificates"]
+    return frozenset(item["CertificateArn"] for item in listed if not item.get("IsDefault"))
 
 
-def _listed(arns: Iterable[str]) -> list[dict[str, str]]:
-    return [{"CertificateArn": arn} for arn in sorted(arns)]
+def _certificates(arns: tuple[Link, ...]) -> tuple[Link, ...]:
+    """Canonical order. AWS lists the default certificate among the others again, and all of them in any order."""
+    return arns[:1] + tuple(sorted(set(arns[1:]) - set(arns[:1]), key=str))
+
+
+def _listed(arns: Iterable[Link]) -> list[dict[str, Link]]:
+    return [{"CertificateArn": arn} for arn in arns]

@@ -62,7 +62,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
 
 def quiet(seen: ObservedService) -> bool:
     """Whether no rollout is in progress or due, so that targets and tasks need not be read."""
-    settled = seen.marks.deadline is None and seen.marks.unheard is None
+    settled = seen.marks.deadline is None and seen.marks.pending_request is None
     if len(seen.sets) != 1 or not settled or seen.deleting:
         return False
     (only,) = seen.sets

@@ -59,7 +59,7 @@ class Requests(ABC):
 
     def heard(self) -> RolloutStep | None:
         """The step that answers the pending request, if there is one."""
-        request = self.marks.unheard
+        request = self.marks.pending_request
         if request is None:
             return None
         answer = self.answered(request)

@@ -147,7 +147,7 @@ class StoredState:
         return self.ended if self.ended is not None and self.ended.release == release else None
 
     @property
-    def unheard(self) -> Request | None:
+    def pending_request(self) -> Request | None:
         """The pending request, if there is one."""
         if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None

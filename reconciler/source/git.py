@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import urllib3
 from dulwich.client import GitClient, HTTPProxyUnauthorized, HTTPUnauthorized
@@ -36,8 +36,6 @@ from reconciler.source.location import Location
 from reconciler.source.tree import Reader
 
 INTERVAL_SECONDS: Final = 30.0
-LARGEST_PACK: Final = 256 * 1024 * 1024
-LONGEST_FETCH_SECONDS: Final = 120.0
 DEPTHS: Final = (1, 64, 1024, 16384)
 """Depths at which the last commit is searched, one after the other."""
 MOST_PACKS: Final = 64
@@ -177,7 +175,7 @@ class Git:
                     path,
                     lambda *_, **__: [tip],
                     repository.get_graph_walker(),
-                    _Bounded(pack, self._clock, self.name),
+                    transport.BoundedPack(pack, self._clock, self.name),
                     progress=lambda _: None,
                     depth=None if local else depth,
                 )
@@ -251,25 +249,6 @@ class Git:
         except NONSENSE as error:
             what = type(error).__name__
             raise errors.SourceUnreachable(f"{self.name}: the response is not valid Git protocol ({what})") from error
-
-
-class _Bounded:
-    """Receives a pack, limited in size and time."""
-
-    def __init__(self, file: IO[bytes], clock: Clock, name: str) -> None:
-        self._file = file
-        self._clock = clock
-        self._began = clock.monotonic()
-        self._size = 0
-        self._name = name
-
-    def __call__(self, data: bytes) -> int:
-        self._size += len(data)
-        if self._size > LARGEST_PACK:
-            raise errors.SourceUnreachable(f"{self._name}: the pack is larger than {LARGEST_PACK // 1024**2} MiB")
-        if self._clock.monotonic() - self._began > LONGEST_FETCH_SECONDS:
-            raise errors.SourceUnreachable(f"{self._name}: the fetch took longer than {LONGEST_FETCH_SECONDS:g} s")
-        return self._file.write(data)
 
 
 def _id(found: Fetched | errors.RevisionRejected) -> str:

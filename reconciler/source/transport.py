@@ -15,12 +15,36 @@ import urllib3
 from dulwich.client import GitClient, LocalGitClient, SSHGitClient, Urllib3HttpGitClient, default_urllib3_manager
 from dulwich.protocol import Protocol
 
+from reconciler import errors
+from reconciler.clock import Clock
 from reconciler.source.credentials import Credentials
 from reconciler.source.location import Location
 
 CONNECT_SECONDS: Final = 10
 SILENCE_SECONDS: Final = 30
 """Time without a byte after which a host counts as unreachable."""
+
+LARGEST_PACK: Final = 256 * 1024 * 1024
+LONGEST_FETCH_SECONDS: Final = 120.0
+
+
+class BoundedPack:
+    """Receives a pack, limited in size and time."""
+
+    def __init__(self, file: IO[bytes], clock: Clock, name: str) -> None:
+        self._file = file
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._size = 0
+        self._name = name
+
+    def __call__(self, data: bytes) -> int:
+        self._size += len(data)
+        if self._size > LARGEST_PACK:
+            raise errors.SourceUnreachable(f"{self._name}: the pack is larger than {LARGEST_PACK // 1024**2} MiB")
+        if self._clock.monotonic() - self._began > LONGEST_FETCH_SECONDS:
+            raise errors.SourceUnreachable(f"{self._name}: the fetch took longer than {LONGEST_FETCH_SECONDS:g} s")
+        return self._file.write(data)
 
 
 class _Ssh(SSHGitClient):

@@ -290,3 +290,8 @@ def test_a_type_of_nobody_brings_no_write() -> None:
     assert "ec2:CreateNatGateway" not in actions
     assert "ec2:CreateNatGateway" in more
     assert {rules.action(one) for one in calls.of_kind(discover()["nat-gateway"])} <= more
+
+
+def test_certificates_named_by_domain_may_be_looked_up() -> None:
+    """The policy allows ACM's listing, the one call of the lookup."""
+    assert "acm:ListCertificates" in {action for one in seed()["Statement"] for action in one["Action"]}

@@ -58,23 +58,23 @@ UNREADABLE = ObservedState(unreadable={"service": errors.Denied("no")})
 def test_what_was_said_holds_while_services_cannot_be_read() -> None:
     """A stack that was suspended stays so: nobody has taken it back."""
     found = board(Ecs())
-    found.listen(world({request_tags.SUSPEND: "ana"}), "shop", {WEB})
-    found.listen(UNREADABLE, "shop", {WEB})
-    assert found.said == RequestTags(suspended="ana")
+    found.read(world({request_tags.SUSPEND: "ana"}), "shop", {WEB})
+    found.read(UNREADABLE, "shop", {WEB})
+    assert found.tags == RequestTags(suspended="ana")
     assert found.unread is None
-    found.listen(world({}), "shop", {WEB})
-    assert found.said == RequestTags()
+    found.read(world({}), "shop", {WEB})
+    assert found.tags == RequestTags()
 
 
 def test_before_the_first_reading_nothing_is_known() -> None:
     """Not even that nothing was ever in place; and again, after somebody else may have been in charge."""
     found = board(Ecs())
-    found.listen(UNREADABLE, "shop", {WEB})
+    found.read(UNREADABLE, "shop", {WEB})
     assert found.unread is not None
-    found.listen(world({request_tags.REVISION: "abc first"}), "shop", {WEB})
-    assert (found.unread, found.said.revision) == (None, "abc")
+    found.read(world({request_tags.REVISION: "abc first"}), "shop", {WEB})
+    assert (found.unread, found.tags.revision) == (None, "abc")
     found.doubt()
-    found.listen(UNREADABLE, "shop", {WEB})
+    found.read(UNREADABLE, "shop", {WEB})
     assert found.unread is not None
 
 
@@ -82,20 +82,20 @@ def test_what_is_in_place_is_written_once_and_a_poke_answered_once() -> None:
     """The second writing does not forget the first."""
     ecs = Ecs()
     found = board(ecs)
-    found.listen(world({request_tags.REQUEST: "p1"}), "shop", {WEB})
+    found.read(world({request_tags.REQUEST: "p1"}), "shop", {WEB})
     assert found.in_place("4f1c2abd", "More tasks")
     assert found.answer("4f1c2ab")
     assert not found.in_place("4f1c2abd", "More tasks")
     assert not found.answer("4f1c2ab")
     assert ecs.tags == {request_tags.REVISION: "4f1c2abd More tasks", request_tags.HANDLED: "p1:4f1c2ab"}
-    assert found.said == RequestTags("p1", "p1", "", "4f1c2abd")
+    assert found.tags == RequestTags("p1", "p1", "", "4f1c2abd")
 
 
 def test_what_cannot_be_written_is_written_later() -> None:
     """AWS's refusal is no news of the stack; a lost lease is."""
     ecs = Ecs()
     found = board(ecs)
-    found.listen(world({}), "shop", {WEB})
+    found.read(world({}), "shop", {WEB})
     ecs.refusal = errors.Denied("no")
     assert not found.in_place("4f1c2abd", "")
     ecs.refusal = errors.LeaseLost("it is over")
@@ -108,12 +108,12 @@ def test_what_cannot_be_written_is_written_later() -> None:
 def test_a_stack_without_services_hears_nothing() -> None:
     """There is nowhere to write either."""
     found = board(Ecs())
-    found.listen(ObservedState({"service": ()}), "shop", {WEB})
-    assert (found.said, found.unread) == (RequestTags(), None)
+    found.read(ObservedState({"service": ()}), "shop", {WEB})
+    assert (found.tags, found.unread) == (RequestTags(), None)
     assert not found.in_place("4f1c2abd", "")
 
 
-def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
+def test_another_service_takes_over_the_tags_of_the_first() -> None:
     """A service that sorts first comes in: the stack stays suspended, a poke is answered where it was said, and the
     revision moves over."""
     old, first = f"{ARN}-old", Address("service", "a")
@@ -130,12 +130,12 @@ def test_another_notice_board_takes_over_what_stands_on_the_old_one() -> None:
             )
         }
     )
-    found.listen(world, "shop", {WEB, first})
-    assert found.said == RequestTags("p1", "", "ana", "r1")
+    found.read(world, "shop", {WEB, first})
+    assert found.tags == RequestTags("p1", "", "ana", "r1")
     assert found.in_place("r2", "two")
     assert found.answer("r2")
     assert ecs.tags == {request_tags.REVISION: "r2 two"}
     assert ecs.others[old] == {request_tags.SUSPEND: "ana", request_tags.REQUEST: "p1", request_tags.HANDLED: "p1:r2"}
-    assert found.said == RequestTags("p1", "p1", "ana", "r2")
+    assert found.tags == RequestTags("p1", "p1", "ana", "r2")
     assert not found.in_place("r2", "two")
     assert not found.answer("r2")

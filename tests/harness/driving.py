@@ -12,7 +12,7 @@ from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
-from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Observer, RolloutSummary
+from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Observer, RolloutSummary, has_ended
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.planner import ObservedState
@@ -23,7 +23,7 @@ from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import owned_ids
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.reconcile.result import PassResult
-from reconciler.rollout.engine import Prefetched
+from reconciler.rollout.engine import Phase, Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
@@ -39,6 +39,12 @@ class Recorded(Applied):
     def on_pass(self, report: PassResult) -> None:
         self.passes.append(report)
         Applied.on_pass(self, report)
+
+
+def was_promoted(turn: StepResult) -> bool:
+    """As `has_ended`, or production traffic has shifted and was verified."""
+    moved = turn.step is not None and turn.step.phase in (Phase.BAKING, Phase.TEARDOWN) and not turn.busy
+    return moved or has_ended(turn)
 
 
 @dataclass(frozen=True, slots=True)

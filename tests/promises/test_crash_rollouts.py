@@ -23,7 +23,7 @@ import structlog
 
 from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
-from reconciler.controller.until import has_begun, has_ended, was_promoted
+from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.inprocess import Laptop
 from reconciler.local.scripted import Script
 from reconciler.model.resource import Call
@@ -35,6 +35,7 @@ from reconciler.rollout.stored_state import KEYS, Deadline, DeadlineKind
 from reconciler.rollout.strategy import Share
 from reconciler.rollout_driver.driver import StepResult
 from tests.harness.crash import Everywhere, How, Point
+from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, InProcess, emulated_stack
 from tests.harness.forked_runs import apart, serial
 from tests.promises.conftest import Record, sample_or_all

@@ -36,9 +36,9 @@ def test_each_container_has_its_stream_and_one_without_a_log_is_named() -> None:
         family="web", cpu=256, memory=512, containers={"app": logged, "proxy": Container(image="i")}
     )
     found = assigned((stopped("9c1b", "x", 1),), {"x/web:1": spec}, None, left_out=2)
-    assert found.voices == (VOICE,)
-    assert (found.containers, found.mute, found.left_out) == (("app", "proxy"), ("proxy",), 2)
-    assert assigned((stopped("9c1b", "x", 1),), {"x/web:1": spec}, "proxy").voices == ()
+    assert found.streams == (VOICE,)
+    assert (found.containers, found.without_log, found.left_out) == (("app", "proxy"), ("proxy",), 2)
+    assert assigned((stopped("9c1b", "x", 1),), {"x/web:1": spec}, "proxy").streams == ()
 
 
 def page(*texts: str, forward: str = "f/9", backward: str = "b/0") -> dict[str, Any]:
@@ -47,7 +47,7 @@ def page(*texts: str, forward: str = "f/9", backward: str = "b/0") -> dict[str, 
 
 
 def said(talk: Talk, place: str | None = None) -> tuple[list[str], str, bool]:
-    lines, onward, cut = talk.hold(logs._said(VOICE, NOW, place))
+    lines, onward, cut = talk.hold(logs._read_stream(VOICE, NOW, place))
     return [line.text for line in lines], onward, cut
 
 

@@ -23,16 +23,16 @@ def service(address: Address, stack: str = "", said: Mapping[str, str] | None = 
 
 
 def board(services: Sequence[Observed[Any]], wanted: Collection[Address]) -> Address | None:
-    found = request_tags.notice_board(request_tags.places(services, "ours", wanted), wanted)
+    found = request_tags.service_for_tags(request_tags.candidates(services, "ours", wanted), wanted)
     return None if found is None else found.address
 
 
-def test_the_first_service_by_name_is_the_notice_board() -> None:
+def test_the_tags_are_written_to_the_first_service_by_name() -> None:
     """Whatever order AWS names them in, and whoever looks."""
     assert board([service(C), service(A), service(B)], {A, B, C}) == A
 
 
-def test_only_a_service_that_is_there_and_stays_is_a_notice_board() -> None:
+def test_the_tags_are_written_only_to_a_service_that_is_there_and_stays() -> None:
     """Not one that the specs do not want, that is on its way out, or that was made and does not show yet."""
     unseen = Observed(A, "(service/a)", None, facts={"unseen": True})
     assert board([service(A, "ours"), service(B)], {B}) == B
@@ -42,7 +42,7 @@ def test_only_a_service_that_is_there_and_stays_is_a_notice_board() -> None:
     assert board([service(A, "ours")], {B}) is None
 
 
-def test_what_was_said_is_heard_on_every_service_of_the_stack() -> None:
+def test_the_tags_are_read_from_every_service_of_the_stack() -> None:
     """One that comes first later, or that the specs no longer want, hides nothing; another stack's says nothing."""
     old = service(
         B, "ours", {request_tags.SUSPEND: "ana", request_tags.REVISION: "r1 first", request_tags.REQUEST: "p1"}
@@ -50,11 +50,11 @@ def test_what_was_said_is_heard_on_every_service_of_the_stack() -> None:
     new = service(A, "ours", {request_tags.REQUEST: "p0", request_tags.HANDLED: "p0:r1"})
     theirs = service(C, "theirs", {request_tags.SUSPEND: "eve", request_tags.REQUEST: "p9"})
     for wanted in ({A, B, C}, {A, C}, {B, C}):
-        found = request_tags.heard(request_tags.places([new, theirs, old], "ours", wanted))
+        found = request_tags.merged(request_tags.candidates([new, theirs, old], "ours", wanted))
         assert found == RequestTags(request="p1", suspended="ana", revision="r1")
     answered = replace(old, tags={**old.tags, request_tags.HANDLED: "p1:r2"})
-    assert not request_tags.heard(request_tags.places([new, answered], "ours", {A})).unheard
-    assert request_tags.heard(()) == RequestTags()
+    assert not request_tags.merged(request_tags.candidates([new, answered], "ours", {A})).pending
+    assert request_tags.merged(()) == RequestTags()
 
 
 def test_words_are_read_as_they_are_written() -> None:
@@ -77,15 +77,15 @@ def test_a_service_that_is_gone_says_nothing() -> None:
     assert Talk(DescribeServices={"services": [{}]}).hold(request_tags.read("apps", ARN)) == {}
 
 
-def test_a_poke_is_unheard_until_it_is_answered() -> None:
+def test_a_request_is_pending_until_it_is_answered() -> None:
     """The answer carries its id and the revision; a revision carries its first words, which are not part of it."""
     said = request_tags.of_tags(
         {request_tags.REQUEST: "p2", request_tags.HANDLED: request_tags.handled("p1", "4f1c2ab")}
     )
-    assert said.unheard
+    assert said.pending
     assert not request_tags.of_tags(
         {request_tags.REQUEST: "p1", request_tags.HANDLED: request_tags.handled("p1", "4f1c2ab")}
-    ).unheard
+    ).pending
     assert request_tags.of_tags({request_tags.REVISION: request_tags.in_place("4f1c2ab", "More tasks")}) == RequestTags(
         revision="4f1c2ab"
     )

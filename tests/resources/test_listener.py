@@ -276,7 +276,7 @@ def test_certificates_are_unread_between_thorough_passes() -> None:
 
 def test_certificates_change_without_a_gap() -> None:
     """Further certificates are added before the first is replaced, and removed after; one a call."""
-    several = {"Certificates": [{"CertificateArn": arn} for arn in ("one", "two", "three")]}
+    several = {"Certificates": [{"CertificateArn": arn, "IsDefault": arn == "one"} for arn in ("one", "two", "three")]}
     (old,) = observe(talk(item(**SECURE), DescribeListenerCertificates=several))
     new = secure("two", "five", "four")
     told = Talk()

@@ -28,7 +28,7 @@ def looked(policy: Strategy, state: State, seen: ObservedService, step: RolloutS
     if not rests:
         _hold("L4", step.wake_at == NOW, "there is work, and nobody looks again")
     asleep = seen.marks.suspended is not None
-    if asleep and seen.marks.unheard is None:
+    if asleep and seen.marks.pending_request is None:
         _hold("pause", rests, f"something is done to a service that is paused: {step.because}")
     if step.ended is not None and step.ended.outcome in (Outcome.FAILED, Outcome.ABORTED, Outcome.ROLLED_BACK):
         noted = [
@@ -131,7 +131,7 @@ def _create(state: State, decision: CreateTaskSet) -> None:
 def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
     marks, ghosts, fields = state.seen.marks, state.ghosts, decision.fields
     due, was = decision.after.deadline, marks.deadline
-    word = marks.unheard
+    word = marks.pending_request
     accepted = "response" in fields and decision.after.response is not None and decision.after.response.accepted
     verb = word.verb if word is not None and accepted else None
     if "deadline" in fields and due is not None:

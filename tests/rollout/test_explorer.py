@@ -204,7 +204,7 @@ def hears_a_word_about_another_release(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(StoredState, "unheard", property(lambda self: self.request))
+    patch.setattr(StoredState, "pending_request", property(lambda self: self.request))
 
 
 @bug(TIMED)

@@ -382,7 +382,7 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
         yield "other tags are lost", state._replace(seen=lost)
     if seen.scaling is Scaling.SUSPENDED:
         yield "scaling resumed by hand", state._replace(seen=replace(seen, scaling=Scaling.ACTIVE))
-    if seen.marks.unheard is None:
+    if seen.marks.pending_request is None:
         yield from intents(state)
     yield "killed", crashed(state)
 

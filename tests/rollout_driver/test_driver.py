@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.controller.until import has_begun, has_ended, was_promoted
+from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
 from reconciler.rollout import stored_state
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Share, SmokeTest
+from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
 
 ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"

@@ -13,6 +13,7 @@ from dulwich.objects import Blob, Tag, Tree
 from reconciler import errors
 from reconciler.clock import ManualClock
 from reconciler.source import git as git_module
+from reconciler.source import transport as transport_module
 from reconciler.source import tree as tree_module
 from reconciler.source.credentials import Credentials
 from reconciler.source.git import Git
@@ -394,7 +395,7 @@ def test_a_pack_without_end_is_given_up(
     repository: Repository, source: Callable[..., Git], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host cannot fill the disk."""
-    monkeypatch.setattr(git_module, "LARGEST_PACK", 1_000)
+    monkeypatch.setattr(transport_module, "LARGEST_PACK", 1_000)
     repository.commit({"specs/a.yaml": bytes(range(256)) * 3_000})
     for place in (f"{host.url}#main", f"{repository.folder}#main"):
         with pytest.raises(errors.SourceUnreachable, match="MiB"):

@@ -56,7 +56,7 @@ def logs(
     spec = service_spec(stack.target.deliveries, service)
     state = service_state(stack, spec)
     tasks = stack.aws.run(queries.stopped(state) if previous else queries.current(state))
-    sources = stack.aws.run(queries.speakers(tasks, container))
+    sources = stack.aws.run(queries.log_sources(tasks, container))
     if not tasks and not follow:
         return _no_tasks(spec, previous=previous)
     if container is not None and tasks and container not in sources.containers:
@@ -70,14 +70,14 @@ def logs(
     tail = queries.LogTail(stack.aws, None if back is None else stack.aws.clock.now() - back)
     printer = _Printer(stack.look, output, grep, sources)
     if not follow:
-        batch = tail.hear(sources.voices)
+        batch = tail.poll(sources.streams)
         printer(batch.lines)
         _report_missing(batch, printer.shown, back, grep)
         return Exit.DONE
 
     def refreshed() -> LogSources:
         current = queries.current(service_state(stack, spec))
-        printer.sources = stack.aws.run(queries.speakers(stack.aws.run(current), container))
+        printer.sources = stack.aws.run(queries.log_sources(stack.aws.run(current), container))
         return printer.sources
 
     for lines in queries.following(stack.aws, tail, refreshed, threading.Event()):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler import errors, events
+from reconciler import events
 from reconciler.cli import http_endpoint, options, signals, spec_source
 from reconciler.cli.options import Where
 from reconciler.cli.output.terminal import Look, look_of
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from reconciler.source.base import Source
     from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
-    from reconciler.store.lease import Lease
 
 STORE_SECONDS = 5.0
 NOTIFIED_SECONDS = 2.0
@@ -136,10 +135,10 @@ class ControllerProcess:
         from reconciler.cli.session import sign_in
         from reconciler.clock import SystemClock
         from reconciler.controller import status
+        from reconciler.controller.leader_election import lead
         from reconciler.server.health import Beating, Watched
         from reconciler.source.watch import Watch
         from reconciler.store.lease import Lease
-        from reconciler.store.renewal import acquired
 
         def watched(transport: Transport) -> Transport:
             return Watched(transport, self.health, self.metrics.refused)
@@ -157,18 +156,8 @@ class ControllerProcess:
         notifiers = self._notifiers(unfenced, stack, inside)
         controller = self._controller(specs.stack, signed_in, notifiers)
         self._status = lambda: status.of(controller, lease, notifiers)
-        clock = Beating(SystemClock(), self.health)
         with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
-            while not self.stop.is_set():
-                try:
-                    if not acquired(lease, clock, self.stop, patience=None):
-                        return
-                except errors.StoreUnreachable as error:
-                    log.warning(events.LEASE_UNSURE, reason=str(error), left=0)
-                    clock.wait(self.stop, STORE_SECONDS)
-                    continue
-                signed_in.gate.guard(lease)
-                _run_while_leader(controller, lease)
+            lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
     def _unfenced(self, signed_in: SignedIn, stack: str) -> Boto:
         """Client of the store and of notifications, which are written without the lease, too."""
@@ -225,26 +214,3 @@ class ControllerProcess:
             wake=self.wake,
         )
         return controller
-
-
-def _run_while_leader(controller: Controller, lease: Lease) -> None:
-    """Run from the acquisition of the lease until it is released or lost."""
-    from reconciler.clock import SystemClock
-    from reconciler.store.renewal import Renewal
-
-    log.info(events.LEASE_HELD, holder=lease.holder, epoch=lease.epoch)
-    try:
-        with Renewal(lease, SystemClock()) as renewal:
-            controller.run(lost=renewal.lost)
-    except errors.LeaseLost as error:
-        log.error(events.LEASE_LOST, reason=str(error))
-    finally:
-        _release(lease)
-
-
-def _release(lease: Lease) -> None:
-    """Release the lease for the next holder; if the store does not answer, it expires."""
-    try:
-        lease.release()
-    except errors.StoreUnreachable as error:
-        log.warning(events.LEASE_UNSURE, reason=str(error), left=0)

@@ -18,26 +18,26 @@ SHOWN = 5
 
 def log_text(line: Line, look: Look, *, containers: Sequence[str]) -> str:
     """`01-05 09:00:12  9c1b  text`, in UTC, for each line of a message; with the container if tasks have several."""
-    who = line.voice.task[:ID]
+    who = line.stream.task[:ID]
     if len(containers) > 1:
-        who = f"{who} {line.voice.container.ljust(max(map(len, containers)))}"
-    painted = look.paint(who, COLORS[int(line.voice.task[:ID], 36) % len(COLORS)] if who[:ID].isalnum() else "cyan")
+        who = f"{who} {line.stream.container.ljust(max(map(len, containers)))}"
+    painted = look.paint(who, COLORS[int(line.stream.task[:ID], 36) % len(COLORS)] if who[:ID].isalnum() else "cyan")
     return "\n".join(f"{line.at:%m-%d %H:%M:%S}  {painted}  {text}" for text in printable.lines(line.text))
 
 
 def log_document(line: Line) -> dict[str, Any]:
     return {
         "at": line.at.isoformat(timespec="milliseconds"),
-        "task": line.voice.task,
-        "container": line.voice.container,
-        "revision": line.voice.revision,
+        "task": line.stream.task,
+        "container": line.stream.container,
+        "revision": line.stream.revision,
         "message": printable.cleaned(line.text),
     }
 
 
-def whose_text(speakers: LogSources, *, previous: bool) -> str:
+def whose_text(sources: LogSources, *, previous: bool) -> str:
     """The tasks whose logs are shown: `9c1b, 77e0 of web:42, stopped: Essential container … (app exited with 1)`."""
-    tasks = speakers.tasks
+    tasks = sources.tasks
     revisions = ", ".join(dict.fromkeys(task.definition.rpartition("/")[2] for task in tasks))
     ids = _few([task.id[:ID] for task in tasks])
     return f"{ids} of {revisions}{_reason(tasks) if previous else ''}"
@@ -52,11 +52,11 @@ def _reason(tasks: Sequence[Task]) -> str:
     return f", stopped: {plain(task.reason)}{code}" if task.reason else ""
 
 
-def notes(speakers: LogSources) -> Iterable[str]:
+def notes(sources: LogSources) -> Iterable[str]:
     """Notes on logs that are not shown."""
-    if speakers.left_out:
-        yield f"{speakers.left_out} older tasks omitted"
-    for name in speakers.mute:
+    if sources.left_out:
+        yield f"{sources.left_out} older tasks omitted"
+    for name in sources.without_log:
         yield f"the logs of {name} cannot be shown: it does not use the awslogs driver with a stream prefix"
 
 

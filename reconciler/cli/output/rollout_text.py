@@ -111,7 +111,7 @@ def _lines(
     if observed.marks.hold is not None:
         held = "removal of the previous version" if step.phase in PROMOTED else "promotion"
         yield look.paint(f"  {held} on hold by {observed.marks.hold.by}", "yellow")
-    request = observed.marks.unheard
+    request = observed.marks.pending_request
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
     offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]

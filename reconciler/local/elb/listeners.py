@@ -106,7 +106,7 @@ def modify_listener(world: World, params: Params) -> Params:
     protocol = params.get("Protocol", found.protocol)
     kept: Params = {}
     if protocol == "HTTPS":
-        kept["Certificates"] = params.get("Certificates") or [{"CertificateArn": arn} for arn in found.certificates]
+        kept["Certificates"] = params.get("Certificates") or [{"CertificateArn": arn} for arn in found.certificates[:1]]
         kept["SslPolicy"] = params.get("SslPolicy") or found.ssl_policy or DEFAULT_POLICY
     else:
         kept = {key: params[key] for key in ("Certificates", "SslPolicy") if key in params}
@@ -117,7 +117,8 @@ def modify_listener(world: World, params: Params) -> Params:
         check_unique_groups(world, found.load_balancer, actions)
         rule.actions = actions
     found.port, found.protocol = port, protocol
-    found.ssl_policy, found.certificates = settings
+    found.ssl_policy, default = settings
+    found.certificates = [*default, *found.certificates[1:]] if default else []
     publish(world)
     return {"Listeners": [shown(world, found)]}
 
@@ -140,16 +141,17 @@ def describe_listener_certificates(world: World, params: Params) -> Params:
 def add_listener_certificates(world: World, params: Params) -> Params:
     found = listener(world, params["ListenerArn"])
     added = [item["CertificateArn"] for item in params["Certificates"]]
-    found.certificates = list(dict.fromkeys([*found.certificates, *added]))
+    found.certificates[1:] = dict.fromkeys([*found.certificates[1:], *added])
     return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in added]}
 
 
 def remove_listener_certificates(world: World, params: Params) -> Params:
     found = listener(world, params["ListenerArn"])
     gone = {item["CertificateArn"] for item in params["Certificates"]}
-    if found.certificates and found.certificates[0] in gone:
+    default, *others = found.certificates
+    if default in gone - set(others):
         raise Refusal("OperationNotPermitted", "Default certificate cannot be removed")
-    found.certificates = [arn for arn in found.certificates if arn not in gone]
+    found.certificates = [default, *(arn for arn in others if arn not in gone)]
     return {}
 
 

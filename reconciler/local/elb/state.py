@@ -50,6 +50,7 @@ class Listener:
     default_rule: str
     ssl_policy: str = ""
     certificates: list[str] = field(default_factory=list)
+    """The default one, then those that were added to it, which may include it."""
     attributes: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 

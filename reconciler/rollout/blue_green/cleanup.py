@@ -122,7 +122,7 @@ def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
     decisions += s.mark(
         deadline=None,
         hold=None,
-        request=s.marks.unheard,
+        request=s.marks.pending_request,
         rollback_target=None if arrived or (back is not None and s.marks.quarantined(back.release)) else back,
     )
     return tuple(decisions)

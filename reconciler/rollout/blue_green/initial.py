@@ -82,7 +82,7 @@ def _give_up(s: RolloutContext) -> RolloutStep:
     if not decisions and s.seen.scaling is Scaling.SUSPENDED:
         decisions.append(SuspendScaling(suspend=False))
     if not decisions:
-        decisions += s.mark(deadline=None, hold=None, request=s.marks.unheard)
+        decisions += s.mark(deadline=None, hold=None, request=s.marks.pending_request)
     return s.step(Phase.FAILED, because, *decisions, health=RolloutHealth.DEGRADED, wake=None, waits_for=Waiting.PERSON)
 
 

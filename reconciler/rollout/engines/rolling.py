@@ -165,7 +165,7 @@ class _Situation:
             before = live if live is not None and live.release != wanted.release else self.marks.previous
             noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)
             return self._step(Phase.IDLE, "deployment completed", *noted, ended=ended)
-        tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.unheard, hold=None)
+        tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.pending_request, hold=None)
         return self._step(
             Phase.IDLE,
             "up to date",
@@ -189,7 +189,7 @@ class _Situation:
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
             f"{why}; {self.seen.wanted} is quarantined; `reconciler retry` or a new version lifts it",
-            *self.mark(deadline=None, request=self.marks.unheard, hold=None),
+            *self.mark(deadline=None, request=self.marks.pending_request, hold=None),
             health=RolloutHealth.DEGRADED,
             wake=None,
             waits_for=Waiting.PERSON,

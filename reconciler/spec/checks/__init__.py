@@ -16,18 +16,26 @@ from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.specs import Specs
 
 MOST_FINDINGS = 500
+"""Maximum number of findings of one check."""
 
 
 class Check(Protocol):
-    def check(self, specs: Specs) -> Iterator[Diagnostic]: ...
+    """The interface of a check module."""
+
+    def check(self, specs: Specs) -> Iterator[Diagnostic]:
+        """The findings of one subject, each with the id of its rule, which names AWS's own rule as its source.
+
+        Documents may refer to others that are missing. It raises nothing, however odd the specs are.
+        """
 
 
 def modules() -> list[Check]:
+    """Every check, by the name of its module."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
     return [import_module(f"{__name__}.{name}") for name in names]
 
 
 def run(specs: Specs) -> Iterator[Diagnostic]:
-    """All findings; of each subject the first 500, which is more than anybody reads."""
+    """The findings of all checks, up to MOST_FINDINGS of each."""
     for module in modules():
         yield from islice(module.check(specs), MOST_FINDINGS)

@@ -29,7 +29,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 
 def _overlaps(specs: Specs, network: Network) -> Iterator[Diagnostic]:
-    """Going up through the ranges, each is compared with the one that reaches furthest so far."""
+    """Overlapping ranges: in ascending order, each is compared with the one that ends last so far."""
     numbered = sorted(enumerate(network.subnets), key=lambda pair: (pair[1].cidr, pair[0]))
     if not numbered:
         return

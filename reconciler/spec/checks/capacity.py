@@ -12,9 +12,9 @@ from reconciler.spec.messages import joined
 from reconciler.spec.specs import Specs
 
 RESERVED = 5
-"""AWS's own addresses in every subnet."""
+"""Addresses that AWS reserves in every subnet (VPC User Guide, Subnet CIDR blocks)."""
 BALANCER = 8
-"""What a load balancer wants free in each of its subnets."""
+"""Free addresses that a load balancer needs in each subnet (ELB User Guide, Subnets for your load balancer)."""
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -39,7 +39,7 @@ def _full(specs: Specs, workload: Service | Task, wanted: int, free: int) -> Dia
 
 
 def _room(specs: Specs) -> dict[str, int]:
-    """Addresses for tasks in each subnet: without AWS's own and those of load balancers, NAT gateways and endpoints."""
+    """Subnet → number of addresses for tasks, without those of AWS, load balancers, NAT gateways and endpoints."""
     room = {name: part.it.cidr.num_addresses - RESERVED for name, part in specs.subnets.items()}
     for balancer in specs.load_balancers:
         for name in balancer.subnets:

@@ -25,7 +25,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 
 def worldwide(peer: str) -> bool:
-    """Whether a range is so wide that it is nobody's own: shorter than /8 (IPv6: /16)."""
+    """Whether a range is wider than any organization has: a prefix shorter than /8, or /16 for IPv6."""
     addresses = peer_range(peer)
     return addresses is not None and addresses.prefixlen < (8 if addresses.version == 4 else 16)
 

@@ -13,7 +13,7 @@ from reconciler.spec.messages import raised, shown
 from reconciler.spec.specs import Specs
 
 MOST_CONDITIONS = 5
-"""Values of one rule, and wildcards of one rule."""
+"""Maximum number of values, and of wildcards, in one rule (ELB User Guide, Quotas)."""
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:

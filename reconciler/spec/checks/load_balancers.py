@@ -88,15 +88,16 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "E4006", f"listener {name} uses HTTP and does not take '{field}'", place, hint="protocol: HTTPS?"
             )
-        for index, arn in enumerate(listener.certificates):
-            if not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn):
+        for index, arn in enumerate(certificate.arn for certificate in listener.certificates):
+            if arn is not None and (not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn)):
                 place = specs.where(balancer, "listeners", name, "certificates", index)
-                yield Diagnostic("E4006", f"{shown(arn)} is not the ARN of a certificate", place)
+                hint = "an ARN, or {domain: example.com}"
+                yield Diagnostic("E4006", f"{shown(arn)} is not the ARN of a certificate", place, hint=hint)
         yield from _closed(specs, balancer, name)
 
 
 def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnostic]:
-    """A listener that no security group lets anybody in to."""
+    """A listener whose port no security group of the load balancer allows."""
     known = specs.security_groups
     if not balancer.security_groups or not all(group in known for group in balancer.security_groups):
         return

@@ -13,12 +13,12 @@ from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
 _LIMITS = {"IAM role": 64, "schedule": 64, "scaling policy": 256}
-"""Longest names in characters, where a derived one can be too long."""
+"""Maximum length in characters of names that are derived and may therefore be too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something that will have a name in AWS, and the place in the specs that it comes from."""
+    """A name that a resource will have in AWS, and the position in the specs that it is derived from."""
 
     what: str
     name: str
@@ -27,7 +27,7 @@ class Claim:
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
-    """Of each place the first name that is too long, and of each two places the first name that they share."""
+    """The first name of each position that is too long, and the first that each two positions share."""
     first: dict[tuple[str, str], Claim] = {}
     said: set[tuple[Position, ...]] = set()
     for claim in claims(specs):
@@ -46,7 +46,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 
 def claims(specs: Specs) -> Iterator[Claim]:
-    """Every name that must be unlike the others of its sort; kinds whose own name is AWS's are unique as they stand."""
+    """Every derived name that must be unique. Names that AWS takes as they are written are unique as documents are."""
     for role in specs.roles:
         yield Claim("IAM role", role.name, specs.where(role), derived=False)
     for network in specs.networks:

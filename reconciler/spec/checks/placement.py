@@ -26,7 +26,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 
 def home(specs: Specs, subnets: tuple[str, ...]) -> Network | None:
-    """The network of the first subnet that is known."""
+    """The network of the first subnet that is declared; None if none is."""
     known = specs.subnets
     return next((known[name].network for name in subnets if name in known), None)
 

@@ -31,7 +31,7 @@ _WITHOUT_RESOURCE = {
 WITHOUT_RESOURCE = frozenset(
     f"{service}:{action}".lower() for service, actions in _WITHOUT_RESOURCE.items() for action in actions
 )
-"""Actions that IAM cannot bind to a resource: for them '*' is the only way to say it."""
+"""Actions without resource-level permissions: their resource must be '*' (Service Authorization Reference)."""
 _SWEEPING = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
 
@@ -92,7 +92,7 @@ def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:
 
 
 def _trust(specs: Specs) -> Iterator[Diagnostic]:
-    """A role for containers must let ECS tasks take it on."""
+    """The trust policy of a role for tasks must allow ecs-tasks.amazonaws.com to assume it."""
     for workload in specs.workloads:
         for field in ("role", "execution_role"):
             role = specs.get(Role, getattr(workload.task, field))

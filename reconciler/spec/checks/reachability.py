@@ -64,7 +64,7 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
 
 
 def needs(workload: Service | Task) -> dict[str, tuple[str, ...]]:
-    """What the task must reach to start, and the endpoints that would do; no endpoint is enough for the internet."""
+    """What a task must reach to start, and the VPC endpoints that are enough; for the internet, none are."""
     wanted: dict[str, tuple[str, ...]] = {}
     for container in workload.task.containers.values():
         image = container.image
@@ -116,7 +116,7 @@ def _remedy(part: Part[Subnet], missing: dict[str, tuple[str, ...]], lacking: li
 
 
 def _https_out(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
-    """Images, logs and secrets are all fetched over port 443."""
+    """Security groups must allow outbound traffic to port 443, over which images, logs and secrets are transferred."""
     known = specs.security_groups
     groups = workload.placement.security_groups
     if not all(name in known and known[name].it.egress is not None for name in groups):
@@ -129,7 +129,7 @@ def _https_out(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
 
 
 def _covers(specs: Specs, peer: str, subnets: tuple[str, ...]) -> bool:
-    """Whether a rule's range holds all of some subnets; unknown subnets count as held."""
+    """Whether the range of a rule contains all addresses of the subnets; unknown subnets count as contained."""
     addresses = peer_range(peer)
     known = specs.subnets
     if addresses is None:

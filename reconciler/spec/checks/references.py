@@ -128,7 +128,7 @@ def _groups(specs: Specs, document: Document, path: Path, names: Iterable[str]) 
 
 
 def _group(specs: Specs, document: Document, path: Path, name: str, *more: str) -> Iterator[Diagnostic]:
-    """`more` are words that may stand instead of a security group."""
+    """`more` are words that are allowed instead of a security group."""
     known = specs.security_groups
     if name in known or queries.is_group_id(name) or "Network" in specs.broken:
         return
@@ -148,7 +148,7 @@ def dangling(
     names: Iterable[str],
     defined: Callable[[str], Position | None],
 ) -> Diagnostic:
-    """A reference to nothing; with a hint, and where what was surely meant is defined."""
+    """A reference that no document defines; with a similar name, if there is one, and where that is defined."""
     meant = nearest(name, names)
     there = defined(meant) if meant else None
     hint = f"did you mean '{meant}'{f' ({there.place})' if there else ''}?" if meant else ""

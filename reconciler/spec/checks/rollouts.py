@@ -58,7 +58,9 @@ def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> 
 
 
 def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
-    """ECS may neither start a task beyond the upper bound nor stop one below the lower: then nothing ever happens."""
+    """Bounds by which ECS can neither start a task nor stop one, so that a deployment never proceeds (ECS API
+    Reference, DeploymentConfiguration).
+    """
     strategy, figures = queries.strategy(specs, service), queries.rolling(specs, service)
     if strategy is None or figures is None:
         return

@@ -41,7 +41,7 @@ def _gateways(specs: Specs, network: Network) -> Iterator[Diagnostic]:
 
 
 def _tables(specs: Specs, network: Network) -> Iterator[Diagnostic]:
-    """A route table has one default route: subnets that share it must want the same."""
+    """Subnets that share a route table must have the same default route, because a table has only one."""
     owners: dict[str, int] = {}
     for index, subnet in enumerate(network.subnets):
         first = owners.setdefault(subnet.table, index)

@@ -11,7 +11,7 @@ from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
 
 MOST_RULES = 60
-"""In each direction; a quota that AWS raises on request."""
+"""Rules in each direction (VPC User Guide, Amazon VPC quotas; adjustable)."""
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:

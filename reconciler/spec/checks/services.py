@@ -46,7 +46,7 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
 
 
 def _port(specs: Specs, service: Service) -> Iterator[Diagnostic]:
-    """Requests go to a port that the container has."""
+    """The container that receives requests must have the port that they are sent to."""
     traffic = service.traffic
     container = service.task.containers.get(traffic.container) if traffic is not None else None
     if traffic is None or container is None or queries.traffic_port(service) is not None:

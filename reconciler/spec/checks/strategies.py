@@ -112,7 +112,7 @@ def _windows(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]
 
 
 def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Iterator[Diagnostic]:
-    """What the strategy's engine cannot do."""
+    """Settings that the engine of the strategy does not support."""
     if limits.whole and strategy.green.scale != 100:
         message = f"scale: {strategy.driver} starts green at full size"
         yield Diagnostic("E6007", message, specs.where(strategy, "green", "scale"))
@@ -131,7 +131,7 @@ def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Itera
 
 
 def _fixed_steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
-    """One canary step, and linear steps with one pause."""
+    """Steps that such an engine cannot do: it takes one canary step, or linear steps with equal pauses."""
     if strategy.type == "canary" and len(strategy.steps) > 1:
         message = f"steps: {strategy.driver} supports one canary step, not {len(strategy.steps)}"
         yield Diagnostic("E6007", message, specs.where(strategy, "steps", 1))
@@ -150,7 +150,7 @@ def _wait(
     wait: timedelta | None,
     limit: timedelta | None,
 ) -> Iterator[Diagnostic]:
-    """Engines that have a limit count whole minutes."""
+    """Durations must be whole minutes for an engine that has a limit."""
     if wait is None or limit is None:
         return
     name = shown(str(path[-1]))[1:-1]

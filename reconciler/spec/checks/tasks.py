@@ -19,7 +19,7 @@ MEMORY = {
     8192: range(16384, 61440 + 1, 4096),
     16384: range(32768, 122880 + 1, 8192),
 }
-"""Fargate's sizes: CPU units → MiB."""
+"""Task sizes of Fargate: CPU units → MiB of memory (ECS Developer Guide, Task size)."""
 MOST_CONTAINERS = 10
 LARGEST_DEFINITION = 64 * 1024
 
@@ -73,7 +73,7 @@ def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
 
 
 def _ports(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
-    """The containers of a task share one address."""
+    """Two containers must not use one port, because the containers of a task share their network address."""
     taken: dict[tuple[int, str], str] = {}
     for name, container in workload.task.containers.items():
         for index, port in enumerate(container.all_ports):

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.resource import Address, Desired, Ref
+from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._elb import Action, FixedResponse, Forward
+from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec.compile.context import Context, seconds
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.documents.load_balancer import CertificateReference
 
 NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
 NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
@@ -42,6 +44,11 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         ),
     )
     for name, listener in balancer.listeners.items():
+        for index, certificate in enumerate(listener.certificates):
+            if certificate.domain is not None:
+                spec = CertificateSpec(domain=certificate.domain)
+                path = ("listeners", name, "certificates", index)
+                yield context.desired(balancer, certificate_address(certificate.domain), spec, *path)
         yield context.desired(
             balancer,
             listener_address(balancer.name, name),
@@ -49,13 +56,21 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 load_balancer=Ref(address),
                 port=listener.port,
                 protocol=listener.protocol,
-                certificates=listener.certificates or None,
+                certificates=tuple(map(_certificate, listener.certificates)) or None,
                 ssl_policy=listener.tls_policy,
                 **default_action(context, balancer, name),
             ),
             "listeners",
             name,
         )
+
+
+def certificate_address(domain: str) -> Address:
+    return Address("certificate", domain)
+
+
+def _certificate(certificate: CertificateReference) -> Link:
+    return Ref(certificate_address(certificate.domain)) if certificate.domain is not None else str(certificate.arn)
 
 
 def listener_address(balancer: str, name: str) -> Address:

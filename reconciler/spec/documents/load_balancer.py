@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document
-from reconciler.spec.documents.values import Duration, Flag, Many, Port, Reference, Text, Words, lasting, matching
+from reconciler.spec.documents.values import (
+    Duration,
+    Flag,
+    Many,
+    Port,
+    Reference,
+    Text,
+    Words,
+    lasting,
+    matching,
+    no_repeats,
+    problem,
+)
 
 LISTENER = r"[a-z][a-z0-9-]*"
 MODERN_TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """Default policy of HTTPS listeners; AWS's own default still allows TLS 1.0."""
+
+
+DOMAIN = r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}"
+
+
+class CertificateReference(Block):
+    """A certificate: its ARN, or `{domain: example.com}`, which is looked up in ACM at plan time."""
+
+    short_form = {"type": "string"}
+
+    arn: Reference | None = None
+    domain: Annotated[str, *matching(DOMAIN, 253, "a domain name in lower case, such as example.com")] | None = None
+    """The domain or an alternative name of the certificate. Of several, the one that is valid longest is used."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return {"arn": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> CertificateReference:
+        if (self.arn is None) == (self.domain is None):
+            rule = "E1103" if self.arn is None else "E1112"
+            raise problem(rule, "a certificate is either an ARN or {domain: …}")
+        return self
+
+    def __str__(self) -> str:
+        return self.arn or self.domain or ""
 
 
 class Listener(Block):
@@ -19,8 +59,8 @@ class Listener(Block):
 
     port: Port
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
-    certificates: Many = ()
-    """ACM certificate ARNs, the default one first. HTTPS needs one."""
+    certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
+    """ARNs or domains of certificates, the default certificate first. HTTPS needs one."""
     ssl_policy: Words | None = None
 
     @property

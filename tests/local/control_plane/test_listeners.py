@@ -168,3 +168,26 @@ def test_the_balancer_is_told_everything_at_once(stage: Stage) -> None:
     assert redirect.conditions[0].name == "X-Canary"
     assert default.action == Forward((WeightedGroup(stage.blue, 0), WeightedGroup(stage.green, 100)))
     assert default.priority is None
+
+
+def test_additional_certificates_stay_when_the_default_one_is_replaced(stage: Stage) -> None:
+    """DescribeListenerCertificates: a default certificate that was added as well is listed twice; only the one that
+    was added can be removed.
+    """
+    one, two = ({"CertificateArn": f"arn:aws:acm:us-west-2:123456789012:certificate/{name}"} for name in (1, 2))
+    arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
+    made = stage.elb.create_listener(Protocol="HTTPS", Certificates=[one], **arguments)["Listeners"][0]["ListenerArn"]
+
+    def listed() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = stage.elb.describe_listener_certificates(ListenerArn=made)["Certificates"]
+        return found
+
+    stage.elb.add_listener_certificates(ListenerArn=made, Certificates=[two])
+    stage.elb.modify_listener(ListenerArn=made, Certificates=[two])
+    assert listed() == [{**two, "IsDefault": True}, {**two, "IsDefault": False}]
+    stage.elb.modify_listener(ListenerArn=made, SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+    assert listed() == [{**two, "IsDefault": True}, {**two, "IsDefault": False}]
+    stage.elb.remove_listener_certificates(ListenerArn=made, Certificates=[two])
+    assert listed() == [{**two, "IsDefault": True}]
+    with refused("OperationNotPermitted"):
+        stage.elb.remove_listener_certificates(ListenerArn=made, Certificates=[two])
