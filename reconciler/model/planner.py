@@ -13,10 +13,10 @@ from typing import Any
 
 from reconciler.errors import AwsError
 from reconciler.model import ordering, ownership
-from reconciler.model.diff import Change, declared, diff
+from reconciler.model.diff import Change, declared, diff, value_at
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import Replace, ResourceTypes
 
 
@@ -165,7 +165,7 @@ class _Planner:
         elif found.facts.get("deleting"):
             self._wait(address, found.reason or "an earlier resource of that name is still being deleted")
         elif self._ours(found) or (ownership.owner(found.tags) is None and want.adopt):
-            self._compare(want, found)
+            self._compare(raw, want, found)
         else:
             self._conflict(want, found)
         if (
@@ -188,8 +188,8 @@ class _Planner:
         hint = "" if owner else "set `adopt: true` in its document to take it over"
         self._refuse(RefusalCode.CONFLICT, want, f"{found.id} already has that name and {whose}", hint)
 
-    def _compare(self, want: Desired[Any], found: Observed[Any]) -> None:
-        changes = diff(found, want.spec)
+    def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
+        changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls = any(change.rolls for change in changes)
         if found.health is not ResourceHealth.READY and found.reason:
@@ -214,6 +214,11 @@ class _Planner:
             Action(verb, want.address, because, changes, tags, consequence, old=found, new=want, unchanged=same),
             new_id=self.kinds[want.address.kind].revisions and bool(changes),
         )
+
+    def _of_release(self, raw: Desired[Any], change: Change) -> Change:
+        named = value_at(raw.spec, change.path)
+        looked_up = isinstance(named, Ref) and self.kinds[named.address.kind].lookup
+        return replace(change, release=True) if looked_up else change
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         how, address = self.kinds[want.address.kind].replace, want.address
