@@ -32,7 +32,8 @@ ABSENT = Absent.ABSENT
 class Change:
     """One field: path, old and new value. A `Ref` is an id that is known only after apply.
 
-    `release`: the specs name something that is looked up, an image by its tag, and what it stands for is new.
+    `release`: the specs name something that is looked up, an image by its tag, and what it stands for is new. `loss`:
+    it removes from an adopted resource what its document does not mention, and the document accepts that.
     """
 
     path: tuple[str, ...]
@@ -42,6 +43,7 @@ class Change:
     rolls: bool = False
     secret: bool = False
     release: bool = False
+    loss: bool = False
 
     @property
     def field(self) -> str:

@@ -19,6 +19,7 @@ MANAGED = (
     "reconciler:tags"  # the names of the tags in the specs, so that a tag removed from the specs is removed in AWS
 )
 PREFIX = "reconciler:"
+NAME = "Name"  # the console shows it as the name of things that have none in AWS
 
 
 def owner(tags: Mapping[str, str]) -> str | None:
@@ -39,7 +40,7 @@ def tags_for(stack: str, at: Address, *, protect: bool, declared: Mapping[str, s
     tags = {**declared, STACK: tag_value(stack), ADDRESS: tag_value(str(at))}
     if protect:
         tags[PROTECT] = "true"
-    names = sorted(name for name in declared if name != "Name")
+    names = sorted(name for name in declared if name != NAME)
     if names:
         tags[MANAGED] = tag_value(" ".join(names))
     return tags

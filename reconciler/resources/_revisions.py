@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.resource import Call, Calls
+from reconciler.model.resource import Call, Calls, Desired
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
@@ -40,6 +40,17 @@ def running(scope: Scope) -> dict[str, str]:
         if arn and not service.facts.get("deleting"):
             family = family_of(arn)
             found[family] = max(arn, found.get(family, arn), key=revision_of)
+    return found
+
+
+def by_wanted_family(scope: Scope) -> dict[str, Desired[Any]]:
+    """What is wanted, by family. An adopted service keeps the family that it runs, whatever its name is."""
+    runs = {service.address.name: service.facts.get("task_definition") for service in scope.seen.get("service", ())}
+    found = {}
+    for want in scope.wanted:
+        arn = runs.get(want.address.name) if want.adopt else None
+        spec = want.spec if not arn else want.spec.model_copy(update={"family": family_of(arn)})
+        found[spec.family] = replace(want, spec=spec)
     return found
 
 

@@ -24,7 +24,7 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
 from reconciler.model.permissions import Binding, Permissions
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed, refs_in
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, refs_in
 from reconciler.model.resource_type import Depth, FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _containers, _ecs, _gone, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
@@ -44,7 +44,7 @@ BATCH: Final = 10  # revisions a DeleteTaskDefinitions
 
 DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
 
-_NOT_OURS: Final = (
+NOT_OURS: Final = (
     "volumes",
     "placementConstraints",
     "inferenceAccelerators",
@@ -57,7 +57,8 @@ _NOT_OURS: Final = (
 
 
 class TaskDefinitionSpec(Whole):
-    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB."""
+    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB. Nothing new can be started from
+    one that is not `active`."""
 
     family: Annotated[str, FieldMark.IMMUTABLE]
     cpu: int
@@ -68,6 +69,7 @@ class TaskDefinitionSpec(Whole):
     os: str = "LINUX"
     ephemeral_storage: int = DEFAULT_STORAGE
     containers: dict[str, Container]
+    active: bool = True
     other: dict[str, str] = {}
 
 
@@ -89,7 +91,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         return next((other.address for other in others if other.address in users), None)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskDefinitionSpec]]]:
-        wanted = {want.spec.family: want for want in scope.wanted}
+        wanted = _revisions.by_wanted_family(scope)
         swept = _revisions.by_family(scope.swept_arns("ecs", "task-definition/"))
         running = _revisions.running(scope)
         registered = {family: arn for family, arn in _registered_already(scope).items() if family in running}
@@ -142,6 +144,17 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
             arn = yield from _register(new)
             yield from _trim(active, old)
         return arn
+
+    def lost(
+        self, old: Observed[TaskDefinitionSpec], new: Desired[TaskDefinitionSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        """How it is networked and launched is for all of it, and not carried over to a task of Fargate's."""
+        lost: dict[Path, Any] = {("other", name): old.spec.other[name] for name in _lost_with(old.spec)}
+        for name, container in new.spec.containers.items():
+            log = _containers.members(container.other).get("logConfiguration") or {}
+            if container.log_group and "logDriver" in log:
+                lost["containers", name, "other", "logConfiguration"] = log
+        return lost if changes else {}
 
     def delete(self, old: Observed[TaskDefinitionSpec]) -> Calls[None]:
         """Every revision of ours goes, the current one last: until then a pass that was cut short is taken up again."""
@@ -271,13 +284,11 @@ def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:
 def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     """What DescribeTaskDefinition answered, as the spec that would have made it."""
     item = answer["taskDefinition"]
-    other = _containers.significant(item, _NOT_OURS)
+    other = _containers.significant(item, NOT_OURS)
     if item.get("networkMode") != "awsvpc":
         other["networkMode"] = item.get("networkMode") or "bridge"
-    if "FARGATE" not in (item.get("requiresCompatibilities") or ()):
+    if item.get("requiresCompatibilities") != ["FARGATE"]:
         other["requiresCompatibilities"] = json.dumps(item.get("requiresCompatibilities") or [])
-    if item["status"] in LEFT:
-        other["status"] = item["status"]  # nothing new can be started from it
     platform = item.get("runtimePlatform") or {}
     return TaskDefinitionSpec(
         family=item["family"],
@@ -289,8 +300,15 @@ def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
         os=platform.get("operatingSystemFamily"),
         ephemeral_storage=(item.get("ephemeralStorage") or {}).get("sizeInGiB"),
         containers={one["name"]: _containers.read(one) for one in item["containerDefinitions"]},
+        active=item["status"] not in LEFT,
         other=other,
     )
+
+
+def _lost_with(spec: TaskDefinitionSpec) -> frozenset[str]:
+    """Those of the other members that a task of ours cannot have: another network mode, and no Fargate."""
+    elsewhere = "FARGATE" not in spec.other.get("requiresCompatibilities", "FARGATE")
+    return frozenset(spec.other) & ({"networkMode"} | ({"requiresCompatibilities"} if elsewhere else set()))
 
 
 def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
@@ -307,7 +325,8 @@ def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
         "ephemeralStorage": {} if spec.ephemeral_storage == DEFAULT_STORAGE else {"sizeInGiB": spec.ephemeral_storage},
         "containerDefinitions": [_containers.written(name, spec.containers[name]) for name in sorted(spec.containers)],
     }
-    return {key: value for key, value in found.items() if value}
+    others = _containers.members({name: text for name, text in spec.other.items() if name not in _lost_with(spec)})
+    return {key: value for key, value in found.items() if value} | others
 
 
 _QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources.image import ImageSpec
 from reconciler.resources.repository import RepositorySpec
-from reconciler.spec.compile.context import Context
+from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Registry
 
 
@@ -24,6 +24,7 @@ def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[A
             lifecycle=lifecycle,
             encryption=registry.encryption,
         ),
+        kept=unstated(registry, immutable_tags="immutable_tags", scan_on_push="scan_on_push", encryption="encryption"),
     )
 
 
