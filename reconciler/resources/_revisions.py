@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -55,9 +56,18 @@ def by_wanted_family(scope: Scope) -> dict[str, Desired[Any]]:
 
 
 def in_use(scope: Scope) -> dict[str, tuple[str, ...]]:
-    """Family → its revisions that any service names."""
-    arns = {arn for service in scope.seen.get("service", ()) for arn in service.facts.get("task_definitions", ())}
+    """Family → its revisions that any service names, those that its rollouts would go back to among them."""
+    services = scope.seen.get("service", ())
+    arns = {arn for service in services for arn in service.facts.get("task_definitions", ())}
+    kept = {_remembered(value) for service in services for value in service.tags.values()} - {""}
+    arns |= {scope.arn("ecs", f"task-definition/{name}") for name in kept}
     return {family: tuple(sorted(named)) for family, named in by_family(arns).items()}
+
+
+def _remembered(value: str) -> str:
+    """`family:number` in a service's tag `release:family:number`."""
+    found = re.fullmatch(r"\w+:([\w-]+:\d+)", value)
+    return "" if found is None else found[1]
 
 
 def by_family(arns: Iterable[str]) -> dict[str, list[str]]:

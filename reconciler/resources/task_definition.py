@@ -23,10 +23,11 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
+from reconciler.model.image_tags import IMAGES
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, refs_in
 from reconciler.model.resource_type import Depth, FieldMark, Replace, ResourceType, Scope
-from reconciler.resources import _containers, _ecs, _gone, _revisions
+from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
 from reconciler.resources._ecs import ecs
 
@@ -168,11 +169,22 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         for arn in mine:
             if arn in active:
                 yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
+        yield from _in_use.let_go(mine, old.tags.get(IMAGES, "").split())
         yield from _delete(mine)
 
     def update_tags(
         self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]
     ) -> Calls[None]:
+        """Where images begin to expire, those of every revision that is still remembered are tagged first."""
+        active = (yield from _revisions.list_active(old.spec.family)) if IMAGES in {*put, *drop} else []
+        ours = [arn for arn in active if arn == old.id or arn in old.facts["ids"]]
+        if IMAGES in put:
+            answers = yield from _gone.answers([_revisions.describe(arn) for arn in ours])
+            for arn, answer in zip(ours, answers, strict=True):
+                images = [] if answer is None else _images(read_spec(answer))
+                yield from _in_use.hold(arn, images, put[IMAGES].split())
+        elif IMAGES in drop:
+            yield from _in_use.let_go(ours, old.tags[IMAGES].split())
         yield from _ecs.update_tags(old.id, put, drop)
 
 
@@ -226,10 +238,19 @@ def _registered(active: Sequence[str], new: Desired[TaskDefinitionSpec]) -> Call
 
 
 def _register(new: Desired[TaskDefinitionSpec]) -> Calls[str]:
+    """Its images are tagged as in use before its own tag says so: what is cut short in between is taken up again."""
     tags = {**new.tags, CONTENT: content(new.spec)}
+    repositories = tags.pop(IMAGES, "")
     answer = yield ecs.register_task_definition(**_definition(new.spec), tags=_ecs.pairs(tags))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
+    if repositories:
+        yield from _in_use.hold(arn, _images(new.spec), repositories.split())
+        yield from _ecs.update_tags(arn, {IMAGES: repositories}, ())
     return arn
+
+
+def _images(spec: TaskDefinitionSpec) -> list[str]:
+    return [str(container.image) for container in spec.containers.values()]
 
 
 def _trim(active: Sequence[str], old: Observed[TaskDefinitionSpec]) -> Calls[None]:
@@ -239,6 +260,7 @@ def _trim(active: Sequence[str], old: Observed[TaskDefinitionSpec]) -> Calls[Non
     going = surplus[:TRIM_AT_ONCE]
     for arn in going:
         yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
+    yield from _in_use.let_go(going, old.tags.get(IMAGES, "").split())
     if going:
         # What cannot be deleted yet stays deregistered, and is no reason to hold up a deployment.
         yield ecs.delete_task_definitions(taskDefinitions=going)

@@ -12,6 +12,7 @@ from reconciler import errors
 from reconciler.aws import models
 from reconciler.model import ownership
 from reconciler.model.diff import diff
+from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address, Call, Desired, Observed
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _containers, task_definition
@@ -522,3 +523,35 @@ def test_a_range_of_ports_is_registered_again_as_it_is() -> None:
     container = _containers.read(item)
     assert [port.port for port in container.ports] == [80]
     assert _containers.written("web", container)["portMappings"] == item["portMappings"]
+
+
+def test_the_revision_that_a_rollback_would_go_back_to_is_in_use() -> None:
+    """It is not trimmed, however many releases have failed since; other tags of the service say nothing."""
+    remembering = service(7)
+    tags = {**remembering.tags, "reconciler:previous": "3f2a91c05d6e:web:3", "team": "web:5", "reconciler:hold": "a:b"}
+    found = observed(Revisions(answer(7)), running(replace(remembering, tags=tags)))
+
+    assert found.facts["in_use"] == (arn(3), arn(7))
+
+
+def test_images_in_use_have_a_tag_of_their_revision_in_our_repositories() -> None:
+    """Only by digest, only where images expire; the revision's own tag comes last, and says that it is done."""
+    host, digest = "123456789012.dkr.ecr.us-west-2.amazonaws.com", f"sha256:{'a' * 64}"
+    containers = {
+        "web": Container(image=f"{host}/shop/web@{digest}"),
+        "other": Container(image=f"{host}/others@{digest}"),
+        "tagged": Container(image=f"{host}/shop/web:v1"),
+        "public": Container(image="public.ecr.aws/shop/web@" + digest),
+    }
+    spec = TaskDefinitionSpec(family="web", cpu=256, memory=512, containers=containers)
+    new = Desired(DESIRED.address, spec, tags={**DESIRED.tags, IMAGES: "shop/web"})
+    image = {"imageId": {"imageDigest": digest}, "imageManifest": "{}", "imageManifestMediaType": "application/x"}
+    talk = Revisions(BatchGetImage={"images": [image]}, PutImage={}, TagResource={})
+    talk.hold(TaskDefinition().create(new))
+
+    register, get, put, tag = [call for call in talk.said if not call.operation.startswith("List")]
+    assert IMAGES not in {pair["key"] for pair in register.params["tags"]}
+    assert (get.params["repositoryName"], put.params["repositoryName"]) == ("shop/web", "shop/web")
+    assert put.params["imageTag"] == "reconciler-in-use-web-99"
+    assert put.params["imageDigest"] == digest
+    assert tag.params["tags"] == [{"key": IMAGES, "value": "shop/web"}]

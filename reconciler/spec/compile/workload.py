@@ -52,6 +52,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         "task",
         origins=origins(context, workload),
         kept=kept.of_definition(workload),
+        tags=registry.images_tag(context, workload),
     )
 
 
