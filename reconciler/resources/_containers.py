@@ -10,6 +10,7 @@ again as it is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -265,3 +266,14 @@ def _logging(container: Container) -> dict[str, Any] | None:
         return None
     options = {name: value for name, field in _LOG_OPTIONS.items() if (value := getattr(container, field))}
     return {"logDriver": "awslogs", "options": options}
+
+
+_QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)
+
+
+def units(text: str | int | None) -> int:
+    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 when nothing is said."""
+    match = _QUANTITY.fullmatch(str(text or 0))
+    if match is None:
+        return 0
+    return round(float(match[1]) * (1024 if match[2] else 1))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
@@ -314,8 +313,8 @@ def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     platform = item.get("runtimePlatform") or {}
     return TaskDefinitionSpec(
         family=item["family"],
-        cpu=_units(item.get("cpu")),
-        memory=_units(item.get("memory")),
+        cpu=_containers.units(item.get("cpu")),
+        memory=_containers.units(item.get("memory")),
         execution_role=item.get("executionRoleArn"),
         task_role=item.get("taskRoleArn"),
         architecture=platform.get("cpuArchitecture"),
@@ -349,14 +348,3 @@ def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
     }
     others = _containers.members({name: text for name, text in spec.other.items() if name not in _lost_with(spec)})
     return {key: value for key, value in found.items() if value} | others
-
-
-_QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)
-
-
-def _units(text: str | int | None) -> int:
-    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 when nothing is said."""
-    match = _QUANTITY.fullmatch(str(text or 0))
-    if match is None:
-        return 0
-    return round(float(match[1]) * (1024 if match[2] else 1))
