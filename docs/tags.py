@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.model import ownership
+from reconciler.model import image_tags, ownership
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
 from reconciler.resources import task, task_definition
@@ -238,6 +238,13 @@ GROUPS = (
         "On revisions of a task definition. Defined in `reconciler/resources/task_definition.py` and, for `Task` "
         "documents, in `reconciler/resources/task.py`.",
         (
+            Tag(
+                image_tags.IMAGES,
+                "names of the repositories in which the revision's images are tagged as in use, separated by spaces",
+                "shop-web",
+                NOBODY,
+                "The plan restores it, and with it the tags `reconciler-in-use-…` of the images.",
+            ),
             Tag(
                 task_definition.CONTENT,
                 "a hash of what the revision was registered with",

@@ -30,7 +30,11 @@ ABSENT = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field: path, old and new value. A `Ref` is an id that is known only after apply."""
+    """One field: path, old and new value. A `Ref` is an id that is known only after apply.
+
+    `release`: the specs name something that is looked up, an image by its tag, and what it stands for is new. `loss`:
+    it removes from an adopted resource what its document does not mention, and the document accepts that.
+    """
 
     path: tuple[str, ...]
     old: Any
@@ -38,6 +42,8 @@ class Change:
     immutable: bool = False
     rolls: bool = False
     secret: bool = False
+    release: bool = False
+    loss: bool = False
 
     @property
     def field(self) -> str:
@@ -97,6 +103,21 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
                 )
             )
     return tuple(changes)
+
+
+def value_at(value: Any, path: tuple[str, ...]) -> Any:
+    """What stands in a spec at the path of a change; None where there is nothing."""
+    for step in path:
+        match value:
+            case BaseModel():
+                value = getattr(value, step, None)
+            case Mapping():
+                value = next((item for key, item in value.items() if str(key) == step), None)
+            case tuple():
+                value = next((item for item in value if str(item) == step), None)
+            case _:
+                return None
+    return value
 
 
 def declared(spec: BaseModel) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address
 from reconciler.model.tagging import tag_value
 
@@ -19,6 +20,7 @@ MANAGED = (
     "reconciler:tags"  # the names of the tags in the specs, so that a tag removed from the specs is removed in AWS
 )
 PREFIX = "reconciler:"
+NAME = "Name"  # the console shows it as the name of things that have none in AWS
 
 
 def owner(tags: Mapping[str, str]) -> str | None:
@@ -39,7 +41,7 @@ def tags_for(stack: str, at: Address, *, protect: bool, declared: Mapping[str, s
     tags = {**declared, STACK: tag_value(stack), ADDRESS: tag_value(str(at))}
     if protect:
         tags[PROTECT] = "true"
-    names = sorted(name for name in declared if name != "Name")
+    names = sorted(name for name in declared if name != NAME and not name.startswith(PREFIX))
     if names:
         tags[MANAGED] = tag_value(" ".join(names))
     return tags
@@ -64,5 +66,5 @@ def tag_changes(have: Mapping[str, str], want: Mapping[str, str]) -> TagChange:
     put = {key: value for key, value in want.items() if have.get(key) != value}
     once_ours: Iterable[str] = have.get(MANAGED, "").split()
     drop = {key for key in once_ours if key in have and key not in want}
-    drop |= {key for key in (PROTECT, MANAGED) if key in have and key not in want}
+    drop |= {key for key in (PROTECT, MANAGED, IMAGES) if key in have and key not in want}
     return TagChange(put, tuple(sorted(drop)))

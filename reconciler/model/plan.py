@@ -79,6 +79,11 @@ class Action:
         return self.new.where if self.new is not None else ""
 
     @property
+    def rolls(self) -> bool:
+        """Whether a rollout follows from it, also from an adoption."""
+        return self.verb is not Verb.REPLACE and any(change.rolls for change in self.changes)
+
+    @property
     def only_rolls(self) -> bool:
         """Whether the rollout does all of it, so that the plan writes nothing."""
         return self.verb is Verb.ROLL and not self.tags and all(change.rolls for change in self.changes)
@@ -115,6 +120,7 @@ class RefusalCode(StrEnum):
 
     CONFLICT = "conflict"  # the name belongs to a resource that is not the stack's
     IMMUTABLE = "immutable"  # AWS cannot change the field, and replacing would cost data or service
+    LOSS = "loss"  # an adopted resource would lose what its document does not mention
     PROTECTED = "protected"  # it carries `reconciler:protect`
     GUARD = "guard"  # too many deletions at once
     MISSING = "missing"  # a looked-up resource does not exist

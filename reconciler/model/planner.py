@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.errors import AwsError
-from reconciler.model import ordering, ownership
-from reconciler.model.diff import Change, declared, diff
+from reconciler.model import adoption, ordering, ownership
+from reconciler.model.adoption import adopted
+from reconciler.model.diff import Change, declared, diff, value_at
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import Replace, ResourceTypes
 
 
@@ -74,7 +75,7 @@ def draft(
 
 def immutable_changes(found: Observed[Any], want: Desired[Any]) -> int:
     """How many fields of `found` AWS would have to replace it for. Of two under one address the new one has fewer."""
-    return sum(change.immutable for change in diff(found, want.spec))
+    return sum(change.immutable for change in diff(found, adopted(want, found).spec))
 
 
 class _Planner:
@@ -100,7 +101,11 @@ class _Planner:
         self._sort_out()
         for kind, error in sorted(self.world.unreadable.items()):
             self.refusals.append(Refusal(RefusalCode.READ_FAILED, None, f"{kind} could not be read: {error}"))
-        self.needs = {address: want.refs() | want.after for address, want in self.desired.items()}
+        self.needs = {address: self._refs(want) | want.after for address, want in self.desired.items()}
+        needed = frozenset[Address]().union(*self.needs.values())
+        for address in [one for one, want in self.desired.items() if want.if_needed and one not in needed]:
+            if address not in self.found:
+                del self.desired[address], self.needs[address]
         needs = {address: [need for need in those if need in self.desired] for address, those in self.needs.items()}
         for address in ordering.static_order(needs):
             self._decide(self.desired[address])
@@ -145,6 +150,10 @@ class _Planner:
     def _ours(self, found: Observed[Any]) -> bool:
         return ownership.owner(found.tags) == self.stack
 
+    def _refs(self, want: Desired[Any]) -> frozenset[Address]:
+        found = self.found.get(want.address)
+        return want.refs() if found is None else adopted(want, found).refs()
+
     # -- one resource
 
     def _decide(self, raw: Desired[Any]) -> None:
@@ -165,7 +174,7 @@ class _Planner:
         elif found.facts.get("deleting"):
             self._wait(address, found.reason or "an earlier resource of that name is still being deleted")
         elif self._ours(found) or (ownership.owner(found.tags) is None and want.adopt):
-            self._compare(want, found)
+            self._compare(raw, adopted(want, found), found)
         else:
             self._conflict(want, found)
         if (
@@ -188,8 +197,8 @@ class _Planner:
         hint = "" if owner else "set `adopt: true` in its document to take it over"
         self._refuse(RefusalCode.CONFLICT, want, f"{found.id} already has that name and {whose}", hint)
 
-    def _compare(self, want: Desired[Any], found: Observed[Any]) -> None:
-        changes = diff(found, want.spec)
+    def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
+        changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls = any(change.rolls for change in changes)
         if found.health is not ResourceHealth.READY and found.reason:
@@ -197,6 +206,15 @@ class _Planner:
         if any(change.immutable for change in changes):
             self._replace(want, found, changes)
             return
+        if want.adopt:
+            lost = adoption.losses(want, found, changes) | dict(
+                self.kinds[want.address.kind].lost(found, want, changes)
+            )
+            because, hint = adoption.refused(want, lost)
+            if because:
+                self._refuse(RefusalCode.LOSS, want, because, hint)
+                return
+            changes = adoption.with_losses(changes, lost)
         if not self._ours(found):
             verb, because = Verb.ADOPT, "its document sets `adopt: true`"
         elif rolls:
@@ -214,6 +232,11 @@ class _Planner:
             Action(verb, want.address, because, changes, tags, consequence, old=found, new=want, unchanged=same),
             new_id=self.kinds[want.address.kind].revisions and bool(changes),
         )
+
+    def _of_release(self, raw: Desired[Any], change: Change) -> Change:
+        named = value_at(raw.spec, change.path)
+        looked_up = isinstance(named, Ref) and self.kinds[named.address.kind].lookup
+        return replace(change, release=True) if looked_up else change
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         how, address = self.kinds[want.address.kind].replace, want.address
@@ -275,10 +298,19 @@ class _Planner:
             stands_on = self.kinds[found.address.kind].depends_on
             users |= {one.id: found.address for one in self.world if one.address.kind in stands_on}
         for address, found in sorted(self.found.items()):
-            if address not in self.desired and self._ours(found):
+            if address not in self.desired and self._ours(found) and not self._kept_with_its_parent(found):
                 self._delete(found, "it is no longer in the specs", users)
         for found in self.extra:
             self._delete(found, f"it is a duplicate: {found.address} is {self.found[found.address].id}", users)
+
+    def _kept_with_its_parent(self, found: Observed[Any]) -> bool:
+        """Of an adopted resource, what has no owner of its own and is not in its document: its autoscaling, say."""
+        holder = next((one.address for one in self.found.values() if one.id == found.parent), None)
+        want = None if holder is None else self.desired.get(holder)
+        if want is None or not want.adopt or adoption.consent_of(want, found.address).covers(()):
+            return False
+        self.warnings.append(Note(found.address, f"not in the specs, and kept with {holder}, which is adopted"))
+        return True
 
     def _delete(self, found: Observed[Any], because: str, users: Mapping[str, Address]) -> None:
         if self.kinds[found.address.kind].lookup:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +19,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Spec")
 
 NONE: frozenset[Any] = frozenset()
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 TOKEN_LENGTH = 32  # ECS allows 36 characters, EC2 64
 
 
@@ -49,6 +51,18 @@ class Ref:
 
     def __str__(self) -> str:
         return str(self.address)
+
+
+Path: TypeAlias = tuple[str, ...]
+"""Where a value stands in a spec: fields, keys of mappings, and items of sets as text."""
+
+
+class Keep(StrEnum):
+    """What an adopted resource keeps in a field that its document does not state."""
+
+    VALUE = "value"  # what AWS has, whatever it is
+    PRESENT = "present"  # what AWS has, if it has anything there
+    ITEMS = "items"  # what AWS has beyond the items that the specs name
 
 
 Link: TypeAlias = Ref | str
@@ -150,7 +164,9 @@ class Desired(Generic[S]):
     """A resource as the specs declare it.
 
     `tags` are all tags of its create call. `where` is its position in the specs, and `origins` the positions of single
-    fields by dotted path, if they differ.
+    fields by dotted path, if they differ. With `adopt`, `kept` are the fields that hold defaults of ours, and keep
+    their values in AWS if the resource exists; `keeps_name`: so does its `Name` tag. `if_needed`: it is not created for
+    an adopted resource that keeps another one. `accept_loss` are the losses that the document accepts.
     """
 
     address: Address
@@ -158,6 +174,10 @@ class Desired(Generic[S]):
     tags: Mapping[str, str] = field(default_factory=dict)
     after: frozenset[Address] = frozenset()
     adopt: bool = False
+    kept: Mapping[Path, Keep] = field(default_factory=lambda: NOTHING)
+    keeps_name: bool = False
+    if_needed: bool = False
+    accept_loss: frozenset[str] = NONE
     protect: bool = False
     where: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)

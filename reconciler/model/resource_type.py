@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Address, Batch, Calls, Desired, Observed, S
+from reconciler.model.resource import Address, Batch, Calls, Desired, Observed, Path, S
 
 if TYPE_CHECKING:
     from reconciler.model.diff import Change
@@ -199,6 +199,13 @@ class ResourceType(ABC, Generic[S]):
     @abstractmethod
     def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[str | None]:
         """Apply `changes`, none of them immutable. Returns the new id if the type has revisions."""
+
+    def lost(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Mapping[Path, Any]:
+        """What `changes` would drop of an adopted resource although no field of its spec shows it, with its value.
+
+        The first step of each path is a field that changes.
+        """
+        return {}
 
     @abstractmethod
     def delete(self, old: Observed[S]) -> Calls[None]:

@@ -1,7 +1,8 @@
 """Drift policy: drift is corrected, only reported, or ignored; and detection of drift that keeps recurring.
 
 Drift is a difference although the specs have not changed since they were applied as a whole. Changes of the specs
-themselves are always applied, except to fields with `mode: ignore`, which belong to somebody else.
+themselves are always applied, except to fields with `mode: ignore`, which belong to somebody else. So is a release: a
+tag that was pushed again names a new version, and so does what follows from it.
 
     drift:
       - {match: "security-group-rules/*", mode: warn, reason: "ports are opened by ticket"}
@@ -19,9 +20,10 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from reconciler.model.diff import Change
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Note, Plan, Verb
-from reconciler.model.resource import Address, Desired
+from reconciler.model.resource import Address, Desired, Ref
 
 REVERTS: Final = 3
 """Number of times a correction may be reverted within the window before it is no longer repeated."""
@@ -159,8 +161,13 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
 
 
 def _paths(action: Action) -> list[str]:
-    fields = [str(change) for change in action.changes if not change.rolls]  # versions belong to the rollout
+    fields = [str(change) for change in action.changes if not _is_version(change)]
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
+
+
+def _is_version(change: Change) -> bool:
+    """Whether it is a version or follows from one, such as a revision that this plan registers."""
+    return change.rolls or change.release or isinstance(change.new, Ref)
 
 
 def _same(before: Desired[Any] | None, now: Desired[Any] | None) -> bool:

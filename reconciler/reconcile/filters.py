@@ -89,7 +89,7 @@ def deferral(plan: Plan, context: Context) -> Plan:
     ]
     used = frozenset(name for one in services for name in context.kinds["service"].in_use(one)) if services else set()
     several = any(len(one.facts["task_definitions"]) > 1 for one in services) or any(
-        action.verb is Verb.ROLL for action in plan.actions
+        action.rolls for action in plan.actions
     )
     kept = _kept(plan.actions, used, context.kinds, several=several)
     lost = used - {one.id for one in context.world} | used & {action.drop.id for action in plan.deletions()}
@@ -110,7 +110,7 @@ def deferral(plan: Plan, context: Context) -> Plan:
 def _rolling(plan: Plan, world: ObservedState) -> set[Address]:
     """Services with a rollout due or in progress."""
     under_way = {one.address for one in world.found.get("service", ()) if KEYS["deadline"] in one.tags}
-    return {action.address for action in plan.actions if action.verb is Verb.ROLL} | under_way
+    return {action.address for action in plan.actions if action.rolls} | under_way
 
 
 def _companions(delivery: RolloutSpec) -> Iterable[Address]:
@@ -177,8 +177,8 @@ def agreement(plan: Plan, context: Context) -> Plan:
         if action.address not in addresses or replaces:
             deferred.append(Deferred(action, NOT_AGREED))
         elif action.verb in _REPEATED and action.signature in context.written:
-            left += [_rolled(action)] if action.verb is Verb.ROLL else []
-            deferred += [] if action.verb is Verb.ROLL else [Deferred(action, DONE)]
+            left += [_rolled(action)] if action.rolls else []
+            deferred += [] if action.rolls else [Deferred(action, DONE)]
         else:
             left.append(action)
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))

@@ -61,7 +61,7 @@ class ReadPlan:
         known = self.known(kind.kind)
         there = {one.address for one in known}
         return any(one.health is ResourceHealth.PROGRESSING or one.facts.get("deleting") for one in known) or any(
-            want.address not in there for want in wanted
+            want.address not in there and not want.if_needed for want in wanted
         )
 
     def _others(self, name: str, found: Found) -> bool:

@@ -3,12 +3,14 @@
 A revision is made whole, so nothing in it is anybody else's to set: what the specs leave out is not left as it is but
 left out of the next revision. Therefore no field here is ever None. Leaving one out gives it the value that AWS fills
 in, and removing a line from the specs shows as a change back to that. `other` holds what a revision made by hand has
-beyond these fields; it is always empty in what the specs want.
+beyond these fields. It is empty in what the specs want, except where an adopted one is kept: then it is registered
+again as it is.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -94,7 +96,7 @@ _LOG_OPTIONS: Final = {
     "awslogs-stream-prefix": "log_stream_prefix",
 }
 
-_NOT_OURS: Final = (
+NOT_OURS: Final = (
     "repositoryCredentials",
     "memoryReservation",
     "links",
@@ -126,13 +128,19 @@ a change would register, and roll out, a new revision in every pass."""
 def read(item: Mapping[str, Any]) -> Container:
     """A container definition from AWS, defaults filled in."""
     check = item.get("healthCheck") or {}
-    other = significant(item, _NOT_OURS)
+    other = significant(item, NOT_OURS)
     log = item.get("logConfiguration") or {}
     options = dict(log.get("options") or {})
     awslogs = log.get("logDriver") == "awslogs"
     logging = {field: options.pop(name, "") for name, field in _LOG_OPTIONS.items()} if awslogs else {}
-    if options or log.get("secretOptions") or (log and not awslogs):
+    if log and not awslogs:
         other["logConfiguration"] = json.dumps(log, sort_keys=True)
+    elif options or log.get("secretOptions"):
+        more = {"options": options, "secretOptions": log.get("secretOptions")}
+        other["logConfiguration"] = json.dumps({name: value for name, value in more.items() if value}, sort_keys=True)
+    mappings = item.get("portMappings") or ()
+    if ranges := [mapping for mapping in mappings if "containerPortRange" in mapping]:
+        other["portMappings"] = json.dumps(ranges, sort_keys=True)
     if item.get("versionConsistency", "enabled") != "enabled":
         other["versionConsistency"] = item["versionConsistency"]
     return Container(
@@ -147,7 +155,8 @@ def read(item: Mapping[str, Any]) -> Container:
                 name=mapping.get("name"),
                 app_protocol=mapping.get("appProtocol"),
             )
-            for mapping in item.get("portMappings") or ()
+            for mapping in mappings
+            if "containerPortRange" not in mapping
         ),
         environment={entry["name"]: entry.get("value", "") for entry in item.get("environment") or ()},
         secrets={entry["name"]: entry["valueFrom"] for entry in item.get("secrets") or ()},
@@ -197,9 +206,16 @@ def written(name: str, container: Container) -> dict[str, Any]:
             for key, limit in sorted(container.ulimits.items())
         ],
     }
-    sent = {key: value for key, value in items.items() if value}
+    sent: dict[str, Any] = {key: value for key, value in items.items() if value}
     if container.stop_timeout != DEFAULT_STOP_TIMEOUT:
         sent["stopTimeout"] = container.stop_timeout
+    others = members(container.other)
+    if log := others.pop("logConfiguration", None):
+        ours: dict[str, Any] = sent.get("logConfiguration") or {}
+        sent["logConfiguration"] = ours | log | {"options": ours.get("options", {}) | log.get("options", {})}
+    if ranges := others.pop("portMappings", None):
+        sent["portMappings"] = [*sent.get("portMappings", ()), *ranges]
+    sent |= others
     return {"name": name, "image": container.image, "essential": container.essential, **sent}
 
 
@@ -210,6 +226,14 @@ def significant(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, st
         for name in names
         if (value := item.get(name)) and _says_something(value)
     }
+
+
+_TEXT: Final = frozenset({"hostname", "ipcMode", "pidMode", "versionConsistency"})
+
+
+def members(other: Mapping[str, str]) -> dict[str, Any]:
+    """What `significant` has made text of, as a call takes it."""
+    return {name: text if name in _TEXT else json.loads(text) for name, text in other.items()}
 
 
 def _says_something(value: Any) -> bool:
@@ -242,3 +266,14 @@ def _logging(container: Container) -> dict[str, Any] | None:
         return None
     options = {name: value for name, field in _LOG_OPTIONS.items() if (value := getattr(container, field))}
     return {"logDriver": "awslogs", "options": options}
+
+
+_QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)
+
+
+def units(text: str | int | None) -> int:
+    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 when nothing is said."""
+    match = _QUANTITY.fullmatch(str(text or 0))
+    if match is None:
+        return 0
+    return round(float(match[1]) * (1024 if match[2] else 1))

@@ -9,8 +9,9 @@ from pydantic import field_validator
 
 from reconciler import errors
 from reconciler.model import ownership, resource
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, diff
-from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, ServiceApi
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Path, Ref, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, Scope
 from reconciler.resources import _gone, _tags
 
@@ -147,6 +148,23 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
             return Action()
 
 
+def lost_actions(
+    given: Sequence[Mapping[str, Any]], field: str, wanted: Action | None, changes: Iterable[Change]
+) -> dict[Path, Any]:
+    """What writing `wanted` drops of `given`: a sign-in, a redirect or reply, and targets that keep their clients."""
+    if wanted is None or all(change.field != field for change in changes):
+        return {}
+    kinds = {"forward": wanted.forward, "redirect": wanted.redirect, "fixed-response": wanted.fixed_response}
+    lost: dict[Path, Any] = {}
+    for one in given:
+        if kinds.get(one["Type"]) is None:
+            lost[field, one["Type"]] = {name: value for name, value in one.items() if name not in ("Type", "Order")}
+        sticky = (one.get("ForwardConfig") or {}).get("TargetGroupStickinessConfig") or {}
+        if sticky.get("Enabled"):
+            lost[field, "TargetGroupStickinessConfig"] = sticky
+    return lost
+
+
 def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, str]], list[Any]]]:
     """The tags of `arns` and the responses to `more`, in parallel; no tags, or None, for a deleted resource."""
     names = sorted(arns)
@@ -187,13 +205,13 @@ def observed(
 
 def doubted(found: Iterable[Observed[Any]], scope: Scope) -> set[str]:
     """ARNs of the resources that would be written to, judged by `found`."""
-    wanted = {want.address: want.spec for want in scope.wanted}
+    wanted = {want.address: want for want in scope.wanted}
     return {one.id for one in found if _would_be_written(one, wanted.get(one.address))}
 
 
-def _would_be_written(one: Observed[Any], wanted: Any) -> bool:
+def _would_be_written(one: Observed[Any], want: Desired[Any] | None) -> bool:
     """A field that refers to a resource without a known id is not compared."""
-    return wanted is None or any(not isinstance(change.new, Ref) for change in diff(one, wanted))
+    return want is None or any(not isinstance(change.new, Ref) for change in diff(one, adopted(want, one).spec))
 
 
 def _cached_tags(arns: Iterable[str], scope: Scope) -> Tags:

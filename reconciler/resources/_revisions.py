@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.resource import Call, Calls
+from reconciler.model.resource import Call, Calls, Desired
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
@@ -48,10 +49,30 @@ def running(scope: Scope) -> dict[str, str]:
     return found
 
 
+def by_wanted_family(scope: Scope) -> dict[str, Desired[Any]]:
+    """What is wanted, by family. An adopted service keeps the family that it runs, whatever its name is."""
+    runs = {service.address.name: service.facts.get("task_definition") for service in scope.seen.get("service", ())}
+    found = {}
+    for want in scope.wanted:
+        arn = runs.get(want.address.name) if want.adopt else None
+        spec = want.spec if not arn else want.spec.model_copy(update={"family": family_of(arn)})
+        found[spec.family] = replace(want, spec=spec)
+    return found
+
+
 def in_use(scope: Scope) -> dict[str, tuple[str, ...]]:
-    """Family → ARNs of its revisions that services use, in any of their deployments and task sets."""
-    arns = {arn for service in scope.seen.get("service", ()) for arn in service.facts.get("task_definitions", ())}
+    """Family → ARNs of its revisions that services use or would go back to, in any deployment or task set."""
+    services = scope.seen.get("service", ())
+    arns = {arn for service in services for arn in service.facts.get("task_definitions", ())}
+    kept = {_remembered(value) for service in services for value in service.tags.values()} - {""}
+    arns |= {scope.arn("ecs", f"task-definition/{name}") for name in kept}
     return {family: tuple(sorted(named)) for family, named in by_family(arns).items()}
+
+
+def _remembered(value: str) -> str:
+    """`family:number` in a service's tag `release:family:number`."""
+    found = re.fullmatch(r"\w+:([\w-]+:\d+)", value)
+    return "" if found is None else found[1]
 
 
 def by_family(arns: Iterable[str]) -> dict[str, list[str]]:

@@ -30,6 +30,7 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="internet-gateway")
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
+    observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.NEVER
 
     def observe(self, scope: Scope) -> Calls[list[Observed[InternetGatewaySpec]]]:

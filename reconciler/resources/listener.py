@@ -14,7 +14,7 @@ from pydantic import field_validator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
@@ -123,6 +123,11 @@ class Listener(ResourceType[ListenerSpec]):
             yield elbv2.modify_listener(ListenerArn=old.id, **settings)
         for spare in sorted(others - set(certificates), key=str):
             yield elbv2.remove_listener_certificates(ListenerArn=old.id, Certificates=_listed([spare]))
+
+    def lost(
+        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        return _elb.lost_actions(old.facts["actions"], "default_action", new.spec.default_action, changes)
 
     def delete(self, old: Observed[ListenerSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_listener(ListenerArn=old.id))

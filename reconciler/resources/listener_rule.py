@@ -14,7 +14,7 @@ from pydantic import field_validator
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource import Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
@@ -109,6 +109,16 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         if settings:
             yield elbv2.modify_rule(RuleArn=old.id, **settings)
 
+    def lost(
+        self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        """Conditions are replaced as a whole, and patterns by regular expression are not among ours."""
+        lost = _elb.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
+        fields = [change.field for change in changes if change.field in ("paths", "hosts", "methods", "headers")]
+        if fields and old.facts["patterns"]:
+            lost[fields[0], "RegexValues"] = old.facts["patterns"]
+        return lost
+
     def delete(self, old: Observed[ListenerRuleSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_rule(RuleArn=old.id))
 
@@ -194,7 +204,12 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
 
 
 def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {"conditions": _others(item), "actions": item["Actions"]}
+    return {"conditions": _others(item), "actions": item["Actions"], "patterns": _patterns(item)}
+
+
+def _patterns(item: Mapping[str, Any]) -> list[str]:
+    configs = (value for condition in item["Conditions"] for value in condition.values() if isinstance(value, Mapping))
+    return [pattern for config in configs for pattern in config.get("RegexValues") or ()]
 
 
 def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, OnBehalf, Permissions
-from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, ServiceApi
+from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, Path, ServiceApi
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
@@ -113,7 +113,10 @@ class Scaling(ResourceType[ScalingSpec]):
                     spec,
                     tags={**service.tags, ownership.ADDRESS: tag_value(str(address))},
                     parent=service.id,
-                    facts={"item": item},
+                    facts={
+                        "item": item,
+                        "unsaid": {one["PolicyName"]: _unsaid(one) for one in policies if _is_of(one, name)},
+                    },
                 )
             )
         return observed
@@ -147,6 +150,18 @@ class Scaling(ResourceType[ScalingSpec]):
                 )
             if name in after:
                 yield _put(old.id, name, _filled(after[name], before.get(name)))
+
+    def lost(
+        self, old: Observed[ScalingSpec], new: Desired[ScalingSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        """A put replaces the whole policy."""
+        written = {change.path[1] for change in changes if change.field == "policies"}
+        return {
+            ("policies", name, member): value
+            for name, members in old.facts["unsaid"].items()
+            for member, value in members.items()
+            if name in written and name in (new.spec.policies or {})
+        }
 
     def delete(self, old: Observed[ScalingSpec]) -> Calls[None]:
         """The policies go with the target, and their alarms with them."""
@@ -190,6 +205,13 @@ def _policy(item: Mapping[str, Any], scope: Scope) -> Policy:
         load_balancer=balancer,
         target_group=group,
     )
+
+
+def _unsaid(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What a policy has that ours cannot say."""
+    tracking = item.get("TargetTrackingScalingPolicyConfiguration") or item.get("StepScalingPolicyConfiguration") or {}
+    members = ("DisableScaleIn", "CustomizedMetricSpecification", "StepAdjustments")
+    return {name: tracking[name] for name in members if tracking.get(name)}
 
 
 def _register(spec: ScalingSpec, **params: Any) -> Call:

@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
+from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import Network, Strategy
@@ -147,6 +147,13 @@ class Schedule(ResourceType[ScheduleSpec]):
         else:
             yield scheduler.update_schedule(GroupName=old.id, Name=old.id, **_written(new.spec, settings))
 
+    def lost(
+        self, old: Observed[ScheduleSpec], new: Desired[ScheduleSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        """A task definition of another family is another task, whatever ours has of it."""
+        family = _family(old.spec.task_definition)
+        return {("task_definition",): family} if family not in ("", _family(new.spec.task_definition)) else {}
+
     def delete(self, old: Observed[ScheduleSpec]) -> Calls[None]:
         # the schedule first: while a group goes, what is in it may still start tasks
         yield from _gone.let_go(scheduler.delete_schedule(GroupName=old.id, Name=old.id))
@@ -163,6 +170,10 @@ class Schedule(ResourceType[ScheduleSpec]):
         names = sorted(drop)
         if names:
             yield scheduler.untag_resource(ResourceArn=old.facts["arn"], TagKeys=names)
+
+
+def _family(definition: Link) -> str:
+    return _ecs.last(str(definition)).partition(":")[0]
 
 
 def _create_in_group(name: str, new: Desired[ScheduleSpec]) -> Calls[None]:

@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource import Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import Network, Strategy, ecs
@@ -164,6 +164,14 @@ class Service(ResourceType[ServiceSpec]):
     def update(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]) -> Calls[None]:
         """Only what differs is sent: repeating the load balancers, say, would start a deployment of its own."""
         yield ecs.update_service(cluster=old.spec.cluster, service=old.id, **_changed(old.spec, new.spec, changes))
+
+    def lost(
+        self, old: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        """The next task set is made without what those of another tool have beyond ours."""
+        sets = old.facts["sets"] if any(change.rolls for change in changes) else ()
+        registries = [one["serviceRegistries"] for one in sets if one.get("serviceRegistries")]
+        return {("task_definition", "serviceRegistries"): registries} if registries else {}
 
     def delete(self, old: Observed[ServiceSpec]) -> Calls[None]:
         if not old.facts["deleting"]:

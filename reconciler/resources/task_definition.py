@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
@@ -23,10 +22,11 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
+from reconciler.model.image_tags import IMAGES
 from reconciler.model.permissions import Binding, Permissions
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed, refs_in
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, refs_in
 from reconciler.model.resource_type import Depth, FieldMark, Replace, ResourceType, Scope
-from reconciler.resources import _containers, _ecs, _gone, _revisions
+from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
 from reconciler.resources._ecs import ecs
 
@@ -44,7 +44,7 @@ BATCH: Final = 10  # revisions a DeleteTaskDefinitions
 
 DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
 
-_NOT_OURS: Final = (
+NOT_OURS: Final = (
     "volumes",
     "placementConstraints",
     "inferenceAccelerators",
@@ -57,7 +57,8 @@ _NOT_OURS: Final = (
 
 
 class TaskDefinitionSpec(Whole):
-    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB."""
+    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB. Nothing new can be started from
+    one that is not `active`."""
 
     family: Annotated[str, FieldMark.IMMUTABLE]
     cpu: int
@@ -68,6 +69,7 @@ class TaskDefinitionSpec(Whole):
     os: str = "LINUX"
     ephemeral_storage: int = DEFAULT_STORAGE
     containers: dict[str, Container]
+    active: bool = True
     other: dict[str, str] = {}
 
 
@@ -89,7 +91,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         return next((other.address for other in others if other.address in users), None)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskDefinitionSpec]]]:
-        wanted = {want.spec.family: want for want in scope.wanted}
+        wanted = _revisions.by_wanted_family(scope)
         swept = _revisions.by_family(scope.swept_arns("ecs", "task-definition/"))
         running = _revisions.running(scope)
         registered = {family: arn for family, arn in _registered_already(scope).items() if family in running}
@@ -143,6 +145,17 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
             yield from _trim(active, old)
         return arn
 
+    def lost(
+        self, old: Observed[TaskDefinitionSpec], new: Desired[TaskDefinitionSpec], changes: tuple[Change, ...]
+    ) -> Mapping[Path, Any]:
+        """How it is networked and launched is for all of it, and not carried over to a task of Fargate's."""
+        lost: dict[Path, Any] = {("other", name): old.spec.other[name] for name in _lost_with(old.spec)}
+        for name, container in new.spec.containers.items():
+            log = _containers.members(container.other).get("logConfiguration") or {}
+            if container.log_group and "logDriver" in log:
+                lost["containers", name, "other", "logConfiguration"] = log
+        return lost if changes else {}
+
     def delete(self, old: Observed[TaskDefinitionSpec]) -> Calls[None]:
         """Every revision of ours goes, the current one last: until then a pass that was cut short is taken up again."""
         family, stack = old.spec.family, ownership.owner(old.tags)
@@ -155,11 +168,22 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         for arn in mine:
             if arn in active:
                 yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
+        yield from _in_use.let_go(mine, old.tags.get(IMAGES, "").split())
         yield from _delete(mine)
 
     def update_tags(
         self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]
     ) -> Calls[None]:
+        """Where images begin to expire, those of every revision that is still remembered are tagged first."""
+        active = (yield from _revisions.list_active(old.spec.family)) if IMAGES in {*put, *drop} else []
+        ours = [arn for arn in active if arn == old.id or arn in old.facts["ids"]]
+        if IMAGES in put:
+            answers = yield from _gone.answers([_revisions.describe(arn) for arn in ours])
+            for arn, answer in zip(ours, answers, strict=True):
+                images = [] if answer is None else _images(read_spec(answer))
+                yield from _in_use.hold(arn, images, put[IMAGES].split())
+        elif IMAGES in drop:
+            yield from _in_use.let_go(ours, old.tags[IMAGES].split())
         yield from _ecs.update_tags(old.id, put, drop)
 
 
@@ -213,10 +237,19 @@ def _registered(active: Sequence[str], new: Desired[TaskDefinitionSpec]) -> Call
 
 
 def _register(new: Desired[TaskDefinitionSpec]) -> Calls[str]:
+    """Its images are tagged as in use before its own tag says so: what is cut short in between is taken up again."""
     tags = {**new.tags, CONTENT: content(new.spec)}
+    repositories = tags.pop(IMAGES, "")
     answer = yield ecs.register_task_definition(**_definition(new.spec), tags=_ecs.pairs(tags))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
+    if repositories:
+        yield from _in_use.hold(arn, _images(new.spec), repositories.split())
+        yield from _ecs.update_tags(arn, {IMAGES: repositories}, ())
     return arn
+
+
+def _images(spec: TaskDefinitionSpec) -> list[str]:
+    return [str(container.image) for container in spec.containers.values()]
 
 
 def _trim(active: Sequence[str], old: Observed[TaskDefinitionSpec]) -> Calls[None]:
@@ -226,6 +259,7 @@ def _trim(active: Sequence[str], old: Observed[TaskDefinitionSpec]) -> Calls[Non
     going = surplus[:TRIM_AT_ONCE]
     for arn in going:
         yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
+    yield from _in_use.let_go(going, old.tags.get(IMAGES, "").split())
     if going:
         # What cannot be deleted yet stays deregistered, and is no reason to hold up a deployment.
         yield ecs.delete_task_definitions(taskDefinitions=going)
@@ -271,26 +305,31 @@ def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:
 def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     """What DescribeTaskDefinition answered, as the spec that would have made it."""
     item = answer["taskDefinition"]
-    other = _containers.significant(item, _NOT_OURS)
+    other = _containers.significant(item, NOT_OURS)
     if item.get("networkMode") != "awsvpc":
         other["networkMode"] = item.get("networkMode") or "bridge"
-    if "FARGATE" not in (item.get("requiresCompatibilities") or ()):
+    if item.get("requiresCompatibilities") != ["FARGATE"]:
         other["requiresCompatibilities"] = json.dumps(item.get("requiresCompatibilities") or [])
-    if item["status"] in LEFT:
-        other["status"] = item["status"]  # nothing new can be started from it
     platform = item.get("runtimePlatform") or {}
     return TaskDefinitionSpec(
         family=item["family"],
-        cpu=_units(item.get("cpu")),
-        memory=_units(item.get("memory")),
+        cpu=_containers.units(item.get("cpu")),
+        memory=_containers.units(item.get("memory")),
         execution_role=item.get("executionRoleArn"),
         task_role=item.get("taskRoleArn"),
         architecture=platform.get("cpuArchitecture"),
         os=platform.get("operatingSystemFamily"),
         ephemeral_storage=(item.get("ephemeralStorage") or {}).get("sizeInGiB"),
         containers={one["name"]: _containers.read(one) for one in item["containerDefinitions"]},
+        active=item["status"] not in LEFT,
         other=other,
     )
+
+
+def _lost_with(spec: TaskDefinitionSpec) -> frozenset[str]:
+    """Those of the other members that a task of ours cannot have: another network mode, and no Fargate."""
+    elsewhere = "FARGATE" not in spec.other.get("requiresCompatibilities", "FARGATE")
+    return frozenset(spec.other) & ({"networkMode"} | ({"requiresCompatibilities"} if elsewhere else set()))
 
 
 def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
@@ -307,15 +346,5 @@ def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
         "ephemeralStorage": {} if spec.ephemeral_storage == DEFAULT_STORAGE else {"sizeInGiB": spec.ephemeral_storage},
         "containerDefinitions": [_containers.written(name, spec.containers[name]) for name in sorted(spec.containers)],
     }
-    return {key: value for key, value in found.items() if value}
-
-
-_QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)
-
-
-def _units(text: str | int | None) -> int:
-    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 when nothing is said."""
-    match = _QUANTITY.fullmatch(str(text or 0))
-    if match is None:
-        return 0
-    return round(float(match[1]) * (1024 if match[2] else 1))
+    others = _containers.members({name: text for name, text in spec.other.items() if name not in _lost_with(spec)})
+    return {key: value for key, value in found.items() if value} | others

@@ -53,13 +53,15 @@ def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: We
 
     Raises `errors.StalePlan` where the listener is not as it was seen.
     """
-    current = yield from now_at(subject, entry)
-    if current != was:
+    (call,) = reads([entry])
+    now = actions_in([(yield call)])[entry.arn]
+    if weights_of(now, subject.groups)[0] != was:
         raise errors.StalePlan(f"{entry.arn} has changed since it was read; nothing was written")
     targets = [
         {"TargetGroupArn": group, "Weight": weight} for group, weight in zip(subject.groups, weights, strict=True)
     ]
-    actions = [{"Type": "forward", "ForwardConfig": {"TargetGroups": targets}}]
+    others = {} if len(now) != 1 else now[0].get("ForwardConfig") or {}  # whether clients stay with a group
+    actions = [{"Type": "forward", "ForwardConfig": {**others, "TargetGroups": targets}}]
     if entry.rule is None:
         yield elbv2.modify_listener(ListenerArn=entry.listener, DefaultActions=actions)
     else:

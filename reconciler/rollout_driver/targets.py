@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model import ownership
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
 from reconciler.model.planner import ObservedState, immutable_changes
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
@@ -19,7 +20,7 @@ from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
 from reconciler.rollout.engine import Engine, Prefetched, engines
-from reconciler.rollout.release import Capacity, Release, RolloutTarget, TrafficEntry, Version, release_id
+from reconciler.rollout.release import Capacity, HealthCheck, Release, RolloutTarget, TrafficEntry, Version, release_id
 from reconciler.rollout.spec import RolloutSpec
 
 
@@ -142,15 +143,19 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
     absent = [part for part in parts if part not in found]
     if absent:
         return NotReady(f"{absent[0]} does not exist yet")
-    definition = wanted[delivery.task_definition].resolved(ids)
-    declared = wanted[delivery.service].resolved(ids)
+    current = found.get(delivery.task_definition)
+    definition, declared = (
+        wanted[delivery.task_definition].resolved(ids),
+        adopted(wanted[delivery.service].resolved(ids), service),
+    )
+    if current is not None:
+        definition = adopted(definition, current)
     spec = declared.spec
     unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
     if unknown:
         return NotReady(f"{unknown[0]} does not exist yet")
-    release = _release(delivery, definition.spec, spec, commit)
+    release = _release(delivery, definition.spec, spec, commit, _health(delivery, ground))
     registered = ground.made.get(delivery.task_definition, "")
-    current = found.get(delivery.task_definition)
     if not registered and current is not None and not diff(current, definition.spec):
         registered = current.id
     cluster = str(service.facts.get("cluster") or spec.cluster)
@@ -182,7 +187,18 @@ def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[A
     return found
 
 
-def _release(delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str) -> Release:
+def _health(delivery: RolloutSpec, ground: ResolutionContext) -> HealthCheck | None:
+    """The health check that comes with the release; an adopted target group keeps what its document does not state."""
+    if not delivery.moves_traffic or delivery.health is None:
+        return None
+    want, found = ground.wanted[delivery.groups[0]], ground.found[delivery.groups[0]]
+    kept = {path[1] for path in want.kept if path[0] == "health_check"} if found.spec.health_check else set()
+    return replace(delivery.health, **{name: getattr(found.spec.health_check, name) for name in kept})
+
+
+def _release(
+    delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str, health: HealthCheck | None
+) -> Release:
     """The release with its id. The same desired state has the same id in every process."""
     network = spec.network
     unnamed = Release(
@@ -198,7 +214,7 @@ def _release(delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: Servic
             for one in sorted(spec.capacity_provider_strategy or (), key=lambda one: one.provider)
         ),
         platform_version=spec.platform_version,
-        health=delivery.health if delivery.moves_traffic else None,
+        health=health,
         commit=commit,
     )
     return replace(unnamed, id=release_id(content(definition), unnamed))

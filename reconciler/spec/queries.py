@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
@@ -65,3 +66,8 @@ def traffic_port(service: Service) -> int | None:
     if service.traffic.port is not None:
         return service.traffic.port if service.traffic.port in ports else None
     return ports[0] if len(ports) == 1 else None
+
+
+def keeps(document: Document, block: Block, field: str) -> bool:
+    """Whether an adopted resource keeps what it has there, because its document does not state the field."""
+    return document.adopt is not None and field not in block.model_fields_set

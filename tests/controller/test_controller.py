@@ -32,7 +32,15 @@ from reconciler.rollout_driver import driver
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.specs import Specs
-from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.emulated_stack import (
+    CLUSTER,
+    SEED,
+    SERVICE,
+    SHORT,
+    EmulatedStack,
+    emulated_stack,
+    image_digest,
+)
 
 
 @dataclass(slots=True)
@@ -270,6 +278,26 @@ def test_who_keeps_undoing_it_is_left_with_it(running: Running) -> None:
     running.files.edit("services/frontend.yaml", "# The web app", "# A web app")
     running.go(60)
     assert running.stage.service()["desiredCount"] == 1
+
+
+def test_a_tag_that_is_pushed_again_is_a_release_each_time(running: Running) -> None:
+    """Four pushes of one tag within the hour are four releases: never drift, contested or held back by a rule."""
+    running.rules = (DriftRule("*", DriftMode.WARN),)
+    running.files.edit("registry.yaml", "immutable_tags: true", "immutable_tags: false")
+    running.go(120)
+    running.quiet()
+    ran = []
+    for number in range(4):
+        running.stage.push("v1", content=f"build {number}")
+        running.go(700)
+        arn = running.stage.service()["taskSets"][0]["taskDefinition"]
+        ecs = running.stage.laptop.client("ecs")
+        definition = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        ran.append(definition["containerDefinitions"][0]["image"].partition("@")[2])
+    assert ran == [image_digest(f"build {number}") for number in range(4)]
+    assert running.outcomes() == [Outcome.PROMOTED] * 4
+    drift = (events.DRIFT_FOUND, events.DRIFT_REPAIRED, events.CONTESTED)
+    assert not [one for one in running.entries if one.name in drift]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ Requests to the test listener are answered by what the laptop says a task's imag
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -163,15 +164,11 @@ class EmulatedStack:
         self.seen.clear()
         self.transport.sent.clear()
 
-    def push(self, tag: str, repository: str = SERVICE) -> None:
-        digest = f"sha256:{tag.encode().hex():0<64}"
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 1},
-            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 1}],
-        }
-        self.laptop.client("ecr").put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag)
+    def push(self, tag: str, repository: str = SERVICE, content: str = "") -> None:
+        """Push an image; `content` makes it another one than the tag's first."""
+        self.laptop.client("ecr").put_image(
+            repositoryName=repository, imageManifest=image_manifest(content or tag), imageTag=tag
+        )
 
     def infrastructure(self) -> Report:
         first = pass_.look(self.aws, discover(), self.wish)
@@ -264,6 +261,23 @@ class EmulatedStack:
     def sets(self) -> list[tuple[str, str]]:
         """Status and revision of each task set."""
         return sorted((one["status"], one["taskDefinition"].rpartition("/")[2]) for one in self.service()["taskSets"])
+
+
+def image_manifest(content: str) -> str:
+    digest = f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 1},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 1}],
+        }
+    )
+
+
+def image_digest(content: str) -> str:
+    """The digest of what `push` pushes."""
+    return f"sha256:{hashlib.sha256(image_manifest(content).encode()).hexdigest()}"
 
 
 @cache

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from reconciler import errors
+from reconciler.aws import models
 from reconciler.model import ownership
 from reconciler.model.diff import diff
+from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address, Call, Desired, Observed
 from reconciler.model.resource_type import Scope
+from reconciler.resources import _containers, task_definition
 from reconciler.resources.task_definition import (
     CONTENT,
     KEEP,
@@ -217,7 +220,7 @@ def test_sizes_are_read_in_every_spelling(cpu: str, memory: str) -> None:
         ({"pidMode": "task"}, "other.pidMode"),
         ({"networkMode": "bridge"}, "other.networkMode"),
         ({"requiresCompatibilities": ["EC2"]}, "other.requiresCompatibilities"),
-        ({"status": "INACTIVE"}, "other.status"),
+        ({"status": "INACTIVE"}, "active"),
     ],
 )
 def test_what_a_person_registered_beyond_our_fields_shows(fields: dict[str, Any], path: str) -> None:
@@ -280,7 +283,7 @@ def test_a_revision_that_was_registered_for_this_content_is_this_content() -> No
     assert observed(Revisions(odd), running()).spec == DESIRED.spec
     assert observed(Revisions(odd), running(wanted=CHANGED)).spec != CHANGED.spec
     deregistered = observed(Revisions(answer(1, tags=tags, status="INACTIVE")), running(service(1)))
-    assert [str(change) for change in diff(deregistered, DESIRED.spec)] == ["other.status"]
+    assert [str(change) for change in diff(deregistered, DESIRED.spec)] == ["active"]
 
 
 def test_the_hash_is_of_content_and_not_of_spelling() -> None:
@@ -487,3 +490,68 @@ def test_what_could_not_be_deleted_is_said() -> None:
 
     failure["detail"] = "The specified task definition does not exist."
     talk.hold(TaskDefinition().delete(found))
+
+
+OURS_OF_A_CONTAINER = {
+    "command", "cpu", "dependsOn", "entryPoint", "environment", "essential", "healthCheck", "image", "logConfiguration",
+    "memory", "name", "portMappings", "readonlyRootFilesystem", "secrets", "stopTimeout", "ulimits", "user",
+    "versionConsistency", "workingDirectory",
+}  # fmt: skip
+OURS = {
+    "containerDefinitions", "cpu", "ephemeralStorage", "executionRoleArn", "family", "memory", "networkMode",
+    "requiresCompatibilities", "runtimePlatform", "tags", "taskRoleArn",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shape", "handled"),
+    [
+        ("ContainerDefinition", OURS_OF_A_CONTAINER | {*_containers.NOT_OURS}),
+        ("RegisterTaskDefinitionRequest", OURS | {*task_definition.NOT_OURS}),
+    ],
+)
+def test_every_member_that_can_be_registered_is_known(shape: str, handled: set[str]) -> None:
+    """What a new botocore adds to the model is carried over from an adopted revision, or named here as ours."""
+    model = models.session().get_service_model("ecs")
+    assert set(model.shape_for(shape).members) == handled
+
+
+def test_a_range_of_ports_is_registered_again_as_it_is() -> None:
+    """A mapping of a range is none of the ports that the specs can say, and stays beside them."""
+    ranged = {"containerPortRange": "8000-8010", "protocol": "tcp"}
+    item = {"name": "web", "image": "nginx:1", "portMappings": [{"containerPort": 80, "protocol": "tcp"}, ranged]}
+    container = _containers.read(item)
+    assert [port.port for port in container.ports] == [80]
+    assert _containers.written("web", container)["portMappings"] == item["portMappings"]
+
+
+def test_the_revision_that_a_rollback_would_go_back_to_is_in_use() -> None:
+    """It is not trimmed, however many releases have failed since; other tags of the service say nothing."""
+    remembering = service(7)
+    tags = {**remembering.tags, "reconciler:previous": "3f2a91c05d6e:web:3", "team": "web:5", "reconciler:hold": "a:b"}
+    found = observed(Revisions(answer(7)), running(replace(remembering, tags=tags)))
+
+    assert found.facts["in_use"] == (arn(3), arn(7))
+
+
+def test_images_in_use_have_a_tag_of_their_revision_in_our_repositories() -> None:
+    """Only by digest, only where images expire; the revision's own tag comes last, and says that it is done."""
+    host, digest = "123456789012.dkr.ecr.us-west-2.amazonaws.com", f"sha256:{'a' * 64}"
+    containers = {
+        "web": Container(image=f"{host}/shop/web@{digest}"),
+        "other": Container(image=f"{host}/others@{digest}"),
+        "tagged": Container(image=f"{host}/shop/web:v1"),
+        "public": Container(image="public.ecr.aws/shop/web@" + digest),
+    }
+    spec = TaskDefinitionSpec(family="web", cpu=256, memory=512, containers=containers)
+    new = Desired(DESIRED.address, spec, tags={**DESIRED.tags, IMAGES: "shop/web"})
+    image = {"imageId": {"imageDigest": digest}, "imageManifest": "{}", "imageManifestMediaType": "application/x"}
+    talk = Revisions(BatchGetImage={"images": [image]}, PutImage={}, TagResource={})
+    talk.hold(TaskDefinition().create(new))
+
+    register, get, put, tag = [call for call in talk.said if not call.operation.startswith("List")]
+    assert IMAGES not in {pair["key"] for pair in register.params["tags"]}
+    assert (get.params["repositoryName"], put.params["repositoryName"]) == ("shop/web", "shop/web")
+    assert put.params["imageTag"] == "reconciler-in-use-web-99"
+    assert put.params["imageDigest"] == digest
+    assert tag.params["tags"] == [{"key": IMAGES, "value": "shop/web"}]

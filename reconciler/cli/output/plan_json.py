@@ -77,7 +77,7 @@ def _action(action: Action) -> dict[str, Any]:
 
 
 def _change(change: Change) -> dict[str, Any]:
-    row: dict[str, Any] = {"path": list(change.path), "forces_replacement": change.immutable}
+    row: dict[str, Any] = {"path": list(change.path), "forces_replacement": change.immutable, "loss": change.loss}
     for side, value in (("old", change.old), ("new", change.new)):
         if value is not ABSENT:
             row[side] = SENSITIVE if change.secret else value

@@ -64,7 +64,7 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         return look.paint(text, "yellow" if rollouts else "green")
     adopt = plan.count(Verb.ADOPT)
     rolls = len(
-        {a.address for a in actions if a.verb is Verb.ROLL or (a.verb is Verb.CREATE and a.address.kind == "service")}
+        {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
         | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST}
     )
     words = [
@@ -125,7 +125,7 @@ def _action(
 ) -> Iterator[str]:
     color = COLORS[action.verb]
     head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
-    rolls = action.verb is Verb.ROLL and preview is not None and preview.told
+    rolls = action.rolls and preview is not None and preview.told
     note = _headline(preview) if rolls and preview is not None else remark(action)
     note = note.ljust(REMARK_WIDTH) if action.where else note
     yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
@@ -198,6 +198,10 @@ def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:
     old, new = sides(change, plan.names)
     name = path(change, plan.names)
     forces = "   # forces replacement" if change.immutable else ""
+    if change.loss:
+        value = new if old is None else old
+        yield look.paint(f"-   {name}  {value}   # lost, as its document accepts", "red")
+        return
     if old is None:
         yield look.paint("+", "green") + f"   {name}  {new}{forces}"
     elif new is None:

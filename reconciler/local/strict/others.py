@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from reconciler.local.refusal import Refusal
+from reconciler.local.strict.expiry import expire
 from reconciler.local.strict.rule import After, Before, Form, Rewrite
 from reconciler.local.wire import Response
 from reconciler.local.world import World
@@ -116,5 +117,6 @@ BEFORE: dict[tuple[str, str], Before] = {
 REWRITE: dict[tuple[str, str], Rewrite] = {("ecr", "PutImage"): put_image_with_digest}
 AFTER: dict[tuple[str, str], After] = {
     ("cloudwatch", "PutMetricAlarm"): alarm_put,
+    ("ecr", "PutImage"): expire,
     ("logs", "DescribeLogGroups"): log_groups_named,
 }

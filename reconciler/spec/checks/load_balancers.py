@@ -102,7 +102,10 @@ def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnos
     if not balancer.security_groups or not all(group in known for group in balancer.security_groups):
         return
     port = balancer.listeners[name].port
-    rules = [rule for group in balancer.security_groups for rule in known[group].it.ingress]
+    groups_of = [known[group] for group in balancer.security_groups]
+    if any(queries.keeps(part.network, part.it, "ingress") for part in groups_of):
+        return
+    rules = [rule for part in groups_of for rule in part.it.ingress]
     if not any(rule.protocol in ("tcp", "all") and port in rule.port for rule in rules):
         groups = joined(balancer.security_groups, "and")
         message = f"listener {name} is unreachable: {groups} allows no inbound traffic on port {port}"

@@ -43,7 +43,7 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         for name in inner
         for rule in known[name].it.ingress
     )
-    if not any(allowed):
+    if not any(allowed) and not any(queries.keeps(known[name].network, known[name].it, "ingress") for name in inner):
         closed = f"{joined(inner, 'and')} does not allow inbound traffic from {joined(outer)}"
         message = f"port {port} of the tasks is closed to the load balancer: {closed}"
         place = specs.where(service, "placement", "security_groups")
@@ -85,7 +85,7 @@ def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     known = specs.subnets
     for index, name in enumerate(workload.placement.subnets):
         part = known.get(name)
-        if part is None or _way_out(part, workload.placement.public_ip):
+        if part is None or _way_out(part, workload):
             continue
         endpoints = set(part.network.endpoints)
         missing = {
@@ -104,8 +104,12 @@ def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
             )
 
 
-def _way_out(part: Part[Subnet], public_ip: bool) -> bool:
-    return public_ip if part.it.access == "public" else part.network.nat != "none"
+def _way_out(part: Part[Subnet], workload: Service | Task) -> bool:
+    """What is adopted may have one that its document does not state."""
+    placed, network = workload.placement, part.network
+    if part.it.access == "public":
+        return placed.public_ip or queries.keeps(workload, placed, "public_ip")
+    return network.nat != "none" or queries.keeps(network, network, "nat")
 
 
 def _remedy(part: Part[Subnet], missing: dict[str, tuple[str, ...]], lacking: list[str]) -> str:

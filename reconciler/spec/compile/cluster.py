@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._ecs import Strategy
 from reconciler.resources.cluster import ClusterSpec
-from reconciler.spec.compile.context import Context
+from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Cluster
 
 
@@ -22,6 +22,7 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
             default_strategy=strategy(cluster.default_strategy),
             container_insights=cluster.container_insights,
         ),
+        kept=unstated(cluster, capacity_providers="capacity_providers", default_strategy="default_strategy"),
     )
 
 

@@ -8,8 +8,10 @@ from datetime import timedelta
 from ipaddress import IPv4Network
 from typing import Any
 
+from pydantic import BaseModel
+
 from reconciler.model import ownership
-from reconciler.model.resource import Address, Desired, Link, Ref, Spec
+from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Path, Ref, Spec
 from reconciler.spec.documents import Network, Stack
 from reconciler.spec.documents.base import Document
 from reconciler.spec.specs import Specs
@@ -35,8 +37,12 @@ class Context:
         tags: Mapping[str, str] | None = None,
         after: Iterable[Address] = (),
         origins: Mapping[str, str] | None = None,
+        kept: Mapping[Path, Keep] = NOTHING,
     ) -> Desired[Any]:
-        """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2."""
+        """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2.
+
+        `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there.
+        """
         declared = {**self.stack.tags, **document.tags, **(tags or {})}
         if name is not None:
             declared["Name"] = name
@@ -45,7 +51,10 @@ class Context:
             spec,
             tags=ownership.tags_for(self.stack.name, address, protect=document.protect, declared=declared),
             after=frozenset(after),
-            adopt=document.adopt,
+            adopt=document.adopt is not None,
+            kept=NOTHING if document.adopt is None else kept,
+            keeps_name=name is not None,
+            accept_loss=frozenset() if document.adopt is None else frozenset(document.adopt.accept_loss),
             protect=document.protect,
             where=self.specs.where(document, *path).place,
             origins=origins or {},
@@ -69,6 +78,12 @@ class Context:
             if any(subnet.name in wanted for subnet in network.subnets):
                 return network
         return None
+
+
+def unstated(block: BaseModel, **fields: str | Path) -> dict[Path, Keep]:
+    """The paths of those `fields` of a spec that come from a field that `block` does not state, by its name there."""
+    paths = {name: tuple(path.split(".")) if isinstance(path, str) else path for name, path in fields.items()}
+    return {path: Keep.VALUE for name, path in paths.items() if name not in block.model_fields_set}
 
 
 def link(kind: str, name: str, *, literal: str) -> Link:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.model.resource import Address, Desired, Keep, Link, Ref
 from reconciler.resources._elb import Action, FixedResponse, Forward
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
-from reconciler.spec.compile.context import Context, seconds
+from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 from reconciler.spec.documents.load_balancer import CertificateReference
@@ -42,6 +42,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             security_groups=context.security_groups(balancer.security_groups),
             attributes=attributes,
         ),
+        kept=unstated(balancer, scheme="scheme", deletion_protection=("attributes", "deletion_protection.enabled")),
     )
     for name, listener in balancer.listeners.items():
         for index, certificate in enumerate(listener.certificates):
@@ -62,6 +63,8 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             ),
             "listeners",
             name,
+            kept=unstated(listener, protocol="protocol", ssl_policy="ssl_policy")
+            | ({} if _takes_all(context, balancer, name) else {("default_action",): Keep.VALUE}),
         )
 
 
@@ -90,15 +93,23 @@ def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Servi
 
 def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Action]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
-    served = users(context, balancer, listener)
-    for service in served:
+    service = _takes_all(context, balancer, listener)
+    if service is None:
+        served = users(context, balancer, listener)
+        return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
+    strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
+    engine = engines()[compile_policy(strategy, service).engine]
+    ours = engine.shifts_traffic is TrafficShifter.US
+    return {"initial_action" if ours else "default_action": forward(service)}
+
+
+def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> Service | None:
+    """The service that receives what no rule of a listener catches."""
+    for service in users(context, balancer, listener):
         assert service.traffic is not None
         if not service.traffic.match.given:
-            strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
-            engine = engines()[compile_policy(strategy, service).engine]
-            ours = engine.shifts_traffic is TrafficShifter.US
-            return {"initial_action" if ours else "default_action": forward(service)}
-    return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
+            return service
+    return None
 
 
 def forward(service: Service) -> Action:

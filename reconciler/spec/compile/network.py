@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.model.resource import Address, Desired, Keep, Link, Ref
 from reconciler.resources.elastic_ip import ElasticIpSpec
 from reconciler.resources.internet_gateway import InternetGatewaySpec
 from reconciler.resources.nat_gateway import NatGatewaySpec
@@ -16,7 +16,7 @@ from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from reconciler.resources.vpc_endpoint import VpcEndpointSpec
 from reconciler.spec import names
-from reconciler.spec.compile.context import Context, cidr, link
+from reconciler.spec.compile.context import Context, cidr, link, unstated
 from reconciler.spec.documents import Network
 
 ANYWHERE = "0.0.0.0/0"
@@ -29,6 +29,7 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
         network,
         vpc.address,
         VpcSpec(cidr=cidr(network.cidr), dns_support=network.dns_support, dns_hostnames=network.dns_hostnames),
+        kept=unstated(network, dns_support="dns_support", dns_hostnames="dns_hostnames"),
         name=names.vpc(network.name),
     )
     if any(subnet.access == "public" for subnet in network.subnets):
@@ -107,6 +108,7 @@ def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Des
             ),
             "subnets",
             numbers[0],
+            kept={("routes",): Keep.ITEMS, ("subnets",): Keep.ITEMS},
             name=names.route_table(network.name, table),
         )
 
@@ -120,6 +122,7 @@ def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[
             address,
             SecurityGroupSpec(vpc=vpc, group_name=group.name, description=group.description),
             *path,
+            kept=unstated(group, description="description"),
             name=group.name,
             tags=group.tags,
         )
@@ -131,6 +134,7 @@ def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[
                 group=Ref(address), ingress=tuple(_rule(entry) for entry in group.ingress), egress=egress
             ),
             *path,
+            kept=unstated(group, ingress="ingress"),
         )
 
 
@@ -166,6 +170,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 route_tables=tuple(Ref(Address("route-table", table)) for table in tables),
             ),
             "endpoints",
+            kept={("route_tables",): Keep.ITEMS},
             name=names.endpoint(network.name, service),
         )
     if not network.interface_endpoints:
@@ -178,6 +183,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
         address,
         SecurityGroupSpec(vpc=vpc, group_name=group, description="VPC endpoints, from inside the VPC"),
         "endpoints",
+        kept={("description",): Keep.VALUE},
         name=group,
     )
     yield context.desired(
@@ -185,6 +191,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
         Address("security-group-rules", group),
         SecurityGroupRulesSpec(group=Ref(address), ingress=(https,)),
         "endpoints",
+        kept={("ingress",): Keep.ITEMS},
     )
     inside = tuple(Ref(Address("subnet", name)) for name in _one_subnet_a_zone(network))
     for service in network.interface_endpoints:
@@ -200,6 +207,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 private_dns=True,
             ),
             "endpoints",
+            kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
             name=names.endpoint(network.name, service),
         )
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.image_tags import IMAGES, IN_USE
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources.image import ImageSpec
 from reconciler.resources.repository import RepositorySpec
-from reconciler.spec.compile.context import Context
-from reconciler.spec.documents import Registry
+from reconciler.spec.compile.context import Context, unstated
+from reconciler.spec.documents import Registry, Service, Task
+
+MORE_THAN_THERE_ARE = 100_000
+"""Images that a repository may hold (ECR user guide, service quotas)."""
 
 
 def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[Any]]:
@@ -24,19 +28,34 @@ def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[A
             lifecycle=lifecycle,
             encryption=registry.encryption,
         ),
+        kept=unstated(registry, immutable_tags="immutable_tags", scan_on_push="scan_on_push", encryption="encryption"),
     )
 
 
 def keep_newest(count: int) -> dict[str, Any]:
-    """ECR's lifecycle policy that expires all but the `count` newest images."""
+    """ECR's lifecycle policy that expires all but the `count` newest images, and none in use.
+
+    What matches the tags of the first rule is never expired by the second, and the first never comes true.
+    """
     return {
         "rules": [
             {
                 "rulePriority": 1,
+                "description": "keep images in use",
+                "selection": {
+                    "tagStatus": "tagged",
+                    "tagPrefixList": [IN_USE],
+                    "countType": "imageCountMoreThan",
+                    "countNumber": MORE_THAN_THERE_ARE,
+                },
+                "action": {"type": "expire"},
+            },
+            {
+                "rulePriority": 2,
                 "description": f"keep the {count} newest images",
                 "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": count},
                 "action": {"type": "expire"},
-            }
+            },
         ]
     }
 
@@ -60,6 +79,13 @@ def image(context: Context, document: Any, registry: Registry, tag: str, *path: 
         *path,
         after=(Address("repository", registry.name),),
     )
+
+
+def images_tag(context: Context, workload: Service | Task) -> dict[str, str]:
+    """The tag of revisions whose images are tagged as in use: in the repositories of the stack where images expire."""
+    names = {container.image.registry for container in workload.task.containers.values() if container.image.registry}
+    expiring = {one.name for one in context.specs.registries if one.keep_images is not None and one.name in names}
+    return {IMAGES: " ".join(sorted(expiring))} if expiring else {}
 
 
 def image_ref(registry: str, tag: str) -> Ref:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from reconciler.model.resource import Address, Desired
+from reconciler.model.resource import Address, Desired, Keep, Path
 from reconciler.resources.role import RoleSpec
-from reconciler.spec.compile.context import Context
+from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Role
 
 VERSION = "2012-10-17"
+_MANAGED: dict[Path, Keep] = {("managed",): Keep.VALUE}
 
 
 def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
@@ -24,6 +26,7 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
         ),
+        kept=unstated(role, policies="policies") | ({} if "policies" in role.model_fields_set else _MANAGED),
     )
 
 
@@ -52,7 +55,7 @@ def generated(
     context: Context, owner: Any, name: str, principal: str, statements: Mapping[str, Iterable[Mapping[str, Any]]]
 ) -> Desired[Any]:
     """A role that `owner` needs; `statements` by the name of the inline policy."""
-    return context.desired(
+    want = context.desired(
         owner,
         Address("role", name),
         RoleSpec(
@@ -61,7 +64,9 @@ def generated(
             policies={policy: document(rows) for policy, rows in statements.items()},
             managed=(),
         ),
+        kept={("trust",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},
     )
+    return replace(want, if_needed=want.adopt)
 
 
 def _statement(statement: Any) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import engines
 from reconciler.spec import names
+from reconciler.spec.compile import kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
-from reconciler.spec.compile.context import Context, link, seconds
+from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import forward, listener_address
 from reconciler.spec.compile.workload import compile_workload, placement
@@ -59,6 +60,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             controller=engines()[delivery.policy.engine].controller,
             **capacity(context, service),
         ),
+        kept=kept.of_service(service, strategy_of(context.specs, service)),
     )
     if scaled is not None:
         yield _scaling(context, service, address)
@@ -110,6 +112,7 @@ def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterato
             "traffic",
             "target_groups",
             number,
+            kept=kept.of_target_group(service),
         )
 
 
@@ -135,6 +138,7 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
             ),
             "traffic",
             "match",
+            kept=unstated(traffic.match, path="paths", host="hosts"),
         )
 
 
@@ -184,6 +188,13 @@ def _scaling(context: Context, service: Service, address: Address) -> Desired[An
             policies=policies,
         ),
         "scaling",
+        kept={
+            ("policies", policy, *path): how
+            for policy in policies
+            for path, how in unstated(
+                scaled, scale_in_cooldown="scale_in_cooldown", scale_out_cooldown="scale_out_cooldown"
+            ).items()
+        },
     )
 
 

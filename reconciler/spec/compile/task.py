@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.resource import Address, Desired, Ref
+from reconciler.model.resource import Address, Desired, Keep, Ref
 from reconciler.resources.schedule import ScheduleSpec
 from reconciler.resources.task import TaskSpec
 from reconciler.spec import names
-from reconciler.spec.compile import role
+from reconciler.spec.compile import kept, role
 from reconciler.spec.compile.cluster import capacity, cluster_link
-from reconciler.spec.compile.context import Context
+from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.compile.workload import compile_workload, placement, task_definition
 from reconciler.spec.documents import Task
 
@@ -44,6 +44,11 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
             **common,
         ),
         "run",
+        kept=unstated(task.run, time_zone="time_zone")
+        | unstated(task, count="count")
+        | {("role",): Keep.PRESENT}
+        | kept.of_capacity(task)
+        | kept.of_placement(task),
     )
 
 

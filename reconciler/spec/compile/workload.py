@@ -15,7 +15,7 @@ from reconciler.resources._ecs import Network as Placed
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.spec import names
-from reconciler.spec.compile import registry, role
+from reconciler.spec.compile import kept, registry, role
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.documents import Registry, Service, Task
 
@@ -51,6 +51,8 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         task_definition(context, workload),
         "task",
         origins=origins(context, workload),
+        kept=kept.of_definition(workload),
+        tags=registry.images_tag(context, workload),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.values import Flag, Text
+from reconciler.spec.documents.values import Flag, Text, Words
 from reconciler.spec.messages import shown
 
 
@@ -45,12 +45,29 @@ def check_tag(key: str, value: str) -> None:
 Tags: TypeAlias = Annotated[dict[str, Text], AfterValidator(_tags)]
 
 
+class Adoption(Block):
+    """`true`, or the losses that are accepted with the adoption."""
+
+    short_form = {"type": "boolean"}
+
+    accept_loss: tuple[Words, ...] = ()
+    """What may be removed although the document does not mention it, as the refusal of a plan names it."""
+
+
+def _adoption(value: Any) -> Any:
+    """`false` is as good as nothing."""
+    if value is None or isinstance(value, dict | Adoption):
+        return value
+    return Adoption() if values.flag(value) else None
+
+
 class Document(Block):
     """A declaration, identified by kind and name."""
 
     name: str
-    adopt: Flag = False
-    """Take over existing AWS resources with this document's names that have no reconciler tags."""
+    adopt: Annotated[Adoption | None, BeforeValidator(_adoption)] = None
+    """Take over existing AWS resources with this document's names that have no reconciler tags. What the document does
+    not state stays as it is in AWS, and nothing that it does not mention is removed."""
     protect: Flag = False
     """Never delete or replace the resources of this document, even after the document is removed."""
     tags: Tags = Field(default_factory=dict)

@@ -23,7 +23,8 @@ class Registry(Document):
     """A tag always refers to the image that was pushed with it first."""
     scan_on_push: Flag = True
     keep_images: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
-    """Older images expire, except those used by a live or rollback release. Default: all are kept."""
+    """Older images expire, except those that a release uses which runs, is kept warm or can be gone back to. Default:
+    all are kept."""
     encryption: Annotated[
         str, *matching(r"AES256|KMS|arn:aws[a-z-]*:kms:.+", 2048, "AES256, KMS, or the ARN of a KMS key")
     ] = "AES256"

@@ -1,0 +1,159 @@
+"""Adoption: what a resource that another tool has made keeps, under a document that sets `adopt`.
+
+A field that the document does not state keeps its value in AWS: our default is for creating the resource, and is not
+what the document asks for. `Desired.kept` names those fields. What the document does state is applied. Where that
+would remove something that it does not mention, it is a *loss*: the plan is refused until the document consents to it.
+
+Nothing remembers which resources were adopted and which were created, so this holds as long as the document says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from reconciler.model.diff import ABSENT, Change, value_at
+from reconciler.model.ownership import NAME
+from reconciler.model.resource import Address, Desired, Keep, Observed, Path, S
+from reconciler.model.secrecy import sensitive
+
+Losses = Mapping[Path, Any]
+"""What would be lost, with its value in AWS."""
+
+LONGEST = 120
+
+
+@dataclass(frozen=True, slots=True)
+class LossConsent:
+    """The losses that a document accepts: `service/web.load_balancers`, with everything below it."""
+
+    address: Address
+    accepted: frozenset[str]
+
+    def covers(self, path: Path) -> bool:
+        text = entry(self.address, path)
+        return any(text == one or text.startswith(f"{one}.") for one in self.accepted)
+
+
+def consent_of(want: Desired[Any], address: Address | None = None) -> LossConsent:
+    return LossConsent(address or want.address, want.accept_loss)
+
+
+def entry(address: Address, path: Path) -> str:
+    """A loss as a document names it."""
+    return ".".join((str(address), *path))
+
+
+def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
+    """`want` with the values of `found` in the fields that an adopted resource keeps."""
+    if not want.adopt:
+        return want
+    spec = _merged(want.spec, found.spec, want.kept, consent_of(want), ())
+    tags = want.tags
+    if want.keeps_name and NAME in tags and NAME in found.tags:
+        tags = {**tags, NAME: found.tags[NAME]}
+    return replace(want, spec=spec, tags=tags)
+
+
+def losses(want: Desired[Any], found: Observed[Any], changes: Iterable[Change]) -> dict[Path, Any]:
+    """What `changes` remove from `found`: items that are not wanted, and structures of a list that is replaced."""
+    lost: dict[Path, Any] = {}
+    for change in changes:
+        before, after = value_at(found.spec, change.path), value_at(want.spec, change.path)
+        if change.new is ABSENT:
+            lost[change.path] = change.old
+        elif isinstance(before, tuple | list) and isinstance(after, tuple | list):
+            gone = [item for item in before if isinstance(item, Mapping) and item not in after]
+            if gone:
+                lost[change.path] = gone
+    return lost
+
+
+def refused(want: Desired[Any], lost: Losses) -> tuple[str, str]:
+    """Why the plan is refused for the sake of `lost`, and what to do; empty if the document accepts all of it."""
+    consent = consent_of(want)
+    open_ = {path: value for path, value in sorted(lost.items()) if not consent.covers(path)}
+    if not open_:
+        return "", ""
+    listed = ", ".join(f"{'.'.join(path)} = {_shown(path, value)}" for path, value in open_.items())
+    entries = ", ".join(entry(want.address, path) for path in open_)
+    return (
+        f"the change would remove what AWS has and its document does not mention: {listed}",
+        f"add it to the document, or accept its loss: `adopt: {{accept_loss: [{entries}]}}`",
+    )
+
+
+def with_losses(changes: tuple[Change, ...], lost: Losses) -> tuple[Change, ...]:
+    """The changes with the accepted losses marked, those among them that no field shows included."""
+    known = {change.path for change in changes}
+    marked = (replace(change, loss=change.path in lost) for change in changes)
+    unseen = (
+        Change(path, value, ABSENT, secret=sensitive(path, value), loss=True)
+        for path, value in sorted(lost.items())
+        if path not in known
+    )
+    return (*marked, *unseen)
+
+
+# -- keeping
+
+
+def _merged(want: Any, have: Any, kept: Mapping[Path, Keep], consent: LossConsent, at: Path) -> Any:
+    if () in kept:
+        return want if consent.covers(at) else _taken(want, have, kept[()], consent, at)
+    below: dict[str, dict[Path, Keep]] = defaultdict(dict)
+    for path, how in kept.items():
+        below[path[0]][path[1:]] = how
+    match want:
+        case BaseModel() if isinstance(have, BaseModel):
+            update = {
+                name: _merged(getattr(want, name), getattr(have, name), inner, consent, (*at, name))
+                for name, inner in below.items()
+            }
+            return want.model_copy(update=update)
+        case dict() if isinstance(have, Mapping):
+            return {
+                key: _merged(item, have[key], below[key], consent, (*at, key)) if key in have and key in below else item
+                for key, item in want.items()
+            }
+        case tuple() if isinstance(have, tuple):
+            theirs = {str(item): item for item in have}
+            return tuple(
+                _merged(item, theirs[str(item)], below[str(item)], consent, (*at, str(item)))
+                if str(item) in theirs and str(item) in below
+                else item
+                for item in want
+            )
+        case _:
+            return want
+
+
+def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> Any:
+    match how:
+        case Keep.VALUE:
+            if isinstance(have, Mapping):
+                return {key: item for key, item in have.items() if not consent.covers((*at, str(key)))}
+            return have
+        case Keep.PRESENT:
+            return want if have in (None, "", (), {}) else have
+        case Keep.ITEMS:
+            if isinstance(want, Mapping) and isinstance(have, Mapping):
+                return {key: item for key, item in have.items() if not consent.covers((*at, str(key)))} | dict(want)
+            if isinstance(want, tuple) and isinstance(have, tuple):
+                named = {str(item) for item in want}
+                others = (item for item in have if str(item) not in named and not consent.covers((*at, str(item))))
+                return (*want, *others)
+            return want
+
+
+def _shown(path: Path, value: Any) -> str:
+    if sensitive(path, value):
+        return "(sensitive)"
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

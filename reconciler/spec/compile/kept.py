@@ -1,0 +1,105 @@
+"""The fields of a workload in which its compiled resources hold defaults of ours, by which paths of their specs.
+
+An adopted resource keeps what it has there (model/adoption.py). `unstated` says it of fields that a document has; here
+is also what no document can say, such as the members of a task definition that our language lacks.
+"""
+
+from __future__ import annotations
+
+from reconciler.model.resource import Keep, Path
+from reconciler.resources._containers import Port
+from reconciler.spec.compile.context import unstated
+from reconciler.spec.documents import DeploymentStrategy, Service, Task
+from reconciler.spec.documents.container import Container
+
+Workload = Service | Task
+
+
+def of_definition(workload: Workload) -> dict[Path, Keep]:
+    task = workload.task
+    kept: dict[Path, Keep] = {("family",): Keep.VALUE, ("os",): Keep.VALUE, ("other",): Keep.VALUE}
+    kept |= unstated(task, architecture="architecture", ephemeral_storage="ephemeral_storage")
+    # The generated role is for a task that has none.
+    kept |= {("execution_role",): Keep.PRESENT} if task.execution_role is None else {}
+    kept |= {("task_role",): Keep.PRESENT} if task.role is None else {}
+    logs = task.logs
+    logging = {
+        "log_group": Keep.VALUE if logs is None else Keep.PRESENT if logs.group is None else None,
+        "log_stream_prefix": Keep.VALUE if logs is None else Keep.PRESENT,
+        "log_region": Keep.VALUE if logs is None else Keep.PRESENT,
+    }
+    for name, container in task.containers.items():
+        own = _of_container(container) | {(field,): how for field, how in logging.items() if how is not None}
+        kept |= {("containers", name, *path): how for path, how in own.items()}
+    return kept
+
+
+_CONTAINER = (
+    "essential",
+    "cpu",
+    "memory",
+    "command",
+    "entrypoint",
+    "environment",
+    "secrets",
+    "health_check",
+    "user",
+    "readonly_root",
+    "stop_timeout",
+    "depends_on",
+    "ulimits",
+)
+
+
+def _of_container(container: Container) -> dict[Path, Keep]:
+    kept = unstated(container, **{name: name for name in _CONTAINER})
+    kept |= {("working_directory",): Keep.VALUE, ("other",): Keep.VALUE}
+    check = container.health_check
+    if check is not None:
+        parts = ("interval", "timeout", "retries", "start_period")
+        kept |= unstated(check, **{part: f"health_check.{part}" for part in parts})
+    if not container.model_fields_set & {"port", "ports"}:
+        return kept | {("ports",): Keep.VALUE}
+    for port in container.all_ports:
+        item = str(Port(port=port.port, protocol=port.protocol))
+        kept |= {("ports", item, "app_protocol"): Keep.VALUE}
+        kept |= unstated(port, name=("ports", item, "name"))
+    return kept
+
+
+def of_capacity(workload: Workload) -> dict[Path, Keep]:
+    if workload.model_fields_set & {"launch", "capacity_providers"}:
+        return {}
+    return {("launch_type",): Keep.VALUE, ("capacity_provider_strategy",): Keep.VALUE}
+
+
+def of_placement(workload: Workload) -> dict[Path, Keep]:
+    return unstated(workload.placement, public_ip="network.public_ip")
+
+
+def of_service(service: Service, strategy: DeploymentStrategy | None) -> dict[Path, Keep]:
+    limits = ("min_percent", "max_percent", "circuit_breaker", "rollback")
+    deployment: dict[Path, Keep]
+    if strategy is None:
+        deployment = {("deployment", limit): Keep.VALUE for limit in limits}
+    else:
+        deployment = unstated(strategy.rolling, **{limit: f"deployment.{limit}" for limit in limits})
+    own = unstated(service, exec="exec", desired_count="desired_count")
+    return own | deployment | of_capacity(service) | of_placement(service)
+
+
+def of_target_group(service: Service) -> dict[Path, Keep]:
+    """Its port and protocol are not in the document, and ECS registers each task with the port of the container."""
+    traffic = service.traffic
+    assert traffic is not None
+    names = ("path", "interval", "timeout", "healthy_threshold", "unhealthy_threshold", "matcher")
+    kept = unstated(traffic.health_check, **{name: f"health_check.{name}" for name in names})
+    for path in (
+        ("port",),
+        ("protocol",),
+        ("protocol_version",),
+        ("health_check", "port"),
+        ("health_check", "protocol"),
+    ):
+        kept[path] = Keep.VALUE
+    return kept | unstated(traffic, deregistration_delay=("attributes", "deregistration_delay.timeout_seconds"))

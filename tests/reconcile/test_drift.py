@@ -1,0 +1,45 @@
+"""The drift policy: which differences are drift, and which are a version."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.diff import Change
+from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.resource import Address, Ref
+from reconciler.reconcile.drift import DriftMode, DriftPolicy, DriftRule
+from tests.toy import STACK, want
+
+WANTED = want("box", "b", shelf="shelf-1", color="red")
+PUSHED = Change(("color",), "image@sha256:old", "image@sha256:new", release=True)
+FOLLOWS = Change(("shelf",), "shelf-1", Ref(Address("shelf", "s")))
+CHANGED = Change(("color",), "blue", "red")
+
+
+def settled() -> DriftPolicy:
+    policy = DriftPolicy()
+    policy.settle({WANTED.address: WANTED})
+    return policy
+
+
+@pytest.mark.parametrize("change", [PUSHED, FOLLOWS], ids=["pushed again", "follows from another change"])
+@pytest.mark.parametrize("mode", [None, *DriftMode])
+def test_a_new_version_is_not_drift_under_any_rule(change: Change, mode: DriftMode | None) -> None:
+    """However often a tag is pushed, it is carried out: nothing is reported, held back or counted as reverted."""
+    policy, wanted = settled(), {WANTED.address: WANTED}
+    rules = () if mode is None else (DriftRule("*", mode),)
+    plan = Plan(STACK, (Action(Verb.UPDATE, WANTED.address, "", (change,), new=WANTED),))
+    for now in range(5):
+        left, drifts = policy.judge(plan, wanted, rules, float(now))
+        assert left.actions == plan.actions
+        assert drifts == ()
+        policy.corrected(drifts, {WANTED.address}, float(now))
+
+
+def test_a_change_by_hand_beside_a_new_version_is_drift() -> None:
+    """Only the version is exempt."""
+    wanted = {WANTED.address: WANTED}
+    plan = Plan(STACK, (Action(Verb.UPDATE, WANTED.address, "", (FOLLOWS, CHANGED), new=WANTED),))
+    left, (drift,) = settled().judge(plan, wanted, (DriftRule("*", DriftMode.WARN),), 0.0)
+    assert drift.paths == ("color",)
+    assert [action.changes for action in left.actions] == [(FOLLOWS,)]
