@@ -246,8 +246,8 @@ def addresses(
 ) -> dict[str, Address]:
     """By ARN, the address of each thing that has no name but a place that only one can have, such as a port.
 
-    Our own tags say it. What is not ours but stands where the specs want one is shown as that one, unless ours was
-    found elsewhere and is only on its way there.
+    Our own tags say it. What is not ours but stands where the specs want one is shown as that one; or by its ARN, where
+    ours was found elsewhere and cannot get there.
     """
     ours = {
         arn: told
@@ -256,7 +256,19 @@ def addresses(
     }
     others = {arn: wanted[place] for arn, place in places.items() if arn not in ours and place in wanted}
     taken = set(ours.values())
-    return ours | {arn: address for arn, address in others.items() if address not in taken}
+    return ours | {
+        arn: Address(kind, arn.rpartition("/")[2]) if address in taken else address for arn, address in others.items()
+    }
+
+
+def renamed_part(old: str, new: str) -> str:
+    """What is different in two addresses of the form `load balancer-listener`: the name that was renamed."""
+    was, now = old.split("-"), new.split("-")
+    while len(was) > 1 and len(now) > 1 and was[0] == now[0]:
+        was, now = was[1:], now[1:]
+    while len(was) > 1 and len(now) > 1 and was[-1] == now[-1]:
+        was, now = was[:-1], now[:-1]
+    return "-".join(was)
 
 
 def attributes(answer: Mapping[str, Any]) -> dict[str, str]:

@@ -29,14 +29,14 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
         network,
         vpc.address,
         VpcSpec(cidr=cidr(network.cidr), dns_support=network.dns_support, dns_hostnames=network.dns_hostnames),
-        name=names.vpc(network.name),
+        name=names.vpc(network.name_in_aws),
     )
     if any(subnet.access == "public" for subnet in network.subnets):
         yield context.desired(
             network,
             Address("internet-gateway", network.name),
             InternetGatewaySpec(vpc=vpc),
-            name=names.internet_gateway(network.name),
+            name=names.internet_gateway(network.name_in_aws),
         )
     for number, subnet in enumerate(network.subnets):
         yield context.desired(
@@ -45,7 +45,7 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
             SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone),
             "subnets",
             number,
-            name=names.subnet(network.name, subnet.name),
+            name=names.subnet(network.name_in_aws, subnet.name),
             tags=subnet.tags,
         )
     yield from _nat_gateways(context, network)
@@ -74,13 +74,15 @@ def _nat_gateways(context: Context, network: Network) -> Iterator[Desired[Any]]:
     for zone, subnet in nat_zones(network).items():
         name = f"{network.name}-{zone}"
         address = Address("elastic-ip", name)
-        yield context.desired(network, address, ElasticIpSpec(), "nat", name=names.nat_gateway(network.name, zone))
+        yield context.desired(
+            network, address, ElasticIpSpec(), "nat", name=names.nat_gateway(network.name_in_aws, zone)
+        )
         yield context.desired(
             network,
             Address("nat-gateway", name),
             NatGatewaySpec(subnet=Ref(Address("subnet", subnet)), elastic_ip=Ref(address)),
             "nat",
-            name=names.nat_gateway(network.name, zone),
+            name=names.nat_gateway(network.name_in_aws, zone),
         )
 
 
@@ -107,7 +109,7 @@ def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Des
             ),
             "subnets",
             numbers[0],
-            name=names.route_table(network.name, table),
+            name=names.route_table(network.name_in_aws, table),
         )
 
 
@@ -118,9 +120,9 @@ def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[
         yield context.desired(
             network,
             address,
-            SecurityGroupSpec(vpc=vpc, group_name=group.name, description=group.description),
+            SecurityGroupSpec(vpc=vpc, group_name=group.name_in_aws, description=group.description),
             *path,
-            name=group.name,
+            name=group.name_in_aws,
             tags=group.tags,
         )
         egress = None if group.egress is None else tuple(_rule(entry) for entry in group.egress)
@@ -166,19 +168,19 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 route_tables=tuple(Ref(Address("route-table", table)) for table in tables),
             ),
             "endpoints",
-            name=names.endpoint(network.name, service),
+            name=names.endpoint(network.name_in_aws, service),
         )
     if not network.interface_endpoints:
         return
-    group = names.endpoint_group(network.name)
+    group, in_aws = names.endpoint_group(network.name), names.endpoint_group(network.name_in_aws)
     address = Address("security-group", group)
     https = Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(network.cidr), description=None)
     yield context.desired(
         network,
         address,
-        SecurityGroupSpec(vpc=vpc, group_name=group, description="VPC endpoints, from inside the VPC"),
+        SecurityGroupSpec(vpc=vpc, group_name=in_aws, description="VPC endpoints, from inside the VPC"),
         "endpoints",
-        name=group,
+        name=in_aws,
     )
     yield context.desired(
         network,
@@ -200,7 +202,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 private_dns=True,
             ),
             "endpoints",
-            name=names.endpoint(network.name, service),
+            name=names.endpoint(network.name_in_aws, service),
         )
 
 

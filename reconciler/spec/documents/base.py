@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.values import Flag, Text
+from reconciler.spec.documents.values import Flag, Reference, Text
 from reconciler.spec.messages import shown
 
 
@@ -45,10 +45,23 @@ def check_tag(key: str, value: str) -> None:
 Tags: TypeAlias = Annotated[dict[str, Text], AfterValidator(_tags)]
 
 
-class Document(Block):
-    """A declaration, identified by kind and name."""
+class Named(Block):
+    """What has a name in the specs, and may have had another one: a document, or a named part of one."""
 
     name: str
+    moved_from: Reference | None = None
+    """The name before a rename: its resources stay as they are. Remove it once it has taken effect."""
+
+    @property
+    def name_in_aws(self) -> str:
+        """`aws_name` where it is given, else the name; AWS names are derived from it."""
+        given: str | None = getattr(self, "aws_name", None)
+        return given or self.name
+
+
+class Document(Named):
+    """A declaration, identified by kind and name."""
+
     adopt: Flag = False
     """Take over existing AWS resources with this document's names that have no reconciler tags."""
     protect: Flag = False
