@@ -18,7 +18,7 @@ from reconciler.iam import calls, rules
 from reconciler.iam.rules import action
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation
-from reconciler.model.resource import Desired, Ref
+from reconciler.model.resource import Address, Desired, Ref
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.tagging import tag_value
 from reconciler.reconcile.observe import StackId
@@ -197,7 +197,8 @@ class _Maker:
         ours = {"StringEquals": self._is_ours}
         why = "what carries the stack's tag is the stack's"
         yield Statement("Change", why, self._actions(Binding.CHANGE), condition=ours)
-        clusters = sorted({_cluster(spec.cluster) for spec in self._specs("service")})
+        names = {want.address: want.spec.name for want in self.wanted if want.address.kind == "cluster"}
+        clusters = sorted({_cluster(spec.cluster, names) for spec in self._specs("service")})
         inside = {"ArnEquals": {"ecs:cluster": [self._arn("ecs", f"cluster/{name}") for name in clusters]}}
         why = "IAM knows task sets by their cluster"
         yield Statement("RollOut", why, self._actions(Binding.TASK_SETS), condition=inside)
@@ -257,8 +258,8 @@ class _Maker:
             yield Statement("FetchSpecs", "the specs lie there", ("codecommit:GitPull",), (self.extras.repository,))
 
 
-def _cluster(link: Any) -> str:
-    return link.address.name if isinstance(link, Ref) else str(link).rpartition("/")[2]
+def _cluster(link: Any, names: Mapping[Address, str]) -> str:
+    return names[link.address] if isinstance(link, Ref) else str(link).rpartition("/")[2]
 
 
 def _links(value: Any) -> Iterator[Any]:

@@ -61,7 +61,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action on a resource. `because` is the reason."""
+    """One action on a resource. `because` is the reason. `moved_from` is the address that its tag still holds."""
 
     verb: Verb
     address: Address
@@ -73,6 +73,12 @@ class Action:
     new: Desired[Any] | None = None
     create_first: bool = True
     unchanged: int = 0
+    moved_from: Address | None = None
+
+    @property
+    def only_moves(self) -> bool:
+        """Whether it is a rename in the specs and nothing else: only tags are written."""
+        return self.moved_from is not None and self.verb is Verb.UPDATE and not self.changes
 
     @property
     def where(self) -> str:
@@ -106,7 +112,9 @@ class Action:
 
     @property
     def summary(self) -> str:
-        """What was done, once it is: `created`, `updated: cidr, tags`."""
+        """What was done, once it is: `created`, `updated: cidr, tags`, `moved from service/web`."""
+        if self.only_moves:
+            return f"moved from {self.moved_from}"
         fields = [str(change) for change in self.changes] if self.verb is Verb.UPDATE else []
         return f"{self.verb.past}: {', '.join(fields)}" if fields else self.verb.past
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.errors import AwsError
-from reconciler.model import adoption, ordering, ownership
+from reconciler.model import adoption, moves, obstacles, ordering, ownership
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, declared, diff, value_at
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
-from reconciler.model.resource_type import Replace, ResourceTypes
+from reconciler.model.resource_type import Replace, ResourceType, ResourceTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ class _Planner:
         for address in ordering.static_order(needs):
             self._decide(self.desired[address])
         self._delete_what_is_no_longer_wanted()
+        owned = {address: one for address, one in self.found.items() if self._ours(one)}
+        self.warnings += moves.finished(self.desired.values(), owned, self.kinds, self.world.unreadable)
         return Plan(
             self.stack,
             tuple(self.actions),
@@ -192,15 +194,16 @@ class _Planner:
             self.warnings.append(Note(want.address, found.reason))
 
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
-        owner = ownership.owner(found.tags)
-        whose = f"belongs to the stack {owner!r}" if owner else "carries no reconciler:stack tag"
-        hint = "" if owner else "set `adopt: true` in its document to take it over"
-        self._refuse(RefusalCode.CONFLICT, want, f"{found.id} already has that name and {whose}", hint)
+        kind, owner = self.kinds[want.address.kind], ownership.owner(found.tags)
+        what = kind.excludes(want.spec, found.spec) or "that name"
+        hints = ["" if owner else "set `adopt: true` in its document to take it over", kind.instead(want.spec, found)]
+        because = f"{found.id} already has {what} and {obstacles.foreign(found.tags)}"
+        self._refuse(RefusalCode.CONFLICT, want, because, ", or ".join(filter(None, hints)))
 
     def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
         changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
-        rolls = any(change.rolls for change in changes)
+        rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
         if found.health is not ResourceHealth.READY and found.reason:
             self.unsettled.append(Note(want.address, found.reason))
         if any(change.immutable for change in changes):
@@ -221,6 +224,8 @@ class _Planner:
             verb, because = Verb.ROLL, "a new version is declared"
         elif changes and self.kinds[want.address.kind].revisions:
             verb, because = Verb.UPDATE, "a new revision is needed"
+        elif old is not None and not changes:
+            verb, because = Verb.UPDATE, f"moved from {old} (tags only)"
         elif changes or tags:
             verb, because = Verb.UPDATE, "it differs from the specs"
         else:
@@ -229,7 +234,18 @@ class _Planner:
         consequence = Consequence.NEW_TASKS if rolls else Consequence.IN_PLACE if changes else Consequence.NONE
         same = len(set(declared(want.spec)) - {change.field for change in changes})
         self._act(
-            Action(verb, want.address, because, changes, tags, consequence, old=found, new=want, unchanged=same),
+            Action(
+                verb,
+                want.address,
+                because,
+                changes,
+                tags,
+                consequence,
+                old=found,
+                new=want,
+                unchanged=same,
+                moved_from=old,
+            ),
             new_id=self.kinds[want.address.kind].revisions and bool(changes),
         )
 
@@ -239,7 +255,15 @@ class _Planner:
         return replace(change, release=True) if looked_up else change
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
-        how, address = self.kinds[want.address.kind].replace, want.address
+        kind, address = self.kinds[want.address.kind], want.address
+        how, named = kind.replace, kind.named_by
+        if want.moved is not None and named is not None and any(change.field == named for change in changes):
+            name = getattr(found.spec, named)
+            because = f"it moves from {want.moved.old}, and AWS cannot rename {name} to {getattr(want.spec, named)}"
+            self._refuse(
+                RefusalCode.IMMUTABLE, want, because, f"set `aws_name` in its document so that it stays {name}"
+            )
+            return
         because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
             hint = "give it a new name, or restore the field"
@@ -266,12 +290,20 @@ class _Planner:
             )
 
     def _act(self, action: Action, *, new_id: bool) -> None:
-        """Add the action, unless its image is known not to exist and it would only fail later."""
+        """Add the action, unless it would only fail later: AWS will refuse it, or its image is known not to exist."""
         for ref in self.desired[action.address].refs():
             found = self.found.get(ref)
             if found is not None and self.kinds[ref.kind].lookup and found.health is ResourceHealth.DEGRADED:
                 assert action.new is not None
                 self._refuse(RefusalCode.MISSING, action.new, found.reason)
+                return
+        kind = self.kinds[action.address.kind]
+        if type(kind).excludes is not ResourceType.excludes:
+            wishes = {one: self.desired[one].resolved(self.ids) for one in self.desired if one.kind == kind.kind}
+            refusal = obstacles.obstacle(action, kind, self.world.found.get(kind.kind, ()), wishes, self.stack)
+            if refusal is not None:
+                self.refusals.append(refusal)
+                self._hold(action.address)
                 return
         self.actions.append(action)
         if new_id:

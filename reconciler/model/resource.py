@@ -160,13 +160,26 @@ class Observed(Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A rename in the specs: the address before it, and the document or part that says so.
+
+    `name` is the name that it has now, and `where` the place of its `moved_from`.
+    """
+
+    old: Address
+    name: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desired(Generic[S]):
     """A resource as the specs declare it.
 
     `tags` are all tags of its create call. `where` is its position in the specs, and `origins` the positions of single
     fields by dotted path, if they differ. With `adopt`, `kept` are the fields that hold defaults of ours, and keep
     their values in AWS if the resource exists; `keeps_name`: so does its `Name` tag. `if_needed`: it is not created for
-    an adopted resource that keeps another one. `accept_loss` are the losses that the document accepts.
+    an adopted resource that keeps another one. `accept_loss` are the losses that the document accepts. `moved`: its
+    document or part had another name before.
     """
 
     address: Address
@@ -181,6 +194,7 @@ class Desired(Generic[S]):
     protect: bool = False
     where: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
+    moved: Move | None = None
     _refs: list[frozenset[Address]] = field(default_factory=list, init=False, repr=False, compare=False)
     _resolved: dict[tuple[str | None, ...], Desired[S]] = field(
         default_factory=dict, init=False, repr=False, compare=False

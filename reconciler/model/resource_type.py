@@ -118,6 +118,9 @@ class ResourceType(ABC, Generic[S]):
     inside: ClassVar[tuple[str, str] | None] = None
     """Field of the spec that refers to the resource that contains it, and the type of that one."""
 
+    named_by: ClassVar[str | None] = None
+    """The field of its spec that is its name in AWS: AWS finds it by that, and cannot change it."""
+
     display_order: ClassVar[int] = 100
     """Position among its siblings in the tree of a stack; lower comes first."""
 
@@ -148,6 +151,21 @@ class ResourceType(ABC, Generic[S]):
     """Running tasks may use one by their task definition, and AWS deletes it nevertheless: it is kept while a service
     has tasks of more than one version.
     """
+
+    exchanges: ClassVar[bool] = False
+    """Two of them may change places in one call, where AWS allows one in each."""
+
+    def excludes(self, want: S, found: S) -> str:
+        """What of `want` AWS refuses for as long as `found` has it, such as `port 80`; empty if both may exist."""
+        return ""
+
+    def instead(self, want: S, found: Observed[S]) -> str:
+        """What the user may declare instead of `want`, which `found` excludes."""
+        return ""
+
+    def renamed_from(self, old: str, new: str) -> str:
+        """The name to write as `moved_from`, where an address has become `new` that was `old`."""
+        return old
 
     def in_use(self, found: Observed[S]) -> frozenset[str]:
         """Ids and names of all resources that the tasks of `found` use, in any version."""

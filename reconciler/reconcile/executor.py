@@ -20,8 +20,10 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import READ, has_token
 from reconciler.log import log
+from reconciler.model import ownership
+from reconciler.model.obstacles import foreign
 from reconciler.model.plan import Action, Plan, PlanStep, Verb
-from reconciler.model.resource import Address, Call, Desired
+from reconciler.model.resource import Address, Call, Desired, Observed
 from reconciler.model.resource_type import ResourceType, ResourceTypes
 from reconciler.reconcile.expectations import TRIES, Expectations
 
@@ -51,6 +53,10 @@ class StepOutcome:
     id: str = ""
 
 
+MadeMeanwhile = Callable[..., Observed[Any] | None]
+"""What is by now in the place of a desired resource; the second argument is what is to become it, or None."""
+
+
 def execute(
     plan: Plan,
     aws: AwsClient,
@@ -60,11 +66,12 @@ def execute(
     on_start: Callable[[PlanStep, Action], None] | None = None,
     on_end: Callable[[StepOutcome], None] | None = None,
     expectations: Expectations | None = None,
-    made_meanwhile: Callable[[Desired[Any]], bool] | None = None,
+    made_meanwhile: MadeMeanwhile | None = None,
 ) -> tuple[StepOutcome, ...]:
     """Execute every action of `plan`; one outcome for each step, in the order in which they ended.
 
-    `expectations` are told of every write; `made_meanwhile` is asked before a create that AWS would execute twice.
+    `expectations` are told of every write; `made_meanwhile` is asked before a create that AWS would execute twice, and
+    when AWS says that something exists.
     """
     told = expectations if expectations is not None else Expectations(aws.clock)
     return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, told, made_meanwhile).run()
@@ -80,7 +87,7 @@ class _Execution:
         on_start: Callable[[PlanStep, Action], None] | None,
         on_end: Callable[[StepOutcome], None] | None,
         expectations: Expectations,
-        made_meanwhile: Callable[[Desired[Any]], bool] | None,
+        made_meanwhile: MadeMeanwhile | None,
     ) -> None:
         self.plan, self.aws, self.kinds, self.stop = plan, aws, kinds, stop
         self.on_start, self.on_end = on_start, on_end
@@ -165,13 +172,7 @@ class _Execution:
         except errors.Ambiguous as error:
             return self._lost(step, action, error)
         except errors.Exists as error:
-            return StepOutcome(
-                step,
-                action,
-                Result.WAITING,
-                f"created by another process in the meantime ({error}); reading again",
-                error,
-            )
+            return self._exists(step, action, error)
         except errors.ReconcilerError as error:
             self.breached |= isinstance(error, errors.OwnershipBreach)
             return StepOutcome(step, action, Result.FAILED, str(error), error)
@@ -181,11 +182,30 @@ class _Execution:
 
     def _lost(self, step: PlanStep, action: Action, error: errors.Ambiguous) -> StepOutcome:
         """Read again in the next pass, which repeats the step if it had no effect; but not without limit."""
-        said = repr((action.verb, action.changes, action.tags, action.new and action.new.spec))
-        if not READ.match(error.call.rpartition(".")[2]) and self.expectations.unanswered(step, said):
+        if not READ.match(error.call.rpartition(".")[2]) and self.expectations.unanswered(step, _said(action)):
             because = f"no response from AWS after {TRIES} attempts, and the change is not visible ({error})"
             return StepOutcome(step, action, Result.FAILED, because, error)
         return StepOutcome(step, action, Result.WAITING, f"no response from AWS ({error}); reading again", error)
+
+    def _exists(self, step: PlanStep, action: Action, error: errors.Exists) -> StepOutcome:
+        """What is in the way may be the stack's own, made by a create whose answer was lost: the next pass reads it.
+
+        What is somebody else's stays where it is, and waiting for it has no end.
+        """
+        assert action.new is not None
+        holder = None
+        if self.made_meanwhile is not None:
+            try:
+                holder = self.made_meanwhile(action.new.resolved(self.ids), action.old)
+            except errors.AwsError as unread:
+                log.debug(events.ACTION_WAITING, address=str(step.address), because=str(unread))
+        if holder is not None and ownership.owner(holder.tags) != self.plan.stack:
+            because = f"{holder.id} is in the way and {foreign(holder.tags)} ({error})"
+            return StepOutcome(step, action, Result.FAILED, because, error)
+        if self.expectations.unanswered(step, _said(action)):
+            because = f"AWS says that it exists and does not show it, after {TRIES} attempts ({error})"
+            return StepOutcome(step, action, Result.FAILED, because, error)
+        return StepOutcome(step, action, Result.WAITING, f"created in the meantime ({error}); reading again", error)
 
     def _drop(self, action: Action) -> None:
         assert action.old is not None
@@ -206,8 +226,10 @@ class _Execution:
             self._change(action, kind, new, fresh=fresh)
 
     def _create(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
-        if self.made_meanwhile is not None and _may_double(kind, new) and self.made_meanwhile(new):
-            raise errors.Exists("it was found when read again")
+        if self.made_meanwhile is not None and _may_double(kind, new):
+            there = self.made_meanwhile(new)
+            if there is not None and there.address == new.address and ownership.owner(there.tags) == self.plan.stack:
+                raise errors.Exists("it was found when read again")
         wrote: list[Call] = []
         try:
             identifier = self.aws.run(kind.create(new), creating=kind.creates, fresh=fresh, wrote=wrote.append)
@@ -243,6 +265,11 @@ class _Execution:
     def _has_id(self, address: Address, identifier: str) -> None:
         self.ids[address] = identifier
         self.made.add(address)
+
+
+def _said(action: Action) -> str:
+    """What the action writes, to tell one write for a step from another."""
+    return repr((action.verb, action.changes, action.tags, action.new and action.new.spec))
 
 
 def _refs(action: Action) -> frozenset[Address]:

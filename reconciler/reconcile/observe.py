@@ -17,7 +17,7 @@ from typing import Any
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
-from reconciler.model import ownership
+from reconciler.model import moves, ownership
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth, ResourceTypes, Scope
@@ -158,7 +158,8 @@ class _Observation:
             self.unreadable[name] = error
             del self.found[name]
 
-    def _filled(self, name: str, found: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
+    def _filled(self, name: str, read: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
+        found = moves.renamed(read, self._wanted[name], self._place.stack)
         return found if self._expectations is None else self._expectations.add_missing(name, found)
 
     def _done(self, name: str) -> None:
@@ -167,18 +168,33 @@ class _Observation:
 
 
 def made_meanwhile(
-    aws: AwsClient, kinds: ResourceTypes, place: StackId, world: ObservedState, want: Desired[Any]
-) -> bool:
-    """Whether reading again, right before `want` is created, finds that it exists.
+    aws: AwsClient,
+    kinds: ResourceTypes,
+    place: StackId,
+    world: ObservedState,
+    want: Desired[Any],
+    old: Observed[Any] | None = None,
+) -> Observed[Any] | None:
+    """What is in the place of `want`, or excludes it, when its type is read again; the stack's own first.
 
-    The first read may have been stale, and this very process may have created it before a restart.
+    The first read may have been stale, and this very process may have created it before a restart. `old` is what is to
+    become `want`, and is in nobody's way.
     """
-    seen = {kind: tuple(found) for kind, found in world.found.items()}
+    kind = kinds[want.address.kind]
+    seen = {name: tuple(found) for name, found in world.found.items()}
     scope = Scope(place.stack, place.region, place.account, place.partition, (want,), seen)
-    found = aws.run(kinds[want.address.kind].observe(scope))
-    return any(
-        one.address == want.address and ownership.owner(one.tags) == place.stack and not one.facts.get("deleting")
+    found = moves.renamed(tuple(aws.run(kind.observe(scope))), (want,), place.stack)
+    there = [
+        one
         for one in found
+        if not one.facts.get("deleting")
+        and (old is None or one.id != old.id)
+        and (one.address == want.address or kind.excludes(want.spec, one.spec))
+    ]
+    return min(
+        there,
+        key=lambda one: (ownership.owner(one.tags) != place.stack, one.address != want.address, one.id),
+        default=None,
     )
 
 

@@ -13,7 +13,7 @@ from reconciler.log import log
 from reconciler.model.guard import Guard
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.planner import Consent, ObservedState, draft
-from reconciler.model.resource import Address, Desired
+from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth, ResourceTypes
 from reconciler.reconcile.drift import Drift, DriftRule
 from reconciler.reconcile.executor import StepOutcome, execute
@@ -111,8 +111,8 @@ def act(
     check_refusals(todo)
     aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
 
-    def again(want: Desired[Any]) -> bool:
-        return made_meanwhile(aws, kinds, wish.place, world, want)
+    def again(want: Desired[Any], old: Observed[Any] | None = None) -> Observed[Any] | None:
+        return made_meanwhile(aws, kinds, wish.place, world, want, old)
 
     return execute(
         todo,

@@ -88,17 +88,25 @@ def _kebab(camel: str) -> str:
 
 
 def located(
-    kind: str, scope: Scope, items: Iterable[Item], *, named: Match | None = None, alike: Match | None = None
+    kind: str,
+    scope: Scope,
+    items: Iterable[Item],
+    *,
+    named: Match | None = None,
+    alike: Match | None = None,
+    blocking: tuple[str, Match] | None = None,
 ) -> list[tuple[Address, Item]]:
     """Those of `items` that concern the stack, with their addresses.
 
     What is ours is where its tag says, unless AWS keeps a unique name for the type: then `named` decides. What is
     nobody's counts under the `Name` tag that the specs give, and whatever is `alike` counts because it is in the way of
-    what they want; both come out as conflicts or can be adopted. A look-alike beside our own is of no interest.
+    what they want; both come out as conflicts or can be adopted. A look-alike beside our own is of no interest, unless
+    it is `blocking`, by the key of an item's id and a match: then it goes by its id.
     """
     ours: list[tuple[Address, Item]] = []
     others: list[tuple[Address, Item]] = []
-    for item in items:
+    every = list(items)
+    for item in every:
         owner, told = ownership.owner(tags_of(item)), ownership.address(tags_of(item))
         address = _wanted_as(scope, item, named)
         if address is None and owner == scope.stack and told is not None:
@@ -112,7 +120,13 @@ def located(
         if address is not None:
             (ours if owner == scope.stack else others).append((address, item))
     taken = {address for address, _ in ours}
-    return ours + [(address, item) for address, item in others if address not in taken]
+    shown = ours + [(address, item) for address, item in others if address not in taken]
+    if blocking is None:
+        return shown
+    identifier, match = blocking
+    known = {item[identifier] for _, item in shown}
+    rest = [item for item in every if item[identifier] not in known and _wanted_as(scope, item, match) is not None]
+    return shown + [(Address(kind, item[identifier]), item) for item in rest]
 
 
 def _namesake(want: Desired[Any], item: Item) -> bool:

@@ -275,7 +275,8 @@ def addresses(
     """ARN → address, of resources that have a unique place (a port, a priority) instead of a name.
 
     The stack's own have the address in their tags. Another owner's resource in a place that the specs want has the
-    address that is wanted there, unless the stack's own exists in another place and is to be moved.
+    address that is wanted there, unless the stack's own exists in another place and is to be moved; then it is shown by
+    its ARN.
     """
     ours = {
         arn: address
@@ -284,7 +285,19 @@ def addresses(
     }
     others = {arn: wanted[place] for arn, place in places.items() if arn not in ours and place in wanted}
     taken = set(ours.values())
-    return ours | {arn: address for arn, address in others.items() if address not in taken}
+    return ours | {
+        arn: Address(kind, arn.rpartition("/")[2]) if address in taken else address for arn, address in others.items()
+    }
+
+
+def renamed_part(old: str, new: str) -> str:
+    """What is different in two addresses of the form `load balancer-listener`: the name that was renamed."""
+    was, now = old.split("-"), new.split("-")
+    while len(was) > 1 and len(now) > 1 and was[0] == now[0]:
+        was, now = was[1:], now[1:]
+    while len(was) > 1 and len(now) > 1 and was[-1] == now[-1]:
+        was, now = was[:-1], now[:-1]
+    return "-".join(was)
 
 
 def attributes(answer: Mapping[str, Any]) -> dict[str, str]:

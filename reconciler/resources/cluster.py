@@ -39,6 +39,7 @@ class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateCluster",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     display_order: ClassVar[int] = 3
 

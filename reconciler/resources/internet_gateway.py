@@ -42,8 +42,17 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
                 InternetGatewaySpec(vpc=_attached(item)),
                 tags=_ec2.tags_of(item),
             )
-            for address, item in _ec2.located(self.kind, scope, answer["InternetGateways"], alike=_alike)
+            for address, item in _ec2.located(
+                self.kind,
+                scope,
+                answer["InternetGateways"],
+                alike=_alike,
+                blocking=("InternetGatewayId", _alike),
+            )
         ]
+
+    def excludes(self, want: InternetGatewaySpec, found: InternetGatewaySpec) -> str:
+        return f"the attachment to {want.vpc}" if want.vpc is not None and want.vpc == found.vpc else ""
 
     def create(self, new: Desired[InternetGatewaySpec]) -> Calls[str]:
         answer = yield ec2.create_internet_gateway(

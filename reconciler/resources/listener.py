@@ -76,6 +76,13 @@ class Listener(ResourceType[ListenerSpec]):
             for arn, address in addresses.items()
         ]
 
+    def excludes(self, want: ListenerSpec, found: ListenerSpec) -> str:
+        same = (want.load_balancer, want.port) == (found.load_balancer, found.port)
+        return f"port {want.port}" if same else ""
+
+    def renamed_from(self, old: str, new: str) -> str:
+        return _elb.renamed_part(old, new)
+
     def create(self, new: Desired[ListenerSpec]) -> Calls[str]:
         spec = new.spec
         first, others = (spec.certificates or ())[:1], (spec.certificates or ())[1:]

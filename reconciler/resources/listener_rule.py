@@ -19,6 +19,12 @@ from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, Resource
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
+LOWEST, HIGHEST = 1, 50_000
+"""Priorities that ELB takes."""
+
+FREE = 3
+"""How many free priorities to name where the wanted one is taken."""
+
 
 class ListenerRuleSpec(resource.Spec):
     """A condition that is left out is as AWS has it; an empty one is for requests of any kind."""
@@ -52,6 +58,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     observe_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
+    exchanges: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerRuleSpec]]]:
         listeners = _listeners(scope)
@@ -63,6 +70,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             if not item.get("IsDefault")  # the listener's own action, shown as a rule
         }
         places = {arn: (listener, int(item["Priority"])) for arn, (listener, item) in items.items()}
+        held = {listener: sorted(number for of, number in places.values() if of == listener) for listener in listeners}
         wanted = {(want.spec.listener, want.spec.priority): want.address for want in scope.wanted}
         items = _elb.known(items, places, wanted, scope)
 
@@ -70,11 +78,22 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             there = {arn: places[arn] for arn in items if arn in tags}
             found = _elb.addresses(self.kind, there, wanted, tags, scope)
             return [
-                Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts=_facts(items[arn][1]))
+                Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts=_facts(*items[arn], held))
                 for arn, address in found.items()
             ]
 
         return (yield from _elb.observed(scope, items, build))
+
+    def excludes(self, want: ListenerRuleSpec, found: ListenerRuleSpec) -> str:
+        same = (want.listener, want.priority) == (found.listener, found.priority)
+        return f"priority {want.priority}" if same else ""
+
+    def instead(self, want: ListenerRuleSpec, found: Observed[ListenerRuleSpec]) -> str:
+        free = _free(want.priority, found.facts["priorities"])
+        return f"choose a free priority, such as {', '.join(map(str, free))}"
+
+    def renamed_from(self, old: str, new: str) -> str:
+        return _elb.renamed_part(old, new)
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec
@@ -203,13 +222,25 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
     )
 
 
-def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {"conditions": _others(item), "actions": item["Actions"], "patterns": _patterns(item)}
-
-
 def _patterns(item: Mapping[str, Any]) -> list[str]:
     configs = (value for condition in item["Conditions"] for value in condition.values() if isinstance(value, Mapping))
     return [pattern for config in configs for pattern in config.get("RegexValues") or ()]
+
+
+def _facts(listener: str, item: Mapping[str, Any], held: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    return {
+        "conditions": _others(item),
+        "actions": item["Actions"],
+        "patterns": _patterns(item),
+        "priorities": held[listener],
+    }
+
+
+def _free(priority: int, held: Sequence[int]) -> list[int]:
+    """The free priorities nearest to one that is not."""
+    near = range(max(LOWEST, priority - len(held) - FREE), min(HIGHEST, priority + len(held) + FREE) + 1)
+    free = [number for number in near if number not in held and number != priority]
+    return sorted(sorted(free, key=lambda number: (abs(number - priority), number))[:FREE])
 
 
 def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

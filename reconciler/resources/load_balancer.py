@@ -34,6 +34,7 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateLoadBalancer",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="elasticloadbalancing.amazonaws.com")
     display_order: ClassVar[int] = 2
     depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")

@@ -35,6 +35,7 @@ class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("logs", "CreateLogGroup"): Binding.MAKE_BY_NAME,

@@ -45,7 +45,12 @@ class NatGateway(ResourceType[NatGatewaySpec]):
     def observe(self, scope: Scope) -> Calls[list[Observed[NatGatewaySpec]]]:
         answer = yield ec2.describe_nat_gateways()
         lasting = [item for item in answer["NatGateways"] if item["State"] != "deleted"]
-        return [_observed(address, item) for address, item in _ec2.located(self.kind, scope, lasting, alike=_alike)]
+        located = _ec2.located(self.kind, scope, lasting, alike=_alike, blocking=("NatGatewayId", _alike))
+        return [_observed(address, item) for address, item in located]
+
+    def excludes(self, want: NatGatewaySpec, found: NatGatewaySpec) -> str:
+        held = want.elastic_ip is not None and want.elastic_ip == found.elastic_ip
+        return f"the elastic IP {want.elastic_ip}" if held else ""
 
     def create(self, new: Desired[NatGatewaySpec]) -> Calls[str]:
         try:

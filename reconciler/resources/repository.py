@@ -44,6 +44,7 @@ class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRepository",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecr", "CreateRepository"): Binding.MAKE_BY_NAME}, tagging="TagResource"
     )

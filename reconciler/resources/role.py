@@ -42,6 +42,7 @@ class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("iam", "CreateRole"): Binding.MAKE_BY_NAME,

@@ -55,6 +55,7 @@ class Scaling(ResourceType[ScalingSpec]):
     kind: ClassVar[str] = "scaling"
     Spec = ScalingSpec
     creates: ClassVar[tuple[str, ...]] = ("RegisterScalableTarget", "PutScalingPolicy")
+    named_by: ClassVar[str | None] = "resource"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("application-autoscaling", name): Binding.AUTOSCALING

@@ -58,6 +58,7 @@ class Schedule(ResourceType[ScheduleSpec]):
     kind: ClassVar[str] = "schedule"
     Spec = ScheduleSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateScheduleGroup", "CreateSchedule")
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("scheduler", "CreateScheduleGroup"): Binding.MAKE_BY_NAME,

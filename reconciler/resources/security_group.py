@@ -30,6 +30,7 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
     kind: ClassVar[str] = "security-group"
     Spec = SecurityGroupSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateSecurityGroup",)
+    named_by: ClassVar[str | None] = "group_name"
     permissions: ClassVar[Permissions] = Permissions(ec2="security-group", made_inside=("vpc",))
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)

@@ -73,6 +73,7 @@ class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         linked_role="ecs.amazonaws.com", passes_roles_to="ecs.amazonaws.com"
     )

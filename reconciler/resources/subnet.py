@@ -7,6 +7,7 @@ only with another range, and whatever already has the range that the specs want 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
@@ -36,7 +37,14 @@ class Subnet(ResourceType[SubnetSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SubnetSpec]]]:
         items = yield from _ec2.in_network(scope, ec2.describe_subnets, "Subnets", "subnet", "SubnetId")
-        return [_observed(address, item) for address, item in _ec2.located(self.kind, scope, items, alike=_alike)]
+        located = _ec2.located(self.kind, scope, items, alike=_alike, blocking=("SubnetId", _overlapping))
+        return [_observed(address, item) for address, item in located]
+
+    def excludes(self, want: SubnetSpec, found: SubnetSpec) -> str:
+        return want.cidr if want.vpc == found.vpc and _overlap(want.cidr, found.cidr) else ""
+
+    def instead(self, want: SubnetSpec, found: Observed[SubnetSpec]) -> str:
+        return f"choose a range that does not overlap {found.spec.cidr}"
 
     def create(self, new: Desired[SubnetSpec]) -> Calls[str]:
         answer = yield ec2.create_subnet(
@@ -80,6 +88,14 @@ def _observed(address: resource.Address, item: Item) -> Observed[SubnetSpec]:
 
 def _alike(want: Desired[Any], item: Item) -> bool:
     return bool(want.spec.vpc == item["VpcId"] and want.spec.cidr == item["CidrBlock"])
+
+
+def _overlapping(want: Desired[Any], item: Item) -> bool:
+    return bool(want.spec.vpc == item["VpcId"] and _overlap(want.spec.cidr, item["CidrBlock"]))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return ip_network(one).overlaps(ip_network(other))
 
 
 def _public_ip_on_launch(identifier: str, on: bool) -> Call:

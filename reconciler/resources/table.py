@@ -45,6 +45,7 @@ class Table(ResourceType[TableSpec]):
     kind: ClassVar[str] = "table"
     Spec = TableSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateTable",)
+    named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("dynamodb", "CreateTable"): Binding.MAKE_BY_NAME}, tagging="TagResource"
     )

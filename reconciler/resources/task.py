@@ -54,7 +54,12 @@ class Task(ResourceType[TaskSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskSpec]]]:
         yield from ()
-        return [_remembered(one, scope) for one in scope.ours("task-definition") if set(MEMORY) <= one.tags.keys()]
+        wanted = {want.spec.task_definition: want.address for want in scope.wanted}
+        return [
+            _remembered(one, scope, wanted.get(one.id) or Address(self.kind, one.tags[RUN_AS]))
+            for one in scope.ours("task-definition")
+            if set(MEMORY) <= one.tags.keys()
+        ]
 
     def create(self, new: Desired[TaskSpec]) -> Calls[str]:
         return (yield from _run(new))
@@ -78,10 +83,9 @@ class Task(ResourceType[TaskSpec]):
         yield from ()
 
 
-def _remembered(definition: Observed[Any], scope: Scope) -> Observed[TaskSpec]:
+def _remembered(definition: Observed[Any], scope: Scope, address: Address) -> Observed[TaskSpec]:
     """The run that a revision's tags tell of. Which revision was run is all that they say, and all that counts."""
     tags = definition.tags
-    address = Address("task", tags[RUN_AS])
     return Observed(
         address,
         scope.arn("ecs", f"task/{tags[RUN_IN]}/{tags[RUN]}"),

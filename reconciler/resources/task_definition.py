@@ -77,6 +77,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     kind: ClassVar[str] = "task-definition"
     Spec = TaskDefinitionSpec
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
+    named_by: ClassVar[str | None] = "family"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND}, passes_roles_to="ecs-tasks.amazonaws.com"
     )

@@ -64,9 +64,17 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
             if _state(item) != "deleted" and item["VpcEndpointType"] in {"Interface", "Gateway"}
         ]
         wanted = {want.address: want.spec.policy for want in scope.wanted}
-        return [
-            _observed(address, item, wanted.get(address)) for address, item in _ec2.located(self.kind, scope, lasting)
-        ]
+        located = _ec2.located(self.kind, scope, lasting, blocking=("VpcEndpointId", _same_service))
+        return [_observed(address, item, wanted.get(address)) for address, item in located]
+
+    def excludes(self, want: VpcEndpointSpec, found: VpcEndpointSpec) -> str:
+        """A route table has one route to a service, and a VPC one private name of it."""
+        if (want.vpc, want.service, want.type) != (found.vpc, found.service, found.type):
+            return ""
+        if want.type == "Gateway":
+            shared = set(want.route_tables or ()) & set(found.route_tables or ())
+            return f"the route to {want.service}" if shared else ""
+        return f"the private name of {want.service}" if want.private_dns and found.private_dns else ""
 
     def create(self, new: Desired[VpcEndpointSpec]) -> Calls[str]:
         spec = new.spec
@@ -131,6 +139,10 @@ GOING: Final = frozenset({"deleting", "deleted"})
 
 def _list(links: tuple[Link, ...] | None) -> list[Link] | None:
     return None if links is None else list(links)
+
+
+def _same_service(want: Desired[Any], item: Item) -> bool:
+    return bool((want.spec.vpc, want.spec.service) == (item["VpcId"], item["ServiceName"]))
 
 
 def _state(item: Item) -> str:

@@ -49,7 +49,7 @@ class FailureReporter:
         changed = _tried(lambda: self._changed(aws, job.delivery, blue, green), "changed fields", unread)
         question = Question(
             cluster=job.subject.cluster,
-            service=job.delivery.name,
+            service=job.subject.service.rpartition("/")[2],
             started_by=frozenset() if green is None else frozenset({green.id}),
             target_groups=() if green is None or not job.subject.groups else (job.subject.groups[green.slot],),
             events=events,

@@ -168,7 +168,7 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
         groups=tuple(ids[group] for group in delivery.groups) if delivery.moves_traffic else (),
         production=_entry(delivery.production, found) if delivery.moves_traffic else None,
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
-        scalable=f"service/{cluster}/{delivery.name}" if delivery.scales and scaling in found else None,
+        scalable=found[scaling].id if delivery.scales and scaling in found else None,
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
     )
 

@@ -33,6 +33,19 @@ def test_what_is_deferred_is_in_every_view() -> None:
     assert "deferred%3A delete subnet/old::still in use" in plan_github(PLAN)
 
 
+def test_a_move_is_neither_an_update_nor_a_deletion() -> None:
+    """With the address that it comes from, as text and as a field, and counted apart."""
+    old = Address("service", "shop")
+    action = Action(Verb.UPDATE, SERVICE, f"moved from {old} (tags only)", moved_from=old)
+    plan = Plan("shop", (action,), after={step: frozenset() for step in action.steps()})
+    text = plan_text(plan, Look())
+    assert text.splitlines()[0].split() == ["~", "service/web", "moved", "from", "service/shop", "(tags", "only)"]
+    assert "0 to create, 1 to move, 0 to update," in text
+    (row,) = plan_document(plan)["actions"]
+    assert (row["verb"], row["moved_from"]) == ("update", "service/shop")
+    assert action.summary == "moved from service/shop"
+
+
 @pytest.mark.parametrize(
     ("outlooks", "summary"),
     [

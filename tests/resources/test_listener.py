@@ -216,12 +216,14 @@ def test_others_on_other_ports_are_none_of_our_business() -> None:
 
 
 def test_ours_on_its_way_to_a_taken_port_is_not_two() -> None:
-    """Ours is known by its tags wherever it listens; who has the wanted port, AWS will say."""
+    """Ours is known by its tags wherever it listens; who has the wanted port goes by its ARN, and excludes ours."""
     there = f"{ARN}1"
 
     found = observe(talk(item(port=8080), item(there, port=80), tags={there: {}}))
 
-    assert [(each.id, each.spec.port) for each in found] == [(ARN, 8080)]
+    assert [(each.id, each.spec.port) for each in found] == [(ARN, 8080), (there, 80)]
+    assert [each.address for each in found] == [WANT.address, Address("listener", there.rpartition("/")[2])]
+    assert Listener().excludes(WANT.spec, found[1].spec) == "port 80"
 
 
 def test_only_load_balancers_that_matter_are_asked() -> None:

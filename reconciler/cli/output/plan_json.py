@@ -68,6 +68,7 @@ def _action(action: Action) -> dict[str, Any]:
         "address": str(action.address),
         "id": action.old.id if action.old is not None else None,
         "because": action.because,
+        "moved_from": None if action.moved_from is None else str(action.moved_from),
         "consequence": action.consequence.value,
         "where": action.where or None,
         "changes": [_change(change) for change in action.changes],

@@ -62,7 +62,7 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         rollouts = _rollouts(previews)
         text = f"No changes. {plan.unchanged} {_plural('resource', plan.unchanged)} up to date{rollouts}."
         return look.paint(text, "yellow" if rollouts else "green")
-    adopt = plan.count(Verb.ADOPT)
+    adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
     rolls = len(
         {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
         | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST}
@@ -70,7 +70,8 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
     words = [
         f"{plan.count(Verb.CREATE)} to create",
         *([f"{adopt} to adopt"] if adopt else []),
-        f"{plan.count(Verb.UPDATE)} to update",
+        *([f"{moves} to move"] if moves else []),
+        f"{plan.count(Verb.UPDATE) - moves} to update",
         f"{rolls} {_plural('rollout', rolls)}",
         f"{plan.count(Verb.REPLACE)} to replace",
         f"{plan.count(Verb.DELETE)} to delete",
@@ -114,6 +115,8 @@ def remark(action: Action) -> str:
     match action.verb:
         case Verb.CREATE:
             return ""
+        case Verb.UPDATE if action.only_moves:
+            return action.because
         case Verb.UPDATE if not action.changes:
             return "tags differ from the specs"
         case _:
@@ -127,7 +130,7 @@ def _action(
     head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
     rolls = action.rolls and preview is not None and preview.told
     note = _headline(preview) if rolls and preview is not None else remark(action)
-    note = note.ljust(REMARK_WIDTH) if action.where else note
+    note = f"{note}  ".ljust(REMARK_WIDTH) if action.where else note
     yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
     if action.verb is Verb.CREATE and action.new is not None:
         rows = flat(declared(action.new.spec))

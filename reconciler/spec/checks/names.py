@@ -1,13 +1,15 @@
-"""Checks of derived names: AWS's length limits, and duplicates."""
+"""Checks of names in AWS, given or derived: AWS's length limits, and duplicates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from reconciler.spec import names
 from reconciler.spec.diagnostics import Diagnostic, Note
-from reconciler.spec.documents import Network, Service, Task
+from reconciler.spec.documents import Network, Service, Store, Task
+from reconciler.spec.documents.base import Document, Named
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
@@ -22,76 +24,98 @@ class Claim:
 
     what: str
     name: str
+    in_aws: str
     place: Position
     derived: bool = True
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     """The first name of each position that is too long, and the first that each two positions share."""
-    first: dict[tuple[str, str], Claim] = {}
+    first: dict[tuple[str, str, bool], Claim] = {}
     said: set[tuple[Position, ...]] = set()
     for claim in claims(specs):
         limit = _LIMITS.get(claim.what)
-        if claim.derived and limit is not None and len(claim.name) > limit and (claim.place,) not in said:
+        if claim.derived and limit is not None and len(claim.in_aws) > limit and (claim.place,) not in said:
             said.add((claim.place,))
-            wanted = shown(claim.name, longest=80)
-            message = f"the {claim.what} {wanted} would have {len(claim.name)} characters; AWS allows {limit}"
-            yield Diagnostic("E2004", message, claim.place, hint=f"shorten the name by {len(claim.name) - limit}")
-        other = first.setdefault((claim.what, claim.name), claim)
-        if other is not claim and (claim.place, other.place) not in said:
-            said.add((claim.place, other.place))
-            rule = "E2005" if claim.derived or other.derived else "E2003"
-            message = f"duplicate name: the {claim.what} {shown(claim.name)}"
-            yield Diagnostic(rule, message, claim.place, notes=(Note("the other one", other.place),))
+            wanted = shown(claim.in_aws, longest=80)
+            message = f"the {claim.what} {wanted} would have {len(claim.in_aws)} characters; AWS allows {limit}"
+            yield Diagnostic("E2004", message, claim.place, hint=f"shorten the name by {len(claim.in_aws) - limit}")
+        for name, in_aws in ((claim.name, False), (claim.in_aws, True)):
+            other = first.setdefault((claim.what, name, in_aws), claim)
+            if other is not claim and (claim.place, other.place) not in said:
+                said.add((claim.place, other.place))
+                rule = "E2005" if claim.derived or other.derived else "E2003"
+                message = f"duplicate name: the {claim.what} {shown(name)}"
+                yield Diagnostic(rule, message, claim.place, notes=(Note("the other one", other.place),))
 
 
 def claims(specs: Specs) -> Iterator[Claim]:
-    """Every derived name that must be unique. Names that AWS takes as they are written are unique as documents are."""
-    for role in specs.roles:
-        yield Claim("IAM role", role.name, specs.where(role), derived=False)
+    """Every name that must be unique among those of its kind."""
+    for what, documents in (
+        ("IAM role", specs.roles),
+        ("ECS cluster", specs.clusters),
+        ("ECR repository", specs.registries),
+        ("load balancer", specs.load_balancers),
+        ("table", specs.all(Store)),
+    ):
+        for document in documents:
+            yield _own(specs, what, document, document)
     for network in specs.networks:
         yield from _network(specs, network)
     for workload in specs.workloads:
         yield from _workload(specs, workload)
     for service in specs.services:
         for index, group in enumerate(service.traffic.target_groups if service.traffic else ()):
-            place = specs.where(service, "traffic", "target_groups", index)
-            yield Claim("target group", group, place, derived=False)
+            yield _own(specs, "target group", service, group, "traffic", "target_groups", index)
+
+
+def _own(specs: Specs, what: str, document: Document, named: Named, *path: str | int) -> Claim:
+    """A name that somebody wrote: that of a document, or of a part at `path`; its `aws_name`, where it has one."""
+    given = getattr(named, "aws_name", None) is not None
+    place = specs.where(document, *path, "aws_name" if given else "name")
+    return Claim(what, named.name, named.name_in_aws, place, derived=given)
 
 
 def _network(specs: Specs, network: Network) -> Iterator[Claim]:
     for index, subnet in enumerate(network.subnets):
-        yield Claim("subnet", subnet.name, specs.where(network, "subnets", index, "name"), derived=False)
+        yield _own(specs, "subnet", network, subnet, "subnets", index)
     for index, group in enumerate(network.security_groups):
-        yield Claim("security group", group.name, specs.where(network, "security_groups", index, "name"), derived=False)
+        yield _own(specs, "security group", network, group, "security_groups", index)
     if network.interface_endpoints:
-        yield Claim("security group", names.endpoint_group(network.name), specs.where(network, "endpoints", key=True))
+        place = specs.where(network, "endpoints", key=True)
+        yield _derived("security group", network, names.endpoint_group, place)
     tables: dict[str, int] = {}
     for index, subnet in enumerate(network.subnets):
         tables.setdefault(subnet.table, index)
     for table, index in tables.items():
         place = specs.where(network, "subnets", index, "name")
-        yield Claim("route table", names.route_table(network.name, table), place)
+        yield _derived("route table", network, partial(names.route_table, table=table), place)
+
+
+def _derived(what: str, document: Document, named: Callable[[str], str], place: Position) -> Claim:
+    return Claim(what, named(document.name), named(document.name_in_aws), place)
 
 
 def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
-    own = specs.where(workload)
-    yield Claim("task definition", workload.name, own)
+    own = specs.where(workload, "name" if workload.aws_name is None else "aws_name")
+    yield Claim("task definition", workload.name, workload.name_in_aws, own)
     logs = workload.task.logs
     if logs is not None and logs.group is not None:
-        yield Claim("log group", logs.group, specs.where(workload, "task", "logs", "group"), derived=False)
+        place = specs.where(workload, "task", "logs", "group")
+        yield Claim("log group", logs.group, logs.group, place, derived=False)
     elif logs is not None:
-        yield Claim("log group", names.log_group(workload.name), own)
+        group = names.log_group(workload.name_in_aws)
+        yield Claim("log group", group, group, own)
     if workload.task.execution_role is None:
-        yield Claim("IAM role", names.execution_role(workload.name), own)
+        yield _derived("IAM role", workload, names.execution_role, own)
     if workload.task.role is None and workload.exec:
-        yield Claim("IAM role", names.task_role(workload.name), own)
+        yield _derived("IAM role", workload, names.task_role, own)
     if isinstance(workload, Task):
         if not workload.run.once:
-            yield Claim("schedule", workload.name, own)
-            yield Claim("IAM role", names.schedule_role(workload.name), own)
+            yield Claim("schedule", workload.name, workload.name_in_aws, own)
+            yield _derived("IAM role", workload, names.schedule_role, own)
         return
     if workload.scaling is not None:
         for metric in ("cpu", "memory", "requests"):
             if getattr(workload.scaling, metric) is not None:
-                yield Claim("scaling policy", names.scaling_policy(workload.name, metric), own)
+                yield _derived("scaling policy", workload, partial(names.scaling_policy, metric=metric), own)

@@ -7,10 +7,12 @@ each a function from the document to resources without AWS access.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address, Desired
+from reconciler.spec import moves
 from reconciler.spec.compile import cluster, load_balancer, network, registry, role, service, store, task
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.delivery import compile_deliveries
@@ -38,10 +40,15 @@ def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tupl
         (specs.services, service.compile_service),
         (specs.tasks, task.compile_task),
     )
+    before, renames = moves.former(specs), tuple(moves.renames(specs))
+    earlier = {now.address: was for now, was in zip(specs.documents, before.documents, strict=True)}
     found: dict[Address, Desired[Any]] = {}
     for documents, step in steps:
         for document in documents:
-            for want in step(context, document):
+            wants = step(context, document)
+            if renames:
+                wants = moves.moved(wants, step(replace(context, specs=before), earlier[document.address]), renames)
+            for want in wants:
                 first = found.setdefault(want.address, want)
                 if first.spec != want.spec:
                     raise SpecInvalid(f"{want.where} and {first.where} declare {want.address} differently")

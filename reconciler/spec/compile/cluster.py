@@ -17,7 +17,7 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
         cluster,
         Address("cluster", cluster.name),
         ClusterSpec(
-            name=cluster.name,
+            name=cluster.name_in_aws,
             capacity_providers=cluster.capacity_providers,
             default_strategy=strategy(cluster.default_strategy),
             container_insights=cluster.container_insights,

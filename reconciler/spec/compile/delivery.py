@@ -45,7 +45,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         plain,
         container=traffic.container,
         port=container_port(service),
-        groups=tuple(Address("target-group", name) for name in traffic.target_groups),
+        groups=tuple(Address("target-group", group.name) for group in traffic.target_groups),
         production=entry(service, traffic.listener),
         test=entry(service, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),

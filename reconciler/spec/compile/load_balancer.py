@@ -35,7 +35,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         balancer,
         address,
         LoadBalancerSpec(
-            name=balancer.name,
+            name=balancer.name_in_aws,
             scheme=balancer.scheme,
             type="application",
             subnets=context.subnets(balancer.subnets),
@@ -116,8 +116,8 @@ def forward(service: Service) -> Action:
     """All to the first target group; the second stays named with weight 0."""
     assert service.traffic is not None
     first, *others = service.traffic.target_groups
-    idle = [Forward(target_group=_group(other), weight=0) for other in others]
-    return Action(forward=(Forward(target_group=_group(first), weight=100), *idle))
+    idle = [Forward(target_group=_group(other.name), weight=0) for other in others]
+    return Action(forward=(Forward(target_group=_group(first.name), weight=100), *idle))
 
 
 def _group(name: str) -> Ref:

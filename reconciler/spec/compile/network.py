@@ -30,14 +30,14 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
         vpc.address,
         VpcSpec(cidr=cidr(network.cidr), dns_support=network.dns_support, dns_hostnames=network.dns_hostnames),
         kept=unstated(network, dns_support="dns_support", dns_hostnames="dns_hostnames"),
-        name=names.vpc(network.name),
+        name=names.vpc(network.name_in_aws),
     )
     if any(subnet.access == "public" for subnet in network.subnets):
         yield context.desired(
             network,
             Address("internet-gateway", network.name),
             InternetGatewaySpec(vpc=vpc),
-            name=names.internet_gateway(network.name),
+            name=names.internet_gateway(network.name_in_aws),
         )
     for number, subnet in enumerate(network.subnets):
         yield context.desired(
@@ -46,7 +46,7 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
             SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone),
             "subnets",
             number,
-            name=names.subnet(network.name, subnet.name),
+            name=names.subnet(network.name_in_aws, subnet.name),
             tags=subnet.tags,
         )
     yield from _nat_gateways(context, network)
@@ -75,13 +75,15 @@ def _nat_gateways(context: Context, network: Network) -> Iterator[Desired[Any]]:
     for zone, subnet in nat_zones(network).items():
         name = f"{network.name}-{zone}"
         address = Address("elastic-ip", name)
-        yield context.desired(network, address, ElasticIpSpec(), "nat", name=names.nat_gateway(network.name, zone))
+        yield context.desired(
+            network, address, ElasticIpSpec(), "nat", name=names.nat_gateway(network.name_in_aws, zone)
+        )
         yield context.desired(
             network,
             Address("nat-gateway", name),
             NatGatewaySpec(subnet=Ref(Address("subnet", subnet)), elastic_ip=Ref(address)),
             "nat",
-            name=names.nat_gateway(network.name, zone),
+            name=names.nat_gateway(network.name_in_aws, zone),
         )
 
 
@@ -109,7 +111,7 @@ def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Des
             "subnets",
             numbers[0],
             kept={("routes",): Keep.ITEMS, ("subnets",): Keep.ITEMS},
-            name=names.route_table(network.name, table),
+            name=names.route_table(network.name_in_aws, table),
         )
 
 
@@ -120,10 +122,10 @@ def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[
         yield context.desired(
             network,
             address,
-            SecurityGroupSpec(vpc=vpc, group_name=group.name, description=group.description),
+            SecurityGroupSpec(vpc=vpc, group_name=group.name_in_aws, description=group.description),
             *path,
             kept=unstated(group, description="description"),
-            name=group.name,
+            name=group.name_in_aws,
             tags=group.tags,
         )
         egress = None if group.egress is None else tuple(_rule(entry) for entry in group.egress)
@@ -171,20 +173,20 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
             ),
             "endpoints",
             kept={("route_tables",): Keep.ITEMS},
-            name=names.endpoint(network.name, service),
+            name=names.endpoint(network.name_in_aws, service),
         )
     if not network.interface_endpoints:
         return
-    group = names.endpoint_group(network.name)
+    group, in_aws = names.endpoint_group(network.name), names.endpoint_group(network.name_in_aws)
     address = Address("security-group", group)
     https = Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(network.cidr), description=None)
     yield context.desired(
         network,
         address,
-        SecurityGroupSpec(vpc=vpc, group_name=group, description="VPC endpoints, from inside the VPC"),
+        SecurityGroupSpec(vpc=vpc, group_name=in_aws, description="VPC endpoints, from inside the VPC"),
         "endpoints",
         kept={("description",): Keep.VALUE},
-        name=group,
+        name=in_aws,
     )
     yield context.desired(
         network,
@@ -208,7 +210,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
             ),
             "endpoints",
             kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
-            name=names.endpoint(network.name, service),
+            name=names.endpoint(network.name_in_aws, service),
         )
 
 

@@ -22,7 +22,7 @@ def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[A
         registry,
         Address("repository", registry.name),
         RepositorySpec(
-            name=registry.name,
+            name=registry.name_in_aws,
             immutable_tags=registry.immutable_tags,
             scan_on_push=registry.scan_on_push,
             lifecycle=lifecycle,
@@ -71,9 +71,9 @@ def image(context: Context, document: Any, registry: Registry, tag: str, *path: 
         document,
         Address("image", f"{registry.name}:{tag}"),
         ImageSpec(
-            repository=registry.name,
+            repository=registry.name_in_aws,
             tag=tag,
-            uri=f"{repository_uri(context, registry.name)}:{tag}",
+            uri=f"{repository_uri(context, registry.name_in_aws)}:{tag}",
             immutable_tags=registry.immutable_tags,
         ),
         *path,

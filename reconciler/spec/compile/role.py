@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
         role,
         Address("role", role.name),
         RoleSpec(
-            name=role.name,
+            name=role.name_in_aws,
             trust=trust(role.assumed_by),
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
@@ -52,14 +52,18 @@ def allow(actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
 
 
 def generated(
-    context: Context, owner: Any, name: str, principal: str, statements: Mapping[str, Iterable[Mapping[str, Any]]]
+    context: Context,
+    owner: Any,
+    named: Callable[[str], str],
+    principal: str,
+    statements: Mapping[str, Iterable[Mapping[str, Any]]],
 ) -> Desired[Any]:
     """A role that `owner` needs; `statements` by the name of the inline policy."""
     want = context.desired(
         owner,
-        Address("role", name),
+        Address("role", named(owner.name)),
         RoleSpec(
-            name=name,
+            name=named(owner.name_in_aws),
             trust=trust([principal]),
             policies={policy: document(rows) for policy, rows in statements.items()},
             managed=(),

@@ -23,7 +23,7 @@ from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import forward, listener_address
 from reconciler.spec.compile.workload import compile_workload, placement
-from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents import Cluster, LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
 
 METRICS = {
@@ -47,7 +47,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         address,
         ServiceSpec(
             cluster=cluster_link(service.cluster),
-            name=service.name,
+            name=service.name_in_aws,
             task_definition=Ref(Address("task-definition", service.name)),
             desired_count=service.desired_count if scaled is None else None,
             initial_count=initial,
@@ -92,12 +92,12 @@ def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterato
         unhealthy_threshold=check.unhealthy_threshold,
         matcher=check.matcher,
     )
-    for number, name in enumerate(traffic.target_groups):
+    for number, group in enumerate(traffic.target_groups):
         yield context.desired(
             service,
-            Address("target-group", name),
+            Address("target-group", group.name),
             TargetGroupSpec(
-                name=name,
+                name=group.name_in_aws,
                 port=container_port(service),
                 protocol="HTTP",
                 vpc=_vpc(context, service),
@@ -146,7 +146,7 @@ def _targets(service: Service) -> tuple[Target, ...] | None:
     traffic = service.traffic
     if traffic is None:
         return None
-    group = Ref(Address("target-group", traffic.target_groups[0]))
+    group = Ref(Address("target-group", traffic.target_groups[0].name))
     return (Target(target_group=group, container=traffic.container, port=container_port(service)),)
 
 
@@ -169,19 +169,20 @@ def _scaling(context: Context, service: Service, address: Address) -> Desired[An
         target = getattr(scaled, metric)
         if target is None:
             continue
-        policies[names.scaling_policy(service.name, metric)] = Policy(
+        policies[names.scaling_policy(service.name_in_aws, metric)] = Policy(
             metric=predefined,
             target=float(target),
             scale_in_cooldown=seconds(scaled.scale_in_cooldown),
             scale_out_cooldown=seconds(scaled.scale_out_cooldown),
             **_label(service, metric),
         )
-    cluster = service.cluster.rpartition("/")[2]
+    declared = context.specs.get(Cluster, service.cluster)
+    cluster = service.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
     return context.desired(
         service,
         Address("scaling", service.name),
         ScalingSpec(
-            resource=f"service/{cluster}/{service.name}",
+            resource=f"service/{cluster}/{service.name_in_aws}",
             service=Ref(address),
             min=scaled.min,
             max=scaled.max,
@@ -204,5 +205,5 @@ def _label(service: Service, metric: str) -> dict[str, Link]:
         return {}
     return {
         "load_balancer": Ref(Address("load-balancer", service.traffic.load_balancer)),
-        "target_group": Ref(Address("target-group", service.traffic.target_groups[0])),
+        "target_group": Ref(Address("target-group", service.traffic.target_groups[0].name)),
     }

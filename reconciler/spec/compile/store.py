@@ -18,7 +18,7 @@ def compile_store(context: Context, store: Store) -> Iterator[Desired[Any]]:
         store,
         Address("table", store.name),
         TableSpec(
-            name=store.name,
+            name=store.name_in_aws,
             keys=KEYS,
             deletion_protection=store.deletion_protection,
             point_in_time_recovery=store.point_in_time_recovery,

@@ -37,7 +37,7 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
         task,
         Address("schedule", task.name),
         ScheduleSpec(
-            name=task.name,
+            name=task.name_in_aws,
             expression=task.run.schedule,
             time_zone=task.run.time_zone,
             role=Ref(starter.address),
@@ -55,10 +55,10 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
 def schedule_role(context: Context, task: Task) -> Desired[Any]:
     """What EventBridge Scheduler starts the task with: this family, in the name of its own roles."""
     spec = task_definition(context, task)
-    run = role.allow(["ecs:RunTask"], [context.arn("ecs", f"task-definition/{task.name}:*")])
+    run = role.allow(["ecs:RunTask"], [context.arn("ecs", f"task-definition/{task.name_in_aws}:*")])
     tag = role.allow(["ecs:TagResource"], [context.arn("ecs", "task/*")])
     roles = [one for one in (spec.execution_role, spec.task_role) if one]
     statements = [run, tag]
     if roles:
         statements.append({"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": roles})
-    return role.generated(context, task, names.schedule_role(task.name), SCHEDULER, {"start-task": statements})
+    return role.generated(context, task, names.schedule_role, SCHEDULER, {"start-task": statements})

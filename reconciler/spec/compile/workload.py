@@ -58,7 +58,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
 
 def log_group(workload: Workload) -> str:
     logs = workload.task.logs
-    return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name)
+    return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
 
 
 def log_group_address(workload: Workload) -> Address:
@@ -74,7 +74,9 @@ def needs_execution_role(workload: Workload) -> bool:
 
 def execution_role(context: Context, workload: Workload) -> Desired[Any]:
     task, statements = workload.task, []
-    repositories = sorted({c.image.registry for c in task.containers.values() if c.image.registry is not None})
+    registries = {container.image.registry for container in task.containers.values()}
+    declared = [context.specs.get(Registry, name) for name in registries]
+    repositories = sorted(registry.name_in_aws for registry in declared if registry is not None)
     if repositories:
         statements.append(role.allow(["ecr:GetAuthorizationToken"], ["*"]))
         statements.append(
@@ -91,14 +93,14 @@ def execution_role(context: Context, workload: Workload) -> Desired[Any]:
         arns = sorted({secret_arn(context, secret) for secret in secrets if secret.service == service})
         if arns:
             statements.append(role.allow([action], [_whole_secret(arn) for arn in arns]))
-    return role.generated(context, workload, names.execution_role(workload.name), TASKS, {"start-tasks": statements})
+    return role.generated(context, workload, names.execution_role, TASKS, {"start-tasks": statements})
 
 
 def task_role(context: Context, workload: Workload) -> Desired[Any]:
     """ECS Exec opens its channels in the task's own name."""
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
-    return role.generated(context, workload, names.task_role(workload.name), TASKS, {"exec": [statement]})
+    return role.generated(context, workload, names.task_role, TASKS, {"exec": [statement]})
 
 
 def secret_arn(context: Context, secret: Any) -> str:
@@ -142,7 +144,7 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
     elif workload.exec:
         own = Ref(Address("role", names.task_role(workload.name)))
     return TaskDefinitionSpec(
-        family=workload.name,
+        family=workload.name_in_aws,
         cpu=task.cpu,
         memory=task.memory,
         execution_role=execution,
@@ -192,7 +194,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
     if workload.task.logs is not None:
         declared |= {
             "log_group": Ref(log_group_address(workload)),
-            "log_stream_prefix": workload.name,
+            "log_stream_prefix": workload.name_in_aws,
             "log_region": context.stack.region,
         }
     return Container(**{field: value for field, value in declared.items() if value is not None})

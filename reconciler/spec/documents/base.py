@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.values import Flag, Text, Words
+from reconciler.spec.documents.values import Flag, Reference, Text, Words
 from reconciler.spec.messages import shown
 
 
@@ -61,10 +61,23 @@ def _adoption(value: Any) -> Any:
     return Adoption() if values.flag(value) else None
 
 
-class Document(Block):
-    """A declaration, identified by kind and name."""
+class Named(Block):
+    """A document or a named part of one, which may have had another name before."""
 
     name: str
+    moved_from: Reference | None = None
+    """The name before a rename: its resources stay as they are. Remove it once it has taken effect."""
+
+    @property
+    def name_in_aws(self) -> str:
+        """`aws_name` where it is given, else the name; AWS names are derived from it."""
+        given: str | None = getattr(self, "aws_name", None)
+        return given or self.name
+
+
+class Document(Named):
+    """A declaration, identified by kind and name."""
+
     adopt: Annotated[Adoption | None, BeforeValidator(_adoption)] = None
     """Take over existing AWS resources with this document's names that have no reconciler tags. What the document does
     not state stays as it is in AWS, and nothing that it does not mention is removed."""

@@ -33,11 +33,16 @@ class CapacityShare(Block):
 CapacityShares: TypeAlias = Annotated[tuple[CapacityShare, ...], Field(max_length=20)]
 
 
+EcsName = Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+
+
 class Cluster(Document):
     """An ECS cluster on Fargate."""
 
     kind: Literal["Cluster"] = "Cluster"
-    name: Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+    name: EcsName
+    aws_name: EcsName | None = None
+    """Its name in AWS. Default: the document's name."""
     capacity_providers: Annotated[tuple[CapacityProvider, ...], AfterValidator(no_repeats)] = (
         "FARGATE",
         "FARGATE_SPOT",

@@ -54,6 +54,9 @@ class CertificateReference(Block):
         return self.arn or self.domain or ""
 
 
+ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
+
+
 class Listener(Block):
     """A port that the load balancer listens on."""
 
@@ -62,6 +65,8 @@ class Listener(Block):
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
     """ARNs or domains of certificates, the default certificate first. HTTPS needs one."""
     ssl_policy: Words | None = None
+    moved_from: ListenerName | None = None
+    """The listener's name before a rename: it stays as it is. Remove it once it has taken effect."""
 
     @property
     def tls_policy(self) -> str | None:
@@ -69,21 +74,23 @@ class Listener(Block):
         return (self.ssl_policy or MODERN_TLS) if self.protocol == "HTTPS" else None
 
 
-ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
+LoadBalancerName = Annotated[
+    str,
+    *matching(
+        r"(?!internal-)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?",
+        32,
+        "letters, digits and inner '-' only, and it must not begin with internal-",
+    ),
+]
 
 
 class LoadBalancer(Document):
     """An application load balancer. Services that deploy blue/green use its `production` and `test` listeners."""
 
     kind: Literal["LoadBalancer"] = "LoadBalancer"
-    name: Annotated[
-        str,
-        *matching(
-            r"(?!internal-)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?",
-            32,
-            "letters, digits and inner '-' only, and it must not begin with internal-",
-        ),
-    ]
+    name: LoadBalancerName
+    aws_name: LoadBalancerName | None = None
+    """Its name in AWS. Default: the document's name."""
     scheme: Literal["internet-facing", "internal"] = "internet-facing"
     network: Reference | None = None
     """Default: the network of its subnets. Use a vpc-… id for a network outside the specs."""

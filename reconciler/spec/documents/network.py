@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.base import Block, Document, Tags
+from reconciler.spec.documents.base import Block, Document, Named, Tags
 from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
 from reconciler.spec.messages import shown
 from reconciler.spec.scalar import Written
@@ -158,10 +158,12 @@ def peer_range(peer: str) -> IPv4Network | IPv6Network | None:
     return ip_network(peer) if "/" in peer else None
 
 
-class SecurityGroup(Block):
+class SecurityGroup(Named):
     """A firewall for network interfaces. Without `egress`, all outbound traffic is allowed (AWS's default)."""
 
     name: GroupName
+    aws_name: GroupName | None = None
+    """Its name in AWS. Default: its name here."""
     description: GroupDescription = "managed by reconciler"
     """Cannot be changed later in AWS: a different description creates a new group."""
     ingress: tuple[Ingress, ...] = ()
@@ -170,7 +172,7 @@ class SecurityGroup(Block):
     tags: Tags = Field(default_factory=dict)
 
 
-class Subnet(Block):
+class Subnet(Named):
     """An address range in one availability zone."""
 
     name: Annotated[
@@ -198,6 +200,16 @@ class Subnet(Block):
         return self.name[min(found) :] if found else self.name
 
 
+NetworkName = Annotated[
+    str,
+    *matching(
+        r"(?!vpc-)[A-Za-z0-9][A-Za-z0-9._-]*",
+        64,
+        "letters, digits, '.', '_' and '-' only, and it must not begin with vpc-",
+    ),
+]
+
+
 class Network(Document):
     """A VPC and everything in it.
 
@@ -205,14 +217,9 @@ class Network(Document):
     """
 
     kind: Literal["Network"] = "Network"
-    name: Annotated[
-        str,
-        *matching(
-            r"(?!vpc-)[A-Za-z0-9][A-Za-z0-9._-]*",
-            64,
-            "letters, digits, '.', '_' and '-' only, and it must not begin with vpc-",
-        ),
-    ]
+    name: NetworkName
+    aws_name: NetworkName | None = None
+    """The name that its names in AWS begin with. Default: the document's name."""
     cidr: Cidr
     subnets: tuple[Subnet, ...] = ()
     nat: Literal["none", "single", "per_zone"] = "none"

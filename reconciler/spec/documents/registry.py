@@ -12,13 +12,18 @@ from reconciler.spec.documents.values import Flag, Whole, matching
 REPOSITORY = r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*"
 
 
+RepositoryName = Annotated[
+    str, *matching(REPOSITORY, 256, "lower-case letters and digits, joined by single '.', '_', '-' or '/'", 2)
+]
+
+
 class Registry(Document):
     """An ECR repository; containers refer to it with `image: {registry: …, tag: …}`."""
 
     kind: Literal["Registry"] = "Registry"
-    name: Annotated[
-        str, *matching(REPOSITORY, 256, "lower-case letters and digits, joined by single '.', '_', '-' or '/'", 2)
-    ]
+    name: RepositoryName
+    aws_name: RepositoryName | None = None
+    """The repository's name in AWS. Default: the document's name."""
     immutable_tags: Flag = True
     """A tag always refers to the image that was pushed with it first."""
     scan_on_push: Flag = True

@@ -59,11 +59,16 @@ class Policy(Block):
         return self
 
 
+RoleName = Annotated[str, *matching(r"[\w+=,.@-]+", 64, "letters, digits and _+=,.@- only")]
+
+
 class Role(Document):
     """An IAM role. Containers refer to it as `role`; ECS can then pass it to them."""
 
     kind: Literal["Role"] = "Role"
-    name: Annotated[str, *matching(r"[\w+=,.@-]+", 64, "letters, digits and _+=,.@- only")]
+    name: RoleName
+    aws_name: RoleName | None = None
+    """Its name in AWS. Default: the document's name."""
     assumed_by: Principals
     policies: tuple[Policy, ...] = ()
     allow_wildcards: Flag = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents.base import Block, Document
-from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityShares
+from reconciler.spec.documents.base import Block, Document, Named
+from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.load_balancer import ListenerName
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
@@ -73,6 +73,24 @@ class Match(Block):
         return bool(self.path or self.host)
 
 
+class TargetGroup(Named):
+    """A target group; plain text is its name."""
+
+    short_form = {"type": "string"}
+
+    name: TargetGroupName
+    aws_name: TargetGroupName | None = None
+    """Its name in AWS. Default: its name here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Traffic(Block):
     """How requests reach the service's tasks."""
 
@@ -80,7 +98,7 @@ class Traffic(Block):
     container: ContainerName
     port: Port | None = None
     """The container's port; optional if it has only one."""
-    target_groups: Annotated[tuple[TargetGroupName, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
+    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
@@ -114,7 +132,9 @@ class Service(Document):
     """
 
     kind: Literal["Service"] = "Service"
-    name: Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+    name: EcsName
+    aws_name: EcsName | None = None
+    """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: Reference
     task: TaskDefinition
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1

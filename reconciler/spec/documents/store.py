@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 from reconciler.spec.documents.base import Document
 from reconciler.spec.documents.values import Flag, matching
 
+TableName = Annotated[str, *matching(r"[A-Za-z0-9_.-]+", 255, "letters, digits, '_', '.' and '-' only", 3)]
+
 
 class Store(Document):
     """A table for `--store dynamodb:NAME`. Many stacks may share one."""
 
     kind: Literal["Store"] = "Store"
-    name: Annotated[str, *matching(r"[A-Za-z0-9_.-]+", 255, "letters, digits, '_', '.' and '-' only", 3)]
+    name: TableName
+    aws_name: TableName | None = None
+    """The table's name in AWS. Default: the document's name."""
     deletion_protection: Flag = False
     """Makes DynamoDB refuse to delete the table."""
     point_in_time_recovery: Flag = False

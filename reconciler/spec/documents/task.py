@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.diagnostics import did_you_mean
 from reconciler.spec.documents.base import Block, Document
-from reconciler.spec.documents.cluster import ECS_NAME, ECS_NAME_RULE, CapacityShares
+from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import Flag, Reference, Whole, matching, problem
@@ -84,7 +84,9 @@ class Task(Document):
     """A standalone task under a cluster."""
 
     kind: Literal["Task"] = "Task"
-    name: Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
+    name: EcsName
+    aws_name: EcsName | None = None
+    """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: Reference
     run: Run
     """`once`, or {schedule: "cron(0 3 * * ? *)", time_zone: Asia/Tokyo}."""
