@@ -209,6 +209,13 @@ GROUPS = (
                 "The stack is reconciled again.",
             ),
             Tag(
+                request_tags.ACCEPTED,
+                "the start of a commit's id that may be applied although it does not descend from the last one",
+                "c2d87dd",
+                "Use `reconciler reconcile --accept-history COMMIT`.",
+                "The commit stays rejected. The controller removes the tag itself once the commit is in place.",
+            ),
+            Tag(
                 request_tags.REVISION,
                 "`REVISION SUBJECT`: the commit that was last in place as a whole",
                 request_tags.in_place("c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f", "Raise the memory of web"),

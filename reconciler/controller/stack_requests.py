@@ -56,6 +56,8 @@ class StackRequests:
         for place in self._places:
             if place.address != board.address and request_tags.REVISION in place.tags:
                 wrote |= self._erase(place, request_tags.REVISION)
+            if request_tags.ACCEPTED in place.tags:  # from now on it is what others have to descend from
+                wrote |= self._erase(place, request_tags.ACCEPTED)
         return wrote
 
     def answer(self, revision: str) -> bool:

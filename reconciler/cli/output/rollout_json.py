@@ -22,7 +22,8 @@ def status_document(
         "health": step.health.value,
         "because": step.because,
         "release": step.release,
-        "wanted": observed.wanted,
+        "wanted": observed.wanted or None,
+        "not_ready": observed.waits or None,
         "until": None if step.until is None else step.until.isoformat(),
         "waits_for": step.waits_for.value or None,
         "desired": observed.desired,
@@ -68,7 +69,7 @@ def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
         return Exit.ROLLED_BACK
     if step.waits_for is Waiting.PERSON:
         return Exit.WAITING
-    return Exit.DONE if step.at_rest else Exit.PENDING
+    return Exit.DONE if step.at_rest and not observed.waits else Exit.PENDING
 
 
 def _version(task_set: TaskSet) -> dict[str, Any]:

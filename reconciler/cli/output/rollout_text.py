@@ -81,10 +81,14 @@ def _lines(
     look: Look,
 ) -> Iterator[str]:
     sign = look.paint(f"{look.sign(SIGNS[step.health])} {words_of(step.phase, rollout.delivery)}", COLORS[step.health])
-    commit = f"   {rollout.subject.release.commit[:7]}" if rollout.subject.release.commit else ""
-    yield f"{look.paint(str(rollout.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
+    release = f"   release {step.release[:6]}" if step.release else ""
+    known = rollout.subject.release
+    commit = f"   {known.commit[:7]}" if known.commit and step.release == known.id else ""
+    yield f"{look.paint(str(rollout.address), 'bold')}   {sign}{release}{commit}"
     if step.because:
         yield f"  {step.because}"
+    if observed.waits and observed.waits not in step.because:
+        yield look.paint(f"  the new version is waiting: {observed.waits}", "yellow")
     if step.phase in ORDER and rollout.delivery.moves_traffic:
         yield "  " + _timeline(rollout.delivery, step, now, look)
     if rollout.delivery.moves_traffic:

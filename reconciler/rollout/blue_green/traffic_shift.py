@@ -102,7 +102,7 @@ def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> Rol
 def _at(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
         return s.step(Phase.SHIFTING, f"monitoring green at {due.weight} % of production traffic", wake=LOOK_EVERY)
-    hindrance = gates.first_blocker(s)
+    hindrance = gates.withdrawn(s) or gates.first_blocker(s)
     if hindrance is None:
         return s.step(
             Phase.SHIFTING, f"green stayed healthy at {due.weight} % of production traffic", *onwards(s, green, due)
@@ -153,7 +153,7 @@ def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> Rol
         coming = newcomer(s)
         then = f"; {coming} is rolled out next" if coming else ""
         return s.step(Phase.BAKING, f"blue keeps running for instant rollback{then}", health=RolloutHealth.PROGRESSING)
-    held = gates.held(s)
+    held = gates.held(s) or (None if _finished(s, live) else gates.withdrawn(s))
     if held is not None:
         return s.step(Phase.BAKING, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
     if s.seen.looks <= 0:
@@ -170,11 +170,14 @@ def _teardown(s: RolloutContext, live: TaskSet, blue: TaskSet) -> tuple[RolloutA
     return (*s.mark(previous=previous, ended=_end(s, live)), DeleteTaskSet(blue.id, blue.slot))
 
 
-def _end(s: RolloutContext, live: TaskSet) -> Any:
+def _end(s: RolloutContext, live: TaskSet) -> RolloutResult:
+    return _finished(s, live) or s.ended(live.release, Outcome.PROMOTED, Phase.BAKING, Actor.TIMER)
+
+
+def _finished(s: RolloutContext, live: TaskSet) -> RolloutResult | None:
+    """The result that a request to finish has recorded."""
     noted = s.marks.ended_of(live.release)
-    if noted is not None and noted.outcome is Outcome.FAST_PROMOTED:
-        return noted
-    return s.ended(live.release, Outcome.PROMOTED, Phase.BAKING, Actor.TIMER)
+    return noted if noted is not None and noted.outcome is Outcome.FAST_PROMOTED else None
 
 
 def _back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult) -> RolloutStep:
