@@ -21,6 +21,7 @@ from reconciler.rollout.stored_state import (
     DeadlineKind,
     Outcome,
     Pause,
+    Rejection,
     RolloutResult,
     StoredState,
 )
@@ -55,6 +56,7 @@ def _stored() -> Mapping[str, str]:
         response=Response("5b1e08aa"),
         quarantine=(BEFORE,),
         ended=RolloutResult(BEFORE, Outcome.FAILED, "testing", AT, Actor.ENGINE, "3 of its tasks stopped"),
+        rejected=Rejection(RELEASE, BEFORE),
         hold=Pause("ana", RELEASE),
         suspended=Pause("ana"),
         previous=Version(BEFORE, "shop-web:6"),
@@ -153,6 +155,12 @@ GROUPS = (
                 "`RELEASE:OUTCOME:PHASE:TIME:BY:WHY`",
                 NOBODY,
                 "`status` and `history` do not know how the last rollout ended, nor why.",
+            ),
+            _state(
+                "rejected",
+                "`RELEASE:FLIGHT`: a release that was rejected because another one was being rolled out",
+                NOBODY,
+                "`status` does not know why the release is quarantined.",
             ),
             _state("hold", "`RELEASE:WHO`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."),
             _state(

@@ -114,7 +114,7 @@ class Requests(ABC):
         if self.left_over(request.release):
             return RequestRefusal(Code.CLEANING_UP, "the previous attempt is still being removed")
         lifted = self.marks.without_quarantined(request.release)
-        return self.accepted(request, quarantine=lifted, rollback_target=None, deadline=None)
+        return self.accepted(request, quarantine=lifted, rejected=None, rollback_target=None, deadline=None)
 
 
 def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:

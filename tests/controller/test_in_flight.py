@@ -27,9 +27,13 @@ WAITING = [Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BAKING]
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     """v1 serves, and v2 and v3 are pushed; the service scales by itself."""
-    with emulated_stack(terms=dict(SHORT)) as stage:
+    folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    text = (folder / FRONTEND).read_text(encoding="utf-8")
+    scaling = "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"
+    (folder / FRONTEND).write_text(text.replace("desired_count: 1", scaling), encoding="utf-8")
+    with emulated_stack(terms=SHORT | {"verify_for": timedelta(minutes=2)}, folder=folder) as stage:
         stage.serving()
-        found = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
+        found = Running(stage, Files(folder))
         found.go(60)
         found.quiet()
         yield found
@@ -85,7 +89,9 @@ def sidecar_from_an_empty_repository(running: Running) -> None:
 
 def role_denied(running: Running) -> None:
     running.stage.laptop.aws.faults.add(Fault(kind="denied", service="iam", operation="*Role*", reads=False))
-    running.files.edit(FRONTEND, "logs: {retention_days: 30}", "logs: {retention_days: 30}\n  permissions:\n    - {actions: [s3:GetObject], resources: ['arn:aws:s3:::b/*']}")  # fmt: skip
+    running.files.edit(FRONTEND, "  logs: {retention_days: 30}", "  logs: {retention_days: 30}\n  role: worker")
+    role = "kind: Role\nname: worker\nassumed_by: [ecs-tasks.amazonaws.com]\n"
+    (running.files.folder / "role.yaml").write_text(role, encoding="utf-8")
 
 
 def invalid_spec(running: Running) -> None:

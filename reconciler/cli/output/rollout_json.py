@@ -24,6 +24,7 @@ def status_document(
         "release": step.release,
         "wanted": observed.wanted or None,
         "not_ready": observed.waits or None,
+        "rejected": observed.marks.rejection_of(observed.wanted) or None,
         "until": None if step.until is None else step.until.isoformat(),
         "waits_for": step.waits_for.value or None,
         "desired": observed.desired,

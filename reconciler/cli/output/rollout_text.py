@@ -89,6 +89,9 @@ def _lines(
         yield f"  {step.because}"
     if observed.waits and observed.waits not in step.because:
         yield look.paint(f"  the new version is waiting: {observed.waits}", "yellow")
+    rejection = observed.marks.rejection_of(observed.wanted)
+    if rejection and rejection not in step.because:
+        yield look.paint(f"  {observed.wanted[:6]} was {rejection}", "yellow")
     if step.phase in ORDER and rollout.delivery.moves_traffic:
         yield "  " + _timeline(rollout.delivery, step, now, look)
     if rollout.delivery.moves_traffic:

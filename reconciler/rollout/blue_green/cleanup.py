@@ -100,7 +100,8 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
     if s.marks.quarantined(wanted):
         ended = s.marks.ended_of(wanted)
         back = ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
-        reason = ended.why if ended is not None and ended.why else "the release is quarantined"
+        reason = ended.why if ended is not None and ended.why else s.marks.rejection_of(wanted)
+        reason = reason or "the release is quarantined"
         because = f"{reason}; {wanted} is quarantined; `reconciler retry` or a new version lifts it"
         return Phase.ROLLED_BACK if back else Phase.FAILED, because, RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)

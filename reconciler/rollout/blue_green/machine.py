@@ -64,7 +64,7 @@ from reconciler.rollout.blue_green import cleanup, context, initial, pre_promoti
 from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout.state import ObservedService, Scaling
-from reconciler.rollout.stored_state import Actor, Outcome
+from reconciler.rollout.stored_state import Actor, Outcome, Rejection
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 
@@ -105,7 +105,7 @@ def _rejected(s: RolloutContext) -> RolloutStep | None:
     late = context.newcomer(s)
     if not late or s.policy.on_new_revision is not OnNewRevision.REJECT:
         return None
-    why = f"rejected because {s.flight} was being rolled out"
-    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, why)
-    marks = s.mark(quarantine=s.marks.with_quarantined(late), ended=ended)
+    rejected = Rejection(late, s.flight)
+    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, rejected.why)
+    marks = s.mark(quarantine=s.marks.with_quarantined(late), rejected=rejected, ended=ended)
     return replace(_ordinary(s), decisions=marks, wake_at=s.now, ended=ended)
