@@ -17,11 +17,11 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
     marks = remembered(item)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
-    names = _names(subject, marks)
     known = {one.release for one in (marks.deadline, marks.live) if one is not None}
     waits = "" if subject.release.id in known else subject.not_ready
-    asked = _last_request(marks, item) if waits else None
+    asked = _last_request(marks, primary or {}) if waits else None
     revision = revision_of(subject.release.task_definition) if asked is None else asked.task_definition
+    names = _names(subject, marks) | ({} if asked is None else {asked.task_definition: asked.release})
     return ObservedService(
         wanted=subject.release.id if asked is None else asked.release,
         desired=item["desiredCount"],
@@ -38,12 +38,12 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
     )
 
 
-def _last_request(marks: StoredState, item: Mapping[str, Any]) -> Version:
+def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:
     """The version that ECS was asked to run last: it is finished or undone while the wanted one is not ready."""
-    due, declared = marks.deadline, revision_of(item.get("taskDefinition", ""))
+    due, runs = marks.deadline, revision_of(primary.get("taskDefinition", ""))
     if due is not None and due.stage is DeadlineKind.ROLL:
-        return Version(due.release, f"{declared.rpartition(':')[0]}:{due.weight}" if due.weight else declared)
-    return marks.live or Version("", declared)
+        return Version(due.release, f"{runs.rpartition(':')[0]}:{due.weight}" if due.weight else runs)
+    return marks.live or Version("", runs)
 
 
 def declared(subject: RolloutTarget, decision: UpdateService) -> Call:

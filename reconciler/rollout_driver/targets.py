@@ -146,9 +146,9 @@ def subject_of(
     absent = [part for part in parts if part not in found]
     if absent:
         return NotReady(f"{absent[0]} does not exist yet")
-    release = _wanted_release(delivery, ground, commit)
-    if isinstance(release, str):
-        release, not_ready = Release(""), not_ready or release
+    declared = _wanted_release(delivery, ground, commit)
+    release = Release("") if isinstance(declared, str) else declared
+    not_ready = not_ready or (declared if isinstance(declared, str) else "")
     if not_ready:
         release = replace(release, health=None)  # its target group keeps the health check of what is under way
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)

@@ -228,7 +228,8 @@ def _went_on(state: State) -> None:
     """What was under way when a version was wanted that cannot be started went on to its end."""
     kept, marks = state.ghosts.kept, state.seen.marks
     stopped = marks.hold is not None or marks.suspended is not None or bool(state.seen.withdrawn)
-    if not stopped and kept and kept not in state.ghosts.quarantine and not any(one.release == kept for one in state.seen.alive):
+    there = any(one.release == kept for one in state.seen.alive)
+    if kept and not there and not stopped and kept not in state.ghosts.quarantine:
         raise Broken(f"L5: {kept} was abandoned for a version that cannot be started")
 
 
