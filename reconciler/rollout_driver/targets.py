@@ -96,8 +96,9 @@ def jobs_of(
         subject = subject_of(delivery, ground, commit=commit, not_ready=because)
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
-        else:
-            jobs.append(ServiceRollout(delivery, replace(subject, withdrawn=withdrawn)))
+            continue
+        release = Release("") if withheld else subject.release  # nothing is wanted then, not even what runs already
+        jobs.append(ServiceRollout(delivery, replace(subject, release=release, withdrawn=withdrawn)))
     return tuple(jobs), missing
 
 

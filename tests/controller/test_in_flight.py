@@ -231,7 +231,7 @@ def test_a_withdrawn_release_is_not_promoted_by_the_clock(
 ) -> None:
     """A force push took its commit back: it waits for a person, who may still promote it."""
     running.stage.terms["promotion"] = promotion
-    deploy(running, Phase.TESTING)
+    deploy(running, Phase.SCALING_UP)
     history_rewritten(running)
     running.go(10)
     if restart:

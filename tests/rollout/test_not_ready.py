@@ -13,7 +13,7 @@ from reconciler.rollout.release import Version
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.state import UNNAMED, ObservedService, all_on
 from reconciler.rollout.stored_state import DeadlineKind, Outcome
-from reconciler.rollout.strategy import Promotion
+from reconciler.rollout.strategy import OnNewRevision, Promotion
 from tests.rollout.facts import (
     BLUE,
     CANARY,
@@ -183,3 +183,30 @@ def test_the_first_version_is_protected_as_soon_as_it_serves() -> None:
     assert (protected.phase, kinds(protected)) == (Phase.SCALING_UP, ["WriteState", "CreateTaskSet"])
     dark = step(seen(ill(first), marks=marked(due(DeadlineKind.UP, release="a"))))
     assert dark.phase is Phase.INITIAL_DEPLOYMENT
+
+
+# -- a fix takes over
+
+
+@pytest.mark.parametrize("stage", [DeadlineKind.VERIFY, DeadlineKind.WARM])
+def test_a_newer_version_takes_over_at_the_first_sign_of_illness(stage: DeadlineKind) -> None:
+    """Production goes back to blue at once, and not only after several observations; what was healthy is left alone."""
+    failing = seen(BLUE, ill(GREEN), wanted="c", marks=marked(due(stage)), production=(0, 100), looks=-1)
+    found = step(failing)
+    assert found.decisions[0] == SetWeights("production", all_on(0), (0, 100))
+    assert found.ended is not None
+    assert (found.ended.release, found.ended.outcome) == ("b", Outcome.SUPERSEDED)
+    assert step(replace(failing, wanted="b")).decisions == ()
+    assert step(replace(failing, sets=(BLUE, GREEN), looks=1)).decisions == ()
+    assert step(replace(failing, waits=REASON)).decisions == ()
+    assert step(failing, replace(CAREFUL, on_new_revision=OnNewRevision.QUEUE)).decisions == ()
+
+
+@pytest.mark.parametrize("stage", [DeadlineKind.UP, DeadlineKind.TEST, DeadlineKind.GATE, DeadlineKind.TO])
+def test_before_production_it_takes_over_at_once(stage: DeadlineKind) -> None:
+    """Green never had traffic, so that nothing has to be waited for."""
+    weight = 100 if stage is DeadlineKind.TO else 0
+    failing = seen(BLUE, ill(GREEN), wanted="c", marks=marked(due(stage, weight=weight)), looks=-1)
+    assert step(failing).phase is Phase.SUPERSEDED
+    if stage is not DeadlineKind.TO:
+        assert "DeleteTaskSet" in kinds(step(failing))

@@ -38,6 +38,7 @@ The timer of a lost deadline starts again. Every arrow of a rollout in which not
     testing, awaiting_promotion → scaling_up                           green became unhealthy
     scaling_up, testing, awaiting_promotion, shifting → failed
     scaling_up, testing, awaiting_promotion, shifting → superseded     superseded by a newer version
+    verifying, baking → superseded                  a newer version waits, and this one is unhealthy
     shifting, verifying, baking → rolling_back → rolled_back      traffic first, then cleanup
     idle, teardown → rolling_back                                    blue is gone: a rollout of the previous version
     idle → failed                                                    aborted before it began

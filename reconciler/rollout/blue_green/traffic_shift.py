@@ -17,6 +17,7 @@ from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import TaskSet, all_on, shared
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
+from reconciler.rollout.strategy import OnNewRevision
 
 SPREADING = timedelta(seconds=15)
 """A change of a listener takes some seconds to reach all nodes of a load balancer."""
@@ -83,12 +84,21 @@ def switched(s: RolloutContext) -> RolloutStep:
     if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
         why = "the specs were reverted to the previous version"
         return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
+    if _taken_over(s) and health.can_serve(s.seen, blue, live):
+        why = f"superseded by a newer version: {health.status(s.seen, live)}"
+        return _back(s, live, blue, s.ended(live.release, Outcome.SUPERSEDED, phase, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, live)
     if phase is Phase.BAKING and not health.broken(s.policy, s.seen):
         wrong = ""  # alarms and responses are not checked while baking
     if wrong:
         return _back(s, live, blue, s.ended(live.release, Outcome.ROLLED_BACK, phase, Actor.ENGINE, wrong))
     return _warm(s, live, blue, due) if phase is Phase.BAKING else _verify(s, live, due)
+
+
+def _taken_over(s: RolloutContext) -> bool:
+    """Whether a newer version waits for this one while it is unhealthy: probably it is the fix."""
+    supersedes = s.policy.on_new_revision is OnNewRevision.SUPERSEDE
+    return supersedes and s.seen.looks < 0 and bool(newcomer(s))
 
 
 def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
