@@ -159,12 +159,14 @@ class Controller:
     # -- revisions
 
     def _fetch(self) -> None:
-        said = self.stack_requests.said
+        said, withdrawn = self.stack_requests.said, self.revisions.withdrawn
         if self.revisions.look(said.revision or None, said.accepted) and self.revisions.active is not None:
             revision = self.revisions.active.revision
             self.queue.rollouts.obituary = FailureReporter(self.revisions.active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
+        elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
+            self.timer.requeue_now()
 
     def _withheld(self, active: ActiveRevision) -> str:
         """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""

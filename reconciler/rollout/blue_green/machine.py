@@ -47,7 +47,7 @@ The timer of a lost deadline starts again. Every arrow of a rollout in which not
     rolling_back → idle, scaling_up, teardown, failed
     rolled_back → idle, scaling_up                                     a new version, or retry
     superseded → idle, scaling_up, teardown, failed
-    idle, failed → initial_deployment → idle, failed, scaling_up, verifying, superseded
+    idle, failed → initial_deployment → idle, failed, scaling_up, testing, shifting, superseded
     blocked → rolling_back
 
 Changes outside the controller lead from any phase to blocked or initial_deployment. A test compares these arrows with
