@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,12 +112,49 @@ def history_rewritten(running: Running) -> None:
 NOT_READY: list[Callable[[Running], None]] = [image_not_pushed, sidecar_from_an_empty_repository, role_denied]
 WISHES = [*NOT_READY, invalid_spec, source_gone, history_rewritten]
 AFTER_A_RESTART = [*NOT_READY, history_rewritten]
-CASES = [(wish, False) for wish in WISHES] + [(wish, True) for wish in AFTER_A_RESTART]
-NAMES = [f"{wish.__name__}{', restarted' if restart else ''}" for wish, restart in CASES]
 
 
-@pytest.mark.parametrize(("wish", "restart"), CASES, ids=NAMES)
-@pytest.mark.parametrize("where", [Phase.VERIFYING, Phase.BAKING])
+def some(values: Iterable[tuple[Any, ...]], *sample: int) -> list[Any]:
+    """All of them, those at the places in `sample` quickly and the rest with the slow tests."""
+    return [
+        pytest.param(*value, marks=[] if number in sample else [pytest.mark.slow], id=_name(value))
+        for number, value in enumerate(values)
+    ]
+
+
+def _name(value: tuple[Any, ...]) -> str:
+    return ", ".join(getattr(one, "__name__", None) or str(one) for one in value)
+
+
+BACK = [
+    (wish, restart, where)
+    for wish in WISHES
+    for restart in (False, True)
+    for where in (Phase.VERIFYING, Phase.BAKING)
+    if not restart or wish in AFTER_A_RESTART
+]
+ENDS = [
+    (wish, where)
+    for wish in (*NOT_READY, invalid_spec, source_gone)
+    for where in (Phase.SCALING_UP, Phase.AWAITING_PROMOTION, Phase.VERIFYING)
+]
+REQUESTS = [
+    (Phase.AWAITING_PROMOTION, RequestVerb.PROMOTE, Phase.VERIFYING),
+    (Phase.AWAITING_PROMOTION, RequestVerb.ROLLBACK, Phase.IDLE),
+    (Phase.AWAITING_PROMOTION, RequestVerb.ABORT, Phase.IDLE),
+    (Phase.AWAITING_PROMOTION, RequestVerb.HOLD, Phase.AWAITING_PROMOTION),
+    (Phase.AWAITING_PROMOTION, RequestVerb.EXTEND, Phase.AWAITING_PROMOTION),
+    (Phase.AWAITING_PROMOTION, RequestVerb.SUSPEND, Phase.AWAITING_PROMOTION),
+    (Phase.VERIFYING, RequestVerb.ROLLBACK, Phase.IDLE),
+    (Phase.BAKING, RequestVerb.ROLLBACK, Phase.IDLE),
+    (Phase.BAKING, RequestVerb.FINISH, Phase.IDLE),
+    (Phase.BAKING, RequestVerb.HOLD, Phase.BAKING),
+]
+
+
+@pytest.mark.parametrize(
+    ("wish", "restart", "where"), some(BACK, 0, 6, BACK.index((history_rewritten, True, Phase.VERIFYING)))
+)
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     running: Running, wish: Callable[[Running], None], restart: bool, where: Phase
 ) -> None:
@@ -137,8 +176,7 @@ def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     assert not suspended(running.stage)
 
 
-@pytest.mark.parametrize("wish", [*NOT_READY, invalid_spec, source_gone], ids=lambda wish: wish.__name__)
-@pytest.mark.parametrize("where", [Phase.SCALING_UP, Phase.AWAITING_PROMOTION, Phase.VERIFYING])
+@pytest.mark.parametrize(("wish", "where"), some(ENDS, ENDS.index((role_denied, Phase.AWAITING_PROMOTION))))
 def test_the_rollout_ends_in_its_time_and_the_new_version_waits(
     running: Running, wish: Callable[[Running], None], where: Phase
 ) -> None:
@@ -171,21 +209,9 @@ def test_the_new_version_starts_once_its_image_is_there(running: Running) -> Non
     assert running.outcomes() == [Outcome.PROMOTED]
 
 
-@pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize(
-    ("where", "verb", "ends"),
-    [
-        (Phase.AWAITING_PROMOTION, RequestVerb.PROMOTE, Phase.VERIFYING),
-        (Phase.AWAITING_PROMOTION, RequestVerb.ROLLBACK, Phase.IDLE),
-        (Phase.AWAITING_PROMOTION, RequestVerb.ABORT, Phase.IDLE),
-        (Phase.AWAITING_PROMOTION, RequestVerb.HOLD, Phase.AWAITING_PROMOTION),
-        (Phase.AWAITING_PROMOTION, RequestVerb.EXTEND, Phase.AWAITING_PROMOTION),
-        (Phase.AWAITING_PROMOTION, RequestVerb.SUSPEND, Phase.AWAITING_PROMOTION),
-        (Phase.VERIFYING, RequestVerb.ROLLBACK, Phase.IDLE),
-        (Phase.BAKING, RequestVerb.ROLLBACK, Phase.IDLE),
-        (Phase.BAKING, RequestVerb.FINISH, Phase.IDLE),
-        (Phase.BAKING, RequestVerb.HOLD, Phase.BAKING),
-    ],
+    ("where", "verb", "ends", "restart"),
+    some([(*one, restart) for one in REQUESTS for restart in (False, True)], 1, 16),
 )
 def test_every_request_is_heard_while_a_version_waits(
     running: Running, where: Phase, verb: RequestVerb, ends: Phase, restart: bool
@@ -224,8 +250,10 @@ def test_a_rollback_after_teardown_needs_nothing_of_the_new_version(running: Run
 # -- withdrawn
 
 
-@pytest.mark.parametrize("promotion", [Promotion.TIMED, Promotion.AUTO])
-@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(
+    ("restart", "promotion"),
+    some(itertools.product((False, True), (Promotion.TIMED, Promotion.AUTO)), 1, 2),
+)
 def test_a_withdrawn_release_is_not_promoted_by_the_clock(
     running: Running, restart: bool, promotion: Promotion
 ) -> None:
@@ -270,7 +298,7 @@ def test_a_withdrawn_canary_stays_where_it_is(running: Running) -> None:
 # -- reject
 
 
-@pytest.mark.parametrize("where", [Phase.AWAITING_PROMOTION, Phase.SHIFTING, Phase.VERIFYING])
+@pytest.mark.parametrize("where", some([(Phase.SHIFTING,), (Phase.AWAITING_PROMOTION,), (Phase.VERIFYING,)], 0))
 def test_a_rejected_version_leaves_the_running_one_alone(running: Running, where: Phase) -> None:
     """At the gate and in mid-canary: the running rollout goes on to its end, and the newcomer is told why not."""
     running.stage.terms |= {"on_new_revision": OnNewRevision.REJECT, "shares": (Share(10, timedelta(minutes=1)),)}
