@@ -54,10 +54,10 @@ class StackRequests:
             if not wrote:
                 return False
         for place in self._places:
-            if place.address != board.address and request_tags.REVISION in place.tags:
-                wrote |= self._erase(place, request_tags.REVISION)
-            if request_tags.ACCEPTED in place.tags:  # from now on it is what others have to descend from
-                wrote |= self._erase(place, request_tags.ACCEPTED)
+            elsewhere = {request_tags.REVISION} if place.address != board.address else set[str]()
+            over = sorted((elsewhere | {request_tags.ACCEPTED}) & place.tags.keys())
+            if over:
+                wrote |= self._erase(place, *over)
         return wrote
 
     def answer(self, revision: str) -> bool:
@@ -72,9 +72,9 @@ class StackRequests:
     def _write(self, place: Observed[Any], tags: dict[str, str]) -> bool:
         return self._put(place, request_tags.write(place.facts["arn"], tags), {**place.tags, **tags})
 
-    def _erase(self, place: Observed[Any], key: str) -> bool:
-        left = {name: value for name, value in place.tags.items() if name != key}
-        return self._put(place, request_tags.erase(place.facts["arn"], key), left)
+    def _erase(self, place: Observed[Any], *keys: str) -> bool:
+        left = {name: value for name, value in place.tags.items() if name not in keys}
+        return self._put(place, request_tags.erase(place.facts["arn"], *keys), left)
 
     def _put(self, place: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
         """Whether the tags were written; otherwise the next pass tries again."""
