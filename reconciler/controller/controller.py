@@ -197,10 +197,10 @@ class Controller:
                 return
         self.last, self.failure = report, None
         withheld = self._withheld(active)
+        self.timer.planned()
         if withheld:
-            self.timer.backoff(at_most=self.timer.rhythm.fast)  # requests are still read
+            self.timer.requeue()  # requests are still read
         else:
-            self.timer.planned()
             self._applied(active, report, began)
         if not self._suspended:
             self.queue.plan(
