@@ -21,6 +21,7 @@ from reconciler.rollout.stored_state import (
     DeadlineKind,
     Outcome,
     Pause,
+    Rejection,
     RolloutResult,
     StoredState,
 )
@@ -55,6 +56,7 @@ def _stored() -> Mapping[str, str]:
         response=Response("5b1e08aa"),
         quarantine=(BEFORE,),
         ended=RolloutResult(BEFORE, Outcome.FAILED, "testing", AT, Actor.ENGINE, "3 of its tasks stopped"),
+        rejected=Rejection(RELEASE, BEFORE),
         hold=Pause("ana", RELEASE),
         suspended=Pause("ana"),
         previous=Version(BEFORE, "shop-web:6"),
@@ -154,6 +156,12 @@ GROUPS = (
                 NOBODY,
                 "`status` and `history` do not know how the last rollout ended, nor why.",
             ),
+            _state(
+                "rejected",
+                "`RELEASE:FLIGHT`: a release that was rejected because another one was being rolled out",
+                NOBODY,
+                "`status` does not know why the release is quarantined.",
+            ),
             _state("hold", "`RELEASE:WHO`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."),
             _state(
                 "suspended",
@@ -207,6 +215,13 @@ GROUPS = (
                 "Use `reconciler suspend --stack` and `reconciler resume --stack`. Removing the tag from every service "
                 "resumes the stack.",
                 "The stack is reconciled again.",
+            ),
+            Tag(
+                request_tags.ACCEPTED,
+                "the start of a commit's id that may be applied although it does not descend from the last one",
+                "c2d87dd",
+                "Use `reconciler reconcile --accept-history COMMIT`.",
+                "The commit stays rejected. The controller removes the tag itself once the commit is in place.",
             ),
             Tag(
                 request_tags.REVISION,

@@ -10,6 +10,7 @@ ReconcilerError
 │   └── LeaseHeld            another process holds the lease of the stack
 ├── SpecInvalid              the user: the specs are not valid; exit 1
 │   └── RevisionRejected     this revision must not be applied; the last good one remains active
+│       └── HistoryRewritten     it does not descend from the revision applied last
 ├── CredentialsMissing       the user: no credentials found; exit 1
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
@@ -87,6 +88,10 @@ class RevisionRejected(SpecInvalid):
         self.revision = revision
         self.author = author
         self.subject = subject
+
+
+class HistoryRewritten(RevisionRejected):
+    """The revision does not descend from the one applied last, whose releases are withdrawn thereby."""
 
 
 class CredentialsMissing(ReconcilerError):

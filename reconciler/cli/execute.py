@@ -102,8 +102,9 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
         click.echo(f"{'Applied' if failed else 'Apply complete'}: {_changes(done)}.", err=bool(failed))
     for address, not_ready in controller.queue.missing.items():
         click.echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
-    for address, dependency in controller.queue.held.items():
-        click.echo(f"{address} not deployed: {dependency} is not in place.", err=True)
+    for address, turn in controller.queue.turns.items():
+        if turn.seen is not None and turn.seen.waits:
+            click.echo(f"{address}: the new version is not deployed yet: {turn.seen.waits}.", err=True)
 
 
 def _report_deferred(goal: Applied) -> None:

@@ -136,7 +136,7 @@ def _release(verb: RequestVerb, release: str | None, observed: ObservedService, 
     """The release that the request is about; an abbreviation of a known one is completed."""
     if verb in OF_THE_SERVICE:
         return ANY
-    known = sorted({task_set.release for task_set in observed.sets} | {observed.wanted})
+    known = sorted({task_set.release for task_set in observed.sets} | ({observed.wanted} - {""}))
     if release is not None:
         return next((full for full in known if full.startswith(release)), release)
     return observed.wanted if verb is RequestVerb.RETRY else step.release

@@ -5,6 +5,7 @@ See `reconcile/request_tags.py` for the tags.
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from dataclasses import dataclass
@@ -80,9 +81,17 @@ def _carriers(stack: Stack, world: ObservedState) -> tuple[Observed[Any], ...]:
     )
 
 
-def request_reconciliation(stack: Stack, *, wait: bool, timeout: float) -> Exit:
+def request_reconciliation(stack: Stack, *, wait: bool, timeout: float, accept_history: str | None = None) -> Exit:
+    """`accept_history`: a commit that the controller accepts whatever it descends from, at least seven digits of it.
+
+    Raises `click.UsageError` for anything else.
+    """
+    from reconciler.reconcile import request_tags
+
+    if accept_history is not None and not re.fullmatch(r"[0-9a-f]{7,64}", accept_history):
+        raise click.UsageError(f"--accept-history takes at least 7 digits of a commit's id, not {accept_history!r}")
     carriers = open_carriers(stack)
-    id = carriers.request()
+    id = carriers.request(**({request_tags.ACCEPTED: accept_history} if accept_history is not None else {}))
     if not wait:
         click.echo(f"Reconciliation requested ({id}); it starts with the next pass.")
         return Exit.DONE

@@ -159,22 +159,27 @@ class Controller:
     # -- revisions
 
     def _fetch(self) -> None:
-        if self.revisions.look(self.stack_requests.tags.revision or None) and self.revisions.active is not None:
+        tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
+        if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
             revision = self.revisions.active.revision
             self.queue.rollouts.obituary = FailureReporter(self.revisions.active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
+        elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
+            self.timer.requeue_now()
 
-    def _follows(self, active: ActiveRevision) -> bool:
-        """Whether the active revision may follow the applied one. Nothing is applied until that is known."""
+    def _withheld(self, active: ActiveRevision) -> str:
+        """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
             try:
-                return self.revisions.follows(self.stack_requests.tags.revision or None)
+                tags = self.stack_requests.tags
+                return self.revisions.withheld(tags.revision or None, tags.accepted)
             except errors.SourceUnreachable as error:
                 unknown = error
-        self._later(f"cannot determine whether {active.revision} follows the applied revision: {unknown}")
-        return False
+        because = f"cannot determine whether {active.revision} follows the applied revision: {unknown}"
+        self.recorder.emit_once("later", events.PASS_FAILED, because)
+        return because
 
     # -- the account
 
@@ -191,9 +196,27 @@ class Controller:
                 self._later(str(error))
                 return
         self.last, self.failure = report, None
-        if not self._follows(active):
-            return
+        withheld = self._withheld(active)
         self.timer.planned()
+        if withheld:
+            self.timer.requeue()  # requests are still read
+        else:
+            self._applied(active, report, began)
+        if not self._suspended:
+            self.queue.plan(
+                active,
+                report.world,
+                report.outcomes,
+                only=self._until.services,
+                target=self._until.target,
+                stale=stale,
+                withheld=withheld,
+                withdrawn=self.revisions.withdrawn,
+            )
+        self._end(report, began, calls, writes, resolved=not withheld)
+
+    def _applied(self, active: ActiveRevision, report: PassResult, began: float) -> None:
+        """Apply the plan, unless the stack is suspended."""
         if report.suspended:
             self.recorder.emit_once(
                 "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.tags.suspended}"
@@ -207,12 +230,6 @@ class Controller:
                 self.timer.backoff()
             else:
                 self.timer.requeue()
-        if not self._suspended:
-            until = self._until
-            self.queue.plan(
-                active, report.world, report.outcomes, only=until.services, target=until.target, stale=stale
-            )
-        self._end(report, began, calls, writes)
 
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
@@ -292,10 +309,10 @@ class Controller:
         self.timer.backoff()
         self.recorder.emit_once("later", events.PASS_FAILED, because)
 
-    def _end(self, report: PassResult, began: float, calls: int, writes: int) -> None:
+    def _end(self, report: PassResult, began: float, calls: int, writes: int, *, resolved: bool) -> None:
         report.seconds = self.aws.clock.monotonic() - began
         report.calls, report.writes = self.aws.counts.total() - calls, self.aws.writes.total() - writes
-        if not report.failed:
+        if resolved and not report.failed:
             self.recorder.clear("later")
         pass_events.log_pass(report)
         for tell in (self._until.on_pass, *self.reports):

@@ -15,14 +15,14 @@ from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, blocking_dependency, jobs_of, known_of
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of
 
 
 @dataclass(slots=True)
 class RolloutQueue:
     """`jobs` are the services to roll out, `turns` the last result of each.
 
-    `missing` is why others cannot start, and `held` the failed dependency that blocks them.
+    `missing` is why others have no rollout yet.
     """
 
     rollouts: RolloutDriver
@@ -30,7 +30,6 @@ class RolloutQueue:
     on_turn: Callable[[StepResult], None]
     jobs: tuple[ServiceRollout, ...] = field(init=False, default=())
     missing: dict[Address, NotReady] = field(init=False, default_factory=dict)
-    held: dict[Address, Address] = field(init=False, default_factory=dict)
     turns: dict[Address, StepResult] = field(init=False, default_factory=dict)
     _known: dict[Address, Prefetched] = field(init=False, default_factory=dict)
 
@@ -43,21 +42,32 @@ class RolloutQueue:
         only: Collection[Address] | None = None,
         target: Callable[[ServiceRollout], ServiceRollout] = lambda rollout: rollout,
         stale: bool = False,
+        withheld: str = "",
+        withdrawn: str = "",
     ) -> None:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 
-        `only` restricts it to some services, `target` says what each is to reach. `stale`: `world` was
-        observed a while ago.
+        `only` restricts it to some services, `target` says what each is to reach. `stale`: `world` was observed a while
+        ago. `withheld`: why the active revision must not be applied. `withdrawn`: why the releases under way are not in
+        the specs any more.
 
-        A service whose dependency failed waits. A service that cannot be read now existed a moment ago, so its rollout
-        continues.
+        A release whose dependency failed waits; what is under way continues. A service that cannot be read now existed
+        a moment ago, so its rollout continues.
         """
         made = {one.step.address: one.id for one in outcomes if one.id}
         undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
         wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
         wish = active.wish
         jobs, missing = jobs_of(
-            wish.deliveries, wish.desired, world, wish.place.stack, made=made, commit=active.revision.id
+            wish.deliveries,
+            wish.desired,
+            world,
+            wish.place.stack,
+            made=made,
+            undone=undone,
+            commit=active.revision.id,
+            withheld=withheld,
+            withdrawn=withdrawn,
         )
         if world.unreadable:
             before = {job.address: job for job in self.jobs}
@@ -68,15 +78,13 @@ class RolloutQueue:
         jobs = tuple(target(job) for job in jobs)
         there = {job.address for job in jobs}
         self.missing = missing
-        lacking = {job.address: blocking_dependency(active.wanted, job.address, undone) for job in jobs}
-        self.held = {address: lack for address, lack in lacking.items() if lack is not None}
-        self.jobs = tuple(job for job in jobs if job.address not in self.held)
+        self.jobs = jobs
         self.turns = {address: turn for address, turn in self.turns.items() if address in there}
         self._known = {} if made or wrote or stale else known_of(self.jobs, world)
 
     def clear(self) -> None:
         """Another process may have led since: nothing continues before the next pass."""
-        self.jobs, self.missing, self.held, self.turns, self._known = (), {}, {}, {}, {}
+        self.jobs, self.missing, self.turns, self._known = (), {}, {}, {}
         self.rollouts.memories.clear()
 
     def rest(self, now: datetime) -> float | None:

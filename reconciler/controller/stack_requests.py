@@ -54,8 +54,10 @@ class StackRequests:
             if not wrote:
                 return False
         for other in self._services:
-            if other.address != service.address and request_tags.REVISION in other.tags:
-                wrote |= self._erase(other, request_tags.REVISION)
+            elsewhere = {request_tags.REVISION} if other.address != service.address else set[str]()
+            obsolete = sorted((elsewhere | {request_tags.ACCEPTED}) & other.tags.keys())
+            if obsolete:
+                wrote |= self._erase(other, *obsolete)
         return wrote
 
     def answer(self, revision: str) -> bool:
@@ -70,9 +72,9 @@ class StackRequests:
     def _write(self, service: Observed[Any], tags: dict[str, str]) -> bool:
         return self._put(service, request_tags.write(service.facts["arn"], tags), {**service.tags, **tags})
 
-    def _erase(self, service: Observed[Any], key: str) -> bool:
-        left = {name: value for name, value in service.tags.items() if name != key}
-        return self._put(service, request_tags.erase(service.facts["arn"], key), left)
+    def _erase(self, service: Observed[Any], *keys: str) -> bool:
+        left = {name: value for name, value in service.tags.items() if name not in keys}
+        return self._put(service, request_tags.erase(service.facts["arn"], *keys), left)
 
     def _put(self, service: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
         """Whether the tags were written; otherwise the next pass tries again."""

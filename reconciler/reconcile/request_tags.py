@@ -2,6 +2,7 @@
 
     reconciler:reconcile-request  a full reconciliation is requested; answered in reconciler:reconcile-handled
     reconciler:stack-suspended    the stack is suspended until the tag is removed
+    reconciler:accepted-history   a commit that may be applied although it does not descend from the last one
     reconciler:revision           the revision that was last applied as a whole, and the start of its subject
 
 They are written to the first service of the stack by name and read from all of them, so that nothing is lost when
@@ -23,17 +24,22 @@ ecs = ServiceApi("ecs")
 REQUEST: Final = f"{ownership.PREFIX}reconcile-request"
 HANDLED: Final = f"{ownership.PREFIX}reconcile-handled"
 SUSPEND: Final = f"{ownership.PREFIX}stack-suspended"
+ACCEPTED: Final = f"{ownership.PREFIX}accepted-history"
 REVISION: Final = f"{ownership.PREFIX}revision"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTags:
-    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, and why."""
+    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, and why.
+
+    `accepted` is the start of a commit's id that may be applied whatever it descends from.
+    """
 
     request: str = ""
     handled: str = ""
     suspended: str = ""
     revision: str = ""
+    accepted: str = ""
 
     @property
     def pending(self) -> bool:
@@ -46,6 +52,7 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
         tags.get(HANDLED, "").partition(":")[0],
         tags.get(SUSPEND, ""),
         tags.get(REVISION, "").partition(" ")[0],
+        tags.get(ACCEPTED, ""),
     )
 
 
@@ -73,7 +80,8 @@ def merged(services: Iterable[Observed[Any]]) -> RequestTags:
     )
     suspended = next((tags.suspended for tags in each if tags.suspended), "")
     revision = next((tags.revision for tags in each if tags.revision), "")
-    return RequestTags(requested.request, requested.handled, suspended, revision)
+    accepted = next((tags.accepted for tags in each if tags.accepted), "")
+    return RequestTags(requested.request, requested.handled, suspended, revision, accepted)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:

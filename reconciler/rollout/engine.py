@@ -60,6 +60,7 @@ class Waiting(StrEnum):
     NOBODY = ""
     PERSON = "person"
     SPEC = "spec"  # a new version in the specs
+    DEPENDENCY = "dependency"  # what the new version needs, for example its image
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class RolloutStep:
     """Decision that follows from one observation.
 
     `decisions` are applied in order, and none after one that failed. `wake_at`: observe again by then; None if only a
-    request or a new spec continues the rollout, and `waits_for` says which. `until` is the stored deadline of the
+    request, a new spec or a dependency continues it, and `waits_for` says which. `until` is the stored deadline of the
     phase. `because` is the status message of the phase; it changes only when the situation does. `ended` is set in the
     one step that ends a rollout. `live` is the slot that receives production traffic, if any.
     """

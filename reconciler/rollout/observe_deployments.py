@@ -8,28 +8,42 @@ from typing import Any, Final
 from reconciler.model.resource import Call
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
-from reconciler.rollout.release import RolloutTarget
+from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.state import ObservedService, TaskSet
-from reconciler.rollout.stored_state import StoredState
+from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
 
 def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
     marks = remembered(item)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
-    names = _names(subject, marks)
+    known = {one.release for one in (marks.deadline, marks.live) if one is not None}
+    waits = "" if subject.release.id in known else subject.not_ready
+    asked = _last_request(marks, primary or {}) if waits else None
+    revision = revision_of(subject.release.task_definition) if asked is None else asked.task_definition
+    names = _names(subject, marks) | ({} if asked is None else {asked.task_definition: asked.release})
     return ObservedService(
-        wanted=subject.release.id,
+        wanted=subject.release.id if asked is None else asked.release,
         desired=item["desiredCount"],
         sets=tuple(_deployment(one, names, item) for one in deployments if one["status"] != "INACTIVE"),
         production=None,
         test=None,
         has_test=False,
         marks=marks,
-        definition=revision_of(subject.release.task_definition),
-        differs=() if primary is None else tuple(_differs(subject, item, primary)),
+        definition=revision,
+        differs=() if primary is None or waits else tuple(_differs(subject, item, primary)),
         deleting=item["status"] != "ACTIVE",
+        waits=waits,
+        withdrawn=subject.withdrawn,
     )
+
+
+def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:
+    """The version that ECS was asked to run last: it is finished or undone while the wanted one is not ready."""
+    due, runs = marks.deadline, revision_of(primary.get("taskDefinition", ""))
+    if due is not None and due.stage is DeadlineKind.ROLL:
+        return Version(due.release, f"{runs.rpartition(':')[0]}:{due.weight}" if due.weight else runs)
+    return marks.live or Version("", runs)
 
 
 def declared(subject: RolloutTarget, decision: UpdateService) -> Call:

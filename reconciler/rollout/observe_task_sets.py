@@ -18,7 +18,7 @@ from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
 from reconciler.rollout.release import HealthCheck, RolloutTarget
-from reconciler.rollout.state import WHOLE, ObservedService, Scaling, TaskSet, Weights, all_on
+from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, Scaling, TaskSet, Weights, all_on
 from reconciler.rollout.strategy import Strategy
 
 cloudwatch = ServiceApi("cloudwatch")
@@ -41,10 +41,11 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     test, test_whole = _at(subject, subject.test, found.actions)
     raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
     bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
+    sets = tuple(_task_set(subject, one) for one in raw)
     seen = ObservedService(
         wanted=subject.release.id,
         desired=item["desiredCount"],
-        sets=tuple(_task_set(subject, one) for one in raw),
+        sets=sets,
         production=production,
         test=test,
         has_test=subject.test is not None,
@@ -54,10 +55,17 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
         tuned=_tuned(subject, found.groups),
         others=len(item.get("taskSets") or ()) - len(raw),
         deleting=item["status"] != "ACTIVE",
+        waits=waits(subject.release.id, sets, subject.not_ready),
+        withdrawn=subject.withdrawn,
     )
     if quiet(seen):
         return seen
     return (yield from _closely(subject, policy, now, seen))
+
+
+def waits(wanted: str, sets: Iterable[TaskSet], not_ready: str) -> str:
+    """Why the wanted release is not started yet, or "". It does not wait for anything once it has tasks."""
+    return "" if any(one.release == wanted and not one.draining for one in sets) else not_ready
 
 
 def quiet(seen: ObservedService) -> bool:
@@ -66,9 +74,7 @@ def quiet(seen: ObservedService) -> bool:
     if len(seen.sets) != 1 or not settled or seen.deleting:
         return False
     (only,) = seen.sets
-    as_wanted = only.release == seen.wanted or (
-        seen.marks.quarantined(seen.wanted) and seen.marks.rollback_target is None
-    )
+    as_wanted = only.release == seen.wanted or (not seen.startable and seen.marks.rollback_target is None)
     return only.primary and as_wanted and seen.production == all_on(only.slot)
 
 
@@ -92,7 +98,7 @@ def _task_set(subject: RolloutTarget, item: Mapping[str, Any]) -> TaskSet:
     assert slot is not None, "only task sets in the service's target groups are read"
     return TaskSet(
         id=item["id"],
-        release=item.get("externalId") or "unknown",
+        release=item.get("externalId") or UNNAMED,
         slot=slot,
         born=item["createdAt"],
         primary=item["status"] == "PRIMARY",

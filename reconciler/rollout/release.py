@@ -91,6 +91,9 @@ class RolloutTarget:
 
     `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` if the service
     scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets.
+
+    `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
+    in the history of the specs any more. Neither concerns what is being rolled out already.
     """
 
     cluster: str
@@ -102,3 +105,5 @@ class RolloutTarget:
     test: TrafficEntry | None = None
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()
+    not_ready: str = ""
+    withdrawn: str = ""

@@ -108,11 +108,13 @@ class Requests(ABC):
 
     def _retry(self, request: Request) -> Answer:
         if not self.marks.quarantined(request.release):
+            if self.seen.waits:
+                return RequestRefusal(Code.NOT_QUARANTINED, f"the new version is waiting: {self.seen.waits}")
             return RequestRefusal(Code.NOT_QUARANTINED, f"{request.release} is not quarantined")
         if self.left_over(request.release):
             return RequestRefusal(Code.CLEANING_UP, "the previous attempt is still being removed")
         lifted = self.marks.without_quarantined(request.release)
-        return self.accepted(request, quarantine=lifted, rollback_target=None, deadline=None)
+        return self.accepted(request, quarantine=lifted, rejected=None, rollback_target=None, deadline=None)
 
 
 def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:

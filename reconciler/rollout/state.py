@@ -14,6 +14,9 @@ WHOLE: Final = 100
 MOST_SETS: Final = 5
 """Maximum number of task sets of a service, including those being deleted. Source: ECS, CreateTaskSet."""
 
+UNNAMED: Final = "unknown"
+"""The release of a task set that was created outside the controller."""
+
 Weights = tuple[int, int]
 """The shares of the two target groups, in percent."""
 
@@ -80,7 +83,9 @@ class ObservedService:
     the wanted release. `strangers`: targets in each slot's group that are neither draining nor running tasks of the
     newest task set there. `others` counts task sets in neither group, created outside. `definition` is the wanted
     revision, `differs` lists other differences of a deployment run by ECS. `alarms` are in alarm state. `errors` is the
-    share of 5xx responses of the new version, in percent.
+    share of 5xx responses of the new version, in percent. `waits`: why the wanted release is not started yet, if
+    it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
+    more that is being rolled out.
 
     The last two are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
     (below zero: unhealthy), this one included, and the test result.
@@ -103,6 +108,8 @@ class ObservedService:
     alarms: tuple[str, ...] = ()
     errors: float | None = None
     deleting: bool = False
+    waits: str = ""
+    withdrawn: str = ""
     looks: int = 0
     tested: SmokeTestOutcome | None = None
 
@@ -110,6 +117,11 @@ class ObservedService:
     def alive(self) -> tuple[TaskSet, ...]:
         """The task sets that are not being deleted, oldest first."""
         return tuple(sorted((one for one in self.sets if not one.draining), key=lambda one: (one.born, one.id)))
+
+    @property
+    def startable(self) -> bool:
+        """Whether the wanted release can be rolled out. If not, what is under way goes on without it."""
+        return not self.waits and not self.marks.quarantined(self.wanted)
 
     @property
     def newest(self) -> TaskSet | None:

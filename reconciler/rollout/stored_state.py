@@ -115,6 +115,21 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection:
+    """A release that was rejected because `flight` was being rolled out."""
+
+    release: str
+    flight: str
+
+    @property
+    def why(self) -> str:
+        return f"rejected because {self.flight} was being rolled out"
+
+    def text(self) -> str:
+        return f"{self.release}:{self.flight}"
+
+
+@dataclass(frozen=True, slots=True)
 class StoredState:
     """All stored state.
 
@@ -127,6 +142,7 @@ class StoredState:
     response: Response | None = None
     quarantine: tuple[str, ...] = ()
     ended: RolloutResult | None = None
+    rejected: Rejection | None = None
     hold: Pause | None = None
     suspended: Pause | None = None
     previous: Version | None = None
@@ -146,6 +162,10 @@ class StoredState:
         """The result of the rollout of that release, if it was the last to end."""
         return self.ended if self.ended is not None and self.ended.release == release else None
 
+    def rejection_of(self, release: str) -> str:
+        """Why that release was rejected, or ""."""
+        return self.rejected.why if self.rejected is not None and self.rejected.release == release else ""
+
     @property
     def pending_request(self) -> Request | None:
         """The pending request, if there is one."""
@@ -164,6 +184,7 @@ KEYS: Final[Mapping[str, str]] = {
         "response",
         "quarantine",
         "ended",
+        "rejected",
         "hold",
         "suspended",
         "previous",
@@ -230,6 +251,11 @@ def _ended(text: str) -> RolloutResult | None:
     return RolloutResult(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), match[6])
 
 
+def _rejected(text: str) -> Rejection | None:
+    match = re.fullmatch(r"([^:\s]+):([^:\s]+)", text)
+    return None if match is None else Rejection(match[1], match[2])
+
+
 def _stop(text: str) -> Pause | None:
     release, colon, by = text.partition(":")
     return Pause(by, "" if release == requests.ANY else release) if colon else None
@@ -246,6 +272,7 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "response": requests.handled_of,
     "quarantine": _quarantine,
     "ended": _ended,
+    "rejected": _rejected,
     "hold": _stop,
     "suspended": _stop,
     "previous": _version,

@@ -46,7 +46,9 @@ class FailureReporter:
         blue = next((one for one in seen.alive if one.release != release), None)
         unread: list[Unread] = []
         events = _tried(lambda: aws.run(_events(job)), "service events", unread)
-        changed = _tried(lambda: self._changed(aws, job.delivery, blue, green), "changed fields", unread)
+        newest = release == job.subject.release.id  # an earlier one was declared by another commit
+        reporter = self if newest else FailureReporter()
+        changed = _tried(lambda: reporter._changed(aws, job.delivery, blue, green), "changed fields", unread)
         question = Question(
             cluster=job.subject.cluster,
             service=job.subject.service.rpartition("/")[2],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from reconciler import errors
 from reconciler.model.resource import Address
-from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter
+from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter, Waiting
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.simulation import timeline_sentence
 from reconciler.rollout.state import ObservedService
@@ -41,20 +41,21 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
     except errors.AwsError as error:
         return RolloutPreview(job.address, Outlook.UNREAD, str(error), where=where)
     outlook = _outlook(seen, step)
+    because = seen.waits if outlook is Outlook.WAITS else step.because
     then = ""
     if outlook is Outlook.NEW:
         then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports)
-    return RolloutPreview(
-        job.address, outlook, step.because, then, way(job.engine, bool(policy.shares)), where, step, seen
-    )
+    return RolloutPreview(job.address, outlook, because, then, way(job.engine, bool(policy.shares)), where, step, seen)
 
 
 def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
+    if seen.waits and (step.phase is Phase.IDLE or step.waits_for is Waiting.DEPENDENCY):
+        return Outlook.WAITS
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
         return Outlook.GIVEN_UP
     if step.phase is Phase.INITIAL_DEPLOYMENT:
         return Outlook.FIRST
-    if _not_begun(seen) and step.phase in (Phase.IDLE, Phase.SCALING_UP):
+    if not seen.waits and _not_begun(seen) and step.phase in (Phase.IDLE, Phase.SCALING_UP):
         return Outlook.NEW
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
 

@@ -1,12 +1,13 @@
 """Rollout targets: from the rollout spec, in addresses, to the release and its target, in AWS ids.
 
-A release is known once everything that it consists of has an id: roles, image digests, subnets. Until then there is
-nothing to roll out, and the reason names what is missing.
+The target is there as soon as the service and what routes requests to it are: it is enough to finish or to undo what
+is under way, which AWS shows. The wanted release is known once everything that it consists of has an id: roles, image
+digests, subnets. Until then it is not ready, and the reason names what is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +27,7 @@ from reconciler.rollout.spec import RolloutSpec
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """There is no release to roll out yet. `absent`: the service does not exist either."""
+    """There is nothing to observe yet. `absent`: it is the service itself that does not exist."""
 
     because: str
     absent: bool = False
@@ -83,18 +84,28 @@ def jobs_of(
     stack: str,
     *,
     made: Mapping[Address, str] | None = None,
+    undone: Collection[Address] = (),
     commit: str = "",
+    withheld: str = "",
+    withdrawn: str = "",
 ) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
-    """Services that can be rolled out, and why the others cannot yet."""
+    """Services that have rollouts, and why the others have none yet.
+
+    `undone`: resources that are not as the specs declare them. `withheld`: why no release of the specs is started.
+    `withdrawn`: why those that are under way are not in the specs any more.
+    """
     jobs: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     ground = ground_of(desired, world, stack, made)
     for delivery in deliveries:
-        subject = subject_of(delivery, ground, commit=commit)
+        lack = blocking_dependency(ground.wanted, delivery.service, undone)
+        because = withheld or withdrawn or (f"{lack} is not in place" if lack is not None else "")
+        subject = subject_of(delivery, ground, commit=commit, not_ready=because)
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
-        else:
-            jobs.append(ServiceRollout(delivery, subject))
+            continue
+        release = Release("") if withheld else subject.release  # nothing is wanted then, not even what runs already
+        jobs.append(ServiceRollout(delivery, replace(subject, release=release, withdrawn=withdrawn)))
     return tuple(jobs), missing
 
 
@@ -131,46 +142,58 @@ def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefet
     )
 
 
-def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str = "") -> RolloutTarget | NotReady:
+def subject_of(
+    delivery: RolloutSpec, ground: ResolutionContext, *, commit: str = "", not_ready: str = ""
+) -> RolloutTarget | NotReady:
+    """The rollout target, whether or not the wanted release is ready. `not_ready`: why it is not, if that is known."""
     wanted, found, ids = ground.wanted, ground.found, ground.ids
     service = found.get(delivery.service)
     if service is None:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
-    for image in delivery.images if delivery.moves_traffic else ():  # otherwise ECS retries until the image exists
-        if image not in found or found[image].health is not ResourceHealth.READY:
-            return NotReady(found[image].reason if image in found else f"{image} could not be looked up")
     parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]
     absent = [part for part in parts if part not in found]
     if absent:
         return NotReady(f"{absent[0]} does not exist yet")
-    current = found.get(delivery.task_definition)
-    definition, declared = (
-        wanted[delivery.task_definition].resolved(ids),
-        adopted(wanted[delivery.service].resolved(ids), service),
-    )
-    if current is not None:
-        definition = adopted(definition, current)
-    spec = declared.spec
-    unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
-    if unknown:
-        return NotReady(f"{unknown[0]} does not exist yet")
-    release = _release(delivery, definition.spec, spec, commit, _health(delivery, ground))
-    registered = ground.made.get(delivery.task_definition, "")
-    if not registered and current is not None and not diff(current, definition.spec):
-        registered = current.id
-    cluster = str(service.facts.get("cluster") or spec.cluster)
+    declared = _wanted_release(delivery, ground, commit)
+    release = Release("") if isinstance(declared, str) else declared
+    not_ready = not_ready or (declared if isinstance(declared, str) else "")
+    if not_ready:
+        release = replace(release, health=None)  # its target group keeps the health check of what is under way
+    cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
     scaling = Address("scaling", delivery.name)
     return RolloutTarget(
         cluster=cluster,
         service=service.id,
-        release=replace(release, task_definition=registered),
+        release=release,
         name=delivery.name,
         groups=tuple(ids[group] for group in delivery.groups) if delivery.moves_traffic else (),
         production=_entry(delivery.production, found) if delivery.moves_traffic else None,
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
+        not_ready=not_ready,
     )
+
+
+def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: str) -> Release | str:
+    """The release that the specs declare, or what it still needs."""
+    wanted, found, ids = ground.wanted, ground.found, ground.ids
+    for image in delivery.images if delivery.moves_traffic else ():  # otherwise ECS retries until the image exists
+        if image not in found or found[image].health is not ResourceHealth.READY:
+            return found[image].reason if image in found else f"{image} could not be looked up"
+    current = found.get(delivery.task_definition)
+    definition = wanted[delivery.task_definition].resolved(ids)
+    if current is not None:
+        definition = adopted(definition, current)
+    declared = adopted(wanted[delivery.service].resolved(ids), found[delivery.service])
+    unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
+    if unknown:
+        return f"{unknown[0]} does not exist yet"
+    registered = ground.made.get(delivery.task_definition, "")
+    if not registered and current is not None and not diff(current, definition.spec):
+        registered = current.id
+    release = _release(delivery, definition.spec, declared.spec, commit, _health(delivery, ground))
+    return replace(release, task_definition=registered)
 
 
 def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:

@@ -72,5 +72,6 @@ class Source(Protocol):
     def fetch(self, after: str | None = None) -> Fetched:
         """The current revision. It must follow `after`, the revision applied last, if revisions have an order.
 
-        Raises `errors.SourceUnreachable` (try again later) and `errors.RevisionRejected` (the revision has to change).
+        Raises `errors.SourceUnreachable` (try again later) and `errors.RevisionRejected` (the revision has to change),
+        which is `errors.HistoryRewritten` if it does not follow `after`.
         """

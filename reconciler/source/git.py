@@ -138,7 +138,8 @@ class Git:
                 return commit
             if not self._repository.get_shallow():
                 break
-        raise _rejected(commit, f"it does not descend from {after[:7] if after else ''}, the revision applied last")
+        because = f"it does not descend from {after[:7] if after else ''}, the revision applied last"
+        raise _rejected(commit, because, errors.HistoryRewritten)
 
     def _read(self, commit: Commit) -> Fetched:
         assert self._repository is not None
@@ -275,11 +276,11 @@ def _printable(text: str, most: int) -> str:
     return clean if len(clean) <= most else f"{clean[: most - 1]}…"
 
 
-def _rejected(commit: Commit, reason: str) -> errors.RevisionRejected:
+def _rejected(
+    commit: Commit, reason: str, kind: type[errors.RevisionRejected] = errors.RevisionRejected
+) -> errors.RevisionRejected:
     revision = revision_of(commit)
-    return errors.RevisionRejected(
-        f"{revision}: {reason}", revision=revision.id, author=revision.author, subject=revision.subject
-    )
+    return kind(f"{revision}: {reason}", revision=revision.id, author=revision.author, subject=revision.subject)
 
 
 def _line(error: BaseException) -> str:

@@ -69,7 +69,7 @@ class Files:
         if self.mute and after is not None:
             raise errors.SourceUnreachable("the host does not answer")
         if self.rejected and after is not None:
-            raise errors.RevisionRejected(self.rejected, revision=self.revision.id)
+            raise errors.HistoryRewritten(self.rejected, revision=self.revision.id)
         found = sorted(self.folder.rglob("*.yaml"))
         names = [(str(path.relative_to(self.folder)), path) for path in found]
         sources = tuple(discovery.Source(name, name, path.read_bytes()) for name, path in names)

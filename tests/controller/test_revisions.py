@@ -44,7 +44,7 @@ class Branch:
         self._reach()
         self.fetched.append(after)
         if after is not None and after not in (self.revision.id, *self.before):
-            raise errors.RevisionRejected(f"it does not descend from {after}", revision=self.revision.id)
+            raise errors.HistoryRewritten(f"it does not descend from {after}", revision=self.revision.id)
         return Fetched(self.revision, (File("stack.yaml", "stack.yaml", self.text.encode()),), (), "specs")
 
     def _reach(self) -> None:
@@ -161,8 +161,8 @@ def test_the_first_revision_is_asked_again_once_it_is_known_what_was_in_place(ca
     """It follows, and that is asked once; a second process's word is not asked for at every pass."""
     case.branch.push("two", before=("one",))
     case.revisions.look(None)
-    assert case.revisions.follows("one")
-    assert case.revisions.follows("one")
+    assert not case.revisions.withheld("one")
+    assert not case.revisions.withheld("one")
     assert case.branch.fetched == [None, "one"]
 
 
@@ -171,20 +171,62 @@ def test_where_nothing_else_was_in_place_nobody_has_to_be_asked(case: Case, appl
     """A first deployment, and a restart under the same revision, do without the source."""
     case.revisions.look(None)
     case.branch.down = True
-    assert case.revisions.follows(applied)
+    assert not case.revisions.withheld(applied)
 
 
-def test_a_first_revision_that_does_not_follow_is_put_off_the_desk(case: Case) -> None:
-    """Nothing is enforced then, and nothing is said in its name."""
+def test_a_first_revision_that_does_not_follow_is_withheld(case: Case) -> None:
+    """It only says what there is; what is rolled out was withdrawn, and nothing is said in its name."""
     case.revisions.look(None)
-    assert not case.revisions.follows("older")
-    assert case.enforced is None
+    assert case.revisions.withheld("older")
+    assert case.revisions.withheld("older")
+    assert case.branch.fetched == [None, "older"]
+    assert (case.enforced, bool(case.revisions.withdrawn)) == ("one", True)
     (said,) = [one for one in case.heard if one.name == events.SPEC_REJECTED]
-    assert said.message.endswith("; no revision is active")
+    assert "; no revision is active; " in said.message
     assert said.revision == ""
     case.branch.push("two", before=("one", "older"))
     assert case.revisions.look("older")
-    assert case.revisions.follows("older")
+    assert not case.revisions.withheld("older")
+    assert not case.revisions.withdrawn
+
+
+def test_new_history_is_accepted_by_request(case: Case) -> None:
+    """Exactly the commit that the request names, in a running process and in a new one; once it is in place, as any."""
+    case.revisions.look(None)
+    case.branch.push("fedcba9876", before=())
+    assert not case.revisions.look("one")
+    assert case.revisions.withdrawn
+    assert not case.revisions.look("one", "0123456")
+    assert case.enforced == "one"
+    assert case.revisions.look("one", "fedcba9")
+    assert not case.revisions.withheld("one", "fedcba9")
+    assert (case.enforced, case.revisions.rejected, case.revisions.withdrawn) == ("fedcba9876", "", "")
+    restarted = Case(case.branch)
+    restarted.revisions.look(None)
+    assert not restarted.revisions.withheld("one", "fedcba9")
+
+
+def test_what_follows_the_accepted_commit_is_taken_once_that_is_in_place(case: Case) -> None:
+    """A commit that came in between is looked at again."""
+    case.revisions.look(None)
+    case.branch.push("fedcba9876", before=())
+    case.revisions.look("one")
+    assert case.revisions.look("one", "fedcba9")
+    case.branch.push("three", before=("fedcba9876",))
+    assert not case.revisions.look("one", "fedcba9")
+    assert case.revisions.look("fedcba9876")
+    assert case.enforced == "three"
+
+
+def test_a_branch_that_returns_takes_its_withdrawal_back(case: Case) -> None:
+    """What was withdrawn is in the history again."""
+    case.revisions.look(None)
+    case.branch.push("other", before=())
+    case.revisions.look("one")
+    assert case.revisions.withdrawn
+    case.branch.push("one")
+    case.revisions.look("one")
+    assert (case.revisions.withdrawn, case.revisions.rejected) == ("", "")
 
 
 def test_a_revision_whose_descent_cannot_be_asked_is_not_followed(case: Case) -> None:
@@ -193,10 +235,10 @@ def test_a_revision_whose_descent_cannot_be_asked_is_not_followed(case: Case) ->
     case.branch.before, case.branch.down = ("older",), True
     for _ in range(2):
         with pytest.raises(errors.SourceUnreachable):
-            case.revisions.follows("older")
+            case.revisions.withheld("older")
     assert case.enforced == "one"
     case.branch.down = False
-    assert case.revisions.follows("older")
+    assert not case.revisions.withheld("older")
 
 
 def test_what_a_newer_revision_follows_says_nothing_about_this_one(case: Case) -> None:
@@ -204,14 +246,14 @@ def test_what_a_newer_revision_follows_says_nothing_about_this_one(case: Case) -
     case.revisions.look(None)
     case.branch.push("two", before=("older",))
     with pytest.raises(errors.SourceUnreachable):
-        case.revisions.follows("older")
+        case.revisions.withheld("older")
     assert case.revisions.look("older")
-    assert case.revisions.follows("older")
+    assert not case.revisions.withheld("older")
 
 
 def test_who_was_not_in_charge_for_a_while_asks_again(case: Case) -> None:
     """Another process may have put a newer revision in place."""
     case.revisions.look(None)
-    assert case.revisions.follows("one")
+    assert not case.revisions.withheld("one")
     case.revisions.doubt()
-    assert not case.revisions.follows("two")
+    assert case.revisions.withheld("two")

@@ -139,3 +139,16 @@ def test_another_service_takes_over_the_tags_of_the_first() -> None:
     assert found.tags == RequestTags("p1", "p1", "ana", "r2")
     assert not found.in_place("r2", "two")
     assert not found.answer("r2")
+
+
+def test_accepted_history_is_taken_back_once_it_is_in_place() -> None:
+    """From then on every commit has to descend from it."""
+    ecs = Ecs()
+    ecs.tags = {request_tags.ACCEPTED: "fedcba9", request_tags.REVISION: "older before"}
+    found = board(ecs)
+    found.listen(world(ecs.tags), "shop", {WEB})
+    assert found.said == RequestTags(revision="older", accepted="fedcba9")
+    assert found.in_place("fedcba9876", "after")
+    assert ecs.tags == {request_tags.REVISION: "fedcba9876 after"}
+    assert (found.said.revision, found.said.accepted) == ("fedcba9876", "")
+    assert not found.in_place("fedcba9876", "after")

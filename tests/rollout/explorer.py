@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.rollout.engine import Phase, RolloutStep, Waiting
-from reconciler.rollout.strategy import Promotion, Strategy
+from reconciler.rollout.strategy import OnNewRevision, Promotion, Strategy
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
 from tests.rollout.world import State
@@ -188,15 +188,24 @@ class _Walk:
 
     def _rests_well(self, state: State, step: RolloutStep) -> None:
         self.report.rests.add(step.phase)
-        marks, seen = state.seen.marks, state.seen
+        marks, seen = state.seen.marks, world.view(state)
+        live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]
+        if seen.waits or (self.policy.on_new_revision is OnNewRevision.REJECT and marks.quarantined(seen.wanted)):
+            _went_on(state)
         if step.waits_for is Waiting.PERSON:
             ended = step.phase in (Phase.FAILED, Phase.ROLLED_BACK) and marks.quarantined(seen.wanted)
             manual = step.phase is Phase.AWAITING_PROMOTION and self.policy.promotion is Promotion.MANUAL
-            if marks.suspended is not None or marks.hold is not None or step.phase is Phase.BLOCKED or ended or manual:
+            stopped = marks.suspended is not None or marks.hold is not None or bool(seen.withdrawn)
+            if stopped or step.phase is Phase.BLOCKED or ended or manual:
                 return
             raise Broken(f"L1: it waits for a person and nobody asked it to: {step.phase}, {step.because}")
-        live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]
         right = any(one.release == seen.wanted and one.primary for one in live)
+        if seen.waits:
+            if step.waits_for is not Waiting.DEPENDENCY:
+                raise Broken(f"L5: {step.phase} waits for {step.waits_for}, and the wanted version is not ready")
+            right = True
+            if step.phase is Phase.INITIAL_DEPLOYMENT:
+                return
         if step.phase is not Phase.IDLE or not right:
             raise Broken(f"L1: it rests as {step.phase} ({step.because}), and {seen.wanted} is wanted")
         extra = [one for one in seen.sets if one not in live]
@@ -213,6 +222,15 @@ class _Walk:
             way.append(origin[1])
             at = origin[0]
         return way[::-1]
+
+
+def _went_on(state: State) -> None:
+    """What was under way when a version was wanted that cannot be started went on to its end."""
+    kept, marks = state.ghosts.kept, state.seen.marks
+    stopped = marks.hold is not None or marks.suspended is not None or bool(state.seen.withdrawn)
+    there = any(one.release == kept for one in state.seen.alive)
+    if kept and not there and not stopped and kept not in state.ghosts.quarantine:
+        raise Broken(f"L5: {kept} was abandoned for a version that cannot be started")
 
 
 def _tail(way: list[State]) -> str:

@@ -90,8 +90,8 @@ def _forward(policy: Strategy, state: State, gains: TaskSet) -> None:
     _hold("S4", gains.well >= truth.desired and gains.running >= truth.desired, "green is not wholly healthy")
     _hold("S4", state.ghosts.streak == (gains.id, policy.looks), f"looked {state.ghosts.streak} of {policy.looks}")
     _hold("Q", gains.release not in state.ghosts.quarantine, f"{gains.release} is in quarantine and gets production")
-    if not any(one.primary for one in truth.alive):
-        return  # a first deployment: nobody tests it or waits for it
+    if not [one for one in truth.alive if one.slot != gains.slot and one.well and truth.production[one.slot]]:
+        return  # a first deployment: nobody is served yet
     _hold("S4", not truth.alarms, "green gets production while an alarm fires")
     due = marks.deadline
     ready = due is not None and due.release == gains.release and due.stage is DeadlineKind.TO
@@ -111,7 +111,10 @@ def _delete(state: State, decision: DeleteTaskSet) -> None:
     on = [one for one in truth.alive if truth.production[one.slot] and one.scale]
     live = on[-1] if on else None
     older = live is not None and gone.born < live.born and gone.scale and any(one.primary for one in truth.alive)
+    finished = truth.marks.ended_of(live.release) if live is not None else None
     if older and gone.slot != live.slot and live is not None:
+        asked = finished is not None and finished.outcome is Outcome.FAST_PROMOTED
+        _hold("W", not truth.withdrawn or asked, f"{gone.id} goes by the clock, and {live.release} was withdrawn")
         _hold("S5", live.well >= live.needed(truth.desired), f"{gone.id} goes while {live.id} is not well")
         elapsed = (live.release, DeadlineKind.WARM, 0) == ghosts.elapsed
         _hold("S6", elapsed, f"{gone.id} goes before its time")
@@ -142,6 +145,7 @@ def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
         if due.stage is DeadlineKind.TO and due.weight == policy.weights[0] and not same:
             _approved(policy, state, due.release, verb, going_back=going_back)
         if due.stage is DeadlineKind.TO and due.weight != policy.weights[0] and not same:
+            _hold("W", not state.seen.withdrawn or verb is RequestVerb.PROMOTE, f"{due.text()} by the clock")
             before = (due.release, DeadlineKind.AT, policy.weight_before(due.weight))
             _hold(
                 "S6", before == ghosts.elapsed or verb is RequestVerb.PROMOTE, f"{due.text()} before its pause is over"
@@ -166,6 +170,7 @@ def _approved(policy: Strategy, state: State, release: str, verb: RequestVerb | 
     if policy.tests:
         tested = any(one.id in state.ghosts.tested for one in sets)
         _hold("S4", tested, f"{release} is approved and was not tested")
+    _hold("W", verb is RequestVerb.PROMOTE or not state.seen.withdrawn, f"{release} is withdrawn, and a clock approves")
     if policy.promotion is not Promotion.AUTO:
         clock = (
             state.ghosts.elapsed in ((release, DeadlineKind.GATE, 0), (release, DeadlineKind.GATE, 100))

@@ -21,7 +21,6 @@ from reconciler.rollout.blue_green import (
     machine,
     pre_promotion,
     requests,
-    starting,
     traffic_shift,
 )
 from reconciler.rollout.blue_green.context import RolloutContext
@@ -86,7 +85,8 @@ def _arrows(drawing: str) -> set[tuple[Phase, Phase]]:
 
 def _usual(event: str) -> bool:
     """Versions, health, people's words; neither crashes nor hands."""
-    return not any(word in event for word in ("by hand", "killed", "lost", "lag", "meanwhile", "pause", "resume"))
+    rare = ("by hand", "killed", "lost", "lag", "meanwhile", "pause", "resume", "not ready", "withdrawn", "taken back")
+    return not any(word in event for word in rare)
 
 
 def test_the_drawing_shows_exactly_what_happens() -> None:
@@ -97,11 +97,19 @@ def test_the_drawing_shows_exactly_what_happens() -> None:
         explore(POLICIES["manual"], starts(0)),
         explore(world.policy(promotion=Promotion.AUTO), starts(0)),
         explore(POLICIES["timed, tested"], [_moved_by_hand(1)], only=lambda event: event.startswith("rollback")),
+        explore(
+            POLICIES["timed, tested"], _in_production(2), only=lambda event: event in ("B falls ill", "C is wanted")
+        ),
     ]
     assert not [walk.broken for walk in walks if walk.broken]
     happened = set().union(*(walk.phases for walk in walks))
     drawn = _arrows(machine.__doc__ or "")
     assert happened == drawn, f"not drawn: {happened - drawn}; never happens: {drawn - happened}"
+
+
+def _in_production(budget: int) -> list[State]:
+    """B has production, and A is warm."""
+    return [reached(POLICIES["timed, tested"], phase, budget) for phase in (Phase.VERIFYING, Phase.BAKING)]
 
 
 def _moved_by_hand(budget: int) -> State:
@@ -156,7 +164,7 @@ def no_clock_is_waited_for(patch: pytest.MonkeyPatch) -> None:
 @bug(TIMED)
 def a_deadline_belongs_to_the_service(patch: pytest.MonkeyPatch) -> None:
     """And not to the release: whatever is brought next inherits it."""
-    original, attempt = RolloutContext.mark, starting.attempt
+    original, attempt = RolloutContext.mark, pre_promotion.attempt
 
     def mark(self: RolloutContext, **fields: Any) -> Any:
         kept = {name: value for name, value in fields.items() if name != "deadline" or value is not None}
@@ -164,7 +172,7 @@ def a_deadline_belongs_to_the_service(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(RolloutContext, "due", lambda self, release: self.marks.deadline)
     patch.setattr(RolloutContext, "mark", mark)
-    patch.setattr(starting, "attempt", lambda s: s.marks.deadline or attempt(s))
+    patch.setattr(pre_promotion, "attempt", lambda s: s.marks.deadline or attempt(s))
 
 
 @bug(TIMED)
@@ -214,7 +222,7 @@ def promotes_green_that_is_ill(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def a_clock_that_starts_anew_is_shorter(patch: pytest.MonkeyPatch) -> None:
-    for module in (pre_promotion, traffic_shift, starting):
+    for module in (pre_promotion, traffic_shift):
         patch.setattr(
             module,
             "deadline",
@@ -317,6 +325,42 @@ def the_listener_is_not_read_again_before_it_is_written(patch: pytest.MonkeyPatc
         return original(decision, seen, now)
 
     patch.setattr(world.effects, "after", careless)
+
+
+@bug(TIMED)
+def a_version_that_is_not_ready_takes_over(patch: pytest.MonkeyPatch) -> None:
+    """What is under way is removed before anything can take its place."""
+    patch.setattr(context, "_resumable", lambda marks, flight: False)
+
+
+@bug("newer versions are rejected")
+def a_version_that_is_rejected_takes_the_running_one_along(patch: pytest.MonkeyPatch) -> None:
+    original = context._resumable
+
+    def resumable(marks: StoredState, flight: Any) -> bool:
+        return original(marks, flight) and not marks.quarantine
+
+    patch.setattr(context, "_resumable", resumable)
+
+
+@bug(TIMED)
+def a_clock_promotes_what_was_withdrawn(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(gates, "withdrawn", lambda s: None)
+
+
+@bug(CANARY)
+def what_was_withdrawn_is_promoted_without_a_gate(patch: pytest.MonkeyPatch) -> None:
+    original = pre_promotion._passed
+
+    def passed(s: RolloutContext, green: Any, due: Any, decisions: Any, because: str) -> Any:
+        return original(replace(s, seen=replace(s.seen, withdrawn="")), green, due, decisions, because)
+
+    patch.setattr(pre_promotion, "_passed", passed)
+
+
+@bug(TIMED)
+def who_serves_without_being_primary_is_not_protected(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(initial, "_serves", lambda live: False)
 
 
 def _hunt(policy: Strategy) -> Report:

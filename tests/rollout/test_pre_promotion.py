@@ -257,7 +257,13 @@ def test_a_newer_version_is_rejected_where_the_policy_says_so() -> None:
     """It is not tried when the other is through, either; retry brings it."""
     reject = replace(CAREFUL, on_new_revision=OnNewRevision.REJECT)
     facts = seen(BLUE, GREEN, wanted="c", test=(0, 100), marks=marked(due(DeadlineKind.GATE)), looks=1)
-    assert written(step(facts, reject)).quarantine == ("c",)
+    found = step(facts, reject)
+    after = written(found)
+    assert (after.quarantine, after.rejection_of("c")) == (("c",), "rejected because b was being rolled out")
+    assert found.ended is not None
+    assert (found.ended.release, found.ended.outcome) == ("c", Outcome.ABORTED)
+    onwards = step(replace(facts, marks=after), reject)
+    assert (onwards.phase, onwards.release) == (Phase.AWAITING_PROMOTION, "b")
 
 
 def test_back_to_what_runs_needs_no_rollout() -> None:

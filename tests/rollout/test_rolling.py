@@ -12,7 +12,7 @@ from reconciler import errors
 from reconciler.rollout.actions import UpdateService, WriteState
 from reconciler.rollout.engine import Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.rolling import PATIENCE, Rolling
-from reconciler.rollout.release import Capacity, Version
+from reconciler.rollout.release import Capacity, Release, Version
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService
@@ -320,3 +320,40 @@ def test_a_deadline_of_another_release_says_nothing() -> None:
     """What was asked for then was something else."""
     other = Deadline("x", DeadlineKind.ROLL, NOW)
     assert kinds(step(OLD, marks=replace(RAN, deadline=other))) == ["UpdateService", "WriteState"]
+
+
+# -- a newer version that is not ready
+
+
+UNKNOWN = replace(SPEC, release=Release(""), not_ready="web:v9 has not been pushed yet")
+
+
+def waiting(*deployments: dict[str, Any], marks: StoredState) -> RolloutStep:
+    return ENGINE.decide(POLICY, seen(*deployments, marks=marks, subject=UNKNOWN), NOW)
+
+
+def test_a_deployment_goes_on_while_a_newer_version_is_not_ready() -> None:
+    """What ECS was asked to run last counts: it is watched, and its end is recorded."""
+    asked = replace(RAN, deadline=ASKED)
+    assert waiting(COMING, GOING, marks=asked).phase is Phase.SCALING_UP
+    done = waiting(NEW, marks=asked)
+    assert done.ended is not None
+    assert (done.ended.release, done.ended.outcome) == ("b", Outcome.PROMOTED)
+    back = waiting(OLD, marks=asked)
+    assert back.ended is not None
+    assert (back.ended.release, back.ended.outcome) == ("b", Outcome.ROLLED_BACK)
+
+
+def test_a_deployment_can_be_rolled_back_while_a_newer_version_is_not_ready() -> None:
+    """The request names what is under way."""
+    asked = replace(RAN, deadline=ASKED, request=said(RequestVerb.ROLLBACK))
+    after = written(waiting(COMING, GOING, marks=asked))
+    assert after.rollback_target == Version("a", "web:1")
+    assert only(waiting(COMING, GOING, marks=after)) == UpdateService("web:1")
+
+
+def test_a_service_at_rest_says_what_its_new_version_waits_for() -> None:
+    """Nothing is requested from ECS."""
+    found = waiting(OLD, marks=RAN)
+    assert found.at_rest
+    assert (found.phase, found.waits_for) == (Phase.IDLE, Waiting.DEPENDENCY)

@@ -25,7 +25,7 @@ from reconciler.rollout.actions import (
 from reconciler.rollout.engine import NOTHING, Prefetched, engines
 from reconciler.rollout.engines.task_sets import TaskSets
 from reconciler.rollout.listener_weights import weights_of
-from reconciler.rollout.release import Capacity, TrafficEntry
+from reconciler.rollout.release import Capacity, Release, TrafficEntry
 from reconciler.rollout.state import ObservedService, Scaling
 from reconciler.rollout.stored_state import DeadlineKind, Pause, StoredState
 from reconciler.rollout.strategy import Strategy
@@ -299,9 +299,27 @@ def test_capacity_providers_take_the_place_of_a_launch_type() -> None:
 
 def test_going_back_runs_the_revision_that_ran() -> None:
     """The revision is what it was, not what is wanted now."""
-    (asked,) = perform(CreateTaskSet("old", 1, 100, "1", "web:7")).params("CreateTaskSet")
+    (asked,) = perform(CreateTaskSet("old", 1, 100, "1", "web:7"), **REST).params("CreateTaskSet")
     assert (asked["externalId"], asked["taskDefinition"]) == ("old", "web:7")
     assert not [tag for tag in asked["tags"] if tag["key"] == "reconciler:commit"]
+
+
+def test_going_back_needs_nothing_of_the_wanted_release() -> None:
+    """Network, placement and container are those of the version in production, while the wanted one is not ready."""
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-x"], "securityGroups": ["sg-9"]}}
+    like = {"networkConfiguration": network, "launchType": "FARGATE", "platformVersion": "1.4.0"}
+    unknown = replace(SUBJECT, release=Release(""), not_ready="web:v9 has not been pushed yet")
+    described = service(task_set("b", 0, status="PRIMARY", **like))
+    talk = perform(CreateTaskSet("old", 1, 100, "1", "web:7"), unknown, DescribeServices=described)
+    (asked,) = talk.params("CreateTaskSet")
+    assert {name: asked[name] for name in like} == like
+    assert asked["loadBalancers"] == [{"targetGroupArn": GROUPS[1], "containerName": "web", "containerPort": 80}]
+
+
+def test_nobody_goes_back_once_production_is_gone() -> None:
+    """Without a version in production there is nothing to start the previous one like."""
+    with pytest.raises(errors.StalePlan):
+        perform(CreateTaskSet("old", 1, 100, "1", "web:7"), DescribeServices=service())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from reconciler import errors
-from reconciler.rollout import effects
+from reconciler.rollout import effects, observe_task_sets
 from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTests, SetWeights, WriteState
 from reconciler.rollout.blue_green import machine
 from reconciler.rollout.engine import Phase, RolloutStep
@@ -67,6 +67,7 @@ class Ghosts(NamedTuple):
     rewritten: frozenset[str] = frozenset()  # sets whose creation could not be asked for with the same token any more
     streak: tuple[str, int] = ("", 0)  # looks in a row that found the newest set well
     asked: int = 0  # intents so far
+    kept: str = ""  # the release that was under way when one was wanted that is not ready
 
 
 class State(NamedTuple):
@@ -106,7 +107,9 @@ def empty(wanted: str, budget: int) -> State:
 
 def view(state: State) -> ObservedService:
     """What a read answers now."""
-    return replace(state.seen, **dict(state.lag)) if state.lag else state.seen
+    seen = replace(state.seen, **dict(state.lag)) if state.lag else state.seen
+    waits = observe_task_sets.waits(seen.wanted, seen.sets, seen.waits)
+    return seen if waits == seen.waits else replace(seen, waits=waits)
 
 
 class Mind:
@@ -358,6 +361,9 @@ def progress(state: State) -> Iterator[tuple[str, State]]:
 
 def disturbances(state: State) -> Iterator[tuple[str, State]]:
     """Everything that may happen between two steps of ours, at a price."""
+    yield from newer_wishes(state)
+    if state.ghosts.kept:  # whatever happens to it from now on, the newer wish is not the only cause
+        state = state._replace(ghosts=state.ghosts._replace(kept=""))
     seen = state.seen
     for one in seen.alive:
         if one.well:
@@ -373,7 +379,9 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
         yield "an alarm fires", state._replace(seen=replace(seen, alarms=("errors",)))
     for wanted in ("A", "B", "C", "D"):
         if wanted != seen.wanted:
-            yield f"{wanted} is wanted", state._replace(seen=replace(seen, wanted=wanted))
+            new = wanted not in {one.release for one in seen.alive} and any(one.primary for one in seen.alive)
+            kept = state.ghosts._replace(kept=_under_way(seen) if new else "")
+            yield f"{wanted} is wanted", state._replace(seen=replace(seen, wanted=wanted, waits=""), ghosts=kept)
     if seen.marks.deadline is not None:
         lost = replace(seen, marks=replace(seen.marks, deadline=None))
         yield "the deadline's tag is lost", state._replace(seen=lost)
@@ -385,6 +393,36 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
     if seen.marks.pending_request is None:
         yield from intents(state)
     yield "killed", crashed(state)
+
+
+def newer_wishes(state: State) -> Iterator[tuple[str, State]]:
+    """A version is wanted that cannot be started, or what is wanted cannot be, or was withdrawn."""
+    seen = state.seen
+    kept = state._replace(ghosts=state.ghosts._replace(kept=_under_way(seen)))
+    if not seen.waits:
+        yield "a version that is not ready is wanted", kept._replace(seen=replace(seen, wanted="", waits="no image"))
+        yield "what is wanted is not ready", kept._replace(seen=replace(seen, waits="no role"))
+    else:
+        ready = replace(seen, wanted=seen.wanted or "D", waits="")
+        yield "what is wanted is ready", state._replace(seen=ready, ghosts=state.ghosts._replace(kept=""))
+    gone = "" if seen.withdrawn else "withdrawn"
+    yield gone or "taken back", state._replace(seen=replace(seen, withdrawn=gone))
+
+
+def _under_way(seen: ObservedService) -> str:
+    """The release whose clock runs, if it has tasks and can still come through."""
+    due = seen.marks.deadline
+    if due is None or due.stage is DeadlineKind.RETIRE or due.release not in GOOD:
+        return ""
+    wanted = not seen.marks.quarantined(due.release) and due.release == seen.wanted
+    well = [one for one in seen.alive if one.release == due.release and one.scale and one.failed < MOST_FAILED]
+    lost = _had_production_and_lost_it(due, well[-1], seen) if well else True
+    return due.release if wanted and not lost else ""
+
+
+def _had_production_and_lost_it(due: Deadline, one: TaskSet, seen: ObservedService) -> bool:
+    later = due.stage in (DeadlineKind.AT, DeadlineKind.VERIFY, DeadlineKind.WARM)
+    return later and (seen.production is None or not seen.production[one.slot])
 
 
 def intents(state: State) -> Iterator[tuple[str, State]]:

@@ -38,10 +38,12 @@ def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
     """The first apply makes what the first push needs; no task is made to fail for want of an image."""
     with emulated_stack(terms=SHORT) as stage:
         report = stage.infrastructure()
-        jobs, missing = stage.jobs_and_missing(report)
-        assert jobs == ()
-        assert [lack.because for lack in missing.values()] == ["my-app-frontend:v1 has not been pushed yet"]
+        (job,) = stage.jobs(report)
+        assert job.subject.not_ready == "my-app-frontend:v1 has not been pushed yet"
+        assert not stage.follow(has_ended, jobs=(job,)).went_wrong
+        assert stage.phases == ["initial_deployment"]
         assert stage.service()["taskSets"] == []
+        stage.seen.clear()
         stage.push("v1")
         followed = stage.apply(has_ended)
         assert not followed.went_wrong

@@ -58,6 +58,15 @@ def test_it_says_which_fields_the_failed_version_changed() -> None:
     assert found.unread == ()
 
 
+def test_the_newest_commit_is_not_blamed_for_an_earlier_release() -> None:
+    """The specs have moved on since the failed version: the fields are still named, without commit and position."""
+    newer = replace(JOB, subject=replace(answers.SUBJECT, release=replace(answers.RELEASE, id="c")))
+    found = FailureReporter(commit="4f1c2ab").write(
+        AwsClient(Refusing(), clock=ManualClock()), newer, seen(BLUE, GREEN, wanted="c"), STEP
+    )
+    assert [(one.path, one.commit) for one in found.story.changed] == [("containers.web.image", "")]
+
+
 @pytest.mark.parametrize(
     ("refused", "what"),
     [("DescribeServices", "service events"), ("DescribeTaskDefinition", "changed fields")],

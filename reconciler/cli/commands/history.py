@@ -32,9 +32,10 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     world = observe(stack.aws, stack.kinds, target.place, target.desired)
     state = versions.find(world, spec, name)
     wanted = subject_of(spec, ground_of(target.desired, world, name))
-    if isinstance(wanted, NotReady):
-        click.echo(f"the specs define no release yet: {wanted.because}", err=True)
-    release = None if isinstance(wanted, NotReady) else wanted.release
+    because = wanted.because if isinstance(wanted, NotReady) else wanted.not_ready
+    if because:
+        click.echo(f"the specs define no release yet: {because}", err=True)
+    release = None if isinstance(wanted, NotReady) or because else wanted.release
     revisions = stack.aws.run(histories.revisions(spec.task_definition.name, name))
     commits = stack.aws.run(histories.commits(state))
     rows = histories.history(revisions, state.runs, state.marks, release, commits)

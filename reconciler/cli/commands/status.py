@@ -64,7 +64,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
             say(text, stack.look)
             sys.stdout.flush()
         last = text
-        stable = all(status.step.wake_at is None for status in statuses)
+        stable = all(status.step.wake_at is None and not status.observed.waits for status in statuses)
         if not watch or (stable and not session.missing):
             return _exit(statuses, session.missing)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)

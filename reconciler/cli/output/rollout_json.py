@@ -22,7 +22,9 @@ def status_document(
         "health": step.health.value,
         "because": step.because,
         "release": step.release,
-        "wanted": observed.wanted,
+        "wanted": observed.wanted or None,
+        "not_ready": observed.waits or None,
+        "rejected": observed.marks.rejection_of(observed.wanted) or None,
         "until": None if step.until is None else step.until.isoformat(),
         "waits_for": step.waits_for.value or None,
         "desired": observed.desired,
@@ -68,7 +70,7 @@ def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
         return Exit.ROLLED_BACK
     if step.waits_for is Waiting.PERSON or step.phase is Phase.AWAITING_PROMOTION:
         return Exit.WAITING
-    return Exit.DONE if step.at_rest else Exit.PENDING
+    return Exit.DONE if step.at_rest and not observed.waits else Exit.PENDING
 
 
 def _version(task_set: TaskSet) -> dict[str, Any]:

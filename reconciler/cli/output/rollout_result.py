@@ -18,7 +18,8 @@ def report_rollouts(
     """Print where the rollouts of a run stand; the exit code."""
     turns = tuple(controller.queue.turns.values())
     code = report(RolloutSummary(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
-    if code == Exit.DONE and waited and controller.queue.missing:
+    waiting = any(turn.seen is not None and turn.seen.waits for turn in turns)
+    if code == Exit.DONE and waited and (waiting or controller.queue.missing):
         return Exit.PENDING
     if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
         click.echo(

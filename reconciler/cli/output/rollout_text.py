@@ -96,10 +96,17 @@ def _lines(
     if step.because.startswith(words) or (step.phase is Phase.IDLE and step.health is not RolloutHealth.HEALTHY):
         words = phrase(step, rollout.delivery)
     sign = look.paint(f"{look.sign(SIGNS[step.health])} {words}", COLORS[step.health])
-    commit = f"   {rollout.subject.release.commit[:7]}" if rollout.subject.release.commit else ""
-    yield f"{look.paint(str(rollout.address), 'bold')}   {sign}   release {step.release[:6]}{commit}"
+    release = f"   release {step.release[:6]}" if step.release else ""
+    known = rollout.subject.release
+    commit = f"   {known.commit[:7]}" if known.commit and step.release == known.id else ""
+    yield f"{look.paint(str(rollout.address), 'bold')}   {sign}{release}{commit}"
     if step.because and step.because != words:
         yield f"  {step.because}"
+    if observed.waits and observed.waits not in step.because:
+        yield look.paint(f"  the new version is waiting: {observed.waits}", "yellow")
+    rejection = observed.marks.rejection_of(observed.wanted)
+    if rejection and rejection not in step.because:
+        yield look.paint(f"  {observed.wanted[:6]} was {rejection}", "yellow")
     if step.phase in ORDER and rollout.delivery.moves_traffic:
         yield "  " + _timeline(rollout.delivery, step, now, look)
     if rollout.delivery.moves_traffic:

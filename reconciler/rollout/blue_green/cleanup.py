@@ -89,7 +89,9 @@ def rest(s: RolloutContext) -> RolloutStep:
         return s.step(phase, f"tasks of release {stopping} are stopping", health=health)
     if health is RolloutHealth.PROGRESSING:
         return s.step(phase, why, health=health)
-    waits_for = Waiting.SPEC if phase is Phase.IDLE else Waiting.PERSON
+    waits_for = Waiting.PERSON
+    if phase is Phase.IDLE:
+        waits_for = Waiting.DEPENDENCY if s.seen.waits else Waiting.SPEC
     return s.step(phase, why, health=health, wake=None, waits_for=waits_for)
 
 
@@ -98,12 +100,15 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
     if s.marks.quarantined(wanted):
         ended = s.marks.ended_of(wanted)
         back = ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
-        reason = ended.why if ended is not None and ended.why else "the release is quarantined"
+        reason = ended.why if ended is not None and ended.why else s.marks.rejection_of(wanted)
+        reason = reason or "the release is quarantined"
         because = f"{reason}; {wanted} is quarantined; `reconciler retry` or a new version lifts it"
         return Phase.ROLLED_BACK if back else Phase.FAILED, because, RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)
     if live.running != needed or live.pending or not live.steady:
         return Phase.IDLE, f"{live.running} of {needed} tasks running", RolloutHealth.PROGRESSING
+    if s.seen.waits:
+        return Phase.IDLE, f"the new version is waiting: {s.seen.waits}", RolloutHealth.SUSPENDED
     return Phase.IDLE, "up to date", RolloutHealth.HEALTHY
 
 
@@ -118,7 +123,7 @@ def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
     if s.seen.scaling is Scaling.SUSPENDED:
         decisions.append(SuspendScaling(suspend=False))
     back = s.marks.rollback_target
-    arrived = back is not None and (back.release == live.release or not s.marks.quarantined(s.seen.wanted))
+    arrived = back is not None and (back.release == live.release or s.seen.startable)
     decisions += s.mark(
         deadline=None,
         hold=None,

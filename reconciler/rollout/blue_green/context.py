@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from reconciler.rollout.actions import RolloutAction, WriteState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
+from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
@@ -60,7 +60,7 @@ class RolloutContext:
     def going_back(self) -> bool:
         """Whether the target ran in production before, so that it was tested and promoted already."""
         back = self.marks.rollback_target
-        return back is not None and back.release == self.target and self.marks.quarantined(self.seen.wanted)
+        return back is not None and back.release == self.target and not self.seen.startable
 
     @property
     def flight(self) -> str:
@@ -130,7 +130,8 @@ def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext
     serving = sorted((one for one in having if one is not None), key=_creation_order)
     live, more = (serving[0] if serving else None), serving[1:]
     if live is None or not any(one.primary for one in sides):
-        target = _target(policy, seen, None, None)
+        first = next((one for one in reversed(sides) if one.scale), None) if seen.waits else None
+        target = _target(policy, seen, None, first)
         return RolloutContext(policy, seen, now, TrafficState.NOTHING_LIVE, live, target=target)
     if more:
         target = _target(policy, seen, live, more[0])
@@ -158,16 +159,23 @@ def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext
 
 
 def _target(policy: Strategy, seen: ObservedService, live: TaskSet | None, flight: TaskSet | None) -> str:
-    marks, wanted = seen.marks, seen.wanted
-    if not marks.quarantined(wanted):
-        under_way = flight is not None and flight.release != wanted and not marks.quarantined(flight.release)
-        reverted = live is not None and live.release == wanted
-        if flight is not None and under_way and not reverted and policy.on_new_revision is not OnNewRevision.SUPERSEDE:
-            return flight.release
-        return wanted
-    if marks.rollback_target is not None and not marks.quarantined(marks.rollback_target.release):
-        return marks.rollback_target.release
-    return ""
+    """The release to roll out. One that is under way goes on until another one can be started in its place."""
+    back = seen.marks.rollback_target
+    under_way = flight.release if flight is not None and _resumable(seen.marks, flight) else ""
+    if seen.startable:
+        reverted = live is not None and live.release == seen.wanted
+        kept = under_way and not reverted and policy.on_new_revision is not OnNewRevision.SUPERSEDE
+        return under_way if kept else seen.wanted
+    if under_way:
+        return under_way
+    return back.release if back is not None and not seen.marks.quarantined(back.release) else ""
+
+
+def _resumable(marks: StoredState, flight: TaskSet) -> bool:
+    """Whether a task set is on its way to production, and not left over or created by hand."""
+    due = marks.deadline
+    leaving = due is not None and due.release == flight.release and due.stage is DeadlineKind.RETIRE
+    return flight.release != UNNAMED and not leaving and not marks.quarantined(flight.release)
 
 
 def newcomer(situation: RolloutContext) -> str:
@@ -175,7 +183,7 @@ def newcomer(situation: RolloutContext) -> str:
     wanted = situation.seen.wanted
     sides = (situation.live, situation.blue)
     known = {situation.flight, *(one.release for one in sides if one is not None)}
-    return "" if not situation.flight or situation.marks.quarantined(wanted) or wanted in known else wanted
+    return "" if not situation.flight or not situation.seen.startable or wanted in known else wanted
 
 
 def _preferred_task_set(sides: tuple[TaskSet, ...], slot: int) -> TaskSet | None:

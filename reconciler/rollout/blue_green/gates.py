@@ -32,6 +32,15 @@ def held(s: RolloutContext) -> Blocker | None:
     return Blocker(because, s.now + POLL_EVERY, waits_for=Waiting.PERSON)
 
 
+def withdrawn(s: RolloutContext) -> Blocker | None:
+    """A timer promotes no release that the specs do not contain any more; a request does."""
+    if not s.seen.withdrawn:
+        return None
+    onwards = "finish" if s.shape is TrafficState.SWITCHED else "promote"
+    because = f"{s.seen.withdrawn} ({onwards} or rollback to continue)"
+    return Blocker(because, s.now + POLL_EVERY, waits_for=Waiting.PERSON)
+
+
 def closed(s: RolloutContext) -> Blocker | None:
     """Rollbacks are allowed outside deployment windows."""
     if s.going_back or windows.open_at(s.policy.windows, s.now):

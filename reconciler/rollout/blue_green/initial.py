@@ -1,13 +1,14 @@
 """Initial deployment: the first one, or the one after everything was lost. There is no blue.
 
-No users are served, so there are no tests, no promotion gate, no bake time and no deployment windows. If it fails there
+No users are served, so there are no tests, no promotion gate, no bake time and no deployment windows. As soon as a
+version serves, the next one has them all, even if the first was not yet found healthy often enough. If it fails there
 is nothing to roll back to: its tasks are removed and the empty task set remains as evidence.
 """
 
 from __future__ import annotations
 
 from reconciler.rollout.actions import RolloutAction, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
-from reconciler.rollout.blue_green import health, starting
+from reconciler.rollout.blue_green import health, pre_promotion
 from reconciler.rollout.blue_green.cleanup import drain_and_delete
 from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -20,6 +21,8 @@ PHASE = Phase.INITIAL_DEPLOYMENT
 def step(s: RolloutContext) -> RolloutStep:
     if not s.target:
         return _rescue(s) or _give_up(s)
+    if s.live is not None and _serves(s.live) and s.live.release != s.target:  # the gates apply to the target
+        return s.step(PHASE, "another version serves already", SetPrimary(s.live.id))
     candidate = next((one for one in reversed(s.seen.alive) if one.release == s.target and one.scale), None)
     if candidate is None:
         return _rescue(s) or _begin(s)
@@ -30,12 +33,12 @@ def _begin(s: RolloutContext) -> RolloutStep:
     if not s.seen.desired:
         because = "the desired count is 0; the rollout starts when it is raised"
         return s.step(PHASE, because, health=RolloutHealth.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
-    if not starting.room(s):
+    if not pre_promotion.room(s):
         return s.step(PHASE, "the service has the maximum number of task sets; waiting for one to be removed")
     taken = {one.slot for one in s.seen.alive if one.scale}
     free = [slot for slot in _by_traffic(s) if slot not in taken]
     if free:
-        return s.step(PHASE, "creating the first task set", *starting.begin(s, free[0]))
+        return s.step(PHASE, "creating the first task set", *pre_promotion.begin(s, free[0]))
     idle = next((one for one in s.seen.alive if _idle(s, one)), None)
     if idle is None:
         because = "both target groups receive production traffic and serve other versions"
@@ -55,7 +58,7 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         decisions += [SetPrimary(candidate.id), *s.mark(ended=ended)]
         return s.step(PHASE, "tasks are healthy", *decisions, ended=ended)
     if due is None or due.stage is not DeadlineKind.UP:
-        return s.step(PHASE, "tasks started", *s.mark(deadline=starting.attempt(s)))
+        return s.step(PHASE, "tasks started", *s.mark(deadline=pre_promotion.attempt(s)))
     told = health.status(s.seen, candidate)
     if candidate.failed >= s.policy.max_failed_tasks:
         return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped unexpectedly")
@@ -71,10 +74,14 @@ def _fail(s: RolloutContext, by: Actor, why: str) -> RolloutStep:
 
 
 def _give_up(s: RolloutContext) -> RolloutStep:
-    """A version that failed gets no tasks, unless some of them are healthy and serve traffic."""
+    """There is nothing to start. A version that failed gets no tasks, unless some are healthy and serve traffic."""
     ended = s.marks.ended_of(s.seen.wanted)
     why = ended.why if ended is not None else ""
     because = why or "this version failed before; `reconciler retry` or a new version starts another attempt"
+    phase, state, waits_for = Phase.FAILED, RolloutHealth.DEGRADED, Waiting.PERSON
+    if s.seen.waits and not s.marks.quarantined(s.seen.wanted):
+        because = f"the new version is waiting: {s.seen.waits}"
+        phase, state, waits_for = PHASE, RolloutHealth.SUSPENDED, Waiting.DEPENDENCY
     failing = [one for one in s.seen.alive if one.scale and one.healthy is not None and not one.well]
     decisions: list[RolloutAction] = [ScaleTaskSet(one.id, 0) for one in failing]
     if not decisions and s.live is not None and not s.live.primary and s.live is s.seen.newest:
@@ -83,7 +90,12 @@ def _give_up(s: RolloutContext) -> RolloutStep:
         decisions.append(SuspendScaling(suspend=False))
     if not decisions:
         decisions += s.mark(deadline=None, hold=None, request=s.marks.pending_request)
-    return s.step(Phase.FAILED, because, *decisions, health=RolloutHealth.DEGRADED, wake=None, waits_for=Waiting.PERSON)
+    return s.step(phase, because, *decisions, health=state, wake=None, waits_for=waits_for)
+
+
+def _serves(live: TaskSet) -> bool:
+    """Whether users are served, so that it is protected although it was not found healthy often enough yet."""
+    return live.well > 0
 
 
 def _rescue(s: RolloutContext) -> RolloutStep | None:

@@ -38,6 +38,7 @@ The timer of a lost deadline starts again. Every arrow of a rollout in which not
     testing, awaiting_promotion → scaling_up                           green became unhealthy
     scaling_up, testing, awaiting_promotion, shifting → failed
     scaling_up, testing, awaiting_promotion, shifting → superseded     superseded by a newer version
+    verifying, baking → superseded                  a newer version waits, and this one is unhealthy
     shifting, verifying, baking → rolling_back → rolled_back      traffic first, then cleanup
     idle, teardown → rolling_back                                    blue is gone: a rollout of the previous version
     idle → failed                                                    aborted before it began
@@ -46,7 +47,7 @@ The timer of a lost deadline starts again. Every arrow of a rollout in which not
     rolling_back → idle, scaling_up, teardown, failed
     rolled_back → idle, scaling_up                                     a new version, or retry
     superseded → idle, scaling_up, teardown, failed
-    idle, failed → initial_deployment → idle, failed, scaling_up, verifying, superseded
+    idle, failed → initial_deployment → idle, failed, scaling_up, testing, shifting, superseded
     blocked → rolling_back
 
 Changes outside the controller lead from any phase to blocked or initial_deployment. A test compares these arrows with
@@ -64,7 +65,7 @@ from reconciler.rollout.blue_green import cleanup, context, initial, pre_promoti
 from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout.state import ObservedService, Scaling
-from reconciler.rollout.stored_state import Actor, Outcome
+from reconciler.rollout.stored_state import Actor, Outcome, Rejection
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 
@@ -105,7 +106,7 @@ def _rejected(s: RolloutContext) -> RolloutStep | None:
     late = context.newcomer(s)
     if not late or s.policy.on_new_revision is not OnNewRevision.REJECT:
         return None
-    why = f"rejected because {s.flight} was being rolled out"
-    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, why)
-    marks = s.mark(quarantine=s.marks.with_quarantined(late), ended=ended)
+    rejected = Rejection(late, s.flight)
+    ended = s.ended(late, Outcome.ABORTED, Phase.IDLE, Actor.ENGINE, rejected.why)
+    marks = s.mark(quarantine=s.marks.with_quarantined(late), rejected=rejected, ended=ended)
     return replace(_ordinary(s), decisions=marks, wake_at=s.now, ended=ended)

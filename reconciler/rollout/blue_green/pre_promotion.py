@@ -6,15 +6,24 @@ start ─► up ─► test ─► gate ─► to (the first share of production
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from reconciler.rollout.actions import RolloutAction, RunTests, ScaleTaskSet, SetWeights
-from reconciler.rollout.blue_green import gates, health, starting
+from reconciler.rollout.actions import (
+    CreateTaskSet,
+    RolloutAction,
+    RunTests,
+    ScaleTaskSet,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+)
+from reconciler.rollout.blue_green import gates, health
 from reconciler.rollout.blue_green.cleanup import clear, ends_at
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.state import WHOLE, TaskSet, all_on, shared
+from reconciler.rollout.state import MOST_SETS, WHOLE, Scaling, TaskSet, all_on, shared
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, deadline
 from reconciler.rollout.strategy import Promotion
 
@@ -49,15 +58,52 @@ def _start(s: RolloutContext) -> RolloutStep:
             wake=closed.wake_at,
             waits_for=closed.waits_for,
         )
-    if not starting.room(s):
+    if not room(s):
         return s.step(
             Phase.SCALING_UP, "the service has the maximum number of task sets; waiting for one to be removed"
         )
     if "production" in s.seen.bare and s.seen.production is not None:
         named = SetWeights("production", s.seen.production, s.seen.production)
         return s.step(Phase.SCALING_UP, "adding both target groups to the production listener", named)
-    decisions = starting.begin(s, 1 - s.live.slot, s.policy.scale)
+    decisions = begin(s, 1 - s.live.slot, s.policy.scale)
     return s.step(Phase.SCALING_UP, "starting the new version", *decisions)
+
+
+def room(s: RolloutContext) -> bool:
+    """Whether another task set fits; ECS counts the ones being deleted too."""
+    return len(s.seen.sets) + s.seen.others < MOST_SETS
+
+
+def begin(s: RolloutContext, slot: int, scale: int = WHOLE) -> tuple[RolloutAction, ...]:
+    """The actions up to the creation. The stored deadline names the attempt: a retry creates the same task set."""
+    decisions: list[RolloutAction] = []
+    if s.seen.scaling is Scaling.ACTIVE:
+        decisions.append(SuspendScaling(suspend=True))
+    due = attempt(s)
+    if s.seen.production is not None and s.seen.production[slot]:
+        due = replace(due, weight=WHOLE)  # its target group receives production traffic already
+    decisions += s.mark(deadline=due)
+    definition = ""
+    if s.going_back:  # its target group still has its health check
+        assert s.marks.rollback_target is not None
+        definition, scale = s.marks.rollback_target.task_definition, WHOLE
+    elif not s.seen.tuned[slot]:
+        decisions.append(UpdateHealthCheck(slot))
+    assert due.at is not None
+    decisions.append(CreateTaskSet(s.target, slot, scale, str(int(due.at.timestamp())), definition))
+    return tuple(decisions)
+
+
+def attempt(s: RolloutContext) -> Deadline:
+    """The deadline for green to become healthy: the stored one, or a new one if that belonged to another attempt.
+
+    A create request is repeated with identical parameters until the task set is visible.
+    """
+    due = s.due(s.target)
+    first = not any(one.release == s.target for one in s.seen.sets)
+    if first and due is not None and due.stage is DeadlineKind.UP and not due.passed(s.now):
+        return due
+    return deadline(s.target, DeadlineKind.UP, s.now, s.policy.healthy_within)
 
 
 def moved_back(s: RolloutContext, green: TaskSet) -> bool:
@@ -148,7 +194,7 @@ def _passed(
     s: RolloutContext, green: TaskSet, due: Deadline, decisions: tuple[RolloutAction, ...], because: str
 ) -> RolloutStep:
     """Healthy and tested: promote it, or wait for promotion."""
-    if s.going_back or s.policy.promotion is Promotion.AUTO:
+    if s.going_back or (s.policy.promotion is Promotion.AUTO and not s.seen.withdrawn):
         return s.step(Phase.SHIFTING, because, *decisions, *approve(s, green))
     gate_at = Deadline(green.release, DeadlineKind.GATE, weight=due.weight)
     if s.policy.promotion is Promotion.TIMED:
@@ -171,14 +217,15 @@ def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         return s.step(
             Phase.SCALING_UP, f"green became unhealthy: {health.status(s.seen, green)}", *_again(s, green, due.weight)
         )
-    if not due.passed(s.now):
+    automatic = s.policy.promotion is Promotion.AUTO  # it waits because it was withdrawn
+    if not due.passed(s.now) and not automatic:
         return s.step(
             phase,
             _waiting(s, due),
             health=RolloutHealth.SUSPENDED,
             waits_for=Waiting.PERSON if due.at is None else Waiting.NOBODY,
         )
-    hindrance = gates.held(s) or gates.closed(s)
+    hindrance = gates.held(s) or gates.withdrawn(s) or gates.closed(s)
     if hindrance is not None:
         return s.step(
             phase,
@@ -189,7 +236,8 @@ def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         )
     if s.seen.looks <= 0:
         return s.step(phase, health.status(s.seen, green), wake=LOOK_EVERY)
-    return s.step(Phase.SHIFTING, "promotion timer elapsed", *approve(s, green))
+    because = "green is healthy" if automatic else "promotion timer elapsed"
+    return s.step(Phase.SHIFTING, because, *approve(s, green))
 
 
 def _waiting(s: RolloutContext, due: Deadline) -> str:

@@ -17,6 +17,7 @@ from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import TaskSet, all_on, shared
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
+from reconciler.rollout.strategy import OnNewRevision
 
 SPREADING = timedelta(seconds=15)
 """A change of a listener takes some seconds to reach all nodes of a load balancer."""
@@ -83,12 +84,21 @@ def switched(s: RolloutContext) -> RolloutStep:
     if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
         why = "the specs were reverted to the previous version"
         return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
+    if _taken_over(s) and health.can_serve(s.seen, blue, live):
+        why = f"superseded by a newer version: {health.status(s.seen, live)}"
+        return _back(s, live, blue, s.ended(live.release, Outcome.SUPERSEDED, phase, Actor.SPECS, why))
     wrong = health.trouble(s.policy, s.seen, live)
     if phase is Phase.BAKING and not health.broken(s.policy, s.seen):
         wrong = ""  # alarms and responses are not checked while baking
     if wrong:
         return _back(s, live, blue, s.ended(live.release, Outcome.ROLLED_BACK, phase, Actor.ENGINE, wrong))
     return _warm(s, live, blue, due) if phase is Phase.BAKING else _verify(s, live, due)
+
+
+def _taken_over(s: RolloutContext) -> bool:
+    """Whether a newer version waits for this one while it is unhealthy: probably it is the fix."""
+    supersedes = s.policy.on_new_revision is OnNewRevision.SUPERSEDE
+    return supersedes and s.seen.looks < 0 and bool(newcomer(s))
 
 
 def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
@@ -102,7 +112,7 @@ def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> Rol
 def _at(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now):
         return s.step(Phase.SHIFTING, f"monitoring green at {due.weight} % of production traffic", wake=LOOK_EVERY)
-    hindrance = gates.first_blocker(s)
+    hindrance = gates.withdrawn(s) or gates.first_blocker(s)
     if hindrance is None:
         return s.step(
             Phase.SHIFTING, f"green stayed healthy at {due.weight} % of production traffic", *onwards(s, green, due)
@@ -153,7 +163,7 @@ def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> Rol
         coming = newcomer(s)
         then = f"; {coming} is rolled out next" if coming else ""
         return s.step(Phase.BAKING, f"blue keeps running for instant rollback{then}", health=RolloutHealth.PROGRESSING)
-    held = gates.held(s)
+    held = gates.held(s) or (None if _finished(s, live) else gates.withdrawn(s))
     if held is not None:
         return s.step(Phase.BAKING, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
     if s.seen.looks <= 0:
@@ -170,11 +180,14 @@ def _teardown(s: RolloutContext, live: TaskSet, blue: TaskSet) -> tuple[RolloutA
     return (*s.mark(previous=previous, ended=_end(s, live)), DeleteTaskSet(blue.id, blue.slot))
 
 
-def _end(s: RolloutContext, live: TaskSet) -> Any:
+def _end(s: RolloutContext, live: TaskSet) -> RolloutResult:
+    return _finished(s, live) or s.ended(live.release, Outcome.PROMOTED, Phase.BAKING, Actor.TIMER)
+
+
+def _finished(s: RolloutContext, live: TaskSet) -> RolloutResult | None:
+    """The result that a request to finish has recorded."""
     noted = s.marks.ended_of(live.release)
-    if noted is not None and noted.outcome is Outcome.FAST_PROMOTED:
-        return noted
-    return s.ended(live.release, Outcome.PROMOTED, Phase.BAKING, Actor.TIMER)
+    return noted if noted is not None and noted.outcome is Outcome.FAST_PROMOTED else None
 
 
 def _back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult) -> RolloutStep:

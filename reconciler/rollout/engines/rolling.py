@@ -166,13 +166,14 @@ class _Situation:
             noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)
             return self._step(Phase.IDLE, "deployment completed", *noted, ended=ended)
         tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.pending_request, hold=None)
+        waits = self.seen.waits
         return self._step(
             Phase.IDLE,
-            "up to date",
+            f"the new version is waiting: {waits}" if waits else "up to date",
             *tidy,
-            health=RolloutHealth.HEALTHY,
+            health=RolloutHealth.SUSPENDED if waits else RolloutHealth.HEALTHY,
             wake=None,
-            waits_for=Waiting.SPEC,
+            waits_for=Waiting.DEPENDENCY if waits else Waiting.SPEC,
         )
 
     def _quarantined(self) -> RolloutStep:

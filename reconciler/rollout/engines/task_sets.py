@@ -35,7 +35,7 @@ from reconciler.rollout.engine import NOTHING, Controller, Engine, Prefetched, R
 from reconciler.rollout.listener_weights import elbv2
 from reconciler.rollout.observe_task_sets import SUSPENSIONS
 from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
-from reconciler.rollout.release import HealthCheck, RolloutTarget
+from reconciler.rollout.release import HealthCheck, Release, RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.strategy import Strategy
@@ -126,30 +126,46 @@ def _check(check: HealthCheck) -> dict[str, Any]:
 
 
 def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:
+    """A previous version starts like the one in production, whether or not the wanted release is ready."""
     release = subject.release
     tags = {**dict(subject.stack_tags), RELEASE: decision.release}
-    if not decision.task_definition and release.commit:
-        tags[COMMIT] = tag_value(release.commit)
+    if decision.task_definition:
+        like = yield from _placement_in_production(subject)
+    else:
+        like = _placement(release)
+        if release.commit:
+            tags[COMMIT] = tag_value(release.commit)
+    balancer = {**like.pop("loadBalancers")[0], "targetGroupArn": subject.groups[decision.slot]}
     yield ecs.create_task_set(
+        **like,
         cluster=subject.cluster,
         service=subject.service,
         externalId=decision.release,
         taskDefinition=decision.task_definition or release.task_definition,
-        networkConfiguration=describe.network_of(release),
-        loadBalancers=[
-            {
-                "targetGroupArn": subject.groups[decision.slot],
-                "containerName": release.container,
-                "containerPort": release.port,
-            }
-        ],
-        launchType=None if release.capacity else release.launch_type,
-        capacityProviderStrategy=describe.capacity_of(release) or None,
-        platformVersion=release.platform_version,
+        loadBalancers=[balancer],
         scale={"value": float(decision.scale), "unit": "PERCENT"},
         clientToken=_token(subject.service, decision.release, decision.salt),
         tags=describe.pairs(tags),
     )
+
+
+def _placement(release: Release) -> dict[str, Any]:
+    return {
+        "networkConfiguration": describe.network_of(release),
+        "loadBalancers": [{"containerName": release.container, "containerPort": release.port}],
+        "launchType": None if release.capacity else release.launch_type,
+        "capacityProviderStrategy": describe.capacity_of(release) or None,
+        "platformVersion": release.platform_version,
+    }
+
+
+def _placement_in_production(subject: RolloutTarget) -> Calls[dict[str, Any]]:
+    """The same of the primary task set. Raises `errors.StalePlan` if there is none any more."""
+    (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
+    primary = next((one for one in item.get("taskSets") or () if one["status"] == "PRIMARY"), None)
+    if primary is None:
+        raise errors.StalePlan("no task set is in production any more; nothing was created")
+    return {name: primary.get(name) or None for name in _placement(subject.release)}
 
 
 def _token(*parts: str) -> str:
