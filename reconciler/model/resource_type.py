@@ -157,6 +157,13 @@ class ResourceType(ABC, Generic[S]):
         """`new` with the parts of `old` that are `used`, which AWS releases only when no task uses them any more."""
         return new
 
+    def grown(self, old: Observed[S], new: Desired[S]) -> Desired[S] | None:
+        """The part of the update to `new` that adds capacity, which does not wait for a rollout; None if there is none.
+
+        What lowers the capacity stays as it is until the release that comes with it is in production.
+        """
+        return None
+
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
         """What `found` is a part of, among `others`; None where it is a part of nothing of ours."""
         if self.inside is None:
