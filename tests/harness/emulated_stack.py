@@ -173,6 +173,12 @@ class EmulatedStack:
         }
         self.laptop.client("ecr").put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag)
 
+    def digest(self, tag: str) -> str:
+        """The digest of a pushed image, by which tasks refer to it."""
+        answer = self.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
+        found: str = answer["imageDetails"][0]["imageDigest"]
+        return found
+
     def infrastructure(self) -> Report:
         first = pass_.look(self.aws, discover(), self.wish)
         report = converge(self.aws, discover(), self.wish, first, patience_seconds=3600.0, stop=threading.Event())

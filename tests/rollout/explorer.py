@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from reconciler.rollout.engine import Phase, RolloutStep, Waiting
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.strategy import Promotion, Strategy
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
@@ -114,6 +114,8 @@ class _Walk:
         if world.running_clock(state) is not None:
             yield "the deadline comes", world.due(state)
         yield from world.progress(state)
+        yield from world.late(state)
+        yield from world.wanted_again(state)
         if state.seen.alarms:
             yield "the alarm stops", world.quiet(state)
         if state.budget:
@@ -189,6 +191,8 @@ class _Walk:
     def _rests_well(self, state: State, step: RolloutStep) -> None:
         self.report.rests.add(step.phase)
         marks, seen = state.seen.marks, state.seen
+        if not seen.desired and step.health is RolloutHealth.SUSPENDED:
+            return  # until tasks are wanted again
         if step.waits_for is Waiting.PERSON:
             ended = step.phase in (Phase.FAILED, Phase.ROLLED_BACK) and marks.quarantined(seen.wanted)
             manual = step.phase is Phase.AWAITING_PROMOTION and self.policy.promotion is Promotion.MANUAL

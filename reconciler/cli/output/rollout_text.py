@@ -95,6 +95,9 @@ def _lines(
         yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
     if observed.marks.hold is not None:
         yield look.paint(f"  promotion on hold by {observed.marks.hold.by}", "yellow")
+    since = observed.scale_in_suspended_since
+    if since is not None:
+        yield f"  scale-in suspended since {since:%d %b %H:%M} UTC, until the rollout ends; scale-out continues"
     request = observed.marks.unheard
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"

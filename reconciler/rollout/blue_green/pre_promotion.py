@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from reconciler.rollout.actions import RolloutAction, RunTests, ScaleTaskSet, SetWeights
-from reconciler.rollout.blue_green import gates, health, starting
+from reconciler.rollout.blue_green import gates, health, starting, zero
 from reconciler.rollout.blue_green.cleanup import clear, ends_at
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -38,8 +38,7 @@ def step(s: RolloutContext) -> RolloutStep:
 def _start(s: RolloutContext) -> RolloutStep:
     assert s.live is not None
     if not s.seen.desired:
-        because = "the desired count is 0; the rollout starts when it is raised"
-        return s.step(Phase.IDLE, because, health=RolloutHealth.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
+        return zero.take_over(s)
     closed = gates.closed(s)
     if closed is not None:
         return s.step(
@@ -71,11 +70,10 @@ def moved_back(s: RolloutContext, green: TaskSet) -> bool:
 
 
 def _bring(s: RolloutContext, green: TaskSet) -> RolloutStep:
-    if not s.seen.desired:
-        because = "the desired count is 0; there is nothing to test or to shift traffic to"
-        return s.step(Phase.SCALING_UP, because, health=RolloutHealth.SUSPENDED, waits_for=Waiting.SPEC)
     due = s.due(green.release)
     phase = PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.SCALING_UP)
+    if not s.seen.desired:
+        return zero.wait(s, phase)
     if green.failed >= s.policy.max_failed_tasks:
         return _fail(s, phase, Actor.ENGINE, f"{green.failed} tasks stopped unexpectedly")
     match due:
@@ -111,7 +109,10 @@ def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
             decisions += s.mark(deadline=deadline(green.release, DeadlineKind.TEST, s.now, wait, weight=due.weight))
             return s.step(Phase.TESTING, "green is healthy", *decisions)
         return _passed(s, green, due, decisions, "green is healthy")
-    if due.passed(s.now) and s.seen.looks <= 0:
+    if health.lack(s.seen):
+        longer = starting.more_time(s, due)
+        return s.step(Phase.SCALING_UP, told, *longer, health=RolloutHealth.SUSPENDED)
+    if due.passed(s.now) and s.seen.looks <= 0 and not health.in_time(s.policy, s.seen, s.now):
         return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green did not become healthy before the deadline: {told}")
     return s.step(Phase.SCALING_UP, told, wake=LOOK_EVERY)
 
@@ -129,7 +130,7 @@ def _test(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         if result.passed:
             return _passed(s, green, due, (), "tests passed")
         return _fail(s, Phase.TESTING, Actor.ENGINE, result.why or "a test on the test listener failed")
-    if health.broken(s.policy, s.seen):
+    if health.broken(s.policy, s.seen, s.now):
         return s.step(
             Phase.SCALING_UP, f"green became unhealthy: {health.status(s.seen, green)}", *_again(s, green, due.weight)
         )
@@ -166,7 +167,7 @@ def approve(s: RolloutContext, green: TaskSet, **more: object) -> tuple[RolloutA
 
 def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     phase = Phase.AWAITING_PROMOTION
-    if health.broken(s.policy, s.seen):
+    if health.broken(s.policy, s.seen, s.now):
         # promotion applies to a healthy version only
         return s.step(
             Phase.SCALING_UP, f"green became unhealthy: {health.status(s.seen, green)}", *_again(s, green, due.weight)
@@ -207,12 +208,14 @@ def _to(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if hindrance is None:
         point = SetWeights("production", shared(green.slot, due.weight), s.seen.production)
         return s.step(Phase.SHIFTING, f"green is healthy; shifting {due.weight} % of production traffic", point)
-    if due.passed(s.now) and not hindrance.patient:
+    longer = starting.more_time(s, due)
+    if due.passed(s.now) and not hindrance.patient and not longer:
         why = f"green was not ready for production before the deadline: {hindrance.because}"
         return _fail(s, Phase.SHIFTING, Actor.TIMER, why)
     return s.step(
         Phase.SHIFTING,
         hindrance.because,
+        *longer,
         health=hindrance.health,
         wake=hindrance.wake_at,
         waits_for=hindrance.waits_for,

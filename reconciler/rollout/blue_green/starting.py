@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.rollout.actions import CreateTaskSet, RolloutAction, SuspendScaling, UpdateHealthCheck
+from reconciler.rollout.blue_green import health
 from reconciler.rollout.blue_green.context import RolloutContext
 from reconciler.rollout.state import MOST_SETS, WHOLE, Scaling
 from reconciler.rollout.stored_state import Deadline, DeadlineKind, deadline
@@ -45,3 +46,11 @@ def attempt(s: RolloutContext) -> Deadline:
     if first and due is not None and due.stage is DeadlineKind.UP and not due.passed(s.now):
         return due
     return deadline(s.target, DeadlineKind.UP, s.now, s.policy.healthy_within)
+
+
+def more_time(s: RolloutContext, due: Deadline) -> tuple[RolloutAction, ...]:
+    """A later deadline while AWS has no capacity: at least half of the time is left once it has."""
+    wait = s.policy.healthy_within
+    if not health.lack(s.seen) or due.at is None or due.at - s.now > wait / 2:
+        return ()
+    return s.mark(deadline=deadline(due.release, due.stage, s.now, wait, weight=due.weight))
