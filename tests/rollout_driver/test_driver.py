@@ -332,4 +332,4 @@ def test_raised_bounds_are_written_at_once_and_lowered_ones_follow_the_release()
 
 
 def _scaled(**bounds: int) -> dict[str, str]:
-    return {"desired_count: 1": f"desired_count: 1\nscaling: {{min: {bounds['min']}, max: {bounds['max']}, cpu: 60}}"}
+    return {"desired_count: 1": f"desired_count: 3\nscaling: {{min: {bounds['min']}, max: {bounds['max']}, cpu: 60}}"}
