@@ -246,8 +246,11 @@ def _strangers(
 
 
 def failed_by_itself(task: Mapping[str, Any]) -> bool:
-    """A stopped task that counts as a failure of its version: it exited, never started, or failed its health checks."""
-    if task.get("lastStatus") != "STOPPED" or capacity.lack_in(task.get("stoppedReason", "")):
+    """A task that counts as a failure of its version: it exited, never started, or failed its health checks.
+
+    It counts as soon as it is being stopped; its connections may drain for minutes before it has stopped.
+    """
+    if capacity.lack_in(task.get("stoppedReason", "")):
         return False
     scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
     return task.get("stopCode") in OUR_FAULT or (scheduler and "health checks" in task.get("stoppedReason", ""))
