@@ -21,7 +21,7 @@ from reconciler.clock import Clock
 from reconciler.local import strict, wire
 from reconciler.local.constraints import check as check_constraints
 from reconciler.local.fault_answers import refused_by, server_error
-from reconciler.local.faults import Faults
+from reconciler.local.faults import Fault, Faults
 from reconciler.local.ids import Ids
 from reconciler.local.network import Network
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED
@@ -168,6 +168,16 @@ class LaptopAws:
 
     def _request_id(self) -> str:
         return self._ids.uuid()
+
+    def inject(self, fault: Fault) -> str:
+        """Add a fault, which tasks that run already meet too. The id under which it can be removed."""
+        with self._lock:
+            added = self.faults.add(fault)
+            for service in self.world.ecs.services.values():
+                self.world.touch(service)
+            self._run()
+            self._wake.set()
+        return added
 
     # ---- time -------------------------------------------------------------------------------------------------------
 

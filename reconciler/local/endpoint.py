@@ -97,7 +97,7 @@ class Endpoint:
                 return 200, [fault.as_json() for fault in faults.active()]
             case "POST", "faults":
                 try:
-                    return 200, {"id": faults.add(Fault(**orjson.loads(body)))}
+                    return 200, {"id": self.laptop.inject(Fault(**orjson.loads(body)))}
                 except (TypeError, ValueError) as error:
                     return 400, {"error": str(error)}
             case "DELETE", "faults":

@@ -25,9 +25,13 @@ FaultKind = Literal[
     "never_healthy",  # the load balancer's checks of the task fail
     "slow_start",  # the task takes `after` seconds more to start
     "no_capacity",  # Fargate has no room for the task
+    "spot_interruption",  # AWS takes the task's Spot capacity back
+    "retirement",  # AWS retires the task's host
 ]
 CALL_FAULTS = frozenset({"throttle", "error", "error_after", "lost", "unreachable", "denied", "stale"})
-TASK_FAULTS = frozenset({"image_missing", "crash", "never_healthy", "slow_start", "no_capacity"})
+TASK_FAULTS = frozenset(
+    {"image_missing", "crash", "never_healthy", "slow_start", "no_capacity", "spot_interruption", "retirement"}
+)
 
 
 @dataclass(frozen=True, slots=True)

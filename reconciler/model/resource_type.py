@@ -175,6 +175,13 @@ class ResourceType(ABC, Generic[S]):
         """`new` with the parts of `old` that are in `used`, because AWS does not remove them while a task uses them."""
         return new
 
+    def grown(self, old: Observed[S], new: Desired[S]) -> Desired[S] | None:
+        """The part of the update to `new` that adds capacity, which does not wait for a rollout; None if there is none.
+
+        What lowers the capacity stays as it is until the release that comes with it is in production.
+        """
+        return None
+
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
         """The address of the resource among `others` that contains `found`, or None."""
         if self.inside is None:

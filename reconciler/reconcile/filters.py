@@ -72,16 +72,12 @@ def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
 def deferral(plan: Plan, context: Context) -> Plan:
     """The plan without actions that have to wait for a rollout.
 
-    Scaling and listener rules follow the release, so that a failed version leaves them as they were. What tasks use is
-    deleted after the tasks, and so is everything that depends on it.
+    Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
+    leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
+    higher bounds do not wait. What tasks use is deleted after the tasks, and so is everything that depends on it.
     """
     rolling = _rolling(plan, context.world)
-    companions = {
-        one
-        for delivery in context.deliveries
-        if delivery.moves_traffic and delivery.service in rolling
-        for one in _companions(delivery)
-    }
+    followers = {one for delivery in context.deliveries if delivery.service in rolling for one in _followers(delivery)}
     services: list[Observed[Any]] = [
         one
         for one in context.world.found.get("service", ())
@@ -96,12 +92,12 @@ def deferral(plan: Plan, context: Context) -> Plan:
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         because = kept.get(action.drop.id if action.verb is Verb.DELETE else "", "")
-        if action.verb is Verb.UPDATE and action.changes and action.address in companions:
-            because = WITH_ITS_RELEASE
         if because:
             deferred.append(Deferred(action, because))
             continue
-        now, later = _split(action, lost, context.kinds)
+        due, later = _grown(action, context.kinds) if action.address in followers else (action, None)
+        deferred += [] if later is None else [Deferred(later, WITH_ITS_RELEASE)]
+        now, later = _split(due, lost, context.kinds) if due is not None else (None, None)
         left += [] if now is None else [now]
         deferred += [] if later is None else [Deferred(later, IN_USE)]
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))
@@ -109,15 +105,36 @@ def deferral(plan: Plan, context: Context) -> Plan:
 
 def _rolling(plan: Plan, world: ObservedState) -> set[Address]:
     """Services with a rollout due or in progress."""
-    under_way = {one.address for one in world.found.get("service", ()) if KEYS["deadline"] in one.tags}
+    services = [one for one in world.found.get("service", ()) if UNSEEN not in one.facts]
+    under_way = {
+        one.address for one in services if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
+    }
     return {action.address for action in plan.actions if action.rolls} | under_way
 
 
-def _companions(delivery: RolloutSpec) -> Iterable[Address]:
+def _followers(delivery: RolloutSpec) -> Iterable[Address]:
+    """What changes with a release of the service, apart from its tasks."""
+    yield delivery.service
     yield Address("scaling", delivery.name)
-    for entry in (delivery.production, delivery.test):
+    for entry in (delivery.production, delivery.test) if delivery.moves_traffic else ():
         if entry is not None and entry.kind == "listener-rule":
             yield entry
+
+
+def _grown(action: Action, kinds: ResourceTypes) -> tuple[Action | None, Action | None]:
+    """What of an update is done now, because it adds capacity, and what once its release is in production."""
+    old, new = action.old, action.new
+    if action.verb not in (Verb.UPDATE, Verb.ROLL, Verb.ADOPT) or old is None or new is None or not action.changes:
+        return action, None
+    grown = kinds[action.address.kind].grown(old, new)
+    if grown == new:
+        return action, None
+    now = diff(old, grown.spec) if grown is not None else ()
+    left = tuple(change for change in action.changes if change not in now)
+    later = replace(action, verb=Verb.UPDATE, changes=left, tags=TagChange({}, ()), consequence=Consequence.IN_PLACE)
+    if grown is None or (not now and not action.tags and action.verb is Verb.UPDATE):
+        return None, action
+    return replace(action, new=grown, changes=now), later
 
 
 def _kept(actions: Iterable[Action], used: Set[str], kinds: ResourceTypes, *, several: bool) -> dict[str, str]:

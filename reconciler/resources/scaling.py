@@ -9,6 +9,7 @@ AWS's to keep.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler.model import ownership, resource
@@ -79,6 +80,12 @@ class Scaling(ResourceType[ScalingSpec]):
     inside: ClassVar[tuple[str, str] | None] = ("service", "service")
     observe_after: ClassVar[tuple[str, ...]] = ("service",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def grown(self, old: Observed[ScalingSpec], new: Desired[ScalingSpec]) -> Desired[ScalingSpec]:
+        """Higher bounds; lower ones and the policies belong to the release."""
+        was, will = old.spec, new.spec
+        bounds = {"min": max(was.min, will.min), "max": max(was.max, will.max)}
+        return replace(new, spec=was.model_copy(update=bounds))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
         services = {_resource(service.id): service for service in scope.seen.get("service", ())}

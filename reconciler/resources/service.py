@@ -9,6 +9,7 @@ What its answer leaves out is not compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
@@ -95,6 +96,13 @@ class Service(ResourceType[ServiceSpec]):
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
         return frozenset(used for one in (item, *_versions(item)) for used in _used(one))
+
+    def grown(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec]) -> Desired[ServiceSpec]:
+        """Everything but a lower desired count."""
+        was, count = old.spec.desired_count, new.spec.desired_count
+        if was is None or count is None or count >= was:
+            return new
+        return replace(new, spec=new.spec.model_copy(update={"desired_count": was}))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {

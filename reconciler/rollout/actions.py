@@ -28,7 +28,7 @@ class WriteState:
 
 @dataclass(frozen=True, slots=True)
 class SuspendScaling:
-    """Suspend or resume autoscaling."""
+    """Suspend or resume automatic scaling in. Scaling out goes on: both versions follow the load."""
 
     suspend: bool
 

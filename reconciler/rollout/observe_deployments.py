@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model.resource import Call
+from reconciler.rollout import capacity
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
 from reconciler.rollout.release import RolloutTarget, Version
@@ -13,7 +15,7 @@ from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
 
-def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
+def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> ObservedService:
     marks = remembered(item)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
@@ -25,7 +27,11 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any]) -> ObservedService:
     return ObservedService(
         wanted=subject.release.id if asked is None else asked.release,
         desired=item["desiredCount"],
-        sets=tuple(_deployment(one, names, item) for one in deployments if one["status"] != "INACTIVE"),
+        sets=tuple(
+            capacity.with_lack(_deployment(one, names, item), item["desiredCount"], item.get("events") or (), now)
+            for one in deployments
+            if one["status"] != "INACTIVE"
+        ),
         production=None,
         test=None,
         has_test=False,

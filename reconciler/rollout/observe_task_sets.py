@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.model.resource import Batch, Call, Calls, ServiceApi
-from reconciler.rollout import describe, listener_weights, prefetch
+from reconciler.rollout import capacity, describe, listener_weights, prefetch
 from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
@@ -23,14 +23,16 @@ from reconciler.rollout.strategy import Strategy
 
 cloudwatch = ServiceApi("cloudwatch")
 
-SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+SCALE_IN: Final = "DynamicScalingInSuspended"
+SCALE_OUT: Final = "DynamicScalingOutSuspended"
 
 TASKS_AT_ONCE: Final = 100  # DescribeTasks
 ANSWERS_FOR: Final = timedelta(minutes=5)
 """Period over which the share of 5xx is counted; CloudWatch metrics arrive one or two minutes late."""
 
 OUR_FAULT: Final = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
-"""Stop codes that count as failures of a version; a Spot interruption or the loss of a host does not."""
+"""Stop codes that count as failures of a version, unless AWS had no capacity; an interruption or the loss of a host
+does not."""
 
 
 def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched) -> Calls[ObservedService]:
@@ -41,7 +43,8 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     test, test_whole = _at(subject, subject.test, found.actions)
     raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
     bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
-    sets = tuple(_task_set(subject, one) for one in raw)
+    events = item.get("events") or ()
+    sets = tuple(capacity.with_lack(_task_set(subject, one), item["desiredCount"], events, now) for one in raw)
     seen = ObservedService(
         wanted=subject.release.id,
         desired=item["desiredCount"],
@@ -60,7 +63,8 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     )
     if quiet(seen):
         return seen
-    return (yield from _closely(subject, policy, now, seen))
+    grace = timedelta(seconds=item.get("healthCheckGracePeriodSeconds") or 0)
+    return (yield from _closely(subject, policy, now, seen, started_before=now - grace))
 
 
 def waits(wanted: str, sets: Iterable[TaskSet], not_ready: str) -> str:
@@ -115,7 +119,9 @@ def _scaling(target: Mapping[str, Any] | None) -> Scaling:
     if target is None:
         return Scaling.NONE
     state = target.get("SuspendedState") or {}
-    return Scaling.SUSPENDED if all(state.get(part, False) for part in SUSPENSIONS) else Scaling.ACTIVE
+    if state.get(SCALE_OUT):  # no rollout does that, so a person did, and scaling in stays as it is
+        return Scaling.NONE
+    return Scaling.SUSPENDED if state.get(SCALE_IN) else Scaling.ACTIVE
 
 
 def _tuned(subject: RolloutTarget, groups: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -142,7 +148,9 @@ def _check(item: Mapping[str, Any]) -> HealthCheck:
 # -- second and third round: targets, tasks, alarms, responses
 
 
-def _closely(subject: RolloutTarget, policy: Strategy, now: datetime, seen: ObservedService) -> Calls[ObservedService]:
+def _closely(
+    subject: RolloutTarget, policy: Strategy, now: datetime, seen: ObservedService, *, started_before: datetime
+) -> Calls[ObservedService]:
     newest, watched = seen.newest, policy.max_5xx is not None
     moved = newest is not None and seen.production is not None and seen.production[newest.slot] > 0
     calls: dict[str, Call] = {
@@ -160,7 +168,7 @@ def _closely(subject: RolloutTarget, policy: Strategy, now: datetime, seen: Obse
     arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
     tasks = yield from _tasks(subject, arns)
     healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
-    sets = tuple(_with_tasks(one, tasks, healths[one.slot]) for one in seen.sets)
+    sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before) for one in seen.sets)
     fields: dict[str, Any] = {"sets": sets}
     fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
     if "alarms" in told:
@@ -184,21 +192,28 @@ def _tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[Any]]:
     return [task for answer in answers for task in answer["tasks"]]
 
 
-def _with_tasks(one: TaskSet, tasks: Iterable[Mapping[str, Any]], health: Iterable[Mapping[str, Any]]) -> TaskSet:
-    zones = _addresses(one, tasks)
+def _with_tasks(
+    one: TaskSet, tasks: Iterable[Mapping[str, Any]], health: Iterable[Mapping[str, Any]], started_before: datetime
+) -> TaskSet:
+    """The set with the health of its targets. As for ECS, a task's checks count once its grace period is over."""
+    running = _addresses(one, tasks)
     healthy: dict[str, int] = {}
+    failing = 0
     for item in health:
-        zone = zones.get(item["Target"]["Id"])
-        if zone is not None and item["TargetHealth"]["State"] == "healthy":
+        task, state = running.get(item["Target"]["Id"]), item["TargetHealth"]["State"]
+        if task is not None and state == "healthy":
+            zone = task.get("availabilityZone", "")
             healthy[zone] = healthy.get(zone, 0) + 1
+        elif task is not None and state == "unhealthy":
+            failing += task.get("startedAt", started_before) <= started_before
     failed = sum(task.get("startedBy") == one.id and failed_by_itself(task) for task in tasks)
-    return replace(one, healthy=tuple(sorted(healthy.items())), failed=failed)
+    return replace(one, healthy=tuple(sorted(healthy.items())), failing=failing, failed=failed)
 
 
-def _addresses(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The addresses of a set's running tasks, with their zones."""
+def _addresses(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """A set's running tasks, by their addresses."""
     return {
-        address: task.get("availabilityZone", "")
+        address: task
         for task in tasks
         if task.get("startedBy") == one.id
         and task.get("lastStatus") == "RUNNING"
@@ -235,8 +250,11 @@ def _strangers(
 
 
 def failed_by_itself(task: Mapping[str, Any]) -> bool:
-    """A stopped task that counts as a failure of its version: it exited, never started, or failed its health checks."""
-    if task.get("lastStatus") != "STOPPED":
+    """A task that counts as a failure of its version: it exited, never started, or failed its health checks.
+
+    It counts as soon as it is being stopped; its connections may drain for minutes before it has stopped.
+    """
+    if capacity.lack_in(task.get("stoppedReason", "")):
         return False
     scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
     return task.get("stopCode") in OUR_FAULT or (scheduler and "health checks" in task.get("stoppedReason", ""))

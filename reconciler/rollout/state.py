@@ -22,7 +22,9 @@ Weights = tuple[int, int]
 
 
 class Scaling(StrEnum):
-    NONE = "none"  # the service does not scale by itself, or the specs hold that still
+    """Automatic scaling in. Scaling out, and scaling by a schedule, are never suspended by a rollout."""
+
+    NONE = "none"  # the service does not scale by itself, or somebody suspended its scaling altogether
     ACTIVE = "active"
     SUSPENDED = "suspended"
 
@@ -31,9 +33,11 @@ class Scaling(StrEnum):
 class TaskSet:
     """One version of the service's tasks in one of the two target groups (`slot`); or a deployment run by ECS.
 
-    `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `failed`: tasks
-    that stopped unexpectedly since it was created. `steady` is ECS's stability status. `state` and `reason` are those
-    of a deployment run by ECS.
+    `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `failing`: targets
+    that fail their health checks although their tasks had time to start. `failed`: tasks that stopped unexpectedly
+    since it was created. `unplaced`: the lack of capacity that keeps ECS from starting its missing tasks, or "".
+    `protected`: until when a task that ECS should stop is protected from scale-in. `steady` is ECS's stability status.
+    `state` and `reason` are those of a deployment run by ECS.
     """
 
     id: str
@@ -47,7 +51,10 @@ class TaskSet:
     pending: int = 0
     steady: bool = False
     healthy: tuple[tuple[str, int], ...] | None = None
+    failing: int = 0
     failed: int = 0
+    unplaced: str = ""
+    protected: datetime | None = None
     task_definition: str = ""
     state: str = ""
     reason: str = ""
@@ -87,8 +94,9 @@ class ObservedService:
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
     more that is being rolled out.
 
-    The last two are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
-    (below zero: unhealthy), this one included, and the test result.
+    The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
+    (below zero: unhealthy), this one included; the test result; since when tasks of the newest task set are missing;
+    and how many of its tasks had failed when it was last complete.
     """
 
     wanted: str
@@ -112,6 +120,8 @@ class ObservedService:
     withdrawn: str = ""
     looks: int = 0
     tested: SmokeTestOutcome | None = None
+    missing_since: datetime | None = None
+    failed_before: int | None = None
 
     @property
     def alive(self) -> tuple[TaskSet, ...]:
@@ -122,6 +132,11 @@ class ObservedService:
     def startable(self) -> bool:
         """Whether the wanted release can be rolled out. If not, what is under way goes on without it."""
         return not self.waits and not self.marks.quarantined(self.wanted)
+
+    @property
+    def scale_in_suspended_since(self) -> datetime | None:
+        """A rollout suspends scaling in right before it creates the task set of the new version."""
+        return self.alive[-1].born if self.scaling is Scaling.SUSPENDED and len(self.alive) > 1 else None
 
     @property
     def newest(self) -> TaskSet | None:

@@ -37,7 +37,11 @@ REREADS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class RolloutTracker:
-    """`since`: the last write, or the start of the process. `awaited`: writes that are not visible yet."""
+    """`since`: the last write, or the start of the process. `awaited`: writes that are not visible yet.
+
+    `missing_since`: when tasks of the newest task set were first seen to be missing, of `needed` ones. `failed_before`:
+    how many of its tasks had failed when it was last complete, or when it was first observed.
+    """
 
     since: datetime
     began: bool = True
@@ -47,11 +51,39 @@ class RolloutTracker:
     looks: int = 0
     looked_at: datetime | None = None
     tested: SmokeTestOutcome | None = None
+    missing_since: datetime | None = None
+    needed: int = 0
+    failed_before: int | None = None
 
     def look(self, seen: ObservedService, now: datetime) -> tuple[RolloutTracker, ObservedService, bool]:
         """Add one observation. Returns the tracker, the observation with its streak, and whether to decide."""
-        memory = self._counted(seen, now)._reread(seen, now)
-        return memory, replace(seen, looks=memory.looks, tested=memory.tested), not memory.waiting(now)
+        memory = self._missed(seen, now)
+        memory = memory._counted(memory._known(seen), now)._reread(seen, now)
+        return memory, memory._known(seen), not memory.waiting(now)
+
+    def _known(self, seen: ObservedService) -> ObservedService:
+        """The observation with what only this process knows of it."""
+        return replace(
+            seen,
+            looks=self.looks,
+            tested=self.tested,
+            missing_since=self.missing_since,
+            failed_before=self.failed_before,
+        )
+
+    def _missed(self, seen: ObservedService, now: datetime) -> RolloutTracker:
+        """Missing tasks have their time from when they were first wanted and missing."""
+        newest = seen.newest
+        if newest is None:
+            return replace(self, missing_since=None, needed=0, failed_before=None)
+        known = newest.id == self.of
+        needed, lacks = newest.needed(seen.desired), health.missing(seen)
+        still = known and lacks and needed == self.needed and not health.lack(seen)
+        before = self.failed_before if known and lacks and self.failed_before is not None else newest.failed
+        since = None if not lacks else (self.missing_since if still and self.missing_since is not None else now)
+        return replace(
+            self, missing_since=since, needed=needed if lacks else 0, failed_before=min(before, newest.failed)
+        )
 
     def wrote(self, decisions: tuple[RolloutAction, ...], now: datetime) -> RolloutTracker:
         """After `decisions` were sent, whether or not AWS answered."""

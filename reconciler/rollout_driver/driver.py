@@ -143,6 +143,7 @@ class RolloutDriver:
         now = self.aws.clock.now()
         policy = job.delivery.policy
         seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
+        _, seen, _ = RolloutTracker(now).look(seen, now)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
         return seen, job.engine.decide(policy, seen, now)
 

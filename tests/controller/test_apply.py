@@ -28,7 +28,6 @@ from tests.controller.test_controller import Files, Running
 from tests.harness.driving import Recorded
 from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.promises.conftest import mostly_slow
-from tests.rollout_driver.test_driver import digest
 
 ROLLING = Path(__file__).parent / "specs"
 AT_ONCE = 30.0
@@ -209,7 +208,7 @@ def test_a_log_group_stays_for_as_long_as_two_versions_run(rolling: EmulatedStac
 
 def test_a_rollout_that_fails_takes_nothing_away(blue_green: EmulatedStack) -> None:
     """The version before goes on with all it has; what was to go is listed, and the command ends."""
-    blue_green.laptop.script(Script(image=f"*{digest(blue_green, 'v3')}*", exits_after=2.0, exit_code=1))
+    blue_green.laptop.script(Script(image=f"*{blue_green.digest('v3')}*", exits_after=2.0, exit_code=1))
     blue_green.change({"tag: v1": "tag: v3", "my-app-task-sg": "web-tasks"})
     before = still_used(blue_green)
     done = apply(blue_green, wait=True)

@@ -471,9 +471,8 @@ def test_a_plan_that_deletes_too_much_waits_and_the_rest_of_the_loop_goes_on(run
 def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     """The ending carries why; the stack is otherwise in order."""
     from reconciler.local.scripted import Script
-    from tests.rollout_driver.test_driver import digest
 
-    image = f"*{digest(running.stage, 'v3')}*"
+    image = f"*{running.stage.digest('v3')}*"
     running.stage.laptop.script(Script(image=image, exits_after=2.0, exit_code=1, logs=("no database",)))
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v3")
     running.go(600)

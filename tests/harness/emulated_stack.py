@@ -170,6 +170,12 @@ class EmulatedStack:
             repositoryName=repository, imageManifest=image_manifest(content or tag), imageTag=tag
         )
 
+    def digest(self, tag: str) -> str:
+        """The digest of a pushed image, by which tasks refer to it."""
+        answer = self.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
+        found: str = answer["imageDetails"][0]["imageDigest"]
+        return found
+
     def infrastructure(self) -> Report:
         first = pass_.look(self.aws, discover(), self.wish)
         report = converge(self.aws, discover(), self.wish, first, patience_seconds=3600.0, stop=threading.Event())

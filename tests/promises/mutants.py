@@ -213,8 +213,8 @@ MUTANTS = (
     Mutant(
         "scaling changes before its release",
         "reconciler/reconcile/filters.py",
-        "action.changes and action.address in companions:",
-        "action.changes and action.address not in context.desired:",
+        "if action.address in followers else",
+        "if action.address not in context.desired else",
         "tests/promises/test_agreement.py",
     ),
     Mutant(

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from reconciler.rollout.engine import Phase, RolloutStep, Waiting
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.strategy import OnNewRevision, Promotion, Strategy
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
@@ -114,6 +114,8 @@ class _Walk:
         if world.running_clock(state) is not None:
             yield "the deadline comes", world.due(state)
         yield from world.progress(state)
+        yield from world.late(state)
+        yield from world.wanted_again(state)
         if state.seen.alarms:
             yield "the alarm stops", world.quiet(state)
         if state.budget:
@@ -190,6 +192,8 @@ class _Walk:
         self.report.rests.add(step.phase)
         marks, seen = state.seen.marks, world.view(state)
         live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]
+        if not seen.desired and step.health is RolloutHealth.SUSPENDED:
+            return  # until tasks are wanted again
         if seen.waits or (self.policy.on_new_revision is OnNewRevision.REJECT and marks.quarantined(seen.wanted)):
             _went_on(state)
         if step.waits_for is Waiting.PERSON:

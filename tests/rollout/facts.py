@@ -43,7 +43,8 @@ GREEN = side("b", 1)
 
 
 def ill(one: TaskSet) -> TaskSet:
-    return replace(one, healthy=(), steady=False)
+    """Its tasks run, and their targets fail."""
+    return replace(one, healthy=(), failing=one.running, steady=False)
 
 
 def seen(*sets: TaskSet, wanted: str = "b", desired: int = 2, **fields: Any) -> ObservedService:

@@ -27,6 +27,10 @@ def looked(policy: Strategy, state: State, seen: ObservedService, step: RolloutS
         _hold("L4", step.waits_for is not Waiting.NOBODY, f"{step.phase} waits for nothing: {step.because}")
     if not rests:
         _hold("L4", step.wake_at == NOW, "there is work, and nobody looks again")
+    if step.ended is not None and step.ended.by in (Actor.ENGINE, Actor.TIMER):
+        guilty = state.ghosts.blamed or step.ended.release not in GOOD
+        failed = step.ended.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK)
+        _hold("V", guilty or not failed, f"{step.ended.release} ends as {step.ended.outcome}: {step.because}")
     asleep = seen.marks.suspended is not None
     if asleep and seen.marks.pending_request is None:
         _hold("pause", rests, f"something is done to a service that is paused: {step.because}")

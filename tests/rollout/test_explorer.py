@@ -22,6 +22,7 @@ from reconciler.rollout.blue_green import (
     pre_promotion,
     requests,
     traffic_shift,
+    zero,
 )
 from reconciler.rollout.blue_green.context import RolloutContext
 from reconciler.rollout.engine import Phase
@@ -33,6 +34,7 @@ from tests.rollout import world
 from tests.rollout.explorer import Report, explore, reached
 from tests.rollout.world import State
 
+TIMED, CANARY = "timed, tested", "canary, nobody asked"
 POLICIES = {
     "timed, tested": world.policy(),
     "canary, nobody asked": world.policy(promotion=Promotion.AUTO, shares=world.CANARY, tests=()),
@@ -49,15 +51,34 @@ def starts(budget: int) -> list[State]:
     return [world.at_rest("B", budget), world.empty("B", budget)]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=[pytest.mark.slow] if "rejected" in one else []) for one in POLICIES]
-)
+def _nobodys_fault(event: str) -> bool:
+    return any(words in event for words in world.NOBODYS_FAULT)
+
+
+def _somebodys_fault(event: str) -> bool:
+    return not _nobodys_fault(event)
+
+
+SOME = [pytest.param(one, marks=[pytest.mark.slow] if "rejected" in one else []) for one in POLICIES]
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str) -> None:
     """From everywhere, whatever goes wrong once, at any moment, breaks no promise and comes to rest."""
-    report = explore(POLICIES[name], starts(budget=1))
+    report = explore(POLICIES[name], starts(budget=1), only=_somebodys_fault)
     print(f"{name}: {report}")
     assert not report.broken, "\n".join(report.broken)
     assert report.states > 10_000, "the world has become smaller than it was meant to be"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[] if one in (TIMED, CANARY) else [pytest.mark.slow]) for one in POLICIES]
+)
+def test_no_version_is_blamed_for_what_it_cannot_help(name: str) -> None:
+    """Counts that change, interruptions and a lack of capacity, at any moment, neither fail nor quarantine anything."""
+    report = explore(POLICIES[name], [world.at_rest("B", 1), world.asleep("B", 1)], only=_nobodys_fault)
+    print(f"{name}: {report}")
+    assert not report.broken, "\n".join(report.broken)
 
 
 @pytest.mark.slow
@@ -86,7 +107,7 @@ def _arrows(drawing: str) -> set[tuple[Phase, Phase]]:
 def _usual(event: str) -> bool:
     """Versions, health, people's words; neither crashes nor hands."""
     rare = ("by hand", "killed", "lost", "lag", "meanwhile", "pause", "resume", "not ready", "withdrawn", "taken back")
-    return not any(word in event for word in rare)
+    return _somebodys_fault(event) and not any(word in event for word in rare)
 
 
 def test_the_drawing_shows_exactly_what_happens() -> None:
@@ -96,6 +117,7 @@ def test_the_drawing_shows_exactly_what_happens() -> None:
         explore(POLICIES["canary, nobody asked"], starts(1), only=_usual),
         explore(POLICIES["manual"], starts(0)),
         explore(world.policy(promotion=Promotion.AUTO), starts(0)),
+        explore(POLICIES[CANARY], [world.at_rest("B", 1)], only=lambda event: "is interrupted" in event),
         explore(POLICIES["timed, tested"], [_moved_by_hand(1)], only=lambda event: event.startswith("rollback")),
         explore(
             POLICIES["timed, tested"], _in_production(2), only=lambda event: event in ("B falls ill", "C is wanted")
@@ -135,7 +157,8 @@ def _rolled_back(budget: int) -> State:
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 BUGS: dict[str, tuple[str, Patch]] = {}
-TIMED, CANARY = "timed, tested", "canary, nobody asked"
+BLAMES: set[str] = set()
+"""Bugs that hold against a version what it cannot help."""
 
 
 def bug(policy: str) -> Callable[[Patch], Patch]:
@@ -363,9 +386,34 @@ def who_serves_without_being_primary_is_not_protected(patch: pytest.MonkeyPatch)
     patch.setattr(initial, "_serves", lambda live: False)
 
 
-def _hunt(policy: Strategy) -> Report:
+def blames(patch: Patch) -> Patch:
+    BLAMES.add(patch.__name__)
+    return bug(TIMED)(patch)
+
+
+@blames
+def missing_tasks_count_against_a_version(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(health, "at_fault", lambda seen, one: True)
+
+
+@blames
+def a_lack_of_capacity_stops_no_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(health, "lack", lambda seen: "")
+
+
+@blames
+def interrupted_tasks_are_a_verdict(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(health, "blameless", lambda policy, seen, one, now: False)
+
+
+@blames
+def no_clock_stops_while_no_tasks_are_wanted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(zero, "wait", lambda s, phase, *, begun=True: s.step(phase, "no tasks are wanted"))
+
+
+def _hunt(policy: Strategy, only: Callable[[str], bool]) -> Report:
     """What one mishap leads to; then two, in the middle of a rollout."""
-    report = explore(policy, [*starts(1), _rolled_back(1)])
+    report = explore(policy, [*starts(1), _rolled_back(1)], only=only)
     if report.broken:
         return report
     middle = [reached(policy, phase, 2) for phase in (Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BAKING)]
@@ -381,7 +429,7 @@ def test_a_seeded_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     """Each guard of the machine is one that the walk misses when it is taken away."""
     policy, patch = BUGS[name]
     patch(monkeypatch)
-    report = _hunt(POLICIES[policy])
+    report = _hunt(POLICIES[policy], _nobodys_fault if name in BLAMES else _somebodys_fault)
     print(f"{name}: {report.broken[-1:]} after {report}")
     assert report.broken, f"{name} broke nothing in {report}"
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.rollout.blue_green import health
+from reconciler.rollout.state import TaskSet
 from reconciler.rollout.strategy import Strategy
-from tests.rollout.facts import BLUE, GREEN, seen, side
+from tests.rollout.facts import BLUE, GREEN, NOW, seen, side
 
 WIDE = replace(GREEN, healthy=(("a", 1), ("c", 1)))
 
@@ -75,7 +76,41 @@ def test_production_goes_to_the_side_that_is_not_worse_off(
 def test_answers_count_only_where_they_were_counted() -> None:
     """No requests, no share; and no limit, no trouble."""
     strict = Strategy(max_5xx=0.5)
-    assert not health.trouble(strict, seen(BLUE, GREEN, looks=1), GREEN)
-    assert not health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.5), GREEN)
-    assert health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.51), GREEN)
-    assert not health.trouble(Strategy(), seen(BLUE, GREEN, looks=1, errors=100.0), GREEN)
+    assert not health.trouble(strict, seen(BLUE, GREEN, looks=1), GREEN, NOW)
+    assert not health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.5), GREEN, NOW)
+    assert health.trouble(strict, seen(BLUE, GREEN, looks=1, errors=0.51), GREEN, NOW)
+    assert not health.trouble(Strategy(), seen(BLUE, GREEN, looks=1, errors=100.0), GREEN, NOW)
+
+
+@pytest.mark.parametrize(
+    ("green", "fields", "found"),
+    [
+        pytest.param(WIDE, {"desired": 4}, 0, id="more tasks are wanted"),
+        pytest.param(replace(WIDE, running=1, healthy=(("a", 1),)), {}, 0, id="one is replaced"),
+        pytest.param(replace(WIDE, healthy=(("a", 1),), failing=1), {}, -1, id="one fails its checks"),
+        pytest.param(replace(WIDE, running=1, healthy=(("a", 1),), failed=1), {"failed_before": 0}, -1, id="one exits"),
+        pytest.param(
+            replace(WIDE, running=1, healthy=(("a", 1),), failed=1), {"failed_before": 1}, 0, id="exited before"
+        ),
+        pytest.param(replace(WIDE, running=0, healthy=()), {}, -1, id="none is left"),
+        pytest.param(replace(WIDE, healthy=(("a", 2),)), {}, 0, id="one zone has no tasks"),
+        pytest.param(WIDE, {"strangers": (0, 1)}, 0, id="a target of somebody else"),
+        pytest.param(replace(WIDE, healthy=None), {}, 0, id="not read"),
+        pytest.param(replace(WIDE, running=0, healthy=()), {"desired": 0}, 0, id="none is wanted"),
+        pytest.param(replace(WIDE, failing=1), {}, 1, id="a surplus target fails"),
+    ],
+)
+def test_only_failing_targets_and_failed_tasks_count_against_a_side(
+    green: TaskSet, fields: dict[str, object], found: int
+) -> None:
+    """Tasks that are missing prove nothing, unless none is left."""
+    assert health.verdict(replace(seen(BLUE, green), **fields)) == found
+
+
+def test_missing_tasks_have_as_long_as_a_new_version() -> None:
+    """From when they are first missing; from then on the side is in trouble."""
+    lacking = seen(BLUE, replace(WIDE, running=1, healthy=(("a", 1),)), looks=0)
+    policy = Strategy()
+    for since, expected in ((NOW, False), (NOW - policy.healthy_within, True)):
+        assert health.overdue(policy, replace(lacking, missing_since=since), NOW) is expected
+        assert bool(health.trouble(policy, replace(lacking, missing_since=since), WIDE, NOW)) is expected

@@ -286,10 +286,12 @@ def test_going_back_skips_tests_gate_and_windows() -> None:
 
 
 def test_no_tasks_wanted_in_mid_flight_is_no_fault_of_green() -> None:
-    """Nothing can be tested or switched to, and nothing has failed."""
-    found = step(seen(BLUE, ill(GREEN), desired=0, marks=marked(due(DeadlineKind.UP, -HOUR)), looks=-5))
+    """Nothing can be tested or switched to, and nothing has failed: the timer starts again once tasks are wanted."""
+    none = seen(BLUE, ill(GREEN), desired=0, marks=marked(due(DeadlineKind.UP, -HOUR)), looks=-5)
+    assert written(step(none)).deadline is None
+    found = step(replace(none, marks=marked()))
     assert not found.decisions
-    assert found.waits_for is Waiting.SPEC
+    assert (found.wake_at, found.waits_for) == (None, Waiting.SPEC)
 
 
 def test_autoscaling_that_somebody_woke_is_held_still_again() -> None:

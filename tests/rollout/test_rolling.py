@@ -113,6 +113,15 @@ def test_asked_and_not_noted_is_noted() -> None:
     assert (found.phase, written(found).deadline) == (Phase.SCALING_UP, ASKED)
 
 
+def test_a_lack_of_capacity_is_named_and_is_no_failure() -> None:
+    """However long ECS waits for it."""
+    event = {"createdAt": NOW, "message": "(service web) was unable to place a task. Reason: RESOURCE:MEMORY."}
+    late = replace(RAN, deadline=due(DeadlineKind.ROLL, -MINUTE, weight=2))
+    found = step(COMING, GOING, marks=late, events=[event])
+    assert (found.phase, found.health, found.decisions) == (Phase.SCALING_UP, RolloutHealth.SUSPENDED, ())
+    assert "RESOURCE:MEMORY" in found.because
+
+
 def test_while_ecs_works_nothing_is_written() -> None:
     """However long it takes; and after an hour that is said."""
     noted = replace(RAN, deadline=ASKED)

@@ -68,6 +68,7 @@ class Ghosts(NamedTuple):
     streak: tuple[str, int] = ("", 0)  # looks in a row that found the newest set well
     asked: int = 0  # intents so far
     kept: str = ""  # the release that was under way when one was wanted that is not ready
+    blamed: bool = False  # something happened that may be held against a version
 
 
 class State(NamedTuple):
@@ -96,6 +97,12 @@ def at_rest(wanted: str, budget: int, *, scaling: Scaling = Scaling.ACTIVE) -> S
     """A serves, and something is wanted."""
     seen = ObservedService(wanted, 1, (a_set("A", 0),), scaling=scaling)
     return State(seen, SETTLED, ghosts=Ghosts(undrained=frozenset({"A-0"})), budget=budget)
+
+
+def asleep(wanted: str, budget: int) -> State:
+    """A has no tasks, because none are wanted, and something new is."""
+    resting = at_rest(wanted, budget, scaling=Scaling.NONE)
+    return resting._replace(seen=_sized(resting.seen, 0))
 
 
 def empty(wanted: str, budget: int) -> State:
@@ -163,9 +170,15 @@ def _in_bounds(memory: RolloutTracker, policy: Strategy) -> RolloutTracker:
     return replace(memory, looks=looks, looked_at=None, since=since, rereads=min(memory.rereads, 3))
 
 
+def complete(one: TaskSet, desired: int) -> bool:
+    """As many healthy tasks as are wanted, and no other."""
+    needed = one.needed(desired)
+    return one.steady and not one.failing and one.running == needed == one.well
+
+
 def _streak(state: State, seen: ObservedService, policy: Strategy) -> tuple[str, int]:
     newest = seen.newest
-    if newest is None or not (newest.steady and newest.well >= 1 and newest.running >= 1):
+    if newest is None or not newest.needed(seen.desired) or not complete(newest, seen.desired):
         return "", 0
     was, count = state.ghosts.streak
     return newest.id, min(policy.looks, (count if was == newest.id else 0) + 1)
@@ -330,7 +343,10 @@ def due(state: State) -> State:
     undrained = ghosts.undrained
     if deadline.stage in (DeadlineKind.RETIRE, DeadlineKind.WARM) and ghosts.known is not None:
         undrained = frozenset(one.id for one in state.seen.sets if one.id in undrained and ghosts.known[one.slot])
-    ghosts = ghosts._replace(elapsed=elapsed, undrained=undrained)
+    green = next((one for one in state.seen.alive if one.release == deadline.release), None)
+    late = deadline.stage in (DeadlineKind.UP, DeadlineKind.TO) and green is not None and not green.unplaced
+    blamed = ghosts.blamed or (late and green is not None and not complete(green, state.seen.desired))
+    ghosts = ghosts._replace(elapsed=elapsed, undrained=undrained, blamed=blamed)
     seen = replace(state.seen, marks=replace(state.seen.marks, deadline=passed))
     return moment(state._replace(seen=seen, ghosts=ghosts))
 
@@ -350,10 +366,50 @@ def progress(state: State) -> Iterator[tuple[str, State]]:
     for one in state.seen.sets:
         if one.draining:
             yield f"{one.release} is gone", without(state, one)
-        elif one.scale and one.release == BAD and one.failed < MOST_FAILED:
-            yield f"{one.release} fails", with_set(state, one.id, failed=MOST_FAILED, running=1, healthy=(("z", 0),))
-        elif one.scale and one.release != BAD and not (one.steady and one.well):
-            yield f"{one.release} is up", with_set(state, one.id, running=1, steady=True, healthy=(("z", 1),))
+        elif one.scale and one.release == BAD and one.failed < MOST_FAILED and state.seen.desired:
+            ill: dict[str, Any] = {"running": 1, "healthy": (("z", 0),), "failing": 1}
+            yield f"{one.release} fails", with_set(state, one.id, failed=MOST_FAILED, **ill)
+        elif one.unplaced:
+            memory = replace(state.memory, missing_since=NOW if state.memory.missing_since is not None else None)
+            yield (
+                f"there is capacity for {one.release} again",
+                with_set(state, one.id, unplaced="")._replace(memory=memory),
+            )
+        elif one.scale and (one.release != BAD or not state.seen.desired) and not complete(one, state.seen.desired):
+            needed = one.needed(state.seen.desired)
+            healthy = (("z", needed),) if needed else ()
+            up: dict[str, Any] = {"running": needed, "healthy": healthy, "failing": 0, "steady": True}
+            yield f"{one.release} is up", with_set(state, one.id, **up)
+
+
+def late(state: State) -> Iterator[tuple[str, State]]:
+    """Missing tasks are missing for as long as the policy gives them."""
+    if state.memory.missing_since == NOW:
+        after = state._replace(memory=replace(state.memory, missing_since=NOW - LONG))
+        newest = state.seen.newest
+        yield "missing tasks are late", after if newest is not None and newest.unplaced else blamed(after)
+
+
+def wanted_again(state: State) -> Iterator[tuple[str, State]]:
+    if not state.seen.desired:
+        yield "tasks are wanted again", state._replace(seen=_sized(state.seen, 1))
+
+
+def _sized(seen: ObservedService, desired: int) -> ObservedService:
+    """Another number of tasks is wanted; those that are too many are gone at once."""
+    sets = []
+    for one in seen.sets:
+        needed = one.needed(desired)
+        if one.draining or needed > one.running:
+            sets.append(replace(one, steady=False))
+            continue
+        healthy = (("z", min(one.well, needed)),) if needed else ()
+        sets.append(replace(one, running=needed, healthy=healthy, failing=min(one.failing, needed)))
+    return replace(seen, desired=desired, sets=tuple(sets))
+
+
+def blamed(state: State) -> State:
+    return state._replace(ghosts=state.ghosts._replace(blamed=True))
 
 
 # -- what goes wrong, and what people do
@@ -365,18 +421,20 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
     if state.ghosts.kept:  # whatever happens to it from now on, the newer wish is not the only cause
         state = state._replace(ghosts=state.ghosts._replace(kept=""))
     seen = state.seen
+    yield from nobodys_fault(state)
     for one in seen.alive:
         if one.well:
-            yield f"{one.release} falls ill", with_set(state, one.id, steady=False, healthy=(("z", 0),))
+            ill: dict[str, Any] = {"steady": False, "healthy": (("z", 0),), "failing": one.running}
+            yield f"{one.release} falls ill", blamed(with_set(state, one.id, **ill))
         if one.scale and one.failed < MOST_FAILED and one.release != BAD:
-            yield f"{one.release} keeps stopping", with_set(state, one.id, failed=MOST_FAILED)
-        yield f"{one.release} deleted by hand", without(state, one)
+            yield f"{one.release} keeps stopping", blamed(with_set(state, one.id, failed=MOST_FAILED))
+        yield f"{one.release} deleted by hand", blamed(without(state, one))
     for to in (all_on(0), all_on(1), (50, 50), (10, 90), None):
         if to != seen.production:
             after = replace(seen, production=to)
-            yield f"production to {to} by hand", state._replace(seen=after)
+            yield f"production to {to} by hand", blamed(state._replace(seen=after))
     if not seen.alarms:
-        yield "an alarm fires", state._replace(seen=replace(seen, alarms=("errors",)))
+        yield "an alarm fires", blamed(state._replace(seen=replace(seen, alarms=("errors",))))
     for wanted in ("A", "B", "C", "D"):
         if wanted != seen.wanted:
             new = wanted not in {one.release for one in seen.alive} and any(one.primary for one in seen.alive)
@@ -425,6 +483,26 @@ def _had_production_and_lost_it(due: Deadline, one: TaskSet, seen: ObservedServi
     return later and (seen.production is None or not seen.production[one.slot])
 
 
+NOBODYS_FAULT = ("tasks are wanted", "one task is wanted", "is interrupted", "there is no capacity")
+
+
+def nobodys_fault(state: State) -> Iterator[tuple[str, State]]:
+    """What no version can help: another number of tasks is wanted, tasks are taken away, AWS has no room."""
+    seen = state.seen
+    if seen.desired == 1:
+        yield "two tasks are wanted", state._replace(seen=_sized(seen, 2))
+    if seen.desired == 2:
+        yield "one task is wanted", state._replace(seen=_sized(seen, 1))
+    if seen.desired:
+        yield "no tasks are wanted", state._replace(seen=_sized(seen, 0))
+    for one in seen.alive:
+        gone: dict[str, Any] = {"running": 0, "healthy": (), "failing": 0, "steady": False}
+        if one.well:
+            yield f"{one.release} is interrupted", with_set(state, one.id, **gone)
+        if one.scale and seen.desired and not one.unplaced:
+            yield f"there is no capacity for {one.release}", with_set(state, one.id, unplaced="no capacity", **gone)
+
+
 def intents(state: State) -> Iterator[tuple[str, State]]:
     seen = state.seen
     releases = sorted({one.release for one in seen.alive} | {seen.wanted})
@@ -453,11 +531,11 @@ def mishaps(state: State, after: State) -> Iterator[tuple[str, State]]:
     yield "reads lag", lagging(state, after)
     if isinstance(state.queue[0], RunTests):
         failed = SmokeTestOutcome(state.queue[0].release, False, "no")
-        yield "the tests fail", _ended(state._replace(queue=(), memory=state.memory.learnt(failed)))
+        yield "the tests fail", _ended(blamed(state)._replace(queue=(), memory=state.memory.learnt(failed)))
     production = state.seen.production
     other = all_on(0) if production != all_on(0) else all_on(1)
     seen = replace(state.seen, production=other)
-    yield "production moved by hand meanwhile", state._replace(seen=seen)
+    yield "production moved by hand meanwhile", blamed(state._replace(seen=seen))
 
 
 def quiet(state: State) -> State:

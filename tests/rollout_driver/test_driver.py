@@ -82,7 +82,7 @@ def test_the_plan_is_empty_after_a_rollout_whichever_group_is_live(stage: Emulat
 def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: EmulatedStack) -> None:
     """Three tasks that exit end it; the diagnosis has the exit code, the log and the line of the spec."""
     stage.laptop.script(Script(image="*@*", exits_after=None))
-    stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
+    stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
     stage.spec(v1="v3")
     followed = stage.apply(has_ended)
     assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
@@ -98,7 +98,7 @@ def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: E
 
 def test_a_failed_release_is_left_alone_until_its_content_changes(stage: EmulatedStack) -> None:
     """A hundred passes write nothing; one byte changed makes exactly one new rollout."""
-    stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
+    stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1))
     stage.spec(v1="v3")
     stage.apply(has_ended)
     stage.transport.sent.clear()
@@ -210,8 +210,8 @@ def test_a_canary_takes_its_shares_one_after_the_other() -> None:
         assert kept == [0, 10, 50, 100]
 
 
-def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
-    """From the first write of a rollout to its end, promoted or failed."""
+def test_scaling_in_is_suspended_during_a_rollout_and_always_resumed() -> None:
+    """From the first write of a rollout to its end, promoted or failed; scaling out never is."""
     scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
     with emulated_stack(scaling, SHORT) as stage:
         stage.serving()
@@ -221,7 +221,7 @@ def test_autoscaling_is_held_still_meanwhile_and_always_let_go_on() -> None:
         assert suspended(stage)
         stage.follow()
         assert not suspended(stage)
-        stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
+        stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1))
         stage.spec(v2="v3", v1="v3")
         stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.SCALING_UP and not turn.busy)
         assert suspended(stage)
@@ -284,7 +284,7 @@ def test_a_rolling_deployment_is_done_when_ecs_is(rolling: EmulatedStack) -> Non
 
 def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: EmulatedStack) -> None:
     """A service that is stable again after the circuit breaker is no success; and it is not tried again."""
-    rolling.laptop.script(Script(image=f"*{digest(rolling, 'v3')}*", healthy=False, exits_after=1.0, exit_code=1))
+    rolling.laptop.script(Script(image=f"*{rolling.digest('v3')}*", healthy=False, exits_after=1.0, exit_code=1))
     rolling.spec(v1="v3")
     followed = rolling.apply(has_ended, patience=6 * 3600.0)
     assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
@@ -296,16 +296,13 @@ def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: EmulatedSt
     assert mutating(rolling) == {}
 
 
-def digest(stage: EmulatedStack, tag: str) -> str:
-    answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
-    found: str = answer["imageDetails"][0]["imageDigest"]
-    return found
-
-
 def suspended(stage: EmulatedStack) -> bool:
     answer = stage.laptop.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
     (target,) = answer["ScalableTargets"]
-    return all((target.get("SuspendedState") or {"none": False}).values())
+    state: dict[str, bool] = target["SuspendedState"]
+    assert not state["DynamicScalingOutSuspended"], "scale-out is never suspended"
+    assert not state["ScheduledScalingSuspended"]
+    return state["DynamicScalingInSuspended"]
 
 
 def bounds(stage: EmulatedStack) -> tuple[int, int]:
@@ -314,29 +311,28 @@ def bounds(stage: EmulatedStack) -> tuple[int, int]:
     return target["MinCapacity"], target["MaxCapacity"]
 
 
-def test_scaling_goes_with_the_release_and_never_before_it() -> None:
-    """Changed together with a version it is written when that has come to rest; a version that fails never brings it;
-    changed alone it is written at once."""
-    scaling = {"desired_count: 1": "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"}
-    with emulated_stack(scaling, SHORT) as stage:
+def test_raised_bounds_are_written_at_once_and_lowered_ones_follow_the_release() -> None:
+    """Changed together with a version, more capacity does not wait, and stays if the version fails; less capacity is
+    written when the release has come to rest, and never for a version that fails; alone, both are written at once."""
+    with emulated_stack(_scaled(min=2, max=4), SHORT) as stage:
         stage.serving()
-        stage.change({"tag: v1": "tag: v2", "max: 4": "max: 6"})
-        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 6, cpu: 60}"
-        stage.change({})
+        stage.texts |= _scaled(min=1, max=6)
+        stage.change({"tag: v1": "tag: v2"})
         stage.apply(was_promoted)
-        assert bounds(stage) == (1, 4)
-        stage.infrastructure()
-        assert bounds(stage) == (1, 4), "the rollout is not over: going back is one write, and brings the old bounds"
+        assert bounds(stage) == (2, 6), "the rollout is not over: going back is one write, and finds the old minimum"
         stage.follow()
         stage.infrastructure()
         assert bounds(stage) == (1, 6)
-        stage.laptop.script(Script(image=f"*{digest(stage, 'v3')}*", exits_after=2.0, exit_code=1))
-        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 9, cpu: 60}"
+        stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1))
+        stage.texts |= _scaled(min=3, max=5)
         stage.change({"tag: v2": "tag: v3", "tag: v1": "tag: v3"})
         assert stage.apply(has_ended).went_wrong
         stage.infrastructure()
-        assert bounds(stage) == (1, 6)
-        stage.texts["desired_count: 1"] = "desired_count: 1\nscaling: {min: 1, max: 7, cpu: 60}"
+        assert bounds(stage) == (3, 6)
         stage.change({"tag: v3": "tag: v2", "tag: v2": "tag: v2", "tag: v1": "tag: v2"})
         stage.infrastructure()
-        assert bounds(stage) == (1, 7)
+        assert bounds(stage) == (3, 5)
+
+
+def _scaled(**bounds: int) -> dict[str, str]:
+    return {"desired_count: 1": f"desired_count: 3\nscaling: {{min: {bounds['min']}, max: {bounds['max']}, cpu: 60}}"}

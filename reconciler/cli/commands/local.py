@@ -106,7 +106,7 @@ def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
     """Inject a fault of KIND, or list the active faults.
 
     KIND is one of: throttle, error, error_after, lost, unreachable, denied, stale, image_missing, crash,
-    never_healthy, slow_start, no_capacity.
+    never_healthy, slow_start, no_capacity, spot_interruption, retirement.
     """
     if clear:
         ask(endpoint, "faults", method="DELETE")

@@ -15,6 +15,7 @@ def status_document(
     rollout: ServiceRollout, observed: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
 ) -> dict[str, Any]:
     ended, response = observed.marks.ended, observed.marks.response
+    scale_in = observed.scale_in_suspended_since
     return {
         "address": str(rollout.address),
         "engine": rollout.delivery.policy.engine,
@@ -28,6 +29,7 @@ def status_document(
         "until": None if step.until is None else step.until.isoformat(),
         "waits_for": step.waits_for.value or None,
         "desired": observed.desired,
+        "scale_in_suspended_since": None if scale_in is None else scale_in.isoformat(),
         "production": _shares(observed, observed.production),
         "test": _shares(observed, observed.test) if observed.has_test else None,
         "versions": [_version(task_set) for task_set in observed.sets],

@@ -118,6 +118,9 @@ def _lines(
     if observed.marks.hold is not None:
         held = "removal of the previous version" if step.phase in PROMOTED else "promotion"
         yield look.paint(f"  {held} on hold by {observed.marks.hold.by}", "yellow")
+    since = observed.scale_in_suspended_since
+    if since is not None:
+        yield f"  scale-in suspended since {since:%d %b %H:%M} UTC, until the rollout ends; scale-out continues"
     request = observed.marks.pending_request
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"

@@ -158,6 +158,9 @@ def update_task_protection(world: World, params: Params) -> Params:
         else:
             minutes = params.get("expiresInMinutes", 120)
             found.protected_until = world.now + timedelta(minutes=minutes) if params["protectionEnabled"] else None
+            if service := world.ecs.services.get(found.service):
+                world.touch(service)
+                world.touch_after(minutes * 60, service)
             rows.append(_protection(world, found))
     return {"protectedTasks": rows, "failures": failures}
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from reconciler.local.ecs.launch import fargate
 from reconciler.local.ecs.state import Cluster, Deployment, Launch, Service, Task
+from reconciler.local.faults import FaultKind
 from reconciler.local.scheduler import events, health, tasks
 from reconciler.local.world import World
 
@@ -19,6 +20,10 @@ NO_INSTANCES = (
     f"Instances were found in your cluster. {TROUBLESHOOTING}"
 )
 STRUGGLING = f"is unable to consistently start tasks successfully. {TROUBLESHOOTING}"
+TAKEN_AWAY: dict[FaultKind, tuple[str, str]] = {
+    "spot_interruption": ("SpotInterruption", "Your Spot Task was interrupted."),
+    "retirement": ("TerminationNotice", "The task was stopped for Fargate task maintenance."),
+}
 STRUGGLES_AFTER = 5
 """Failures in a row before the event says so; AWS publishes no number."""
 
@@ -27,6 +32,7 @@ def observe(world: World, service: Service) -> None:
     """Note what has become of the tasks since the last look: health gained, tasks to give up, ends not yet counted."""
     for deployment in service.deployments:
         for task in list(deployment.tasks):
+            _take_away(world, service, task)
             if not task.was_healthy and health.healthy(world, task):
                 _gained_health(world, service, deployment, task)
             if given_up := health.given_up(world, service, task):
@@ -37,6 +43,18 @@ def observe(world: World, service: Service) -> None:
             if not task.wanted and not task.counted:
                 task.counted = True
                 _count_end(world, service, deployment, task)
+
+
+def _take_away(world: World, service: Service, task: Task) -> None:
+    """AWS stops a running task for reasons of its own, as far as faults on demand go; its targets drain first."""
+    if not (task.wanted and task.running):
+        return
+    names = tuple(filter(None, (service.name, task.definition.family)))
+    images = tuple(item.image for item in task.containers)
+    for kind, (code, reason) in TAKEN_AWAY.items():
+        if world.faults.for_task(kind, names, images):
+            tasks.stop(world, task, code, reason)
+            return
 
 
 def _gained_health(world: World, service: Service, deployment: Deployment, task: Task) -> None:
@@ -171,7 +189,7 @@ def keep(world: World, service: Service, deployment: Deployment, desired: int) -
     deployment.desired = desired
     live = deployment.wanted()
     if len(live) > desired:
-        surplus = by_worth(world, live)[: len(live) - desired]
+        surplus = [task for task in by_worth(world, live)[: len(live) - desired] if not protected(world, task)]
         stop(world, service, deployment, surplus, scaling(deployment))
     else:
         start(world, service, deployment, desired - len(live))
@@ -181,10 +199,14 @@ def by_worth(world: World, live: list[Task]) -> list[Task]:
     """Least missed first: not yet running, then unhealthy, then the youngest; protected ones last."""
 
     def worth(task: Task) -> tuple[bool, bool, bool, float]:
-        protected = task.protected_until is not None and task.protected_until > world.now
-        return protected, task.running, health.healthy(world, task), -task.created_at.timestamp()
+        return protected(world, task), task.running, health.healthy(world, task), -task.created_at.timestamp()
 
     return sorted(live, key=worth)
+
+
+def protected(world: World, task: Task) -> bool:
+    """Whether neither scaling in nor a deployment may stop it (ECS developer guide, "Task scale-in protection")."""
+    return task.protected_until is not None and task.protected_until > world.now
 
 
 def all_healthy(world: World, deployment: Deployment, desired: int) -> bool:

@@ -40,7 +40,12 @@ def drain_and_delete(s: RolloutContext, one: TaskSet, phase: Phase, why: str, he
         because = "kept because the tasks in production are not healthy"
         return s.step(phase, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     due = s.due(one.release)
-    if not _had_traffic(one, due) or (due is not None and due.stage is DeadlineKind.RETIRE and due.passed(s.now)):
+    unused = not s.seen.desired and not one.running
+    if (
+        unused
+        or not _had_traffic(one, due)
+        or (due is not None and due.stage is DeadlineKind.RETIRE and due.passed(s.now))
+    ):
         superseded = None
         if phase is Phase.SUPERSEDED:
             superseded = s.ended(one.release, Outcome.SUPERSEDED, phase, Actor.SPECS)

@@ -61,12 +61,15 @@ def not_ready(s: RolloutContext) -> Blocker | None:
     assert s.green is not None
     soon = s.now + LOOK_EVERY
     if s.seen.alarms:
-        because = health.trouble(s.policy, s.seen, s.green)
+        because = health.trouble(s.policy, s.seen, s.green, s.now)
         return Blocker(because, soon, patient=False, health=RolloutHealth.DEGRADED)
+    if health.lack(s.seen):
+        return Blocker(health.status(s.seen, s.green), s.now + POLL_EVERY)
     if s.green.scale != WHOLE or not health.confirmed_healthy(s.policy, s.seen):
-        still = s.seen.looks > 0
-        because = f"{health.status(s.seen, s.green)}, check {s.seen.looks} of {s.policy.looks}"
-        return Blocker(because if still else health.status(s.seen, s.green), soon, still, RolloutHealth.PROGRESSING)
+        still, because = s.seen.looks > 0, health.status(s.seen, s.green)
+        patient = still or health.in_time(s.policy, s.seen, s.now)
+        counted = f", check {s.seen.looks} of {s.policy.looks}" if still else ""
+        return Blocker(f"{because}{counted}", soon, patient, RolloutHealth.PROGRESSING)
     return None
 
 

@@ -8,7 +8,7 @@ is nothing to roll back to: its tasks are removed and the empty task set remains
 from __future__ import annotations
 
 from reconciler.rollout.actions import RolloutAction, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
-from reconciler.rollout.blue_green import health, pre_promotion
+from reconciler.rollout.blue_green import health, pre_promotion, zero
 from reconciler.rollout.blue_green.cleanup import drain_and_delete
 from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -30,16 +30,18 @@ def step(s: RolloutContext) -> RolloutStep:
 
 
 def _begin(s: RolloutContext) -> RolloutStep:
-    if not s.seen.desired:
-        because = "the desired count is 0; the rollout starts when it is raised"
-        return s.step(PHASE, because, health=RolloutHealth.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
+    idle = next((one for one in s.seen.alive if _idle(s, one)), None)
+    if not s.seen.desired and idle is None:
+        return zero.wait(s, PHASE, begun=False)
+    if not s.seen.desired and idle is not None:
+        because = "the desired count is 0; removing the previous version"
+        return drain_and_delete(s, idle, PHASE, because, RolloutHealth.PROGRESSING)
     if not pre_promotion.room(s):
         return s.step(PHASE, "the service has the maximum number of task sets; waiting for one to be removed")
     taken = {one.slot for one in s.seen.alive if one.scale}
     free = [slot for slot in _by_traffic(s) if slot not in taken]
     if free:
         return s.step(PHASE, "creating the first task set", *pre_promotion.begin(s, free[0]))
-    idle = next((one for one in s.seen.alive if _idle(s, one)), None)
     if idle is None:
         because = "both target groups receive production traffic and serve other versions"
         return s.step(PHASE, because, health=RolloutHealth.DEGRADED)
@@ -48,6 +50,8 @@ def _begin(s: RolloutContext) -> RolloutStep:
 
 def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
     due = s.due(s.target)
+    if not s.seen.desired:
+        return zero.wait(s, PHASE)
     if health.confirmed_healthy(s.policy, s.seen):
         decisions: list[RolloutAction] = []
         if s.seen.production != all_on(candidate.slot):
@@ -62,7 +66,9 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
     told = health.status(s.seen, candidate)
     if candidate.failed >= s.policy.max_failed_tasks:
         return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped unexpectedly")
-    if due.passed(s.now) and s.seen.looks <= 0:
+    if health.lack(s.seen):
+        return s.step(PHASE, told, *pre_promotion.more_time(s, due), health=RolloutHealth.SUSPENDED)
+    if due.passed(s.now) and s.seen.looks <= 0 and not health.in_time(s.policy, s.seen, s.now):
         return _fail(s, Actor.TIMER, f"not healthy before the deadline: {told}")
     return s.step(PHASE, told, wake=LOOK_EVERY)
 

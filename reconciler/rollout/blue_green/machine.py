@@ -29,13 +29,15 @@ weights (`TrafficState`), then from the stored deadline, which records progress 
     green's, blue is there   warm                            baking
     changed outside          any                             blocked
 
-The timer of a lost deadline starts again. Every arrow of a rollout in which nothing is changed outside the controller:
+The timer of a lost deadline starts again. Every arrow of a rollout in which nothing is changed outside the controller,
+and tasks are wanted:
 
     idle → scaling_up → testing → awaiting_promotion → shifting → verifying → baking → teardown → idle
 
     scaling_up → awaiting_promotion, shifting                          no tests; automatic promotion
     testing → shifting
     testing, awaiting_promotion → scaling_up                           green became unhealthy
+    shifting, verifying, baking → scaling_up                           all tasks of green were interrupted
     scaling_up, testing, awaiting_promotion, shifting → failed
     scaling_up, testing, awaiting_promotion, shifting → superseded     superseded by a newer version
     verifying, baking → superseded                  a newer version waits, and this one is unhealthy
@@ -78,7 +80,8 @@ def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         return answer
     if s.marks.suspended is not None:
         return request_handler.paused(s.marks.suspended, ordinary)
-    if s.flight and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
+    begun = any(one.release == s.flight for one in seen.alive)
+    if begun and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
         return replace(ordinary, decisions=(SuspendScaling(suspend=True),), wake_at=now)
     return ordinary
 

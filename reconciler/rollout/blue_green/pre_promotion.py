@@ -19,7 +19,7 @@ from reconciler.rollout.actions import (
     SuspendScaling,
     UpdateHealthCheck,
 )
-from reconciler.rollout.blue_green import gates, health
+from reconciler.rollout.blue_green import gates, health, zero
 from reconciler.rollout.blue_green.cleanup import clear, ends_at
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -47,8 +47,7 @@ def step(s: RolloutContext) -> RolloutStep:
 def _start(s: RolloutContext) -> RolloutStep:
     assert s.live is not None
     if not s.seen.desired:
-        because = "the desired count is 0; the rollout starts when it is raised"
-        return s.step(Phase.IDLE, because, health=RolloutHealth.SUSPENDED, wake=None, waits_for=Waiting.SPEC)
+        return zero.take_over(s)
     closed = gates.closed(s)
     if closed is not None:
         return s.step(
@@ -106,6 +105,14 @@ def attempt(s: RolloutContext) -> Deadline:
     return deadline(s.target, DeadlineKind.UP, s.now, s.policy.healthy_within)
 
 
+def more_time(s: RolloutContext, due: Deadline) -> tuple[RolloutAction, ...]:
+    """A later deadline while AWS has no capacity: at least half of the time is left once it has."""
+    wait = s.policy.healthy_within
+    if not health.lack(s.seen) or due.at is None or due.at - s.now > wait / 2:
+        return ()
+    return s.mark(deadline=deadline(due.release, due.stage, s.now, wait, weight=due.weight))
+
+
 def moved_back(s: RolloutContext, green: TaskSet) -> bool:
     """It had a share of production traffic and has none any more: changed outside, or a rollback not yet recorded."""
     due = s.due(green.release)
@@ -117,11 +124,10 @@ def moved_back(s: RolloutContext, green: TaskSet) -> bool:
 
 
 def _bring(s: RolloutContext, green: TaskSet) -> RolloutStep:
-    if not s.seen.desired:
-        because = "the desired count is 0; there is nothing to test or to shift traffic to"
-        return s.step(Phase.SCALING_UP, because, health=RolloutHealth.SUSPENDED, waits_for=Waiting.SPEC)
     due = s.due(green.release)
     phase = PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.SCALING_UP)
+    if not s.seen.desired:
+        return zero.wait(s, phase)
     if green.failed >= s.policy.max_failed_tasks:
         return _fail(s, phase, Actor.ENGINE, f"{green.failed} tasks stopped unexpectedly")
     match due:
@@ -157,7 +163,10 @@ def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
             decisions += s.mark(deadline=deadline(green.release, DeadlineKind.TEST, s.now, wait, weight=due.weight))
             return s.step(Phase.TESTING, "green is healthy", *decisions)
         return _passed(s, green, due, decisions, "green is healthy")
-    if due.passed(s.now) and s.seen.looks <= 0:
+    if health.lack(s.seen):
+        longer = more_time(s, due)
+        return s.step(Phase.SCALING_UP, told, *longer, health=RolloutHealth.SUSPENDED)
+    if due.passed(s.now) and s.seen.looks <= 0 and not health.in_time(s.policy, s.seen, s.now):
         return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green did not become healthy before the deadline: {told}")
     return s.step(Phase.SCALING_UP, told, wake=LOOK_EVERY)
 
@@ -175,7 +184,7 @@ def _test(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         if result.passed:
             return _passed(s, green, due, (), "tests passed")
         return _fail(s, Phase.TESTING, Actor.ENGINE, result.why or "a test on the test listener failed")
-    if health.broken(s.policy, s.seen):
+    if health.broken(s.policy, s.seen, s.now):
         return s.step(
             Phase.SCALING_UP, f"green became unhealthy: {health.status(s.seen, green)}", *_again(s, green, due.weight)
         )
@@ -212,7 +221,7 @@ def approve(s: RolloutContext, green: TaskSet, **more: object) -> tuple[RolloutA
 
 def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     phase = Phase.AWAITING_PROMOTION
-    if health.broken(s.policy, s.seen):
+    if health.broken(s.policy, s.seen, s.now):
         # promotion applies to a healthy version only
         return s.step(
             Phase.SCALING_UP, f"green became unhealthy: {health.status(s.seen, green)}", *_again(s, green, due.weight)
@@ -255,12 +264,14 @@ def _to(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if hindrance is None:
         point = SetWeights("production", shared(green.slot, due.weight), s.seen.production)
         return s.step(Phase.SHIFTING, f"green is healthy; shifting {due.weight} % of production traffic", point)
-    if due.passed(s.now) and not hindrance.patient:
+    longer = more_time(s, due)
+    if due.passed(s.now) and not hindrance.patient and not longer:
         why = f"green was not ready for production before the deadline: {hindrance.because}"
         return _fail(s, Phase.SHIFTING, Actor.TIMER, why)
     return s.step(
         Phase.SHIFTING,
         hindrance.because,
+        *longer,
         health=hindrance.health,
         wake=hindrance.wake_at,
         waits_for=hindrance.waits_for,

@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, SetPrimary, SetWeights
-from reconciler.rollout.blue_green import gates, health
+from reconciler.rollout.blue_green import gates, health, pre_promotion, zero
 from reconciler.rollout.blue_green.cleanup import blocked, ends_at
-from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext, newcomer
+from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, newcomer
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
-from reconciler.rollout.state import TaskSet, all_on, shared
+from reconciler.rollout.state import WHOLE, TaskSet, all_on, shared
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
 from reconciler.rollout.strategy import OnNewRevision
 
@@ -30,12 +30,16 @@ def share(s: RolloutContext) -> RolloutStep:
     weight, due = s.seen.production[green.slot], s.due(green.release)
     if s.marks.quarantined(green.release):
         return blocked(s, "production traffic was moved to a quarantined version")
+    if not s.seen.desired and s.target == green.release:
+        return zero.wait(s, Phase.SHIFTING)
     if due is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return _noticed(s, green, weight)
     if s.target != green.release:
         why = "superseded by a newer version"
         return _back(s, green, blue, s.ended(green.release, Outcome.SUPERSEDED, Phase.SUPERSEDED, Actor.SPECS, why))
-    wrong = health.trouble(s.policy, s.seen, green)
+    wrong = health.trouble(s.policy, s.seen, green, s.now)
+    if wrong and health.blameless(s.policy, s.seen, green, s.now):
+        return _give_way(s, green, blue, Phase.SHIFTING)
     if wrong:
         return _back(s, green, blue, s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.ENGINE, wrong))
     match due.stage:
@@ -60,7 +64,7 @@ def _noticed(s: RolloutContext, green: TaskSet, weight: int) -> RolloutStep:
 def recover_orphaned(s: RolloutContext) -> RolloutStep:
     """Part of production traffic goes to a side without tasks, and those requests are lost."""
     assert s.live is not None
-    if not s.live.well:
+    if s.seen.desired and not s.live.well:
         because = "part of production traffic goes to a version that is gone, and the remaining version is not healthy"
         return s.step(Phase.SHIFTING, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     point = SetWeights("production", all_on(s.live.slot), s.seen.production)
@@ -76,6 +80,8 @@ def switched(s: RolloutContext) -> RolloutStep:
     live, blue, due = s.live, s.blue, s.due(s.live.release)
     if s.marks.quarantined(live.release) and not s.marks.quarantined(blue.release):
         return blocked(s, "production traffic was moved to a quarantined version")
+    if not s.seen.desired and s.target != blue.release:
+        return zero.wait(s, Phase.BAKING if due is not None and due.stage is DeadlineKind.WARM else Phase.VERIFYING)
     if due is None or due.stage not in (DeadlineKind.VERIFY, DeadlineKind.WARM):
         wait = max(s.policy.verify_for, SPREADING)
         marks = s.mark(deadline=deadline(live.release, DeadlineKind.VERIFY, s.now, wait))
@@ -87,9 +93,11 @@ def switched(s: RolloutContext) -> RolloutStep:
     if _taken_over(s) and health.can_serve(s.seen, blue, live):
         why = f"superseded by a newer version: {health.status(s.seen, live)}"
         return _back(s, live, blue, s.ended(live.release, Outcome.SUPERSEDED, phase, Actor.SPECS, why))
-    wrong = health.trouble(s.policy, s.seen, live)
-    if phase is Phase.BAKING and not health.broken(s.policy, s.seen):
+    wrong = health.trouble(s.policy, s.seen, live, s.now)
+    if phase is Phase.BAKING and not health.broken(s.policy, s.seen, s.now):
         wrong = ""  # alarms and responses are not checked while baking
+    if wrong and health.blameless(s.policy, s.seen, live, s.now):
+        return _give_way(s, live, blue, phase)
     if wrong:
         return _back(s, live, blue, s.ended(live.release, Outcome.ROLLED_BACK, phase, Actor.ENGINE, wrong))
     return _warm(s, live, blue, due) if phase is Phase.BAKING else _verify(s, live, due)
@@ -104,7 +112,7 @@ def _taken_over(s: RolloutContext) -> bool:
 def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
     """Roll back on request: traffic first, then the record, in two calls. None if blue has no healthy task."""
     green, blue = (s.green, s.blue) if s.green is not None else (s.live, s.blue)
-    if green is None or blue is None or not blue.well:
+    if green is None or blue is None or (s.seen.desired and not blue.well):
         return None
     return _going_back(s, green, blue, s.ended(green.release, outcome, Phase.ROLLING_BACK, Actor.PERSON, why), **more)
 
@@ -138,12 +146,14 @@ def _onwards(s: RolloutContext, green: TaskSet, blue: TaskSet, due: Deadline) ->
     if hindrance is None:
         point = SetWeights("production", shared(green.slot, due.weight), s.seen.production)
         return s.step(Phase.SHIFTING, f"green is healthy; shifting {due.weight} % of production traffic", point)
-    if due.passed(s.now) and not hindrance.patient:
+    longer = pre_promotion.more_time(s, due)
+    if due.passed(s.now) and not hindrance.patient and not longer:
         ended = s.ended(green.release, Outcome.ROLLED_BACK, Phase.SHIFTING, Actor.TIMER, hindrance.because)
         return _back(s, green, blue, ended)
     return s.step(
         Phase.SHIFTING,
         hindrance.because,
+        *longer,
         health=hindrance.health,
         wake=hindrance.wake_at,
         waits_for=hindrance.waits_for,
@@ -152,7 +162,8 @@ def _onwards(s: RolloutContext, green: TaskSet, blue: TaskSet, due: Deadline) ->
 
 def _verify(s: RolloutContext, live: TaskSet, due: Deadline) -> RolloutStep:
     if not due.passed(s.now) or s.seen.looks <= 0:
-        return s.step(Phase.VERIFYING, f"monitoring production: {health.status(s.seen, live)}", wake=LOOK_EVERY)
+        because = f"monitoring production: {health.status(s.seen, live)}"
+        return s.step(Phase.VERIFYING, because, wake=POLL_EVERY if health.lack(s.seen) else LOOK_EVERY)
     decisions: list[RolloutAction] = [] if live.primary else [SetPrimary(live.id)]
     decisions += s.mark(deadline=deadline(live.release, DeadlineKind.WARM, s.now, s.policy.warm_for))
     return s.step(Phase.BAKING, "verification passed", *decisions)
@@ -162,7 +173,8 @@ def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> Rol
     if not due.passed(s.now):
         coming = newcomer(s)
         then = f"; {coming} is rolled out next" if coming else ""
-        return s.step(Phase.BAKING, f"blue keeps running for instant rollback{then}", health=RolloutHealth.PROGRESSING)
+        wake = LOOK_EVERY if s.seen.looks < 0 else POLL_EVERY
+        return s.step(Phase.BAKING, f"blue keeps running for instant rollback{then}", wake=wake)
     held = gates.held(s) or (None if _finished(s, live) else gates.withdrawn(s))
     if held is not None:
         return s.step(Phase.BAKING, held.because, health=held.health, wake=held.wake_at, waits_for=held.waits_for)
@@ -196,6 +208,21 @@ def _back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult
         because = f"{ended.why}; not rolled back because blue has only {blue.well} healthy tasks"
         return s.step(Phase(ended.phase), because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     return _going_back(s, green, blue, ended)
+
+
+def _give_way(s: RolloutContext, green: TaskSet, blue: TaskSet, phase: Phase) -> RolloutStep:
+    """Production goes to blue until green, whose tasks were all interrupted, has been brought up and checked again.
+
+    The deadline comes first: with it alone, the share of green that is found next is an observed fact, not a rollback.
+    """
+    why = f"all tasks of green were interrupted: {health.status(s.seen, green)}"
+    if not health.can_serve(s.seen, blue, green):
+        because = f"{why}; blue has no healthy task either"
+        return s.step(phase, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
+    again = s.mark(deadline=deadline(green.release, DeadlineKind.UP, s.now, s.policy.healthy_within, weight=WHOLE))
+    point = SetWeights("production", all_on(blue.slot), s.seen.production)
+    because = f"{why}; blue serves until green is healthy again"
+    return s.step(Phase.SCALING_UP, because, *again, point, health=RolloutHealth.DEGRADED)
 
 
 def _going_back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult, **more: Any) -> RolloutStep:

@@ -57,7 +57,7 @@ class Rolling(Engine):
         item = known.service
         if item is None:
             (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
-        return observe_deployments.seen(subject, item)
+        return observe_deployments.seen(subject, item, now)
 
     def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         situation = _Situation(policy, seen, now)
@@ -151,11 +151,15 @@ class _Situation:
             noted = self.mark(deadline=self._asked_for())
             return self._step(Phase.SCALING_UP, "deployment started", *noted)
         told = f"{primary.running} of {self.seen.desired} new tasks running"
+        phase = Phase.SCALING_UP if self.flight else Phase.IDLE
+        if primary.unplaced:
+            because = f"{told}; waiting for capacity ({primary.unplaced})"
+            return self._step(phase, because, health=RolloutHealth.SUSPENDED)
         if self.due is not None and self.due.passed(self.now):
             return self._step(
                 Phase.SCALING_UP, f"{told}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
             )
-        return self._step(Phase.SCALING_UP if self.flight else Phase.IDLE, told)
+        return self._step(phase, told)
 
     def _rest(self, primary: TaskSet) -> RolloutStep:
         """The wanted version is running."""

@@ -33,7 +33,7 @@ from reconciler.rollout.blue_green import machine, requests
 from reconciler.rollout.describe import ecs
 from reconciler.rollout.engine import NOTHING, Controller, Engine, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.listener_weights import elbv2
-from reconciler.rollout.observe_task_sets import SUSPENSIONS
+from reconciler.rollout.observe_task_sets import SCALE_IN
 from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
 from reconciler.rollout.release import HealthCheck, Release, RolloutTarget
 from reconciler.rollout.requests import RequestVerb
@@ -102,7 +102,7 @@ def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
         **NAMESPACE,
         **DIMENSION,
         ResourceId=subject.scalable,
-        SuspendedState=dict.fromkeys(SUSPENSIONS, decision.suspend),
+        SuspendedState={SCALE_IN: decision.suspend},
     )
 
 

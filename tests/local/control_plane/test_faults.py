@@ -182,3 +182,17 @@ def test_a_slow_start_and_no_capacity_take_their_time(laptop: Laptop, stage: Sta
     )
     assert answer["tasks"] == []
     assert "Capacity is unavailable" in answer["failures"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("spot_interruption", "SpotInterruption"), ("retirement", "TerminationNotice")]
+)
+def test_a_running_task_is_taken_away_and_replaced(laptop: Laptop, stage: Stage, kind: FaultKind, code: str) -> None:
+    """Task, "stopCode"; the service starts another one."""
+    stage.external(desiredCount=2)
+    stage.task_set("web:1", stage.blue)
+    laptop.aws.inject(Fault(kind, count=1))
+    stopped = [task for task in laptop.aws.world.ecs.tasks.values() if task.stop_code]
+    assert [task.stop_code for task in stopped] == [code]
+    laptop.advance(60)
+    assert stage.task_sets()[0]["runningCount"] == 2

@@ -183,3 +183,17 @@ def test_blue_green_by_hand_loses_no_healthy_side(laptop: Laptop, sets: Stage) -
     sets.ecs.delete_service(cluster="demo", service="web", force=True)
     laptop.advance(30)
     assert sets.seen()["status"] == "INACTIVE"
+
+
+def test_a_protected_task_outlives_scaling_in_and_the_removal_of_its_set(laptop: Laptop, sets: Stage) -> None:
+    """ECS developer guide, "Task scale-in protection": it is stopped once its protection ends."""
+    made = sets.task_set("web:1", sets.blue)
+    ecs = laptop.client("ecs")
+    first = ecs.list_tasks(cluster="demo", startedBy=made["id"])["taskArns"][0]
+    ecs.update_task_protection(cluster="demo", tasks=[first], protectionEnabled=True, expiresInMinutes=60)
+    ecs.delete_task_set(cluster="demo", service="web", taskSet=made["id"], force=True)
+    laptop.advance(1800)
+    (found,) = sets.task_sets()
+    assert (found["status"], found["runningCount"]) == ("DRAINING", 1)
+    laptop.advance(3600)
+    assert sets.task_sets() == []
