@@ -144,7 +144,7 @@ GROUPS = (
             ),
             _state(
                 "quarantine",
-                f"releases separated by spaces, {stored_state.KEPT_IN_QUARANTINE} at most; the oldest goes first",
+                f"releases separated by spaces, {stored_state.KEPT_RELEASES} at most; the oldest goes first",
                 "Use `reconciler retry`.",
                 "A release that failed, and that the specs still want, is tried again.",
             ),

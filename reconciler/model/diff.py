@@ -38,6 +38,7 @@ class Change:
     immutable: bool = False
     rolls: bool = False
     secret: bool = False
+    event: bool = False
 
     @property
     def field(self) -> str:
@@ -94,6 +95,7 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
                     immutable=FieldMark.IMMUTABLE in item.marks,
                     rolls=FieldMark.ROLLS in item.marks,
                     secret=FieldMark.SECRET in item.marks or sensitive(path, before, after),
+                    event=FieldMark.EVENT in item.marks,
                 )
             )
     return tuple(changes)

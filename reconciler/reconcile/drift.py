@@ -159,7 +159,8 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
 
 
 def _paths(action: Action) -> list[str]:
-    fields = [str(change) for change in action.changes if not change.rolls]  # versions belong to the rollout
+    ours = (change for change in action.changes if not change.rolls and not change.event)  # versions are the rollout's
+    fields = [str(change) for change in ours]
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
 

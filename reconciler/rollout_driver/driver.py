@@ -20,7 +20,7 @@ from reconciler.diagnosis.report import Diagnosis
 from reconciler.log import log
 from reconciler.model.resource import Address
 from reconciler.rollout import prefetch
-from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTests, UpdateService
+from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
@@ -29,6 +29,7 @@ from reconciler.rollout.tracker import RolloutTracker
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
+from reconciler.rollout_driver.task_runs import TaskRuns
 
 T = TypeVar("T")
 
@@ -132,6 +133,7 @@ class RolloutDriver:
     obituary: FailureReporter = field(default_factory=FailureReporter)
     fresh: frozenset[Address] = frozenset()
     memories: dict[Address, RolloutTracker] = field(default_factory=dict)
+    task_runs: TaskRuns = field(default_factory=TaskRuns)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
@@ -144,7 +146,7 @@ class RolloutDriver:
         policy = job.delivery.policy
         seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
-        return seen, job.engine.decide(policy, seen, now)
+        return seen, self.task_runs.step(self.aws, job, seen, job.engine.decide(policy, seen, now), now)
 
     def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Observe once and apply the actions. Raises no AWS error: failures are in the result."""
@@ -157,6 +159,8 @@ class RolloutDriver:
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = job.engine.decide(policy, seen, now)
+        if free:
+            step = self.task_runs.step(self.aws, job, seen, step, now)
         if not free and (step.decisions or memory.awaited):
             return StepResult(job, now, seen, step, settling=True)
         diagnosis = None
@@ -216,6 +220,10 @@ class RolloutDriver:
                     done.append(decision)
                 continue
             try:
+                if isinstance(decision, RunTask):
+                    self.task_runs.start(self.aws, job, decision)
+                    done.append(decision)
+                    continue
                 if _unregistered(decision, job):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
                 self.aws.run(job.engine.apply(decision, job.subject), urgent=True)

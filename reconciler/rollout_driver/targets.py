@@ -21,6 +21,7 @@ from reconciler.resources.task_definition import TaskDefinitionSpec, content
 from reconciler.rollout.engine import Engine, Prefetched, engines
 from reconciler.rollout.release import Capacity, Release, RolloutTarget, TrafficEntry, release_id
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,11 @@ class NotReady:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRollout:
-    """One service to roll out, by addresses and by ids."""
+    """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release."""
 
     delivery: RolloutSpec
     subject: RolloutTarget
+    pre_deployment: TaskTarget | None = None
 
     @property
     def engine(self) -> Engine:
@@ -87,7 +89,7 @@ def jobs_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
         else:
-            jobs.append(ServiceRollout(delivery, subject))
+            jobs.append(ServiceRollout(delivery, subject, target_of(delivery, ground)))
     return tuple(jobs), missing
 
 

@@ -23,7 +23,7 @@ from reconciler.rollout.requests import (
     intent_of,
 )
 from reconciler.rollout.stored_state import (
-    KEPT_IN_QUARANTINE,
+    KEPT_RELEASES,
     KEYS,
     Actor,
     Deadline,
@@ -58,7 +58,7 @@ def intents(draw: st.DrawFn) -> Request:
 
 
 @given(
-    DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_IN_QUARANTINE), VERSIONS, VERSIONS, st.sampled_from(Actor)
+    DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES), VERSIONS, VERSIONS, st.sampled_from(Actor)
 )
 def test_what_is_written_is_what_is_read(
     deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
@@ -181,7 +181,7 @@ def test_only_what_differs_is_written() -> None:
 
 def test_the_quarantine_keeps_the_newest() -> None:
     """As many as a tag holds."""
-    full = StoredState(quarantine=tuple(f"{number:012x}" for number in range(KEPT_IN_QUARANTINE)))
+    full = StoredState(quarantine=tuple(f"{number:012x}" for number in range(KEPT_RELEASES)))
     after = replace(full, quarantine=full.with_quarantined("f" * 12))
     put, _ = stored_state.written(full, after)
     assert len(put[KEYS["quarantine"]]) <= 256

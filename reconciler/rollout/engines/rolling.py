@@ -71,6 +71,11 @@ class Rolling(Engine):
         situation = _Situation(policy, seen, now)
         return _Requests(situation, situation.ordinary()).offered()
 
+    def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
+        """A service that was created without tasks starts them once its first version counts as deployed."""
+        first = step.ended is not None and step.ended.outcome is Outcome.PROMOTED and seen.marks.live is None
+        return super().starts(step, seen) or (first and not seen.desired)
+
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
             case WriteState():

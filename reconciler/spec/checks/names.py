@@ -87,7 +87,7 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
     if workload.task.role is None and workload.exec:
         yield Claim("IAM role", names.task_role(workload.name), own)
     if isinstance(workload, Task):
-        if not workload.run.once:
+        if workload.run is not None and not workload.run.once:
             yield Claim("schedule", workload.name, own)
             yield Claim("IAM role", names.schedule_role(workload.name), own)
         return
