@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 APPLY_PATIENCE = 15 * 60.0
 BEGIN_PATIENCE = 120.0
+TASK_PATIENCE = 120.0
+TASK_START = 5.0
+"""Real seconds that a task takes to start and fail where the clock of the emulator runs faster."""
+
 DESTROY_PATIENCE = 45 * 60.0
 
 
@@ -49,6 +53,7 @@ def execute(
 ) -> Exit:
     """Run `controller` until `approved`, its plan, is in place. `wait`: until every rollout has ended."""
     from reconciler.cli.output.rollout_result import report_rollouts
+    from reconciler.cli.output.task_result import report_tasks
     from reconciler.controller.until import FOREVER, Applied, Ending, has_begun, has_ended
 
     leaving, look, speed = stack.target.leaving, stack.err_look, stack.aws.clock.speed
@@ -58,6 +63,7 @@ def execute(
         goal=has_ended if wait else has_begun,
         patience=speed * resources,
         rollout_patience=speed * rollouts,
+        task_patience=_task_patience(timeout, speed) if wait else 0.0,
         deferred_too=wait,
         settled=lambda: _report_settled(stack, controller, goal, output),
     )
@@ -73,6 +79,7 @@ def execute(
     code = Exit.DONE
     if not leaving and not interrupted:
         code = report_rollouts(controller, goal, ending, look, waited=wait, verbose=stack.verbose)
+        code = report_tasks(controller, goal, look, code, waited=wait, verbose=stack.verbose)
     report_calls(stack)
     if output == "json":
         result = {"done": done, "failed": failed, "timed_out": timed_out, "interrupted": interrupted}
@@ -92,6 +99,11 @@ def execute(
     if output == "text" and leaving:
         click.echo(f"Destroy complete: {_changes(done)}.")
     return code
+
+
+def _task_patience(timeout: float | None, speed: float) -> float:
+    """How long `--wait` waits for one-off tasks: some never end, so that it is not for ever."""
+    return max(TASK_PATIENCE, speed * TASK_START) if timeout is None else speed * timeout
 
 
 def _report_settled(stack: Stack, controller: Controller, goal: Applied, output: str) -> None:

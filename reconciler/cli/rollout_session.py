@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import click
@@ -45,6 +45,7 @@ class RolloutSession:
     missing: dict[Address, NotReady]
     prefetched: dict[Address, Prefetched]
     suspended_by: str = ""
+    world: ObservedState = field(default_factory=ObservedState)
 
     def rollout(self, name: str | None) -> ServiceRollout:
         """The rollout of the service `name`, or of the only service.
@@ -97,7 +98,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
         FailureReporter({want.address: want for want in target.desired}),
     )
     prefetched = known_of(rollouts, world)
-    return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world))
+    return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world), world)
 
 
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:

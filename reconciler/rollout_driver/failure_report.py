@@ -107,7 +107,13 @@ def _of_task(job: ServiceRollout, id: str, story: Story) -> Calls[Diagnosis]:
     """The report for a pre-deployment task, which failed before a task of the release started."""
     before = job.pre_deployment
     known = job.subject.cluster if before is None or before.desired.refs() else str(before.desired.spec.cluster)
-    return task_failure(known, id, replace(story, production="Production was not touched"))
+    told = replace(
+        story,
+        production="Production was not touched",
+        next=(f"reconciler retry {job.delivery.name}",),
+        of_service=False,
+    )
+    return task_failure(known, id, told)
 
 
 def task_failure(cluster: str, id: str, story: Story) -> Calls[Diagnosis]:

@@ -50,8 +50,10 @@ def apply(
 
     FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
 
-    Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back;
-    with --wait also with 4 if it is still in progress, and 6 if it is waiting for a person.
+    Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back, or
+    a one-off task failed; with --wait also with 4 if it is still in progress, and 6 if it is waiting for a person.
+
+    --wait waits two minutes for one-off tasks to end, or as long as --timeout says.
     """
     from reconciler.cli import plan_file
     from reconciler.cli.execute import confirm, execute, unchanged
@@ -69,7 +71,7 @@ def apply(
         previews = open_rollouts(stack, report.world).previews()
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
-        if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or rolling):
+        if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):
             return unchanged(stack, plan, output)
         click.echo(stack.banner, err=True)
         changing = plan.actions or plan.deferred or any(preview.due for preview in previews)

@@ -42,7 +42,8 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     report_calls(stack)
     if plan.refusals:
         return Exit.BLOCKED
-    pending = plan.actions or plan.waiting or plan.deferred or any(preview.pending for preview in previews)
+    changes = plan.actions or plan.waiting or plan.deferred or plan.failed
+    pending = changes or any(preview.pending for preview in previews)
     return Exit.PENDING if pending else Exit.DONE
 
 
