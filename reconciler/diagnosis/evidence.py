@@ -33,13 +33,13 @@ class Question:
 
     cluster: str
     service: str = ""
-    task_ids: tuple[str, ...] = ()
     started_by: frozenset[str] = frozenset()
     target_groups: tuple[str, ...] = ()
     events: Sequence[Mapping[str, Any]] = ()
     since: datetime | None = None
     rollout: str = ""
     known: Known = field(default_factory=Known)
+    task_ids: tuple[str, ...] = ()
 
 
 def diagnose(question: Question, story: Story) -> Calls[Diagnosis]:

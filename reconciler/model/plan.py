@@ -160,8 +160,8 @@ class Plan:
     """Ordered and complete.
 
     `waiting`: what cannot be planned until AWS is ready. `deferred`: actions that are left to a later pass on purpose.
-    `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `failed`: tasks
-    that failed, and are run again only on request. `names`: addresses by id.
+    `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `failed`:
+    tasks that failed, and run again only on request. `names`: addresses by id.
     """
 
     stack: str

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model.ownership import TagChange
-from reconciler.model.plan import Action, Deferred, Plan, Verb
+from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
@@ -59,7 +59,7 @@ def _split(action: Action, waiting: Mapping[Address, str]) -> tuple[Action | Non
     if not because or action.address.kind != "service" or action.verb is Verb.CREATE or not count:
         return action, None, ""
     rest = replace(action, changes=tuple(change for change in action.changes if change not in count))
-    only = replace(action, changes=count, tags=TagChange({}, ()))
+    only = replace(action, verb=Verb.UPDATE, changes=count, tags=TagChange({}, ()), consequence=Consequence.IN_PLACE)
     return (rest if rest.changes or rest.tags else None), only, because
 
 

@@ -51,9 +51,7 @@ def start(call: Call, address: Address, stack: str | None) -> Calls[tuple[list[s
     return arns, failures
 
 
-def find(
-    cluster: Link, family: str, stack: str | None, address: Address, token: str
-) -> Calls[list[dict[str, Any]]]:
+def find(cluster: Link, family: str, stack: str | None, address: Address, token: str) -> Calls[list[dict[str, Any]]]:
     """The tasks of one run: those that run, and those that stopped within the hour. Three calls at most.
 
     ECS takes no other filter beside `startedBy`, and shows only running tasks then.

@@ -114,9 +114,7 @@ def request_retry(old: Observed[TaskSpec], id: str, by: str) -> Calls[None]:
     yield from _ecs.update_tags(str(old.parent), {RETRY: tag_value(f"{id}:{by}")}, ())
 
 
-def _remembered(
-    definition: Observed[Any], scope: Scope, counts: Mapping[Address, int]
-) -> Calls[Observed[TaskSpec]]:
+def _remembered(definition: Observed[Any], scope: Scope, counts: Mapping[Address, int]) -> Calls[Observed[TaskSpec]]:
     """The run that a revision's tags tell of. ECS is asked only until the outcome is stored."""
     tags = definition.tags
     address, cluster = Address("task", tags[RUN_AS]), tags[RUN_IN]
@@ -150,9 +148,7 @@ def _remembered(
     )
 
 
-def _tasks(
-    definition: Observed[Any], address: Address, stack: str, count: int
-) -> Calls[list[dict[str, Any]]]:
+def _tasks(definition: Observed[Any], address: Address, stack: str, count: int) -> Calls[list[dict[str, Any]]]:
     tags = definition.tags
     first = yield from described(tags[RUN_IN], [tags[RUN]])
     if count == 1 or not first:

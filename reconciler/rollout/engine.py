@@ -180,9 +180,7 @@ class Engine(ABC):
 
     def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
         """Whether `step` starts the wanted release, so that its pre-deployment task has to have succeeded. Pure."""
-        return any(
-            isinstance(one, CreateTaskSet | UpdateService) and not one.task_definition for one in step.decisions
-        )
+        return any(isinstance(one, CreateTaskSet | UpdateService) and not one.task_definition for one in step.decisions)
 
     @abstractmethod
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:

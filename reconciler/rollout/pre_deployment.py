@@ -1,7 +1,7 @@
 """Pre-deployment task: runs before tasks of a new release start, and has to succeed.
 
-    the engine would start a release ─► intent stored ─► task runs ─► exit code 0 ─► release cleared ─► the engine starts it
-                                                             └─────► failed, lost ─► release quarantined; `retry`
+    a release would start ─► intent stored ─► task runs ─► exit code 0 ─► release cleared ─► the engine starts it
+                                                  └─────► failed, lost ─► release quarantined; `retry`
 
 It knows no engine: a step that would start the wanted release is held back until the release is cleared. The intent is
 stored before ECS is asked, and names the run, so that after a crash the same run is found or asked for again.
@@ -103,7 +103,8 @@ class _Situation:
         *,
         starts: bool,
     ) -> None:
-        self.task, self.seen, self.ordinary, self.found, self.now, self.starts = task, seen, ordinary, found, now, starts
+        self.task, self.seen, self.ordinary = task, seen, ordinary
+        self.found, self.now, self.starts = found, now, starts
         self.marks = seen.marks
         self.name = "the pre-deployment task" if task is None else str(task)
 
@@ -114,7 +115,8 @@ class _Situation:
 
     def begin(self, task: PreDeployment) -> RolloutStep:
         if task.lacks:
-            return self._step(f"{task} has not started: {task.lacks}", wake=ASK_EVERY, health=RolloutHealth.SUSPENDED)
+            held = self._step(f"{task} has not started: {task.lacks}", health=RolloutHealth.SUSPENDED)
+            return replace(held, wake_at=None, waits_for=Waiting.SPEC)  # the next pass knows more
         record = TaskRun(self.seen.wanted, task.revision, self.now.replace(microsecond=0))
         return self._step(f"starting {task}", *self.mark(task_run=record), RunTask(record))
 

@@ -318,9 +318,7 @@ def _tasks(count: int) -> str:
     return f"{count} {'task' if count == 1 else 'tasks'}"
 
 
-def timeline_sentence(
-    policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000), task: str = ""
-) -> str:
+def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000), task: str = "") -> str:
     """The timeline in one line, with its duration if nothing fails."""
     rows = simulate(policy, desired, ports=ports, task=task)
     whole = rows[-1].after

@@ -138,8 +138,8 @@ class StoredState:
     """All stored state.
 
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
-    wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases for which
-    the pre-deployment task has succeeded.
+    wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases whose
+    pre-deployment task has succeeded.
     """
 
     deadline: Deadline | None = None

@@ -27,9 +27,7 @@ from reconciler.rollout_driver.targets import ServiceRollout
 T = TypeVar("T")
 ecs = ServiceApi("ecs")
 
-BEFORE_PRODUCTION: Final = frozenset(
-    {Phase.PRE_DEPLOYMENT, Phase.SCALING_UP, Phase.TESTING, Phase.AWAITING_PROMOTION}
-)
+BEFORE_PRODUCTION: Final = frozenset({Phase.PRE_DEPLOYMENT, Phase.SCALING_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,7 @@ def intents(draw: st.DrawFn) -> Request:
     return Request(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
 
 
-@given(
-    DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES), VERSIONS, VERSIONS, st.sampled_from(Actor)
-)
+@given(DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES), VERSIONS, VERSIONS, st.sampled_from(Actor))
 def test_what_is_written_is_what_is_read(
     deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
 ) -> None:

@@ -89,9 +89,7 @@ def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
     return ServiceStatus(rollout, observed, step, verbs)
 
 
-def _json(
-    session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str
-) -> str:
+def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str) -> str:
     from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, json_line
     from reconciler.cli.output.rollout_json import status_document
 
@@ -106,9 +104,7 @@ def _json(
     return dumps(document) if output == "json" else json_line(document)
 
 
-def _text(
-    session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], *, watch: bool
-) -> str:
+def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], *, watch: bool) -> str:
     look = session.stack.look
     blocks = [
         f"{look.sign('wait')} {address}   not deployed yet: {not_ready.because}"
@@ -152,9 +148,7 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
     return f"{text}\n{failure_text(diagnosis, stack.look, verbose=stack.verbose)}"
 
 
-def _exit(
-    statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]
-) -> int:
+def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]) -> int:
     """The worst of all services and tasks. A one-off task that runs is no rollout: it may run for ever."""
     from reconciler.cli.output.rollout_json import outcome_of
 

@@ -68,7 +68,7 @@ def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
         return Exit.ROLLED_BACK
     if step.waits_for is Waiting.PERSON:
         return Exit.WAITING
-    return Exit.DONE if step.at_rest else Exit.PENDING
+    return Exit.DONE if step.at_rest and step.phase is not Phase.PRE_DEPLOYMENT else Exit.PENDING
 
 
 def _version(task_set: TaskSet) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from reconciler.aws.client import AwsClient
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.failure_text import failure_text
