@@ -79,6 +79,7 @@ def execute(
     code = Exit.DONE
     if not leaving and not interrupted:
         code = report_rollouts(controller, goal, ending, look, waited=wait, verbose=stack.verbose)
+        _report_warnings(stack, controller)
         code = report_tasks(controller, goal, look, code, waited=wait, verbose=stack.verbose)
     report_calls(stack)
     if output == "json":
@@ -99,6 +100,20 @@ def execute(
     if output == "text" and leaving:
         click.echo(f"Destroy complete: {_changes(done)}.")
     return code
+
+
+def _report_warnings(stack: Stack, controller: Controller) -> None:
+    """What the result of the rollouts does not show."""
+    from reconciler.cli.rollout_session import rollout_warnings
+
+    look = stack.err_look
+    for rollout in controller.queue.jobs:
+        try:
+            warnings = rollout_warnings(stack, rollout)
+        except errors.AwsError as unread:
+            warnings = (f"its containers could not be read: {unread}",)
+        for warning in warnings:
+            say(look.paint(f"{look.sign('warn')} {rollout.address}   {warning}", "yellow"), look, err=True)
 
 
 def _task_patience(timeout: float | None, speed: float) -> float:

@@ -20,6 +20,7 @@ from reconciler.controller.until import Observer
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.queries import versions
+from reconciler.queries.containers import failed_containers, optional_containers
 from reconciler.queries.versions import ServiceState
 from reconciler.reconcile import pass_
 from reconciler.reconcile.observe import observe, owned_ids
@@ -99,6 +100,12 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     )
     prefetched = known_of(rollouts, world)
     return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world), world)
+
+
+def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:
+    """What a service's rollout does not show: containers that failed although their tasks run."""
+    optional = optional_containers(stack.target.desired, rollout.delivery.task_definition)
+    return stack.aws.run(failed_containers(rollout.subject.cluster, rollout.delivery.name, optional))
 
 
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:

@@ -23,6 +23,7 @@ from tests.rollout.facts import BLUE, CAREFUL, NOW, kinds, marked, said, seen, w
 TASK = PreDeployment("migrate", revision=3, tasks=2)
 RUN = TaskRun("b", 3, NOW, "id")
 ENGINES = [engines()[name] for name in sorted(engines())]
+TASK_SETS = engines()["task_sets"]
 POLICY = {"rolling": Strategy(engine="rolling")}
 
 
@@ -38,7 +39,7 @@ def decided(
     found: Found | None = None,
     *,
     task: PreDeployment | None = TASK,
-    engine: Engine = engines()["task_sets"],
+    engine: Engine = TASK_SETS,
     now: datetime = NOW,
 ) -> RolloutStep:
     ordinary = engine.decide(POLICY.get(engine.name, CAREFUL), facts, now)
@@ -121,7 +122,7 @@ def test_retry_runs_it_again(engine: Engine) -> None:
 
 def test_a_corrected_task_is_tried_without_a_request() -> None:
     """The task failed, and not the release: with another revision of it the release may pass."""
-    failed = about(ENGINES[1], task_run=replace(RUN, failed=True), quarantine=("b",))
+    failed = about(TASK_SETS, task_run=replace(RUN, failed=True), quarantine=("b",))
     lifted = decided(failed, task=replace(TASK, revision=4))
 
     assert (written(lifted).quarantine, written(lifted).task_run) == ((), None)
@@ -131,7 +132,7 @@ def test_a_corrected_task_is_tried_without_a_request() -> None:
 
 def test_two_never_run_at_once() -> None:
     """A newer release waits for the run of the one before, whatever comes of that."""
-    facts = about(ENGINES[1], task_run=replace(RUN, release="x"))
+    facts = about(TASK_SETS, task_run=replace(RUN, release="x"))
     assert decided(facts, Found("id")).decisions == ()
     cleared = written(decided(facts, Found("id", ended=True)))
     assert (cleared.task_run, cleared.cleared) == (None, ("x",))
@@ -142,7 +143,7 @@ def test_two_never_run_at_once() -> None:
 def test_after_a_crash_the_same_run_is_asked_for_again() -> None:
     """The intent is there, and no task is known: ECS starts a run only once, however often it is asked."""
     intent = replace(RUN, id="")
-    facts = about(ENGINES[1], task_run=intent)
+    facts = about(TASK_SETS, task_run=intent)
 
     asked = decided(facts, Found(), now=NOW + FORGOTTEN / 2)
     assert asked.decisions == (RunTask(intent),)
@@ -152,18 +153,18 @@ def test_after_a_crash_the_same_run_is_asked_for_again() -> None:
 
 def test_a_run_that_nobody_can_know_of_any_more_is_lost() -> None:
     """ECS has forgotten every task of that time: it neither counts as done nor is done twice."""
-    intent = decided(about(ENGINES[1], task_run=replace(RUN, id="")), Found(), now=NOW + FORGOTTEN)
-    forgotten = decided(about(ENGINES[1], task_run=RUN), Found(), now=NOW + UNSEEN)
+    intent = decided(about(TASK_SETS, task_run=replace(RUN, id="")), Found(), now=NOW + FORGOTTEN)
+    forgotten = decided(about(TASK_SETS, task_run=RUN), Found(), now=NOW + UNSEEN)
 
     for step in (intent, forgotten):
         assert step.ended is not None
         assert written(step).quarantine == ("b",)
-    assert decided(about(ENGINES[1], task_run=RUN), Found(), now=NOW + UNSEEN / 2).decisions == (), "not visible yet"
+    assert decided(about(TASK_SETS, task_run=RUN), Found(), now=NOW + UNSEEN / 2).decisions == (), "not visible yet"
 
 
 def test_no_capacity_is_no_failure() -> None:
     """What ECS refuses to start waits, and its intent does not grow old."""
-    facts = about(ENGINES[1], task_run=replace(RUN, id=""))
+    facts = about(TASK_SETS, task_run=replace(RUN, id=""))
     waiting = decided(facts, Found(refused="no capacity"))
     assert waiting.decisions == (RunTask(replace(RUN, id="")),)
     assert waiting.wake_at is not None
@@ -174,18 +175,18 @@ def test_no_capacity_is_no_failure() -> None:
 
 def test_it_waits_for_what_it_lacks() -> None:
     """It is not started from an image that has not been pushed; the next pass knows more."""
-    step = decided(about(ENGINES[1]), task=replace(TASK, lacks="web:v2 has not been pushed yet"))
+    step = decided(about(TASK_SETS), task=replace(TASK, lacks="web:v2 has not been pushed yet"))
     assert (step.decisions, step.wake_at, step.waits_for) == ((), None, Waiting.SPEC)
 
 
 def test_the_outcome_is_stored_whatever_the_service_does_meanwhile() -> None:
     """Suspended, aborted or reverted: ECS forgets the task within the hour."""
-    suspended = about(ENGINES[1], task_run=RUN, suspended=Pause("ana"))
+    suspended = about(TASK_SETS, task_run=RUN, suspended=Pause("ana"))
     assert written(decided(suspended, Found("id", ended=True))).cleared == ("b",)
-    aborted = about(ENGINES[1], task_run=RUN, quarantine=("b",))
+    aborted = about(TASK_SETS, task_run=RUN, quarantine=("b",))
     failed = decided(aborted, Found("id", ended=True, failure="exit code 1"))
     assert failed.ended is None, "a person ended it"
-    running = decided(replace(about(ENGINES[1], task_run=RUN), wanted="a"), Found("id"))
+    running = decided(replace(about(TASK_SETS, task_run=RUN), wanted="a"), Found("id"))
     assert running.wake_at == NOW + LOOK_EVERY, "it is not at rest before the task has ended"
 
 
@@ -205,5 +206,5 @@ def test_a_rolling_service_is_created_without_tasks_and_gets_them_once_its_task_
 
 def test_without_a_task_nothing_is_held_back() -> None:
     """A service has no pre-deployment task unless its specs say so."""
-    facts = about(ENGINES[1])
+    facts = about(TASK_SETS)
     assert decided(facts, task=None) == machine.step(CAREFUL, facts, NOW)

@@ -32,6 +32,7 @@ from reconciler.rollout.stored_state import (
     Pause,
     RolloutResult,
     StoredState,
+    TaskRun,
 )
 from tests.rollout.facts import NOW
 
@@ -54,7 +55,28 @@ def intents(draw: st.DrawFn) -> Request:
     verb = draw(st.sampled_from(RequestVerb))
     seconds = draw(st.integers(1, 9_999_999)) if verb is RequestVerb.EXTEND else 0
     who = draw(st.sampled_from(["ana@laptop", "arn:aws:sts::1:assumed-role/x/ana", "ana maria", "ünï", ""]))
-    return Request(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
+    back = verb is RequestVerb.ROLLBACK and draw(st.booleans())
+    to, revision = (draw(RELEASES), draw(st.integers(1, 999_999))) if back else ("", 0)
+    return Request(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds, to, revision)
+
+
+TASK_RUNS = st.builds(
+    TaskRun,
+    RELEASES,
+    st.integers(1, 999_999),
+    MOMENTS,
+    st.just("") | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+    st.booleans(),
+)
+
+
+@given(TASK_RUNS, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES))
+def test_a_run_of_a_pre_deployment_task_is_read_as_it_was_written(run: TaskRun, cleared: list[str]) -> None:
+    """Through tags and back, nothing changes."""
+    state = StoredState(task_run=run, cleared=tuple(cleared))
+    put, _ = stored_state.written(StoredState(), state)
+    assert stored_state.of_tags(put) == state
+    assert all(ALLOWED.fullmatch(value) for value in put.values())
 
 
 @given(DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES), VERSIONS, VERSIONS, st.sampled_from(Actor))

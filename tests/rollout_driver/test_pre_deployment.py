@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +181,8 @@ def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, wr
     gate = _AtWrite(stage.transport, write, how)
     stage.restart(gate)
     jobs = stage.jobs(report)
-    try:
+    with suppress(Crash):
         stage.follow(has_ended, jobs=jobs, patience=30.0)
-    except Crash:
-        pass
     stage.laptop.advance(60.0)
     stage.restart()
     deployed(stage)

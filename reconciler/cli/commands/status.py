@@ -31,12 +31,16 @@ CLEAR = "\x1b[H\x1b[2J"
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """One service as it was observed, the next step of its rollout, and the requests that it would accept."""
+    """One service as it was observed, the next step of its rollout, and the requests that it would accept.
+
+    `warnings` are about containers that failed although their tasks run.
+    """
 
     rollout: ServiceRollout
     observed: ObservedService
     step: RolloutStep
     verbs: tuple[RequestVerb, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @click.command()
@@ -84,9 +88,12 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
 
 
 def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
+    from reconciler.cli.rollout_session import rollout_warnings
+
     observed, step = session.driver.look(rollout)
     verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
-    return ServiceStatus(rollout, observed, step, verbs)
+    warnings = rollout_warnings(session.stack, rollout)
+    return ServiceStatus(rollout, observed, step, verbs, warnings)
 
 
 def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str) -> str:
@@ -95,7 +102,10 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
 
     document = {
         "format_version": FORMAT_VERSION,
-        "services": [status_document(one.rollout, one.observed, one.step, one.verbs) for one in statuses],
+        "services": [
+            status_document(one.rollout, one.observed, one.step, one.verbs) | {"warnings": list(one.warnings)}
+            for one in statuses
+        ],
         "not_deployed": [
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
         ],
@@ -137,6 +147,8 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    for warning in status.warnings:
+        text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)
     by_person = ended is not None and ended.by is Actor.PERSON  # there is no failure to explain
     if watch or by_person or not state.quarantined(observed.wanted):
