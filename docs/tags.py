@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reconciler.model import ownership
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
-from reconciler.resources import task, task_definition
+from reconciler.resources import _task_runs, task, task_definition
 from reconciler.rollout import stored_state
 from reconciler.rollout.engines import task_sets
 from reconciler.rollout.release import Version
@@ -246,6 +246,20 @@ GROUPS = (
                 "c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f",
                 NOBODY,
                 "`history` shows no commit for the release.",
+            ),
+        ),
+    ),
+    Group(
+        "Tasks",
+        "On the tasks of `Task` documents, beside the tags of ownership. Defined in "
+        "`reconciler/resources/_task_runs.py`.",
+        (
+            Tag(
+                _task_runs.TOKEN,
+                "which run the task belongs to",
+                "0d1f6c0a4be2f3a897c55e1b2d3f4a5b",
+                NOBODY,
+                "After a crash, the run is found by ECS's client token only, for a day.",
             ),
         ),
     ),
