@@ -83,7 +83,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         if any(task.state == "running" for task in tasks):
             target = stack.target
             session.world = observe(
-                stack.aws, stack.kinds, target.place, target.desired, depth=Depth.FAST, before=session.world
+                stack.aws, stack.kinds, target.place, target.desired, depth=Depth.MEDIUM, before=session.world
             )
 
 
