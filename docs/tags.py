@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reconciler.model import image_tags, ownership
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
-from reconciler.resources import task, task_definition
+from reconciler.resources import _task_runs, task, task_definition
 from reconciler.rollout import stored_state
 from reconciler.rollout.engines import task_sets
 from reconciler.rollout.release import Version
@@ -24,6 +24,7 @@ from reconciler.rollout.stored_state import (
     Rejection,
     RolloutResult,
     StoredState,
+    TaskRun,
 )
 
 AT = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
@@ -62,6 +63,8 @@ def _stored() -> Mapping[str, str]:
         previous=Version(BEFORE, "shop-web:6"),
         rollback_target=Version(BEFORE, "shop-web:6"),
         live=Version(RELEASE, "shop-web:7"),
+        task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918"),
+        cleared=(BEFORE, RELEASE),
     )
     return stored_state.written(StoredState(), state)[0]
 
@@ -133,7 +136,8 @@ GROUPS = (
             ),
             _state(
                 "request",
-                "`VERB:RELEASE:ID:TIME:WHO[:WHY]`; `extend` is `extend+SECONDS`",
+                "`VERB:RELEASE:ID:TIME:WHO[:WHY]`; `extend` is `extend+SECONDS`, and `rollback --to` is "
+                "`rollback+RELEASE.REVISION`",
                 "Everybody who may tag the service. This is how `promote`, `rollback` and the other verbs work, and "
                 "IAM decides who may.",
                 "The request is not executed. After an hour it expires in any case.",
@@ -146,7 +150,7 @@ GROUPS = (
             ),
             _state(
                 "quarantine",
-                f"releases separated by spaces, {stored_state.KEPT_IN_QUARANTINE} at most; the oldest goes first",
+                f"releases separated by spaces, {stored_state.KEPT_RELEASES} at most; the oldest goes first",
                 "Use `reconciler retry`.",
                 "A release that failed, and that the specs still want, is tried again.",
             ),
@@ -186,6 +190,18 @@ GROUPS = (
                 "`RELEASE:FAMILY:REVISION`; services under the engine `rolling` only",
                 NOBODY,
                 "The deployment is observed once more, and reported as promoted a second time.",
+            ),
+            _state(
+                "task_run",
+                "`RELEASE:REVISION:TIME:TASK:started` or `…:failed`; task `-` until it is known",
+                "Use `reconciler retry`.",
+                "The pre-deployment task of the release runs again.",
+            ),
+            _state(
+                "cleared",
+                f"releases separated by spaces, {stored_state.KEPT_RELEASES} at most; the oldest goes first",
+                NOBODY,
+                "The pre-deployment task runs again if the release is started again.",
             ),
         ),
     ),
@@ -249,6 +265,20 @@ GROUPS = (
         ),
     ),
     Group(
+        "Tasks",
+        "On the tasks of `Task` documents, beside the tags of ownership. Defined in "
+        "`reconciler/resources/_task_runs.py`.",
+        (
+            Tag(
+                _task_runs.TOKEN,
+                "which run the task belongs to",
+                "0d1f6c0a4be2f3a897c55e1b2d3f4a5b",
+                NOBODY,
+                "After a crash, the run is found by ECS's client token only, for a day.",
+            ),
+        ),
+    ),
+    Group(
         "Task definitions",
         "On revisions of a task definition. Defined in `reconciler/resources/task_definition.py` and, for `Task` "
         "documents, in `reconciler/resources/task.py`.",
@@ -276,6 +306,21 @@ GROUPS = (
             ),
             Tag(task.RUN_IN, "the cluster's name", "shop", NOBODY, "The same."),
             Tag(task.RUN_AS, "the `Task`'s name in the specs", "migrate", NOBODY, "The same."),
+            Tag(
+                task.OUTCOME,
+                "`succeeded`, or `failed:` and why",
+                "failed: exit code 1",
+                "Use `reconciler retry`.",
+                "The outcome is read from ECS again, which knows it for an hour; after that the task counts as failed, "
+                "because its outcome is unknown.",
+            ),
+            Tag(
+                task.RETRY,
+                "`ID:WHO`",
+                f"5b1e08aa:{WHO}",
+                "Everybody who may tag the task definition; `reconciler retry` writes it.",
+                "The task is not run again.",
+            ),
         ),
     ),
 )

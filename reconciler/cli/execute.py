@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 APPLY_PATIENCE = 15 * 60.0
 BEGIN_PATIENCE = 120.0
+TASK_PATIENCE = 120.0
+TASK_START = 5.0
+"""Real seconds that a task takes to start and fail where the clock of the emulator runs faster."""
+
 DESTROY_PATIENCE = 45 * 60.0
 
 
@@ -50,6 +54,7 @@ def execute(
 ) -> Exit:
     """Run `controller` until `approved`, its plan, is in place. `wait`: until every rollout has ended."""
     from reconciler.cli.output.rollout_result import report_rollouts
+    from reconciler.cli.output.task_result import report_tasks
     from reconciler.controller.until import FOREVER, Applied, Ending, has_begun, has_ended
 
     leaving, look, speed = stack.target.leaving, stack.err_look, stack.aws.clock.speed
@@ -59,6 +64,7 @@ def execute(
         goal=has_ended if wait else has_begun,
         patience=speed * resources,
         rollout_patience=speed * rollouts,
+        task_patience=_task_patience(timeout, speed) if wait else 0.0,
         deferred_too=wait,
         settled=lambda: _report_settled(stack, controller, goal, output),
     )
@@ -74,6 +80,8 @@ def execute(
     code = Exit.DONE
     if not leaving and not interrupted:
         code = report_rollouts(controller, goal, ending, look, waited=wait, verbose=stack.verbose)
+        _report_warnings(stack, controller)
+        code = report_tasks(controller, goal, look, code, waited=wait, verbose=stack.verbose)
     report_calls(stack)
     if output == "json":
         result = {"done": done, "failed": failed, "timed_out": timed_out, "interrupted": interrupted}
@@ -93,6 +101,25 @@ def execute(
     if output == "text" and leaving:
         click.echo(f"Destroy complete: {_changes(done)}.")
     return code
+
+
+def _report_warnings(stack: Stack, controller: Controller) -> None:
+    """What the result of the rollouts does not show."""
+    from reconciler.cli.rollout_session import rollout_warnings
+
+    look = stack.err_look
+    for rollout in controller.queue.jobs:
+        try:
+            warnings = rollout_warnings(stack, rollout)
+        except errors.AwsError as unread:
+            warnings = (f"its containers could not be read: {unread}",)
+        for warning in warnings:
+            say(look.paint(f"{look.sign('warn')} {rollout.address}   {warning}", "yellow"), look, err=True)
+
+
+def _task_patience(timeout: float | None, speed: float) -> float:
+    """How long `--wait` waits for one-off tasks: some never end, so that it is not for ever."""
+    return max(TASK_PATIENCE, speed * TASK_START) if timeout is None else speed * timeout
 
 
 def _report_settled(stack: Stack, controller: Controller, goal: Applied, output: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import click
@@ -20,6 +20,7 @@ from reconciler.controller.until import Observer
 from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.queries import versions
+from reconciler.queries.containers import failed_containers, optional_containers
 from reconciler.queries.outputs import listener_url
 from reconciler.queries.versions import ServiceState
 from reconciler.reconcile import pass_
@@ -46,6 +47,7 @@ class RolloutSession:
     missing: dict[Address, NotReady]
     prefetched: dict[Address, Prefetched]
     suspended_by: str = ""
+    world: ObservedState = field(default_factory=ObservedState)
 
     def rollout(self, name: str | None) -> ServiceRollout:
         """The rollout of the service `name`, or of the only service.
@@ -98,7 +100,13 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
         FailureReporter({want.address: want for want in target.desired}),
     )
     prefetched = known_of(rollouts, world)
-    return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world))
+    return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world), world)
+
+
+def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:
+    """What a service's rollout does not show: containers that failed although their tasks run."""
+    optional = optional_containers(stack.target.desired, rollout.delivery.task_definition)
+    return stack.aws.run(failed_containers(rollout.subject.cluster, rollout.delivery.name, optional))
 
 
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -73,6 +73,7 @@ def send(
     now: bool,
     timeout: float,
     by: timedelta = timedelta(),
+    to: str | None = None,
 ) -> Exit:
     """Write the request, unless it would be refused, and wait until it is answered.
 
@@ -93,6 +94,7 @@ def send(
     if deployed is not None:
         rollout = pinned(rollout, deployed)
         observed, step = session.driver.look(rollout)
+    target, revision = ("", 0) if to is None else _remembered(session, rollout, to)
     request = Request(
         verb,
         _release(verb, release, observed, step),
@@ -101,8 +103,10 @@ def send(
         stack.identity.who,
         why,
         int(by.total_seconds()),
+        target,
+        revision,
     )
-    refusal = _refusal(rollout, observed, request, clock.now())
+    refusal = _refusal(session, rollout, observed, request)
     if refusal is not None:
         raise errors.Refused(f"{verb} {rollout.delivery.name}: {refusal.why}", code=refusal.code)
     click.echo(stack.banner, err=True)
@@ -142,14 +146,36 @@ def _release(verb: RequestVerb, release: str | None, observed: ObservedService, 
     return observed.wanted if verb is RequestVerb.RETRY else step.release
 
 
+def _remembered(session: RolloutSession, rollout: ServiceRollout, to: str) -> tuple[str, int]:
+    """The release that `to` abbreviates, and the number of its revision. Raises `errors.Refused` with those known."""
+    from reconciler.queries import history, versions
+
+    stack, spec = session.stack, rollout.delivery
+    name = stack.target.place.stack
+    state = versions.find(session.world, spec, name)
+    revisions = stack.aws.run(history.revisions(spec.task_definition.name, name))
+    rows = history.history(revisions, state.runs, state.marks, rollout.subject.release)
+    known = {row.release: row.revision.name for row in rows if row.release and row.revision is not None}
+    for version in (state.marks.previous, state.marks.rollback_target):
+        if version is not None:  # its revision may have been deregistered
+            known.setdefault(version.release, version.task_definition)
+    matching = [release for release in known if release.startswith(to)]
+    if len(matching) != 1:
+        problem = "is not a release that is remembered" if not matching else "names several releases"
+        listed = ", ".join(known) or "none"
+        raise errors.Refused(f"rollback {spec.name}: {to} {problem}; known are {listed}", code="unknown-release")
+    return matching[0], int(known[matching[0]].rpartition(":")[2])
+
+
 def _refusal(
-    rollout: ServiceRollout, observed: ObservedService, request: Request, now: datetime
+    session: RolloutSession, rollout: ServiceRollout, observed: ObservedService, request: Request
 ) -> RequestRefusal | None:
     """Why the next step of the rollout would refuse the request; None if it would not."""
     from reconciler.rollout.actions import WriteState
 
     requested = replace(observed, marks=replace(observed.marks, request=request))
-    for decision in rollout.engine.decide(rollout.delivery.policy, requested, now).decisions:
+    step = rollout.engine.decide(rollout.delivery.policy, requested, session.stack.aws.clock.now())
+    for decision in session.driver.checked(rollout, requested, step).decisions:
         if isinstance(decision, WriteState) and decision.after.response is not None:
             response: Response = decision.after.response
             if response.id == request.id:

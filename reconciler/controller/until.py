@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import errors
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.plan import Action, PlanStep, RefusalCode
-from reconciler.model.resource import Address
+from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.reconcile.executor import Result, StepOutcome, summary
 from reconciler.reconcile.pass_ import check_refusals
 from reconciler.rollout.engine import Phase
@@ -142,11 +142,13 @@ class Applied(Until):
 
     `patience`: time limit in seconds from the start; `rollout_patience`: time limit of the rollouts after that.
     `deferred_too`: whether deferred actions are applied in the end. `settled` is called once when the plan is applied.
+    `task_patience`: how long to wait for one-off tasks to end, at least as long as for the rollouts.
     """
 
     goal: Callable[[StepResult], bool] = has_begun
     patience: float = FOREVER
     rollout_patience: float = FOREVER
+    task_patience: float = 0.0
     deferred_too: bool = False
     services: frozenset[Address] | None = None
     settled: Callable[[], None] = lambda: None
@@ -155,6 +157,7 @@ class Applied(Until):
     diagnoses: list[Diagnosis] = field(default_factory=list)
     _deadline: float | None = field(init=False, default=None)
     _rollouts_deadline: float | None = field(init=False, default=None)
+    _tasks_deadline: float | None = field(init=False, default=None)
     _waiting_for_rollouts: bool = field(init=False, default=False)
     _last_look: tuple[str, ...] | None = field(init=False, default=None)
 
@@ -182,13 +185,17 @@ class Applied(Until):
                 self._deadline, self._waiting_for_rollouts = now + self.patience, False
             return Ending.TIMED_OUT if now >= self._deadline else None
         self._waiting_for_rollouts = True
-        if self._rollouts_deadline is None:
-            self._rollouts_deadline = now + self.rollout_patience
+        if self._rollouts_deadline is None or self._tasks_deadline is None:
+            self._rollouts_deadline, self._tasks_deadline = now + self.rollout_patience, now + self.task_patience
             self.settled()
         queue = controller.queue
         turns = [queue.turns.get(job.address) for job in queue.jobs]
         if not all(turn is not None and self.goal(turn) for turn in turns):
             return Ending.TIMED_OUT if now >= self._rollouts_deadline else None
+        if self.running_tasks(controller) and now < self._tasks_deadline:
+            if controller.timer.rest > TASK_SECONDS:
+                controller.timer.requeue_soon(wrote=False)
+            return None
         return Ending.REACHED if self._nothing_deferred(controller) else None
 
     def seconds_left(self, controller: Controller) -> float:
@@ -216,6 +223,22 @@ class Applied(Until):
             check_refusals(last.plan)
         return not last.unfinished and (bool(last.failed) or not last.wrote)
 
+    def running_tasks(self, controller: Controller) -> tuple[Observed[Any], ...]:
+        """One-off tasks of the specs that have not ended, as of the last pass."""
+        return self._tasks(controller, ResourceHealth.PROGRESSING)
+
+    def failed_tasks(self, controller: Controller) -> tuple[Observed[Any], ...]:
+        """One-off tasks of the specs that failed."""
+        return self._tasks(controller, ResourceHealth.DEGRADED)
+
+    def _tasks(self, controller: Controller, health: ResourceHealth) -> tuple[Observed[Any], ...]:
+        if self.last is None or controller.revisions.active is None:
+            return ()
+        wanted, world = controller.revisions.active.wanted, self.last.world
+        kinds = [name for name, kind in controller.kinds.items() if kind.runs_to_completion]
+        ours = (one for name in kinds for one in world.found.get(name, ()) if one.address in wanted)
+        return tuple(one for one in ours if one.health is health)
+
     def _nothing_deferred(self, controller: Controller) -> bool:
         """Whether a last pass, now that the rollouts have finished, leaves nothing to do; it is started here."""
         left = () if self.last is None else tuple(str(one.action.drop) for one in self.last.plan.deferred)
@@ -225,6 +248,9 @@ class Applied(Until):
         controller.timer.requeue_now()
         return False
 
+
+TASK_SECONDS: Final = 5.0
+"""Longest time between two looks at one-off tasks that are waited for."""
 
 IDLE_SECONDS: Final = 5.0
 """Time between checks while only a request is awaited."""

@@ -25,19 +25,21 @@ LOG_LINES: Final = 20
 class Question:
     """What failed, and what is known of it already.
 
+    `task_ids` are the tasks that are meant, where it is not a service that failed.
     `started_by` are the ids of the deployments or task sets (`ecs-svc/…`) whose tasks are meant; empty, all of the
     service's. `events` are DescribeServices's own; those from before `since` are of earlier rollouts. `rollout` is the
     deployment's rolloutStateReason.
     """
 
     cluster: str
-    service: str
+    service: str = ""
     started_by: frozenset[str] = frozenset()
     target_groups: tuple[str, ...] = ()
     events: Sequence[Mapping[str, Any]] = ()
     since: datetime | None = None
     rollout: str = ""
     known: Known = field(default_factory=Known)
+    task_ids: tuple[str, ...] = ()
 
 
 def diagnose(question: Question, story: Story) -> Calls[Diagnosis]:
@@ -76,6 +78,8 @@ def _tried(part: Calls[T], what: str, unread: list[Unread], otherwise: T) -> Cal
 
 def _tasks(question: Question) -> Calls[tuple[Task, ...]]:
     """The stopped tasks; if none stopped, those that run without getting healthy."""
+    if question.task_ids:
+        return (yield from observations.described(question.cluster, question.task_ids))
     stopped = yield from observations.tasks_of(question.cluster, question.service, question.started_by)
     if stopped:
         return stopped

@@ -95,10 +95,15 @@ def tasks_of(
     arns = list(answer.get("taskArns") or ())[:AT_ONCE]
     if not arns:
         return ()
-    answer = yield ecs.describe_tasks(cluster=cluster, tasks=arns)
+    found = yield from described(cluster, arns)
     whose = frozenset(started_by)
-    found = [task(item) for item in answer.get("tasks") or ()]
-    return tuple(sorted((one for one in found if not whose or one.started_by in whose), key=_newest_first))
+    return tuple(one for one in found if not whose or one.started_by in whose)
+
+
+def described(cluster: str, tasks: Sequence[str]) -> Calls[tuple[Task, ...]]:
+    """Those of the tasks that ECS still knows, newest first. Raises `errors.AwsError`."""
+    answer = yield ecs.describe_tasks(cluster=cluster, tasks=list(tasks))
+    return tuple(sorted((task(item) for item in answer.get("tasks") or ()), key=_newest_first))
 
 
 def targets_of(target_group: str) -> Calls[tuple[Target, ...]]:

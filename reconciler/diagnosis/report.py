@@ -66,7 +66,7 @@ class Story:
 
     `address` is `service/api`. `happened` is what went wrong. `outcome` is "failed" or
     "was rolled back". `production` says what became of production, `done` what was done about it. All are
-    whole phrases without a full stop.
+    whole phrases without a full stop. `of_service`: tasks of the service itself failed, and not another one.
     """
 
     address: str
@@ -78,6 +78,7 @@ class Story:
     done: str = ""
     changed: tuple[Changed, ...] = ()
     next: tuple[str, ...] = ()
+    of_service: bool = True
 
     @property
     def name(self) -> str:

@@ -198,11 +198,11 @@ def _next(finding: Finding, story: Story, *, logged: bool) -> tuple[str, ...]:
     steps = []
     if finding.known and finding.counts:
         steps.append(f"fix {place} and push" if place else "fix the specs and push")
-    if logged:
+    if logged and story.of_service:
         steps.append(f"reconciler logs {story.name} --previous")
-    if not finding.known:
+    if not finding.known and story.of_service:
         steps.append(f"reconciler events {story.name}")
-    elif not finding.counts:
+    elif finding.known and not finding.counts:
         steps.append(f"reconciler retry {story.name}")
     return tuple(dict.fromkeys((*steps, *story.next)))
 

@@ -44,6 +44,7 @@ class Change:
     secret: bool = False
     release: bool = False
     loss: bool = False
+    event: bool = False
 
     @property
     def field(self) -> str:
@@ -100,6 +101,7 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
                     immutable=FieldMark.IMMUTABLE in item.marks,
                     rolls=FieldMark.ROLLS in item.marks,
                     secret=FieldMark.SECRET in item.marks or sensitive(path, before, after),
+                    event=FieldMark.EVENT in item.marks,
                 )
             )
     return tuple(changes)

@@ -95,6 +95,12 @@ class Action:
         return self.verb is Verb.ROLL and not self.tags and all(change.rolls for change in self.changes)
 
     @property
+    def only_notes(self) -> bool:
+        """Whether it only reacts to what has happened, so that it needs no approval: the specs ask for nothing new."""
+        noted = bool(self.changes) and all(change.event for change in self.changes)
+        return self.verb is Verb.UPDATE and noted and not self.tags
+
+    @property
     def signature(self) -> str:
         """The same for actions that do the same at the same address; a revision of it has another id each time."""
         verb, address, _, *rest = _row(self)
@@ -168,8 +174,8 @@ class Plan:
     """Ordered and complete.
 
     `waiting`: what cannot be planned until AWS is ready. `deferred`: actions that are left to a later pass on purpose.
-    `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `names`:
-    addresses by id.
+    `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `failed`:
+    tasks that failed, and run again only on request. `names`: addresses by id.
     """
 
     stack: str
@@ -180,6 +186,7 @@ class Plan:
     waiting: tuple[Note, ...] = ()
     deferred: tuple[Deferred, ...] = ()
     unsettled: tuple[Note, ...] = ()
+    failed: tuple[Note, ...] = ()
     names: Mapping[str, Address] = field(default_factory=dict)
     unchanged: int = 0
 

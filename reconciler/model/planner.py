@@ -95,6 +95,7 @@ class _Planner:
         self.warnings: list[Note] = []
         self.waiting: list[Note] = []
         self.unsettled: list[Note] = []
+        self.failed: list[Note] = []
         self.unchanged = 0
 
     def plan(self) -> Plan:
@@ -119,6 +120,7 @@ class _Planner:
             warnings=tuple(self.warnings),
             waiting=tuple(self.waiting),
             unsettled=tuple(self.unsettled),
+            failed=tuple(self.failed),
             names={found.id: found.address for found in self.found.values()},
             unchanged=self.unchanged,
         )
@@ -205,7 +207,8 @@ class _Planner:
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
         if found.health is not ResourceHealth.READY and found.reason:
-            self.unsettled.append(Note(want.address, found.reason))
+            ended = self.kinds[want.address.kind].runs_to_completion and found.health is ResourceHealth.DEGRADED
+            (self.failed if ended else self.unsettled).append(Note(want.address, found.reason))
         if any(change.immutable for change in changes):
             self._replace(want, found, changes)
             return
@@ -222,6 +225,8 @@ class _Planner:
             verb, because = Verb.ADOPT, "its document sets `adopt: true`"
         elif rolls:
             verb, because = Verb.ROLL, "a new version is declared"
+        elif changes and all(change.event for change in changes):
+            verb, because = Verb.UPDATE, "it has ended, or was requested again"
         elif changes and self.kinds[want.address.kind].revisions:
             verb, because = Verb.UPDATE, "a new revision is needed"
         elif old is not None and not changes:

@@ -38,6 +38,7 @@ class FieldMark(StrEnum):
     PARTIAL = "partial"  # a mapping of which only the declared keys are owned
     SECRET = "secret"  # never shown
     ROLLS = "rolls"  # changing it starts new tasks, which the deployment engine does
+    EVENT = "event"  # it says what has happened: a difference is acted on, but is neither drift nor a wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,11 @@ class ResourceType(ABC, Generic[S]):
 
     lookup: ClassVar[bool] = False
     """Only looked up, never created or deleted (`LookedUpType`)."""
+
+    runs_to_completion: ClassVar[bool] = False
+    """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
+    PROGRESSING has not ended. It is not started before the images that it refers to have been pushed.
+    """
 
     serves_tasks: ClassVar[bool] = False
     """Running tasks may use one by their task definition, and AWS deletes it nevertheless: it is kept while a service

@@ -161,7 +161,7 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
 
 
 def _paths(action: Action) -> list[str]:
-    fields = [str(change) for change in action.changes if not _is_version(change)]
+    fields = [str(change) for change in action.changes if not _is_version(change) and not change.event]
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
 

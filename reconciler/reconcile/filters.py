@@ -1,6 +1,6 @@
 """Plan filters: which actions of a plan are executed now, and what happens to the others.
 
-    planner ─► drift policy ─► deferral ─► agreement ─► suspension and guard ─► order
+    planner ─► drift policy ─► deferral ─► tasks first ─► agreement ─► suspension and guard ─► order
 
 Every command that plans uses all of them, so that `diff` shows what `apply` and `run` do. Ownership comes before: the
 planner refuses resources with the tags of another stack, and the client checks each write once more. A filter is a pure
@@ -23,6 +23,7 @@ from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.expectations import UNSEEN
+from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -61,7 +62,7 @@ def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
     plan, drifts = draft, tuple[Drift, ...]()
     if not context.leaving:
         plan, drifts = context.policy.judge(plan, context.desired, context.rules, context.now)
-        plan = deferral(plan, context)
+        plan = tasks_first(deferral(plan, context), context.world, context.desired, context.kinds, context.deliveries)
     plan = limits(agreement(plan, context), context)
     return ordering.ordered(plan, context.desired.values(), context.kinds), drifts
 
@@ -191,7 +192,9 @@ def agreement(plan: Plan, context: Context) -> Plan:
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         replaces = action.verb is Verb.REPLACE and action.drop.id not in approved
-        if action.address not in addresses or replaces:
+        if action.only_notes:
+            left.append(action)
+        elif action.address not in addresses or replaces:
             deferred.append(Deferred(action, NOT_AGREED))
         elif action.verb in _REPEATED and action.signature in context.written:
             left += [_rolled(action)] if action.rolls else []

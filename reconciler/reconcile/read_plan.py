@@ -60,8 +60,11 @@ class ReadPlan:
             return False  # read at any depth
         known = self.known(kind.kind)
         there = {one.address for one in known}
-        return any(one.health is ResourceHealth.PROGRESSING or one.facts.get("deleting") for one in known) or any(
-            want.address not in there and not want.if_needed for want in wanted
+        unready = () if kind.runs_to_completion else known  # a task may run for hours: its outcome is read in time
+        return (
+            any(one.health is ResourceHealth.PROGRESSING for one in unready)
+            or any(one.facts.get("deleting") for one in known)
+            or any(want.address not in there and not want.if_needed for want in wanted)
         )
 
     def _others(self, name: str, found: Found) -> bool:

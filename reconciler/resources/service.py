@@ -50,6 +50,8 @@ class Deployment(resource.Spec):
 class ServiceSpec(resource.Spec):
     """`initial_count` is what an autoscaled service starts with, `grace_period` is in seconds.
 
+    `starts_empty`: it is created without tasks, and its count is set once its pre-deployment task has succeeded.
+
     `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
     """
 
@@ -58,6 +60,7 @@ class ServiceSpec(resource.Spec):
     task_definition: Annotated[Link | None, FieldMark.ROLLS] = None
     desired_count: int | None = None
     initial_count: Annotated[int | None, OwnedBy("autoscaler")] = None
+    starts_empty: Annotated[bool, OwnedBy("rollout")] = False
     launch_type: Annotated[str | None, FieldMark.ROLLS] = None
     capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED, FieldMark.ROLLS] = None
     platform_version: Annotated[str | None, FieldMark.ROLLS] = None
@@ -151,6 +154,8 @@ class Service(ResourceType[ServiceSpec]):
         for field, member in fields.items():
             if getattr(spec, field) is not None:
                 params |= member(spec)
+        if spec.starts_empty:
+            params["desiredCount"] = 0
         try:
             answer = yield ecs.create_service(
                 cluster=spec.cluster,

@@ -1,9 +1,11 @@
 """A standalone task that is run once for each revision of its task definition.
 
-That it was run is remembered where it cannot be lost: as tags on the revision, because ECS forgets a task an hour after
-it stopped. So nothing has to be read to know it, and a new revision, which has no such tags, is what runs the task
-again. Where and how often it runs (cluster, network, capacity, count) counts only when it does: changing that alone
-runs nothing. Neither does a person who stops the task: it has been run, and that is all that was asked for.
+That it was run, and how it ended, is remembered where it cannot be lost: as tags on the revision, because ECS forgets a
+task an hour after it stopped. Once the outcome is stored, nothing has to be read to know it. A new revision, which has
+no such tags, is what runs the task again; so does a request to retry, which is another of these tags. Where and how
+often it runs (cluster, network, capacity, count) counts only when it does: changing that alone runs nothing.
+
+A task that failed stays failed: it is DEGRADED, and is not run again by itself.
 
 Its owner is that of the task definition. The client token makes one run of what was sent twice; a task that still runs
 after its answer was lost is found by who started it.
@@ -11,29 +13,48 @@ after its answer was lost is found by who started it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed
-from reconciler.model.resource_type import ResourceType, Scope
+from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.tagging import tag_value
-from reconciler.resources import _ecs, _gone
+from reconciler.resources import _ecs, _gone, _task_runs
 from reconciler.resources._ecs import Network, Strategy, ecs
+from reconciler.resources._task_runs import TOKEN, described, failure_of, family_of, find, start, started_by, token
+
+__all__ = [
+    "Task",
+    "TaskSpec",
+    "described",
+    "failure_of",
+    "family_of",
+    "find",
+    "run_call",
+    "start",
+    "started_by",
+    "token",
+]
 
 RUN: Final = "reconciler:run"  # the id of the task; of the first where there are several
 RUN_IN: Final = "reconciler:run-in"  # the cluster
 RUN_AS: Final = "reconciler:run-as"  # the task's name in the specs
+OUTCOME: Final = "reconciler:run-outcome"  # why it failed, or SUCCEEDED
+RETRY: Final = "reconciler:run-retry"  # a request to run it again: its id and who made it
 MEMORY: Final = (RUN, RUN_AS, RUN_IN)
 
-BATCH: Final = 100  # tasks a DescribeTasks
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+RECORDED: Final = "recorded"
 
 
 class TaskSpec(resource.Spec):
+    """`outcome` is always declared as `RECORDED`, and differs while there is something to store, or to run again."""
+
     cluster: Link
     task_definition: Link
     network: Network | None = None
@@ -41,6 +62,7 @@ class TaskSpec(resource.Spec):
     capacity_provider_strategy: tuple[Strategy, ...] | None = None
     platform_version: str | None = None
     count: int = 1
+    outcome: Annotated[str | None, FieldMark.EVENT] = None
 
 
 class Task(ResourceType[TaskSpec]):
@@ -51,21 +73,25 @@ class Task(ResourceType[TaskSpec]):
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
     observe_after: ClassVar[tuple[str, ...]] = ("task-definition",)
+    runs_to_completion: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskSpec]]]:
-        yield from ()
-        wanted = {want.spec.task_definition: want.address for want in scope.wanted}
-        return [
-            _remembered(one, scope, wanted.get(one.id) or Address(self.kind, one.tags[RUN_AS]))
-            for one in scope.ours("task-definition")
-            if set(MEMORY) <= one.tags.keys()
-        ]
+        wanted = {want.spec.task_definition: want for want in scope.wanted}
+        found = []
+        for definition in scope.ours("task-definition"):
+            if set(MEMORY) <= definition.tags.keys():
+                found.append((yield from _remembered(definition, scope, wanted.get(definition.id))))
+        return found
 
     def create(self, new: Desired[TaskSpec]) -> Calls[str]:
         return (yield from _run(new))
 
     def update(self, old: Observed[TaskSpec], new: Desired[TaskSpec], changes: tuple[Change, ...]) -> Calls[str]:
-        arn = yield from _run(new)
+        again = any(change.field == "task_definition" for change in changes)
+        if not again and RETRY not in old.tags:
+            yield from _ecs.update_tags(str(old.parent), {OUTCOME: tag_value(old.facts["outcome"])}, ())
+            return old.id
+        arn = yield from _run(new, "" if again else old.tags[RETRY])
         if old.parent is not None and old.parent != new.spec.task_definition:
             yield from _forget(old.parent)
         return arn
@@ -73,7 +99,7 @@ class Task(ResourceType[TaskSpec]):
     def delete(self, old: Observed[TaskSpec]) -> Calls[None]:
         stack = ownership.owner(old.tags)
         running = yield from _running(old.spec.cluster, stack, old.address)
-        its = [arn for arn, revision in running.items() if _family(revision) == _family(old.spec.task_definition)]
+        its = [arn for arn, revision in running.items() if family_of(revision) == family_of(old.spec.task_definition)]
         yield from _stop(its, old.spec.cluster, f"{old.address} was deleted")
         if old.parent is not None:
             yield from _forget(old.parent)
@@ -83,20 +109,74 @@ class Task(ResourceType[TaskSpec]):
         yield from ()
 
 
-def _remembered(definition: Observed[Any], scope: Scope, address: Address) -> Observed[TaskSpec]:
-    """The run that a revision's tags tell of. Which revision was run is all that they say, and all that counts."""
+def request_retry(old: Observed[TaskSpec], id: str, by: str) -> Calls[None]:
+    """Store a request to run it again."""
+    yield from _ecs.update_tags(str(old.parent), {RETRY: tag_value(f"{id}:{by}")}, ())
+
+
+def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpec] | None) -> Calls[Observed[TaskSpec]]:
+    """The run that a revision's tags tell of. ECS is asked only until the outcome is stored.
+
+    The revision says which resource it is a run of, because the document may have been renamed since.
+    """
     tags = definition.tags
+    ran_as, cluster = Address("task", tags[RUN_AS]), tags[RUN_IN]
+    address = ran_as if wanted is None else wanted.address
+    recorded, retry = tags.get(OUTCOME), tags.get(RETRY)
+    failure, known = (None if recorded == SUCCEEDED else recorded), recorded is not None
+    if not known and retry is None:
+        items = yield from _tasks(definition, ran_as, scope.stack, 1 if wanted is None else wanted.spec.count)
+        optional = {name for name, one in definition.spec.containers.items() if not one.essential}
+        why = failure_of(items, optional) if items else None
+        known = why is not None
+        failure = why or (None if items else "its outcome is not known, because ECS does not know the task any more")
+    outcome = RECORDED if known == (recorded is not None) else "not stored yet"
+    health, reason = ResourceHealth.READY, ""
+    if retry is not None:
+        outcome = f"retry requested by {retry.partition(':')[2]}"
+        health, reason = ResourceHealth.PROGRESSING, outcome
+    elif failure is not None:
+        health, reason = ResourceHealth.DEGRADED, f"{FAILED}: {failure.removeprefix(f'{FAILED}: ')}"
+    elif not known:
+        health, reason = ResourceHealth.PROGRESSING, f"running (task {tags[RUN][:8]})"
     return Observed(
         address,
-        scope.arn("ecs", f"task/{tags[RUN_IN]}/{tags[RUN]}"),
-        TaskSpec(cluster=tags[RUN_IN], task_definition=definition.id),
+        scope.arn("ecs", f"task/{cluster}/{tags[RUN]}"),
+        TaskSpec(cluster=cluster, task_definition=definition.id, outcome=outcome),
         tags={**tags, ownership.ADDRESS: tag_value(str(address))},
+        health=health,
+        reason=reason,
         parent=definition.id,
-        unread=frozenset(TaskSpec.model_fields) - {"task_definition"},
+        unread=frozenset(TaskSpec.model_fields) - {"task_definition", "outcome"},
+        facts={"outcome": reason if failure is not None else SUCCEEDED, "cluster": cluster, "task": tags[RUN]},
     )
 
 
-def _run(new: Desired[TaskSpec]) -> Calls[str]:
+def _tasks(definition: Observed[Any], address: Address, stack: str, count: int) -> Calls[list[dict[str, Any]]]:
+    tags = definition.tags
+    first = yield from described(tags[RUN_IN], [tags[RUN]])
+    if count == 1 or not first:
+        return first
+    run = _ecs.tags_of(first[0]).get(TOKEN, "")
+    return (yield from find(tags[RUN_IN], family_of(definition.id), stack, address, run)) or first
+
+
+def run_call(spec: TaskSpec, by: str, token: str, tags: Mapping[str, str]) -> Call:
+    return ecs.run_task(
+        cluster=spec.cluster,
+        taskDefinition=spec.task_definition,
+        count=spec.count,
+        networkConfiguration=_ecs.network_configuration(spec.network),
+        launchType=spec.launch_type,
+        capacityProviderStrategy=_ecs.strategy_items(spec.capacity_provider_strategy),
+        platformVersion=spec.platform_version,
+        startedBy=by,
+        tags=_ecs.pairs({**tags, TOKEN: token}),
+        clientToken=token,
+    )
+
+
+def _run(new: Desired[TaskSpec], retry: str = "") -> Calls[str]:
     """Run it, unless it runs already; remember that; and only then stop what an earlier revision left running."""
     spec, stack = new.spec, new.tags.get(ownership.STACK)
     assert isinstance(spec.cluster, str)
@@ -105,35 +185,18 @@ def _run(new: Desired[TaskSpec]) -> Calls[str]:
     arns = [arn for arn, revision in running.items() if revision == spec.task_definition]
     failures: list[dict[str, Any]] = []
     if not arns:
-        answer = yield ecs.run_task(
-            cluster=spec.cluster,
-            taskDefinition=spec.task_definition,
-            count=spec.count,
-            networkConfiguration=_ecs.network_configuration(spec.network),
-            launchType=spec.launch_type,
-            capacityProviderStrategy=_ecs.strategy_items(spec.capacity_provider_strategy),
-            platformVersion=spec.platform_version,
-            startedBy=started_by(stack, new.address),
-            tags=_ecs.pairs(new.tags),
-            clientToken=new.token(spec.task_definition),
-        )
-        failures = answer.get("failures") or []
-        arns = [task["taskArn"] for task in answer["tasks"]]
-        if not arns:
-            raise _refusal(failures)
+        run = token(str(stack), str(new.address), spec.task_definition, retry)
+        call = run_call(spec, started_by(stack, new.address), run, new.tags)
+        arns, failures = yield from start(call, new.address, stack)
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
-    yield from _ecs.update_tags(spec.task_definition, memory, ())
+    yield from _ecs.update_tags(spec.task_definition, memory, (OUTCOME, RETRY) if retry else ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}
     yield from _stop(former, spec.cluster, f"{new.address} was run again")
     if failures:
         # Not again: what was started may have done its work.
-        raise errors.Quota(f"only {len(arns)} of {spec.count} tasks were started: {_refusal(failures).message}")
+        missing = _task_runs.refusal(failures).message
+        raise errors.Quota(f"only {len(arns)} of {spec.count} tasks were started: {missing}")
     return arns[0]
-
-
-def started_by(stack: str | None, address: Address) -> str:
-    """Who starts the task, in the characters that ECS allows and at most 128 of them."""
-    return re.sub(r"[^A-Za-z0-9_/-]", "-", f"reconciler/{stack}/{address.name}")[:128]
 
 
 def _running(cluster: Link, stack: str | None, address: Address) -> Calls[dict[str, str]]:
@@ -142,15 +205,12 @@ def _running(cluster: Link, stack: str | None, address: Address) -> Calls[dict[s
         listed = yield ecs.list_tasks(cluster=cluster, startedBy=started_by(stack, address))
     except errors.Gone:
         return {}  # not even the cluster is there
-    found: dict[str, str] = {}
-    for batch in _ecs.batches(listed["taskArns"], BATCH):
-        call = ecs.describe_tasks(cluster=cluster, tasks=list(batch), include=["TAGS"])
-        for task in _ecs.found(call, (yield call), "tasks"):
-            tags = _ecs.tags_of(task)
-            is_this = ownership.owner(tags) == stack and tags.get(ownership.ADDRESS) == tag_value(str(address))
-            if is_this and task["desiredStatus"] == "RUNNING":
-                found[task["taskArn"]] = task["taskDefinitionArn"]
-    return found
+    items = yield from described(cluster, listed["taskArns"])
+    return {
+        item["taskArn"]: item["taskDefinitionArn"]
+        for item in items
+        if _task_runs.is_of(item, stack, address) and item["desiredStatus"] == "RUNNING"
+    }
 
 
 def _stop(tasks: Iterable[str], cluster: Link, reason: str) -> Calls[None]:
@@ -159,20 +219,4 @@ def _stop(tasks: Iterable[str], cluster: Link, reason: str) -> Calls[None]:
 
 
 def _forget(definition: str) -> Calls[None]:
-    yield from _gone.let_go(ecs.untag_resource(resourceArn=definition, tagKeys=list(MEMORY)))
-
-
-def _family(definition: Link) -> str:
-    return str(definition).rpartition(":")[0]
-
-
-_FOR_A_PERSON: Final = ("limit on the number of", "RESOURCE:ENI-LIMIT")
-
-
-def _refusal(failures: Sequence[Mapping[str, Any]]) -> errors.AwsError:
-    """Why RunTask started nothing, which it answers with status 200: a quota, or something that time may cure."""
-    first = failures[0] if failures else {}
-    reason = first.get("reason", "")
-    text = ": ".join(part for part in (reason, first.get("detail", "")) if part) or "no reason given"
-    kind = errors.Quota if any(part in text for part in _FOR_A_PERSON) else errors.Blocked
-    return kind(text, call="ecs.RunTask", code=reason)
+    yield from _gone.let_go(ecs.untag_resource(resourceArn=definition, tagKeys=[*MEMORY, OUTCOME, RETRY]))

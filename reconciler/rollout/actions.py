@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from reconciler.rollout.state import Weights
-from reconciler.rollout.stored_state import KEYS, StoredState
+from reconciler.rollout.stored_state import KEYS, StoredState, TaskRun
 from reconciler.rollout.strategy import SmokeTest
 
 
@@ -95,6 +95,16 @@ class RunTests:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTask:
+    """Start the pre-deployment task. The same `run` starts the same task, however often it is sent.
+
+    No engine applies it: the driver does, for all of them.
+    """
+
+    run: TaskRun
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateService:
     """Deploy a revision (the wanted one unless given) and set `members` of UpdateService as wanted."""
 
@@ -112,5 +122,6 @@ RolloutAction: TypeAlias = (
     | SetPrimary
     | DeleteTaskSet
     | RunTests
+    | RunTask
     | UpdateService
 )

@@ -15,6 +15,7 @@ from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
     RolloutAction,
+    RunTask,
     RunTests,
     ScaleTaskSet,
     SetPrimary,
@@ -63,7 +64,7 @@ def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> Obse
             return _each(seen, lambda one: _stopped(one) if one.id == identifier else one)
         case UpdateService(definition):
             return replace(_declared(seen, definition or seen.definition, now), differs=())
-        case RunTests():
+        case RunTests() | RunTask():
             return seen
 
 

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls
-from reconciler.rollout.actions import RolloutAction
+from reconciler.rollout.actions import CreateTaskSet, RolloutAction, UpdateService
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
@@ -30,6 +30,7 @@ from reconciler.rollout.strategy import Strategy
 
 class Phase(StrEnum):
     IDLE = "idle"
+    PRE_DEPLOYMENT = "pre_deployment"  # the task that has to succeed before a version starts
     INITIAL_DEPLOYMENT = "initial_deployment"  # the first deployment, or everything was lost: there is no blue
     SCALING_UP = "scaling_up"
     TESTING = "testing"
@@ -177,6 +178,10 @@ class Engine(ABC):
     @abstractmethod
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         """Requests that would be accepted now. Pure."""
+
+    def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
+        """Whether `step` starts the wanted release, so that its pre-deployment task has to have succeeded. Pure."""
+        return any(isinstance(one, CreateTaskSet | UpdateService) and not one.task_definition for one in step.decisions)
 
     @abstractmethod
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from reconciler.rollout import requests
 from reconciler.rollout.engine import RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService
@@ -22,6 +23,10 @@ Answer = RolloutStep | RequestRefusal
 """The step that follows from a request, or the refusal."""
 
 NO_ROLLOUT: Final = RequestRefusal(Code.NO_ROLLOUT, "no rollout is in progress")
+
+NEVER_LIVE: Final = (
+    "{0} is not in production, so there is nothing to roll back; {1} is, and `reconciler rollback --to` replaces it"
+)
 
 NOT_WHILE_PAUSED: Final = frozenset(
     {RequestVerb.PROMOTE, RequestVerb.FINISH, RequestVerb.RETRY, RequestVerb.HOLD, RequestVerb.EXTEND}
@@ -50,6 +55,29 @@ class Requests(ABC):
     @abstractmethod
     def noted(self, because: str, **fields: Any) -> RolloutStep:
         """A step that only stores `fields`, without leaving the phase."""
+
+    def target(self, request: Request) -> Version | RequestRefusal | None:
+        """The version that the request names to roll back to; None if it names none."""
+        if not request.to:
+            return None
+        if request.to == self.seen.wanted:
+            why = f"{request.to} is what the specs declare"
+            hint = "; `reconciler retry` rolls it out again" if self.marks.quarantined(request.to) else ""
+            return RequestRefusal(Code.IN_PRODUCTION, why + hint)
+        if request.to == self.running:
+            return RequestRefusal(Code.IN_PRODUCTION, f"{request.to} is in production already")
+        known = (self.seen.definition, *(one.task_definition for one in self.seen.sets))
+        family = next((name.rpartition(":")[0] for name in known if name), "")
+        return Version(request.to, f"{family}:{request.revision}")
+
+    @property
+    @abstractmethod
+    def running(self) -> str:
+        """The release in production, or ""."""
+
+    def going_back(self, to: Version) -> tuple[str, ...]:
+        """The quarantine while `to` is rolled back to: not what is asked for, but what the specs declare."""
+        return tuple(one for one in self.marks.with_quarantined(self.seen.wanted) if one != to.release)
 
     def left_over(self, release: str) -> bool:
         """Whether the previous attempt has to be removed before a retry."""

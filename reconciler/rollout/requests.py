@@ -39,7 +39,10 @@ OF_THE_SERVICE: Final = frozenset({RequestVerb.SUSPEND, RequestVerb.RESUME})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`id` identifies one request; `by` is the requester; `seconds` is the extension, for `extend`."""
+    """`id` identifies one request; `by` is the requester; `seconds` is the extension, for `extend`.
+
+    `to` is the release to roll back to, if it is not the previous one, and `revision` the number of its revision.
+    """
 
     verb: RequestVerb
     release: str
@@ -48,9 +51,12 @@ class Request:
     by: str
     why: str = ""
     seconds: int = 0
+    to: str = ""
+    revision: int = 0
 
     def text(self) -> str:
         verb = f"{self.verb}+{self.seconds}" if self.verb is RequestVerb.EXTEND else str(self.verb)
+        verb += f"+{self.to}.{self.revision}" if self.to else ""
         head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{_field(self.by)[:64]}"
         return tag_value(f"{head}:{self.why}" if self.why else head)
 
@@ -69,6 +75,7 @@ class RequestRefusalCode(StrEnum):
     NO_ROLLOUT = "no-rollout"  # no new version is being rolled out
     NO_DEADLINE = "no-deadline"  # extend: no deadline is running
     TOO_LONG = "too-long"  # extend: by more than may be
+    IN_PRODUCTION = "in-production"  # rollback --to: it is what runs already, or what the specs declare
     NO_PREVIOUS_VERSION = "no-previous-version"  # there is no other version to go back to, or to let go
     FIRST_DEPLOYMENT = "first-deployment"  # promote: there is no gate
     NOT_READY = "not-ready"  # promote: the new version is not up yet
@@ -110,20 +117,35 @@ class Response:
         return tag_value(f"{self.id}:refused:{self.refusal.code}:{self.refusal.why}")
 
 
-_INTENT: Final = re.compile(r"([a-z]+)(?:\+(\d{1,7}))?:([^:\s]+):([^:\s]+):(\d{1,11}):([^:]+)(?::(.*))?", re.DOTALL)
+_INTENT: Final = re.compile(
+    r"(?P<verb>[a-z]+)(?:\+(?P<seconds>\d{1,7})|\+(?P<to>[\w-]+)\.(?P<revision>\d{1,9}))?"
+    r":(?P<release>[^:\s]+):(?P<id>[^:\s]+):(?P<at>\d{1,11}):(?P<by>[^:]+)(?::(?P<why>.*))?",
+    re.DOTALL,
+)
 _HANDLED: Final = re.compile(r"([^:\s]+):(?:accepted|refused:([a-z-]+):(.*))", re.DOTALL)
 
 
 def intent_of(text: str) -> Request | None:
     """The request in a tag's value, or None if it cannot be parsed."""
     match = _INTENT.fullmatch(text)
-    if match is None or match[1] not in set(RequestVerb):
+    if match is None or match["verb"] not in set(RequestVerb):
         return None
-    verb = RequestVerb(match[1])
-    if (match[2] is None) is (verb is RequestVerb.EXTEND):
+    verb = RequestVerb(match["verb"])
+    if (match["seconds"] is None) is (verb is RequestVerb.EXTEND):
         return None
-    at = datetime.fromtimestamp(int(match[5]), UTC)
-    return Request(verb, match[3], match[4], at, match[6], match[7] or "", int(match[2] or 0))
+    if match["to"] is not None and verb is not RequestVerb.ROLLBACK:
+        return None
+    return Request(
+        verb,
+        match["release"],
+        match["id"],
+        datetime.fromtimestamp(int(match["at"]), UTC),
+        match["by"],
+        match["why"] or "",
+        int(match["seconds"] or 0),
+        match["to"] or "",
+        int(match["revision"] or 0),
+    )
 
 
 def handled_of(text: str) -> Response | None:

@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from reconciler.model import duration
-from reconciler.rollout import effects
+from reconciler.rollout import effects, pre_deployment
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
     RolloutAction,
+    RunTask,
     RunTests,
     ScaleTaskSet,
     SetPrimary,
@@ -27,6 +28,7 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.engine import Phase, RolloutStep, TrafficShifter, Waiting, engines
+from reconciler.rollout.pre_deployment import Found, PreDeployment
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb
 from reconciler.rollout.state import WHOLE, ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
@@ -36,6 +38,9 @@ from reconciler.rollout.tracker import SETTLE, RolloutTracker
 
 START_UP: Final = timedelta(seconds=60)
 """From the start of a task to the second successful health check of the load balancer."""
+
+TASK_TIME: Final = timedelta(seconds=90)
+"""From the start of a pre-deployment task to its end."""
 
 FAILS_EVERY: Final = timedelta(seconds=30)
 PERSON_AFTER: Final = timedelta(minutes=10)
@@ -48,6 +53,7 @@ BLUE: Final = "v1"
 GREEN: Final = "v2"
 
 FAILS_AT: Final = (
+    Phase.PRE_DEPLOYMENT,
     Phase.INITIAL_DEPLOYMENT,
     Phase.SCALING_UP,
     Phase.TESTING,
@@ -80,13 +86,15 @@ def simulate(
     first: bool = False,
     start: datetime = MORNING,
     ports: tuple[int, int] = (80, 9000),
+    task: str = "",
 ) -> tuple[Row, ...]:
     """The timeline of a new version, from the step that detects it to the last action.
 
-    `first`: nothing is running yet. `ports` are those of the production and of the test listener. Raises `ValueError`
-    for a phase that cannot fail with this strategy.
+    `first`: nothing is running yet. `ports` are those of the production and of the test listener, `task` is the
+    pre-deployment task. Raises `ValueError` for a phase that cannot fail with this strategy.
     """
-    return tuple(_Simulation(policy, desired, fail_at, first, start, ports).rows())
+    before = PreDeployment(task, revision=1) if task else None
+    return tuple(_Simulation(policy, desired, fail_at, first, start, ports, before).rows())
 
 
 @dataclass(slots=True)
@@ -97,6 +105,7 @@ class _Simulation:
     first: bool
     start: datetime
     ports: tuple[int, int]
+    task: PreDeployment | None
     now: datetime = field(init=False)
     seen: ObservedService = field(init=False)
     stopping: dict[str, datetime] = field(init=False, default_factory=dict)
@@ -117,6 +126,8 @@ class _Simulation:
                 self.now += SETTLE
                 continue
             step = engine.decide(self.policy, facts, self.now)
+            starts = engine.starts(step, facts)
+            step = pre_deployment.step(self.task, facts, step, self._run(), self.now, starts=starts)
             self.phase = step.phase
             reached = reached or step.phase is self.fail_at
             doing = [words for one in step.decisions if (words := self._words(one))]
@@ -125,7 +136,8 @@ class _Simulation:
                 last = step.phase
             for decision in step.decisions:
                 memory = self._done(decision, memory)
-            memory = memory.wrote(tuple(one for one in step.decisions if not isinstance(one, RunTests)), self.now)
+            written = tuple(one for one in step.decisions if not isinstance(one, RunTests | RunTask))
+            memory = memory.wrote(written, self.now)
             if step.at_rest:
                 if self.fail_at is not None and not reached:
                     raise ValueError(f"a rollout with this strategy has no phase {self.fail_at}")
@@ -172,6 +184,14 @@ class _Simulation:
         self.seen = replace(self.seen, sets=tuple(sets), **self._complaints())
         if engines()[self.policy.engine].shifts_traffic is TrafficShifter.NOBODY:
             self._ecs_deploys()
+
+    def _run(self) -> Found | None:
+        """The pre-deployment task, as it is found."""
+        run = self.seen.marks.task_run
+        if run is None or run.failed:
+            return None
+        failure = "exit code 1" if self.fail_at is Phase.PRE_DEPLOYMENT else ""
+        return Found("task", ended=self.now >= run.at + TASK_TIME, failure=failure)
 
     def _task_set(self, one: TaskSet) -> TaskSet:
         if not one.scale or one.release == BLUE:
@@ -268,6 +288,8 @@ class _Simulation:
                 return "update green's health check"
             case UpdateService():
                 return f"ECS replaces {_tasks(self.desired)}"
+            case RunTask():
+                return f"run {self.task}"
             case WriteState() | SetPrimary():
                 return ""
 
@@ -296,13 +318,15 @@ def _tasks(count: int) -> str:
     return f"{count} {'task' if count == 1 else 'tasks'}"
 
 
-def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000)) -> str:
+def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000), task: str = "") -> str:
     """The timeline in one line, with its duration if nothing fails."""
-    rows = simulate(policy, desired, ports=ports)
+    rows = simulate(policy, desired, ports=ports, task=task)
     whole = rows[-1].after
+    first = [f"task/{task} succeeds"] if task else []
     if engines()[policy.engine].shifts_traffic is TrafficShifter.NOBODY:
-        return f"ECS replaces {_tasks(desired)}, a few at a time (≈ {duration.approximate(whole)})"
-    parts = [f"green {_tasks(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
+        replaced = f"ECS replaces {_tasks(desired)}, a few at a time (≈ {duration.approximate(whole)})"
+        return " → ".join((*first, replaced))
+    parts = [*first, f"green {_tasks(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
     match policy.promotion:
         case Promotion.MANUAL:
             parts.append("promote")

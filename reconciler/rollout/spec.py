@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from reconciler.model.resource import Address
+from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.rollout.release import HealthCheck
 from reconciler.rollout.strategy import Strategy
@@ -16,6 +17,8 @@ class RolloutSpec:
 
     `production` and `test` are listeners or listener rules, `ports` their ports. `images` are looked up before any task
     is started from them. `host` is one that the service's listener rule matches, if any.
+    `pre_deployment` is the task that runs before each release, with references in place of ids; it is not a resource of
+    the plan.
     """
 
     service: Address
@@ -32,6 +35,7 @@ class RolloutSpec:
     images: tuple[Address, ...] = ()
     scales: bool = False
     where: str = ""
+    pre_deployment: Desired[Any] | None = None
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ from reconciler.rollout import requests
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, Response
 
-KEPT_IN_QUARANTINE: Final = 16
+KEPT_RELEASES: Final = 16
 """Releases that a tag value has room for; the oldest goes first."""
 
 
@@ -130,11 +130,31 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskRun:
+    """The last run of the pre-deployment task, until it has succeeded.
+
+    `revision` is the number of its task definition's revision, `at` when ECS was about to be asked, `id` the task, as
+    far as it is known.
+    """
+
+    release: str
+    revision: int
+    at: datetime
+    id: str = ""
+    failed: bool = False
+
+    def text(self) -> str:
+        state = "failed" if self.failed else "started"
+        return f"{self.release}:{self.revision}:{int(self.at.timestamp())}:{self.id or '-'}:{state}"
+
+
+@dataclass(frozen=True, slots=True)
 class StoredState:
     """All stored state.
 
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
-    wanted one, `live` the version ECS was last asked to run (rolling deployments only).
+    wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases whose
+    pre-deployment task has succeeded.
     """
 
     deadline: Deadline | None = None
@@ -148,15 +168,20 @@ class StoredState:
     previous: Version | None = None
     rollback_target: Version | None = None
     live: Version | None = None
+    task_run: TaskRun | None = None
+    cleared: tuple[str, ...] = ()
 
     def quarantined(self, release: str) -> bool:
         return release in self.quarantine
 
     def with_quarantined(self, release: str) -> tuple[str, ...]:
-        return (*(one for one in self.quarantine if one != release), release)[-KEPT_IN_QUARANTINE:]
+        return _with(self.quarantine, release)
 
     def without_quarantined(self, release: str) -> tuple[str, ...]:
         return tuple(one for one in self.quarantine if one != release)
+
+    def with_cleared(self, release: str) -> tuple[str, ...]:
+        return _with(self.cleared, release)
 
     def ended_of(self, release: str) -> RolloutResult | None:
         """The result of the rollout of that release, if it was the last to end."""
@@ -172,6 +197,10 @@ class StoredState:
         if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None
         return self.request
+
+
+def _with(releases: tuple[str, ...], release: str) -> tuple[str, ...]:
+    return (*(one for one in releases if one != release), release)[-KEPT_RELEASES:]
 
 
 # -- as tags
@@ -190,6 +219,8 @@ KEYS: Final[Mapping[str, str]] = {
         "previous",
         "rollback_target",
         "live",
+        "task_run",
+        "cleared",
     )
 }
 """The tag of each field of `StoredState`."""
@@ -239,8 +270,16 @@ def _deadline(text: str) -> Deadline | None:
     return Deadline(match[1], stage, at, int(match[3] or 0))
 
 
-def _quarantine(text: str) -> tuple[str, ...]:
+def _releases(text: str) -> tuple[str, ...]:
     return tuple(text.split())
+
+
+def _task_run(text: str) -> TaskRun | None:
+    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11}):([\w-]+):(started|failed)", text)
+    if match is None:
+        return None
+    at, id = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]
+    return TaskRun(match[1], int(match[2]), at, id, match[5] == "failed")
 
 
 def _ended(text: str) -> RolloutResult | None:
@@ -270,7 +309,7 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "deadline": _deadline,
     "request": requests.intent_of,
     "response": requests.handled_of,
-    "quarantine": _quarantine,
+    "quarantine": _releases,
     "ended": _ended,
     "rejected": _rejected,
     "hold": _stop,
@@ -278,4 +317,6 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "previous": _version,
     "rollback_target": _version,
     "live": _version,
+    "task_run": _task_run,
+    "cleared": _releases,
 }

@@ -15,6 +15,7 @@ from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
     RolloutAction,
+    RunTask,
     RunTests,
     ScaleTaskSet,
     SetPrimary,
@@ -149,7 +150,7 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
         case UpdateService(definition):
             wanted = definition or seen.definition
             return any(one.primary and one.task_definition == wanted for one in seen.sets) and not seen.differs
-        case RunTests():
+        case RunTests() | RunTask():
             return True
 
 

@@ -18,17 +18,20 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.log import log
-from reconciler.model.resource import Address
+from reconciler.model import ownership
+from reconciler.model.resource import Address, Calls
 from reconciler.rollout import prefetch
-from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTests, UpdateService
+from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.tracker import RolloutTracker
+from reconciler.rollout_driver import rollback_target
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
+from reconciler.rollout_driver.task_runs import TaskRuns
 
 T = TypeVar("T")
 
@@ -37,6 +40,14 @@ WIDTH = prefetch.AT_ONCE
 
 AGAIN = timedelta(seconds=1)
 """Time until the next observation while a write is not visible yet, or a smoke test failed."""
+
+REFUSED_LONGEST = timedelta(seconds=60)
+"""Longest time until the next observation after AWS refused a call several times in a row."""
+
+MOST_DOUBLINGS = 8
+
+REGISTERS = ("RegisterTaskDefinition",)
+"""What a rollback may create, where its revision was deregistered."""
 
 WAITING = frozenset({Phase.AWAITING_PROMOTION, Phase.BAKING})
 """Phases that last hours, and that only a deadline or a request ends."""
@@ -55,7 +66,7 @@ class StepResult:
 
     `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, so nothing was decided.
     `done` are the applied actions; `error` is why the others were not. `diagnosis` explains a failure that was found in
-    this observation.
+    this observation. `refused` is the number of observations in a row, this one included, in which AWS refused a call.
     """
 
     job: ServiceRollout
@@ -66,11 +77,14 @@ class StepResult:
     done: tuple[RolloutAction, ...] = ()
     error: errors.ReconcilerError | None = None
     diagnosis: Diagnosis | None = None
+    refused: int = 0
 
     @property
     def wake_at(self) -> datetime | None:
-        """When to observe again; None if only a request or a new spec changes anything."""
-        if self.settling or self.error is not None or self.step is None:
+        """When to observe again, later the more often AWS refuses; None if only a request or a new spec changes it."""
+        if self.error is not None:
+            return self.at + min(REFUSED_LONGEST, AGAIN * (1 << min(MOST_DOUBLINGS, max(0, self.refused - 1))))
+        if self.settling or self.step is None:
             return self.at + AGAIN
         if any(isinstance(one, RunTests) and one not in self.done for one in self.step.decisions):
             return self.at + AGAIN
@@ -132,6 +146,8 @@ class RolloutDriver:
     obituary: FailureReporter = field(default_factory=FailureReporter)
     fresh: frozenset[Address] = frozenset()
     memories: dict[Address, RolloutTracker] = field(default_factory=dict)
+    task_runs: TaskRuns = field(default_factory=TaskRuns)
+    refused: dict[Address, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
@@ -145,7 +161,7 @@ class RolloutDriver:
         seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         _, seen, _ = RolloutTracker(now).look(seen, now)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
-        return seen, job.engine.decide(policy, seen, now)
+        return seen, self.task_runs.step(self.aws, job, seen, job.engine.decide(policy, seen, now), now)
 
     def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Observe once and apply the actions. Raises no AWS error: failures are in the result."""
@@ -154,10 +170,16 @@ class RolloutDriver:
         try:
             seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
-            return StepResult(job, now, error=unread)
+            return self._after(StepResult(job, now, error=unread))
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = job.engine.decide(policy, seen, now)
+        if free:
+            step = self.task_runs.step(self.aws, job, seen, step, now)
+            try:
+                step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
+            except errors.AwsError as unread:
+                return self._after(StepResult(job, now, seen, step, error=unread))
         if not free and (step.decisions or memory.awaited):
             return StepResult(job, now, seen, step, settling=True)
         diagnosis = None
@@ -165,7 +187,23 @@ class RolloutDriver:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
         done, error = self._carry_out(job, step, now)
         self._say(job, step, done, error)
-        return StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis)
+        return self._after(StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis))
+
+    def checked(self, job: ServiceRollout, seen: ObservedService, step: RolloutStep) -> RolloutStep:
+        """`step`, or the one that refuses a rollback that is not possible. Writes nothing."""
+        return self.aws.run(self._checked(job, seen, step, self.aws.clock.now(), register=False), urgent=True)
+
+    def _checked(
+        self, job: ServiceRollout, seen: ObservedService, step: RolloutStep, now: datetime, *, register: bool = True
+    ) -> Calls[RolloutStep]:
+        stack = ownership.owner(dict(job.subject.stack_tags))
+        return rollback_target.checked(step, seen, stack, now, register=register)
+
+    def _after(self, turn: StepResult) -> StepResult:
+        """`turn`, with the number of turns in a row that AWS refused."""
+        address = turn.job.address
+        self.refused[address] = self.refused.get(address, 0) + 1 if turn.error is not None else 0
+        return replace(turn, refused=self.refused[address])
 
     def turns(
         self, jobs: Iterable[ServiceRollout], known: Mapping[Address, Prefetched] | None = None
@@ -217,6 +255,10 @@ class RolloutDriver:
                     done.append(decision)
                 continue
             try:
+                if isinstance(decision, RunTask):
+                    self.task_runs.start(self.aws, job, decision)
+                    done.append(decision)
+                    continue
                 if _unregistered(decision, job):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
                 self.aws.run(job.engine.apply(decision, job.subject), urgent=True)

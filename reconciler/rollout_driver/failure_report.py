@@ -27,7 +27,7 @@ from reconciler.rollout_driver.targets import ServiceRollout
 T = TypeVar("T")
 ecs = ServiceApi("ecs")
 
-BEFORE_PRODUCTION: Final = frozenset({Phase.SCALING_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
+BEFORE_PRODUCTION: Final = frozenset({Phase.PRE_DEPLOYMENT, Phase.SCALING_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class FailureReporter:
         """The report for the release that `step` ended, or the quarantined one. Raises no `errors.AwsError`."""
         ended = step.ended or seen.marks.ended_of(seen.wanted)
         release = ended.release if ended is not None else seen.wanted
+        run = seen.marks.task_run
+        if run is not None and run.id and run.release == release:
+            return aws.run(_of_task(job, run.id, self._story(job.delivery, seen, step, None, ())))
         green = next((one for one in reversed(seen.alive) if one.release == release), None)
         blue = next((one for one in seen.alive if one.release != release), None)
         unread: list[Unread] = []
@@ -98,6 +101,24 @@ class FailureReporter:
             path = str(change)
             found.append(Changed(path, _place(want, path), self.commit, self.subject))
         return tuple(found)
+
+
+def _of_task(job: ServiceRollout, id: str, story: Story) -> Calls[Diagnosis]:
+    """The report for a pre-deployment task, which failed before a task of the release started."""
+    before = job.pre_deployment
+    known = job.subject.cluster if before is None or before.desired.refs() else str(before.desired.spec.cluster)
+    told = replace(
+        story,
+        production="Production was not touched",
+        next=(f"reconciler retry {job.delivery.name}",),
+        of_service=False,
+    )
+    return task_failure(known, id, told)
+
+
+def task_failure(cluster: str, id: str, story: Story) -> Calls[Diagnosis]:
+    """The report for a single task. Raises no `errors.AwsError`."""
+    return diagnose(Question(cluster, task_ids=(id,)), story)
 
 
 def _tried(read: Callable[[], tuple[T, ...]], what: str, unread: list[Unread]) -> tuple[T, ...]:

@@ -44,7 +44,9 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
     because = seen.waits if outlook is Outlook.WAITS else step.because
     then = ""
     if outlook is Outlook.NEW:
-        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports)
+        before = job.delivery.pre_deployment
+        task = "" if before is None else before.address.name
+        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports, task=task)
     return RolloutPreview(job.address, outlook, because, then, way(job.engine, bool(policy.shares)), where, step, seen)
 
 
@@ -53,9 +55,11 @@ def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
         return Outlook.WAITS
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
         return Outlook.GIVEN_UP
-    if step.phase is Phase.INITIAL_DEPLOYMENT:
+    started = seen.marks.task_run is not None
+    if step.phase is Phase.INITIAL_DEPLOYMENT or (step.phase is Phase.PRE_DEPLOYMENT and not seen.sets):
         return Outlook.FIRST
-    if not seen.waits and _not_begun(seen) and step.phase in (Phase.IDLE, Phase.SCALING_UP):
+    phases = (Phase.IDLE, Phase.SCALING_UP, Phase.PRE_DEPLOYMENT)
+    if not seen.waits and _not_begun(seen) and not started and step.phase in phases:
         return Outlook.NEW
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
 

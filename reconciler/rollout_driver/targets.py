@@ -23,6 +23,7 @@ from reconciler.resources.task_definition import TaskDefinitionSpec, content
 from reconciler.rollout.engine import Engine, Prefetched, engines
 from reconciler.rollout.release import Capacity, HealthCheck, Release, RolloutTarget, TrafficEntry, Version, release_id
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,11 @@ class NotReady:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRollout:
-    """One service to roll out, by addresses and by ids."""
+    """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release."""
 
     delivery: RolloutSpec
     subject: RolloutTarget
+    pre_deployment: TaskTarget | None = None
 
     @property
     def engine(self) -> Engine:
@@ -105,7 +107,8 @@ def jobs_of(
             missing[delivery.service] = subject
             continue
         release = Release("") if withheld else subject.release  # nothing is wanted then, not even what runs already
-        jobs.append(ServiceRollout(delivery, replace(subject, release=release, withdrawn=withdrawn)))
+        subject = replace(subject, release=release, withdrawn=withdrawn)
+        jobs.append(ServiceRollout(delivery, subject, target_of(delivery, ground)))
     return tuple(jobs), missing
 
 

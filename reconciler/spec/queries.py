@@ -51,6 +51,11 @@ def most_tasks(specs: Specs, workload: Service | Task) -> int:
     return highest * 2 if figures is None else math.floor(highest * figures.max_percent / 100)
 
 
+def pre_deployment(specs: Specs, service: Service) -> Task | None:
+    """The task that runs before each release of a service; there is one at most."""
+    return next((task for task in specs.tasks if task.before == service.name), None)
+
+
 def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
     return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
 

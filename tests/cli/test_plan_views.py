@@ -24,7 +24,7 @@ def test_what_is_deferred_is_in_every_view() -> None:
         (line,) = [line for line in text.splitlines() if str(SUBNET.address) in line]
         assert line.lstrip().startswith("- ")
         assert line.endswith("still in use")
-        assert "Deferred until the rollout completes:" in text
+        assert "Deferred:" in text
         assert " 0 to delete. 1 deferred." in text
     document = plan_document(PLAN)
     (deferred,) = document["deferred"]

@@ -10,8 +10,10 @@ import pytest
 
 from reconciler.cli.commands.simulate import failing_phases
 from reconciler.cli.output.exits import Exit
+from reconciler.model.resource import Address
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT
+from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.strategy import Strategy
 from tests.harness.cli import recorded, run
 
@@ -85,8 +87,9 @@ def test_a_service_without_a_strategy_is_ecs_own_deployment(specs: Path) -> None
     text = file.read_text(encoding="utf-8").replace("deployment: careful\n", "")
     text = text.replace("[my-app-frontend-tg-1, my-app-frontend-tg-2]", "[my-app-frontend-tg-1]")
     file.write_text(text, encoding="utf-8")
+    plain = RolloutSpec(Address("service", SERVICE), Address("task-definition", SERVICE), Strategy(engine="rolling"))
     assert "ECS replaces 1 task" in run("simulate", SERVICE, specs).out
-    assert failing_phases(Strategy(engine="rolling"), 1, first=False) == (Phase.SCALING_UP,)
+    assert failing_phases(plain, 1, first=False) == (Phase.SCALING_UP,)
     ran = run("simulate", SERVICE, specs, "--fail-at", "scaling_up", "-o", "json")
     assert json.loads(ran.out)["ends_in"] == "rolled_back"
 

@@ -12,9 +12,22 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.diff import diff
-from reconciler.model.resource import Address, Call, Desired, Observed
+from reconciler.model.resource import Address, Call, Desired, Observed, ResourceHealth
 from reconciler.resources._ecs import Network, Strategy
-from reconciler.resources.task import RUN, RUN_AS, RUN_IN, Task, TaskSpec, started_by
+from reconciler.resources.task import (
+    OUTCOME,
+    RECORDED,
+    RETRY,
+    RUN,
+    RUN_AS,
+    RUN_IN,
+    Task,
+    TaskSpec,
+    failure_of,
+    request_retry,
+    started_by,
+    token,
+)
 from tests.conftest import ACCOUNT
 from tests.laws.account import Stack
 from tests.laws.example import Edit, Example, ref, wish
@@ -62,8 +75,38 @@ def revision(number: int, tags: Mapping[str, str] | None = None, stack: str = ST
     )
 
 
-def memory(task_id: str) -> dict[str, str]:
+def started(task_id: str) -> dict[str, str]:
+    """What is remembered of a run whose outcome has not been stored."""
     return {RUN: task_id, RUN_IN: "c", RUN_AS: "hello"}
+
+
+def memory(task_id: str, outcome: str = "succeeded") -> dict[str, str]:
+    return {**started(task_id), OUTCOME: outcome}
+
+
+def stopped(
+    *codes: int | None, stop_code: str = "EssentialContainerExited", reason: str = "", status: str = "STOPPED"
+) -> dict[str, Any]:
+    """A task as DescribeTasks shows it, with a container for each exit code."""
+    return {
+        "taskArn": f"{ECS}:task/c/abc",
+        "lastStatus": status,
+        "stopCode": stop_code,
+        "stoppedReason": reason,
+        "containers": [
+            {"name": f"c{number}", **({} if code is None else {"exitCode": code})} for number, code in enumerate(codes)
+        ],
+        "tags": [],
+    }
+
+
+def looked(item: dict[str, Any] | None, tags: Mapping[str, str], spec: TaskSpec = SPEC) -> Observed[TaskSpec]:
+    """The run of revision 1, where ECS answers `item`."""
+    missing = [{"arn": "x", "reason": "MISSING"}]
+    talk = Talk(DescribeTasks={"tasks": [] if item is None else [item], "failures": missing if item is None else []})
+    seen = {"task-definition": (revision(1, tags),)}
+    (found,) = talk.hold(Task().observe(scope(replace(DESIRED, spec=spec), seen=seen)))
+    return found
 
 
 def observe(*seen: Observed[Any], wanted: tuple[Desired[Any], ...] = (DESIRED,)) -> list[Observed[TaskSpec]]:
@@ -136,6 +179,90 @@ def test_a_new_revision_is_a_change_and_nothing_else_is() -> None:
     assert [str(change) for change in diff(old, newer)] == ["task_definition"]
 
 
+# -- the outcome
+
+WANTED = SPEC.model_copy(update={"outcome": RECORDED})
+
+
+def test_a_task_that_runs_is_in_progress_and_nothing_is_to_do() -> None:
+    """Until it ends there is nothing to store."""
+    found = looked(stopped(None, status="RUNNING"), started("abc"))
+
+    assert found.health is ResourceHealth.PROGRESSING
+    assert not diff(found, WANTED)
+
+
+@pytest.mark.parametrize(
+    ("item", "outcome"),
+    [
+        (stopped(0), "succeeded"),
+        (stopped(1), "failed: exit code 1"),
+        (stopped(0, 3), "failed: exit code 3 of c1"),
+        (stopped(0, None), "failed: no exit code of c1"),
+        (
+            stopped(None, stop_code="TaskFailedToStart", reason="CannotPullContainerError: not found"),
+            "failed: CannotPullContainerError: not found",
+        ),
+        (stopped(137, stop_code="UserInitiated", reason="stopped by ana"), "failed: exit code 137"),
+    ],
+)
+def test_its_exit_code_is_its_outcome_and_is_stored(item: dict[str, Any], outcome: str) -> None:
+    """ECS forgets a stopped task within the hour; the tag on the revision stays."""
+    found = looked(item, started("abc"))
+
+    assert (found.health is ResourceHealth.DEGRADED) == (outcome != "succeeded")
+    changes = diff(found, WANTED)
+    assert [(str(change), change.event) for change in changes] == [("outcome", True)]
+    talk = Talk()
+    assert talk.hold(Task().update(found, replace(DESIRED, spec=WANTED), changes)) == found.id
+    assert talk.operations() == ["TagResource"], "nothing is run again"
+    assert talk.params("TagResource")[0] == {
+        "resourceArn": REVISION,
+        "tags": [{"key": OUTCOME, "value": outcome}],
+    }
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed: exit code 1"])
+def test_a_stored_outcome_is_known_without_asking(outcome: str) -> None:
+    """A pass at rest makes no call for it."""
+    (found,) = observe(revision(1, memory("abc", outcome)))
+
+    assert (found.health, found.reason) == (
+        (ResourceHealth.READY, "") if outcome == "succeeded" else (ResourceHealth.DEGRADED, outcome)
+    )
+    assert not diff(found, WANTED)
+
+
+def test_a_task_that_ecs_has_forgotten_is_not_a_success() -> None:
+    """Nobody looked in time: the outcome is unknown, which is said, and not stored, because it may yet be seen."""
+    found = looked(None, started("abc"))
+
+    assert found.health is ResourceHealth.DEGRADED
+    assert not diff(found, WANTED)
+
+
+def test_containers_that_are_not_essential_do_not_count() -> None:
+    """A sidecar is stopped with the task, and exits as a signal makes it."""
+    assert failure_of([stopped(0, 143)], {"c1"}) == ""
+    assert failure_of([stopped(0, 143)]) == "exit code 143 of c1"
+
+
+def test_a_request_to_retry_runs_it_again_with_a_token_of_its_own() -> None:
+    """The first run's token would give back the first run's task."""
+    (failed,) = observe(revision(1, memory("abc", "failed: exit code 1")))
+    asking = Talk()
+    asking.hold(request_retry(failed, "5b1e", "ana"))
+    (found,) = observe(revision(1, {**memory("abc", "failed: exit code 1"), RETRY: "5b1e:ana"}))
+    talk = Tasks({})
+
+    talk.hold(Task().update(found, replace(DESIRED, spec=WANTED), diff(found, WANTED)))
+
+    assert asking.params("TagResource")[0]["tags"] == [{"key": RETRY, "value": "5b1e:ana"}]
+    assert talk.operations() == ["ListTasks", "RunTask", "TagResource", "UntagResource"]
+    assert talk.params("RunTask")[0]["clientToken"] == token(STACK, "task/hello", REVISION, "5b1e:ana")
+    assert talk.params("UntagResource")[0]["tagKeys"] == sorted((OUTCOME, RETRY))
+
+
 # -- running
 
 
@@ -147,11 +274,11 @@ def test_it_is_run_once_and_that_is_remembered() -> None:
 
     assert talk.operations() == ["ListTasks", "RunTask", "TagResource"]
     run = talk.params("RunTask")[0]
-    assert run["clientToken"] == DESIRED.token(REVISION)
+    assert run["clientToken"] == token(STACK, "task/hello", REVISION, "")
     assert run["startedBy"] == "reconciler/ours/hello"
     assert run["count"] == 1
     assert talk.params("TagResource") == [
-        {"resourceArn": REVISION, "tags": lower_pairs(dict(sorted(memory("new").items())))}
+        {"resourceArn": REVISION, "tags": lower_pairs(dict(sorted(started("new").items())))}
     ]
 
 
@@ -199,8 +326,7 @@ def test_a_run_that_did_not_start_is_an_error(failure: dict[str, str], error: ty
 
 def test_a_run_that_started_in_part_is_said_and_not_repeated() -> None:
     """What was started may have done its work, so it counts as run; that some are missing is an error."""
-    started = [{"taskArn": f"{ECS}:task/c/one"}]
-    talk = Tasks({}, RunTask={"tasks": started, "failures": [{"reason": "RESOURCE:CPU"}]})
+    talk = Tasks({}, RunTask={"tasks": [{"taskArn": f"{ECS}:task/c/one"}], "failures": [{"reason": "RESOURCE:CPU"}]})
     three = replace(DESIRED, spec=SPEC.model_copy(update={"count": 3}))
 
     with pytest.raises(errors.Quota, match="only 1 of 3 tasks were started: RESOURCE:CPU"):

@@ -48,11 +48,12 @@ def test_a_blue_green_from_beginning_to_end() -> None:
 @pytest.mark.parametrize("phase", [phase for phase in FAILS_AT if phase is not Phase.INITIAL_DEPLOYMENT])
 def test_a_failure_in_each_phase(phase: Phase) -> None:
     """Before the switch green goes; after it production goes back first."""
-    rows = simulate(CANARY if phase is Phase.SHIFTING else replace(TIMED, alarms=("errors",)), 2, fail_at=phase)
+    policy = CANARY if phase is Phase.SHIFTING else replace(TIMED, alarms=("errors",))
+    rows = simulate(policy, 2, fail_at=phase, task="migrate")
     after_the_switch = phase in (Phase.SHIFTING, Phase.VERIFYING, Phase.BAKING)
     assert rows[-1].phase is (Phase.ROLLED_BACK if after_the_switch else Phase.FAILED)
     assert ("switch :80 back to blue" in done(rows)) is after_the_switch
-    assert done(rows)[-1] == "remove green"
+    assert done(rows)[-1] == ("run task/migrate" if phase is Phase.PRE_DEPLOYMENT else "remove green")
     assert phase in phases(rows)
 
 

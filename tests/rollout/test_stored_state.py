@@ -23,7 +23,7 @@ from reconciler.rollout.requests import (
     intent_of,
 )
 from reconciler.rollout.stored_state import (
-    KEPT_IN_QUARANTINE,
+    KEPT_RELEASES,
     KEYS,
     Actor,
     Deadline,
@@ -32,6 +32,7 @@ from reconciler.rollout.stored_state import (
     Pause,
     RolloutResult,
     StoredState,
+    TaskRun,
 )
 from tests.rollout.facts import NOW
 
@@ -54,12 +55,31 @@ def intents(draw: st.DrawFn) -> Request:
     verb = draw(st.sampled_from(RequestVerb))
     seconds = draw(st.integers(1, 9_999_999)) if verb is RequestVerb.EXTEND else 0
     who = draw(st.sampled_from(["ana@laptop", "arn:aws:sts::1:assumed-role/x/ana", "ana maria", "ünï", ""]))
-    return Request(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds)
+    back = verb is RequestVerb.ROLLBACK and draw(st.booleans())
+    to, revision = (draw(RELEASES), draw(st.integers(1, 999_999))) if back else ("", 0)
+    return Request(verb, draw(RELEASES), draw(RELEASES), draw(MOMENTS), who, draw(WORDS), seconds, to, revision)
 
 
-@given(
-    DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_IN_QUARANTINE), VERSIONS, VERSIONS, st.sampled_from(Actor)
+TASK_RUNS = st.builds(
+    TaskRun,
+    RELEASES,
+    st.integers(1, 999_999),
+    MOMENTS,
+    st.just("") | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+    st.booleans(),
 )
+
+
+@given(TASK_RUNS, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES))
+def test_a_run_of_a_pre_deployment_task_is_read_as_it_was_written(run: TaskRun, cleared: list[str]) -> None:
+    """Through tags and back, nothing changes."""
+    state = StoredState(task_run=run, cleared=tuple(cleared))
+    put, _ = stored_state.written(StoredState(), state)
+    assert stored_state.of_tags(put) == state
+    assert all(ALLOWED.fullmatch(value) for value in put.values())
+
+
+@given(DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES), VERSIONS, VERSIONS, st.sampled_from(Actor))
 def test_what_is_written_is_what_is_read(
     deadline: Deadline, quarantine: list[str], previous: Version, back: Version, by: Actor
 ) -> None:
@@ -181,7 +201,7 @@ def test_only_what_differs_is_written() -> None:
 
 def test_the_quarantine_keeps_the_newest() -> None:
     """As many as a tag holds."""
-    full = StoredState(quarantine=tuple(f"{number:012x}" for number in range(KEPT_IN_QUARANTINE)))
+    full = StoredState(quarantine=tuple(f"{number:012x}" for number in range(KEPT_RELEASES)))
     after = replace(full, quarantine=full.with_quarantined("f" * 12))
     put, _ = stored_state.written(full, after)
     assert len(put[KEYS["quarantine"]]) <= 256

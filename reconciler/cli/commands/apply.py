@@ -50,8 +50,10 @@ def apply(
 
     FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
 
-    Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back;
-    with --wait also with 4 if it is still in progress, and 6 if it is waiting for promotion.
+    Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back, or
+    a one-off task failed; with --wait also with 4 if it is still in progress, and 6 if it is waiting for promotion.
+
+    --wait waits two minutes for one-off tasks to end, or as long as --timeout says.
     """
     from reconciler.cli import plan_file
     from reconciler.cli.execute import confirm, execute, unchanged
@@ -70,7 +72,7 @@ def apply(
         say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
-        if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or rolling):
+        if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):
             return unchanged(stack, plan, output)
         changing = effective(plan, previews) or plan.deferred or any(preview.due for preview in previews)
         if approved is None and changing and not auto_approve:

@@ -45,7 +45,7 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     if plan.refusals:
         return Exit.BLOCKED
     begins = any(preview.pending and preview.outlook is not Outlook.GIVEN_UP for preview in previews)
-    pending = effective(plan, previews) or plan.waiting or plan.deferred or begins
+    pending = effective(plan, previews) or plan.waiting or plan.deferred or plan.failed or begins
     return Exit.PENDING if pending else Exit.DONE
 
 

@@ -100,7 +100,9 @@ def statements_of(
         all_types=all_types,
     )
     desired = compile_specs(specs, account=account, partition=place.partition)
-    return statements(discover(), desired, compile_deliveries(specs), place, extras)
+    deliveries = compile_deliveries(specs)
+    tasks = [one.pre_deployment for one in deliveries if one.pre_deployment is not None]
+    return statements(discover(), (*desired, *tasks), deliveries, place, extras)
 
 
 def partition_of(region: str) -> str:

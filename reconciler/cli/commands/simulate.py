@@ -59,7 +59,7 @@ def simulate(
     _, specs = load_specs(folder, environment, color=color)
     spec = service_spec(compile_deliveries(specs), service)
     desired = task_count(specs, spec)
-    phase = None if fail_at is None else failing_phase(fail_at, spec.policy, desired, first=first)
+    phase = None if fail_at is None else failing_phase(fail_at, spec, desired, first=first)
     rows = timeline(spec, desired, phase, first=first)
     if output == "json":
         click.echo(dumps({"format_version": FORMAT_VERSION, **timeline_document(spec, rows)}))
@@ -73,16 +73,22 @@ def timeline(spec: RolloutSpec, desired: int, fail_at: Phase | None, *, first: b
     from reconciler.rollout import simulation
 
     return simulation.simulate(
-        spec.policy, desired, fail_at=fail_at, first=first, start=_start(spec.policy), ports=spec.ports
+        spec.policy,
+        desired,
+        fail_at=fail_at,
+        first=first,
+        start=_start(spec.policy),
+        ports=spec.ports,
+        task="" if spec.pre_deployment is None else spec.pre_deployment.address.name,
     )
 
 
-def failing_phase(text: str, policy: Strategy, desired: int, *, first: bool) -> Phase:
+def failing_phase(text: str, spec: RolloutSpec, desired: int, *, first: bool) -> Phase:
     """The phase of that name. Raises `click.UsageError` for one that cannot fail under this policy."""
     from reconciler.rollout.engine import Phase
 
     name = text.strip().lower().replace("-", "_")
-    possible = failing_phases(policy, desired, first=first)
+    possible = failing_phases(spec, desired, first=first)
     if name in possible:
         return Phase(name)
     listed = ", ".join(possible)
@@ -93,14 +99,14 @@ def failing_phase(text: str, policy: Strategy, desired: int, *, first: bool) -> 
     raise click.UsageError(f"no phase {text!r}.{hint} Choose one of: {listed}.")
 
 
-def failing_phases(policy: Strategy, desired: int, *, first: bool) -> tuple[Phase, ...]:
-    """The phases that a rollout under this policy reaches and can fail in, found by simulating each."""
+def failing_phases(spec: RolloutSpec, desired: int, *, first: bool) -> tuple[Phase, ...]:
+    """The phases that a rollout of this service reaches and can fail in, found by simulating each."""
     from reconciler.rollout import simulation
 
     found = []
     for phase in simulation.FAILS_AT:
         try:
-            simulation.simulate(policy, desired, fail_at=phase, first=first, start=_start(policy))
+            timeline(spec, desired, phase, first=first)
         except ValueError:  # it never reaches that phase
             continue
         found.append(phase)

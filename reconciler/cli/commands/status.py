@@ -18,6 +18,7 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
     from reconciler.cli.rollout_session import RolloutSession
+    from reconciler.cli.task_requests import TaskStatus
     from reconciler.model.resource import Address
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
@@ -30,12 +31,16 @@ CLEAR = "\x1b[H\x1b[2J"
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """One service as it was observed, the next step of its rollout, and the requests that it would accept."""
+    """One service as it was observed, the next step of its rollout, and the requests that it would accept.
+
+    `warnings` are about containers that failed although their tasks run.
+    """
 
     rollout: ServiceRollout
     observed: ObservedService
     step: RolloutStep
     verbs: tuple[RequestVerb, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @click.command()
@@ -44,12 +49,15 @@ class ServiceStatus:
 @click.option("-w", "--watch", is_flag=True, help="Refresh until all rollouts are stable, or until Ctrl-C.")
 @with_last_valid_stack
 def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
-    """Show the rollout status of SERVICE, or of all services.
+    """Show the rollout status of SERVICE, or of all services and one-off tasks.
 
-    Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back, and 6 if one is
-    waiting for promotion or another request.
+    Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back or a task failed,
+    and 6 if one is waiting for promotion or another request.
     """
     from reconciler.cli.rollout_session import open_rollouts
+    from reconciler.cli.task_requests import task_statuses
+    from reconciler.model.resource_type import Depth
+    from reconciler.reconcile.observe import observe
 
     stop, last = threading.Event(), ""
     session = open_rollouts(stack)
@@ -57,7 +65,11 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         session.rollouts = (session.rollout(service),)
     while True:
         statuses = [_observe(session, rollout) for rollout in session.rollouts]
-        text = _text(session, statuses, watch=watch) if output == "text" else _json(session, statuses, output)
+        tasks = () if service is not None else task_statuses(stack.target.desired, session.world)
+        if output == "text":
+            text = _text(session, statuses, tasks, watch=watch)
+        else:
+            text = _json(session, statuses, tasks, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
                 click.echo(CLEAR + stack.banner + "\n")
@@ -66,17 +78,25 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         last = text
         stable = all(status.step.wake_at is None and not status.observed.waits for status in statuses)
         if not watch or (stable and not session.missing):
-            return _exit(statuses, session.missing)
+            return _exit(statuses, session.missing, tasks)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
+        if any(task.state == "running" for task in tasks):
+            target = stack.target
+            session.world = observe(
+                stack.aws, stack.kinds, target.place, target.desired, depth=Depth.MEDIUM, before=session.world
+            )
 
 
 def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
+    from reconciler.cli.rollout_session import rollout_warnings
+
     observed, step = session.driver.look(rollout)
     verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
-    return ServiceStatus(rollout, observed, step, verbs)
+    warnings = rollout_warnings(session.stack, rollout)
+    return ServiceStatus(rollout, observed, step, verbs, warnings)
 
 
-def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -> str:
+def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str) -> str:
     from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, json_line
     from reconciler.cli.output.rollout_json import status_document
 
@@ -84,15 +104,19 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], output: str) -
         "format_version": FORMAT_VERSION,
         "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
         "stack_suspended_by": session.suspended_by or None,
-        "services": [status_document(one.rollout, one.observed, one.step, one.verbs) for one in statuses],
+        "services": [
+            status_document(one.rollout, one.observed, one.step, one.verbs) | {"warnings": list(one.warnings)}
+            for one in statuses
+        ],
         "not_deployed": [
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
         ],
+        "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in tasks],
     }
     return dumps(document) if output == "json" else json_line(document)
 
 
-def _text(session: RolloutSession, statuses: list[ServiceStatus], *, watch: bool) -> str:
+def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], *, watch: bool) -> str:
     look = session.stack.look
     notes = []
     if session.stack.instead:
@@ -105,7 +129,23 @@ def _text(session: RolloutSession, statuses: list[ServiceStatus], *, watch: bool
         for address, not_ready in session.missing.items()
     ]
     blocks += [_block(session, status, watch=watch) for status in statuses]
+    blocks += [_task(session, task, watch=watch) for task in tasks]
     return "\n\n".join(blocks) or "The specs define no services."
+
+
+TASK_SIGNS = {"failed": ("bad", "red"), "running": ("roll", "cyan"), "succeeded": ("ok", "green")}
+
+
+def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
+    from reconciler.cli.output.task_result import failed_text
+
+    stack = session.stack
+    sign, color = TASK_SIGNS.get(status.state, ("wait", "yellow"))
+    if status.task is not None and status.state == "failed" and not watch:
+        return failed_text(stack.aws, status.task, stack.look, verbose=stack.verbose)
+    because = f": {status.because}" if status.because else ""
+    words = stack.look.paint(f"{stack.look.sign(sign)} {status.state}{because}", color)
+    return f"{stack.look.paint(str(status.address), 'bold')}   {words}"
 
 
 def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> str:
@@ -115,6 +155,8 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    for warning in status.warnings:
+        text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)
     by_person = ended is not None and ended.by is Actor.PERSON  # there is no failure to explain
     if watch or by_person or not state.quarantined(observed.wanted):
@@ -126,11 +168,12 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
     return f"{text}\n{failure_text(diagnosis, stack.look, verbose=stack.verbose)}"
 
 
-def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady]) -> int:
-    """The worst of all services."""
+def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]) -> int:
+    """The worst of all services and tasks. A one-off task that runs is no rollout: it may run for ever."""
     from reconciler.cli.output.rollout_json import outcome_of
 
     codes = {outcome_of(status.observed, status.step) for status in statuses}
+    codes |= {Exit.ROLLED_BACK for task in tasks if task.state == "failed"}
     for code in (Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
         if code in codes:
             return code

@@ -31,6 +31,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "waiting": [_note(note) for note in plan.waiting],
         "deferred": [{"action": _action(entry.action), "because": entry.because} for entry in plan.deferred],
         "unsettled": [_note(note) for note in plan.unsettled],
+        "failed": [_note(note) for note in plan.failed],
         "warnings": [_note(note) for note in plan.warnings],
         "refusals": [_refusal(refusal) for refusal in plan.refusals],
     }

@@ -39,11 +39,14 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
         lines += [*_deferred(plan, look), ""]
     for note in plan.waiting:
         lines.append(_note(look.sign("wait"), note, "waiting: "))
+    for note in plan.failed:
+        lines.append(look.paint(_note(look.sign("bad"), note, ""), "red"))
+        lines.append(look.paint(f"    run it again with `reconciler retry {note.address}`", "dim"))
     for note in (*plan.unsettled, *plan.warnings):
         lines.append(look.paint(_note(look.sign("warn"), note, ""), "yellow"))
     for refusal in plan.refusals:
         lines += _refusal(refusal, look)
-    if plan.waiting or plan.unsettled or plan.warnings or plan.refusals:
+    if plan.waiting or plan.failed or plan.unsettled or plan.warnings or plan.refusals:
         lines.append("")
     lines.append(counts(plan, look, previews))
     return "\n".join(lines)
@@ -60,8 +63,10 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
     actions = effective(plan, previews)
     if not actions and not plan.refusals and not plan.waiting and not plan.deferred:
         rollouts = _rollouts(previews)
-        text = f"No changes. {plan.unchanged} {_plural('resource', plan.unchanged)} up to date{rollouts}."
-        return look.paint(text, "yellow" if rollouts else "green")
+        failed = f"; {len(plan.failed)} {_plural('task', len(plan.failed))} failed" if plan.failed else ""
+        good = plan.unchanged - len(plan.failed)
+        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}."
+        return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
     rolls = len(
         {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
@@ -191,7 +196,7 @@ def _outlook(preview: RolloutPreview, look: Look) -> Iterator[str]:
 
 def _deferred(plan: Plan, look: Look) -> Iterator[str]:
     """What is left to a later reconciliation: `- subnet/app-public2   in use …`"""
-    yield look.paint("Deferred until the rollout completes:", "bold")
+    yield look.paint("Deferred:", "bold")
     for entry in plan.deferred:
         head = f"  {sign(entry.action, look)} {entry.action.address}".ljust(NAME_WIDTH)
         yield look.paint(head, "dim") + entry.because

@@ -72,7 +72,8 @@ def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
         return Exit.ROLLED_BACK
     if step.waits_for is Waiting.PERSON or step.phase is Phase.AWAITING_PROMOTION:
         return Exit.WAITING
-    return Exit.DONE if step.at_rest and not observed.waits else Exit.PENDING
+    rests = step.at_rest and not observed.waits and step.phase is not Phase.PRE_DEPLOYMENT
+    return Exit.DONE if rests else Exit.PENDING
 
 
 def _version(task_set: TaskSet) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from reconciler.cli.output.rollout_text import under_way
 from reconciler.cli.output.terminal import Look, say
 from reconciler.controller.controller import Controller
 from reconciler.controller.until import Applied, Ending, RolloutSummary
+from reconciler.rollout.engine import Phase
 
 
 def report_rollouts(
@@ -18,7 +19,11 @@ def report_rollouts(
     """Print where the rollouts of a run stand; the exit code."""
     turns = tuple(controller.queue.turns.values())
     code = report(RolloutSummary(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
-    waiting = any(turn.seen is not None and turn.seen.waits for turn in turns)
+    waiting = any(
+        (turn.seen is not None and turn.seen.waits)
+        or (turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT)
+        for turn in turns
+    )
     if code == Exit.DONE and waited and (waiting or controller.queue.missing):
         return Exit.PENDING
     if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
@@ -45,7 +50,8 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
             text = f"{look.sign('bad')} {turn.job.address}   {turn.step.because}"
             say(look.paint(text, "red"), look, err=True)
     for turn in summary.turns:
-        if turn.step is not None and not turn.at_rest and turn not in summary.went_wrong:
+        held = turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT
+        if turn.step is not None and (held or not turn.at_rest) and turn not in summary.went_wrong:
             click.echo(under_way(turn))
     if summary.went_wrong:
         return Exit.ROLLED_BACK

@@ -18,6 +18,7 @@ from reconciler.rollout_driver.targets import ServiceRollout
 BAR = 20
 WORDS = {
     Phase.IDLE: "stable",
+    Phase.PRE_DEPLOYMENT: "running the pre-deployment task",
     Phase.INITIAL_DEPLOYMENT: "initial deployment",
     Phase.SCALING_UP: "scaling up",
     Phase.TESTING: "testing",
@@ -45,6 +46,7 @@ COLORS = {
     RolloutHealth.DEGRADED: "red",
 }
 ORDER = (
+    Phase.PRE_DEPLOYMENT,
     Phase.SCALING_UP,
     Phase.TESTING,
     Phase.AWAITING_PROMOTION,
@@ -139,6 +141,8 @@ def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -
     """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`"""
     policy, (production, test) = spec.policy, spec.ports
     stages = [(Phase.SCALING_UP, "scaled up")]
+    if spec.pre_deployment is not None:
+        stages.insert(0, (Phase.PRE_DEPLOYMENT, str(spec.pre_deployment.address)))
     if policy.tests:
         stages.append((Phase.TESTING, f"tested on :{test}"))
     if policy.promotion is not Promotion.AUTO:

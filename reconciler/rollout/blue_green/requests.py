@@ -12,7 +12,8 @@ from reconciler.rollout.actions import RolloutAction, SetWeights
 from reconciler.rollout.blue_green import context, gates, health, pre_promotion, traffic_shift
 from reconciler.rollout.blue_green.context import FIRST_STAGES, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
-from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
+from reconciler.rollout.release import Version
+from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService, TaskSet, all_on
@@ -35,6 +36,10 @@ class _Requests(Requests):
     def release(self) -> str:
         return self.s.flight or (self.s.live.release if self.s.live is not None else self.seen.wanted)
 
+    @property
+    def running(self) -> str:
+        return self.s.live.release if self.s.live is not None and self.s.shape is TrafficState.REST else ""
+
     def another(self, request: Request) -> str:
         return _another(self.s, request)
 
@@ -52,7 +57,10 @@ class _Requests(Requests):
             case RequestVerb.FINISH:
                 return _finish(s, ordinary, request)
             case RequestVerb.ROLLBACK:
-                return _rollback(s, ordinary, request)
+                to = self.target(request)
+                if to is not None and not isinstance(to, RequestRefusal):
+                    return _rollback_to(s, ordinary, request, to, self.going_back(to))
+                return to or _rollback(s, ordinary, request)
             case RequestVerb.ABORT:
                 return _abort(s, request)
             case RequestVerb.HOLD:
@@ -220,6 +228,27 @@ def _rollback(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Ans
             return _stop(s, request, why)
 
 
+def _rollback_to(
+    s: RolloutContext, ordinary: RolloutStep, request: Request, to: Version, quarantine: tuple[str, ...]
+) -> Answer:
+    """To an earlier release that is not running: production first goes back to blue, where that still runs."""
+    why, fields = reason(request), {"rollback_target": to, "quarantine": quarantine, "response": _yes(request)}
+    match s.shape:
+        case TrafficState.SHARED | TrafficState.SWITCHED:
+            if s.blue is not None and s.blue.release == to.release:
+                del fields["rollback_target"]
+            return traffic_shift.roll_back(s, Outcome.ROLLED_BACK, why, **fields) or BLUE_UNHEALTHY
+        case TrafficState.REST | TrafficState.BEFORE | TrafficState.NOTHING_LIVE:
+            if s.live is not None and s.live.release == to.release:
+                fields["rollback_target"] = None
+            stopped = s.flight or (s.live.release if s.live is not None else s.seen.wanted)
+            ended = s.ended(stopped, Outcome.ROLLED_BACK, ordinary.phase, Actor.PERSON, why)
+            marks = s.mark(**fields, ended=ended)
+            return s.step(Phase.ROLLING_BACK, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
+        case _:
+            return _rollback(s, ordinary, request)
+
+
 def _abort(s: RolloutContext, request: Request) -> Answer:
     match s.shape:
         case TrafficState.SWITCHED:
@@ -238,6 +267,10 @@ def _stop(s: RolloutContext, request: Request, why: str) -> Answer:
     """Stop a rollout whose traffic has not shifted, or has shifted back already."""
     if not s.flight:
         return NO_ROLLOUT
+    if s.going_back:
+        if request.verb is RequestVerb.ROLLBACK:
+            return RequestRefusal(Code.NO_ROLLOUT, f"{s.flight} is being rolled back to; `reconciler abort` stops that")
+        return s.step(Phase.FAILED, why, *s.mark(rollback_target=None, deadline=None, response=_yes(request)))
     due = s.due(s.flight)
     phase, outcome = Phase.FAILED, Outcome.ABORTED
     if s.green is not None and pre_promotion.moved_back(s, s.green):
@@ -257,6 +290,8 @@ def _stop(s: RolloutContext, request: Request, why: str) -> Answer:
 def _go_back(s: RolloutContext, ordinary: RolloutStep, request: Request, why: str) -> Answer:
     """Blue is gone: roll out the previous version again, without tests and promotion gate."""
     assert s.live is not None
+    if s.marks.quarantined(s.seen.wanted) and s.live.release != s.seen.wanted:
+        return RequestRefusal(Code.NO_ROLLOUT, NEVER_LIVE.format(s.seen.wanted, s.live.release))
     previous = s.marks.previous
     if previous is None or previous.release == s.live.release or s.marks.quarantined(previous.release):
         return RequestRefusal(Code.NO_PREVIOUS_VERSION, "there is no earlier version that was healthy in production")

@@ -6,6 +6,7 @@ to w ─► at w ─► … ─► to 100 ─► verify ─► warm ─► blue 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -228,7 +229,8 @@ def _give_way(s: RolloutContext, green: TaskSet, blue: TaskSet, phase: Phase) ->
 def _going_back(s: RolloutContext, green: TaskSet, blue: TaskSet, ended: RolloutResult, **more: Any) -> RolloutStep:
     fields: dict[str, Any] = {"ended": ended, "deadline": ends_at(s, green), **more}
     if ended.outcome not in (Outcome.SUPERSEDED, Outcome.FAST_ROLLED_BACK):
-        fields["quarantine"] = s.marks.with_quarantined(green.release)
+        others = fields.get("quarantine", s.marks.quarantine)
+        fields["quarantine"] = replace(s.marks, quarantine=others).with_quarantined(green.release)
     point = SetWeights("production", all_on(blue.slot), s.seen.production)
     superseded = ended.outcome is Outcome.SUPERSEDED
     return s.step(

@@ -32,7 +32,7 @@ from reconciler.rollout.engine import (
     Waiting,
 )
 from reconciler.rollout.release import RolloutTarget, Version
-from reconciler.rollout.request_handler import NO_ROLLOUT, Answer, Requests, reason
+from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService, TaskSet
@@ -70,6 +70,11 @@ class Rolling(Engine):
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         situation = _Situation(policy, seen, now)
         return _Requests(situation, situation.ordinary()).offered()
+
+    def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
+        """A service that was created without tasks starts them once its first version counts as deployed."""
+        first = step.ended is not None and step.ended.outcome is Outcome.PROMOTED and seen.marks.live is None
+        return super().starts(step, seen) or (first and not seen.desired)
 
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
@@ -249,6 +254,10 @@ class _Requests(Requests):
     def release(self) -> str:
         return self.situation.flight or self.situation.runs
 
+    @property
+    def running(self) -> str:
+        return "" if self.situation.flight else self.situation.runs
+
     def another(self, request: Request) -> str:
         return (
             ""
@@ -267,10 +276,21 @@ class _Requests(Requests):
         return RequestRefusal(Code.UNSUPPORTED, why)
 
     def _go_back(self, request: Request) -> Answer:
-        flight = self.situation.flight
+        flight, named = self.situation.flight, self.target(request)
+        if isinstance(named, RequestRefusal):
+            return named
         if request.verb is RequestVerb.ABORT and not flight:
             return NO_ROLLOUT
-        to = self.marks.live if flight else self.marks.previous
+        if named is not None:
+            ended = self.situation.ended(
+                request.release, Outcome.ROLLED_BACK, Phase.ROLLING_BACK, Actor.PERSON, reason(request)
+            )
+            fields = {"quarantine": self.going_back(named), "rollback_target": named, "ended": ended}
+            return replace(self.accepted(request, **fields), ended=ended)
+        if not flight and self.marks.quarantined(self.seen.wanted) and request.release != self.seen.wanted:
+            return RequestRefusal(Code.NO_ROLLOUT, NEVER_LIVE.format(self.seen.wanted, request.release))
+        promoted = self.marks.live is not None and self.marks.live.release == request.release
+        to = self.marks.previous if promoted else self.marks.live
         if to is None or to.release == request.release or self.marks.quarantined(to.release):
             why = "there is no earlier version that was healthy in production"
             return RequestRefusal(Code.NO_PREVIOUS_VERSION, why)

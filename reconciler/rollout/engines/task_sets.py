@@ -20,6 +20,7 @@ from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
     RolloutAction,
+    RunTask,
     RunTests,
     ScaleTaskSet,
     SetPrimary,
@@ -93,7 +94,7 @@ class TaskSets(Engine):
                 )
             case DeleteTaskSet():
                 yield from _delete(decision, subject)
-            case RunTests() | UpdateService():
+            case RunTests() | RunTask() | UpdateService():
                 raise TypeError(f"the task_sets engine makes no AWS call for {type(decision).__name__}")
 
 

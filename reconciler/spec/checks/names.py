@@ -111,7 +111,7 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
     if workload.task.role is None and workload.exec:
         yield _derived("IAM role", workload, names.task_role, own)
     if isinstance(workload, Task):
-        if not workload.run.once:
+        if workload.run is not None and not workload.run.once:
             yield Claim("schedule", workload.name, workload.name_in_aws, own)
             yield _derived("IAM role", workload, names.schedule_role, own)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from reconciler.spec import queries
-from reconciler.spec.diagnostics import Diagnostic, nearest
+from reconciler.spec.diagnostics import Diagnostic, Note, nearest
 from reconciler.spec.documents import (
     Cluster,
     DeploymentStrategy,
@@ -15,6 +15,7 @@ from reconciler.spec.documents import (
     Registry,
     Role,
     Service,
+    Task,
 )
 from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
@@ -28,6 +29,7 @@ _WORDS = {
     Network: "network",
     Registry: "registry",
     Role: "role",
+    Service: "service",
 }
 
 
@@ -54,6 +56,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _groups(specs, workload, ("placement", "security_groups"), workload.placement.security_groups)
     for service in specs.services:
         yield from _service(specs, service)
+    yield from _pre_deployment(specs)
 
 
 def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
@@ -87,6 +90,22 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
             return specs.where(service, "task", "containers", name, key=True)
 
         yield dangling("E2002", message, place, traffic.container, service.task.containers, container)
+
+
+def _pre_deployment(specs: Specs) -> Iterator[Diagnostic]:
+    """A task with `before` names a service, which has one such task at most."""
+    first: dict[str, Task] = {}
+    for task in specs.tasks:
+        if task.before is None:
+            continue
+        yield from _document(specs, task, ("before",), Service, task.before)
+        other = first.setdefault(task.before, task)
+        if other is not task:
+            message = f"service {shown(task.before)} has a task that runs before it already: {shown(other.name)}"
+            place = specs.where(task, "before")
+            note = Note("the other one", specs.where(other, "before"))
+            hint = "make the steps containers of one task, ordered by depends_on"
+            yield Diagnostic("E2011", message, place, hint=hint, notes=(note,))
 
 
 def _rules(specs: Specs, network: Network) -> Iterator[Diagnostic]:

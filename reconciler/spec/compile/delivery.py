@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from reconciler.model.resource import Address
+from reconciler.model.resource import Address, Desired
 from reconciler.rollout import release
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.spec import queries
 from reconciler.spec.compile import registry
-from reconciler.spec.compile.context import whole_seconds
+from reconciler.spec.compile.context import Context, whole_seconds
 from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.policy import compile_policy
-from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.compile.task import one_off
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.service import TargetHealthCheck
 from reconciler.spec.specs import Specs
 
@@ -24,6 +27,7 @@ def compile_deliveries(specs: Specs) -> tuple[RolloutSpec, ...]:
 def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     traffic = service.traffic
     strategy = strategy_of(specs, service)
+    before = queries.pre_deployment(specs, service)
     policy = compile_policy(strategy, service)
     plain = RolloutSpec(
         Address("service", service.name),
@@ -32,6 +36,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         images=_images(service),
         scales=service.scaling is not None,
         where=specs.where(service).place,
+        pre_deployment=None if before is None else _pre_deployment(specs, before),
     )
     if traffic is None:
         return plain
@@ -52,6 +57,11 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         health=health_check(traffic.health_check),
         host=next((host for host in traffic.match.host if "*" not in host and "?" not in host), ""),
     )
+
+
+def _pre_deployment(specs: Specs, task: Task) -> Desired[Any]:
+    assert specs.stack is not None, "compile_specs has checked it"
+    return one_off(Context(specs, specs.stack, account="", partition=""), task)  # no ARN is composed for it
 
 
 def strategy_of(specs: Specs, service: Service) -> DeploymentStrategy | None:

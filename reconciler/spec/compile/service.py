@@ -57,6 +57,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             grace_period=seconds(service.grace_period),
             deployment=None if ours else _deployment(context, service),
             exec=service.exec,
+            starts_empty=delivery.pre_deployment is not None and not ours,
             controller=engines()[delivery.policy.engine].controller,
             **capacity(context, service),
         ),

@@ -1,4 +1,4 @@
-"""Compilation of a Task: run once for each content, or on a schedule."""
+"""Compilation of a Task: run once for each content, on a schedule, or before each release of a service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired, Keep, Ref
 from reconciler.resources.schedule import ScheduleSpec
-from reconciler.resources.task import TaskSpec
+from reconciler.resources.task import RECORDED, TaskSpec
 from reconciler.spec import names
 from reconciler.spec.compile import kept, role
 from reconciler.spec.compile.cluster import capacity, cluster_link
@@ -20,16 +20,10 @@ SCHEDULER = "scheduler.amazonaws.com"
 
 def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
     yield from compile_workload(context, task)
-    common = {
-        "cluster": cluster_link(task.cluster),
-        "task_definition": Ref(Address("task-definition", task.name)),
-        "network": placement(context, task),
-        "platform_version": None if task.platform_version == "LATEST" else task.platform_version,
-        "count": task.count,
-        **capacity(context, task),
-    }
+    if task.run is None:
+        return  # the rollout of its service runs it
     if task.run.once:
-        yield context.desired(task, Address("task", task.name), TaskSpec(**common))
+        yield one_off(context, task)
         return
     starter = schedule_role(context, task)
     yield starter
@@ -41,7 +35,7 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
             expression=task.run.schedule,
             time_zone=task.run.time_zone,
             role=Ref(starter.address),
-            **common,
+            **_launch(context, task),
         ),
         "run",
         kept=unstated(task.run, time_zone="time_zone")
@@ -50,6 +44,23 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
         | kept.of_capacity(task)
         | kept.of_placement(task),
     )
+
+
+def one_off(context: Context, task: Task) -> Desired[Any]:
+    """The task itself; what it needs has been compiled by `compile_task`."""
+    spec = TaskSpec(**_launch(context, task), outcome=RECORDED)
+    return context.desired(task, Address("task", task.name), spec)
+
+
+def _launch(context: Context, task: Task) -> dict[str, Any]:
+    return {
+        "cluster": cluster_link(task.cluster),
+        "task_definition": Ref(Address("task-definition", task.name)),
+        "network": placement(context, task),
+        "platform_version": None if task.platform_version == "LATEST" else task.platform_version,
+        "count": task.count,
+        **capacity(context, task),
+    }
 
 
 def schedule_role(context: Context, task: Task) -> Desired[Any]:

@@ -1,4 +1,4 @@
-"""Task document: work that runs once or on a schedule."""
+"""Task document: work that runs once, on a schedule, or before each release of a service."""
 
 from __future__ import annotations
 
@@ -88,8 +88,12 @@ class Task(Document):
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: Reference
-    run: Run
+    run: Run | None = None
     """`once`, or {schedule: "cron(0 3 * * ? *)", time_zone: Asia/Tokyo}."""
+    before: Reference | None = None
+    """Instead of `run`: a service. The task runs before each of its releases, which starts only once the task has
+    ended with exit code 0.
+    """
     count: Annotated[Whole, Field(ge=1, le=10)] = 1
     """Number of tasks per run."""
     task: TaskDefinition
@@ -98,6 +102,16 @@ class Task(Document):
     launch: Literal["FARGATE"] | None = None
     capacity_providers: CapacityShares = ()
     platform_version: PlatformVersion = "LATEST"
+
+    @model_validator(mode="after")
+    def _one_way_to_run(self) -> Task:
+        if self.run is None and self.before is None:
+            raise problem("E1103", "a task needs 'run' or 'before'")
+        if self.run is not None and self.before is not None:
+            raise problem("E1112", "a task has either 'run' or 'before', not both", at=("before",))
+        if self.before is not None and self.count > 1:
+            raise problem("E1112", "a task with 'before' is a single task, without 'count'", at=("count",))
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Task:

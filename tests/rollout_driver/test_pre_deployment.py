@@ -1,0 +1,205 @@
+"""Pre-deployment tasks over the local AWS emulator: both engines, first deployments, and a crash at every write."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.controller.until import has_ended
+from reconciler.local.scripted import Script
+from reconciler.model.resource import Call
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.requests import RequestVerb
+from tests.harness.crash import Crash, CrashGate, How, Point
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.seed import SEED
+
+MIGRATE = f"""kind: Task
+name: migrate
+cluster: {CLUSTER}
+before: {SERVICE}
+task:
+  cpu: 256
+  memory: 512
+  containers:
+    migrate: {{image: "public.ecr.aws/docker/library/python:3.12", command: [migrate]}}
+  logs: {{retention_days: 7}}
+placement: {{subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}}
+"""
+STARTS = ("CreateTaskSet", "UpdateService")
+
+
+@pytest.fixture(params=["task_sets", "rolling"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The example specs with a pre-deployment task, deployed by each engine."""
+    specs = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    (specs / "migrate.yaml").write_text(MIGRATE, encoding="utf-8")
+    if request.param == "rolling":
+        file = specs / "services" / "frontend.yaml"
+        text = re.sub(r"deployment: .*\n", "", file.read_text(encoding="utf-8"))
+        file.write_text(re.sub(r"(my-app-frontend-tg-1), my-app-frontend-tg-2", r"\1", text), encoding="utf-8")
+    return specs
+
+
+@pytest.fixture
+def stage(folder: Path) -> Iterator[EmulatedStack]:
+    """Nothing is deployed; v1 and v2 are pushed."""
+    with emulated_stack(terms=SHORT, folder=folder) as found:
+        exits(found, 0)
+        found.infrastructure()
+        for tag in ("v1", "v2"):
+            found.push(tag)
+        yield found
+
+
+def exits(stage: EmulatedStack, code: int, after: float = 20.0) -> None:
+    stage.laptop.script(Script(image="*python*", exits_after=after, exit_code=code, logs=("migrating",)))
+
+
+def runs(stage: EmulatedStack) -> list[dict[str, Any]]:
+    ecs = stage.laptop.client("ecs")
+    arns = [
+        arn
+        for status in ("RUNNING", "STOPPED")
+        for arn in ecs.list_tasks(cluster=CLUSTER, family="migrate", desiredStatus=status)["taskArns"]
+    ]
+    found: list[dict[str, Any]] = ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
+    return found
+
+
+def deployed(stage: EmulatedStack) -> None:
+    """Until what is wanted runs, as `apply --wait` does: passes and turns, one after the other."""
+    for _ in range(3):
+        assert not stage.apply(has_ended).went_wrong
+    assert stage.service()["runningCount"] == 1
+
+
+def test_it_runs_before_the_first_version_starts(stage: EmulatedStack) -> None:
+    """There is no blue yet, and no task of the service runs before the task has ended with 0."""
+    told: list[tuple[str, int]] = []
+
+    def before(call: Call) -> None:
+        if call.operation in (*STARTS, "RunTask"):
+            told.append((call.operation, stage.service()["runningCount"]))
+
+    stage.transport.before = before
+    deployed(stage)
+
+    mine = [one for one in told if one[0] != "RunTask" or "migrate" in str(runs(stage))]
+    assert all(running == 0 for _, running in mine), told
+    (run,) = runs(stage)
+    tasks = stage.laptop.client("ecs").list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"]
+    (task,) = stage.laptop.client("ecs").describe_tasks(cluster=CLUSTER, tasks=tasks)["tasks"]
+    assert run["stoppedAt"] <= task["createdAt"]
+
+
+def test_it_runs_once_for_each_release_and_not_for_a_rollback(stage: EmulatedStack) -> None:
+    """Passes at rest run nothing; neither does a return to what was in production."""
+    deployed(stage)
+    stage.spec(v1="v2")
+    deployed(stage)
+    assert len(runs(stage)) == 2
+    stage.follow(has_ended)
+    stage.say(RequestVerb.ROLLBACK)
+    stage.follow(has_ended)
+
+    assert stage.last.step is not None
+    assert len(runs(stage)) == 2
+    assert stage.service()["runningCount"] == 1
+
+
+def test_a_task_that_fails_holds_the_release_back(stage: EmulatedStack) -> None:
+    """Production stays; the diagnosis has the exit code and the log of the task; retry runs it again."""
+    deployed(stage)
+    exits(stage, 1)
+    stage.spec(v1="v2")
+    stage.transport.sent.clear()
+    followed = stage.apply(has_ended)
+
+    assert [turn.step.phase for turn in followed.went_wrong if turn.step is not None] == [Phase.FAILED]
+    assert not any(stage.transport.sent[name] for name in STARTS)
+    (diagnosis,) = followed.diagnoses
+    assert diagnosis.log == ("migrating",)
+    assert [fold.exit_code for fold in diagnosis.tasks] == [1]
+    assert len(runs(stage)) == 2
+
+    exits(stage, 0)
+    assert stage.last.seen is not None
+    stage.say(RequestVerb.RETRY, release=stage.last.seen.wanted)
+    deployed(stage)
+    assert sorted(one["containers"][0]["exitCode"] for one in runs(stage)) == [0, 0, 1]
+
+
+def test_an_image_that_is_not_pushed_starts_no_task(stage: EmulatedStack) -> None:
+    """The release could not start either."""
+    deployed(stage)
+    stage.laptop.client("ecr").batch_delete_image(repositoryName=SERVICE, imageIds=[{"imageTag": "v2"}])
+    stage.spec(v1="v2")
+    stage.follow(has_ended)
+    assert len(runs(stage)) == 1
+
+
+def test_the_outcome_outlives_the_hour_and_the_process(stage: EmulatedStack) -> None:
+    """What was stored is all that the next process needs, when ECS knows nothing of the task any more."""
+    deployed(stage)
+    stage.laptop.advance(2 * 3600)
+    assert runs(stage) == []
+    stage.restart()
+    stage.apply(has_ended)
+    assert runs(stage) == []
+
+
+def test_a_task_that_nobody_saw_end_is_lost(stage: EmulatedStack) -> None:
+    """The process was gone for hours: the release is held back, and the reason says so."""
+    deployed(stage)
+    stage.spec(v1="v2")
+    stage.apply(lambda turn: turn.step is not None and turn.seen is not None and _known(turn.seen.marks))
+    stage.laptop.advance(3 * 3600)
+    stage.restart()
+    followed = stage.apply(has_ended)
+    assert [turn.step.phase for turn in followed.went_wrong if turn.step is not None] == [Phase.FAILED]
+    assert runs(stage) == []
+
+
+def _known(marks: Any) -> bool:
+    return marks.task_run is not None and bool(marks.task_run.id)
+
+
+@pytest.mark.parametrize("how", list(How))
+@pytest.mark.parametrize("write", range(4))
+def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, write: int) -> None:
+    """Before, at and after each write of the run, and whether the task ends before the next process starts."""
+    deployed(stage)
+    stage.spec(v1="v2")
+    report = stage.infrastructure()
+    gate = _AtWrite(stage.transport, write, how)
+    stage.restart(gate)
+    jobs = stage.jobs(report)
+    with suppress(Crash):
+        stage.follow(has_ended, jobs=jobs, patience=30.0)
+    stage.laptop.advance(60.0)
+    stage.restart()
+    deployed(stage)
+
+    assert [one["containers"][0]["exitCode"] for one in runs(stage)] == [0, 0], "one for each release"
+
+
+class _AtWrite(CrashGate):
+    """Crashes at a write that belongs to the run, counted from 0."""
+
+    def __init__(self, inner: Any, write: int, how: How) -> None:
+        super().__init__(inner, Point(-1, how))
+        self.write, self.how = write, how
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if call.operation in ("TagResource", "UntagResource", "RunTask"):
+            self.write -= 1
+            if self.write < 0:
+                self.point, self.write = Point(self.calls, self.how), 1000
+        return super().perform(call)
