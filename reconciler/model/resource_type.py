@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cache
@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Address, Batch, Calls, Desired, Observed, S
+from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, S
+from reconciler.model.usage import Usage
 
 if TYPE_CHECKING:
     from reconciler.model.diff import Change
@@ -145,7 +146,7 @@ class ResourceType(ABC, Generic[S]):
     """Only looked up, never created or deleted (an image in a registry)."""
 
     serves_tasks: ClassVar[bool] = False
-    """Running tasks may need one through their task definition, although AWS would delete it: it is kept as long as
+    """Running tasks may need one in a way that is not observed, although AWS would delete it: it is kept as long as
     a service has tasks of more than one version.
     """
 
@@ -153,8 +154,16 @@ class ResourceType(ABC, Generic[S]):
         """Ids and names of everything that the tasks of `found` use now, in any version."""
         return frozenset()
 
-    def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
-        """`new` with the parts of `old` that are `used`, which AWS releases only when no task uses them any more."""
+    def serving(self, found: Observed[S]) -> frozenset[str]:
+        """Ids of the target groups in which every task of `found` is healthy, as long as nothing of it is changing."""
+        return frozenset()
+
+    def forwards(self, spec: S) -> Mapping[Link, int]:
+        """Target groups that receive requests through one of this type, with their weights."""
+        return {}
+
+    def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:
+        """`new` with the parts of `old` that cannot go yet: they are in use, or what replaces them is not healthy."""
         return new
 
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:

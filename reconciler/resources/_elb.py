@@ -12,6 +12,7 @@ from reconciler.model import ownership, resource
 from reconciler.model.diff import Change, diff
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _gone, _tags
 
 elbv2 = ServiceApi("elbv2")
@@ -139,6 +140,39 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
             )
         case _:
             return Action()
+
+
+def forwards(action: Action | None) -> Mapping[Link, int]:
+    """Target groups that receive requests, with their weights."""
+    given = () if action is None else action.forward or ()
+    return {item.target_group: item.weight for item in given if item.weight}
+
+
+def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action | None:
+    """`new`, as far as requests can be handed over from `old` to it now.
+
+    A target group is named before a service may use it, receives requests once all tasks in it are healthy, and is
+    named until no task uses it any more. A load balancer sends requests by weight, whether a group has healthy targets
+    or not: until then the weights stay as they are.
+    """
+    if new is None or new.forward is None or old is None or old.forward is None:
+        return new
+    before, after = forwards(old), forwards(new)
+    unproven = [group for group in after if group not in before and group not in usage.proven]
+    chosen = old.forward if unproven and before else new.forward
+    named = {item.target_group for item in chosen}
+    idle = {
+        item.target_group
+        for item in (*new.forward, *old.forward)
+        if item.target_group not in named and (item in new.forward or _in_use(item.target_group, usage))
+    }
+    if chosen is new.forward and not idle:
+        return new
+    return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
+
+
+def _in_use(group: Link, usage: Usage) -> bool:
+    return usage.several or group in usage.used
 
 
 def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, str]], list[Any]]]:

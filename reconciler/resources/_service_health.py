@@ -48,11 +48,18 @@ def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: boo
     return ResourceHealth.READY, ""
 
 
+def _established(deployments: Iterable[Mapping[str, Any]], sets: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a version of it has been in place before, so that the service is more than a first try."""
+    several = [one.get("rolloutState") for one in deployments]
+    return len(several) > 1 or "COMPLETED" in several or any(one.get("status") == "PRIMARY" for one in sets)
+
+
 def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:
     deployments, sets = item.get("deployments") or (), item.get("taskSets") or ()
     named = {one.get("taskDefinition") for one in (item, *deployments, *sets)}
     return {
         "item": item,
+        "established": _established(deployments, sets),
         "arn": item["serviceArn"],
         "cluster": cluster,
         "deleting": item["status"] != "ACTIVE",

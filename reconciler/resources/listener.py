@@ -7,6 +7,7 @@ its port. Where a rollout moves the traffic, the action is its own: the specs th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import field_validator
@@ -16,6 +17,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
@@ -75,6 +77,15 @@ class Listener(ResourceType[ListenerSpec]):
             )
             for arn, address in addresses.items()
         ]
+
+    def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
+        return _elb.forwards(spec.default_action)
+
+    def retaining(
+        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage
+    ) -> Desired[ListenerSpec]:
+        action = _elb.handed_over(old.spec.default_action, new.spec.default_action, usage)
+        return replace(new, spec=new.spec.model_copy(update={"default_action": action}))
 
     def create(self, new: Desired[ListenerSpec]) -> Calls[str]:
         spec = new.spec

@@ -7,6 +7,7 @@ that change places do so in one call: AWS refuses a priority that is taken, even
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import field_validator
@@ -16,6 +17,7 @@ from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
@@ -75,6 +77,15 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             ]
 
         return (yield from _elb.observed(scope, items, build))
+
+    def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
+        return _elb.forwards(spec.action)
+
+    def retaining(
+        self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
+    ) -> Desired[ListenerRuleSpec]:
+        action = _elb.handed_over(old.spec.action, new.spec.action, usage)
+        return replace(new, spec=new.spec.model_copy(update={"action": action}))
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec

@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed
+from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import Network, Strategy, ecs
@@ -95,6 +95,18 @@ class Service(ResourceType[ServiceSpec]):
         item = found.facts["item"]
         return frozenset(used for one in (item, *_versions(item)) for used in _used(one))
 
+    def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
+        """ECS completes a deployment once its tasks are healthy in every target group of the service."""
+        if found.health is not ResourceHealth.READY:
+            return frozenset()
+        item = found.facts["item"]
+        return frozenset(
+            balancer["targetGroupArn"]
+            for one in (item, *(item.get("taskSets") or ()))
+            for balancer in one.get("loadBalancers") or ()
+            if "targetGroupArn" in balancer
+        )
+
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
             (_ecs.last(want.spec.cluster), want.spec.name): want
@@ -116,7 +128,7 @@ class Service(ResourceType[ServiceSpec]):
                 address = _ecs.address_of(self.kind, name, tags, want, scope)
                 if address is None or item["status"] == "INACTIVE":
                     continue
-                spec, unread = _read(item, None if want is None else want.spec)
+                spec, unread = _read(item, None if want is None else want.spec, scope)
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
@@ -140,7 +152,7 @@ class Service(ResourceType[ServiceSpec]):
                 del fields[field]
         params: dict[str, Any] = {}
         for field, member in fields.items():
-            if getattr(spec, field) is not None:
+            if getattr(spec, field) not in (None, ()):
                 params |= member(spec)
         try:
             answer = yield ecs.create_service(
@@ -294,7 +306,7 @@ _ANSWERED: Final = {
 """Members without which an answer says nothing of the field."""
 
 
-def _read(item: Mapping[str, Any], want: ServiceSpec | None) -> tuple[ServiceSpec, frozenset[str]]:
+def _read(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[ServiceSpec, frozenset[str]]:
     """A service from AWS, defaults filled in, and the fields that the answer says nothing of."""
     controller = (item.get("deploymentController") or {}).get("type", "ECS")
     unread = {field for field, member in _ANSWERED.items() if item.get(member) in (None, {})}
@@ -309,11 +321,7 @@ def _read(item: Mapping[str, Any], want: ServiceSpec | None) -> tuple[ServiceSpe
         capacity_provider_strategy=_ecs.strategy_of(item.get("capacityProviderStrategy")),
         platform_version=_platform(item.get("platformVersion"), want),
         network=_ecs.network_of(item.get("networkConfiguration")),
-        load_balancers=tuple(
-            Target(target_group=one["targetGroupArn"], container=one["containerName"], port=one["containerPort"])
-            for one in item.get("loadBalancers") or ()
-            if "targetGroupArn" in one
-        ),
+        load_balancers=_attached(item, want, scope),
         grace_period=item.get("healthCheckGracePeriodSeconds"),
         deployment=_limits(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
@@ -321,6 +329,16 @@ def _read(item: Mapping[str, Any], want: ServiceSpec | None) -> tuple[ServiceSpe
         controller=controller,
     )
     return spec, frozenset(unread)
+
+
+def _attached(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[Target, ...]:
+    """Where the specs want no traffic, only target groups of the stack are shown: others are not the specs' concern."""
+    unwanted = want is not None and want.load_balancers == ()
+    return tuple(
+        Target(target_group=one["targetGroupArn"], container=one["containerName"], port=one["containerPort"])
+        for one in item.get("loadBalancers") or ()
+        if "targetGroupArn" in one and not (unwanted and one["targetGroupArn"] not in scope.swept)
+    )
 
 
 def _limits(item: Mapping[str, Any]) -> Deployment:

@@ -48,6 +48,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
     Spec = TargetGroupSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateTargetGroup",)
+    serves_tasks: ClassVar[bool] = True  # ECS shows those of a service's newest deployment only
 
     def parent(self, found: Observed[TargetGroupSpec], others: Iterable[Observed[Any]]) -> Address | None:
         """The load balancer that sends requests to it."""

@@ -18,8 +18,9 @@ from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
+from reconciler.rollout import observe_deployments
 from reconciler.rollout.engine import Engine, Prefetched, engines
-from reconciler.rollout.release import Capacity, Release, RolloutTarget, TrafficEntry, release_id
+from reconciler.rollout.release import Attachment, Capacity, Release, RolloutTarget, TrafficEntry, release_id
 from reconciler.rollout.spec import RolloutSpec
 
 
@@ -51,13 +52,15 @@ class ServiceRollout:
 class ResolutionContext:
     """Desired and observed resources by address, and their ids.
 
-    `made` are the ids that this pass created or revised, which `found` does not show yet.
+    `made` are the ids that this pass created or revised, which `found` does not show yet. `receiving` are the target
+    groups that any listener or rule sends requests to.
     """
 
     wanted: Mapping[Address, Desired[Any]]
     found: Mapping[Address, Observed[Any]]
     made: Mapping[Address, str]
     ids: Mapping[Address, str]
+    receiving: frozenset[str] = frozenset()
 
 
 def ground_of(
@@ -66,7 +69,9 @@ def ground_of(
     wanted, new = {want.address: want for want in desired}, made or {}
     found = _usable(world, stack, wanted)
     ids = {address: one.id for address, one in found.items()} | dict(new)
-    return ResolutionContext(wanted, found, new, ids)
+    types = discover()
+    receiving = frozenset(str(group) for one in world for group in types[one.address.kind].forwards(one.spec))
+    return ResolutionContext(wanted, found, new, ids, receiving)
 
 
 def jobs_of(
@@ -158,8 +163,29 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
         production=_entry(delivery.production, found) if delivery.moves_traffic else None,
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=f"service/{cluster}/{delivery.name}" if delivery.scales and scaling in found else None,
+        attached=() if delivery.moves_traffic else _attached(service, spec, ground),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
     )
+
+
+def _attached(service: Observed[Any], spec: ServiceSpec, ground: ResolutionContext) -> tuple[Attachment, ...]:
+    """The target groups of a service, with those in which its tasks have to stay registered for now.
+
+    A group that a listener still sends requests to has the new tasks, too: so it has healthy targets throughout, and
+    the listener changes to the declared group when all tasks are healthy there. A group that is not the stack's stays.
+    """
+    declared = tuple(Attachment(str(one.target_group), one.container, one.port) for one in spec.load_balancers or ())
+    groups = {one.group for one in declared}
+    shown = {str(one.target_group) for one in service.spec.load_balancers or ()}
+    kept = []
+    for one in observe_deployments.attachments(service.facts["item"]):
+        if one.group in groups:
+            continue
+        if one.group not in shown:
+            kept.append(one)
+        elif declared and one.group in ground.receiving:
+            kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
+    return (*declared, *kept)
 
 
 def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:
@@ -193,6 +219,7 @@ def _release(delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: Servic
         ),
         platform_version=spec.platform_version,
         health=delivery.health if delivery.moves_traffic else None,
+        attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
         commit=commit,
     )
     return replace(unnamed, id=release_id(content(definition), unnamed))
