@@ -194,6 +194,7 @@ class Controller:
         if not self._follows(active):
             return
         self.timer.planned()
+        self.policy.pending = frozenset(one.action.address for one in report.plan.deferred)
         if report.suspended:
             self.recorder.emit_once(
                 "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.said.suspended}"

@@ -159,7 +159,7 @@ class ResourceType(ABC, Generic[S]):
         return frozenset()
 
     def forwards(self, spec: S) -> Mapping[Link, int]:
-        """Target groups that receive requests through one of this type, with their weights."""
+        """Target groups that one of this type names, with the weights by which it sends requests to them."""
         return {}
 
     def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:

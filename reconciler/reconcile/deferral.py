@@ -36,6 +36,7 @@ REFERRED_TO: Final = "{} still refers to it"
 SENDS_REQUESTS: Final = "{} still sends requests to it"
 NOT_HEALTHY_YET: Final = "waiting for {}, which is new, to become healthy"
 NOT_SERVED_YET: Final = "{} is not served anywhere else yet"
+TASKS_IN_GROUP: Final = "tasks of {} are still in its target group"
 IN_STEPS: Final = "completed once nothing needs the previous settings"
 
 
@@ -52,10 +53,11 @@ def deferral(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A listener or listener rule, and the target groups that it sends requests to."""
+    """A listener or listener rule: the target groups that it names, and those of them that it sends requests to."""
 
     found: Observed[Any]
-    groups: frozenset[str]
+    named: frozenset[str]
+    receiving: frozenset[str]
 
 
 class _Deferral:
@@ -69,11 +71,11 @@ class _Deferral:
     ) -> None:
         self.draft, self.desired, self.kinds, self.deliveries = plan, desired, kinds, deliveries
         self.world = tuple(one for one in world if UNSEEN not in one.facts)
-        self.entries = tuple(
-            _Entry(one, frozenset(map(str, groups)))
+        self.entries = {
+            one.id: _Entry(one, frozenset(map(str, groups)), frozenset(str(each) for each in groups if groups[each]))
             for one in self.world
             if (groups := kinds[one.address.kind].forwards(one.spec))
-        )
+        }
         self.services = tuple(one for one in self.world if one.address.kind == "service")
         self.uses = {one.id: kinds["service"].in_use(one) for one in self.services} if self.services else {}
         self.proven = frozenset(
@@ -136,7 +138,7 @@ class _Deferral:
                 yield one.id, NOT_HEALTHY_YET.format(self.new[0])
                 continue
             its_own = self.uses[one.id] - self.proven
-            entry = next((each for each in self.entries if each.groups & its_own), None)
+            entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
             if entry is not None:
                 yield one.id, SENDS_REQUESTS.format(entry.found.address)
 
@@ -146,24 +148,30 @@ class _Deferral:
         """Why a listener or rule that is to send requests nowhere any more goes on as it does."""
         if action.verb is not Verb.UPDATE or self.kinds[action.address.kind].forwards(_after(action)):
             return ""
-        assert action.old is not None
-        return self._unserved_at(action.old)
+        return self._needs(action.drop.id)
 
-    def _unserved_at(self, old: Observed[Any]) -> str:
-        """The service, if any, whose requests come through this listener or rule and nowhere else yet."""
-        groups = next((each.groups for each in self.entries if each.found is old), frozenset())
+    def _needs(self, id: str) -> str:
+        """Why a listener or rule has to go on as it does; empty if it need not.
+
+        Requests come in through it and nowhere else yet, or tasks are in a target group that it alone names: a group
+        that no listener names is not checked for health, and ECS replaces the tasks in it.
+        """
+        entry = self.entries.get(id)
+        if entry is None:
+            return ""
+        others = [each for each in self.entries.values() if each is not entry]
         production = {delivery.service: delivery.production for delivery in self.deliveries}
         for one in self.services:
-            if not groups & self.uses[one.id]:
-                continue
-            if one.id in self.waiting and self.new:
+            if one.id in self.waiting and self.new and entry.receiving & self.uses[one.id]:
                 return self.waiting[one.id]
-            entry = production.get(one.address)
-            if entry is None:
-                continue  # it leaves, or it is to receive no requests any more
-            elsewhere = (each for each in self.entries if each.found.address == entry and each.found.id != old.id)
-            if not any(each.groups & self.proven for each in elsewhere):
-                return NOT_SERVED_YET.format(one.address)
+            door = production.get(one.address)
+            if door is not None and entry.receiving & self.uses[one.id]:
+                elsewhere = (each for each in others if each.found.address == door)
+                if not any(each.receiving & self.proven for each in elsewhere):
+                    return NOT_SERVED_YET.format(one.address)
+            alone = entry.named.difference(*(each.named for each in others))
+            if one.address in self.desired and alone and (alone & self.uses[one.id] or _versions(one) > 1):
+                return TASKS_IN_GROUP.format(one.address)
         return ""
 
     # -- deletions
@@ -181,14 +189,15 @@ class _Deferral:
                 kept[id] = IN_USE
             elif self.usage.several and self.kinds[old.address.kind].serves_tasks:
                 kept[id] = SEVERAL_VERSIONS
-            elif id not in kept and (because := self._unserved_at(old)):
+            elif id not in kept and (because := self._needs(id)):
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
         links = {id: ordering.links(old) for id, old in leaving.items()}
-        entries = {each.found.id for each in self.entries}  # they go as soon as requests are served elsewhere
         while todo:
             id = todo.pop()
-            near = {other for other in leaving if other in links[id] or (id in links[other] and other not in entries)}
+            near = {
+                other for other in leaving if other in links[id] or (id in links[other] and other not in self.entries)
+            }
             for other in sorted(near - kept.keys()):
                 kept[other] = STANDS_ON.format(leaving[id].address)
                 todo.append(other)
@@ -228,7 +237,7 @@ class _Deferral:
         old, new = action.old, action.new
         if old is None or new is None:
             return action, None
-        needed = old.id in self.usage.lost or bool(self._unserved_at(old))
+        needed = old.id in self.usage.lost or bool(self._needs(old.id))
         if action.verb is Verb.REPLACE and action.create_first and needed:
             now = replace(action, verb=Verb.CREATE, changes=(), consequence=Consequence.NONE, old=None)
             going = Action(Verb.DELETE, old.address, action.because, consequence=Consequence.DESTROY, old=old)
@@ -244,7 +253,7 @@ class _Deferral:
     def _reason(self, action: Action) -> str:
         if action.verb is Verb.REPLACE:
             assert action.old is not None
-            return self._unserved_at(action.old) or IN_USE
+            return self._needs(action.old.id) or IN_USE
         return IN_USE if self.usage.lost else IN_STEPS
 
 

@@ -143,9 +143,9 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
 
 
 def forwards(action: Action | None) -> Mapping[Link, int]:
-    """Target groups that receive requests, with their weights."""
+    """Target groups that an action names, with their weights."""
     given = () if action is None else action.forward or ()
-    return {item.target_group: item.weight for item in given if item.weight}
+    return {item.target_group: item.weight for item in given}
 
 
 def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action | None:
@@ -157,8 +157,8 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     """
     if new is None or new.forward is None or old is None or old.forward is None:
         return new
-    before, after = forwards(old), forwards(new)
-    unproven = [group for group in after if group not in before and group not in usage.proven]
+    before, after = _receiving(old), _receiving(new)
+    unproven = after - before - usage.proven
     chosen = old.forward if unproven and before else new.forward
     named = {item.target_group for item in chosen}
     idle = {
@@ -169,6 +169,10 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     if chosen is new.forward and not idle:
         return new
     return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
+
+
+def _receiving(action: Action) -> set[Link]:
+    return {group for group, weight in forwards(action).items() if weight}
 
 
 def _in_use(group: Link, usage: Usage) -> bool:

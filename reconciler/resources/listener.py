@@ -81,9 +81,7 @@ class Listener(ResourceType[ListenerSpec]):
     def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
         return _elb.forwards(spec.default_action)
 
-    def retaining(
-        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage
-    ) -> Desired[ListenerSpec]:
+    def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
         action = _elb.handed_over(old.spec.default_action, new.spec.default_action, usage)
         return replace(new, spec=new.spec.model_copy(update={"default_action": action}))
 

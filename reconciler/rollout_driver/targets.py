@@ -70,7 +70,9 @@ def ground_of(
     found = _usable(world, stack, wanted)
     ids = {address: one.id for address, one in found.items()} | dict(new)
     types = discover()
-    receiving = frozenset(str(group) for one in world for group in types[one.address.kind].forwards(one.spec))
+    receiving = frozenset(
+        str(group) for one in world for group, weight in types[one.address.kind].forwards(one.spec).items() if weight
+    )
     return ResolutionContext(wanted, found, new, ids, receiving)
 
 
@@ -163,19 +165,24 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
         production=_entry(delivery.production, found) if delivery.moves_traffic else None,
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=f"service/{cluster}/{delivery.name}" if delivery.scales and scaling in found else None,
-        attached=() if delivery.moves_traffic else _attached(service, spec, ground),
+        attached=() if delivery.moves_traffic else _attached(delivery, service, spec, ground),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
     )
 
 
-def _attached(service: Observed[Any], spec: ServiceSpec, ground: ResolutionContext) -> tuple[Attachment, ...]:
+def _attached(
+    delivery: RolloutSpec, service: Observed[Any], spec: ServiceSpec, ground: ResolutionContext
+) -> tuple[Attachment, ...]:
     """The target groups of a service, with those in which its tasks have to stay registered for now.
 
-    A group that a listener still sends requests to has the new tasks, too: so it has healthy targets throughout, and
-    the listener changes to the declared group when all tasks are healthy there. A group that is not the stack's stays.
+    A group that a listener still sends requests to has the new tasks, too, until requests come in through the declared
+    group and all tasks are healthy there: so it has healthy targets throughout. A group that is not the stack's stays.
     """
     declared = tuple(Attachment(str(one.target_group), one.container, one.port) for one in spec.load_balancers or ())
-    groups = {one.group for one in declared}
+    groups, types = {one.group for one in declared}, discover()
+    door = ground.found.get(delivery.production) if delivery.production is not None else None
+    named = {} if door is None else types[door.address.kind].forwards(door.spec)
+    arrived = groups <= types["service"].serving(service) and any(named.get(group) for group in groups)
     shown = {str(one.target_group) for one in service.spec.load_balancers or ()}
     kept = []
     for one in observe_deployments.attachments(service.facts["item"]):
@@ -183,7 +190,7 @@ def _attached(service: Observed[Any], spec: ServiceSpec, ground: ResolutionConte
             continue
         if one.group not in shown:
             kept.append(one)
-        elif declared and one.group in ground.receiving:
+        elif declared and one.group in ground.receiving and not arrived:
             kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
     return (*declared, *kept)
 

@@ -99,16 +99,18 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Moving]]:
         stage.infrastructure()
         for tag in ("v1", "v2"):
             stage.push(tag)
+        stage.laptop.client("ssm").put_parameter(Name="/shop/key", Value="open", Type="SecureString")
 
-        def begin(*edits: tuple[str, str, str], watch: tuple[ListenerWatch, ...] = ()) -> Moving:
+        def begin(*edits: tuple[str, str, str], served: bool = True) -> Moving:
             files = Files(folder)
             for file, old, new in edits:
                 files.edit(file, old, new)
             running = Running(stage, files, guard=Guard(max_delete=50, max_delete_percent=100))
-            found = Moving(running, [ListenerWatch(stage.laptop), *watch])
+            assert running.loop.revisions.look(None), "specs"
+            found = Moving(running, [ListenerWatch(stage.laptop)])
             stage.transport.before = found.look
             found.go(150)
-            assert found.watches[0].served, found.watches[0].look()
+            assert found.watches[0].served is served, found.watches[0].look()
             found.at_rest()
             return found
 
@@ -123,4 +125,191 @@ def test_a_target_group_is_renamed(start: Callable[..., Moving]) -> None:
     assert moving.lost() == []
     assert moving.groups() == {"web-blue": 2}
     assert moving.attached() == [("web-blue", 80)]
+    moving.at_rest()
+
+
+TRAFFIC = """traffic:
+  load_balancer: my-app-alb
+  container: web
+  target_groups: [web-tg]
+  deregistration_delay: 10s
+"""
+
+
+def test_traffic_is_added_later(start: Callable[..., Moving]) -> None:
+    """A service that is given traffic is attached to the target group, and answers from then on."""
+    moving = start((WEB, TRAFFIC, ""), served=False)
+    assert moving.attached() == []
+    moving.edit("deployment: plain", TRAFFIC + "deployment: plain")
+    moving.go(200)
+    assert moving.watches[0].served
+    assert moving.lost() == []
+    assert moving.attached() == [("web-tg", 80)]
+    moving.at_rest()
+
+
+def test_traffic_is_removed(start: Callable[..., Moving]) -> None:
+    """A service that loses its traffic leaves its target group, which is deleted; the next release works."""
+    moving = start()
+    moving.edit(TRAFFIC, "")
+    moving.go(200)
+    assert moving.attached() == []
+    assert moving.groups() == {}
+    moving.at_rest()
+    before = moving.service()["taskDefinition"]
+    moving.edit("tag: v1", "tag: v2")
+    moving.go(200)
+    assert moving.service()["taskDefinition"] != before
+    moving.at_rest()
+
+
+def test_the_container_port_changes_with_a_new_target_group(start: Callable[..., Moving]) -> None:
+    """Old and new tasks, which listen on different ports, are in the same group until the listener has changed."""
+    moving = start()
+    moving.edit("port: 80", "port: 8080")
+    moving.edit("{port: 80, from: my-app-lb-sg}", "{port: 8080, from: my-app-lb-sg}", "network.yaml")
+    moving.edit("[web-tg]", "[web-tg2]")
+    moving.go(300)
+    assert moving.lost() == []
+    assert moving.attached() == [("web-tg2", 8080)]
+    moving.at_rest()
+
+
+@pytest.mark.parametrize("groups", ["[web-tg]", "[shop-tg]"])
+def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None:
+    """The new service is made, healthy and attached before the old one is drained and deleted."""
+    moving = start()
+    moving.edit("name: web\n", "name: shop\n")
+    moving.edit("[web-tg]", groups)
+    moving.go(400)
+    assert moving.lost() == []
+    assert moving.service("shop")["runningCount"] == 2
+    assert moving.service("web")["status"] != "ACTIVE"
+    assert moving.groups() == {groups.strip("[]"): 2}
+    moving.at_rest()
+
+
+def test_a_service_moves_to_another_listener(start: Callable[..., Moving]) -> None:
+    """The listener that it leaves answers until the other one does."""
+    other = ("lb.yaml", "production: {port: 80}", "production: {port: 80}\n  other: {port: 81}")
+    moving = start(other)
+    moving.watches.append(ListenerWatch(moving.laptop, 81))
+    moving.edit("load_balancer: my-app-alb", "load_balancer: my-app-alb\n  listener: other")
+    moving.go(300)
+    first, second = moving.watches
+    assert second.served
+    assert second.lost == []
+    assert first.lost[0][1] == "answered with FixedResponse"
+    moving.at_rest()
+
+
+LB2 = """---
+kind: LoadBalancer
+name: second
+subnets: [app-public1-a, app-public1-c]
+security_groups: [my-app-lb-sg]
+listeners:
+  production: {port: 80}
+"""
+
+
+@pytest.mark.parametrize("first_goes", [True, False])
+def test_a_service_moves_to_another_load_balancer(start: Callable[..., Moving], first_goes: bool) -> None:
+    """The load balancer that it leaves answers until the other one does, and may then be deleted."""
+    moving = start()
+    moving.watches[0].balancer = "my-app-alb"
+    second = ListenerWatch(moving.laptop, balancer="second")
+    moving.watches.append(second)
+    name = "security_groups: [my-app-lb-sg]\nlisteners:\n  production: {port: 80}\n"
+    moving.edit(name, name + LB2, "lb.yaml")
+    if first_goes:
+        text = (moving.running.files.folder / "lb.yaml").read_text(encoding="utf-8")
+        (moving.running.files.folder / "lb.yaml").write_text(text.partition("---\n")[2], encoding="utf-8")
+    moving.edit("load_balancer: my-app-alb", "load_balancer: second")
+    moving.edit("[web-tg]", "[web-tg2]")
+    moving.go(400)
+    assert second.served
+    assert second.lost == []
+    assert second.began is not None
+    assert second.began < moving.watches[0].lost[0][0]
+    assert moving.attached() == [("web-tg2", 80)]
+    moving.at_rest()
+
+
+def test_a_security_group_is_renamed(start: Callable[..., Moving]) -> None:
+    """The old group and its rules stay until no task uses it, and are then deleted without a refused call."""
+    moving = start()
+    moving.edit("name: my-app-task-sg", "name: web-tasks", "network.yaml")
+    moving.edit("[my-app-task-sg]", "[web-tasks]")
+    moving.go(300)
+    assert moving.lost() == []
+    names = [one["GroupName"] for one in moving.laptop.client("ec2").describe_security_groups()["SecurityGroups"]]
+    assert set(names) == {"default", "my-app-lb-sg", "web-tasks"}
+    assert moving.running.stage.transport.sent["DeleteSecurityGroup"] <= 2
+    moving.at_rest()
+
+
+def rules(moving: Moving, name: str) -> set[int]:
+    ec2 = moving.laptop.client("ec2")
+    groups = {one["GroupName"]: one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"]}
+    found = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [groups[name]]}])
+    return {one["FromPort"] for one in found["SecurityGroupRules"] if not one["IsEgress"]}
+
+
+def test_a_port_of_a_security_group_changes_with_the_version(start: Callable[..., Moving]) -> None:
+    """The rule of the old port goes when no task needs it any more."""
+    moving = start()
+    moving.edit("port: 80", "port: 8080")
+    moving.edit("[web-tg]", "[web-tg2]")
+    moving.edit("{port: 80, from: my-app-lb-sg}", "{port: 8080, from: my-app-lb-sg}", "network.yaml")
+    seen: list[tuple[bool, set[int]]] = []
+    for _ in range(100):
+        moving.go(3)
+        old = any(
+            target.target.port == 80
+            for arn in moving.laptop.targets.groups
+            for target in moving.laptop.targets.states(arn)
+            if target.state == "healthy"
+        )
+        seen.append((old, rules(moving, "my-app-task-sg")))
+    assert all(80 in ports for old, ports in seen if old), seen
+    assert any(ports == {80, 8080} for _, ports in seen)
+    assert seen[-1] == (False, {8080})
+    moving.at_rest()
+
+
+def test_a_capacity_provider_leaves(start: Callable[..., Moving]) -> None:
+    """A capacity provider stays attached to the cluster while tasks run on it."""
+    count = "desired_count: 2"
+    moving = start((WEB, count, f"{count}\ncapacity_providers: [FARGATE_SPOT]"))
+    moving.edit("capacity_providers: [FARGATE_SPOT]", "launch: FARGATE")
+    moving.edit("[FARGATE, FARGATE_SPOT]", "[FARGATE]", "cluster.yaml")
+    moving.go(200)
+    assert moving.lost() == []
+    (cluster,) = moving.laptop.client("ecs").describe_clusters(clusters=[CLUSTER])["clusters"]
+    assert cluster["capacityProviders"] == ["FARGATE"]
+    moving.at_rest()
+
+
+def test_a_role_is_narrowed_with_the_version(start: Callable[..., Moving]) -> None:
+    """What the serving version was allowed stays allowed until it is gone."""
+    image = "      image: {registry: my-app-frontend, tag: v1}\n"
+    secret = image + '      secrets: {KEY: "ssm:/shop/key"}\n'
+    moving = start((WEB, image, secret))
+    iam = moving.laptop.client("iam")
+
+    def allowed() -> bool:
+        (name,) = [one["RoleName"] for one in iam.list_roles()["Roles"] if "web" in one["RoleName"]]
+        return "ssm:GetParameters" in str(iam.get_role_policy(RoleName=name, PolicyName="start-tasks"))
+
+    before = moving.service()["taskDefinition"]
+    moving.edit(secret, image.replace("v1", "v2"))
+    seen = []
+    for _ in range(80):
+        moving.go(2)
+        deployments = moving.service()["deployments"]
+        old = any(one["taskDefinition"] == before and one["runningCount"] for one in deployments)
+        seen.append((old, allowed()))
+    assert all(has for old, has in seen if old)
+    assert seen[-1] == (False, False)
     moving.at_rest()

@@ -17,22 +17,26 @@ from reconciler.local.ports import Forward, Route
 
 @dataclass(slots=True)
 class ListenerWatch:
-    """`served` is True once a request was answered by a task; from then on each one that is not is `lost`."""
+    """`began` is when a request was first answered by a task; from then on each one that is not is `lost`."""
 
     laptop: Laptop
     port: int = 80
     balancer: str = ""
     path: str = "/"
-    served: bool = False
     looks: int = 0
+    began: float | None = None
     lost: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def served(self) -> bool:
+        return self.began is not None
 
     def look(self) -> str:
         """Why a request would not reach a healthy task now; empty if it would."""
         self.looks += 1
         why = self._why()
         if not why:
-            self.served = True
+            self.began = self.laptop.clock.monotonic() if self.began is None else self.began
         elif self.served:
             self.lost.append((self.laptop.clock.monotonic(), why))
         return why
