@@ -22,6 +22,7 @@ from reconciler.rollout import observe_deployments
 from reconciler.rollout.engine import Engine, Prefetched, engines
 from reconciler.rollout.release import Attachment, Capacity, Release, RolloutTarget, TrafficEntry, release_id
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.stored_state import KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,8 @@ def _attached(
     groups, types = {one.group for one in declared}, discover()
     door = ground.found.get(delivery.production) if delivery.production is not None else None
     named = {} if door is None else types[door.address.kind].forwards(door.spec)
-    arrived = groups <= types["service"].serving(service) and any(named.get(group) for group in groups)
+    settled = KEYS["deadline"] not in service.tags and groups <= types["service"].serving(service)
+    arrived = settled and any(named.get(group) for group in groups)
     shown = {str(one.target_group) for one in service.spec.load_balancers or ()}
     kept = []
     for one in observe_deployments.attachments(service.facts["item"]):
