@@ -103,7 +103,8 @@ class RolloutTarget:
     """The service that is rolled out, by its AWS ids.
 
     `groups` are the two target groups; slot 0 is the first. `attached` are the target groups of a service whose
-    deployments ECS runs, with those that it may not leave yet. `scalable` is `service/<cluster>/<name>` if the service
+    deployments ECS runs, with those that it may not leave yet. `former` are the stack's other target groups, which the
+    service's listeners may still name. `scalable` is `service/<cluster>/<name>` if the service
     scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets.
     """
 
@@ -115,5 +116,6 @@ class RolloutTarget:
     production: TrafficEntry | None = None
     test: TrafficEntry | None = None
     attached: tuple[Attachment, ...] = ()
+    former: frozenset[str] = frozenset()
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()

@@ -157,18 +157,40 @@ def subject_of(delivery: RolloutSpec, ground: ResolutionContext, *, commit: str 
         registered = current.id
     cluster = str(service.facts.get("cluster") or spec.cluster)
     scaling = Address("scaling", delivery.name)
+    groups = _slots(tuple(ids[group] for group in delivery.groups), service, found) if delivery.moves_traffic else ()
     return RolloutTarget(
         cluster=cluster,
         service=service.id,
         release=replace(release, task_definition=registered),
         name=delivery.name,
-        groups=tuple(ids[group] for group in delivery.groups) if delivery.moves_traffic else (),
+        groups=groups,
         production=_entry(delivery.production, found) if delivery.moves_traffic else None,
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=f"service/{cluster}/{delivery.name}" if delivery.scales and scaling in found else None,
+        former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         attached=() if delivery.moves_traffic else _attached(delivery, service, spec, ground),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
     )
+
+
+def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:
+    return frozenset(one.id for one in found.values() if one.address.kind == "target-group")
+
+
+def _slots(
+    declared: tuple[str, ...], service: Observed[Any], found: Mapping[Address, Observed[Any]]
+) -> tuple[str, ...]:
+    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it."""
+    used = {
+        balancer.get("targetGroupArn")
+        for one in service.facts["item"].get("taskSets") or ()
+        for balancer in one.get("loadBalancers") or ()
+    }
+    slots = list(declared)
+    free = [slot for slot, group in enumerate(declared) if group not in used]
+    for slot, group in zip(free, sorted(used & _target_groups(found) - set(declared)), strict=False):
+        slots[slot] = group
+    return tuple(slots)
 
 
 def _attached(
