@@ -84,6 +84,7 @@ class _Planner:
         self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
         self.desired = {want.address: want for want in desired}
         self.needs: dict[Address, frozenset[Address]] = {}
+        self.owned = frozenset(found.id for found in world if self._ours(found))
         self.found: dict[Address, Observed[Any]] = {}
         self.extra: list[Observed[Any]] = []
         self.doubtful: set[Address] = set()  # unowned, and there are several of them
@@ -189,6 +190,7 @@ class _Planner:
         self._refuse(RefusalCode.CONFLICT, want, f"{found.id} already has that name and {whose}", hint)
 
     def _compare(self, want: Desired[Any], found: Observed[Any]) -> None:
+        want = self.kinds[want.address.kind].claiming(found, want, self.owned)
         changes = diff(found, want.spec)
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls = any(change.rolls for change in changes)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cache
@@ -161,6 +161,13 @@ class ResourceType(ABC, Generic[S]):
     def forwards(self, spec: S) -> Mapping[Link, int]:
         """Target groups that one of this type names, with the weights by which it sends requests to them."""
         return {}
+
+    def claiming(self, old: Observed[S], new: Desired[S], owned: Set[str]) -> Desired[S]:
+        """`new` with a field that another owner changes later, where that owner has not begun to; so it is set again.
+
+        `owned` are the ids of what the stack owns.
+        """
+        return new
 
     def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:
         """`new` with the parts of `old` that cannot go yet: they are in use, or what replaces them is not healthy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import field_validator
@@ -70,6 +70,10 @@ class Action(resource.Spec):
         if forward is not None and len(forward) == 1:
             return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
         return forward
+
+
+NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
+NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
 
 
 def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
@@ -169,6 +173,16 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     if chosen is new.forward and not idle:
         return new
     return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
+
+
+def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:
+    """Whether a rollout has never shifted these requests: nobody or other target groups of the stack receive them."""
+    if present is None or initial is None:
+        return False
+    if present.forward is None:
+        return present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND))
+    named = forwards(present).keys()
+    return named <= owned and named.isdisjoint(forwards(initial))
 
 
 def _receiving(action: Action) -> set[Link]:

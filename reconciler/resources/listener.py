@@ -6,7 +6,7 @@ its port. Where a rollout moves the traffic, the action is its own: the specs th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -80,6 +80,14 @@ class Listener(ResourceType[ListenerSpec]):
 
     def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
         return _elb.forwards(spec.default_action)
+
+    def claiming(
+        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], owned: Set[str]
+    ) -> Desired[ListenerSpec]:
+        if not _elb.unclaimed(old.spec.default_action, new.spec.initial_action, owned):
+            return new
+        spec = new.spec.model_copy(update={"default_action": new.spec.initial_action})
+        return replace(new, spec=spec)
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
         action = _elb.handed_over(old.spec.default_action, new.spec.default_action, usage)

@@ -6,7 +6,7 @@ that change places do so in one call: AWS refuses a priority that is taken, even
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -80,6 +80,13 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
 
     def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
         return _elb.forwards(spec.action)
+
+    def claiming(
+        self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]
+    ) -> Desired[ListenerRuleSpec]:
+        if not _elb.unclaimed(old.spec.action, new.spec.initial_action, owned):
+            return new
+        return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
 
     def retaining(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage

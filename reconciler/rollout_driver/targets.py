@@ -70,9 +70,12 @@ def ground_of(
     wanted, new = {want.address: want for want in desired}, made or {}
     found = _usable(world, stack, wanted)
     ids = {address: one.id for address, one in found.items()} | dict(new)
-    types = discover()
     receiving = frozenset(
-        str(group) for one in world for group, weight in types[one.address.kind].forwards(one.spec).items() if weight
+        str(group)
+        for kind in discover().values()
+        for one in world.found.get(kind.kind, ())
+        for group, weight in kind.forwards(one.spec).items()
+        if weight
     )
     return ResolutionContext(wanted, found, new, ids, receiving)
 
