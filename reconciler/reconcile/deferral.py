@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from reconciler.model import ordering
+from reconciler.model import ordering, ownership
 from reconciler.model.diff import diff
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
 from reconciler.model.planner import ObservedState
@@ -204,7 +204,7 @@ class _Deferral:
         return kept
 
     def _without_dangling(self, left: list[Action], deferred: list[Deferred]) -> dict[str, Any]:
-        """Without deletions of what something would still refer to."""
+        """Without deletions of what something of the stack would still refer to. Of what is others', AWS knows more."""
         while True:
             deletions = [action for action in left if action.verb is Verb.DELETE]
             if not deletions:
@@ -217,7 +217,8 @@ class _Deferral:
             }
             users: dict[str, Address] = {}
             for one in self.world:
-                if one.id not in gone and not one.facts.get("deleting"):
+                ours = ownership.owner(one.tags) == self.draft.stack
+                if ours and one.id not in gone and not one.facts.get("deleting"):
                     spec = after.get(one.id, one.spec)
                     users |= dict.fromkeys(ordering.links(replace(one, spec=spec)), one.address)
             blocked = [action for action in deletions if action.drop.id in users]

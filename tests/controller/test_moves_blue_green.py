@@ -96,7 +96,7 @@ def test_both_target_groups_are_renamed_in_mid_rollout(start: Callable[..., Movi
 def test_the_test_listener_changes(start: Callable[..., Moving]) -> None:
     """Another port of the test listener moves no traffic of production."""
     moving = start()
-    moving.edit("test: {port: 9000}", "test: {port: 9001}", "load-balancer.yaml")
+    moving.edit("test: {port: 9000,", "test: {port: 9001,", "load-balancer.yaml")
     moving.edit("port: 9000", "port: 9001", "network.yaml")
     moving.go(120)
     assert moving.lost() == []
