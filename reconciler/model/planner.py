@@ -159,6 +159,8 @@ class _Planner:
             self._wait(address, f"waiting for {stuck}")
             return
         want = raw.resolved(self.ids)
+        if found is None:
+            found = self._in_its_place(want)
         if kind.lookup:
             self._look_up(want, found)
         elif found is None:
@@ -176,6 +178,20 @@ class _Planner:
             and address not in self.held
         ):
             self._hold(address)
+
+    def _in_its_place(self, want: Desired[Any]) -> Observed[Any] | None:
+        """What leaves the specs and has the place of `want`, which only one can have: it is renamed, not replaced."""
+        kind = self.kinds[want.address.kind]
+        place = kind.place(want.spec)
+        if place is None:
+            return None
+        for address, found in sorted(self.found.items()):
+            leaves = address.kind == kind.kind and address not in self.desired and self._ours(found)
+            if leaves and not found.facts.get("deleting") and kind.place(found.spec) == place:
+                self.found[want.address] = replace(self.found.pop(address), address=want.address)
+                self.ids[want.address] = found.id
+                return self.found[want.address]
+        return None
 
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:

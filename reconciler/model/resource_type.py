@@ -173,6 +173,10 @@ class ResourceType(ABC, Generic[S]):
         """`new` with the parts of `old` that cannot go yet: they are in use, or what replaces them is not healthy."""
         return new
 
+    def place(self, spec: S) -> tuple[Any, ...] | None:
+        """What only one of this type can have at a time and is not its name, such as a port; None if there is none."""
+        return None
+
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
         """What `found` is a part of, among `others`; None where it is a part of nothing of ours."""
         if self.inside is None:

@@ -78,6 +78,9 @@ class Listener(ResourceType[ListenerSpec]):
             for arn, address in addresses.items()
         ]
 
+    def place(self, spec: ListenerSpec) -> tuple[Any, ...]:
+        return spec.load_balancer, spec.port
+
     def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
         return _elb.forwards(spec.default_action)
 

@@ -78,6 +78,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
 
         return (yield from _elb.observed(scope, items, build))
 
+    def place(self, spec: ListenerRuleSpec) -> tuple[Any, ...]:
+        return spec.listener, spec.priority
+
     def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
         return _elb.forwards(spec.action)
 

@@ -175,10 +175,14 @@ def test_the_container_port_changes_with_a_new_target_group(start: Callable[...,
     moving.at_rest()
 
 
+MATCH = "  container: web\n", "  container: web\n  match: {path: [/*], priority: 10}\n"
+
+
 @pytest.mark.parametrize("groups", ["[web-tg]", "[shop-tg]"])
-def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None:
+@pytest.mark.parametrize("edits", [(), ((WEB, *MATCH),)], ids=["listener", "rule"])
+def test_a_service_is_renamed(start: Callable[..., Moving], groups: str, edits: tuple[Any, ...]) -> None:
     """The new service is made, healthy and attached before the old one is drained and deleted."""
-    moving = start()
+    moving = start(*edits)
     moving.edit("name: web\n", "name: shop\n")
     moving.edit("[web-tg]", groups)
     moving.go(400)
