@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from reconciler.controller.until import Ending
 from reconciler.local.timings import Timings
 from reconciler.model.guard import Guard
 from reconciler.model.resource_type import discover
 from reconciler.reconcile import pass_
+from tests.controller.commands import apply
 from tests.controller.test_controller import Files, Running
 from tests.harness.emulated_stack import CLUSTER, SHORT, emulated_stack
 from tests.harness.listener_watch import ListenerWatch
@@ -126,6 +128,18 @@ def test_a_target_group_is_renamed(start: Callable[..., Moving]) -> None:
     assert moving.groups() == {"web-blue": 2}
     assert moving.attached() == [("web-blue", 80)]
     moving.at_rest()
+
+
+def test_apply_waits_for_all_of_it(start: Callable[..., Moving]) -> None:
+    """`apply --wait` ends when the old target group is gone."""
+    moving = start()
+    stage = moving.running.stage
+    stage.change({"[web-tg]": "[web-blue]"})
+    applied = apply(stage, wait=True)
+    assert applied.ending is Ending.REACHED
+    assert applied.left == []
+    assert moving.groups() == {"web-blue": 2}
+    assert moving.lost() == []
 
 
 TRAFFIC = """traffic:
