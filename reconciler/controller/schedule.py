@@ -27,7 +27,7 @@ class Intervals:
     full: float = 1800.0
     first_pause: float = 5.0
     longest_pause: float = 300.0
-    longest_wait: float = 60.0
+    longest_wait: float = 5.0
     after_write: float = 2.0
 
 
