@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.model.resource import ResourceHealth
@@ -46,6 +46,12 @@ def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: boo
     if any(status != "STEADY_STATE" for status in statuses) or not settled:
         return ResourceHealth.PROGRESSING, f"its task sets are not steady; {count}"
     return ResourceHealth.READY, ""
+
+
+def target_groups(item: Mapping[str, Any]) -> Iterator[str]:
+    """Of the service and its task sets."""
+    for one in (item, *(item.get("taskSets") or ())):
+        yield from (each["targetGroupArn"] for each in one.get("loadBalancers") or () if "targetGroupArn" in each)
 
 
 def _established(deployments: Iterable[Mapping[str, Any]], sets: Iterable[Mapping[str, Any]]) -> bool:

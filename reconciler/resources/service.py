@@ -97,15 +97,8 @@ class Service(ResourceType[ServiceSpec]):
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         """ECS completes a deployment once its tasks are healthy in every target group of the service."""
-        if found.health is not ResourceHealth.READY:
-            return frozenset()
-        item = found.facts["item"]
-        return frozenset(
-            balancer["targetGroupArn"]
-            for one in (item, *(item.get("taskSets") or ()))
-            for balancer in one.get("loadBalancers") or ()
-            if "targetGroupArn" in balancer
-        )
+        ready = found.health is ResourceHealth.READY
+        return frozenset(_service_health.target_groups(found.facts["item"])) if ready else frozenset()
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
