@@ -248,7 +248,8 @@ class _Deferral:
         kept = self.kinds[action.address.kind].retaining(old, new, self.usage)
         if kept == new:
             return action, None
-        changes = diff(old, kept.spec)
+        ignored = {str(one) for one in diff(old, new.spec)} - {str(one) for one in action.changes}  # by a drift rule
+        changes = tuple(one for one in diff(old, kept.spec) if str(one) not in ignored)
         return (replace(action, new=kept, changes=changes) if changes or action.tags else None), action
 
     def _reason(self, action: Action) -> str:

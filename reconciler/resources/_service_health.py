@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from reconciler.model.resource import ResourceHealth
 
 NEWEST_EVENTS: Final = 10
+READY: Final = ResourceHealth.READY
 
 
 def health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
@@ -48,10 +49,10 @@ def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: boo
     return ResourceHealth.READY, ""
 
 
-def target_groups(item: Mapping[str, Any]) -> Iterator[str]:
+def target_groups(item: Mapping[str, Any]) -> frozenset[str]:
     """Of the service and its task sets."""
-    for one in (item, *(item.get("taskSets") or ())):
-        yield from (each["targetGroupArn"] for each in one.get("loadBalancers") or () if "targetGroupArn" in each)
+    attached = (each for one in (item, *(item.get("taskSets") or ())) for each in one.get("loadBalancers") or ())
+    return frozenset(each["targetGroupArn"] for each in attached if "targetGroupArn" in each)
 
 
 def _established(deployments: Iterable[Mapping[str, Any]], sets: Iterable[Mapping[str, Any]]) -> bool:

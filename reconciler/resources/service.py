@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import Network, Strategy, ecs
@@ -97,8 +97,9 @@ class Service(ResourceType[ServiceSpec]):
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         """ECS completes a deployment once its tasks are healthy in every target group of the service."""
-        ready = found.health is ResourceHealth.READY
-        return frozenset(_service_health.target_groups(found.facts["item"])) if ready else frozenset()
+        return (
+            _service_health.target_groups(found.facts["item"]) if found.health is _service_health.READY else frozenset()
+        )
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
@@ -139,10 +140,8 @@ class Service(ResourceType[ServiceSpec]):
 
     def create(self, new: Desired[ServiceSpec]) -> Calls[str]:
         spec = new.spec
-        fields = dict(_MEMBERS)
-        if spec.controller == "EXTERNAL":
-            for field in _OF_THE_TASK_SET:
-                del fields[field]
+        without = _OF_THE_TASK_SET if spec.controller == "EXTERNAL" else ()
+        fields = {field: member for field, member in _MEMBERS.items() if field not in without}
         params: dict[str, Any] = {}
         for field, member in fields.items():
             if getattr(spec, field) not in (None, ()):
