@@ -217,6 +217,7 @@ class Controller:
 
     def _applied(self, active: ActiveRevision, report: PassResult, began: float) -> None:
         """Apply the plan, unless the stack is suspended."""
+        self.policy.pending = frozenset(one.action.address for one in report.plan.deferred)
         if report.suspended:
             self.recorder.emit_once(
                 "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.tags.suspended}"

@@ -181,6 +181,7 @@ class Applied(Until):
     def reached(self, controller: Controller) -> Ending | None:
         now = controller.aws.clock.monotonic()
         if not self._in_place(controller):
+            self._last_look = None
             if self._deadline is None or self._waiting_for_rollouts:  # what begins after a rollout has its own time
                 self._deadline, self._waiting_for_rollouts = now + self.patience, False
             return Ending.TIMED_OUT if now >= self._deadline else None

@@ -85,6 +85,7 @@ class _Planner:
         self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
         self.desired = {want.address: want for want in desired}
         self.needs: dict[Address, frozenset[Address]] = {}
+        self.owned = frozenset(found.id for found in world if self._ours(found))
         self.found: dict[Address, Observed[Any]] = {}
         self.extra: list[Observed[Any]] = []
         self.doubtful: set[Address] = set()  # unowned, and there are several of them
@@ -171,6 +172,8 @@ class _Planner:
             self._wait(address, f"waiting for {stuck}")
             return
         want = raw.resolved(self.ids)
+        if found is None:
+            found = self._in_its_place(want)
         if kind.lookup:
             self._look_up(want, found)
         elif found is None:
@@ -189,6 +192,19 @@ class _Planner:
         ):
             self._hold(address)
 
+    def _in_its_place(self, want: Desired[Any]) -> Observed[Any] | None:
+        """What leaves the specs and has the place of `want`, which only one can have: it is renamed, not replaced."""
+        kind = self.kinds[want.address.kind]
+        if not kind.taken_over:
+            return None
+        for address, found in sorted(self.found.items()):
+            leaves = address.kind == kind.kind and address not in self.desired and self._ours(found)
+            if leaves and not found.facts.get("deleting") and kind.excludes(want.spec, found.spec):
+                self.found[want.address] = replace(self.found.pop(address), address=want.address)
+                self.ids[want.address] = found.id
+                return self.found[want.address]
+        return None
+
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:
             self._refuse(RefusalCode.MISSING, want, "it does not exist")
@@ -203,6 +219,7 @@ class _Planner:
         self._refuse(RefusalCode.CONFLICT, want, because, ", or ".join(filter(None, hints)))
 
     def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
+        want = self.kinds[want.address.kind].claiming(found, want, self.owned)
         changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)

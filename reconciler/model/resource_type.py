@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Address, Batch, Calls, Desired, Observed, Path, S
+from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
+from reconciler.model.usage import Usage
 
 if TYPE_CHECKING:
     from reconciler.model.diff import Change
@@ -161,6 +162,9 @@ class ResourceType(ABC, Generic[S]):
     exchanges: ClassVar[bool] = False
     """Two of them may change places in one call, where AWS allows one in each."""
 
+    taken_over: ClassVar[bool] = False
+    """One that leaves the specs becomes the one that has to take its place, such as a port, and is not replaced."""
+
     def excludes(self, want: S, found: S) -> str:
         """What of `want` AWS refuses for as long as `found` has it, such as `port 80`; empty if both may exist."""
         return ""
@@ -177,8 +181,23 @@ class ResourceType(ABC, Generic[S]):
         """Ids and names of all resources that the tasks of `found` use, in any version."""
         return frozenset()
 
-    def retaining(self, old: Observed[S], new: Desired[S], used: Set[str]) -> Desired[S]:
-        """`new` with the parts of `old` that are in `used`, because AWS does not remove them while a task uses them."""
+    def serving(self, found: Observed[S]) -> frozenset[str]:
+        """Ids of the target groups in which every task of `found` is healthy, as long as nothing of it is changing."""
+        return frozenset()
+
+    def forwards(self, spec: S) -> Mapping[Link, int]:
+        """Target groups that one of this type names, with the weights by which it sends requests to them."""
+        return {}
+
+    def claiming(self, old: Observed[S], new: Desired[S], owned: Set[str]) -> Desired[S]:
+        """`new` with a field that another owner changes later, where that owner has not begun to; so it is set again.
+
+        `owned` are the ids of what the stack owns.
+        """
+        return new
+
+    def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:
+        """`new` with the parts of `old` that cannot go yet: they are in use, or what replaces them is not healthy."""
         return new
 
     def grown(self, old: Observed[S], new: Desired[S]) -> Desired[S] | None:

@@ -98,10 +98,11 @@ class DriftPolicy:
     """Memory of a running controller that distinguishes drift from a change of the specs.
 
     `settled` is the desired state when it was applied as a whole. If it is None, nothing counts as drift, and every
-    difference is corrected.
+    difference is corrected. What was still `pending` then, because it had to wait, does not count as drift either.
     """
 
     settled: Wanted | None = None
+    pending: frozenset[Address] = frozenset()
     flaps: FlapDetector = field(default_factory=FlapDetector)
 
     def judge(
@@ -111,12 +112,15 @@ class DriftPolicy:
 
         Drift that keeps recurring is left out too: after three times an operator has to decide.
         """
-        left, drifts = _judge(plan, wanted, self.settled, rules)
+        settled = self.settled
+        if settled is not None:
+            settled = {address: want for address, want in settled.items() if address not in self.pending}
+        left, drifts = _judge(plan, wanted, settled, rules)
         alone = {one.address for one in drifts if one.mode is DriftMode.ENFORCE and self.flaps.is_flapping(one, now)}
         if not alone:
             return left, drifts
         yielding = tuple(DriftRule(str(address), DriftMode.WARN, reason=CONTESTED) for address in sorted(alone))
-        left, _ = _judge(left, wanted, self.settled, (*yielding, *rules))
+        left, _ = _judge(left, wanted, settled, (*yielding, *rules))
         told = (replace(one, mode=DriftMode.WARN, contested=True) if one.address in alone else one for one in drifts)
         return left, tuple(told)
 

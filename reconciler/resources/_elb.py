@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import field_validator
@@ -13,6 +13,7 @@ from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, diff
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Path, Ref, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _gone, _tags
 
 elbv2 = ServiceApi("elbv2")
@@ -72,6 +73,10 @@ class Action(resource.Spec):
         if forward is not None and len(forward) == 1:
             return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
         return forward
+
+
+NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
+NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
 
 
 def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
@@ -163,6 +168,53 @@ def lost_actions(
         if sticky.get("Enabled"):
             lost[field, "TargetGroupStickinessConfig"] = sticky
     return lost
+
+
+def forwards(action: Action | None) -> Mapping[Link, int]:
+    """Target groups that an action names, with their weights."""
+    given = () if action is None else action.forward or ()
+    return {item.target_group: item.weight for item in given}
+
+
+def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action | None:
+    """`new`, as far as requests can be handed over from `old` to it now.
+
+    A target group is named before a service may use it, receives requests once all tasks in it are healthy, and is
+    named until no task uses it any more. A load balancer sends requests by weight, whether a group has healthy targets
+    or not: until then the weights stay as they are.
+    """
+    if new is None or new.forward is None or old is None or old.forward is None:
+        return new
+    before, after = _receiving(old), _receiving(new)
+    unproven = after - before - usage.proven
+    chosen = old.forward if unproven and before else new.forward
+    named = {item.target_group for item in chosen}
+    idle = {
+        item.target_group
+        for item in (*new.forward, *old.forward)
+        if item.target_group not in named and (item in new.forward or _in_use(item.target_group, usage))
+    }
+    if chosen is new.forward and not idle:
+        return new
+    return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
+
+
+def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:
+    """Whether a rollout has never shifted these requests: nobody or other target groups of the stack receive them."""
+    if present is None or initial is None:
+        return False
+    if present.forward is None:
+        return present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND))
+    named = forwards(present).keys()
+    return named <= owned and named.isdisjoint(forwards(initial))
+
+
+def _receiving(action: Action) -> set[Link]:
+    return {group for group, weight in forwards(action).items() if weight}
+
+
+def _in_use(group: Link, usage: Usage) -> bool:
+    return usage.several or group in usage.used
 
 
 def read(arns: Iterable[str], *more: Call) -> Calls[tuple[dict[str, dict[str, str]], list[Any]]]:

@@ -43,6 +43,28 @@ def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return _meaning(one) == _meaning(other)
 
 
+def with_statements(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    """`wanted` with the statements of `present` that it leaves out, so that it allows all that either of them allows.
+
+    A statement that denies something is left out until both have it. What stays has no `Sid`, which may be taken.
+    """
+    mine, theirs = _by_meaning(wanted), _by_meaning(present)
+    kept = [item for meaning, item in mine.items() if item["Effect"] != "Deny" or meaning in theirs]
+    more = [item for meaning, item in theirs.items() if meaning not in mine and item["Effect"] != "Deny"]
+    if not more and len(kept) == len(mine):
+        return dict(wanted)
+    bare = ({key: value for key, value in item.items() if key != "Sid"} for item in more)
+    return {**wanted, "Statement": (*kept, *bare)}
+
+
+def _by_meaning(value: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Statements by what they say, whatever they are called."""
+    return {
+        json.dumps(_told({key: part for key, part in item.items() if key != "Sid"}), sort_keys=True, default=str): item
+        for item in value["Statement"]
+    }
+
+
 def text(value: Mapping[str, Any]) -> str:
     """JSON without spaces, which would count towards IAM's size quotas (IAM User Guide, IAM and STS quotas)."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

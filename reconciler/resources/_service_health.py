@@ -8,6 +8,7 @@ from typing import Any, Final
 from reconciler.model.resource import ResourceHealth
 
 NEWEST_EVENTS: Final = 10
+READY: Final = ResourceHealth.READY
 
 
 def health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
@@ -48,12 +49,25 @@ def _of_task_sets(sets: Iterable[Mapping[str, Any]], count: str, *, settled: boo
     return ResourceHealth.READY, ""
 
 
+def target_groups(item: Mapping[str, Any]) -> frozenset[str]:
+    """Of the service and its task sets."""
+    attached = (each for one in (item, *(item.get("taskSets") or ())) for each in one.get("loadBalancers") or ())
+    return frozenset(each["targetGroupArn"] for each in attached if "targetGroupArn" in each)
+
+
+def _established(deployments: Iterable[Mapping[str, Any]], sets: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a version of it has been in place before, so that the service is more than a first try."""
+    several = [one.get("rolloutState") for one in deployments]
+    return len(several) > 1 or "COMPLETED" in several or any(one.get("status") == "PRIMARY" for one in sets)
+
+
 def facts(item: Mapping[str, Any], cluster: str) -> dict[str, Any]:
     """`Observed.facts` of a service; `item` is its description by DescribeServices."""
     deployments, sets = item.get("deployments") or (), item.get("taskSets") or ()
     named = {one.get("taskDefinition") for one in (item, *deployments, *sets)}
     return {
         "item": item,
+        "established": _established(deployments, sets),
         "arn": item["serviceArn"],
         "cluster": cluster,
         "deleting": item["status"] != "ACTIVE",

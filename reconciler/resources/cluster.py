@@ -7,7 +7,7 @@ pass. A deleted one is still answered for a while, as INACTIVE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Strategy, ecs
 
@@ -43,10 +44,10 @@ class Cluster(ResourceType[ClusterSpec]):
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     display_order: ClassVar[int] = 3
 
-    def retaining(self, old: Observed[ClusterSpec], new: Desired[ClusterSpec], used: Set[str]) -> Desired[ClusterSpec]:
+    def retaining(self, old: Observed[ClusterSpec], new: Desired[ClusterSpec], usage: Usage) -> Desired[ClusterSpec]:
         """ECS detaches a capacity provider only once no task runs on it (PutClusterCapacityProviders)."""
         wanted = new.spec.capacity_providers
-        kept = [one for one in old.spec.capacity_providers or () if one in used and one not in (wanted or ())]
+        kept = [one for one in old.spec.capacity_providers or () if one in usage.lost and one not in (wanted or ())]
         if wanted is None or not kept:
             return new
         return replace(new, spec=new.spec.model_copy(update={"capacity_providers": (*wanted, *kept)}))

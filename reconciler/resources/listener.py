@@ -6,7 +6,8 @@ its port. Where a rollout moves the traffic, the action is its own: the specs th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import field_validator
@@ -16,6 +17,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
@@ -39,6 +41,7 @@ class ListenerSpec(resource.Spec):
 class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
     Spec = ListenerSpec
+    taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateListener",)
     inside: ClassVar[tuple[str, str] | None] = ("load_balancer", "load-balancer")
     observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
@@ -82,6 +85,21 @@ class Listener(ResourceType[ListenerSpec]):
 
     def renamed_from(self, old: str, new: str) -> str:
         return _elb.renamed_part(old, new)
+
+    def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
+        return _elb.forwards(spec.default_action)
+
+    def claiming(
+        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], owned: Set[str]
+    ) -> Desired[ListenerSpec]:
+        if not _elb.unclaimed(old.spec.default_action, new.spec.initial_action, owned):
+            return new
+        spec = new.spec.model_copy(update={"default_action": new.spec.initial_action})
+        return replace(new, spec=spec)
+
+    def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
+        action = _elb.handed_over(old.spec.default_action, new.spec.default_action, usage)
+        return replace(new, spec=new.spec.model_copy(update={"default_action": action}))
 
     def create(self, new: Desired[ListenerSpec]) -> Calls[str]:
         spec = new.spec

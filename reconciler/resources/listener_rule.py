@@ -6,7 +6,8 @@ that change places do so in one call: AWS refuses a priority that is taken, even
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import field_validator
@@ -16,6 +17,7 @@ from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import Action, elbv2
 
@@ -53,6 +55,7 @@ class ListenerRuleSpec(resource.Spec):
 class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
     Spec = ListenerRuleSpec
+    taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateRule",)
     inside: ClassVar[tuple[str, str] | None] = ("listener", "listener")
     observe_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
@@ -94,6 +97,22 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
 
     def renamed_from(self, old: str, new: str) -> str:
         return _elb.renamed_part(old, new)
+
+    def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
+        return _elb.forwards(spec.action)
+
+    def claiming(
+        self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]
+    ) -> Desired[ListenerRuleSpec]:
+        if not _elb.unclaimed(old.spec.action, new.spec.initial_action, owned):
+            return new
+        return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
+
+    def retaining(
+        self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
+    ) -> Desired[ListenerRuleSpec]:
+        action = _elb.handed_over(old.spec.action, new.spec.action, usage)
+        return replace(new, spec=new.spec.model_copy(update={"action": action}))
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec

@@ -8,6 +8,7 @@ they say, not by how they are spelled (_policy.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from reconciler import errors
@@ -16,6 +17,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _gone, _policy, _tags
 from reconciler.resources._policy import Document
 
@@ -57,6 +59,25 @@ class Role(ResourceType[RoleSpec]):
 
     def arns(self, spec: RoleSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("iam", f"role{spec.path or '/'}{spec.name}"),)}
+
+    def retaining(self, old: Observed[RoleSpec], new: Desired[RoleSpec], usage: Usage) -> Desired[RoleSpec]:
+        """What the role allows an older version stays allowed for as long as its tasks run."""
+        if not usage.several:
+            return new
+        spec, was = new.spec, old.spec
+        kept: dict[str, Any] = {"trust": _policy.with_statements(spec.trust, was.trust)}
+        if spec.policies is not None:
+            policies = was.policies or {}
+            kept["policies"] = {
+                **policies,
+                **{
+                    name: _policy.with_statements(document, policies[name]) if name in policies else document
+                    for name, document in spec.policies.items()
+                },
+            }
+        if spec.managed is not None:
+            kept["managed"] = tuple(sorted({*spec.managed, *(was.managed or ())}))
+        return replace(new, spec=spec.model_copy(update=kept))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RoleSpec]]]:
         answer = yield iam.get_account_authorization_details(Filter=["Role"], MaxItems=ROLES_A_PAGE)

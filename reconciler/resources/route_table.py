@@ -7,7 +7,7 @@ is replaced. A subnet uses one table; it is moved without a moment on the VPC's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
@@ -17,6 +17,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, Item, ec2
 
@@ -38,11 +39,11 @@ class RouteTable(ResourceType[RouteTableSpec]):
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def retaining(
-        self, old: Observed[RouteTableSpec], new: Desired[RouteTableSpec], used: Set[str]
+        self, old: Observed[RouteTableSpec], new: Desired[RouteTableSpec], usage: Usage
     ) -> Desired[RouteTableSpec]:
         """A subnet that leaves keeps its way out for as long as tasks run on it."""
         wanted = new.spec.subnets
-        kept = [one for one in old.spec.subnets or () if one in used and one not in (wanted or ())]
+        kept = [one for one in old.spec.subnets or () if one in usage.lost and one not in (wanted or ())]
         if wanted is None or not kept:
             return new
         return replace(new, spec=new.spec.model_copy(update={"subnets": (*wanted, *kept)}))

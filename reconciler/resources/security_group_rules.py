@@ -11,6 +11,7 @@ A group with no rule at all is one whose rules are absent, unless that is what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -21,6 +22,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, T
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.model.usage import Usage
 from reconciler.resources import _ec2
 from reconciler.resources._ec2 import Item, ec2
 
@@ -91,6 +93,28 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     inside: ClassVar[tuple[str, str] | None] = ("group", "security-group")
     observe_after: ClassVar[tuple[str, ...]] = ("security-group",)
     replace: ClassVar[Replace] = Replace.NEVER
+
+    def retaining(
+        self, old: Observed[SecurityGroupRulesSpec], new: Desired[SecurityGroupRulesSpec], usage: Usage
+    ) -> Desired[SecurityGroupRulesSpec]:
+        """Rules by which requests reach the tasks of an older version, or leave them, stay as long as those run."""
+        if not usage.several:
+            return new
+        kept: dict[str, tuple[Rule, ...]] = {}
+        for direction in DIRECTIONS:
+            present, wanted = getattr(old.spec, direction), getattr(new.spec, direction)
+            if wanted is None:
+                continue
+            names = {str(rule) for rule in wanted}
+            kept[direction] = tuple(
+                rule
+                for rule in present or ()
+                if str(rule) not in names and not usage.used.isdisjoint((old.spec.group, rule.source))
+            )
+        if not any(kept.values()):
+            return new
+        update = {direction: (*getattr(new.spec, direction), *rules) for direction, rules in kept.items()}
+        return replace(new, spec=new.spec.model_copy(update=update))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupRulesSpec]]]:
         groups = {group.id: group for group in scope.seen.get("security-group", ())}

@@ -107,6 +107,12 @@ class Service(ResourceType[ServiceSpec]):
             return new
         return replace(new, spec=new.spec.model_copy(update={"desired_count": was}))
 
+    def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
+        """ECS completes a deployment once its tasks are healthy in every target group of the service."""
+        return (
+            _service_health.target_groups(found.facts["item"]) if found.health is _service_health.READY else frozenset()
+        )
+
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
             (_ecs.last(want.spec.cluster), want.spec.name): want
@@ -128,7 +134,7 @@ class Service(ResourceType[ServiceSpec]):
                 address = _ecs.address_of(self.kind, name, tags, want, scope)
                 if address is None or item["status"] == "INACTIVE":
                     continue
-                spec, unread = _read(item, None if want is None else want.spec)
+                spec, unread = _read(item, None if want is None else want.spec, scope)
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
@@ -146,13 +152,11 @@ class Service(ResourceType[ServiceSpec]):
 
     def create(self, new: Desired[ServiceSpec]) -> Calls[str]:
         spec = new.spec
-        fields = dict(_MEMBERS)
-        if spec.controller == "EXTERNAL":
-            for field in _OF_THE_TASK_SET:
-                del fields[field]
+        without = _OF_THE_TASK_SET if spec.controller == "EXTERNAL" else ()
+        fields = {field: member for field, member in _MEMBERS.items() if field not in without}
         params: dict[str, Any] = {}
         for field, member in fields.items():
-            if getattr(spec, field) is not None:
+            if getattr(spec, field) not in (None, ()):
                 params |= member(spec)
         if spec.starts_empty:
             params["desiredCount"] = 0
@@ -316,7 +320,7 @@ _ANSWERED: Final = {
 """Members without which an answer says nothing of the field."""
 
 
-def _read(item: Mapping[str, Any], want: ServiceSpec | None) -> tuple[ServiceSpec, frozenset[str]]:
+def _read(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[ServiceSpec, frozenset[str]]:
     """A service from AWS, defaults filled in, and the fields that the answer says nothing of."""
     controller = (item.get("deploymentController") or {}).get("type", "ECS")
     unread = {field for field, member in _ANSWERED.items() if item.get(member) in (None, {})}
@@ -331,11 +335,7 @@ def _read(item: Mapping[str, Any], want: ServiceSpec | None) -> tuple[ServiceSpe
         capacity_provider_strategy=_ecs.strategy_of(item.get("capacityProviderStrategy")),
         platform_version=_platform(item.get("platformVersion"), want),
         network=_ecs.network_of(item.get("networkConfiguration")),
-        load_balancers=tuple(
-            Target(target_group=one["targetGroupArn"], container=one["containerName"], port=one["containerPort"])
-            for one in item.get("loadBalancers") or ()
-            if "targetGroupArn" in one
-        ),
+        load_balancers=_attached(item, want, scope),
         grace_period=item.get("healthCheckGracePeriodSeconds"),
         deployment=_limits(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
@@ -343,6 +343,16 @@ def _read(item: Mapping[str, Any], want: ServiceSpec | None) -> tuple[ServiceSpe
         controller=controller,
     )
     return spec, frozenset(unread)
+
+
+def _attached(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[Target, ...]:
+    """Where the specs want no traffic, only target groups of the stack are shown: others are not the specs' concern."""
+    unwanted = want is not None and want.load_balancers == ()
+    return tuple(
+        Target(target_group=one["targetGroupArn"], container=one["containerName"], port=one["containerPort"])
+        for one in item.get("loadBalancers") or ()
+        if "targetGroupArn" in one and not (unwanted and one["targetGroupArn"] not in scope.swept)
+    )
 
 
 def _limits(item: Mapping[str, Any]) -> Deployment:

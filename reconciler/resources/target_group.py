@@ -49,6 +49,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
     Spec = TargetGroupSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateTargetGroup",)
     named_by: ClassVar[str | None] = "name"
+    serves_tasks: ClassVar[bool] = True  # ECS shows those of a service's newest deployment only
 
     def parent(self, found: Observed[TargetGroupSpec], others: Iterable[Observed[Any]]) -> Address | None:
         """The load balancer that sends requests to it."""

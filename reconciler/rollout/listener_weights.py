@@ -31,17 +31,26 @@ def actions_in(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def weights_of(actions: Sequence[Mapping[str, Any]], groups: tuple[str, ...]) -> tuple[Weights | None, bool]:
-    """The shares in percent, and whether both groups are named; None if it forwards to unmanaged targets."""
+def weights_of(
+    actions: Sequence[Mapping[str, Any]], groups: tuple[str, ...], former: frozenset[str] = frozenset()
+) -> tuple[Weights | None, bool]:
+    """The shares in percent, and whether exactly the two groups are named; None if it forwards to unmanaged targets.
+
+    `former` are groups of the stack that may be named, too, and go with the next write. If they have all the traffic,
+    it counts as that of the first group, in which the first version starts: it receives it once it is healthy.
+    """
     if len(actions) != 1 or actions[0].get("Type") != "forward":
         return None, False
     (only,) = actions
     items = (only.get("ForwardConfig") or {}).get("TargetGroups") or [{"TargetGroupArn": only.get("TargetGroupArn")}]
     given = {item["TargetGroupArn"]: item.get("Weight", 1) for item in items}
-    if not given.keys() <= set(groups):
-        return None, False
+    others = {group: weight for group, weight in given.items() if group not in groups}
     first, second = (given.get(group, 0) for group in groups)
-    total, both = first + second, len(given) == len(groups)
+    total, both = first + second, given.keys() == set(groups)
+    if not others.keys() <= former or (total and any(others.values())):
+        return None, False
+    if not total and any(others.values()):
+        return (WHOLE, 0), False
     if not total:
         return (0, 0), both
     share = min(WHOLE - 1, max(1, round(first * WHOLE / total))) if first and second else WHOLE * bool(first)
@@ -71,4 +80,4 @@ def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: We
 def now_at(subject: RolloutTarget, entry: TrafficEntry) -> Calls[Weights | None]:
     (call,) = reads([entry])
     answer = yield call
-    return weights_of(actions_in([answer])[entry.arn], subject.groups)[0]
+    return weights_of(actions_in([answer])[entry.arn], subject.groups, subject.former)[0]

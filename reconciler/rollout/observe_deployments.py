@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from reconciler.model.resource import Call
 from reconciler.rollout import capacity
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
-from reconciler.rollout.release import RolloutTarget, Version
+from reconciler.rollout.release import Attachment, RolloutTarget, Version
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
@@ -114,7 +114,26 @@ def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[s
     }
     if have_shares != {(one.provider, one.weight, one.base) for one in release.capacity}:
         found.append("capacityProviderStrategy")
+    if set(attachments(item)) != set(subject.attached):
+        found.append("loadBalancers")
     return found
+
+
+def attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    """Of the newest deployment: ECS does not show those of the others."""
+    return tuple(
+        Attachment(one["targetGroupArn"], one.get("containerName", ""), one.get("containerPort", 0))
+        for one in item.get("loadBalancers") or ()
+        if "targetGroupArn" in one
+    )
+
+
+def _load_balancers(attached: Iterable[Attachment]) -> dict[str, Any]:
+    return {
+        "loadBalancers": [
+            {"targetGroupArn": one.group, "containerName": one.container, "containerPort": one.port} for one in attached
+        ]
+    }
 
 
 _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
@@ -124,4 +143,5 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
         "capacityProviderStrategy": capacity_of(subject.release),
         "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
+    "loadBalancers": lambda subject: _load_balancers(subject.attached),
 }

@@ -88,7 +88,7 @@ def quiet(seen: ObservedService) -> bool:
 def _at(subject: RolloutTarget, entry: Any, actions: Mapping[str, Any]) -> tuple[Weights | None, bool]:
     if entry is None:
         return None, True
-    return listener_weights.weights_of(actions[entry.arn], subject.groups)
+    return listener_weights.weights_of(actions[entry.arn], subject.groups, subject.former)
 
 
 def _slot(subject: RolloutTarget, item: Mapping[str, Any]) -> int | None:

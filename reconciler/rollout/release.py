@@ -37,6 +37,15 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A container port that ECS registers in a target group."""
+
+    group: str
+    container: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """A release that was in production, and the revision (`family:number`) of its tasks."""
 
@@ -46,7 +55,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is to run. `task_definition` is an ARN; `health` belongs to the release's target group."""
+    """What is to run. `task_definition` is an ARN; `health` belongs to the release's target group.
+
+    `attached_to` are the names of the target groups, if they are part of the release: of deployments that ECS runs.
+    """
 
     id: str
     task_definition: str = ""
@@ -59,6 +71,7 @@ class Release:
     capacity: tuple[Capacity, ...] = ()
     platform_version: str | None = None
     health: HealthCheck | None = None
+    attached_to: tuple[str, ...] = ()
     commit: str = ""
 
 
@@ -89,7 +102,9 @@ class TrafficEntry:
 class RolloutTarget:
     """The service that is rolled out, by its AWS ids.
 
-    `groups` are the two target groups; slot 0 is the first. `scalable` is `service/<cluster>/<name>` if the service
+    `groups` are the two target groups; slot 0 is the first. `attached` are the target groups of a service whose
+    deployments ECS runs, with those that it may not leave yet. `former` are the stack's other target groups, which the
+    service's listeners may still name. `scalable` is `service/<cluster>/<name>` if the service
     scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets.
 
     `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
@@ -103,6 +118,8 @@ class RolloutTarget:
     groups: tuple[str, ...] = ()
     production: TrafficEntry | None = None
     test: TrafficEntry | None = None
+    attached: tuple[Attachment, ...] = ()
+    former: frozenset[str] = frozenset()
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()
     not_ready: str = ""

@@ -20,9 +20,20 @@ from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec, content
+from reconciler.rollout import observe_deployments
 from reconciler.rollout.engine import Engine, Prefetched, engines
-from reconciler.rollout.release import Capacity, HealthCheck, Release, RolloutTarget, TrafficEntry, Version, release_id
+from reconciler.rollout.release import (
+    Attachment,
+    Capacity,
+    HealthCheck,
+    Release,
+    RolloutTarget,
+    TrafficEntry,
+    Version,
+    release_id,
+)
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 
 
@@ -55,13 +66,15 @@ class ServiceRollout:
 class ResolutionContext:
     """Desired and observed resources by address, and their ids.
 
-    `made` are the ids that this pass created or revised, which `found` does not show yet.
+    `made` are the ids that this pass created or revised, which `found` does not show yet. `receiving` are the target
+    groups that any listener or rule sends requests to.
     """
 
     wanted: Mapping[Address, Desired[Any]]
     found: Mapping[Address, Observed[Any]]
     made: Mapping[Address, str]
     ids: Mapping[Address, str]
+    receiving: frozenset[str] = frozenset()
 
 
 def pinned(rollout: ServiceRollout, version: Version) -> ServiceRollout:
@@ -76,7 +89,14 @@ def ground_of(
     wanted, new = {want.address: want for want in desired}, made or {}
     found = _usable(world, stack, wanted)
     ids = {address: one.id for address, one in found.items()} | dict(new)
-    return ResolutionContext(wanted, found, new, ids)
+    receiving = frozenset(
+        str(group)
+        for kind in discover().values()
+        for one in world.found.get(kind.kind, ())
+        for group, weight in kind.forwards(one.spec).items()
+        if weight
+    )
+    return ResolutionContext(wanted, found, new, ids, receiving)
 
 
 def jobs_of(
@@ -164,15 +184,18 @@ def subject_of(
         release = replace(release, health=None)  # its target group keeps the health check of what is under way
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
     scaling = Address("scaling", delivery.name)
+    groups = _slots(tuple(ids[group] for group in delivery.groups), service, found) if delivery.moves_traffic else ()
     return RolloutTarget(
         cluster=cluster,
         service=service.id,
         release=release,
         name=delivery.name,
-        groups=tuple(ids[group] for group in delivery.groups) if delivery.moves_traffic else (),
+        groups=groups,
         production=_entry(delivery.production, found) if delivery.moves_traffic else None,
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
+        former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
+        attached=() if delivery.moves_traffic else _attached(delivery, service, ground),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
         not_ready=not_ready,
     )
@@ -197,6 +220,51 @@ def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: st
         registered = current.id
     release = _release(delivery, definition.spec, declared.spec, commit, _health(delivery, ground))
     return replace(release, task_definition=registered)
+
+
+def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:
+    return frozenset(one.id for one in found.values() if one.address.kind == "target-group")
+
+
+def _slots(
+    declared: tuple[str, ...], service: Observed[Any], found: Mapping[Address, Observed[Any]]
+) -> tuple[str, ...]:
+    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it."""
+    used = {
+        balancer.get("targetGroupArn")
+        for one in service.facts["item"].get("taskSets") or ()
+        for balancer in one.get("loadBalancers") or ()
+    }
+    slots = list(declared)
+    free = [slot for slot, group in enumerate(declared) if group not in used]
+    for slot, group in zip(free, sorted(used & _target_groups(found) - set(declared)), strict=False):
+        slots[slot] = group
+    return tuple(slots)
+
+
+def _attached(delivery: RolloutSpec, service: Observed[Any], ground: ResolutionContext) -> tuple[Attachment, ...]:
+    """The target groups of a service, with those in which its tasks have to stay registered for now.
+
+    A group that a listener still sends requests to has the new tasks, too, until requests come in through the declared
+    group and all tasks are healthy there: so it has healthy targets throughout. A group that is not the stack's stays.
+    """
+    spec = ground.wanted[delivery.service].resolved(ground.ids).spec
+    declared = tuple(Attachment(str(one.target_group), one.container, one.port) for one in spec.load_balancers or ())
+    groups, types = {one.group for one in declared}, discover()
+    door = ground.found.get(delivery.production) if delivery.production is not None else None
+    named = {} if door is None else types[door.address.kind].forwards(door.spec)
+    settled = KEYS["deadline"] not in service.tags and groups <= types["service"].serving(service)
+    arrived = settled and any(named.get(group) for group in groups)
+    shown = {str(one.target_group) for one in service.spec.load_balancers or ()}
+    kept = []
+    for one in observe_deployments.attachments(service.facts["item"]):
+        if one.group in groups:
+            continue
+        if one.group not in shown:
+            kept.append(one)
+        elif declared and one.group in ground.receiving and not arrived:
+            kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
+    return (*declared, *kept)
 
 
 def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:
@@ -241,6 +309,7 @@ def _release(
         ),
         platform_version=spec.platform_version,
         health=health,
+        attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
         commit=commit,
     )
     return replace(unnamed, id=release_id(content(definition), unnamed))

@@ -199,10 +199,10 @@ def test_that_the_plan_is_in_place_is_said_once(blue_green: EmulatedStack) -> No
 def test_a_log_group_stays_for_as_long_as_two_versions_run(rolling: EmulatedStack) -> None:
     """And not until somebody has noticed that the rollout is over: ECS ended it while nobody looked."""
     rolling.change({"  logs: {retention_days: 7}\n": ""})
-    assert apply(rolling).left == ["delete log-group/ecs/web"]
+    assert apply(rolling).left == ["delete log-group/ecs/web", "update role/web-execution"]
     rolling.laptop.advance(600)
     again = apply(rolling)
-    assert actions(again.plan) == ["delete log-group/ecs/web"]
+    assert actions(again.plan) == ["delete log-group/ecs/web", "update role/web-execution"]
     assert (again.ending, again.left) == (Ending.REACHED, [])
 
 

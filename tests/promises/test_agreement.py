@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -33,6 +33,7 @@ from reconciler.model.guard import Guard
 from reconciler.model.plan import Action, Plan, RefusalCode, Verb
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, ResourceTypes, Scope
+from reconciler.model.usage import Usage
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.drift import REVERTS, Drift, DriftMode, DriftRule
 from reconciler.reconcile.pass_ import DesiredState
@@ -106,8 +107,8 @@ class Pool(_Toy):
     kind: ClassVar[str] = "pool"
     Spec = PoolSpec
 
-    def retaining(self, old: Observed[Any], new: Desired[Any], used: Set[str]) -> Desired[Any]:
-        kept = [one for one in old.spec.members or () if one in used and one not in new.spec.members]
+    def retaining(self, old: Observed[Any], new: Desired[Any], usage: Usage) -> Desired[Any]:
+        kept = [one for one in old.spec.members or () if one in usage.lost and one not in new.spec.members]
         return replace(new, spec=new.spec.model_copy(update={"members": (*new.spec.members, *kept)})) if kept else new
 
 

@@ -255,6 +255,23 @@ def test_weights_are_shares_in_percent(
     assert weights_of(actions, GROUPS) == (weights, whole)
 
 
+@pytest.mark.parametrize(
+    ("actions", "weights"),
+    [
+        (forward((GROUPS[0], 100), ("arn:former", 0)), (100, 0)),
+        (forward((GROUPS[0], 0), (GROUPS[1], 100), ("arn:former", 0)), (0, 100)),
+        (forward((GROUPS[0], 0), ("arn:former", 100)), (100, 0)),
+        (forward((GROUPS[0], 50), ("arn:former", 50)), None),
+        (forward((GROUPS[0], 100), ("arn:other", 0)), None),
+    ],
+)
+def test_groups_that_the_service_had_before_are_named_until_the_next_write(
+    actions: list[dict[str, Any]], weights: tuple[int, int] | None
+) -> None:
+    """What they alone receive is what the first version of the service receives once it is healthy."""
+    assert weights_of(actions, GROUPS, frozenset({"arn:former"})) == (weights, False)
+
+
 def test_rules_are_read_and_written_as_listeners_are() -> None:
     """Where several services share a listener, each has rules of its own."""
     rules = {

@@ -138,5 +138,7 @@ def _idle(s: RolloutContext, one: TaskSet) -> bool:
 
 
 def _by_traffic(s: RolloutContext) -> list[int]:
-    assert s.seen.production is not None
-    return sorted((0, 1), key=lambda slot: -s.seen.production[slot])  # type: ignore[index]  # not None, see above
+    """The slots, first one without tasks of another service, which the new one may replace; then by traffic."""
+    production, strangers = s.seen.production, s.seen.strangers
+    assert production is not None
+    return sorted((0, 1), key=lambda slot: (strangers[slot] > 0, -production[slot]))

@@ -169,7 +169,7 @@ class _Situation:
     def _rest(self, primary: TaskSet) -> RolloutStep:
         """The wanted version is running."""
         live, wanted = self.marks.live, Version(self.seen.wanted, primary.task_definition)
-        if self.flight:
+        if self.flight and live != wanted:
             ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.SCALING_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
             noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
-from reconciler.resources._elb import Action, FixedResponse, Forward
+from reconciler.resources._elb import NOBODY, NOT_FOUND, Action, Forward
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
@@ -20,9 +20,6 @@ from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 from reconciler.spec.documents.load_balancer import CertificateReference
-
-NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
-NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
 
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:

@@ -143,10 +143,10 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
         )
 
 
-def _targets(service: Service) -> tuple[Target, ...] | None:
+def _targets(service: Service) -> tuple[Target, ...]:
     traffic = service.traffic
     if traffic is None:
-        return None
+        return ()
     group = Ref(Address("target-group", traffic.target_groups[0].name))
     return (Target(target_group=group, container=traffic.container, port=container_port(service)),)
 

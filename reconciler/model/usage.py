@@ -1,0 +1,22 @@
+"""Usage of resources by what runs at this moment, as far as it was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`used` are the ids and names of everything that tasks run on, in any version. `lost` are those of them that the
+    plan deletes or that are gone. `proven` are the target groups in which every task of a stable service is healthy.
+
+    `several`: tasks of more than one version run, or are about to. What the older ones need cannot be told from what is
+    observed, so that nothing that they may need is taken away.
+    """
+
+    used: frozenset[str] = NOTHING
+    lost: frozenset[str] = NOTHING
+    proven: frozenset[str] = NOTHING
+    several: bool = False

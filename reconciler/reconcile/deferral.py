@@ -1,0 +1,313 @@
+"""Deferral: which actions of a plan wait, judged from what is observed. Pure.
+
+What exists is used by something: tasks run on subnets, listeners send requests to target groups, other resources refer
+to it. A change is made in the order make, attach, prove healthy, detach, delete, over as many passes as that takes:
+
+- What something still refers to is not deleted, nor is what tasks use, in any version.
+- A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`).
+- A service that leaves goes once new services are healthy and no listener sends requests to it any more.
+- Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
+  leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
+  higher bounds do not wait.
+
+Nothing is remembered between passes: an action is deferred for as long as what it waits for can be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from reconciler.model import ordering, ownership
+from reconciler.model.diff import Change, diff
+from reconciler.model.ownership import TagChange
+from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
+from reconciler.model.planner import ObservedState
+from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.usage import Usage
+from reconciler.reconcile.expectations import UNSEEN
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.stored_state import KEYS
+
+WITH_ITS_RELEASE: Final = "updated after the rollout of the new version"
+IN_USE: Final = "still used by running tasks; deleted after the rollout"
+STANDS_ON: Final = "kept together with {}"
+SEVERAL_VERSIONS: Final = "tasks of the version being replaced may still need it; deleted after the rollout"
+REFERRED_TO: Final = "{} still refers to it"
+SENDS_REQUESTS: Final = "{} still sends requests to it"
+NOT_HEALTHY_YET: Final = "waiting for {}, which is new, to become healthy"
+NOT_SERVED_YET: Final = "{} is not served anywhere else yet"
+TASKS_IN_GROUP: Final = "tasks of {} are still in its target group"
+IN_STEPS: Final = "completed once nothing needs the previous settings"
+
+
+def deferral(
+    plan: Plan,
+    world: ObservedState,
+    desired: Mapping[Address, Desired[Any]],
+    kinds: ResourceTypes,
+    deliveries: Iterable[RolloutSpec],
+) -> Plan:
+    """The plan without what has to wait; that is in its `deferred`, with the reason."""
+    return _Deferral(plan, world, desired, kinds, tuple(deliveries)).plan()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A listener or listener rule: the target groups that it names, and those of them that it sends requests to."""
+
+    found: Observed[Any]
+    named: frozenset[str]
+    receiving: frozenset[str]
+
+
+class _Deferral:
+    def __init__(
+        self,
+        plan: Plan,
+        world: ObservedState,
+        desired: Mapping[Address, Desired[Any]],
+        kinds: ResourceTypes,
+        deliveries: tuple[RolloutSpec, ...],
+    ) -> None:
+        self.draft, self.desired, self.kinds, self.deliveries = plan, desired, kinds, deliveries
+        self.world = tuple(one for one in world if UNSEEN not in one.facts)
+        self.entries = {
+            one.id: _Entry(one, frozenset(map(str, groups)), frozenset(str(each) for each in groups if groups[each]))
+            for one in self.world
+            if (groups := kinds[one.address.kind].forwards(one.spec))
+        }
+        self.services = tuple(one for one in self.world if one.address.kind == "service")
+        self.uses = {one.id: kinds["service"].in_use(one) for one in self.services} if self.services else {}
+        self.proven = frozenset(
+            group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
+        )
+        self.new = sorted(self._new_services())
+        self.waiting = dict(self._leaving_services())
+        self.usage = self._usage()
+
+    def plan(self) -> Plan:
+        kept = self._kept()
+        rolling = self._rolling()
+        followers = {one for delivery in self.deliveries if delivery.service in rolling for one in _followers(delivery)}
+        left, deferred = list[Action](), list(self.draft.deferred)
+        for action in self.draft.actions:
+            because = kept.get(action.drop.id, "") if action.verb is Verb.DELETE else self._stops(action)
+            if because:
+                deferred.append(Deferred(action, because))
+                continue
+            due, later = self._grown(action) if action.address in followers else (action, None)
+            deferred += [] if later is None else [Deferred(later, WITH_ITS_RELEASE)]
+            now, later = self._split(due) if due is not None else (None, None)
+            left += [] if now is None else [now]
+            deferred += [] if later is None else [Deferred(later, self._reason(later))]
+        return replace(self.draft, **self._without_dangling(left, deferred))
+
+    # -- what is in use
+
+    def _usage(self) -> Usage:
+        staying = [one for one in self.services if one.address in self.desired or one.id in self.waiting]
+        used = frozenset(name for one in staying for name in self.uses[one.id])
+        several = (
+            any(_versions(one) > 1 for one in staying)
+            or any(action.rolls for action in self.draft.actions)
+            or bool(self.waiting)
+        )
+        lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
+        return Usage(used, lost, self.proven, several)
+
+    def _rolling(self) -> set[Address]:
+        """Services with a rollout due or in progress."""
+        under_way = {
+            one.address
+            for one in self.services
+            if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
+        }
+        return {action.address for action in self.draft.actions if action.rolls} | under_way
+
+    # -- services that leave
+
+    def _new_services(self) -> Iterator[Address]:
+        """Services without a version that was ever in place."""
+        there = {one.address for one in self.services if one.facts.get("established", True)}
+        yield from (delivery.service for delivery in self.deliveries if delivery.service not in there)
+
+    def _leaving_services(self) -> Iterator[tuple[str, str]]:
+        """Why services that leave stay for now, by id."""
+        leaving = {action.drop.id for action in self.draft.actions if action.verb is Verb.DELETE}
+        for one in self.services:
+            if one.id not in leaving:
+                continue
+            if self.new:
+                yield one.id, NOT_HEALTHY_YET.format(self.new[0])
+                continue
+            its_own = self.uses[one.id] - self.proven
+            entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
+            if entry is not None:
+                yield one.id, SENDS_REQUESTS.format(entry.found.address)
+
+    # -- listeners and rules
+
+    def _stops(self, action: Action) -> str:
+        """Why a listener or rule that is to send requests nowhere any more goes on as it does."""
+        if action.verb is not Verb.UPDATE or self.kinds[action.address.kind].forwards(_after(action)):
+            return ""
+        return self._needs(action.drop.id)
+
+    def _needs(self, id: str) -> str:
+        """Why a listener or rule has to go on as it does; empty if it need not.
+
+        Requests come in through it and nowhere else yet, or tasks are in a target group that it alone names: a group
+        that no listener names is not checked for health, and ECS replaces the tasks in it.
+        """
+        entry = self.entries.get(id)
+        if entry is None:
+            return ""
+        others = [each for each in self.entries.values() if each is not entry]
+        production = {delivery.service: delivery.production for delivery in self.deliveries}
+        for one in self.services:
+            if one.id in self.waiting and self.new and entry.receiving & self.uses[one.id]:
+                return self.waiting[one.id]
+            door = production.get(one.address)
+            if door is not None and entry.receiving & self.uses[one.id]:
+                elsewhere = (each for each in others if each.found.address == door)
+                if not any(each.receiving & self.proven for each in elsewhere):
+                    return NOT_SERVED_YET.format(one.address)
+            alone = entry.named.difference(*(each.named for each in others))
+            if one.address in self.desired and alone and (alone & self.uses[one.id] or _versions(one) > 1):
+                return TASKS_IN_GROUP.format(one.address)
+        return ""
+
+    # -- deletions
+
+    def _kept(self) -> dict[str, str]:
+        """Why each resource that would be deleted is kept for now, by id."""
+        leaving: dict[str, Observed[Any]] = {
+            action.old.id: action.old
+            for action in self.draft.actions
+            if action.verb is Verb.DELETE and action.old is not None
+        }
+        kept = {id: because for id, because in self.waiting.items() if id in leaving}
+        for id, old in leaving.items():
+            if id in self.usage.used:
+                kept[id] = IN_USE
+            elif self.usage.several and self.kinds[old.address.kind].serves_tasks:
+                kept[id] = SEVERAL_VERSIONS
+            elif id not in kept and (because := self._needs(id)):
+                kept[id] = because
+        todo = sorted(kept.keys() & self.usage.used)
+        links = {id: ordering.links(old) for id, old in leaving.items()}
+        while todo:
+            id = todo.pop()
+            near = {
+                other for other in leaving if other in links[id] or (id in links[other] and other not in self.entries)
+            }
+            for other in sorted(near - kept.keys()):
+                kept[other] = STANDS_ON.format(leaving[id].address)
+                todo.append(other)
+        return kept
+
+    def _without_dangling(self, left: list[Action], deferred: list[Deferred]) -> dict[str, Any]:
+        """Without deletions of what something of the stack would still refer to. Of what is others', AWS knows more."""
+        while True:
+            deletions = [action for action in left if action.verb is Verb.DELETE]
+            if not deletions:
+                break
+            gone = {action.drop.id for action in left if action.verb in (Verb.DELETE, Verb.REPLACE)}
+            after = {
+                action.old.id: _after(action)
+                for action in left
+                if action.old is not None and action.verb in (Verb.UPDATE, Verb.ADOPT, Verb.ROLL)
+            }
+            users: dict[str, Address] = {}
+            for one in self.world:
+                ours = ownership.owner(one.tags) == self.draft.stack
+                if ours and one.id not in gone and not one.facts.get("deleting"):
+                    spec = after.get(one.id, one.spec)
+                    users |= dict.fromkeys(ordering.links(replace(one, spec=spec)), one.address)
+            blocked = [action for action in deletions if action.drop.id in users]
+            if not blocked:
+                break
+            left = [action for action in left if action not in blocked]
+            deferred = [
+                *deferred,
+                *(Deferred(action, REFERRED_TO.format(users[action.drop.id])) for action in blocked),
+            ]
+        return {"actions": tuple(left), "deferred": tuple(deferred)}
+
+    # -- changes in steps
+
+    def _grown(self, action: Action) -> tuple[Action | None, Action | None]:
+        """What of an update is done now, because it adds capacity, and what once its release is in production."""
+        old, new = action.old, action.new
+        if action.verb not in (Verb.UPDATE, Verb.ROLL, Verb.ADOPT) or old is None or new is None or not action.changes:
+            return action, None
+        grown = self.kinds[action.address.kind].grown(old, new)
+        if grown == new:
+            return action, None
+        now = _declared(action, diff(old, grown.spec)) if grown is not None else ()
+        left = tuple(change for change in action.changes if change not in now)
+        later = replace(
+            action, verb=Verb.UPDATE, changes=left, tags=TagChange({}, ()), consequence=Consequence.IN_PLACE
+        )
+        if grown is None or (not now and not action.tags and action.verb is Verb.UPDATE):
+            return None, action
+        return replace(action, new=grown, changes=now), later
+
+    def _split(self, action: Action) -> tuple[Action | None, Action | None]:
+        """What of an action is done now, and what once nothing needs what it takes away."""
+        old, new = action.old, action.new
+        if old is None or new is None:
+            return action, None
+        needed = old.id in self.usage.lost or bool(self._needs(old.id))
+        if action.verb is Verb.REPLACE and action.create_first and needed:
+            now = replace(action, verb=Verb.CREATE, changes=(), consequence=Consequence.NONE, old=None)
+            going = Action(Verb.DELETE, old.address, action.because, consequence=Consequence.DESTROY, old=old)
+            return now, going
+        if action.verb is not Verb.UPDATE:
+            return action, None
+        kept = self.kinds[action.address.kind].retaining(old, new, self.usage)
+        if kept == new:
+            return action, None
+        changes = _declared(action, diff(old, kept.spec))
+        return (replace(action, new=kept, changes=changes) if changes or action.tags else None), action
+
+    def _reason(self, action: Action) -> str:
+        if action.verb is Verb.REPLACE:
+            assert action.old is not None
+            return self._needs(action.old.id) or IN_USE
+        return IN_USE if self.usage.lost else IN_STEPS
+
+
+def _after(action: Action) -> Any:
+    """The spec of a resource once the action is done; what the rollout does of it is not."""
+    assert action.old is not None
+    assert action.new is not None
+    fields = {change.field for change in action.changes if not change.rolls}
+    return action.old.spec.model_copy(update={name: getattr(action.new.spec, name) for name in fields})
+
+
+def _versions(service: Observed[Any]) -> int:
+    """Number of versions with tasks; what ECS shows of a service may have more revisions than deployments, or fewer."""
+    rows = (*service.facts.get("deployments", ()), *service.facts.get("sets", ()))
+    alive = [one for one in rows if one.get("runningCount") or one.get("pendingCount")]
+    return max(len(service.facts["task_definitions"]), len(alive))
+
+
+def _declared(action: Action, changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Without changes of fields that `action` leaves alone, because of a drift rule."""
+    assert action.old is not None
+    assert action.new is not None
+    left_alone = {str(one) for one in diff(action.old, action.new.spec)} - {str(one) for one in action.changes}
+    return tuple(one for one in changes if str(one) not in left_alone)
+
+
+def _followers(delivery: RolloutSpec) -> Iterable[Address]:
+    """What changes with a release of the service, apart from its tasks."""
+    yield delivery.service
+    yield Address("scaling", delivery.name)
+    for entry in (delivery.production, delivery.test) if delivery.moves_traffic else ():
+        if entry is not None and entry.kind == "listener-rule":
+            yield entry

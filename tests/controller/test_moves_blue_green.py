@@ -1,0 +1,121 @@
+"""Renames and other attachments of a service whose traffic the controller shifts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.guard import Guard
+from tests.controller.test_controller import Files, Running
+from tests.controller.test_moves import SLOW, Moving
+from tests.harness.emulated_stack import SEED, SHORT, emulated_stack
+from tests.harness.listener_watch import ListenerWatch
+
+WEB = "services/frontend.yaml"
+GROUPS = "[my-app-frontend-tg-1, my-app-frontend-tg-2]"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Moving]]:
+    """Starts the example stack and waits until its first version serves."""
+    folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    with emulated_stack({}, SHORT, folder=folder, timings=SLOW) as stage:
+        stage.laptop.targets.first_check_after = 4.0
+        stage.infrastructure()
+        for tag in ("v1", "v2", "v3"):
+            stage.push(tag)
+
+        def begin() -> Moving:
+            running = Running(stage, Files(folder), guard=Guard(max_delete=50, max_delete_percent=100))
+            found = Moving(running, [ListenerWatch(stage.laptop)])
+            stage.transport.before = found.look
+            found.go(150)
+            assert found.watches[0].served, found.watches[0].look()
+            found.at_rest()
+            return found
+
+        yield begin
+
+
+def test_the_idle_target_group_is_renamed(start: Callable[..., Moving]) -> None:
+    """The listeners name the new group instead of the old one, which is then deleted; the next version uses it."""
+    moving = start()
+    moving.edit(GROUPS, "[my-app-frontend-tg-1, my-app-frontend-tg-9]", WEB)
+    moving.go(120)
+    assert moving.lost() == []
+    assert moving.groups() == {"my-app-frontend-tg-1": 1, "my-app-frontend-tg-9": 0}
+    assert moving.running.stage.weights(80) == {"my-app-frontend-tg-1": 100, "my-app-frontend-tg-9": 0}
+    moving.at_rest()
+    moving.edit("tag: v1", "tag: v2", WEB)
+    moving.go(600)
+    assert moving.lost() == []
+    assert moving.groups() == {"my-app-frontend-tg-1": 0, "my-app-frontend-tg-9": 1}
+    moving.at_rest()
+
+
+def test_the_target_group_in_production_is_renamed(start: Callable[..., Moving]) -> None:
+    """It stays until the next version has left it; then its slot is that of the new name."""
+    moving = start()
+    moving.edit(GROUPS, "[my-app-frontend-tg-9, my-app-frontend-tg-2]", WEB)
+    moving.go(120)
+    assert moving.lost() == []
+    assert moving.groups()["my-app-frontend-tg-1"] == 1
+    moving.running.quiet()
+    moving.go(60)
+    assert moving.running.writes() == {}
+    moving.edit("tag: v1", "tag: v2", WEB)
+    moving.go(600)
+    assert moving.lost() == []
+    assert moving.groups() == {"my-app-frontend-tg-2": 1, "my-app-frontend-tg-9": 0}
+    moving.at_rest()
+    moving.edit("tag: v2", "tag: v3", WEB)
+    moving.go(600)
+    assert moving.lost() == []
+    assert moving.groups() == {"my-app-frontend-tg-2": 0, "my-app-frontend-tg-9": 1}
+    moving.at_rest()
+
+
+def test_both_target_groups_are_renamed_in_mid_rollout(start: Callable[..., Moving]) -> None:
+    """A version on its way keeps its group, as the one in production does."""
+    moving = start()
+    moving.edit("tag: v1", "tag: v2", WEB)
+    moving.go(40)
+    moving.edit(GROUPS, "[front-a, front-b]", WEB)
+    moving.go(700)
+    assert moving.lost() == []
+    moving.edit("tag: v2", "tag: v3", WEB)
+    moving.go(700)
+    assert moving.lost() == []
+    assert set(moving.groups()) == {"front-a", "front-b"}
+    moving.at_rest()
+
+
+def test_the_test_listener_changes(start: Callable[..., Moving]) -> None:
+    """Another port of the test listener moves no traffic of production."""
+    moving = start()
+    moving.edit("test: {port: 9000,", "test: {port: 9001,", "load-balancer.yaml")
+    moving.edit("port: 9000", "port: 9001", "network.yaml")
+    moving.go(120)
+    assert moving.lost() == []
+    moving.at_rest()
+    moving.edit("tag: v1", "tag: v2", WEB)
+    moving.go(600)
+    assert moving.lost() == []
+    moving.at_rest()
+
+
+@pytest.mark.parametrize("groups", [GROUPS, "[shop-a, shop-b]"])
+def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None:
+    """The new service is healthy and receives the traffic before the old one goes."""
+    moving = start()
+    moving.edit("kind: Service\nname: my-app-frontend", "kind: Service\nname: shop", WEB)
+    moving.edit(GROUPS, groups, WEB)
+    moving.go(500)
+    assert moving.lost() == []
+    assert moving.service("shop")["runningCount"] == 1
+    assert moving.service("my-app-frontend")["status"] != "ACTIVE"
+    assert sorted(moving.groups()) == sorted(groups.strip("[]").split(", "))
+    moving.at_rest()

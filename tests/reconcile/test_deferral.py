@@ -1,0 +1,131 @@
+"""Deferral: what of a plan waits, and for what, over hand-made observations of real types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model import ownership
+from reconciler.model.plan import Plan, Verb
+from reconciler.model.planner import ObservedState, draft
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource_type import discover
+from reconciler.reconcile import deferral
+from reconciler.resources._elb import NOBODY, Action, Forward
+from reconciler.resources.listener import ListenerSpec
+from reconciler.resources.service import ServiceSpec
+from reconciler.resources.target_group import TargetGroupSpec
+from reconciler.rollout.spec import RolloutSpec
+
+STACK = "shop"
+DOOR = Address("listener", "lb-production")
+OTHER_DOOR = Address("listener", "lb-other")
+
+
+def tags(address: Address) -> dict[str, str]:
+    return {ownership.STACK: STACK, ownership.ADDRESS: str(address)}
+
+
+def group(name: str) -> tuple[Desired[Any], Observed[Any]]:
+    spec = TargetGroupSpec(name=name, port=80, protocol="HTTP", vpc="vpc-1", target_type="ip")
+    address = Address("target-group", name)
+    return Desired(address, spec, tags(address)), Observed(address, name, spec, tags(address))
+
+
+def listener(address: Address, **weights: int) -> tuple[Desired[Any], Observed[Any]]:
+    forwards = tuple(Forward(target_group=one, weight=weight) for one, weight in weights.items())
+    action = Action(forward=forwards) if weights else Action(fixed_response=NOBODY)
+    spec = ListenerSpec(load_balancer="lb", port=80, protocol="HTTP", default_action=action)
+    return Desired(address, spec, tags(address)), Observed(address, str(address), spec, tags(address))
+
+
+def service(
+    name: str, *groups: str, ready: bool = True, established: bool = True
+) -> tuple[Desired[Any], Observed[Any]]:
+    address, spec = Address("service", name), ServiceSpec(cluster="c", name=name)
+    deployment = {"status": "PRIMARY", "runningCount": 1}
+    item = {"deployments": [deployment], "loadBalancers": [{"targetGroupArn": one} for one in groups]}
+    facts = {"item": item, "deployments": [deployment], "task_definitions": ("t:1",), "established": established}
+    health = ResourceHealth.READY if ready else ResourceHealth.PROGRESSING
+    return Desired(address, spec, tags(address)), Observed(address, name, spec, tags(address), health, facts=facts)
+
+
+def planned(desired: list[Desired[Any]], world: list[Observed[Any]], *deliveries: RolloutSpec) -> Plan:
+    found: dict[str, list[Observed[Any]]] = {}
+    for one in world:
+        found.setdefault(one.address.kind, []).append(one)
+    state, types = ObservedState(found), discover()
+    plan = draft(STACK, desired, state, types)
+    assert not plan.refusals
+    return deferral.deferral(plan, state, {want.address: want for want in desired}, types, deliveries)
+
+
+def delivery(name: str, production: Address | None = DOOR) -> RolloutSpec:
+    return RolloutSpec(Address("service", name), Address("task-definition", name), production=production)
+
+
+def done(plan: Plan) -> list[str]:
+    return sorted(f"{one.verb} {one.address}" for one in plan.actions)
+
+
+def waits(plan: Plan) -> dict[str, str]:
+    return {f"{one.action.verb} {one.action.address}": one.because for one in plan.deferred}
+
+
+def test_what_another_resource_refers_to_is_not_deleted() -> None:
+    """A target group that a listener names, though with the weight 0, is deleted once it does not."""
+    blue, old = group("blue"), group("old")
+    named = listener(DOOR, blue=100, old=0)
+    left = Desired(DOOR, named[0].spec.model_copy(update={"default_action": None}), tags(DOOR))
+    found = planned([blue[0], left], [blue[1], old[1], named[1]])
+    assert done(found) == []
+    assert waits(found) == {"delete target-group/old": deferral.REFERRED_TO.format(DOOR)}
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_service_goes_after_the_one_that_replaces_it(ready: bool) -> None:
+    """While the new one has never been healthy; then while requests still reach the old one's tasks."""
+    web, shop = service("web", "old"), service("shop", "new", ready=ready, established=ready)
+    groups = [group("old"), group("new")]
+    before, after = listener(DOOR, old=100, new=0), listener(DOOR, new=100)
+    world = [web[1], shop[1], before[1], *(one[1] for one in groups)]
+    found = planned([shop[0], after[0], groups[1][0]], world, delivery("shop"))
+    if ready:
+        assert done(found) == [f"update {DOOR}"]
+        assert waits(found)["delete service/web"] == deferral.SENDS_REQUESTS.format(DOOR)
+    else:
+        assert done(found) == []
+        assert waits(found)["delete service/web"] == deferral.NOT_HEALTHY_YET.format("service/shop")
+    switched = listener(DOOR, new=100, old=0)
+    found = planned([shop[0], after[0], groups[1][0]], [web[1], service("shop", "new")[1], switched[1], groups[1][1]])
+    assert ("delete service/web" in done(found)) is True
+
+
+def test_a_listener_goes_on_until_its_service_is_served_elsewhere() -> None:
+    """And then until none of its tasks is in a target group that only this listener names."""
+    old, new = group("old"), group("new")
+    leaving, nobody = listener(DOOR, old=100), listener(DOOR)
+    other = listener(OTHER_DOOR, new=100)
+    desired = [nobody[0], other[0], new[0], service("web")[0]]
+    rest = [leaving[1], other[1], old[1], new[1]]
+    found = planned(desired, [service("web", "old")[1], *rest], delivery("web", OTHER_DOOR))
+    assert waits(found)[f"update {DOOR}"] == deferral.NOT_SERVED_YET.format("service/web")
+    found = planned(desired, [service("web", "old", "new")[1], *rest], delivery("web", OTHER_DOOR))
+    assert waits(found)[f"update {DOOR}"] == deferral.TASKS_IN_GROUP.format("service/web")
+    found = planned(desired, [service("web", "new")[1], *rest], delivery("web", OTHER_DOOR))
+    assert f"update {DOOR}" in done(found)
+    assert "delete target-group/old" in done(found)
+
+
+def test_a_listener_whose_name_changes_is_the_same_listener() -> None:
+    """One port of a load balancer has one listener: it is tagged with its new address."""
+    blue = group("blue")
+    _, there = listener(DOOR, blue=100)
+    wanted, _ = listener(OTHER_DOOR, blue=100)
+    found = planned([blue[0], wanted], [blue[1], there])
+    (action,) = found.actions
+    assert action.verb is Verb.UPDATE
+    assert action.old is not None
+    assert action.old.id == there.id
+    assert action.tags.put == {ownership.ADDRESS: str(OTHER_DOOR)}
