@@ -48,7 +48,7 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.cli import logs
     from reconciler.controller.until import has_ended
     from reconciler.model.guard import Guard
-    from reconciler.model.planner import ObservedState, plan
+    from reconciler.model.observed_state import ObservedState
     from reconciler.model.resource_type import Depth, discover
     from reconciler.reconcile.expectations import Expectations
     from reconciler.reconcile.observe import StackId, observe
@@ -56,6 +56,7 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.spec.compile import compile_specs
     from reconciler.spec.compile.delivery import compile_deliveries
     from tests.harness.driving import converge, follow
+    from tests.model.ordered_plan import plan
 
     logs.configure(0, stack="bench", region="us-west-2")
     specs = specs_of(Path(folder))

@@ -14,10 +14,11 @@ from typing import Any
 
 from benchmarks import stack
 from benchmarks.client import specs_of
-from reconciler.model.planner import ObservedState, plan
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import discover
 from reconciler.spec.compile import compile_specs
+from tests.model.ordered_plan import plan
 
 SERVICES = (100, 300, 1000, 3000)
 AT_ONCE = 250

@@ -17,7 +17,7 @@ from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
 from reconciler.controller.until import Observer
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address
 from reconciler.queries import versions
 from reconciler.queries.containers import failed_containers, optional_containers

@@ -18,7 +18,7 @@ from reconciler.cli.output.exits import Exit
 from reconciler.cli.session import Stack
 
 if TYPE_CHECKING:
-    from reconciler.model.planner import ObservedState
+    from reconciler.model.observed_state import ObservedState
     from reconciler.model.resource import Observed
 
 POLL_SECONDS = 1.0

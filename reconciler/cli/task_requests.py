@@ -15,7 +15,7 @@ import click
 from reconciler import errors
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.session import Stack
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.reconcile.observe import observe, owned_ids
 from reconciler.resources.task import request_retry

@@ -26,8 +26,8 @@ from reconciler.controller.rollout_queue import RolloutQueue
 from reconciler.controller.schedule import Intervals, PassTimer
 from reconciler.controller.stack_requests import StackRequests
 from reconciler.controller.until import Ending, Observer, Until
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan, RefusalCode, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource_type import Depth, ResourceTypes
 from reconciler.reconcile import pass_
 from reconciler.reconcile.drift import DriftPolicy

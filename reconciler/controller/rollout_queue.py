@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler import errors, events
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Calls, Observed
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.request_tags import RequestTags

@@ -1,5 +1,8 @@
 """Planner: desired and observed resources in, plan out. Pure and deterministic.
 
+It is one class, because each decision reads what was decided before. What is a matter of its own has a module of its
+own: the diff, ownership, adoption, moves, obstacles and the order of the steps.
+
 Resources are decided one after the other, each after those it refers to, because a reference to a resource that this
 plan creates, replaces or revises has no id yet.
 """
@@ -7,14 +10,14 @@ plan creates, replaces or revises has no id yet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.errors import AwsError
 from reconciler.model import adoption, moves, obstacles, ordering, ownership
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, declared, diff, value_at
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
@@ -29,24 +32,7 @@ class Consent:
     delete_images: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedState:
-    """Result of an observation: resources by type, and the types that could not be read, with the reason.
-
-    `carried` are the types taken over from an earlier pass. `swept` is the tag index, as of the last pass that read it.
-    """
-
-    found: Mapping[str, Sequence[Observed[Any]]] = field(default_factory=dict)
-    unreadable: Mapping[str, AwsError] = field(default_factory=dict)
-    carried: frozenset[str] = frozenset()
-    swept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-
-    def __iter__(self) -> Iterator[Observed[Any]]:
-        for kind in sorted(self.found):
-            yield from self.found[kind]
-
-
-def plan(
+def draft(
     stack: str,
     desired: Sequence[Desired[Any]],
     world: ObservedState,
@@ -56,20 +42,8 @@ def plan(
 ) -> Plan:
     """The plan from `world` to `desired`, for resources that `stack` owns or may adopt.
 
-    Raises `errors.SpecInvalid` for circular references.
+    Its actions have no order yet: filters may still remove some. Raises `errors.SpecInvalid` for circular references.
     """
-    return ordering.ordered(draft(stack, desired, world, kinds, consent=consent), desired, kinds)
-
-
-def draft(
-    stack: str,
-    desired: Sequence[Desired[Any]],
-    world: ObservedState,
-    kinds: ResourceTypes,
-    *,
-    consent: Consent | None = None,
-) -> Plan:
-    """As `plan`, without an order of the actions: filters may still remove some."""
     return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
 
 
@@ -219,20 +193,19 @@ class _Planner:
         self._refuse(RefusalCode.CONFLICT, want, because, ", or ".join(filter(None, hints)))
 
     def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
-        want = self.kinds[want.address.kind].claiming(found, want, self.owned)
+        kind = self.kinds[want.address.kind]
+        want = kind.claiming(found, want, self.owned)
         changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
         if found.health is not ResourceHealth.READY and found.reason:
-            ended = self.kinds[want.address.kind].runs_to_completion and found.health is ResourceHealth.DEGRADED
+            ended = kind.runs_to_completion and found.health is ResourceHealth.DEGRADED
             (self.failed if ended else self.unsettled).append(Note(want.address, found.reason))
         if any(change.immutable for change in changes):
             self._replace(want, found, changes)
             return
         if want.adopt:
-            lost = adoption.losses(want, found, changes) | dict(
-                self.kinds[want.address.kind].lost(found, want, changes)
-            )
+            lost = adoption.losses(want, found, changes) | dict(kind.lost(found, want, changes))
             because, hint = adoption.refused(want, lost)
             if because:
                 self._refuse(RefusalCode.LOSS, want, because, hint)
@@ -244,7 +217,7 @@ class _Planner:
             verb, because = Verb.ROLL, "a new version is declared"
         elif changes and all(change.event for change in changes):
             verb, because = Verb.UPDATE, "it has ended, or was requested again"
-        elif changes and self.kinds[want.address.kind].revisions:
+        elif changes and kind.revisions:
             verb, because = Verb.UPDATE, "a new revision is needed"
         elif old is not None and not changes:
             verb, because = Verb.UPDATE, f"moved from {old} (tags only)"
@@ -255,21 +228,10 @@ class _Planner:
             return
         consequence = Consequence.NEW_TASKS if rolls else Consequence.IN_PLACE if changes else Consequence.NONE
         same = len(set(declared(want.spec)) - {change.field for change in changes})
-        self._act(
-            Action(
-                verb,
-                want.address,
-                because,
-                changes,
-                tags,
-                consequence,
-                old=found,
-                new=want,
-                unchanged=same,
-                moved_from=old,
-            ),
-            new_id=self.kinds[want.address.kind].revisions and bool(changes),
+        action = Action(
+            verb, want.address, because, changes, tags, consequence, found, want, unchanged=same, moved_from=old
         )
+        self._act(replace(action, unchanged=same), new_id=kind.revisions and bool(changes))
 
     def _of_release(self, raw: Desired[Any], change: Change) -> Change:
         named = value_at(raw.spec, change.path)
@@ -282,9 +244,8 @@ class _Planner:
         if want.moved is not None and named is not None and any(change.field == named for change in changes):
             name = getattr(found.spec, named)
             because = f"it moves from {want.moved.old}, and AWS cannot rename {name} to {getattr(want.spec, named)}"
-            self._refuse(
-                RefusalCode.IMMUTABLE, want, because, f"set `aws_name` in its document so that it stays {name}"
-            )
+            hint = f"set `aws_name` in its document so that it stays {name}"
+            self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
             return
         because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
@@ -378,6 +339,5 @@ class _Planner:
         elif found.id in users:
             self.waiting.append(Note(found.address, f"{users[found.id]} still uses it and is being deleted"))
         else:
-            if self.consent.delete_images:
-                found = replace(found, facts={**found.facts, "force": True})
+            found = replace(found, facts={**found.facts, "force": True}) if self.consent.delete_images else found
             self.actions.append(Action(Verb.DELETE, found.address, because, consequence=Consequence.DESTROY, old=found))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Batch, Calls, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.queries import versions

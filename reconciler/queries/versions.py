@@ -15,7 +15,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.resource_type import Depth, ResourceTypes, discover
 from reconciler.reconcile.observe import StackId, observe

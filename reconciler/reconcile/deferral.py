@@ -21,9 +21,9 @@ from typing import Any, Final
 
 from reconciler.model import ordering, ownership
 from reconciler.model.diff import Change, diff
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage

@@ -32,8 +32,8 @@ from typing import Any
 from reconciler.clock import Clock
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 
 MADE_SECONDS = 300.0

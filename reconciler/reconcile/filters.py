@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from reconciler.model import guard, ordering
 from reconciler.model.guard import Guard
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Deferred, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.reconcile.deferral import deferral

@@ -18,7 +18,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model import moves, ownership
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth, ResourceTypes, Scope
 from reconciler.reconcile.expectations import UNSEEN, Expectations

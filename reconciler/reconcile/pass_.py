@@ -11,8 +11,9 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model.guard import Guard
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
-from reconciler.model.planner import Consent, ObservedState, draft
+from reconciler.model.planner import Consent, draft
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth, ResourceTypes
 from reconciler.reconcile.drift import Drift, DriftRule

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, ResourceType
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan, Refusal, RefusalCode
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource_type import Depth
 from reconciler.reconcile.drift import Drift
 from reconciler.reconcile.executor import Result, StepOutcome

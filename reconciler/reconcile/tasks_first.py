@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec

@@ -18,8 +18,9 @@ from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.model.usage import Usage
-from reconciler.resources import _elb, _gone, _tags
-from reconciler.resources._elb import Action, elbv2
+from reconciler.resources import _elb, _elb_actions, _gone, _tags
+from reconciler.resources._elb import elbv2
+from reconciler.resources._elb_actions import Action
 
 
 class ListenerSpec(resource.Spec):
@@ -87,18 +88,18 @@ class Listener(ResourceType[ListenerSpec]):
         return _elb.renamed_part(old, new)
 
     def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
-        return _elb.forwards(spec.default_action)
+        return _elb_actions.forwards(spec.default_action)
 
     def claiming(
         self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], owned: Set[str]
     ) -> Desired[ListenerSpec]:
-        if not _elb.unclaimed(old.spec.default_action, new.spec.initial_action, owned):
+        if not _elb_actions.unclaimed(old.spec.default_action, new.spec.initial_action, owned):
             return new
         spec = new.spec.model_copy(update={"default_action": new.spec.initial_action})
         return replace(new, spec=spec)
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
-        action = _elb.handed_over(old.spec.default_action, new.spec.default_action, usage)
+        action = _elb_actions.handed_over(old.spec.default_action, new.spec.default_action, usage)
         return replace(new, spec=new.spec.model_copy(update={"default_action": action}))
 
     def create(self, new: Desired[ListenerSpec]) -> Calls[str]:
@@ -111,7 +112,7 @@ class Listener(ResourceType[ListenerSpec]):
                 Protocol=spec.protocol,
                 Certificates=_listed(first) or None,
                 SslPolicy=spec.ssl_policy,
-                DefaultActions=_elb.actions(spec.default_action, spec.initial_action, new),
+                DefaultActions=_elb_actions.actions(spec.default_action, spec.initial_action, new),
                 Tags=_tags.pairs(new.tags),
             )
         except errors.Exists:
@@ -140,7 +141,7 @@ class Listener(ResourceType[ListenerSpec]):
             settings |= {"Protocol": spec.protocol, "SslPolicy": spec.ssl_policy}
             settings["Certificates"] = _listed(certificates[:1]) or None
         if "default_action" in fields and spec.default_action is not None:
-            settings["DefaultActions"] = _elb.written(spec.default_action)
+            settings["DefaultActions"] = _elb_actions.written(spec.default_action)
         others = set(old.facts["listed"]) if "certificates" in fields else set(certificates[1:])
         for missing in sorted(set(certificates[1:]) - others, key=str):
             yield elbv2.add_listener_certificates(ListenerArn=old.id, Certificates=_listed([missing]))
@@ -152,7 +153,7 @@ class Listener(ResourceType[ListenerSpec]):
     def lost(
         self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], changes: tuple[Change, ...]
     ) -> Mapping[Path, Any]:
-        return _elb.lost_actions(old.facts["actions"], "default_action", new.spec.default_action, changes)
+        return _elb_actions.lost_actions(old.facts["actions"], "default_action", new.spec.default_action, changes)
 
     def delete(self, old: Observed[ListenerSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_listener(ListenerArn=old.id))
@@ -190,7 +191,7 @@ def _read(item: Mapping[str, Any], answer: Mapping[str, Any] | None) -> Listener
         protocol=item.get("Protocol", ""),
         certificates=default + every,
         ssl_policy=item.get("SslPolicy"),
-        default_action=_elb.read_action(item["DefaultActions"]),
+        default_action=_elb_actions.read_action(item["DefaultActions"]),
     )
 
 

@@ -18,8 +18,9 @@ from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
-from reconciler.resources import _elb, _gone, _tags
-from reconciler.resources._elb import Action, elbv2
+from reconciler.resources import _elb, _elb_actions, _gone, _tags
+from reconciler.resources._elb import elbv2
+from reconciler.resources._elb_actions import Action
 
 LOWEST, HIGHEST = 1, 50_000
 """Priorities that ELB takes."""
@@ -99,19 +100,19 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         return _elb.renamed_part(old, new)
 
     def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
-        return _elb.forwards(spec.action)
+        return _elb_actions.forwards(spec.action)
 
     def claiming(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]
     ) -> Desired[ListenerRuleSpec]:
-        if not _elb.unclaimed(old.spec.action, new.spec.initial_action, owned):
+        if not _elb_actions.unclaimed(old.spec.action, new.spec.initial_action, owned):
             return new
         return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
 
     def retaining(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
     ) -> Desired[ListenerRuleSpec]:
-        action = _elb.handed_over(old.spec.action, new.spec.action, usage)
+        action = _elb_actions.handed_over(old.spec.action, new.spec.action, usage)
         return replace(new, spec=new.spec.model_copy(update={"action": action}))
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
@@ -121,7 +122,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
                 ListenerArn=spec.listener,
                 Priority=spec.priority,
                 Conditions=_conditions(spec),
-                Actions=_elb.actions(spec.action, spec.initial_action, new),
+                Actions=_elb_actions.actions(spec.action, spec.initial_action, new),
                 Tags=_tags.pairs(new.tags),
             )
         except errors.Exists:
@@ -143,7 +144,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             # conditions are replaced as a whole: what is not declared stays as it is
             settings["Conditions"] = [*_conditions(_filled(spec, old.spec)), *old.facts["conditions"]]
         if "action" in fields and spec.action is not None:
-            settings["Actions"] = _elb.written(spec.action)
+            settings["Actions"] = _elb_actions.written(spec.action)
         if settings:
             yield elbv2.modify_rule(RuleArn=old.id, **settings)
 
@@ -151,7 +152,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], changes: tuple[Change, ...]
     ) -> Mapping[Path, Any]:
         """Conditions are replaced as a whole, and patterns by regular expression are not among ours."""
-        lost = _elb.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
+        lost = _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
         fields = [change.field for change in changes if change.field in ("paths", "hosts", "methods", "headers")]
         if fields and old.facts["patterns"]:
             lost[fields[0], "RegexValues"] = old.facts["patterns"]
@@ -237,7 +238,7 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
         hosts=tuple(sorted(values.get("hosts", ()))),
         methods=tuple(sorted(values.get("methods", ()))),
         headers=headers,
-        action=_elb.read_action(item["Actions"]),
+        action=_elb_actions.read_action(item["Actions"]),
     )
 
 

@@ -8,69 +8,30 @@ What its answer leaves out is not compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed, Path
-from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
+from reconciler.model.resource import Calls, Desired, Observed, Path
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _service_health, _tags
-from reconciler.resources._ecs import Network, Strategy, ecs
+from reconciler.resources._ecs import ecs
+from reconciler.resources._service_fields import (
+    MEMBERS,
+    OF_THE_TASK_SET,
+    Deployment,
+    ServiceSpec,
+    Target,
+    changed,
+    read,
+)
+
+__all__ = ["Deployment", "Service", "ServiceSpec", "Target"]
 
 BATCH: Final = 10  # services a DescribeServices
-
-PLATFORM_NOW: Final = (1, 4, 0)
-"""ECS may answer LATEST with the version that it stands for, which has been this one or a later one since 2020."""
-
-
-class Target(resource.Spec):
-    """A port of a container, registered in a target group."""
-
-    target_group: Link
-    container: str
-    port: int
-
-    def __str__(self) -> str:
-        return str(self.target_group)
-
-
-class Deployment(resource.Spec):
-    """Limits of a rolling deployment, in percent of the desired count, and what is done when its tasks keep failing."""
-
-    min_percent: int | None = None
-    max_percent: int | None = None
-    circuit_breaker: bool | None = None
-    rollback: bool | None = None
-
-
-class ServiceSpec(resource.Spec):
-    """`initial_count` is what an autoscaled service starts with, `grace_period` is in seconds.
-
-    `starts_empty`: it is created without tasks, and its count is set once its pre-deployment task has succeeded.
-
-    `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
-    """
-
-    cluster: Annotated[Link, FieldMark.IMMUTABLE]
-    name: Annotated[str, FieldMark.IMMUTABLE]
-    task_definition: Annotated[Link | None, FieldMark.ROLLS] = None
-    desired_count: int | None = None
-    initial_count: Annotated[int | None, OwnedBy("autoscaler")] = None
-    starts_empty: Annotated[bool, OwnedBy("rollout")] = False
-    launch_type: Annotated[str | None, FieldMark.ROLLS] = None
-    capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED, FieldMark.ROLLS] = None
-    platform_version: Annotated[str | None, FieldMark.ROLLS] = None
-    network: Annotated[Network | None, FieldMark.ROLLS] = None
-    load_balancers: Annotated[tuple[Target, ...] | None, FieldMark.UNORDERED, FieldMark.ROLLS] = None
-    grace_period: int | None = None
-    deployment: Deployment | None = None
-    exec: bool | None = None
-    propagate_tags: str | None = None
-    controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
 class Service(ResourceType[ServiceSpec]):
@@ -134,7 +95,7 @@ class Service(ResourceType[ServiceSpec]):
                 address = _ecs.address_of(self.kind, name, tags, want, scope)
                 if address is None or item["status"] == "INACTIVE":
                     continue
-                spec, unread = _read(item, None if want is None else want.spec, scope)
+                spec, unread = read(item, None if want is None else want.spec, scope)
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
@@ -152,8 +113,8 @@ class Service(ResourceType[ServiceSpec]):
 
     def create(self, new: Desired[ServiceSpec]) -> Calls[str]:
         spec = new.spec
-        without = _OF_THE_TASK_SET if spec.controller == "EXTERNAL" else ()
-        fields = {field: member for field, member in _MEMBERS.items() if field not in without}
+        without = OF_THE_TASK_SET if spec.controller == "EXTERNAL" else ()
+        fields = {field: member for field, member in MEMBERS.items() if field not in without}
         params: dict[str, Any] = {}
         for field, member in fields.items():
             if getattr(spec, field) not in (None, ()):
@@ -181,7 +142,7 @@ class Service(ResourceType[ServiceSpec]):
 
     def update(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]) -> Calls[None]:
         """Only what differs is sent: repeating the load balancers, say, would start a deployment of its own."""
-        yield ecs.update_service(cluster=old.spec.cluster, service=old.id, **_changed(old.spec, new.spec, changes))
+        yield ecs.update_service(cluster=old.spec.cluster, service=old.id, **changed(old.spec, new.spec, changes))
 
     def lost(
         self, old: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]
@@ -227,146 +188,3 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
         if slash:
             found.add((cluster, name))
     return found
-
-
-# -- in ECS's words
-
-
-def _deployment(spec: ServiceSpec) -> dict[str, Any]:
-    assert spec.deployment is not None
-    limits = {"minimumHealthyPercent": spec.deployment.min_percent, "maximumPercent": spec.deployment.max_percent}
-    sent: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
-    enable, rollback = spec.deployment.circuit_breaker, spec.deployment.rollback
-    if enable is not None or rollback is not None:  # ECS takes both or neither
-        sent["deploymentCircuitBreaker"] = {"enable": bool(enable), "rollback": bool(rollback)}
-    return {"deploymentConfiguration": sent}
-
-
-def _targets(spec: ServiceSpec) -> dict[str, Any]:
-    return {
-        "loadBalancers": [
-            {"targetGroupArn": item.target_group, "containerName": item.container, "containerPort": item.port}
-            for item in spec.load_balancers or ()
-        ]
-    }
-
-
-_MEMBERS: Final[Mapping[str, Callable[[ServiceSpec], dict[str, Any]]]] = {
-    "task_definition": lambda spec: {"taskDefinition": spec.task_definition},
-    "desired_count": lambda spec: {"desiredCount": spec.desired_count},
-    "capacity_provider_strategy": lambda spec: {
-        "capacityProviderStrategy": _ecs.strategy_items(spec.capacity_provider_strategy)
-    },
-    "platform_version": lambda spec: {"platformVersion": spec.platform_version},
-    "network": lambda spec: {"networkConfiguration": _ecs.network_configuration(spec.network)},
-    "load_balancers": _targets,
-    "grace_period": lambda spec: {"healthCheckGracePeriodSeconds": spec.grace_period},
-    "deployment": _deployment,
-    "exec": lambda spec: {"enableExecuteCommand": spec.exec},
-    "propagate_tags": lambda spec: {"propagateTags": spec.propagate_tags},
-}
-"""The member of CreateService, and of UpdateService, that each field is."""
-
-_OF_THE_TASK_SET: Final = (
-    "task_definition",
-    "capacity_provider_strategy",
-    "platform_version",
-    "network",
-    "load_balancers",
-)
-
-
-def _changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...]) -> dict[str, Any]:
-    """The parameters of UpdateService that make `changes`.
-
-    Raises `errors.Invalid` for what only another service could have.
-    """
-    fields = {change.field for change in changes}
-    sent: dict[str, Any] = {}
-    for field in sorted(fields - {"launch_type"}):
-        sent |= _MEMBERS[field](new if field != "deployment" else _merged(old, new))
-    if "launch_type" in fields:
-        if old.launch_type is not None:
-            raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")
-        sent["capacityProviderStrategy"] = []  # back from capacity providers
-    if "capacityProviderStrategy" in sent and not any(_ecs.STARTS_A_DEPLOYMENT[member] for member in sent):
-        sent["forceNewDeployment"] = True  # else the tasks that run stay where they are
-    return sent
-
-
-def _merged(old: ServiceSpec, new: ServiceSpec) -> ServiceSpec:
-    """`new` with only those limits that differ, and the circuit breaker whole."""
-    was, will = old.deployment or Deployment(), new.deployment or Deployment()
-    update = {
-        name: getattr(will, name) if getattr(will, name) != getattr(was, name) else None
-        for name in ("min_percent", "max_percent", "circuit_breaker", "rollback")
-    }
-    if update["circuit_breaker"] is not None or update["rollback"] is not None:
-        for name in ("circuit_breaker", "rollback"):
-            update[name] = getattr(was, name) if getattr(will, name) is None else getattr(will, name)
-    return new.model_copy(update={"deployment": Deployment(**update)})
-
-
-# -- in ours
-
-_ANSWERED: Final = {
-    "task_definition": "taskDefinition",
-    "platform_version": "platformVersion",
-    "network": "networkConfiguration",
-    "grace_period": "healthCheckGracePeriodSeconds",
-    "deployment": "deploymentConfiguration",
-    "exec": "enableExecuteCommand",
-}
-"""Members without which an answer says nothing of the field."""
-
-
-def _read(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[ServiceSpec, frozenset[str]]:
-    """A service from AWS, defaults filled in, and the fields that the answer says nothing of."""
-    controller = (item.get("deploymentController") or {}).get("type", "ECS")
-    unread = {field for field, member in _ANSWERED.items() if item.get(member) in (None, {})}
-    if controller == "EXTERNAL" and "taskDefinition" not in item:
-        unread |= {*_OF_THE_TASK_SET, "launch_type"}  # no task set is primary yet
-    spec = ServiceSpec(
-        cluster=_ecs.last(item["clusterArn"]),
-        name=item["serviceName"],
-        task_definition=item.get("taskDefinition"),
-        desired_count=item["desiredCount"],
-        launch_type=item.get("launchType"),
-        capacity_provider_strategy=_ecs.strategy_of(item.get("capacityProviderStrategy")),
-        platform_version=_platform(item.get("platformVersion"), want),
-        network=_ecs.network_of(item.get("networkConfiguration")),
-        load_balancers=_attached(item, want, scope),
-        grace_period=item.get("healthCheckGracePeriodSeconds"),
-        deployment=_limits(item.get("deploymentConfiguration") or {}),
-        exec=item.get("enableExecuteCommand"),
-        propagate_tags=item.get("propagateTags", "NONE"),
-        controller=controller,
-    )
-    return spec, frozenset(unread)
-
-
-def _attached(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[Target, ...]:
-    """Where the specs want no traffic, only target groups of the stack are shown: others are not the specs' concern."""
-    unwanted = want is not None and want.load_balancers == ()
-    return tuple(
-        Target(target_group=one["targetGroupArn"], container=one["containerName"], port=one["containerPort"])
-        for one in item.get("loadBalancers") or ()
-        if "targetGroupArn" in one and not (unwanted and one["targetGroupArn"] not in scope.swept)
-    )
-
-
-def _limits(item: Mapping[str, Any]) -> Deployment:
-    breaker = item.get("deploymentCircuitBreaker") or {}
-    return Deployment(
-        min_percent=item.get("minimumHealthyPercent", 100),
-        max_percent=item.get("maximumPercent", 200),
-        circuit_breaker=breaker.get("enable", False),
-        rollback=breaker.get("rollback", False),
-    )
-
-
-def _platform(version: str | None, want: ServiceSpec | None) -> str | None:
-    if version is None or version == "LATEST" or want is None or want.platform_version != "LATEST":
-        return version
-    numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
-    return "LATEST" if numbers >= PLATFORM_NOW else version

@@ -38,12 +38,11 @@ CONTENT: Final = "reconciler:content"
 KEEP: Final = 10
 """Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
 
-LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing is started from it any more
+LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing starts from it any more
 TRIM_AT_ONCE: Final = 5  # ECS allows one DeregisterTaskDefinition a second
 BATCH: Final = 10  # revisions a DeleteTaskDefinitions
 
 DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
-
 NOT_OURS: Final = (
     "volumes",
     "placementConstraints",

@@ -14,7 +14,8 @@ from typing import Any
 from reconciler.model import ownership
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
-from reconciler.model.planner import ObservedState, immutable_changes
+from reconciler.model.observed_state import ObservedState
+from reconciler.model.planner import immutable_changes
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN

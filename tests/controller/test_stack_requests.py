@@ -11,7 +11,7 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.controller.stack_requests import StackRequests
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Observed
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.request_tags import RequestTags

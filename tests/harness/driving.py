@@ -14,8 +14,8 @@ from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
 from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Observer, RolloutSummary, has_ended
 from reconciler.diagnosis.report import Diagnosis
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.model.resource_type import Depth, ResourceTypes
 from reconciler.reconcile.executor import StepOutcome

@@ -10,10 +10,12 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.guard import Guard, check
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan, Verb
-from reconciler.model.planner import Consent, ObservedState, plan
+from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.reconcile.observe import StackId, observe
+from tests.model.ordered_plan import plan
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 PLACE = StackId(STACK, "123456789012", "us-west-2")

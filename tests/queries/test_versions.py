@@ -9,10 +9,10 @@ import pytest
 
 from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Observed
 from reconciler.queries.versions import RunningVersion, ServiceState, find
-from reconciler.resources._elb import Action, Forward
+from reconciler.resources._elb_actions import Action, Forward
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.rollout.spec import RolloutSpec

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from reconciler.model import ownership
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan, Verb
-from reconciler.model.planner import ObservedState, draft
+from reconciler.model.planner import draft
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import discover
 from reconciler.reconcile import deferral
-from reconciler.resources._elb import NOBODY, Action, Forward
+from reconciler.resources._elb_actions import NOBODY, Action, Forward
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.target_group import TargetGroupSpec

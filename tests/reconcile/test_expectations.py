@@ -11,14 +11,15 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.model.diff import diff
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
-from reconciler.model.planner import ObservedState, plan
 from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.reconcile.executor import Result
 from reconciler.reconcile.expectations import MADE_SECONDS, READS, TRIES, UNSEEN, WRITE_SECONDS, Expectations
 from reconciler.reconcile.observe import StackId
 from reconciler.reconcile.pass_ import DesiredState, look
 from tests.harness.driving import converge
+from tests.model.ordered_plan import plan
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 PLACE = StackId(STACK, "123456789012", "us-west-2")

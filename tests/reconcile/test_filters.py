@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler.model.diff import diff
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, Spec
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.filters import Context, deferral

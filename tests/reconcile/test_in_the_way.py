@@ -10,9 +10,10 @@ import pytest
 from reconciler import errors
 from reconciler.model import obstacles
 from reconciler.model.diff import Change
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import tags_for
 from reconciler.model.plan import Action, RefusalCode, Verb
-from reconciler.model.planner import ObservedState, draft
+from reconciler.model.planner import draft
 from reconciler.model.resource import Address, Desired, Observed, Spec
 from reconciler.model.resource_type import ResourceType, ResourceTypes
 from reconciler.reconcile.executor import Result

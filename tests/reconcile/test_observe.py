@@ -12,7 +12,7 @@ import pytest
 from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model.diff import Change
-from reconciler.model.planner import ObservedState
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ServiceApi, Spec
 from reconciler.model.resource_type import Depth, ResourceType, ResourceTypes, Scope
 from reconciler.reconcile.observe import StackId, observe

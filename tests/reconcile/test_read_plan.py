@@ -21,8 +21,8 @@ from reconciler.aws.retry import READ
 from reconciler.clock import ManualClock
 from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.model.guard import Guard
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
-from reconciler.model.planner import ObservedState, plan
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, discover
 from reconciler.reconcile.expectations import Expectations
@@ -33,6 +33,7 @@ from reconciler.spec.compile import compile_specs
 from reconciler.spec.load import load
 from tests.harness.driving import converge
 from tests.harness.emulated_stack import InProcess
+from tests.model.ordered_plan import plan
 
 KINDS = discover()
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.diff import Change
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.tasks_first import tasks_first

@@ -12,7 +12,7 @@ from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth
-from reconciler.resources._elb import Action, FixedResponse, Forward, Redirect
+from reconciler.resources._elb_actions import Action, FixedResponse, Forward, Redirect
 from reconciler.resources.listener import Listener, ListenerSpec
 from tests.laws.account import Stack
 from tests.laws.example import Edit, Example, ref, wish

@@ -10,7 +10,7 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.resource import Desired, Observed
-from reconciler.resources._elb import Action, Forward
+from reconciler.resources._elb_actions import Action, Forward
 from reconciler.resources.listener_rule import ListenerRule, ListenerRuleSpec
 from tests.laws.example import Edit, Example, ref, wish
 from tests.resources.talk import Talk, pairs, scope, tagged

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.resource import Address, Desired, Link, Observed, Ref
 from reconciler.model.usage import Usage
-from reconciler.resources._elb import NOBODY, Action, FixedResponse, Forward, handed_over, unclaimed
+from reconciler.resources._elb_actions import NOBODY, Action, FixedResponse, Forward, handed_over, unclaimed
 from reconciler.resources.role import Role, RoleSpec
 from reconciler.resources.security_group_rules import SecurityGroupRules, SecurityGroupRulesSpec
 from tests.resources.test_role import READ, WRITE, policy, trust

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model.event import Event
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, Refusal, RefusalCode, Verb
-from reconciler.model.planner import ObservedState
 from reconciler.model.resource import Address
 from reconciler.model.resource_type import Depth
 from reconciler.reconcile.drift import Drift, DriftMode

@@ -188,7 +188,7 @@ class ControllerProcess:
         from reconciler.controller.events import EventRecorder
         from reconciler.controller.revisions import RevisionTracker
         from reconciler.controller.schedule import Intervals
-        from reconciler.model.planner import ObservedState
+        from reconciler.model.observed_state import ObservedState
         from reconciler.model.resource_type import discover
         from reconciler.rollout_driver.smoke_tests import SmokeTests
 

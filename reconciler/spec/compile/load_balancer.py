@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
-from reconciler.resources._elb import NOBODY, NOT_FOUND, Action, Forward
+from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, Forward
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec

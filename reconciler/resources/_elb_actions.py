@@ -1,0 +1,209 @@
+"""Actions of listeners and listener rules: what happens to a request, and how requests move from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Annotated, Any
+
+from pydantic import field_validator
+
+from reconciler import errors
+from reconciler.model import resource
+from reconciler.model.diff import Change
+from reconciler.model.resource import Desired, Link, Path
+from reconciler.model.resource_type import FieldMark
+from reconciler.model.usage import Usage
+
+WHOLE = 100
+"""Weight of a target group that receives all traffic."""
+
+
+class Forward(resource.Spec):
+    """A target group and its weight, from 0 to 999."""
+
+    target_group: Link
+    weight: int = WHOLE
+
+    def __str__(self) -> str:
+        return str(self.target_group)
+
+
+class FixedResponse(resource.Spec):
+    """A response that the load balancer sends itself; `status` is an HTTP status code as text."""
+
+    status: str
+    content_type: str | None = None
+    body: str | None = None
+
+
+class Redirect(resource.Spec):
+    """A redirect. Parts that are left out keep their value of the request."""
+
+    status: str = "301"
+    protocol: str | None = None
+    port: str | None = None
+    host: str | None = None
+    path: str | None = None
+    query: str | None = None
+
+
+class Action(resource.Spec):
+    """Action of a listener or a rule: exactly one of the three."""
+
+    forward: Annotated[tuple[Forward, ...] | None, FieldMark.UNORDERED] = None
+    fixed_response: FixedResponse | None = None
+    redirect: Redirect | None = None
+
+    @field_validator("forward")
+    @classmethod
+    def _one_has_it_all(cls, forward: tuple[Forward, ...] | None) -> tuple[Forward, ...] | None:
+        """AWS returns the weight 1 or none for a single target group."""
+        if forward is not None and len(forward) == 1:
+            return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
+        return forward
+
+
+NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
+NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
+
+
+def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
+    """`Actions` of a create call, declared or initial. Raises `errors.SpecInvalid` without either."""
+    chosen = action or initial
+    if chosen is None:
+        raise errors.SpecInvalid(f"{new.address} does not say what to do with requests")
+    return written(chosen)
+
+
+def written(action: Action) -> list[dict[str, Any]]:
+    """`Actions` of a call. They replace all existing actions (ELB API Reference, ModifyListener and ModifyRule).
+
+    Raises `errors.SpecInvalid` for an action that does nothing.
+    """
+    if action.forward is not None:
+        groups = [
+            {"TargetGroupArn": item.target_group, "Weight": item.weight} for item in sorted(action.forward, key=str)
+        ]
+        return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+    if action.redirect is not None:
+        there = action.redirect
+        config = {
+            "Protocol": there.protocol,
+            "Port": there.port,
+            "Host": there.host,
+            "Path": there.path,
+            "Query": there.query,
+            "StatusCode": f"HTTP_{there.status}",
+        }
+        return [{"Type": "redirect", "RedirectConfig": _without_none(config)}]
+    if action.fixed_response is not None:
+        reply = action.fixed_response
+        config = {"StatusCode": reply.status, "ContentType": reply.content_type, "MessageBody": reply.body}
+        return [{"Type": "fixed-response", "FixedResponseConfig": _without_none(config)}]
+    raise errors.SpecInvalid("an action has to forward, redirect or reply")
+
+
+def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
+    """`Actions` of a response. Actions that specs cannot declare, such as authentication, are read as an empty action,
+    so that they are a difference.
+    """
+    if len(given) != 1:
+        return Action()
+    (only,) = given
+    match only["Type"]:
+        case "forward":
+            alone = [{"TargetGroupArn": only["TargetGroupArn"]}] if "TargetGroupArn" in only else []
+            groups = only.get("ForwardConfig", {}).get("TargetGroups") or alone
+            forward = (Forward(target_group=item["TargetGroupArn"], weight=item.get("Weight", 1)) for item in groups)
+            return Action(forward=tuple(sorted(forward, key=str)))
+        case "redirect":
+            there = only["RedirectConfig"]
+            return Action(
+                redirect=Redirect(
+                    status=there["StatusCode"].removeprefix("HTTP_"),
+                    protocol=there.get("Protocol"),
+                    port=there.get("Port"),
+                    host=there.get("Host"),
+                    path=there.get("Path"),
+                    query=there.get("Query"),
+                )
+            )
+        case "fixed-response":
+            reply = only["FixedResponseConfig"]
+            return Action(
+                fixed_response=FixedResponse(
+                    status=reply["StatusCode"],
+                    content_type=reply.get("ContentType"),
+                    body=reply.get("MessageBody"),
+                )
+            )
+        case _:
+            return Action()
+
+
+def lost_actions(
+    given: Sequence[Mapping[str, Any]], field: str, wanted: Action | None, changes: Iterable[Change]
+) -> dict[Path, Any]:
+    """What writing `wanted` drops of `given`: a sign-in, a redirect or reply, and targets that keep their clients."""
+    if wanted is None or all(change.field != field for change in changes):
+        return {}
+    kinds = {"forward": wanted.forward, "redirect": wanted.redirect, "fixed-response": wanted.fixed_response}
+    lost: dict[Path, Any] = {}
+    for one in given:
+        if kinds.get(one["Type"]) is None:
+            lost[field, one["Type"]] = {name: value for name, value in one.items() if name not in ("Type", "Order")}
+        sticky = (one.get("ForwardConfig") or {}).get("TargetGroupStickinessConfig") or {}
+        if sticky.get("Enabled"):
+            lost[field, "TargetGroupStickinessConfig"] = sticky
+    return lost
+
+
+def forwards(action: Action | None) -> Mapping[Link, int]:
+    """Target groups that an action names, with their weights."""
+    given = () if action is None else action.forward or ()
+    return {item.target_group: item.weight for item in given}
+
+
+def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action | None:
+    """`new`, as far as requests can be handed over from `old` to it now.
+
+    A target group is named before a service may use it, receives requests once all tasks in it are healthy, and is
+    named until no task uses it any more. A load balancer sends requests by weight, whether a group has healthy targets
+    or not: until then the weights stay as they are.
+    """
+    if new is None or new.forward is None or old is None or old.forward is None:
+        return new
+    before, after = _receiving(old), _receiving(new)
+    unproven = after - before - usage.proven
+    chosen = old.forward if unproven and before else new.forward
+    named = {item.target_group for item in chosen}
+    idle = {
+        item.target_group
+        for item in (*new.forward, *old.forward)
+        if item.target_group not in named and (item in new.forward or _in_use(item.target_group, usage))
+    }
+    if chosen is new.forward and not idle:
+        return new
+    return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
+
+
+def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:
+    """Whether a rollout has never shifted these requests: nobody or other target groups of the stack receive them."""
+    if present is None or initial is None:
+        return False
+    if present.forward is None:
+        return present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND))
+    named = forwards(present).keys()
+    return named <= owned and named.isdisjoint(forwards(initial))
+
+
+def _receiving(action: Action) -> set[Link]:
+    return {group for group, weight in forwards(action).items() if weight}
+
+
+def _in_use(group: Link, usage: Usage) -> bool:
+    return usage.several or group in usage.used
+
+
+def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value is not None}
