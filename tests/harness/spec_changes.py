@@ -202,10 +202,7 @@ def _schema(kind: str, path: Path) -> Mapping[str, Any]:
     schema: Mapping[str, Any] = _definition(kind)
     for key in path:
         schema = _resolved(schema, [] if isinstance(key, int) else {})
-        if isinstance(key, int):
-            schema = schema.get("items", {})
-        else:
-            schema = _member(schema, key)
+        schema = schema.get("items", {}) if isinstance(key, int) else _member(schema, key)
     return schema
 
 

@@ -99,7 +99,7 @@ class Service:
 class Outsider:
     """Sends requests to port 80 of each load balancer, and remembers what it got before.
 
-    `expected` is the number of healthy targets under which it must not fall; None: this load balancer may stop to serve.
+    `expected` is the number of healthy targets below which it must not fall; None: this load balancer may stop serving.
     """
 
     laptop: Laptop
@@ -191,10 +191,10 @@ class Watched:
             return
         ids = [str(one) for key, one in call.params.items() if key in LEAVES[call.operation]]
         for name in ids:
-            if users := self._users(name, call.operation):
+            if users := self._users(name):
                 self.outsider._breach(f"{call} of {name}, which {users[0]} still uses")
 
-    def _users(self, name: str, operation: str) -> list[str]:
+    def _users(self, name: str) -> list[str]:
         ecs = self.inner.laptop.client("ecs")
         found = []
         for cluster in ecs.list_clusters()["clusterArns"]:
@@ -209,7 +209,7 @@ class Watched:
                         continue
                     definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])
                     text = json.dumps([definition["taskDefinition"], task], default=str)
-                    if f'"{name}"' in text or f":{name}" in text and operation != "DeleteSecurityGroup":
+                    if f'"{name}"' in text or f"/{name}" in text:
                         found.append(f"task {task['taskArn'].rpartition('/')[2]}")
         return found
 

@@ -43,7 +43,7 @@ PROMISES = {
     "S16": "`apply PLAN` does exactly that plan, or refuses.",
     "S17": "Unknown is not absent: a read that fails never leads to a creation or a deletion.",
     "S18": "`diff`, `apply` and `run` do the same to the same account.",
-    "C1": "Whatever is changed in the specs, at rest or in a rollout: production goes on serving, and all comes to rest.",
+    "C1": "Whatever is changed in the specs, at rest or in a rollout: production serves on, and all comes to rest.",
     "L1": "From any damage to what is owned, back to what is wanted, and then not a write more.",
     "L2": "Progress under crashes, throttling, lost answers and bad days.",
 }

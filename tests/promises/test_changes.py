@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ import yaml
 
 from reconciler.rollout.engine import Phase
 from reconciler.spec.load import load_sources
-from tests.harness.account_snapshot import Asking, alike, census
+from tests.harness.account_snapshot import alike, census
 from tests.harness.forked_runs import apart
 from tests.harness.seed import SEED as FOLDER
 from tests.harness.spec_changes import Change, Document, changes
