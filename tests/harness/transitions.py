@@ -362,10 +362,10 @@ class LivingStack:
 
 def _wanted(before: Sequence[Document], after: Sequence[Document]) -> dict[str, int | None]:
     """Load balancer → targets that it should have: None where the specs no longer say that it serves `/` on port 80."""
-    return {name: _least(after, name) for name in {_balancer(one) for one in before} if name}
+    return {name: least_of(after, name) for name in {_balancer(one) for one in before} if name}
 
 
-def _least(documents: Sequence[Document], balancer: str) -> int | None:
+def least_of(documents: Sequence[Document], balancer: str) -> int | None:
     listeners = [
         listener
         for one in documents

@@ -171,7 +171,7 @@ def _brought_to(strategy: str, moment: str) -> Iterator[tuple[LivingStack, tuple
         yield stack, documents
 
 
-def _possible(documents: Sequence[Document]) -> list[Change]:
+def possible(documents: Sequence[Document]) -> list[Change]:
     return [one for one in changes(documents) if load_sources(list(one.sources())).ok]
 
 
@@ -184,16 +184,16 @@ def quiet() -> Iterator[None]:
 
 def _run(strategy: str, moment: str, most: int | None) -> tuple[int, list[Verdict]]:
     with _brought_to(strategy, moment) as (stack, documents):
-        possible = _possible(documents)
+        several = possible(documents)
         if most is not None:
-            possible = random.Random(f"{SEED} {strategy} {moment}").sample(possible, most)
+            several = random.Random(f"{SEED} {strategy} {moment}").sample(several, most)
         as_before = _inventory(stack) if moment == AT_REST else None
         healing = documents if moment != FAILED else with_image(documents, "v3")
         verdicts = [
             apart(lambda change=change: _judge(stack, change, _taken_back(healing, as_before)))  # type: ignore[misc]
-            for change in possible
+            for change in several
         ]
-    return len(possible), [one for one in verdicts if one.wrong]
+    return len(several), [one for one in verdicts if one.wrong]
 
 
 def _check(strategy: str, moment: str, most: int | None, record: Record) -> None:
