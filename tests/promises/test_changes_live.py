@@ -132,7 +132,7 @@ def _change(here: Desk, documents: Sequence[Document]) -> tuple[int, dict[str, i
         because = _until_in_place(here)
         time.sleep(2.0)
         found = ended()
-    return sum(found["versions"].values()), dict(found["lost"]), because
+    return found["requests"] - found["lost"], found["why"], because
 
 
 def _check(
