@@ -25,7 +25,7 @@ from tests.promises.conftest import FIGURES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "promises.md"
-TESTS = ("tests/promises", "tests/harness", "tests/engine", "tests/aws")
+TESTS = ("tests/promises", "tests/harness", "tests/reconcile", "tests/controller", "tests/aws")
 
 PROMISES = {
     "S1": "Nothing is written to what does not carry our tags.",
@@ -43,6 +43,7 @@ PROMISES = {
     "S16": "`apply PLAN` does exactly that plan, or refuses.",
     "S17": "Unknown is not absent: a read that fails never leads to a creation or a deletion.",
     "S18": "`diff`, `apply` and `run` do the same to the same account.",
+    "C1": "Whatever is changed in the specs, at rest or in a rollout: production serves on, and all comes to rest.",
     "L1": "From any damage to what is owned, back to what is wanted, and then not a write more.",
     "L2": "Progress under crashes, throttling, lost answers and bad days.",
 }

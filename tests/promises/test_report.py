@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.promises.mutants import MUTANTS, ROOT, Mutant
-from tests.promises.report import PROMISES, page
+from tests.promises.report import PROMISES, TESTS, page
 
 
 def _row(promise: str, what: str, **figures: Any) -> dict[str, Any]:
@@ -35,3 +35,7 @@ def test_a_mutant_has_something_to_break(mutant: Mutant) -> None:
     assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1
     for test in mutant.tests.split():
         assert (ROOT / test.partition("::")[0]).exists()
+
+
+def test_the_folders_that_are_run_are_there() -> None:
+    assert [one for one in TESTS if not (ROOT / one).is_dir()] == []

@@ -1,0 +1,215 @@
+"""C1–C5: whatever is changed in the specs, at rest and in every phase of a rollout, production goes on serving.
+
+A world is a stack that serves (tests/harness/transitions.py), brought to a phase. In a fork of it one change is
+committed (tests/harness/spec_changes.py), and the controller works until nothing is due any more, while somebody
+outside sends requests. Then the change is taken back.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+import yaml
+
+from reconciler.rollout.engine import Phase
+from reconciler.spec.load import load_sources
+from tests.harness.account_snapshot import alike, census
+from tests.harness.forked_runs import apart
+from tests.harness.seed import SEED as FOLDER
+from tests.harness.spec_changes import Change, Document, changes
+from tests.harness.transitions import MOST_REFUSED, LivingStack, living
+from tests.promises.conftest import Record
+
+SEED = 20261130
+SAMPLED = 3
+"""Changes of each world and phase in `make test`."""
+
+BLUE_GREEN: dict[str, Any] = {
+    "kind": "DeploymentStrategy",
+    "name": "careful",
+    "type": "blue_green",
+    "green": {"healthy_within": "2m", "max_failed_tasks": 3},
+    "test": [{"http": "/", "expect": {"status": 200, "body": "Hello"}, "times": 3, "within": "1m"}],
+    "promotion": {"mode": "timed", "after": "2m"},
+    "verify": {"for": "30s"},
+    "teardown": {"after": "1m"},
+}
+CANARY = BLUE_GREEN | {"type": "canary", "steps": [{"weight": 20, "pause": "1m"}]}
+ROLLING = {"kind": "DeploymentStrategy", "name": "careful", "type": "rolling"}
+STRATEGIES = {"blue_green": BLUE_GREEN, "canary": CANARY, "rolling": ROLLING}
+
+IN_FLIGHT = (
+    Phase.SCALING_UP,
+    Phase.TESTING,
+    Phase.AWAITING_PROMOTION,
+    Phase.SHIFTING,
+    Phase.VERIFYING,
+    Phase.BAKING,
+    Phase.TEARDOWN,
+)
+AT_REST = "at rest"
+FAILED = "failed"
+MOMENTS = [
+    *((name, str(phase)) for name in ("blue_green", "canary") for phase in (AT_REST, *IN_FLIGHT, FAILED)),
+    *(("rolling", moment) for moment in (AT_REST, str(Phase.SCALING_UP), FAILED)),
+]
+
+
+def documents_of(strategy: str) -> tuple[Document, ...]:
+    files = (one for one in sorted(FOLDER.rglob("*.yaml")) if "environments" not in one.parts)
+    found = [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
+    for document in found:
+        if document["kind"] == "DeploymentStrategy":
+            document.clear()
+            document.update(copy.deepcopy(STRATEGIES[strategy]))
+        elif document["kind"] == "Service":
+            document["desired_count"] = 2
+            if strategy == "rolling":
+                document["traffic"]["target_groups"] = document["traffic"]["target_groups"][:1]
+    return tuple(found)
+
+
+def with_image(documents: Sequence[Document], tag: str) -> tuple[Document, ...]:
+    changed = copy.deepcopy(tuple(documents))
+    for document in changed:
+        if document["kind"] == "Service":
+            for container in document["task"]["containers"].values():
+                container["image"]["tag"] = tag
+    return changed
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was wrong after one change."""
+
+    what: str
+    wrong: list[str] = field(default_factory=list)
+    phases: list[str] = field(default_factory=list)
+    because: list[str] = field(default_factory=list)
+
+
+def _judge(stack: LivingStack, change: Change, back: Callable[[LivingStack], None]) -> Verdict:
+    found = Verdict(change.what)
+    stack.commit(change.documents)
+    settled = stack.settle()
+    found.phases, found.because = list(stack.phases), stack.why_not_in_place()
+    found.wrong += stack.breaches
+    if not settled:
+        found.wrong.append(f"never at rest: {dict(stack.watched.writes)}")
+    if (refused := stack.watched.refused.total()) > MOST_REFUSED:
+        found.wrong.append(f"{refused} refused writes: {dict(stack.watched.refused)}")
+    if not found.because:
+        found.wrong += [
+            f"said to be in place, but {balancer} has {served[1]}, and wants {served[0]}"
+            for balancer, served in stack.unserved().items()
+        ]
+    stack.watched.writes.clear()
+    stack.restart()
+    stack.go(45.0)
+    if stack.watched.writes:
+        found.wrong.append(f"a second process writes: {dict(stack.watched.writes)}")
+    if not found.wrong:
+        stack.breaches.clear()
+        back(stack)
+        found.wrong += stack.breaches
+    return found
+
+
+def _taken_back(documents: Sequence[Document], as_before: dict[str, Any] | None) -> Callable[[LivingStack], None]:
+    def back(stack: LivingStack) -> None:
+        stack.commit(documents)
+        if not stack.settle():
+            stack.breaches.append(f"taken back, it is never at rest: {dict(stack.watched.writes)}")
+        elif because := stack.why_not_in_place():
+            stack.breaches.append(f"taken back, it is not in place: {because}")
+        elif as_before is not None:
+            now = _inventory(stack)
+            stack.breaches.extend(
+                f"taken back, {kind} differs: {[one for one in now[kind] if one not in as_before[kind]][:2]}, before "
+                f"{[one for one in as_before[kind] if one not in now[kind]][:2]}"
+                for kind in as_before
+                if now[kind] != as_before[kind]
+            )
+
+    return back
+
+
+def _inventory(stack: LivingStack) -> dict[str, Any]:
+    taken = census(lambda call: stack.stage.transport.perform(call))
+    return {kind: alike({kind: items})[kind] for kind, items in taken.items() if kind in COMPARED}
+
+
+COMPARED = frozenset(
+    {
+        "vpc", "subnet", "internet-gateway", "nat-gateway", "elastic-ip", "route-table", "security-group",
+        "security-group-rule", "load-balancer", "target-group", "repository", "cluster", "role", "log-group",
+    }
+)  # fmt: skip
+"""What is as it was once a change is taken back. A version that went out and back is another revision."""
+
+
+@contextmanager
+def _brought_to(strategy: str, moment: str) -> Iterator[tuple[LivingStack, tuple[Document, ...]]]:
+    documents = documents_of(strategy)
+    with living(documents) as stack:
+        if moment != AT_REST:
+            documents = with_image(documents, "bad" if moment == FAILED else "v2")
+            stack.commit(documents)
+            if moment == FAILED:
+                assert stack.settle(), stack.why_not_in_place()
+            else:
+                assert stack.until(Phase(moment)), stack.phases
+        yield stack, documents
+
+
+def possible(documents: Sequence[Document]) -> list[Change]:
+    return [one for one in changes(documents) if load_sources(list(one.sources())).ok]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+def _run(strategy: str, moment: str, most: int | None) -> tuple[int, list[Verdict]]:
+    with _brought_to(strategy, moment) as (stack, documents):
+        several = possible(documents)
+        if most is not None:
+            several = random.Random(f"{SEED} {strategy} {moment}").sample(several, most)
+        as_before = _inventory(stack) if moment == AT_REST else None
+        healing = documents if moment != FAILED else with_image(documents, "v3")
+        verdicts = [
+            apart(lambda change=change: _judge(stack, change, _taken_back(healing, as_before)))  # type: ignore[misc]
+            for change in several
+        ]
+    return len(several), [one for one in verdicts if one.wrong]
+
+
+def _check(strategy: str, moment: str, most: int | None, record: Record) -> None:
+    count, wrong = _run(strategy, moment, most)
+    record("C1", f"{strategy}, {moment}", worlds=count, violations=len(wrong), seeds=SEED)
+    told = "\n".join(f"  {one.what}\n    " + "\n    ".join(one.wrong) for one in wrong)
+    kinds = Counter(text.partition(":")[0] for one in wrong for text in one.wrong)
+    assert not wrong, f"{len(wrong)} of {count} changes of {strategy} {moment}; {dict(kinds)}\n{told}"
+
+
+@pytest.mark.parametrize(("strategy", "moment"), MOMENTS)
+def test_some_changes_end_well(strategy: str, moment: str, record: Record) -> None:
+    _check(strategy, moment, SAMPLED, record)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strategy", "moment"), MOMENTS)
+def test_every_change_ends_well(strategy: str, moment: str, record: Record) -> None:
+    _check(strategy, moment, None, record)
