@@ -20,7 +20,7 @@ from reconciler.rollout.strategy import OnNewRevision, Promotion, Share
 from reconciler.rollout_driver.driver import StepResult
 from tests.controller.test_controller import Files, Running
 from tests.harness.emulated_stack import SEED, SERVICE, SHORT, emulated_stack
-from tests.rollout_driver.test_driver import ONE, TWO, digest, suspended
+from tests.rollout_driver.test_driver import ONE, TWO, suspended
 
 FRONTEND, STRATEGY = "services/frontend.yaml", "deployment.yaml"
 WAITING = [Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BAKING]
@@ -68,7 +68,7 @@ def deploy(running: Running, to: Phase, *, old: str = "v1", new: str = "v2") -> 
 
 
 def fall_ill(running: Running, tag: str) -> None:
-    running.stage.laptop.script(Script(image=f"*{digest(running.stage, tag)}*", healthy=False))
+    running.stage.laptop.script(Script(image=f"*{running.stage.digest(tag)}*", healthy=False))
 
 
 # -- newer wishes that cannot become a release

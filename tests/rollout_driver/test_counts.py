@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.controller.until import has_ended, was_promoted
+from reconciler.controller.until import has_ended
 from reconciler.local.faults import Fault, FaultKind
 from reconciler.local.scripted import Script
 from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
 from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Promotion, Share
+from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import CLUSTER, HELLO, SERVICE, SHORT, EmulatedStack, emulated_stack
 
 ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
