@@ -24,7 +24,7 @@ from reconciler.model.diff import Change, diff
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
-from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile.expectations import UNSEEN
@@ -109,14 +109,27 @@ class _Deferral:
 
     def _usage(self) -> Usage:
         staying = [one for one in self.services if one.address in self.desired or one.id in self.waiting]
+        runs = self._running_definitions()
         used = frozenset(name for one in staying for name in self.uses[one.id])
+        used |= {name for one in runs for name in ordering.links(one)}
+        revised = {action.drop.id for action in self.draft.actions if action.old is not None and action.changes}
         several = (
             any(_versions(one) > 1 for one in staying)
+            or any(one.id in revised for one in runs)
             or any(action.rolls for action in self.draft.actions)
             or bool(self.waiting)
         )
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
         return Usage(used, lost, self.proven, several)
+
+    def _running_definitions(self) -> list[Observed[Any]]:
+        """The task definitions of one-off tasks that have not ended."""
+        running = {
+            one.parent
+            for one in self.world
+            if self.kinds[one.address.kind].runs_to_completion and one.health is ResourceHealth.PROGRESSING
+        }
+        return [one for one in self.world if one.id in running]
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""

@@ -213,3 +213,17 @@ def test_some_changes_end_well(strategy: str, moment: str, record: Record) -> No
 @pytest.mark.parametrize(("strategy", "moment"), MOMENTS)
 def test_every_change_ends_well(strategy: str, moment: str, record: Record) -> None:
     _check(strategy, moment, None, record)
+
+
+NAMED = (
+    ("blue_green", AT_REST, "Task my-app-hello: exec = true"),
+    ("blue_green", AT_REST, "Service my-app-frontend: traffic.target_groups.1 renamed everywhere"),
+)
+"""Changes after which something was wrong once, and that the sample may leave out."""
+
+
+@pytest.mark.parametrize(("strategy", "moment", "what"), NAMED, ids=[what for _, _, what in NAMED])
+def test_a_change_that_once_ended_badly_ends_well(strategy: str, moment: str, what: str) -> None:
+    with _brought_to(strategy, moment) as (stack, documents):
+        change = next(one for one in possible(documents) if one.what == what)
+        assert _judge(stack, change, _taken_back(documents, _inventory(stack))).wrong == []
