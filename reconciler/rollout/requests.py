@@ -77,7 +77,7 @@ class RequestRefusalCode(StrEnum):
     TOO_LONG = "too-long"  # extend: by more than may be
     IN_PRODUCTION = "in-production"  # rollback --to: it is what runs already, or what the specs declare
     NO_PREVIOUS_VERSION = "no-previous-version"  # there is no other version to go back to, or to let go
-    FIRST_DEPLOYMENT = "first-deployment"  # promote: there is no gate
+    INITIAL_DEPLOYMENT = "initial-deployment"  # promote: there is no gate
     NOT_READY = "not-ready"  # promote: the new version is not up yet
     NOT_TESTED = "not-tested"  # promote: its tests have not passed yet
     ALREADY_SHIFTING = "already-shifting"  # promote: production is on its way to it

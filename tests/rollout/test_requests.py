@@ -129,7 +129,7 @@ REFUSED = [
     (REST, RequestVerb.FINISH, CAREFUL, Code.NO_PREVIOUS_VERSION, ""),
     (replace(WARM, **ILL), RequestVerb.FINISH, CAREFUL, Code.UNHEALTHY, "0 of 2"),
     (REST, RequestVerb.PROMOTE, CAREFUL, Code.NO_ROLLOUT, ""),
-    (FIRST, RequestVerb.PROMOTE, CAREFUL, Code.FIRST_DEPLOYMENT, ""),
+    (FIRST, RequestVerb.PROMOTE, CAREFUL, Code.INITIAL_DEPLOYMENT, ""),
     (BLOCKED, RequestVerb.PROMOTE, CAREFUL, Code.TRAFFIC_CHANGED, ""),
     (PAUSED, RequestVerb.PROMOTE, CAREFUL, Code.PAUSED, "bob"),
     (replace(VERIFY, sets=(ill(BLUE), GREEN)), RequestVerb.ROLLBACK, CAREFUL, Code.UNHEALTHY, "blue"),
