@@ -69,8 +69,8 @@ class RequestRefusalCode(StrEnum):
 
     EXPIRED = "expired"  # it is older than `STALE_AFTER`
     OTHER_RELEASE = "other-release"  # it is about a release that is not the one at hand
-    PAUSED = "paused"  # the service is paused
-    NOT_PAUSED = "not-paused"  # resume: nothing is paused or held
+    SUSPENDED = "suspended"  # the service is suspended
+    NOT_SUSPENDED = "not-suspended"  # resume: nothing is suspended or on hold
     UNSUPPORTED = "unsupported"  # the service's engine has nothing of the kind
     NO_ROLLOUT = "no-rollout"  # no new version is being rolled out
     NO_DEADLINE = "no-deadline"  # extend: no deadline is running
