@@ -11,6 +11,7 @@ from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
 from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
+from reconciler.model.diff import Change
 from reconciler.model.plan import Action, Deferred, Note, Plan, Verb
 from reconciler.model.resource import Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
@@ -35,6 +36,14 @@ def test_what_is_deferred_is_in_every_view() -> None:
     assert (deferred["action"]["verb"], deferred["action"]["address"]) == ("delete", "subnet/old")
     assert (deferred["because"], document["actions"], document["changes"]) == ("still in use", [], False)
     assert "deferred%3A delete subnet/old::still in use" in plan_github(PLAN)
+
+
+def test_a_deferred_update_shows_its_fields() -> None:
+    """As an update that is carried out now does."""
+    later = Action(Verb.UPDATE, SERVICE, "", (Change(("desired_count",), 4, 2),))
+    lines = plan_text(Plan("shop", deferred=(Deferred(later, "after the rollout"),)), Look()).splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.endswith("after the rollout")]
+    assert lines[at + 1].split() == ["~", "desired_count", "4", "→", "2"]
 
 
 def test_a_move_is_neither_an_update_nor_a_deletion() -> None:

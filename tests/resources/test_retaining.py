@@ -48,7 +48,16 @@ def weights(action: Action | None) -> dict[Link, int]:
             {"new": 100, "old": 0},
         ),
     ],
-    ids=["attach", "wait", "switch", "keep named", "detach", "nobody is served", "nobody was served", "nobody is reached"],
+    ids=[
+        "attach",
+        "wait",
+        "switch",
+        "keep named",
+        "detach",
+        "nobody is served",
+        "nobody was served",
+        "nobody is reached",
+    ],
 )
 def test_requests_are_handed_over_once_the_new_group_is_healthy(
     old: Action, new: Action, usage: Usage, wanted: dict[str, int]

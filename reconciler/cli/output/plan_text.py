@@ -202,6 +202,8 @@ def _deferred(plan: Plan, look: Look) -> Iterator[str]:
     for entry in plan.deferred:
         head = f"  {sign(entry.action, look)} {entry.action.address}".ljust(NAME_WIDTH)
         yield look.paint(head, "dim") + entry.because
+        for change in entry.action.changes:
+            yield from (f"      {line}" for line in _change(change, plan, look))
 
 
 def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:
