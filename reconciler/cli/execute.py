@@ -131,7 +131,7 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
         click.echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
     for address, turn in controller.queue.turns.items():
         if turn.seen is not None and turn.seen.waits:
-            click.echo(f"{address}: the new version is not deployed yet: {turn.seen.waits}.", err=True)
+            click.echo(f"{address}: the new version is waiting: {turn.seen.waits}.", err=True)
 
 
 def _report_deferred(goal: Applied) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 IN_USE: Final = "reconciler-in-use-"
@@ -12,3 +13,8 @@ NO_LONGER: Final = "reconciler-unused-"
 
 IMAGES: Final = "reconciler:images"
 """The repositories, separated by spaces, in which the images of a revision are tagged as in use."""
+
+
+def pushed(tags: Iterable[str]) -> tuple[str, ...]:
+    """The tags that an image was pushed with, sorted: without those that say whether it is in use."""
+    return tuple(sorted(tag for tag in tags if not tag.startswith((IN_USE, NO_LONGER))))

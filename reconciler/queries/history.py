@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from reconciler.model import ownership
+from reconciler.model import image_tags, ownership
 from reconciler.model.resource import Call, Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.resources import _gone
@@ -108,20 +108,20 @@ def _image_tags(images: Iterable[str]) -> Calls[dict[str, tuple[str, ...]]]:
             )
     answers = yield from _gone.answers(list(calls.values()))
     return {
-        image: tuple(sorted(tag for one in answer.get("imageDetails") or () for tag in one.get("imageTags") or ()))
+        image: image_tags.pushed(tag for one in answer.get("imageDetails") or () for tag in one.get("imageTags") or ())
         for image, answer in zip(calls, answers, strict=True)
         if answer is not None
     }
 
 
-def _revision(answer: Mapping[str, Any], image_tags: Mapping[str, tuple[str, ...]]) -> Revision:
+def _revision(answer: Mapping[str, Any], tags_of: Mapping[str, tuple[str, ...]]) -> Revision:
     item, tags, images = answer["taskDefinition"], _tags(answer), _images(answer)
     registered = item.get("registeredAt")
     return Revision(
         revision_of(item["taskDefinitionArn"]),
         registered.astimezone(UTC) if isinstance(registered, datetime) else None,
         images,
-        {image: image_tags[image] for image in images.values() if image in image_tags},
+        {image: tags_of[image] for image in images.values() if image in tags_of},
         tags.get(CONTENT, ""),
     )
 

@@ -146,6 +146,8 @@ def _judge(
         left, found = _sorted(action, rules, drifted=drifted)
         drifts += found
         kept += [] if left is None else [left]
+        if not drifted:
+            notes += _left_alone(action, rules)
         if settled is None and left is not None:
             notes += _left_by_a_controller(left, rules)
     return replace(plan, actions=tuple(kept), warnings=(*plan.warnings, *notes)), tuple(drifts)
@@ -162,6 +164,15 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
             f"`drift: warn` covers {', '.join(paths)}: a running controller reports a change made outside the specs, "
             "but does not correct it",
         )
+
+
+def _left_alone(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
+    """Differences that may be a change of the specs, and are not written all the same."""
+    if action.verb in (Verb.CREATE, Verb.DELETE):
+        return
+    paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is DriftMode.IGNORE)
+    if paths:
+        yield Note(action.address, f"`drift: ignore` covers {', '.join(paths)}: what the specs declare is not written")
 
 
 def _paths(action: Action) -> list[str]:

@@ -169,13 +169,15 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
 
     A target group is named before a service may use it, receives requests once all tasks in it are healthy, and is
     named until no task uses it any more. A load balancer sends requests by weight, whether a group has healthy targets
-    or not: until then the weights stay as they are.
+    or not: until then the weights stay as they are. Requests to a group that the specs give no share, and that no task
+    uses, reach nobody, and wait for nothing.
     """
     if new is None or new.forward is None or old is None or old.forward is None:
         return new
     before, after = _receiving(old), _receiving(new)
     unproven = after - before - usage.proven
-    chosen = old.forward if unproven and before else new.forward
+    reached = {group for group in before if group not in forwards(new) or _in_use(group, usage)}
+    chosen = old.forward if unproven and reached else new.forward
     named = {item.target_group for item in chosen}
     idle = {
         item.target_group

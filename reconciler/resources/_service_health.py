@@ -19,7 +19,7 @@ def health(item: Mapping[str, Any]) -> tuple[ResourceHealth, str]:
     if item["status"] != "ACTIVE":
         return ResourceHealth.PROGRESSING, f"the service is {item['status']}: its tasks finish what they are doing"
     running, pending, desired = item.get("runningCount", 0), item.get("pendingCount", 0), item["desiredCount"]
-    count = f"{running} of {desired} tasks run"
+    count = f"{running} {'task' if running == 1 else 'tasks'} running, {desired} desired"
     deployments = item.get("deployments") or ()
     failed = [one for one in deployments if one.get("rolloutState") == "FAILED"]
     if failed:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any, ClassVar
 
-from reconciler.model import resource
+from reconciler.model import image_tags, resource
 from reconciler.model.resource import Address, Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Depth, LookedUpType, Scope
 from reconciler.resources import _gone
@@ -95,7 +95,7 @@ def _look_up(want: Desired[ImageSpec], images: Sequence[Mapping[str, Any]]) -> O
 
 def _newest(images: Sequence[Mapping[str, Any]]) -> str:
     newest_first = sorted(images, key=_pushed_at, reverse=True)
-    tags = [tag for image in newest_first for tag in sorted(image.get("imageTags", ()))]
+    tags = [tag for image in newest_first for tag in image_tags.pushed(image.get("imageTags", ()))]
     return f"; its newest: {', '.join(tags[:HINTS])}" if tags else ""
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class Outlook(StrEnum):
     REST = "rest"  # up to date
     NEW = "new"  # the next apply starts a new version
-    FIRST = "first"  # nothing is running yet
+    FIRST = "first"  # the initial deployment: nothing is running yet
     UNDER_WAY = "under-way"
     GIVEN_UP = "given-up"  # the wanted version failed or was rolled back, and is quarantined
-    WAITS = "waits"  # there is nothing to roll out yet
+    WAITS = "waits"  # the wanted version cannot be rolled out yet
     UNREAD = "unread"
 
 
@@ -40,6 +40,11 @@ class RolloutPreview:
     def told(self) -> bool:
         """Whether a view of the plan shows it."""
         return self.outlook is not Outlook.REST
+
+    @property
+    def deployed(self) -> bool:
+        """Whether a version of the service has been deployed."""
+        return self.seen is not None and any(one.scale for one in self.seen.sets)
 
     @property
     def pending(self) -> bool:

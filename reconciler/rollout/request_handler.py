@@ -28,7 +28,7 @@ NEVER_LIVE: Final = (
     "{0} is not in production, so there is nothing to roll back; {1} is, and `reconciler rollback --to` replaces it"
 )
 
-NOT_WHILE_PAUSED: Final = frozenset(
+NOT_WHILE_SUSPENDED: Final = frozenset(
     {RequestVerb.PROMOTE, RequestVerb.FINISH, RequestVerb.RETRY, RequestVerb.HOLD, RequestVerb.EXTEND}
 )
 
@@ -117,8 +117,8 @@ class Requests(ABC):
             other = self.another(request)
             if other:
                 return RequestRefusal(Code.OTHER_RELEASE, other)
-        if self.marks.suspended is not None and request.verb in NOT_WHILE_PAUSED:
-            return RequestRefusal(Code.PAUSED, f"suspended by {self.marks.suspended.by}; resume the service first")
+        if self.marks.suspended is not None and request.verb in NOT_WHILE_SUSPENDED:
+            return RequestRefusal(Code.SUSPENDED, f"suspended by {self.marks.suspended.by}; resume the service first")
         match request.verb:
             case RequestVerb.RETRY:
                 return self._retry(request)
@@ -126,7 +126,7 @@ class Requests(ABC):
                 return self.accepted(request, suspended=Pause(request.by))
             case RequestVerb.RESUME:
                 if self.marks.suspended is None and self.marks.hold is None:
-                    return RequestRefusal(Code.NOT_PAUSED, "the service is neither suspended nor on hold")
+                    return RequestRefusal(Code.NOT_SUSPENDED, "the service is neither suspended nor on hold")
                 return self.accepted(request, suspended=None, hold=None)
             case _:
                 return self.act(request)

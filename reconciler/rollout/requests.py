@@ -69,15 +69,15 @@ class RequestRefusalCode(StrEnum):
 
     EXPIRED = "expired"  # it is older than `STALE_AFTER`
     OTHER_RELEASE = "other-release"  # it is about a release that is not the one at hand
-    PAUSED = "paused"  # the service is paused
-    NOT_PAUSED = "not-paused"  # resume: nothing is paused or held
+    SUSPENDED = "suspended"  # the service is suspended
+    NOT_SUSPENDED = "not-suspended"  # resume: nothing is suspended or on hold
     UNSUPPORTED = "unsupported"  # the service's engine has nothing of the kind
     NO_ROLLOUT = "no-rollout"  # no new version is being rolled out
     NO_DEADLINE = "no-deadline"  # extend: no deadline is running
     TOO_LONG = "too-long"  # extend: by more than may be
     IN_PRODUCTION = "in-production"  # rollback --to: it is what runs already, or what the specs declare
     NO_PREVIOUS_VERSION = "no-previous-version"  # there is no other version to go back to, or to let go
-    FIRST_DEPLOYMENT = "first-deployment"  # promote: there is no gate
+    INITIAL_DEPLOYMENT = "initial-deployment"  # promote: there is no gate
     NOT_READY = "not-ready"  # promote: the new version is not up yet
     NOT_TESTED = "not-tested"  # promote: its tests have not passed yet
     ALREADY_SHIFTING = "already-shifting"  # promote: production is on its way to it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from reconciler.cli.output.plan_github import plan_github
@@ -9,11 +11,14 @@ from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
 from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
-from reconciler.model.plan import Action, Deferred, Plan, Verb
+from reconciler.model.diff import Change
+from reconciler.model.plan import Action, Deferred, Note, Plan, Verb
 from reconciler.model.resource import Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
+from reconciler.rollout.state import ObservedService, TaskSet
 
 SERVICE = Address("service", "web")
+BORN = datetime(2026, 1, 1, tzinfo=UTC)
 SUBNET = Action(Verb.DELETE, Address("subnet", "old"), "not in the specs")
 PLAN = Plan("shop", deferred=(Deferred(SUBNET, "still in use"),), unchanged=4)
 
@@ -31,6 +36,14 @@ def test_what_is_deferred_is_in_every_view() -> None:
     assert (deferred["action"]["verb"], deferred["action"]["address"]) == ("delete", "subnet/old")
     assert (deferred["because"], document["actions"], document["changes"]) == ("still in use", [], False)
     assert "deferred%3A delete subnet/old::still in use" in plan_github(PLAN)
+
+
+def test_a_deferred_update_shows_its_fields() -> None:
+    """As an update that is carried out now does."""
+    later = Action(Verb.UPDATE, SERVICE, "", (Change(("desired_count",), 4, 2),))
+    lines = plan_text(Plan("shop", deferred=(Deferred(later, "after the rollout"),)), Look()).splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.endswith("after the rollout")]
+    assert lines[at + 1].split() == ["~", "desired_count", "4", "→", "2"]
 
 
 def test_a_move_is_neither_an_update_nor_a_deletion() -> None:
@@ -67,8 +80,25 @@ def test_without_changes_the_rollouts_are_counted(outlooks: tuple[Outlook, ...],
     assert counts(Plan("shop", unchanged=27), Look(), previews) == summary
 
 
+def test_a_version_that_waits_beside_one_that_serves_is_a_new_version() -> None:
+    """The service is deployed, and only the new version is not."""
+    serving = ObservedService("", 1, (TaskSet("ecs-svc/1", "v1", 0, BORN),), waits="the image is not pushed")
+    previews = [RolloutPreview(SERVICE, Outlook.WAITS, serving.waits, seen=serving)]
+    text = plan_text(Plan("shop", unchanged=27), Look(), previews)
+    assert "not deployed" not in text
+    assert text.splitlines()[0].endswith("service/web".ljust(42) + "new version waiting")
+    assert text.splitlines()[-1] == "No changes. 27 resources up to date; 1 new version waiting."
+
+
+def test_a_rollout_in_progress_is_no_warning() -> None:
+    """Its tasks are not settled because of the rollout, which is shown. Without one, it is a warning."""
+    plan = Plan("shop", unsettled=(Note(SERVICE, "2 tasks running, 1 desired"),), unchanged=27)
+    assert "2 tasks running" not in plan_text(plan, Look(), [RolloutPreview(SERVICE, Outlook.UNDER_WAY)])
+    assert "2 tasks running" in plan_text(plan, Look(), [RolloutPreview(SERVICE, Outlook.REST)])
+
+
 def test_a_quarantined_version_is_no_rollout() -> None:
-    """It is in the plan, and `apply` does not roll it out again; a first deployment is one."""
+    """It is in the plan, and `apply` does not roll it out again; an initial deployment is one."""
     roll = Action(Verb.ROLL, SERVICE, "the task definition changes")
     given_up = [RolloutPreview(SERVICE, Outlook.GIVEN_UP)]
     assert counts(Plan("shop", (roll,), unchanged=27), Look(), given_up) == (

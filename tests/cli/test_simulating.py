@@ -67,7 +67,7 @@ def test_a_failure_in_each_phase_ends_badly(specs: Path, phase: str) -> None:
         (["my-app-frontent"], "Did you mean 'my-app-frontend'?"),
         (["--fail-at", "teardown"], "cannot fail in phase teardown; choose one of: scaling_up, testing"),
         (["--fail-at", "initial_deployment"], "cannot fail in phase initial_deployment"),
-        (["--first", "--fail-at", "verifying"], "choose one of: initial_deployment"),
+        (["--initial", "--fail-at", "verifying"], "choose one of: initial_deployment"),
         (["--fail-at", "verifing"], "Did you mean 'verifying'?"),
     ],
 )

@@ -142,8 +142,8 @@ def _lifecycle() -> None:
     client("ecr").delete_lifecycle_policy(repositoryName="my-app-frontend")
 
 
-def _more_tasks() -> None:
-    client("ecs").update_service(cluster="my-app-cluster", service="my-app-frontend", desiredCount=5)
+def _no_tasks() -> None:
+    client("ecs").update_service(cluster="my-app-cluster", service="my-app-frontend", desiredCount=0)
 
 
 def _other_policy() -> None:
@@ -178,7 +178,7 @@ DRIFTS: list[tuple[Callable[[], None], str, list[str]]] = [
     (_mutable, "repository/my-app-frontend", ["immutable_tags"]),
     (_no_scan, "repository/my-app-frontend", ["scan_on_push"]),
     (_lifecycle, "repository/my-app-frontend", ["lifecycle.rules"]),
-    (_more_tasks, "service/my-app-frontend", ["desired_count"]),
+    (_no_tasks, "service/my-app-frontend", ["desired_count"]),
     (_other_policy, "role/my-app-frontend-execution", ["policies.sneaked-in"]),
     (_insights, "cluster/my-app-cluster", ["container_insights"]),
     (_team, "vpc/my-workspace", ["tags.team"]),

@@ -135,7 +135,9 @@ def test_a_new_image_tag_is_one_rollout(applied: Path) -> None:
     with recorded() as calls:
         assert run("apply", applied, "-y").code == 0
     writes = sorted(call.operation for call in calls if not is_read(call))
-    assert writes == ["RegisterTaskDefinition", "TagResource", "UpdateService"], "the tag says that it was asked for"
+    assert writes == ["PutImage", "RegisterTaskDefinition", "TagResource", "TagResource", "UpdateService"], (
+        "the image is tagged as in use, the revision says so, and the service that it was asked for"
+    )
     assert run("diff", applied).code == 0
 
 
@@ -205,13 +207,13 @@ def test_a_plan_file_does_exactly_that_plan_or_refuses(account: None, specs: Pat
 
 
 def test_nobody_to_ask_is_an_error_that_names_the_flag(account: None, specs: Path) -> None:
-    """Without a terminal and without the flag nothing is written: exit 1, naming --auto-approve."""
+    """Without a terminal and without the flag nothing is written: exit 5, naming --auto-approve."""
     before = census()
     for command in ("apply", "destroy"):
         if command == "destroy":
             assert run("apply", specs, "-y").code == 0
             before = census()
         ran = run(command, specs)
-        assert ran.code == 1
+        assert ran.code == 5
         assert "--auto-approve" in ran.err
         assert census() == before

@@ -43,3 +43,18 @@ def test_a_change_by_hand_beside_a_new_version_is_drift() -> None:
     left, (drift,) = settled().judge(plan, wanted, (DriftRule("*", DriftMode.WARN),), 0.0)
     assert drift.paths == ("color",)
     assert [action.changes for action in left.actions] == [(FOLLOWS,)]
+
+
+@pytest.mark.parametrize("policy", [DriftPolicy(), settled()], ids=["a command", "a running controller"])
+def test_what_the_specs_change_under_ignore_is_not_written_and_said(policy: DriftPolicy) -> None:
+    """Whether the difference is a change of the specs or may be one; drift of an ignored field is not reported."""
+    changed = want("box", "b", shelf="shelf-1", color="green")
+    plan = Plan(STACK, (Action(Verb.UPDATE, WANTED.address, "", (CHANGED,), new=changed),))
+    rules = (DriftRule("*", DriftMode.IGNORE, "color"),)
+    left, drifts = policy.judge(plan, {WANTED.address: changed}, rules, 0.0)
+    assert (left.actions, drifts) == ((), ())
+    (note,) = left.warnings
+    assert note.address == WANTED.address
+    assert "color" in note.because
+    same, _ = settled().judge(plan, {WANTED.address: WANTED}, rules, 0.0)
+    assert same.warnings == ()

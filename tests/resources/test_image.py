@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
+from reconciler.model.image_tags import IN_USE
 from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.resources.image import Image, ImageSpec
 from tests.laws.example import wish
@@ -86,9 +87,14 @@ def test_before_the_first_push_nothing_is_wrong(repositories: dict[str, Any]) ->
 
 
 def test_a_tag_missing_among_others_is_a_mistake() -> None:
-    """The newest tags there are say what was probably meant; the other tags are found all the same."""
+    """The newest tags that were pushed say what was probably meant; the other tags are found all the same."""
     told = registry(
-        web=[detail("a", "v1"), detail("d", "v4", day=4), detail("b", "v2", day=2), detail("c", "v3", "rc", day=3)],
+        web=[
+            detail("a", "v1"),
+            detail("d", "v4", f"{IN_USE}web-4", day=4),
+            detail("b", "v2", day=2),
+            detail("c", "v3", "rc", day=3),
+        ],
     )
 
     (missing, found) = observe(told, image(tag="v5"), image())

@@ -41,8 +41,23 @@ def weights(action: Action | None) -> dict[Link, int]:
         (forward(new=100, old=0), forward(new=100), Usage(used=frozenset({"new"})), {"new": 100}),
         (forward(old=0, older=0), forward(new=100), Usage(), {"new": 100}),
         (Action(fixed_response=NOBODY), forward(new=100), Usage(), {"new": 100}),
+        (
+            forward(new=0, old=100),
+            forward(new=100, old=0),
+            Usage(used=frozenset({"new"})),
+            {"new": 100, "old": 0},
+        ),
     ],
-    ids=["attach", "wait", "switch", "keep named", "detach", "nobody is served", "nobody was served"],
+    ids=[
+        "attach",
+        "wait",
+        "switch",
+        "keep named",
+        "detach",
+        "nobody is served",
+        "nobody was served",
+        "nobody is reached",
+    ],
 )
 def test_requests_are_handed_over_once_the_new_group_is_healthy(
     old: Action, new: Action, usage: Usage, wanted: dict[str, int]

@@ -129,9 +129,9 @@ REFUSED = [
     (REST, RequestVerb.FINISH, CAREFUL, Code.NO_PREVIOUS_VERSION, ""),
     (replace(WARM, **ILL), RequestVerb.FINISH, CAREFUL, Code.UNHEALTHY, "0 of 2"),
     (REST, RequestVerb.PROMOTE, CAREFUL, Code.NO_ROLLOUT, ""),
-    (FIRST, RequestVerb.PROMOTE, CAREFUL, Code.FIRST_DEPLOYMENT, ""),
+    (FIRST, RequestVerb.PROMOTE, CAREFUL, Code.INITIAL_DEPLOYMENT, ""),
     (BLOCKED, RequestVerb.PROMOTE, CAREFUL, Code.TRAFFIC_CHANGED, ""),
-    (PAUSED, RequestVerb.PROMOTE, CAREFUL, Code.PAUSED, "bob"),
+    (PAUSED, RequestVerb.PROMOTE, CAREFUL, Code.SUSPENDED, "bob"),
     (replace(VERIFY, sets=(ill(BLUE), GREEN)), RequestVerb.ROLLBACK, CAREFUL, Code.UNHEALTHY, "blue"),
     (REST, RequestVerb.ROLLBACK, CAREFUL, Code.NO_PREVIOUS_VERSION, ""),
     (replace(BLOCKED, production=None), RequestVerb.ROLLBACK, CAREFUL, Code.UNMANAGED_TARGETS, ""),
@@ -142,7 +142,7 @@ REFUSED = [
     (replace(GATE, marks=ENDLESS), RequestVerb.EXTEND, CAREFUL, Code.NO_DEADLINE, ""),
     (GATE, RequestVerb.RETRY, CAREFUL, Code.NOT_QUARANTINED, ""),
     (replace(FAILED, sets=(BLUE, GREEN)), RequestVerb.RETRY, CAREFUL, Code.CLEANING_UP, ""),
-    (GATE, RequestVerb.RESUME, CAREFUL, Code.NOT_PAUSED, ""),
+    (GATE, RequestVerb.RESUME, CAREFUL, Code.NOT_SUSPENDED, ""),
 ]
 
 

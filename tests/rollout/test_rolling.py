@@ -266,7 +266,7 @@ def test_rollback_declares_what_ran_before(
         (RequestVerb.ROLLBACK, "x", Code.OTHER_RELEASE, "b"),
         (RequestVerb.ROLLBACK, "b", Code.NO_PREVIOUS_VERSION, ""),
         (RequestVerb.RETRY, "b", Code.NOT_QUARANTINED, "b"),
-        (RequestVerb.RESUME, "-", Code.NOT_PAUSED, ""),
+        (RequestVerb.RESUME, "-", Code.NOT_SUSPENDED, ""),
     ],
 )
 def test_what_ecs_cannot_do_is_refused_with_the_reason(verb: RequestVerb, release: str, code: Code, named: str) -> None:
@@ -285,7 +285,7 @@ def test_a_pause_holds_back_retry() -> None:
     response = written(found).response
     assert response is not None
     assert response.refusal is not None
-    assert response.refusal.code is RequestRefusalCode.PAUSED
+    assert response.refusal.code is RequestRefusalCode.SUSPENDED
 
 
 def test_retry_and_pause_are_heeded() -> None:

@@ -33,7 +33,7 @@ def _phases(_context: click.Context, _parameter: click.Parameter, incomplete: st
 @click.argument("service", required=False)
 @options.specs
 @click.option("--fail-at", metavar="PHASE", shell_complete=_phases, help="Simulate a failure in this phase.")
-@click.option("--first", is_flag=True, help="Simulate the first deployment.")
+@click.option("--initial", "first", is_flag=True, help="Simulate the initial deployment.")
 @options.output("text", "json")
 @options.color
 def simulate(

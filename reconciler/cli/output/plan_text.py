@@ -42,11 +42,13 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
     for note in plan.failed:
         lines.append(look.paint(_note(look.sign("bad"), note, ""), "red"))
         lines.append(look.paint(f"    run it again with `reconciler retry {note.address}`", "dim"))
-    for note in (*plan.unsettled, *plan.warnings):
+    explained = {preview.address for preview in previews if preview.told}
+    unsettled = [note for note in plan.unsettled if note.address not in explained]
+    for note in (*unsettled, *plan.warnings):
         lines.append(look.paint(_note(look.sign("warn"), note, ""), "yellow"))
     for refusal in plan.refusals:
         lines += _refusal(refusal, look)
-    if plan.waiting or plan.failed or plan.unsettled or plan.warnings or plan.refusals:
+    if plan.waiting or plan.failed or unsettled or plan.warnings or plan.refusals:
         lines.append("")
     lines.append(counts(plan, look, previews))
     return "\n".join(lines)
@@ -97,7 +99,7 @@ def _state(preview: RolloutPreview) -> tuple[str, str]:
         case Outlook.GIVEN_UP:
             return "service", "quarantined"
         case Outlook.WAITS:
-            return "service", "not deployed yet"
+            return ("new version", "waiting") if preview.deployed else ("service", "not deployed yet")
         case Outlook.UNREAD:
             return "service", "unreadable"
         case _:
@@ -172,13 +174,13 @@ def _headline(preview: RolloutPreview) -> str:
         case Outlook.NEW:
             return f"new version, {preview.way}"
         case Outlook.FIRST:
-            return "first deployment"
+            return "initial deployment"
         case Outlook.UNDER_WAY:
             return f"rollout in progress, {preview.way}"
         case Outlook.GIVEN_UP:
             return "quarantined"
         case Outlook.WAITS:
-            return "not deployed yet"
+            return "new version waiting" if preview.deployed else "not deployed yet"
         case Outlook.UNREAD:
             return "cannot be read"
         case Outlook.REST:
@@ -200,6 +202,8 @@ def _deferred(plan: Plan, look: Look) -> Iterator[str]:
     for entry in plan.deferred:
         head = f"  {sign(entry.action, look)} {entry.action.address}".ljust(NAME_WIDTH)
         yield look.paint(head, "dim") + entry.because
+        for change in entry.action.changes:
+            yield from (f"      {line}" for line in _change(change, plan, look))
 
 
 def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:

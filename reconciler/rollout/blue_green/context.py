@@ -121,7 +121,7 @@ class RolloutContext:
 
 
 def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext:
-    # a task set without tasks that was never primary is evidence of a failed first deployment
+    # a task set without tasks that was never primary is evidence of a failed initial deployment
     sides = tuple(one for one in seen.alive if one.scale or one.primary)
     if seen.production is None or sum(seen.production) != WHOLE or seen.deleting:
         return RolloutContext(policy, seen, now, TrafficState.FOREIGN, target=_target(policy, seen, None, None))

@@ -147,7 +147,7 @@ def _promote(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answ
             why = "already promoted; `reconciler finish` removes the previous version once verification has passed"
             return RequestRefusal(Code.ALREADY_PROMOTED, why)
         case TrafficState.NOTHING_LIVE:
-            return RequestRefusal(Code.FIRST_DEPLOYMENT, "the first deployment has no promotion gate")
+            return RequestRefusal(Code.INITIAL_DEPLOYMENT, "the initial deployment has no promotion gate")
         case TrafficState.REST:
             return NO_ROLLOUT
         case _:
