@@ -249,7 +249,7 @@ class RolloutDriver:
         error: errors.ReconcilerError | None = None
         for decision in step.decisions:
             if isinstance(decision, RunTests):
-                result = self.smoke.probe(job.delivery, job.subject, decision.tests, now)
+                result = self.smoke.probe(job.delivery, job.subject, decision, now)
                 if result is not None:
                     self.memories[job.address] = self.memories[job.address].learnt(result)
                     done.append(decision)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reconciler.rollout.actions import RunTests
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import SmokeTestOutcome
@@ -37,11 +38,14 @@ class SmokeTests:
     began: dict[tuple[str, str, int], datetime] = field(default_factory=dict)
 
     def probe(
-        self, delivery: RolloutSpec, subject: RolloutTarget, tests: tuple[SmokeTest, ...], now: datetime
+        self, delivery: RolloutSpec, subject: RolloutTarget, action: RunTests, now: datetime
     ) -> SmokeTestOutcome | None:
-        """The result of the tests, or None while a failed one may still pass."""
-        release = subject.release.id
-        for number, test in enumerate(tests):
+        """The result of the tests, or None while a failed one may still pass.
+
+        It is the result of the release that is tested, which is not the wanted one while that one waits.
+        """
+        release = action.release
+        for number, test in enumerate(action.tests):
             since = self.began.setdefault((delivery.name, release, number), now)
             fault = self._burst(delivery, subject, test)
             if not fault:
