@@ -64,7 +64,7 @@ def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: We
     """
     (call,) = reads([entry])
     now = actions_in([(yield call)])[entry.arn]
-    if weights_of(now, subject.groups)[0] != was:
+    if weights_of(now, subject.groups, subject.former)[0] != was:
         raise errors.StalePlan(f"{entry.arn} has changed since it was read; nothing was written")
     targets = [
         {"TargetGroupArn": group, "Weight": weight} for group, weight in zip(subject.groups, weights, strict=True)

@@ -72,14 +72,14 @@ def _name(group_arn: str) -> str:
 class ListenerWatch:
     """`began` is when a request was first answered by a task; from then on each one that is not is `lost`.
 
-    With `group`, a request that another target group may get is lost as well.
+    With `groups`, a request that another target group may get is lost as well.
     """
 
     laptop: Laptop
     port: int = SERVED_PORT
     balancer: str = ""
     path: str = "/"
-    group: str = ""
+    groups: frozenset[str] = frozenset()
     looks: int = 0
     began: float | None = None
     lost: list[tuple[float, str]] = field(default_factory=list)
@@ -103,7 +103,7 @@ class ListenerWatch:
         answer = found.get(self.balancer) if self.balancer else next(iter(found.values()), None)
         if answer is None:
             return "no listener"
-        others = answer.groups - {self.group} if self.group else ()
+        others = answer.groups - self.groups if self.groups else ()
         return answer.why or (f"answered by {min(others)}" if others else "")
 
 
