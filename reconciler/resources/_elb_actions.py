@@ -189,6 +189,11 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
 
 
+def same_receivers(one: Action | None, other: Action | None) -> bool:
+    """Whether the same target groups receive requests from both, in whatever shares."""
+    return one == other or (one is not None and other is not None and _receiving(one) == _receiving(other))
+
+
 def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:
     """Whether a rollout has never shifted these requests: nobody or other target groups of the stack receive them."""
     if present is None or initial is None:

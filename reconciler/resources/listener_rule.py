@@ -22,6 +22,9 @@ from reconciler.resources import _elb, _elb_actions, _gone, _tags
 from reconciler.resources._elb import elbv2
 from reconciler.resources._elb_actions import Action
 
+CONDITIONS = ("paths", "hosts", "methods", "headers")
+"""Fields of the spec that say which requests a rule catches. AWS replaces them as a whole."""
+
 LOWEST, HIGHEST = 1, 50_000
 """Priorities that ELB takes."""
 
@@ -112,8 +115,12 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     def retaining(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
     ) -> Desired[ListenerRuleSpec]:
+        """It catches other requests only in the call that sends them elsewhere."""
         action = _elb_actions.handed_over(old.spec.action, new.spec.action, usage)
-        return replace(new, spec=new.spec.model_copy(update={"action": action}))
+        kept: dict[str, Any] = {"action": action}
+        if not _elb_actions.same_receivers(action, new.spec.action):
+            kept |= {name: getattr(old.spec, name) for name in CONDITIONS}
+        return replace(new, spec=new.spec.model_copy(update=kept))
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec
@@ -140,8 +147,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         if "priority" in fields:
             yield from _move(old, new)
         settings: dict[str, Any] = {}
-        if fields & {"paths", "hosts", "methods", "headers"}:
-            # conditions are replaced as a whole: what is not declared stays as it is
+        if not fields.isdisjoint(CONDITIONS):  # what is not declared stays as it is
             settings["Conditions"] = [*_conditions(_filled(spec, old.spec)), *old.facts["conditions"]]
         if "action" in fields and spec.action is not None:
             settings["Actions"] = _elb_actions.written(spec.action)
@@ -153,7 +159,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     ) -> Mapping[Path, Any]:
         """Conditions are replaced as a whole, and patterns by regular expression are not among ours."""
         lost = _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
-        fields = [change.field for change in changes if change.field in ("paths", "hosts", "methods", "headers")]
+        fields = [change.field for change in changes if change.field in CONDITIONS]
         if fields and old.facts["patterns"]:
             lost[fields[0], "RegexValues"] = old.facts["patterns"]
         return lost
@@ -197,8 +203,7 @@ def _holder(listener: Any, priority: int) -> Calls[tuple[str, dict[str, str]]]:
 
 
 def _filled(spec: ListenerRuleSpec, present: ListenerRuleSpec) -> ListenerRuleSpec:
-    names = ("paths", "hosts", "methods", "headers")
-    return spec.model_copy(update={name: getattr(present, name) for name in names if getattr(spec, name) is None})
+    return spec.model_copy(update={name: getattr(present, name) for name in CONDITIONS if getattr(spec, name) is None})
 
 
 def _conditions(spec: ListenerRuleSpec) -> list[dict[str, Any]]:

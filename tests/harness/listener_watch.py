@@ -1,28 +1,85 @@
-"""A look at the listeners from outside: whether each request would reach a healthy task, at every step.
+"""A look at the listeners from outside: how a request would end, at every step.
 
-    with ListenerWatch(laptop, 80) as watch:
-        ...                                      # time passes and calls are made
+    watch = ListenerWatch(laptop, 80)
+    ...                                          # time passes and calls are made; `watch.look()` at each step
     assert watch.lost == []
 
-It asks the emulator's routing table and health checks as a client would find them, and nothing of the product.
+It asks the emulator's routing table and health checks as a client would find them, and nothing of the product. What it
+knows is what a load balancer does: the first route that takes a request decides, by weight and not by health.
+`ListenerWatch` follows the requests of one path, `Outsider` those at every load balancer and the number of targets.
 """
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.local.inprocess import Laptop
 from reconciler.local.ports import Forward, Route
 
+SERVED_PORT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How requests end: the share that reaches no healthy target and why, and the healthy targets that they reach."""
+
+    share_lost: float = 1.0
+    healthy: int = 0
+    why: str = ""
+    groups: frozenset[str] = frozenset()
+    """Names of the target groups with a share."""
+
+
+def answers(laptop: Laptop, path: str = "/", port: int = SERVED_PORT) -> dict[str, Answer]:
+    """How a request for `path` ends at each load balancer that listens on the port."""
+    return {one.load_balancer: _answer(laptop, one.routes, path) for one in laptop.listeners.table if one.port == port}
+
+
+def _answer(laptop: Laptop, routes: Sequence[Route], path: str) -> Answer:
+    route = next((one for one in routes if _takes(one, path)), None)
+    if route is None:
+        return Answer(why="no rule")
+    if not isinstance(route.action, Forward):
+        return Answer(why=f"answered with {type(route.action).__name__}")
+    weights = {one.group_arn: one.weight for one in route.action.groups if one.weight > 0}
+    if not weights:
+        return Answer(why="no target group receives requests")
+    states = {arn: [one.state for one in laptop.targets.states(arn)] for arn in weights}
+    empty = [arn for arn in weights if "healthy" not in states[arn]]
+    return Answer(
+        sum(weights[arn] for arn in empty) / sum(weights.values()),
+        sum(each.count("healthy") for each in states.values()),
+        f"{_name(empty[0])} has no healthy target: {states[empty[0]]}" if empty else "",
+        frozenset(map(_name, weights)),
+    )
+
+
+def _takes(route: Route, path: str) -> bool:
+    """All requests come from one host, with one method: a rule that asks for others takes none of them."""
+    return all(
+        one.field == "path-pattern" and any(fnmatch.fnmatchcase(path, pattern) for pattern in one.values)
+        for one in route.conditions
+    )
+
+
+def _name(group_arn: str) -> str:
+    return group_arn.split("/")[1]
+
 
 @dataclass(slots=True)
 class ListenerWatch:
-    """`began` is when a request was first answered by a task; from then on each one that is not is `lost`."""
+    """`began` is when a request was first answered by a task; from then on each one that is not is `lost`.
+
+    With `groups`, a request that another target group may get is lost as well.
+    """
 
     laptop: Laptop
-    port: int = 80
+    port: int = SERVED_PORT
     balancer: str = ""
     path: str = "/"
+    groups: frozenset[str] = frozenset()
     looks: int = 0
     began: float | None = None
     lost: list[tuple[float, str]] = field(default_factory=list)
@@ -42,34 +99,49 @@ class ListenerWatch:
         return why
 
     def _why(self) -> str:
-        listeners = [
-            one
-            for one in self.laptop.listeners.table
-            if one.port == self.port and (not self.balancer or one.load_balancer == self.balancer)
-        ]
-        if not listeners:
+        found = answers(self.laptop, self.path, self.port)
+        answer = found.get(self.balancer) if self.balancer else next(iter(found.values()), None)
+        if answer is None:
             return "no listener"
-        for route in listeners[0].routes:
-            if self._matches(route):
-                return self._of(route)
-        return "no rule"
+        others = answer.groups - self.groups if self.groups else ()
+        return answer.why or (f"answered by {min(others)}" if others else "")
 
-    def _matches(self, route: Route) -> bool:
-        paths = [one.values for one in route.conditions if one.field == "path-pattern"]
-        return all(
-            any(self.path == each or (each.endswith("*") and self.path.startswith(each[:-1])) for each in values)
-            for values in paths
-        )
 
-    def _of(self, route: Route) -> str:
-        action = route.action
-        if not isinstance(action, Forward):
-            return f"answered with {type(action).__name__}"
-        receiving = [one.group_arn for one in action.groups if one.weight]
-        if not receiving:
-            return "no target group receives requests"
-        for arn in receiving:
-            states = [one.state for one in self.laptop.targets.states(arn)]
-            if "healthy" not in states:
-                return f"{arn.split('/')[1]} has no healthy target: {states}"
-        return ""
+@dataclass(slots=True)
+class Outsider:
+    """Sends requests to port 80 of each load balancer, and remembers what it got before.
+
+    `expected` is the number of healthy targets below which it must not fall; None: this load balancer may stop serving.
+    """
+
+    laptop: Laptop
+    breaches: list[str] = field(default_factory=list)
+    expected: dict[str, int | None] = field(default_factory=dict)
+
+    def served(self) -> dict[str, Answer]:
+        """By load balancer; one that has no group for the request serves nothing."""
+        return answers(self.laptop)
+
+    def expect(self, wanted: Mapping[str, int | None]) -> None:
+        """From now on each load balancer that serves must go on, with as many targets as now or as wanted."""
+        for balancer, service in self.served().items():
+            least = wanted.get(balancer)
+            serves = service.share_lost == 0 and service.healthy > 0
+            self.expected[balancer] = None if least is None or not serves else min(least, service.healthy)
+
+    def look(self) -> None:
+        served = self.served()
+        for balancer, least in self.expected.items():
+            if least is None:
+                continue
+            service = served.get(balancer)
+            if service is None:
+                self.breach(f"{balancer}: nothing listens on port {SERVED_PORT}")
+            elif service.share_lost:
+                self.breach(f"{balancer}: {service.share_lost:.0%} of the requests reach no healthy target")
+            elif service.healthy < least:
+                self.breach(f"{balancer}: {service.healthy} healthy targets, fewer than {least}")
+
+    def breach(self, what: str) -> None:
+        if what not in self.breaches:
+            self.breaches.append(what)

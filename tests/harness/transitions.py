@@ -6,13 +6,12 @@
         stack.settle()
         stack.breaches                          # what the outsider saw, and should not have
 
-Time passes from one due moment to the next, and the outsider looks after each, and before and after each write. What it
-knows is what a load balancer does: which groups have a share of the requests, and which of those have a healthy target.
+Time passes from one due moment to the next, and the outsider (tests/harness/listener_watch.py) looks after each, and
+before and after each write.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,6 @@ from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import RevisionTracker
 from reconciler.controller.schedule import Intervals
 from reconciler.local.inprocess import Laptop, laptop_session
-from reconciler.local.ports import Forward, Route
 from reconciler.local.scripted import Script
 from reconciler.local.timings import Timings
 from reconciler.model.event import Event
@@ -43,9 +41,9 @@ from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import load_sources
 from tests.harness.emulated_stack import EmulatedStack, InProcess
 from tests.harness.forked_runs import serial
+from tests.harness.listener_watch import SERVED_PORT, Outsider
 from tests.harness.spec_changes import Document, sources
 
-SERVED_PORT = 80
 STEP = 5.0
 """Longest time between two looks of the outsider, in seconds."""
 LONGEST = 7200.0
@@ -87,81 +85,6 @@ class Commits:
         return Revision(f"rev{self.number:04}", "ana", f"change {self.number}")
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """How one request for `/` at a load balancer ends: shares of groups, and healthy targets of those."""
-
-    share_lost: float
-    healthy: int
-
-
-@dataclass(slots=True)
-class Outsider:
-    """Sends requests to port 80 of each load balancer, and remembers what it got before.
-
-    `expected` is the number of healthy targets below which it must not fall; None: this load balancer may stop serving.
-    """
-
-    laptop: Laptop
-    breaches: list[str] = field(default_factory=list)
-    expected: dict[str, int | None] = field(default_factory=dict)
-    paths: dict[str, str] = field(default_factory=dict)
-    moment: str = ""
-
-    def served(self) -> dict[str, Service]:
-        """By load balancer; one that has no group for the request serves nothing."""
-        found: dict[str, Service] = {}
-        for listener in self.laptop.listeners.table:
-            if listener.port == SERVED_PORT:
-                found[listener.load_balancer] = self._answer(listener.routes, listener.load_balancer)
-        return found
-
-    def _answer(self, routes: Sequence[Route], balancer: str) -> Service:
-        path = self.paths.get(balancer, "/")
-        route = next(one for one in routes if _matches(one, path))
-        if not isinstance(route.action, Forward):
-            return Service(1.0, 0)
-        groups = [one for one in route.action.groups if one.weight > 0]
-        whole = sum(one.weight for one in groups)
-        healthy = {one.group_arn: self._healthy(one.group_arn) for one in groups}
-        lost = sum(one.weight for one in groups if not healthy[one.group_arn])
-        return Service(lost / whole if whole else 1.0, sum(healthy.values()))
-
-    def _healthy(self, group: str) -> int:
-        return sum(one.state == "healthy" for one in self.laptop.targets.states(group))
-
-    def expect(self, wanted: Mapping[str, int | None]) -> None:
-        """From now on each load balancer that serves must go on, with as many targets as now or as wanted."""
-        for balancer, service in self.served().items():
-            least = wanted.get(balancer)
-            serves = service.share_lost == 0 and service.healthy > 0
-            self.expected[balancer] = None if least is None or not serves else min(least, service.healthy)
-
-    def look(self) -> None:
-        served = self.served()
-        for balancer, least in self.expected.items():
-            if least is None:
-                continue
-            service = served.get(balancer)
-            if service is None:
-                self._breach(f"{balancer}: nothing listens on port {SERVED_PORT}")
-            elif service.share_lost:
-                self._breach(f"{balancer}: {service.share_lost:.0%} of the requests reach no healthy target")
-            elif service.healthy < least:
-                self._breach(f"{balancer}: {service.healthy} healthy targets, fewer than {least}")
-
-    def _breach(self, what: str) -> None:
-        if what not in self.breaches:
-            self.breaches.append(what)
-
-
-def _matches(route: Route, path: str) -> bool:
-    return all(
-        one.field == "path-pattern" and any(fnmatch.fnmatchcase(path, pattern) for pattern in one.values)
-        for one in route.conditions
-    )
-
-
 @dataclass(slots=True)
 class Watched:
     """The transport of the controller; before a deletion the outsider asks who still uses what goes."""
@@ -192,7 +115,7 @@ class Watched:
         ids = [str(one) for key, one in call.params.items() if key in LEAVES[call.operation]]
         for name in ids:
             if users := self._users(name):
-                self.outsider._breach(f"{call} of {name}, which {users[0]} still uses")
+                self.outsider.breach(f"{call} of {name}, which {users[0]} still uses")
 
     def _users(self, name: str) -> list[str]:
         ecs = self.inner.laptop.client("ecs")

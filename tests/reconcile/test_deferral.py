@@ -34,10 +34,10 @@ def group(name: str) -> tuple[Desired[Any], Observed[Any]]:
     return Desired(address, spec, tags(address)), Observed(address, name, spec, tags(address))
 
 
-def listener(address: Address, **weights: int) -> tuple[Desired[Any], Observed[Any]]:
+def listener(address: Address, port: int = 80, /, **weights: int) -> tuple[Desired[Any], Observed[Any]]:
     forwards = tuple(Forward(target_group=one, weight=weight) for one, weight in weights.items())
     action = Action(forward=forwards) if weights else Action(fixed_response=NOBODY)
-    spec = ListenerSpec(load_balancer="lb", port=80, protocol="HTTP", default_action=action)
+    spec = ListenerSpec(load_balancer="lb", port=port, protocol="HTTP", default_action=action)
     return Desired(address, spec, tags(address)), Observed(address, str(address), spec, tags(address))
 
 
@@ -107,7 +107,7 @@ def test_a_listener_goes_on_until_its_service_is_served_elsewhere() -> None:
     """And then until none of its tasks is in a target group that only this listener names."""
     old, new = group("old"), group("new")
     leaving, nobody = listener(DOOR, old=100), listener(DOOR)
-    other = listener(OTHER_DOOR, new=100)
+    other = listener(OTHER_DOOR, 81, new=100)
     desired = [nobody[0], other[0], new[0], service("web")[0]]
     rest = [leaving[1], other[1], old[1], new[1]]
     found = planned(desired, [service("web", "old")[1], *rest], delivery("web", OTHER_DOOR))

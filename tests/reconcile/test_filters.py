@@ -12,7 +12,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Spec
 from reconciler.model.resource_type import discover
-from reconciler.reconcile.filters import Context, deferral
+from reconciler.reconcile.deferral import deferral
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.rollout.spec import RolloutSpec
@@ -44,7 +44,7 @@ def split(
     wanted = Desired(address, new)
     plan = Plan("s", (Action(verb, address, "", changes, old=found, new=wanted),))
     world = ObservedState({"service": [there]})
-    left = deferral(plan, Context(world, {address: wanted}, discover(), (DELIVERY,)))
+    left = deferral(plan, world, {address: wanted}, discover(), (DELIVERY,))
     now = {str(change): change.new for action in left.actions for change in action.changes}
     for action in left.actions:
         assert action.new is not None

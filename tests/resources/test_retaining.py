@@ -9,6 +9,7 @@ import pytest
 from reconciler.model.resource import Address, Desired, Link, Observed, Ref
 from reconciler.model.usage import Usage
 from reconciler.resources._elb_actions import NOBODY, Action, FixedResponse, Forward, handed_over, unclaimed
+from reconciler.resources.listener_rule import ListenerRule, ListenerRuleSpec
 from reconciler.resources.role import Role, RoleSpec
 from reconciler.resources.security_group_rules import SecurityGroupRules, SecurityGroupRulesSpec
 from tests.resources.test_role import READ, WRITE, policy, trust
@@ -64,6 +65,26 @@ def test_requests_are_handed_over_once_the_new_group_is_healthy(
 ) -> None:
     """A group is named before it receives requests, and until no task uses it."""
     assert weights(handed_over(old, new, usage)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("usage", "path"), [(Usage(), "/old/*"), (Usage(proven=frozenset({"new"})), "/new/*")], ids=["wait", "switch"]
+)
+def test_a_rule_catches_other_requests_only_once_it_sends_them_elsewhere(usage: Usage, path: str) -> None:
+    """Nobody's requests reach the service that had the rule before."""
+    old = ListenerRuleSpec(listener="l", priority=10, paths=("/old/*",), methods=("GET",), action=forward(old=100))
+    new = ListenerRuleSpec(listener="l", priority=10, paths=("/new/*",), methods=(), action=forward(new=100))
+    kept = ListenerRule().retaining(observed("listener-rule", old), desired("listener-rule", new), usage).spec
+    assert kept.paths == (path,)
+    assert kept.methods == (old if path == "/old/*" else new).methods
+
+
+def test_a_rule_that_sends_its_requests_where_it_did_catches_others_at_once() -> None:
+    """A share of each target group is not the condition."""
+    old = ListenerRuleSpec(listener="l", priority=10, paths=("/old/*",), action=forward(blue=100))
+    new = ListenerRuleSpec(listener="l", priority=10, paths=("/new/*",), action=forward(blue=50, green=0))
+    kept = ListenerRule().retaining(observed("listener-rule", old), desired("listener-rule", new), Usage()).spec
+    assert kept.paths == ("/new/*",)
 
 
 def test_a_group_that_is_yet_to_be_made_is_not_healthy() -> None:
