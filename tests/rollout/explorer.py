@@ -47,12 +47,13 @@ def explore(
     *,
     most: int | None = None,
     only: Callable[[str], bool] | None = None,
+    last: Callable[[str], bool] | None = None,
 ) -> Report:
     """Every state that can be reached within the budget; stops at the first broken promise, or at `most` states.
 
-    `only`: which of the events that cost something may happen, by their names.
+    `only`: which of the events that cost something may happen, by their names. `last`: the same, for the last of them.
     """
-    return _Walk(policy, most, only or (lambda name: True)).walk(starts)
+    return _Walk(policy, most, only or (lambda name: True), last).walk(starts)
 
 
 def reached(policy: Strategy, phase: Phase, budget: int) -> State:
@@ -66,8 +67,14 @@ def reached(policy: Strategy, phase: Phase, budget: int) -> State:
 
 
 class _Walk:
-    def __init__(self, policy: Strategy, most: int | None, only: Callable[[str], bool]) -> None:
-        self.policy, self.most, self.only = policy, most, only
+    def __init__(
+        self,
+        policy: Strategy,
+        most: int | None,
+        only: Callable[[str], bool],
+        last: Callable[[str], bool] | None = None,
+    ) -> None:
+        self.policy, self.most, self.only, self.last = policy, most, only, last or only
         self.mind = world.Mind(policy)
         self.report = Report()
         self.came: dict[State, tuple[State, str] | None] = {}
@@ -101,12 +108,13 @@ class _Walk:
 
     def _events(self, state: State) -> Iterator[tuple[str, State]]:
         paid = state._replace(budget=state.budget - 1)
+        may = self.only if paid.budget else self.last
         if state.queue:
             after = self._performed(state)
             yield f"{type(state.queue[0]).__name__}", after
             if state.budget:
                 mishaps = world.mishaps(paid, after._replace(budget=paid.budget))
-                yield from ((name, state) for name, state in mishaps if self.only(name))
+                yield from ((name, state) for name, state in mishaps if may(name))
             return
         yield "look", self._look(state)
         if state.lag or state.memory.waiting(world.NOW):
@@ -119,7 +127,7 @@ class _Walk:
         if state.seen.alarms:
             yield "the alarm stops", world.quiet(state)
         if state.budget:
-            yield from ((name, state) for name, state in world.disturbances(paid) if self.only(name))
+            yield from ((name, state) for name, state in world.disturbances(paid) if may(name))
 
     def _performed(self, state: State) -> State:
         """What AWS refuses breaks no promise."""

@@ -55,6 +55,10 @@ def _nobodys_fault(event: str) -> bool:
     return any(words in event for words in world.NOBODYS_FAULT)
 
 
+def _newer_wish(event: str) -> bool:
+    return any(words in event for words in world.NEWER_WISHES)
+
+
 def _somebodys_fault(event: str) -> bool:
     return not _nobodys_fault(event)
 
@@ -77,6 +81,17 @@ def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str) 
 def test_no_version_is_blamed_for_what_it_cannot_help(name: str) -> None:
     """Counts that change, interruptions and a lack of capacity, at any moment, neither fail nor quarantine anything."""
     report = explore(POLICIES[name], [world.at_rest("B", 1), world.asleep("B", 1)], only=_nobodys_fault)
+    print(f"{name}: {report}")
+    assert not report.broken, "\n".join(report.broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wish_first", [True, False])
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_no_version_can_help_and_a_newer_wish_come_together(name: str, wish_first: bool) -> None:
+    """One of each, in either order: what is under way goes on to its end, and is not blamed."""
+    first, then = (_newer_wish, _nobodys_fault) if wish_first else (_nobodys_fault, _newer_wish)
+    report = explore(POLICIES[name], starts(budget=2), only=first, last=then)
     print(f"{name}: {report}")
     assert not report.broken, "\n".join(report.broken)
 

@@ -307,3 +307,15 @@ def test_a_wait_is_no_longer_than_its_deadline() -> None:
     soon = marked(due(DeadlineKind.GATE, timedelta(seconds=4)))
     found = step(seen(BLUE, GREEN, test=(0, 100), marks=soon, looks=1))
     assert found.wake_at == NOW + timedelta(seconds=4)
+
+
+@pytest.mark.parametrize(("stage", "weight"), [(DeadlineKind.UP, 0), (DeadlineKind.TO, 100)])
+def test_no_deadline_fails_healthy_tasks_that_ecs_is_still_stabilizing(stage: DeadlineKind, weight: int) -> None:
+    """The desired count went up and down again: every task is healthy, and ECS has not said so yet."""
+    busy = replace(GREEN, steady=False)
+    found = step(seen(BLUE, busy, marks=marked(due(stage, -MINUTE, weight=weight)), scaling=Scaling.SUSPENDED))
+    assert found.decisions == ()
+    assert found.because == "ECS is still stabilizing the task set"
+    ill_zone = replace(busy, healthy=(("a", 2),))
+    facts = seen(BLUE, ill_zone, marks=marked(due(stage, -MINUTE, weight=weight)), scaling=Scaling.SUSPENDED)
+    assert step(facts).phase is Phase.FAILED

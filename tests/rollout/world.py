@@ -418,10 +418,10 @@ def blamed(state: State) -> State:
 def disturbances(state: State) -> Iterator[tuple[str, State]]:
     """Everything that may happen between two steps of ours, at a price."""
     yield from newer_wishes(state)
+    yield from nobodys_fault(state)
     if state.ghosts.kept:  # whatever happens to it from now on, the newer wish is not the only cause
         state = state._replace(ghosts=state.ghosts._replace(kept=""))
     seen = state.seen
-    yield from nobodys_fault(state)
     for one in seen.alive:
         if one.well:
             ill: dict[str, Any] = {"steady": False, "healthy": (("z", 0),), "failing": one.running}
@@ -451,6 +451,9 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
     if seen.marks.pending_request is None:
         yield from intents(state)
     yield "killed", crashed(state)
+
+
+NEWER_WISHES = ("not ready", "is ready", "withdrawn", "taken back")
 
 
 def newer_wishes(state: State) -> Iterator[tuple[str, State]]:

@@ -67,7 +67,7 @@ def not_ready(s: RolloutContext) -> Blocker | None:
         return Blocker(health.status(s.seen, s.green), s.now + POLL_EVERY)
     if s.green.scale != WHOLE or not health.confirmed_healthy(s.policy, s.seen):
         still, because = s.seen.looks > 0, health.status(s.seen, s.green)
-        patient = still or health.in_time(s.policy, s.seen, s.now)
+        patient = still or health.excused(s.policy, s.seen, s.now)
         counted = f", check {s.seen.looks} of {s.policy.looks}" if still else ""
         return Blocker(f"{because}{counted}", soon, patient, RolloutHealth.PROGRESSING)
     return None

@@ -88,16 +88,18 @@ def broken(policy: Strategy, seen: ObservedService, now: datetime) -> bool:
     return unhealthy(policy, seen) or overdue(policy, seen, now)
 
 
-def in_time(policy: Strategy, seen: ObservedService, now: datetime) -> bool:
-    """Tasks are missing, and still have time: they were wanted, or interrupted, a short while ago."""
+def excused(policy: Strategy, seen: ObservedService, now: datetime) -> bool:
+    """No deadline fails it: ECS is stabilizing healthy tasks, or missing ones were wanted or interrupted just now."""
     newest = seen.newest
+    if newest is None or targets_healthy(seen, newest):
+        return newest is not None
     waiting = seen.missing_since is not None and not overdue(policy, seen, now)
-    return newest is not None and waiting and missing(seen) and not at_fault(seen, newest)
+    return waiting and missing(seen) and not at_fault(seen, newest)
 
 
 def blameless(policy: Strategy, seen: ObservedService, one: TaskSet, now: datetime) -> bool:
     """It has no healthy task, and nothing suggests that the version is the reason: its tasks were interrupted."""
-    return unhealthy(policy, seen) and not one.well and in_time(policy, seen, now) and not seen.alarms
+    return unhealthy(policy, seen) and not one.well and excused(policy, seen, now) and not seen.alarms
 
 
 def can_serve(seen: ObservedService, one: TaskSet, instead_of: TaskSet | None) -> bool:

@@ -68,7 +68,7 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped unexpectedly")
     if health.lack(s.seen):
         return s.step(PHASE, told, *pre_promotion.more_time(s, due), health=RolloutHealth.SUSPENDED)
-    if due.passed(s.now) and s.seen.looks <= 0 and not health.in_time(s.policy, s.seen, s.now):
+    if due.passed(s.now) and s.seen.looks <= 0 and not health.excused(s.policy, s.seen, s.now):
         return _fail(s, Actor.TIMER, f"not healthy before the deadline: {told}")
     return s.step(PHASE, told, wake=LOOK_EVERY)
 

@@ -166,7 +166,7 @@ def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     if health.lack(s.seen):
         longer = more_time(s, due)
         return s.step(Phase.SCALING_UP, told, *longer, health=RolloutHealth.SUSPENDED)
-    if due.passed(s.now) and s.seen.looks <= 0 and not health.in_time(s.policy, s.seen, s.now):
+    if due.passed(s.now) and s.seen.looks <= 0 and not health.excused(s.policy, s.seen, s.now):
         return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green did not become healthy before the deadline: {told}")
     return s.step(Phase.SCALING_UP, told, wake=LOOK_EVERY)
 
