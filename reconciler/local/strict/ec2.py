@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from xml.sax.saxutils import escape
 
 from reconciler.local.refusal import Refusal
 from reconciler.local.strict.rule import After, Before, Form, groups, listed
@@ -277,6 +279,37 @@ def vpc_endpoint_created(world: World, form: Form, response: Response) -> Respon
     return None
 
 
+def rules_described(world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
+    """DescribeSecurityGroupRules: the description of a rule whose source is a group. moto leaves it out."""
+    by_id = {
+        rule.id: (rule.source_group or {}).get("Description")
+        for by_vpc in world.network.ec2.groups.values()
+        for group in by_vpc.values()
+        for rule in (*group.ingress_rules, *group.egress_rules)
+    }
+
+    def with_description(found: re.Match[bytes]) -> bytes:
+        text = by_id.get(found[1].decode())
+        return found[0] if not text else found[0] + f"<description>{escape(text)}</description>".encode()
+
+    body = re.sub(rb"<securityGroupRuleId>([^<]+)</securityGroupRuleId>", with_description, answer.body)
+    return replace(answer, body=body)
+
+
+def descriptions_updated(world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
+    """UpdateSecurityGroupRuleDescriptions…: the same for rules whose source is a group. moto does not find them."""
+    group = world.network.ec2.get_security_group_from_id(form.get("GroupId", ""))
+    rules = [] if group is None else (*group.ingress_rules, *group.egress_rules)
+    for entry in groups(form, "IpPermissions"):
+        for named in groups(entry, "Groups"):
+            wanted = (entry["IpProtocol"], entry.get("FromPort", "None"), entry.get("ToPort", "None"), named["GroupId"])
+            for rule in rules:
+                source = rule.source_group or {}
+                if (rule.ip_protocol, str(rule.from_port), str(rule.to_port), source.get("GroupId")) == wanted:
+                    source["Description"] = named.get("Description", "")
+    return None
+
+
 BEFORE: dict[tuple[str, str], Before] = {
     ("ec2", "AssociateRouteTable"): associate_route_table,
     ("ec2", "AttachInternetGateway"): attach_internet_gateway,
@@ -300,6 +333,9 @@ BEFORE: dict[tuple[str, str], Before] = {
     ("ec2", "ReplaceRoute"): create_route,
 }
 AFTER: dict[tuple[str, str], After] = {
+    ("ec2", "DescribeSecurityGroupRules"): rules_described,
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress"): descriptions_updated,
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress"): descriptions_updated,
     ("ec2", "CreateNatGateway"): nat_gateway_created,
     ("ec2", "CreateVpcEndpoint"): vpc_endpoint_created,
     ("ec2", "DeleteNatGateway"): nat_gateway_deleted,

@@ -25,6 +25,25 @@ def test_a_vpc_has_one_internet_gateway(plain: Stage) -> None:
         plain.ec2.attach_internet_gateway(InternetGatewayId=other, VpcId=plain.vpc)
 
 
+def test_a_rule_from_a_group_has_a_description_that_can_be_changed(plain: Stage) -> None:
+    """EC2 API reference, UpdateSecurityGroupRuleDescriptionsIngress, and SecurityGroupRule in the answers."""
+    ec2 = plain.ec2
+    made = [ec2.create_security_group(GroupName=n, Description=n, VpcId=plain.vpc)["GroupId"] for n in ("from", "to")]
+
+    def permissions(text: str) -> list[Any]:
+        pair = {"GroupId": made[0], "Description": text}
+        return [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [pair]}]
+
+    def described() -> list[str]:
+        rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [made[1]]}])
+        return [rule.get("Description", "") for rule in rules["SecurityGroupRules"] if "ReferencedGroupInfo" in rule]
+
+    ec2.authorize_security_group_ingress(GroupId=made[1], IpPermissions=permissions("from the <first>"))
+    assert described() == ["from the <first>"]
+    ec2.update_security_group_rule_descriptions_ingress(GroupId=made[1], IpPermissions=permissions("other"))
+    assert described() == ["other"]
+
+
 def test_a_vpc_is_deleted_last(plain: Stage) -> None:
     """EC2 API reference, DeleteVpc: everything in it must be gone, gateways, groups and endpoints included."""
     ec2 = plain.ec2
