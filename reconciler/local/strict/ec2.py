@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -296,10 +297,10 @@ def rules_described(world: World, form: Form, answer: Response) -> Response | No
     return replace(answer, body=body)
 
 
-def descriptions_updated(world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
+def descriptions_updated(direction: str, world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
     """UpdateSecurityGroupRuleDescriptions…: the same for rules whose source is a group. moto does not find them."""
     group = world.network.ec2.get_security_group_from_id(form.get("GroupId", ""))
-    rules = [] if group is None else (*group.ingress_rules, *group.egress_rules)
+    rules = [] if group is None else getattr(group, direction)
     for entry in groups(form, "IpPermissions"):
         for named in groups(entry, "Groups"):
             wanted = (entry["IpProtocol"], entry.get("FromPort", "None"), entry.get("ToPort", "None"), named["GroupId"])
@@ -334,8 +335,8 @@ BEFORE: dict[tuple[str, str], Before] = {
 }
 AFTER: dict[tuple[str, str], After] = {
     ("ec2", "DescribeSecurityGroupRules"): rules_described,
-    ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress"): descriptions_updated,
-    ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress"): descriptions_updated,
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress"): partial(descriptions_updated, "egress_rules"),
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress"): partial(descriptions_updated, "ingress_rules"),
     ("ec2", "CreateNatGateway"): nat_gateway_created,
     ("ec2", "CreateVpcEndpoint"): vpc_endpoint_created,
     ("ec2", "DeleteNatGateway"): nat_gateway_deleted,
