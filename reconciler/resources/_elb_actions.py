@@ -189,9 +189,11 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
 
 
-def same_receivers(one: Action | None, other: Action | None) -> bool:
-    """Whether the same target groups receive requests from both, in whatever shares."""
-    return one == other or (one is not None and other is not None and _receiving(one) == _receiving(other))
+def sent_elsewhere(present: Action | None, wanted: Action | None) -> bool:
+    """Whether all requests still go to target groups that `wanted` does not name."""
+    if present is None or wanted is None or wanted.forward is None:
+        return False
+    return bool(_receiving(present)) and _receiving(present).isdisjoint(forwards(wanted))
 
 
 def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:

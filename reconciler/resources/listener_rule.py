@@ -115,10 +115,10 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     def retaining(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
     ) -> Desired[ListenerRuleSpec]:
-        """It catches other requests only in the call that sends them elsewhere."""
+        """It catches other requests only once it sends them to the new target groups, in the same call if it can."""
         action = _elb_actions.handed_over(old.spec.action, new.spec.action, usage)
         kept: dict[str, Any] = {"action": action}
-        if not _elb_actions.same_receivers(action, new.spec.action):
+        if _elb_actions.sent_elsewhere(action or old.spec.action, new.spec.action or new.spec.initial_action):
             kept |= {name: getattr(old.spec, name) for name in CONDITIONS}
         return replace(new, spec=new.spec.model_copy(update=kept))
 

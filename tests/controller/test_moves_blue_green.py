@@ -119,3 +119,35 @@ def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None
     assert moving.service("my-app-frontend")["status"] != "ACTIVE"
     assert sorted(moving.groups()) == sorted(groups.strip("[]").split(", "))
     moving.at_rest()
+
+
+def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(start: Callable[..., Moving]) -> None:
+    """Requests of the new one never reach the tasks of the one that leaves, and nobody's are lost."""
+    moving = start()
+    files = moving.running.files
+    text = (files.folder / WEB).read_text(encoding="utf-8")
+
+    def write(name: str) -> None:
+        match = f"container: frontend\n  match: {{path: [/{name}/*], priority: 10}}"
+        new = text.replace("Service\nname: my-app-frontend", f"Service\nname: {name}")
+        new = new.replace("container: frontend", match).replace(GROUPS, f"[{name}-a, {name}-b]")
+        (files.folder / f"services/{name}.yaml").write_text(new, encoding="utf-8")
+        files.number += 1
+
+    write("shop")
+    moving.go(400)
+    moving.at_rest()
+    groups = frozenset({"my-app-frontend-tg-1", "my-app-frontend-tg-2", "cart-a", "cart-b"})
+    moving.watches.append(ListenerWatch(moving.laptop, path="/shop/1"))
+    moving.watches.append(ListenerWatch(moving.laptop, path="/cart/1", groups=groups))
+    moving.look()
+    assert all(watch.served for watch in moving.watches)
+    (files.folder / "services/shop.yaml").unlink()
+    write("cart")
+    moving.go(700)
+    assert moving.lost() == []
+    assert moving.service("cart")["runningCount"] == 1
+    assert moving.service("shop")["status"] != "ACTIVE"
+    assert {"cart-a", "cart-b"} < set(moving.groups())
+    assert not {"shop-a", "shop-b"} & set(moving.groups())
+    moving.at_rest()
