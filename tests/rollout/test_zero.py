@@ -25,8 +25,8 @@ def rests(found: RolloutStep) -> bool:
     ("where", "phase"),
     [
         (seen(EMPTY_BLUE, EMPTY_GREEN, marks=marked(due(DeadlineKind.UP, -HOUR))), Phase.SCALING_UP),
-        (seen(EMPTY_BLUE, EMPTY_GREEN, marks=marked(due(DeadlineKind.GATE, -HOUR))), Phase.AWAITING_PROMOTION),
-        (seen(EMPTY_BLUE, EMPTY_GREEN, marks=marked(due(DeadlineKind.TO, -HOUR, weight=10))), Phase.SHIFTING),
+        (seen(EMPTY_BLUE, EMPTY_GREEN, marks=marked(due(DeadlineKind.GATE, -HOUR))), Phase.SCALING_UP),
+        (seen(EMPTY_BLUE, EMPTY_GREEN, marks=marked(due(DeadlineKind.TO, -HOUR, weight=10))), Phase.SCALING_UP),
         (
             seen(EMPTY_BLUE, EMPTY_GREEN, production=(90, 10), marks=marked(due(DeadlineKind.AT, -HOUR, weight=10))),
             Phase.SHIFTING,
@@ -37,7 +37,7 @@ def rests(found: RolloutStep) -> bool:
         ),
         (
             seen(EMPTY_BLUE, EMPTY_GREEN, production=(0, 100), marks=marked(due(DeadlineKind.WARM, -HOUR))),
-            Phase.BAKING,
+            Phase.VERIFYING,
         ),
     ],
 )
@@ -46,7 +46,9 @@ def test_a_rollout_rests_in_every_phase_and_its_timers_start_again(where: Observ
     none = replace(where, desired=0, looks=-3)
     first = step(none, CANARY)
     assert (first.phase, written(first).deadline) == (phase, None)
-    assert rests(step(replace(none, marks=marked()), CANARY))
+    resting = step(replace(none, marks=marked()), CANARY)
+    assert rests(resting)
+    assert resting.phase is phase
 
 
 def test_a_new_version_replaces_one_without_tasks() -> None:

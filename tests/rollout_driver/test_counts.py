@@ -223,16 +223,19 @@ def test_a_service_without_tasks_starts_the_new_version() -> None:
         assert stage.last.step.phase is Phase.IDLE
 
 
+AGAIN = {Phase.AWAITING_PROMOTION: Phase.SCALING_UP, Phase.BAKING: Phase.VERIFYING}
+
+
 @pytest.mark.parametrize("phase", [*BEFORE_TRAFFIC, *UNDER_TRAFFIC])
 def test_no_wanted_tasks_hold_a_rollout_still(stage: EmulatedStack, phase: Phase) -> None:
-    """It says so, rests without a call, and continues where it was when tasks are wanted again."""
+    """It says so, rests without a call, and has its health proved again when tasks are wanted again."""
     in_phase(stage, phase)
     ecs = stage.laptop.client("ecs")
     ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=0)
     stage.follow()
     step = stage.last.step
     assert step is not None
-    assert (step.phase, step.health, step.waits_for) == (phase, RolloutHealth.SUSPENDED, Waiting.SPEC)
+    assert (step.phase, step.health, step.waits_for) == (AGAIN.get(phase, phase), RolloutHealth.SUSPENDED, Waiting.SPEC)
     assert not outcomes(stage)
     ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=4)
     stage.follow(lambda turn: outcomes(stage) != [])

@@ -127,7 +127,7 @@ def _bring(s: RolloutContext, green: TaskSet) -> RolloutStep:
     due = s.due(green.release)
     phase = PHASES.get(due.stage if due is not None else DeadlineKind.UP, Phase.SCALING_UP)
     if not s.seen.desired:
-        return zero.wait(s, phase)
+        return zero.wait(s, Phase.SCALING_UP)
     if green.failed >= s.policy.max_failed_tasks:
         return _fail(s, phase, Actor.ENGINE, f"{green.failed} tasks stopped unexpectedly")
     match due:

@@ -82,7 +82,7 @@ def switched(s: RolloutContext) -> RolloutStep:
     if s.marks.quarantined(live.release) and not s.marks.quarantined(blue.release):
         return blocked(s, "production traffic was moved to a quarantined version")
     if not s.seen.desired and s.target != blue.release:
-        return zero.wait(s, Phase.BAKING if due is not None and due.stage is DeadlineKind.WARM else Phase.VERIFYING)
+        return zero.wait(s, Phase.VERIFYING)
     if due is None or due.stage not in (DeadlineKind.VERIFY, DeadlineKind.WARM):
         wait = max(s.policy.verify_for, SPREADING)
         marks = s.mark(deadline=deadline(live.release, DeadlineKind.VERIFY, s.now, wait))

@@ -1,8 +1,9 @@
 """A desired count of zero. No version can prove itself, and there are no users to serve.
 
-A rollout in progress waits where it is, until tasks are wanted again; its timers start again then. A rollout that has
-not begun has nothing to protect if the specs want no tasks: the previous version is removed, so that the new one starts
-once tasks are wanted. If autoscaling went down to zero, which passes, the previous version stays and starts first.
+A rollout in progress moves no traffic until tasks are wanted again. It then continues with what its tasks have to prove
+again: health before promotion, verification after it. A rollout that has not begun has nothing to protect if the specs
+want no tasks: the previous version is removed, so that the new one starts once tasks are wanted. If autoscaling went
+down to zero, which passes, the previous version stays and starts first.
 """
 
 from __future__ import annotations
