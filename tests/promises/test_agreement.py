@@ -38,6 +38,7 @@ from reconciler.reconcile import request_tags
 from reconciler.reconcile.drift import REVERTS, Drift, DriftMode, DriftRule
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.reconcile.result import PassResult
+from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.source.base import Revision
@@ -120,20 +121,6 @@ def _things(kind: str) -> Calls[list[dict[str, Any]]]:
 
 
 KINDS = ResourceTypes([Shelf(), Box(), Service(), Log(), Scaling(), Pool()])
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What the filters read of a service's rollout."""
-
-    name: str
-    moves_traffic: bool = True
-    production: Address | None = None
-    test: Address | None = None
-
-    @property
-    def service(self) -> Address:
-        return Address("service", self.name)
 
 
 class Account(Shared):
@@ -320,7 +307,7 @@ def case_of(seed: int) -> Case:
 
     def wish(desired: tuple[Desired[Any], ...]) -> DesiredState:
         services = [one.address.name for one in desired if one.address.kind == "service"]
-        deliveries: Any = tuple(Delivery(name) for name in services)
+        deliveries = tuple(RolloutSpec(Address("service", name), Address("task_definition", name)) for name in services)
         return DesiredState(PLACE, desired, guard, rules=rules, deliveries=deliveries)
 
     return Case(wish(before), wish(after), hands, contested=dice.random() < 0.3)
