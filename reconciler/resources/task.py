@@ -185,9 +185,13 @@ def _run(new: Desired[TaskSpec], retry: str = "") -> Calls[str]:
     arns = [arn for arn, revision in running.items() if revision == spec.task_definition]
     failures: list[dict[str, Any]] = []
     if not arns:
-        run = token(str(stack), str(new.address), spec.task_definition, retry)
-        call = run_call(spec, started_by(stack, new.address), run, new.tags)
-        arns, failures = yield from start(call, new.address, stack)
+        run, by = (str(stack), str(new.address), spec.task_definition, retry), started_by(stack, new.address)
+        try:
+            call = run_call(spec, by, token(*run), new.tags)
+            arns, failures = yield from start(call, new.address, stack)
+        except errors.Exists:  # an earlier run is not known any more: neither by the revision's tags nor to ECS
+            call = run_call(spec, by, token(*run, spec.model_dump_json()), new.tags)
+            arns, failures = yield from start(call, new.address, stack)
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
     yield from _ecs.update_tags(spec.task_definition, memory, (OUTCOME, RETRY) if retry else ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}

@@ -63,7 +63,8 @@ class Strict:
         if token is not None and key in self._tokens:
             before, answer = self._tokens[key]
             if before != said:
-                raise refusal(call, "IdempotentParameterMismatch", "the token was used with other parameters")
+                code = "ConflictException" if call.service == "ecs" else "IdempotentParameterMismatch"
+                raise refusal(call, code, "the token was used with other parameters")
             return answer
         rule = self._rules.get(call.operation)
         there = rule(call) if rule is not None else None

@@ -266,6 +266,21 @@ def test_a_request_to_retry_runs_it_again_with_a_token_of_its_own() -> None:
 # -- running
 
 
+def test_a_run_that_nobody_knows_any_more_is_run_again_with_other_parameters() -> None:
+    """Its tags were removed and ECS has forgotten it, but not its token."""
+    answers = [
+        errors.Exists("the token is in use with other parameters"),
+        {"tasks": [{"taskArn": f"{ECS}:task/c/new"}], "failures": []},
+    ]
+    talk = Tasks({}, RunTask=answers)
+
+    assert talk.hold(Task().create(DESIRED)) == f"{ECS}:task/c/new"
+
+    first, second = (params["clientToken"] for params in talk.params("RunTask"))
+    assert first == token(STACK, "task/hello", REVISION, "")
+    assert second == token(STACK, "task/hello", REVISION, "", SPEC.model_dump_json())
+
+
 def test_it_is_run_once_and_that_is_remembered() -> None:
     """The memory is written right after the run, with the token that makes one run of what is sent twice."""
     talk = Tasks({})
