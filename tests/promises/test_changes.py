@@ -62,6 +62,14 @@ MOMENTS = [
     *((name, str(phase)) for name in ("blue_green", "canary") for phase in (AT_REST, *IN_FLIGHT, FAILED)),
     *(("rolling", moment) for moment in (AT_REST, str(Phase.SCALING_UP), FAILED)),
 ]
+SAMPLE = [
+    ("blue_green", AT_REST),
+    ("blue_green", str(Phase.VERIFYING)),
+    ("canary", str(Phase.SHIFTING)),
+    ("rolling", AT_REST),
+    ("rolling", FAILED),
+]
+"""The moments of which `make test` takes some changes."""
 
 
 def documents_of(strategy: str) -> tuple[Document, ...]:
@@ -204,7 +212,7 @@ def _check(strategy: str, moment: str, most: int | None, record: Record) -> None
     assert not wrong, f"{len(wrong)} of {count} changes of {strategy} {moment}; {dict(kinds)}\n{told}"
 
 
-@pytest.mark.parametrize(("strategy", "moment"), MOMENTS)
+@pytest.mark.parametrize(("strategy", "moment"), SAMPLE)
 def test_some_changes_end_well(strategy: str, moment: str, record: Record) -> None:
     _check(strategy, moment, SAMPLED, record)
 
