@@ -119,6 +119,29 @@ def test_a_listener_goes_on_until_its_service_is_served_elsewhere() -> None:
     assert "delete target-group/old" in done(found)
 
 
+@pytest.mark.parametrize("ready", [False, True])
+def test_an_adopted_listener_sends_requests_to_a_new_service_once_that_is_healthy(ready: bool) -> None:
+    """It is adopted at once, and names the new target group; what served its requests before goes on until then."""
+    wanted, _ = listener(DOOR, new=100)
+    found = listener(DOOR, foreign=100)[1]
+    loss = frozenset({f"{DOOR}.default_action"})
+    adopted = Desired(DOOR, wanted.spec, tags(DOOR), adopt=True, accept_loss=loss)
+    unowned = Observed(DOOR, found.id, found.spec, facts={"actions": ()})
+    web, new = service("web", *(["new"] if ready else []), ready=ready, established=ready), group("new")
+    plan = planned([adopted, new[0], web[0]], [unowned, new[1], web[1]], delivery("web"))
+    (action,) = plan.actions
+    assert action.verb is Verb.ADOPT
+    assert action.tags.put == tags(DOOR)
+    assert action.new is not None
+    weights = {str(one.target_group): one.weight for one in action.new.spec.default_action.forward}
+    assert weights == ({"new": 100} if ready else {"foreign": 100, "new": 0})
+    if ready:
+        assert not plan.deferred
+    else:
+        (later,) = plan.deferred
+        assert (later.action.verb, later.action.tags.put) == (Verb.UPDATE, {})
+
+
 def test_a_listener_whose_name_changes_is_the_same_listener() -> None:
     """One port of a load balancer has one listener: it is tagged with its new address."""
     blue = group("blue")
