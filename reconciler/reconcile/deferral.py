@@ -309,11 +309,16 @@ def _versions(service: Observed[Any]) -> int:
 
 
 def _declared(action: Action, changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Without changes of fields that `action` leaves alone, because of a drift rule."""
+    """As `action` has them, without changes of fields that it leaves alone, because of a drift rule."""
     assert action.old is not None
     assert action.new is not None
     left_alone = {str(one) for one in diff(action.old, action.new.spec)} - {str(one) for one in action.changes}
-    return tuple(one for one in changes if str(one) not in left_alone)
+    marked = tuple(next((known for known in action.changes if _same(known, one)), one) for one in changes)
+    return tuple(one for one in marked if str(one) not in left_alone)
+
+
+def _same(one: Change, other: Change) -> bool:
+    return (one.path, one.old, one.new) == (other.path, other.old, other.new)
 
 
 def _rest(action: Action, done: Collection[Change]) -> Action:

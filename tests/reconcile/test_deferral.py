@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,6 +141,25 @@ def test_an_adopted_listener_sends_requests_to_a_new_service_once_that_is_health
     else:
         (later,) = plan.deferred
         assert (later.action.verb, later.action.tags.put) == (Verb.UPDATE, {})
+
+
+def test_what_is_done_of_an_update_is_not_listed_as_deferred() -> None:
+    """Also a change that is marked, such as a loss that the document accepts: the mark stays with it."""
+    old, new, web = group("old"), group("new"), service("web", "old")
+    before, after = listener(DOOR, old=100), listener(DOOR, new=100)
+    wanted = Desired(DOOR, after[0].spec.model_copy(update={"ssl_policy": "new"}), tags(DOOR))
+    desired, world = [wanted, old[0], new[0], web[0]], [before[1], old[1], new[1], web[1]]
+    state = ObservedState(
+        {one.address.kind: [each for each in world if each.address.kind == one.address.kind] for one in world}
+    )
+    plan = draft(STACK, desired, state, discover())
+    (action,) = plan.actions
+    marked = replace(action, changes=tuple(replace(one, loss=one.field == "ssl_policy") for one in action.changes))
+    found = deferral.deferral(
+        replace(plan, actions=(marked,)), state, {want.address: want for want in desired}, discover(), ()
+    )
+    assert [one.field for one in found.actions[0].changes if one.loss] == ["ssl_policy"]
+    assert {one.field for one in found.deferred[0].action.changes} == {"default_action"}
 
 
 def test_a_listener_whose_name_changes_is_the_same_listener() -> None:
