@@ -106,7 +106,9 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
 def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:
     """What a service's rollout does not show: containers that failed although their tasks run."""
     optional = optional_containers(stack.target.desired, rollout.delivery.task_definition)
-    return stack.aws.run(failed_containers(rollout.subject.cluster, rollout.delivery.name, optional))
+    return stack.aws.run(
+        failed_containers(rollout.subject.cluster, rollout.subject.service.rpartition("/")[2], optional)
+    )
 
 
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:

@@ -153,7 +153,7 @@ def _remembered(session: RolloutSession, rollout: ServiceRollout, to: str) -> tu
     stack, spec = session.stack, rollout.delivery
     name = stack.target.place.stack
     state = versions.find(session.world, spec, name)
-    revisions = stack.aws.run(history.revisions(spec.task_definition.name, name))
+    revisions = stack.aws.run(history.revisions(history.family_of(session.world, spec.task_definition), name))
     rows = history.history(revisions, state.runs, state.marks, rollout.subject.release)
     known = {row.release: row.revision.name for row in rows if row.release and row.revision is not None}
     for version in (state.marks.previous, state.marks.rollback_target):

@@ -100,6 +100,7 @@ class RevisionTracker:
     _followed: bool = field(init=False, default=False)
     _withheld: str = field(init=False, default="")
     _after: str | None = field(init=False, default=None)
+    _accepted: str | None = field(init=False, default=None)
 
     @property
     def interval(self) -> float:
@@ -112,7 +113,8 @@ class RevisionTracker:
         """
         try:
             known = self.handled is not None and not self.source.changed(self.handled)
-            again = self.withdrawn and (applied != self._after or _is_accepted(self.handled, accepted))
+            news = self.handled != self._accepted and _is_accepted(self.handled, accepted)
+            again = self.withdrawn and (applied != self._after or news)
             if known and not again:
                 self.recorder.resolve("source", events.SOURCE_REACHABLE, self.source.name)
                 return False
@@ -160,6 +162,7 @@ class RevisionTracker:
             return self.source.fetch(after=applied)
         except errors.HistoryRewritten as error:
             if _is_accepted(error.revision, accepted):
+                self._accepted = error.revision
                 return self.source.fetch()
             raise
 

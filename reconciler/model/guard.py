@@ -21,8 +21,8 @@ def check(plan: Plan, guard: Guard) -> tuple[Refusal, ...]:
     Replacements count as deletions, because they delete for a while, or permanently if the creation fails.
     """
     leaving = len(plan.deletions())
-    deferred = [one.action for one in plan.deferred]
-    owned = plan.unchanged + sum(action.old is not None for action in (*plan.actions, *deferred))
+    every = (*plan.actions, *(one.action for one in plan.deferred))
+    owned = plan.unchanged + len({action.old.id for action in every if action.old is not None})
     refusals = []
     if guard.max_delete is not None and leaving > guard.max_delete:
         refusals.append(

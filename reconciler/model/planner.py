@@ -231,7 +231,7 @@ class _Planner:
         action = Action(
             verb, want.address, because, changes, tags, consequence, found, want, unchanged=same, moved_from=old
         )
-        self._act(replace(action, unchanged=same), new_id=kind.revisions and bool(changes))
+        self._act(action, new_id=kind.revisions and bool(changes))
 
     def _of_release(self, raw: Desired[Any], change: Change) -> Change:
         named = value_at(raw.spec, change.path)

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import image_tags, ownership
-from reconciler.model.resource import Call, Calls, ServiceApi
+from reconciler.model.observed_state import ObservedState
+from reconciler.model.resource import Address, Call, Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.resources import _gone
 from reconciler.resources.task_definition import CONTENT
@@ -68,6 +69,12 @@ class Row:
 
 
 # -- reads
+
+
+def family_of(world: ObservedState, definition: Address) -> str:
+    """The name that a task definition has in AWS; that of its document if there is none yet."""
+    known = (one.spec.family for one in world.found.get("task-definition", ()) if one.address == definition)
+    return next(known, definition.name)
 
 
 def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:

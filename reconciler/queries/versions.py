@@ -119,10 +119,9 @@ def _weights(world: ObservedState, delivery: RolloutSpec) -> Mapping[str, int]:
     """Target group ARN → its weight in percent on the production listener or rule."""
     for one in world.found.get(delivery.production.kind, ()) if delivery.production is not None else ():
         if one.address == delivery.production:
-            action = one.spec.default_action if one.address.kind == "listener" else one.spec.action
-            forwards = (action.forward or ()) if action is not None else ()
-            whole = sum(forward.weight for forward in forwards)
-            return {str(one.target_group): _percent(one.weight, whole) for one in forwards}
+            forwards = discover()[one.address.kind].forwards(one.spec)
+            whole = sum(forwards.values())
+            return {str(group): _percent(weight, whole) for group, weight in forwards.items()}
     return {}
 
 

@@ -15,7 +15,7 @@ Nothing is remembered between passes: an action is deferred for as long as what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -261,13 +261,9 @@ class _Deferral:
         if grown == new:
             return action, None
         now = _declared(action, diff(old, grown.spec)) if grown is not None else ()
-        left = tuple(change for change in action.changes if change not in now)
-        later = replace(
-            action, verb=Verb.UPDATE, changes=left, tags=TagChange({}, ()), consequence=Consequence.IN_PLACE
-        )
         if grown is None or (not now and not action.tags and action.verb is Verb.UPDATE):
             return None, action
-        return replace(action, new=grown, changes=now), later
+        return replace(action, new=grown, changes=now), _rest(action, now)
 
     def _split(self, action: Action) -> tuple[Action | None, Action | None]:
         """What of an action is done now, and what once nothing needs what it takes away."""
@@ -279,13 +275,16 @@ class _Deferral:
             now = replace(action, verb=Verb.CREATE, changes=(), consequence=Consequence.NONE, old=None)
             going = Action(Verb.DELETE, old.address, action.because, consequence=Consequence.DESTROY, old=old)
             return now, going
-        if action.verb is not Verb.UPDATE:
+        if action.verb not in (Verb.UPDATE, Verb.ADOPT):
             return action, None
         kept = self.kinds[action.address.kind].retaining(old, new, self.usage)
         if kept == new:
             return action, None
         changes = _declared(action, diff(old, kept.spec))
-        return (replace(action, new=kept, changes=changes) if changes or action.tags else None), action
+        if not changes and not action.tags:
+            return None, action
+        rest = _rest(action, changes)
+        return replace(action, new=kept, changes=changes), rest if rest.changes else None
 
     def _reason(self, action: Action) -> str:
         if action.verb is Verb.REPLACE:
@@ -310,11 +309,22 @@ def _versions(service: Observed[Any]) -> int:
 
 
 def _declared(action: Action, changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Without changes of fields that `action` leaves alone, because of a drift rule."""
+    """As `action` has them, without changes of fields that it leaves alone, because of a drift rule."""
     assert action.old is not None
     assert action.new is not None
     left_alone = {str(one) for one in diff(action.old, action.new.spec)} - {str(one) for one in action.changes}
-    return tuple(one for one in changes if str(one) not in left_alone)
+    marked = tuple(next((known for known in action.changes if _same(known, one)), one) for one in changes)
+    return tuple(one for one in marked if str(one) not in left_alone)
+
+
+def _same(one: Change, other: Change) -> bool:
+    return (one.path, one.old, one.new) == (other.path, other.old, other.new)
+
+
+def _rest(action: Action, done: Collection[Change]) -> Action:
+    """What of an update is left for later; its tags are written with what is `done` now."""
+    left = tuple(change for change in action.changes if change not in done)
+    return replace(action, verb=Verb.UPDATE, changes=left, tags=TagChange({}, ()), consequence=Consequence.IN_PLACE)
 
 
 def _followers(delivery: RolloutSpec) -> Iterable[Address]:

@@ -149,7 +149,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         self, old: Observed[TaskDefinitionSpec], new: Desired[TaskDefinitionSpec], changes: tuple[Change, ...]
     ) -> Mapping[Path, Any]:
         """How it is networked and launched is for all of it, and not carried over to a task of Fargate's."""
-        lost: dict[Path, Any] = {("other", name): old.spec.other[name] for name in _lost_with(old.spec)}
+        lost: dict[Path, Any] = {("other", name): old.spec.other[name] for name in lost_with(old.spec)}
         for name, container in new.spec.containers.items():
             log = _containers.members(container.other).get("logConfiguration") or {}
             if container.log_group and "logDriver" in log:
@@ -326,7 +326,7 @@ def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     )
 
 
-def _lost_with(spec: TaskDefinitionSpec) -> frozenset[str]:
+def lost_with(spec: TaskDefinitionSpec) -> frozenset[str]:
     """Those of the other members that a task of ours cannot have: another network mode, and no Fargate."""
     elsewhere = "FARGATE" not in spec.other.get("requiresCompatibilities", "FARGATE")
     return frozenset(spec.other) & ({"networkMode"} | ({"requiresCompatibilities"} if elsewhere else set()))
@@ -346,5 +346,5 @@ def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
         "ephemeralStorage": {} if spec.ephemeral_storage == DEFAULT_STORAGE else {"sizeInGiB": spec.ephemeral_storage},
         "containerDefinitions": [_containers.written(name, spec.containers[name]) for name in sorted(spec.containers)],
     }
-    others = _containers.members({name: text for name, text in spec.other.items() if name not in _lost_with(spec)})
+    others = _containers.members({name: text for name, text in spec.other.items() if name not in lost_with(spec)})
     return {key: value for key, value in found.items() if value} | others

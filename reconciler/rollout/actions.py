@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from reconciler.rollout.state import Weights
 from reconciler.rollout.stored_state import KEYS, StoredState, TaskRun
@@ -24,6 +25,12 @@ class WriteState:
     def on(self, marks: StoredState) -> StoredState:
         """`marks` after this write; other fields may have changed in the meantime."""
         return replace(marks, **{name: getattr(self.after, name) for name in self.fields})
+
+
+def stored(marks: StoredState, fields: Mapping[str, Any]) -> tuple[WriteState, ...]:
+    """The write that stores `fields`, or nothing if they have these values already."""
+    after = replace(marks, **fields)
+    return () if after == marks else (WriteState(marks, after),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.rollout.actions import RunTask, WriteState
+from reconciler.rollout.actions import RunTask, WriteState, stored
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult, TaskRun
@@ -189,8 +189,7 @@ class _Situation:
         return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None)
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        after = replace(self.marks, **fields)
-        return () if after == self.marks else (WriteState(self.marks, after),)
+        return stored(self.marks, fields)
 
     def _step(
         self,

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class TaskTarget:
     """The pre-deployment task of one service, in AWS ids as far as they are known.
 
-    `optional` are the containers that are not essential.
+    `family` is that of its task definition, `optional` are the containers that are not essential.
     """
 
     task: PreDeployment
     desired: Desired[TaskSpec]
+    family: str
     optional: frozenset[str] = frozenset()
 
     @property
@@ -48,7 +49,7 @@ def target_of(delivery: RolloutSpec, ground: ResolutionContext) -> TaskTarget | 
         return None
     address = want.spec.task_definition.address
     definition = ground.wanted[address].resolved(ground.ids)
-    service = ground.wanted[delivery.service].spec
+    family, service = definition.spec.family, ground.wanted[delivery.service].spec
     optional = frozenset(name for name, one in definition.spec.containers.items() if not one.essential)
     count = service.initial_count if service.desired_count is None else service.desired_count
     known = PreDeployment(want.address.name, tasks=count or 0)
@@ -57,18 +58,18 @@ def target_of(delivery: RolloutSpec, ground: ResolutionContext) -> TaskTarget | 
         found = ground.found.get(image)
         if found is None or found.health is not ResourceHealth.READY:
             lacks = f"{image} could not be looked up" if found is None else found.reason
-            return TaskTarget(replace(known, lacks=lacks), want, optional)
+            return TaskTarget(replace(known, lacks=lacks), want, family, optional)
     revision = ground.made.get(address, "")
     current = ground.found.get(address)
     if not revision and not definition.refs() and current is not None and not diff(current, definition.spec):
         revision = current.id
     if not revision:
-        return TaskTarget(replace(known, lacks=f"{address} is not registered yet"), want, optional)
+        return TaskTarget(replace(known, lacks=f"{address} is not registered yet"), want, family, optional)
     new = want.resolved({**ground.ids, address: revision})
     if new.refs():
-        return TaskTarget(replace(known, lacks=f"{min(new.refs())} does not exist yet"), want, optional)
+        return TaskTarget(replace(known, lacks=f"{min(new.refs())} does not exist yet"), want, family, optional)
     number = int(revision.rpartition(":")[2])
-    return TaskTarget(replace(known, revision=number), new, optional)
+    return TaskTarget(replace(known, revision=number), new, family, optional)
 
 
 @dataclass(slots=True)
@@ -120,8 +121,7 @@ class TaskRuns:
         if id:
             items = yield from tasks.described(cluster, [id])
         elif target is not None:
-            family = target.task.name
-            items = yield from tasks.find(cluster, family, target.stack, target.desired.address, run)
+            items = yield from tasks.find(cluster, target.family, target.stack, target.desired.address, run)
         if not items:
             return Found(refused=self.refused.get(run, ""))
         failure = tasks.failure_of(items, optional)

@@ -67,6 +67,15 @@ def test_status_and_requests_work_although_the_specs_are_invalid(stage: Emulated
         assert type_(command).code == Exit.FAILED, command
 
 
+@pytest.mark.parametrize("verb", [*RequestVerb])
+def test_every_request_works_although_the_specs_are_invalid(stage: EmulatedStack, type_: Typed, verb: str) -> None:
+    """It may be refused, for what the service is doing, but not for a mistake in a file."""
+    assert type_("status").code == Exit.DONE
+    stage.texts |= MISTAKE
+    ran = type_(verb, SERVICE, "--timeout", "0", *(["--by", "1m"] if verb == RequestVerb.EXTEND else []))
+    assert ran.code in (Exit.TIMED_OUT, Exit.BLOCKED), ran.err
+
+
 def test_without_any_valid_specs_it_says_where_it_looked(tmp_path: Path) -> None:
     """Exit 1; nothing is asked of AWS."""
     shutil.copytree(SEED, tmp_path / "specs")

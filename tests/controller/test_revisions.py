@@ -206,6 +206,19 @@ def test_new_history_is_accepted_by_request(case: Case) -> None:
     assert not restarted.revisions.withheld("one", "fedcba9")
 
 
+def test_an_accepted_commit_with_a_mistake_is_fetched_once(case: Case) -> None:
+    """The request stays until it is in place, and a mistake in the specs is not judged again with every look."""
+    case.revisions.look(None)
+    case.branch.push("fedcba9876", "kind: Stcak\n", before=())
+    case.revisions.look("one")
+    assert not case.revisions.look("one", "fedcba9")
+    fetched = len(case.branch.fetched)
+    assert not any(case.revisions.look("one", "fedcba9") for _ in range(3))
+    assert len(case.branch.fetched) == fetched
+    case.branch.push("edcba98765", before=())
+    assert case.revisions.look("one", "edcba98")
+
+
 def test_what_follows_the_accepted_commit_is_taken_once_that_is_in_place(case: Case) -> None:
     """A commit that came in between is looked at again."""
     case.revisions.look(None)

@@ -146,7 +146,7 @@ def test_accepted_history_is_taken_back_once_it_is_in_place() -> None:
     ecs = Ecs()
     ecs.tags = {request_tags.ACCEPTED: "fedcba9", request_tags.REVISION: "older before"}
     found = board(ecs)
-    found.listen(world(ecs.tags), "shop", {WEB})
+    found.read(world(ecs.tags), "shop", {WEB})
     assert found.tags == RequestTags(revision="older", accepted="fedcba9")
     assert found.in_place("fedcba9876", "after")
     assert ecs.tags == {request_tags.REVISION: "fedcba9876 after"}

@@ -94,13 +94,13 @@ def test_adopting_leaves_what_is_somebody_elses() -> None:
     box = account.put("box", "b", stack=None, shelf=place, size=1, color="grey", labels=["old"])
     wish = fake_types.wishing(
         want("shelf", "s", height=1),
-        want("box", "b", shelf=shelf("s"), color="red", labels=("new",), adopt=True),
+        want("box", "b", shelf=shelf("s"), color="red", labels=("new", "old"), adopt=True),
         rules=(DriftRule("box/*", DriftMode.IGNORE, "color"),),
     )
     _, report = carried_out(account, wish)
     assert not report.timed_out
     assert account.things[box]["spec"]["color"] == "grey"
-    assert account.things[box]["spec"]["labels"] == ("new",)
+    assert account.things[box]["spec"]["labels"] == ("new", "old")
     assert ownership.owner(account.things[box]["tags"]) == STACK
 
 

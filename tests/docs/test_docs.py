@@ -31,6 +31,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    """Pages refer to decisions by number, and the file and the title have the same one."""
+    decisions = sorted(ROOT.glob("docs/decisions/*.md"))
+    numbers = [page.name.partition("-")[0] for page in decisions]
+    assert len(set(numbers)) == len(numbers) > 0
+    for number, page in zip(numbers, decisions, strict=True):
+        assert page.read_text(encoding="utf-8").startswith(f"# {number} "), page.name
+
+
 def test_the_readme_names_commands_that_exist() -> None:
     """Every `reconciler …` in the README is a command, with options that it has."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

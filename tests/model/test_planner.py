@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.guard import Guard, check
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Plan, Verb
+from reconciler.model.plan import Deferred, Plan, Verb
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.reconcile.observe import StackId, observe
@@ -213,6 +214,17 @@ def test_the_guard_counts_what_leaves(guard: Guard, allowed: bool) -> None:
         world.put("shelf", name)
     found = made(world, want("shelf", "a"), want("shelf", "b"))
     assert (check(found, guard) == ()) is allowed
+
+
+def test_the_guard_counts_a_resource_once_that_changes_in_steps() -> None:
+    """What is left of an update for later is not another resource."""
+    world = ToyAws()
+    for name in "abcd":
+        world.put("shelf", name, height=1)
+    found = made(world, want("shelf", "a", height=2), want("shelf", "b", height=2))
+    update = next(action for action in found.actions if action.verb is Verb.UPDATE)
+    split = replace(found, deferred=(Deferred(update, "later"),))
+    assert check(split, Guard(max_delete_percent=49)) != ()
 
 
 def test_tags_follow_the_specs_and_leave_other_peoples_alone() -> None:

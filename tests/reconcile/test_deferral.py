@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,48 @@ def test_a_listener_goes_on_until_its_service_is_served_elsewhere() -> None:
     found = planned(desired, [service("web", "new")[1], *rest], delivery("web", OTHER_DOOR))
     assert f"update {DOOR}" in done(found)
     assert "delete target-group/old" in done(found)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_an_adopted_listener_sends_requests_to_a_new_service_once_that_is_healthy(ready: bool) -> None:
+    """It is adopted at once, and names the new target group; what served its requests before goes on until then."""
+    wanted, _ = listener(DOOR, new=100)
+    found = listener(DOOR, foreign=100)[1]
+    loss = frozenset({f"{DOOR}.default_action"})
+    adopted = Desired(DOOR, wanted.spec, tags(DOOR), adopt=True, accept_loss=loss)
+    unowned = Observed(DOOR, found.id, found.spec, facts={"actions": ()})
+    web, new = service("web", *(["new"] if ready else []), ready=ready, established=ready), group("new")
+    plan = planned([adopted, new[0], web[0]], [unowned, new[1], web[1]], delivery("web"))
+    (action,) = plan.actions
+    assert action.verb is Verb.ADOPT
+    assert action.tags.put == tags(DOOR)
+    assert action.new is not None
+    weights = {str(one.target_group): one.weight for one in action.new.spec.default_action.forward}
+    assert weights == ({"new": 100} if ready else {"foreign": 100, "new": 0})
+    if ready:
+        assert not plan.deferred
+    else:
+        (later,) = plan.deferred
+        assert (later.action.verb, later.action.tags.put) == (Verb.UPDATE, {})
+
+
+def test_what_is_done_of_an_update_is_not_listed_as_deferred() -> None:
+    """Also a change that is marked, such as a loss that the document accepts: the mark stays with it."""
+    old, new, web = group("old"), group("new"), service("web", "old")
+    before, after = listener(DOOR, old=100), listener(DOOR, new=100)
+    wanted = Desired(DOOR, after[0].spec.model_copy(update={"ssl_policy": "new"}), tags(DOOR))
+    desired, world = [wanted, old[0], new[0], web[0]], [before[1], old[1], new[1], web[1]]
+    state = ObservedState(
+        {one.address.kind: [each for each in world if each.address.kind == one.address.kind] for one in world}
+    )
+    plan = draft(STACK, desired, state, discover())
+    (action,) = plan.actions
+    marked = replace(action, changes=tuple(replace(one, loss=one.field == "ssl_policy") for one in action.changes))
+    found = deferral.deferral(
+        replace(plan, actions=(marked,)), state, {want.address: want for want in desired}, discover(), ()
+    )
+    assert [one.field for one in found.actions[0].changes if one.loss] == ["ssl_policy"]
+    assert {one.field for one in found.deferred[0].action.changes} == {"default_action"}
 
 
 def test_a_listener_whose_name_changes_is_the_same_listener() -> None:

@@ -50,6 +50,18 @@ def test_an_image_that_runs_does_not_expire(stage: EmulatedStack) -> None:
     assert len(tags(stage)) < 10
 
 
+def test_a_registry_that_was_renamed_keeps_the_images_in_use() -> None:
+    """Its repository still has the name from before, and by that the images are tagged."""
+    renamed = {
+        f"kind: Registry\nname: {SERVICE}\n": f"kind: Registry\nname: builds\naws_name: {SERVICE}\n",
+        "{registry: my-app-frontend,": "{registry: builds,",
+    }
+    with emulated_stack(KEEP | renamed, terms=SHORT) as stage:
+        stage.serving()
+        push_many(stage)
+        assert runs(stage) <= tags(stage).keys()
+
+
 def test_a_release_that_is_kept_warm_or_remembered_keeps_its_image(stage: EmulatedStack) -> None:
     """Both sides of a rollout have theirs, and so does the version before once it has ended."""
     stage.serving()

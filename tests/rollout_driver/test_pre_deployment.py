@@ -14,6 +14,7 @@ import pytest
 from reconciler.controller.until import has_ended
 from reconciler.local.scripted import Script
 from reconciler.model.resource import Call
+from reconciler.resources._task_runs import family_of
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from tests.harness.crash import Crash, CrashGate, How, Point
@@ -188,6 +189,20 @@ def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, wr
     deployed(stage)
 
     assert [one["containers"][0]["exitCode"] for one in runs(stage)] == [0, 0], "one for each release"
+
+
+def test_a_stopped_run_is_found_by_the_name_in_aws(folder: Path) -> None:
+    """ECS lists stopped tasks by family, which is not named after the document if that has an `aws_name`."""
+    text = MIGRATE.replace("name: migrate\n", "name: migrate\naws_name: shop-migrate\n", 1)
+    (folder / "migrate.yaml").write_text(text, encoding="utf-8")
+    with emulated_stack(terms=SHORT, folder=folder) as stage:
+        stage.infrastructure()
+        stage.push("v1")
+        (job,) = stage.jobs(stage.infrastructure())
+    assert job.pre_deployment is not None
+    assert job.pre_deployment.task.lacks == ""
+    arn = job.pre_deployment.desired.spec.task_definition
+    assert job.pre_deployment.family == family_of(arn) == "shop-migrate"
 
 
 class _AtWrite(CrashGate):

@@ -60,6 +60,35 @@ def test_a_deregistered_revision_is_registered_again(stage: EmulatedStack) -> No
     assert stage.transport.sent["RegisterTaskDefinition"] == 3, "two versions, and this one once"
 
 
+def test_a_revision_is_registered_again_with_what_the_specs_cannot_declare(stage: EmulatedStack) -> None:
+    """Such as the volumes of an adopted service, which its releases keep."""
+    ecs = stage.laptop.client("ecs")
+    answer = ecs.describe_task_definition(taskDefinition=f"{SERVICE}:3", include=["TAGS"])
+    item = answer["taskDefinition"]
+    names = ("family", "networkMode", "requiresCompatibilities", "cpu", "memory", "executionRoleArn", "taskRoleArn")
+    made = ecs.register_task_definition(
+        **{name: item[name] for name in names if item.get(name)},
+        containerDefinitions=item["containerDefinitions"],
+        runtimePlatform=item["runtimePlatform"],
+        volumes=[{"name": "data"}],
+        tags=answer["tags"],
+    )
+    old = made["taskDefinition"]["taskDefinitionArn"].rpartition("/")[2]
+    ecs.deregister_task_definition(taskDefinition=old)
+    assert stage.last.seen is not None
+    known = stage.last.seen.marks.previous
+    assert known is not None
+    arn = stage.last.job.subject.service
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": KEYS["previous"], "value": f"{known.release}:{old}"}])
+    stage.say(RequestVerb.ROLLBACK)
+    stage.follow(has_ended)
+
+    (running,) = runs(stage)
+    assert running != old
+    again = ecs.describe_task_definition(taskDefinition=running)["taskDefinition"]
+    assert [volume["name"] for volume in again["volumes"]] == ["data"]
+
+
 def test_a_revision_that_is_gone_is_refused(stage: EmulatedStack) -> None:
     """The request is answered with the reason, and nothing is done."""
     ecs, old = stage.laptop.client("ecs"), f"{SERVICE}:3"

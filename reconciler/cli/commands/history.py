@@ -36,7 +36,7 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     if because:
         click.echo(f"the specs define no release yet: {because}", err=True)
     release = None if isinstance(wanted, NotReady) or because else wanted.release
-    revisions = stack.aws.run(histories.revisions(spec.task_definition.name, name))
+    revisions = stack.aws.run(histories.revisions(histories.family_of(world, spec.task_definition), name))
     commits = stack.aws.run(histories.commits(state))
     rows = histories.history(revisions, state.runs, state.marks, release, commits)
     if output == "json":

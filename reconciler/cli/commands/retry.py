@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from reconciler.cli.service_requests import request_options, send
-from reconciler.cli.session import Stack, with_stack
+from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.rollout.requests import RequestVerb
 
 
 @click.command(help=__doc__)
 @request_options
-@with_stack
+@with_last_valid_stack
 def retry(stack: Stack, service: str | None, **request: Any) -> int:
     from reconciler.cli.task_requests import retry_task, task_named
 

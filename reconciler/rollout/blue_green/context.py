@@ -6,12 +6,12 @@ older one was in production before. Nothing depends on who observed the service 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from reconciler.rollout.actions import RolloutAction, WriteState
+from reconciler.rollout.actions import RolloutAction, WriteState, stored
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState
@@ -90,9 +90,7 @@ class RolloutContext:
         return found if found is not None and found.release == release else None
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        """The write that stores `fields`, or nothing if they have these values already."""
-        after = replace(self.marks, **fields)
-        return () if after == self.marks else (WriteState(self.marks, after),)
+        return stored(self.marks, fields)
 
     def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str = "") -> RolloutResult:
         return RolloutResult(release, outcome, phase, self.now.replace(microsecond=0), by, why)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 
 from reconciler.model.resource import Calls
 from reconciler.rollout import describe, observe_deployments, request_handler, windows
-from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState
+from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState, stored
 from reconciler.rollout.blue_green.context import POLL_EVERY
 from reconciler.rollout.engine import (
     NOTHING,
@@ -222,8 +222,7 @@ class _Situation:
     # -- steps
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        after = replace(self.marks, **fields)
-        return () if after == self.marks else (WriteState(self.marks, after),)
+        return stored(self.marks, fields)
 
     def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> RolloutResult:
         return RolloutResult(release, outcome, phase, self.now.replace(microsecond=0), by, why)

@@ -84,7 +84,8 @@ def image(context: Context, document: Any, registry: Registry, tag: str, *path: 
 def images_tag(context: Context, workload: Service | Task) -> dict[str, str]:
     """The tag of revisions whose images are tagged as in use: in the repositories of the stack where images expire."""
     names = {container.image.registry for container in workload.task.containers.values() if container.image.registry}
-    expiring = {one.name for one in context.specs.registries if one.keep_images is not None and one.name in names}
+    used = (one for one in context.specs.registries if one.name in names)
+    expiring = {one.name_in_aws for one in used if one.keep_images is not None}
     return {IMAGES: " ".join(sorted(expiring))} if expiring else {}
 
 
