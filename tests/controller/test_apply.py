@@ -395,7 +395,7 @@ def test_ctrl_c_before_the_first_round_does_nothing(rolling: EmulatedStack) -> N
 def test_a_read_that_fails_in_any_pass_delays_and_changes_nothing(
     rolling: EmulatedStack, read: tuple[str, int]
 ) -> None:
-    """The command ends as if AWS had been well, for nothing is planned from half of the account."""
+    """Nothing is planned from half of the account. What waits for the rollout is left, unless that ends meanwhile."""
     operation, nth = read
     renamed_group(rolling)
     running = command(rolling)
@@ -413,7 +413,8 @@ def test_a_read_that_fails_in_any_pass_delays_and_changes_nothing(
     running.reports = (failing,)
     goal = Recorded(patience=900.0, rollout_patience=120.0)
     assert running.run(goal, agreed=plan) is Ending.REACHED
-    assert Command(running, plan, goal).left == GROUP
+    left = Command(running, plan, goal).left
+    assert left == GROUP or (left == [] and all(turn.at_rest for turn in running.queue.turns.values()))
 
 
 def test_a_service_that_aws_shows_late_is_waited_for() -> None:
