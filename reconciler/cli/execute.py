@@ -109,11 +109,7 @@ def _report_warnings(stack: Stack, controller: Controller) -> None:
 
     look = stack.err_look
     for rollout in controller.queue.jobs:
-        try:
-            warnings = rollout_warnings(stack, rollout)
-        except errors.AwsError as unread:
-            warnings = (f"its containers could not be read: {unread}",)
-        for warning in warnings:
+        for warning in rollout_warnings(stack, rollout):
             say(look.paint(f"{look.sign('warn')} {rollout.address}   {warning}", "yellow"), look, err=True)
 
 

@@ -106,9 +106,11 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
 def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:
     """What a service's rollout does not show: containers that failed although their tasks run."""
     optional = optional_containers(stack.target.desired, rollout.delivery.task_definition)
-    return stack.aws.run(
-        failed_containers(rollout.subject.cluster, rollout.subject.service.rpartition("/")[2], optional)
-    )
+    name = rollout.subject.service.rpartition("/")[2]
+    try:
+        return stack.aws.run(failed_containers(rollout.subject.cluster, name, optional))
+    except errors.AwsError as error:
+        return (f"its containers could not be read: {error}",)
 
 
 def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:
