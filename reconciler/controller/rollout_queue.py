@@ -15,7 +15,7 @@ from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, restricted
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class RolloutQueue:
             withdrawn=withdrawn,
         )
         if world.unreadable:
-            before = {job.address: job for job in self.jobs}
+            before = {job.address: restricted(job, withheld=withheld, withdrawn=withdrawn) for job in self.jobs}
             jobs = (*jobs, *(before[address] for address in missing if address in before))
             missing = {address: lack for address, lack in missing.items() if address not in before}
         if only is not None:

@@ -127,10 +127,17 @@ def jobs_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
-        release = Release("") if withheld else subject.release  # nothing is wanted then, not even what runs already
-        subject = replace(subject, release=release, withdrawn=withdrawn)
-        jobs.append(ServiceRollout(delivery, subject, target_of(delivery, ground)))
+        rollout = ServiceRollout(delivery, subject, target_of(delivery, ground))
+        jobs.append(restricted(rollout, withheld=withheld, withdrawn=withdrawn))
     return tuple(jobs), missing
+
+
+def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> ServiceRollout:
+    """The rollout under specs that must not be applied, or that do not contain what is under way."""
+    subject = replace(rollout.subject, withdrawn=withdrawn)
+    if withheld:  # nothing is wanted then, not even what runs already
+        subject = replace(subject, release=Release(""), not_ready=withheld)
+    return replace(rollout, subject=subject)
 
 
 def blocking_dependency(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.model.resource import Address
-from reconciler.rollout_driver.targets import blocking_dependency
+from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.targets import ServiceRollout, blocking_dependency, restricted
 from tests.toy import shelf, want
 
 SHELF, OTHER = want("shelf", "s", height=2), want("shelf", "other", height=1)
@@ -39,3 +41,14 @@ def test_a_circle_is_gone_round_once() -> None:
     """Planning refuses circles; whoever asks before that gets an answer all the same."""
     there = replace(SHELF, after=frozenset({BOX.address}))
     assert blocking_dependency({there.address: there, BOX.address: BOX}, BOX.address, [OTHER.address]) is None
+
+
+def test_under_specs_that_must_not_be_applied_nothing_is_wanted() -> None:
+    """Nor is what was withdrawn promoted; that holds as well for a rollout whose service could not be read again."""
+    spec = RolloutSpec(Address("service", "web"), Address("task-definition", "web"))
+    rollout = ServiceRollout(spec, RolloutTarget("main", "web", Release("abc")))
+    withdrawn = restricted(rollout, withheld="", withdrawn="the commit was removed").subject
+    assert (withdrawn.release, withdrawn.withdrawn) == (Release("abc"), "the commit was removed")
+    withheld = restricted(rollout, withheld="history was rewritten", withdrawn="").subject
+    assert (withheld.release, withheld.not_ready) == (Release(""), "history was rewritten")
+    assert restricted(replace(rollout, subject=withdrawn), withheld="", withdrawn="") == rollout
