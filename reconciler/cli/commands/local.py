@@ -65,7 +65,7 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--tag", required=True, help="Tag of the image, such as v2.")
 @click.option("--repository", help="ECR repository. Default: the only one.")
-@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="The emulator's folder for pushed images.")
+@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder of the emulator for images.")
 @click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_default=True)
 def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: str) -> int:
     """Push FOLDER as an image, without a container engine. Its digest is that of the folder's content."""
