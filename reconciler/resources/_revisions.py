@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.resource import Call, Calls, Desired
-from reconciler.model.resource_type import Scope
+from reconciler.model.resource import Call, Calls, Desired, Observed
+from reconciler.model.resource_type import Depth, Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
 
@@ -58,6 +58,30 @@ def by_wanted_family(scope: Scope) -> dict[str, Desired[Any]]:
         spec = want.spec if not arn else want.spec.model_copy(update={"family": family_of(arn)})
         found[spec.family] = replace(want, spec=spec)
     return found
+
+
+def newest_tagged(scope: Scope, key: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Family → its newest revision of ours whose tag `key` has the family's value, as far as the sweep knows."""
+    found: dict[str, str] = {}
+    for arn in scope.swept_arns("ecs", "task-definition/"):
+        family = family_of(arn)
+        if scope.swept[arn].get(key) == values.get(family, ""):
+            found[family] = max(arn, found.get(family, arn), key=revision_of)
+    return found
+
+
+def unmoved(scope: Scope, running: Mapping[str, str]) -> dict[str, Observed[Any]]:
+    """What a fast pass need not read: by family, those of which the service still runs the revision found earlier."""
+    if scope.depth is not Depth.FAST:
+        return {}
+    return {one.spec.family: one for one in scope.before if running.get(one.spec.family, one.id) == one.id}
+
+
+def lasting(scope: Scope, running: Mapping[str, str], key: str) -> dict[str, dict[str, str]]:
+    """The revisions whose earlier description will do, with their tags: those that run, and carry our hash in the tag
+    `key`. One that is still to be started from could have been deregistered meanwhile, and one that was run by itself
+    is remembered by tags that somebody else may be writing now."""
+    return {arn: ownership.without_aws(scope.swept[arn]) for arn in running.values() if key in scope.swept.get(arn, {})}
 
 
 def in_use(scope: Scope) -> dict[str, tuple[str, ...]]:

@@ -21,11 +21,12 @@ from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import ownership
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, diff
 from reconciler.model.image_tags import IMAGES
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, refs_in
-from reconciler.model.resource_type import Depth, FieldMark, Replace, ResourceType, Scope
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
 from reconciler.resources._ecs import ecs
@@ -95,13 +96,21 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         swept = _revisions.by_family(scope.swept_arns("ecs", "task-definition/"))
         running = _revisions.running(scope)
         registered = {family: arn for family, arn in _registered_already(scope).items() if family in running}
-        carried = _unmoved(scope, running)
+        carried = _revisions.unmoved(scope, running)
         families = sorted((set(wanted) | set(swept)) - carried.keys())
-        lasting = _lasting(scope, running)
+        lasting = _revisions.lasting(scope, running, CONTENT)
         answers = yield from _revisions.read(families, running | registered, lasting)
         for family in registered:  # the sweep may be out of date
             if family in answers and not _is_active(answers[family]):
                 answers[family] = yield from _revisions.one(running.get(family, family))
+        hashes = {
+            family: _carried_over(want, said)
+            for family, want in wanted.items()
+            if want.adopt and family in running and (said := answers.get(family)) is not None
+        }
+        for family, new in _revisions.newest_tagged(scope, CONTENT, hashes).items():
+            if new != running[family]:
+                answers[family] = (yield from _revisions.one(new)) or answers[family]
         in_use = _revisions.in_use(scope)
         observed = [
             replace(one, facts={**one.facts, "in_use": in_use.get(family, ())}) for family, one in carried.items()
@@ -189,29 +198,14 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
 
 def _registered_already(scope: Scope) -> dict[str, str]:
     """Family → the newest revision of ours that carries the hash of what is wanted, as far as the sweep knows."""
-    wanted = {want.spec.family: content(want.spec) for want in scope.wanted if next(refs_in(want.spec), None) is None}
-    found: dict[str, str] = {}
-    for arn in scope.swept_arns("ecs", "task-definition/"):
-        family = _revisions.family_of(arn)
-        if scope.swept[arn].get(CONTENT) == wanted.get(family, ""):
-            found[family] = max(arn, found.get(family, arn), key=_revisions.revision_of)
-    return found
+    hashes = {want.spec.family: content(want.spec) for want in scope.wanted if next(refs_in(want.spec), None) is None}
+    return _revisions.newest_tagged(scope, CONTENT, hashes)
 
 
-def _unmoved(scope: Scope, running: Mapping[str, str]) -> dict[str, Observed[TaskDefinitionSpec]]:
-    """What a fast pass need not read: by family, those of which the service still runs the revision found earlier."""
-    if scope.depth is not Depth.FAST:
-        return {}
-    return {one.spec.family: one for one in scope.before if running.get(one.spec.family, one.id) == one.id}
-
-
-def _lasting(scope: Scope, running: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The revisions whose earlier description will do, with their tags: those that run, and carry our hash. One that
-    is still to be started from could have been deregistered meanwhile, and one that was run by itself is remembered by
-    tags that somebody else may be writing now."""
-    return {
-        arn: ownership.without_aws(scope.swept[arn]) for arn in running.values() if CONTENT in scope.swept.get(arn, {})
-    }
+def _carried_over(want: Desired[TaskDefinitionSpec], running: Mapping[str, Any]) -> str:
+    """The hash of the wanted revision of an adopted family: it counts what is carried over from the one that runs."""
+    found = Observed(want.address, _revisions.arn_of(running), read_spec(running), _ecs.tags_of(running))
+    return content(adopted(want, found).spec)
 
 
 def _is_active(answer: Mapping[str, Any] | None) -> bool:

@@ -159,3 +159,18 @@ def test_without_a_laptop_aws_it_says_how_to_start_one(tmp_path: Path) -> None:
     ended = local("urls", endpoint="http://127.0.0.1:9", cwd=tmp_path)
     assert ended.returncode == 1
     assert "reconciler local up" in ended.stderr
+
+
+def test_another_port_is_named_by_the_variable_alone(tmp_path: Path) -> None:
+    """`--local` is the default port: `local up` does not offer it for an emulator on another one."""
+    line = [*RECONCILER, "local", "up", "--port", "0", "--state", str(tmp_path / "state")]
+    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        started, variable = process.stdout.readline(), process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+        process.stdout.close()
+    endpoint = started.split()[7].rstrip(".")
+    assert variable == f"  export AWS_ENDPOINT_URL={endpoint}\n"

@@ -11,9 +11,10 @@ import pytest
 from reconciler import errors
 from reconciler.aws import models
 from reconciler.model import ownership
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
 from reconciler.model.image_tags import IMAGES
-from reconciler.model.resource import Address, Call, Desired, Observed
+from reconciler.model.resource import Address, Call, Desired, Keep, Observed
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _containers, task_definition
 from reconciler.resources.task_definition import (
@@ -365,6 +366,25 @@ def test_what_was_registered_before_a_crash_is_used() -> None:
 
     assert update(talk, old, CHANGED) == arn(4)
     assert "RegisterTaskDefinition" not in talk.operations()
+
+
+def test_a_registered_revision_of_an_adopted_family_is_found_with_what_was_carried_over() -> None:
+    """Its family and volumes are not those of the document, and the service still runs the revision before."""
+    mine = {"family": "hers", "volumes": [{"name": "data"}]}
+    want = replace(CHANGED, adopt=True, kept={("family",): Keep.VALUE, ("other",): Keep.VALUE})
+    before = answer(3, **mine)
+    before["taskDefinition"]["taskDefinitionArn"] = arn(3, "hers")
+    runs = replace(service(3), facts={"task_definition": arn(3, "hers"), "task_definitions": (arn(3, "hers"),)})
+    old = observed(Revisions(before), running(runs, wanted=want))
+    kept = adopted(want, old)
+    tags = {**DESIRED.tags, CONTENT: content(kept.spec)}
+    after = answer(4, "nginx:2", tags, **mine)
+    after["taskDefinition"]["taskDefinitionArn"] = arn(4, "hers")
+
+    found = observed(Revisions(before, after), running(runs, wanted=want, swept={arn(4, "hers"): tags}))
+
+    assert (old.id, found.id) == (arn(3, "hers"), arn(4, "hers"))
+    assert not diff(found, kept.spec)
 
 
 def test_a_change_registers_the_next_revision() -> None:

@@ -52,7 +52,8 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
             click.echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
         else:
             click.echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
-            click.echo(f"  export AWS_ENDPOINT_URL={emulator.url}    # or --local on any reconciler command")
+            shorter = "    # or --local on any reconciler command" if emulator.url == EMULATOR else ""
+            click.echo(f"  export AWS_ENDPOINT_URL={emulator.url}{shorter}")
         sys.stdout.flush()
         for note in emulator.notes:
             click.echo(f"note: {note}", err=True)
@@ -64,7 +65,7 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--tag", required=True, help="Tag of the image, such as v2.")
 @click.option("--repository", help="ECR repository. Default: the only one.")
-@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder for pushed images.")
+@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder of the emulator for images.")
 @click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_default=True)
 def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: str) -> int:
     """Push FOLDER as an image, without a container engine. Its digest is that of the folder's content."""
