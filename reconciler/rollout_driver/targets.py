@@ -20,7 +20,7 @@ from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.resources.service import ServiceSpec
-from reconciler.resources.task_definition import TaskDefinitionSpec, content
+from reconciler.resources.task_definition import content
 from reconciler.rollout import observe_deployments
 from reconciler.rollout.engine import Engine, Prefetched, engines
 from reconciler.rollout.release import (
@@ -136,7 +136,7 @@ def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> Ser
     """The rollout under specs that must not be applied, or that do not contain what is under way."""
     subject = replace(rollout.subject, withdrawn=withdrawn)
     if withheld:  # nothing is wanted then, not even what runs already
-        subject = replace(subject, release=Release(""), not_ready=withheld)
+        subject = replace(subject, release=replace(subject.release, id="", task_definition=""), not_ready=withheld)
     return replace(rollout, subject=subject)
 
 
@@ -185,9 +185,8 @@ def subject_of(
     absent = [part for part in parts if part not in found]
     if absent:
         return NotReady(f"{absent[0]} does not exist yet")
-    declared = _wanted_release(delivery, ground, commit)
-    release = Release("") if isinstance(declared, str) else declared
-    not_ready = not_ready or (declared if isinstance(declared, str) else "")
+    release, lack = _wanted_release(delivery, ground, commit)
+    not_ready = not_ready or lack
     if not_ready:
         release = replace(release, health=None)  # its target group keeps the health check of what is under way
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
@@ -209,25 +208,27 @@ def subject_of(
     )
 
 
-def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: str) -> Release | str:
-    """The release that the specs declare, or what it still needs."""
+def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: str) -> tuple[Release, str]:
+    """The release that the specs declare, and what it still needs. Until its image exists, it has no id."""
     wanted, found, ids = ground.wanted, ground.found, ground.ids
+    declared = adopted(wanted[delivery.service].resolved(ids), found[delivery.service])
+    unknown = sorted(declared.refs() - {delivery.task_definition})
+    if unknown:
+        return Release(""), f"{unknown[0]} does not exist yet"
+    release = _unnamed(delivery, declared.spec, commit, _health(delivery, ground))
     for image in delivery.images if delivery.moves_traffic else ():  # otherwise ECS retries until the image exists
         if image not in found or found[image].health is not ResourceHealth.READY:
-            return found[image].reason if image in found else f"{image} could not be looked up"
+            return release, found[image].reason if image in found else f"{image} could not be looked up"
     current = found.get(delivery.task_definition)
     definition = wanted[delivery.task_definition].resolved(ids)
     if current is not None:
         definition = adopted(definition, current)
-    declared = adopted(wanted[delivery.service].resolved(ids), found[delivery.service])
-    unknown = sorted(definition.refs() | (declared.refs() - {delivery.task_definition}))
-    if unknown:
-        return f"{unknown[0]} does not exist yet"
+    if needed := sorted(definition.refs()):
+        return release, f"{needed[0]} does not exist yet"
     registered = ground.made.get(delivery.task_definition, "")
     if not registered and current is not None and not diff(current, definition.spec):
         registered = current.id
-    release = _release(delivery, definition.spec, declared.spec, commit, _health(delivery, ground))
-    return replace(release, task_definition=registered)
+    return replace(release, id=release_id(content(definition.spec), release), task_definition=registered), ""
 
 
 def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:
@@ -298,12 +299,10 @@ def _health(delivery: RolloutSpec, ground: ResolutionContext) -> HealthCheck | N
     return replace(delivery.health, **{name: getattr(found.spec.health_check, name) for name in kept})
 
 
-def _release(
-    delivery: RolloutSpec, definition: TaskDefinitionSpec, spec: ServiceSpec, commit: str, health: HealthCheck | None
-) -> Release:
-    """The release with its id. The same desired state has the same id in every process."""
+def _unnamed(delivery: RolloutSpec, spec: ServiceSpec, commit: str, health: HealthCheck | None) -> Release:
+    """The release without its id. With the task definition, the same desired state has the same id in every process."""
     network = spec.network
-    unnamed = Release(
+    return Release(
         id="",
         container=delivery.container,
         port=delivery.port,
@@ -320,7 +319,6 @@ def _release(
         attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
         commit=commit,
     )
-    return replace(unnamed, id=release_id(content(definition), unnamed))
 
 
 def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> TrafficEntry | None:
