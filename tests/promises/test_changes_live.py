@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,13 @@ DRAWN = 10
 BALANCER = "my-app-alb"
 
 Edit = Callable[[list[Document]], None]
+Case = tuple[str, Sequence[Document], Collection[Ends]]
+"""A change, its documents, and how `diff` and `status` may end."""
 REFUSED = (Exit.BLOCKED, Exit.DONE)
+INVALID = (Exit.FAILED, Exit.DONE)
 FAILED = (Exit.DONE, Exit.ROLLED_BACK)
-ANY_END = {IN_PLACE, REFUSED, WAITS, FAILED}
+FAILED_AND_PENDING = (Exit.PENDING, Exit.ROLLED_BACK)
+ANY_END = {IN_PLACE, REFUSED, WAITS, FAILED, FAILED_AND_PENDING}
 
 
 def _one(documents: Sequence[Document], kind: str) -> Document:
@@ -72,6 +76,32 @@ def _subnet_renamed(documents: list[Document]) -> None:
     next(one for one in _one(documents, "Network")["subnets"] if one["access"] == "private")["name"] = "core-private1-a"
 
 
+def _secrets_missing(documents: list[Document]) -> None:
+    container = _one(documents, "Service")["task"]["containers"]["frontend"]
+    container["secrets"] = {"KEY": "secretsmanager:shop/api:key", "NAME": "secretsmanager:shop-secret"}
+
+
+def _image_of_another_account(documents: list[Document]) -> None:
+    container = _one(documents, "Service")["task"]["containers"]["frontend"]
+    container["image"] = "210987654321.dkr.ecr.us-west-2.amazonaws.com/shared/web:v1"
+
+
+def _tags_alike(documents: list[Document]) -> None:
+    _one(documents, "Stack")["tags"] = {"team": "learn-ecs", "Team": "other", "Cost Center": "42", "web owner": "ana"}
+
+
+def _drift_ignored(documents: list[Document]) -> None:
+    rule = {"match": "route-table/*", "path": "routes", "mode": "ignore", "reason": "the network team peers"}
+    _one(documents, "Stack")["drift"] = [rule]
+
+
+def _port_that_nobody_may_reach(documents: list[Document]) -> None:
+    certificate = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    listeners = _one(documents, "LoadBalancer")["listeners"]
+    listeners["production"] = {"port": 443, "protocol": "HTTPS", "certificates": [certificate]}
+    listeners["plain"] = {"port": 80}
+
+
 MOVES: dict[str, tuple[Edit, Ends]] = {
     "target groups renamed": (_target_group_renamed, IN_PLACE),
     "container port changed": (_port_changed, IN_PLACE),
@@ -80,14 +110,19 @@ MOVES: dict[str, tuple[Edit, Ends]] = {
     "a subnet renamed, its range the same": (_subnet_renamed, REFUSED),
     "more tasks": (_more_tasks, IN_PLACE),
     "a capacity provider leaves": (_capacity_provider_leaves, IN_PLACE),
+    "tags whose keys differ in case": (_tags_alike, IN_PLACE),
+    "drift of some fields ignored": (_drift_ignored, IN_PLACE),
+    "a listener's port that nobody may reach": (_port_that_nobody_may_reach, INVALID),
 }
 """And how `diff` and `status` end."""
+FAILING: dict[str, tuple[Edit, Ends]] = {
+    "secrets that do not exist": (_secrets_missing, FAILED),
+    "an image that does not exist in another account": (_image_of_another_account, FAILED_AND_PENDING),
+}
+"""The permissions that the version before needs are removed once nothing needs them: `diff` has them as pending."""
 
 
-def _check(
-    place: Path, strategy: str, several: Sequence[tuple[str, Sequence[Document], Collection[Ends]]], record: Record,
-    kind: str,
-) -> None:  # fmt: skip
+def _check(place: Path, strategy: str, several: Sequence[Case], record: Record, kind: str) -> None:
     """Each change ends in one of the given ways; taken back, everything is as it was."""
     before = live_documents(strategy)
     wrong: list[str] = []
@@ -120,10 +155,38 @@ def test_no_request_is_lost_to_a_drawn_change(strategy: str, tmp_path: Path, rec
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["rolling", "blue_green"])
 def test_no_request_is_lost_to_a_move(strategy: str, tmp_path: Path, record: Record) -> None:
-    several = []
-    for what, (edit, ends) in MOVES.items():
+    several = [*_edited(strategy, MOVES)]
+    several.append(("a new version", with_image(live_documents(strategy), "v2"), {IN_PLACE}))
+    _check(tmp_path, strategy, several, record, "moves")
+
+
+@pytest.mark.slow
+def test_no_request_is_lost_to_a_version_that_cannot_start(tmp_path: Path, record: Record) -> None:
+    """ECS rolls back, and says why."""
+    _check(tmp_path, "rolling", [*_edited("rolling", FAILING)], record, "versions that cannot start")
+
+
+def _edited(strategy: str, edits: Mapping[str, tuple[Edit, Ends]]) -> Iterator[Case]:
+    for what, (edit, ends) in edits.items():
         documents = copy.deepcopy(list(live_documents(strategy)))
         edit(documents)
-        several.append((what, documents, {ends}))
-    several.append(("a new version", list(with_image(live_documents(strategy), "v2")), {IN_PLACE}))
-    _check(tmp_path, strategy, several, record, "moves")
+        yield what, documents, {ends}
+
+
+@pytest.mark.slow
+def test_a_rolling_service_leaves_its_load_balancer_and_comes_back(tmp_path: Path, record: Record) -> None:
+    """Without `traffic` it is deployed all the same, and nobody answers; with it, every request is answered again."""
+    before = live_documents("rolling")
+    without = copy.deepcopy(before)
+    del _one(without, "Service")["traffic"]
+    with under_a_controller(tmp_path, before) as living:
+        for documents in (without, with_image(without, "v2"), with_image(before, "v2")):
+            living.commit(documents)
+            assert not (because := living.ends()), because
+        with living.traffic() as traffic:
+            living.commit(with_image(before, "v3"))
+            assert not (because := living.ends()), because
+    record("C1", "rolling, traffic added again, live", worlds=1, violations=int(bool(traffic.lost)),
+           requests=traffic.answered, lost=sum(traffic.lost.values()))  # fmt: skip
+    assert not traffic.lost
+    assert set(traffic.versions) == {"v2", "v3"}
