@@ -41,6 +41,8 @@ LONG: dict[str, Any] = {
 """Time for the commands of a test, whose own seconds are fifteen of the emulator's."""
 AT_TEN_PERCENT = strategy(type="canary", steps=[{"weight": 10, "pause": "2m"}])
 SCALING = {"min": 4, "max": 12, "cpu": 60}
+ILLNESS = 30
+"""Seconds. ECS replaces a task that is not healthy: until the controller has seen it, nobody else answers."""
 SLOW = {"kind": "slow_start", "after": 60.0}
 
 _numbers = count(1)
@@ -60,10 +62,6 @@ class Scene:
 
     def falls_ill(self) -> None:
         self.ill.touch()
-
-    def exits(self) -> tuple[int, int]:
-        """Of `diff` and of `status`."""
-        return self.living.here.typed("diff").code, self.living.here.typed("status").code
 
     def tasks(self) -> list[int]:
         """How many each version runs."""
@@ -112,8 +110,10 @@ def _documents() -> tuple[Document, ...]:
 
 
 @contextmanager
-def scene(stack: tuple[Living, Path], record: Record, what: str, *fields: Mapping[str, Any]) -> Iterator[Scene]:
-    """Nothing may be lost in it."""
+def scene(
+    stack: tuple[Living, Path], record: Record, what: str, *fields: Mapping[str, Any], outage: int = 0
+) -> Iterator[Scene]:
+    """Nothing may be lost in it, but for `outage` seconds in which the version that serves is ill."""
     living, ill = stack
     ill.unlink(missing_ok=True)
     living.here.own("faults", "DELETE")
@@ -122,9 +122,10 @@ def scene(stack: tuple[Living, Path], record: Record, what: str, *fields: Mappin
     assert not (because := living.ends()), because
     with living.traffic() as traffic:
         yield Scene(living, ill, start)
-    record("C1", f"{what}, live", worlds=1, violations=int(bool(traffic.lost)), requests=traffic.answered,
-           lost=sum(traffic.lost.values()))  # fmt: skip
-    assert not traffic.lost
+    lost = sum(traffic.lost.values())
+    record("C1", f"{what}, live", worlds=1, violations=int(lost > outage), requests=traffic.answered,
+           lost=lost)  # fmt: skip
+    assert lost <= outage, traffic.lost
     assert traffic.answered > 0
 
 
@@ -133,7 +134,11 @@ EMPTY_REPOSITORY = (
     {"kind": "Registry", "name": "my-app-proxy"},
     service(task={"containers": {"proxy": {"image": {"registry": "my-app-proxy", "tag": "p1"}, "essential": False}}}),
 )
-CANNOT_START = {"an image that is not pushed": NOT_PUSHED, "a sidecar of an empty repository": EMPTY_REPOSITORY}
+CANNOT_START = {
+    "an image that is not pushed": (NOT_PUSHED, Exit.BLOCKED),
+    "a sidecar of an empty repository": (EMPTY_REPOSITORY, Exit.PENDING),
+}
+"""What is committed, and how `diff` ends for as long as it waits."""
 
 
 @pytest.mark.slow
@@ -143,19 +148,21 @@ def test_a_commit_that_cannot_start_leaves_what_is_under_way_alone(
     stack: tuple[Living, Path], record: Record, what: str, phase: Phase
 ) -> None:
     """The version that is under way goes on; it falls ill in production, and the warm one serves again."""
-    with scene(stack, record, f"{what}, {phase}") as here:
+    newer, waits = CANNOT_START[what]
+    with scene(stack, record, f"{what}, {phase}", outage=ILLNESS) as here:
         v2 = version("v2")
         here.commit(v2)
         here.living.until_phase(phase)
-        here.commit(v2, *CANNOT_START[what])
-        here.living.until("has not been pushed yet")
+        here.commit(v2, *newer)
+        here.living.until(" accepted")
         if phase is Phase.AWAITING_PROMOTION:
             here.living.until_phase(Phase.VERIFYING)
         assert here.living.here.version_live() == "v2"
         here.falls_ill()
-        here.living.until_phase(Phase.ROLLED_BACK)
+        here.living.until(" RolledBack:")
         assert here.living.here.version_live() == "v1"
-        assert here.exits() == (Exit.PENDING, Exit.ROLLED_BACK)
+        assert not (because := here.living.ends((waits, Exit.PENDING))), because
+        assert here.living.here.version_live() == "v1"
 
 
 @pytest.mark.slow
