@@ -225,7 +225,8 @@ def test_a_newcomer_that_is_rejected_stops_nothing(stack: tuple[Living, Path], r
         here.commit(version("v2"))
         here.living.until_phase(phase)
         here.commit(version("v3"))
-        here.living.until(" Promoted")
+        here.living.until("was being rolled out")
+        assert not (because := here.living.ends((Exit.DONE, Exit.ROLLED_BACK))), because
         assert here.living.here.version_live() == "v2"
 
 
@@ -257,14 +258,15 @@ def test_a_one_off_task_that_fails_is_told_and_touches_nothing(stack: tuple[Livi
                     "command": ["python", "-c", "raise SystemExit('migration failed')"],
                 }
             },
+            "logs": {"retention_days": 7},
         },
         "placement": {"subnets": ["app-public1-a"], "security_groups": ["my-app-task-sg"], "public_ip": True},
     }
     with scene(stack, record, "a one-off task exits with 1") as here:
         here.commit(migration)
-        assert not (because := here.living.ends((Exit.DONE, Exit.ROLLED_BACK))), because
+        assert not (because := here.living.ends((Exit.PENDING, Exit.ROLLED_BACK))), because
         status = here.living.here.typed("status")
-        assert "exit 1" in status.text
+        assert "exited with code 1" in status.text
         assert "migration failed" in status.text
 
 
