@@ -21,7 +21,7 @@ from reconciler.rollout.engine import Phase
 from tests.harness.emulator import SERVICE
 from tests.harness.spec_changes import Document
 from tests.promises.conftest import Record
-from tests.promises.live import Living, live_documents, under_a_controller
+from tests.promises.live import IN_PLACE, Living, live_documents, under_a_controller
 
 
 def service(**fields: Any) -> Document:
@@ -196,7 +196,7 @@ def test_fewer_tasks_come_with_the_version_that_needs_fewer(
         here.commit(version("v2"), service(desired_count=1))
         here.living.until_phase(Phase.TESTING if healthy else Phase.FAILED)
         assert max(here.tasks()) == 4
-        assert not (because := here.living.ends((Exit.DONE, Exit.DONE if healthy else Exit.ROLLED_BACK))), because
+        assert not (because := here.living.ends(IN_PLACE if healthy else (Exit.PENDING, Exit.ROLLED_BACK))), because
         assert here.tasks() == ([1] if healthy else [4])
 
 
