@@ -80,8 +80,11 @@ def with_fields(documents: Sequence[Document], *fields: Mapping[str, Any]) -> tu
 
 
 def _merge(document: Document, new: Mapping[str, Any]) -> None:
+    """As an environment is merged: None removes a field."""
     for key, value in new.items():
-        if isinstance(value, dict) and isinstance(document.get(key), dict):
+        if value is None:
+            document.pop(key, None)
+        elif isinstance(value, dict) and isinstance(document.get(key), dict):
             _merge(document[key], value)
         else:
             document[key] = copy.deepcopy(value)
