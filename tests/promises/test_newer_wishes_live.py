@@ -42,8 +42,8 @@ LONG: dict[str, Any] = {
 AT_TEN_PERCENT = strategy(type="canary", steps=[{"weight": 10, "pause": "2m"}])
 SCALING = {"min": 4, "max": 12, "cpu": 60}
 ILLNESS = 45
-"""Seconds. ECS replaces a task that is not healthy, and nobody answers until the controller has seen that: it looks every
-15 seconds while blue is warm, and what it does then takes up to two real seconds."""
+"""Seconds. ECS replaces a task that is not healthy, and nobody answers until the controller has seen that: it looks
+every 15 seconds while blue is warm, and what it does then takes up to two real seconds."""
 SLOW = {"kind": "slow_start", "after": 60.0}
 
 _numbers = count(1)
