@@ -211,7 +211,7 @@ def test_scaling_follows_the_load_at_a_gate_without_end(stack: tuple[Living, Pat
         v2 = version("v2")
         here.commit(v2)
         here.living.until_phase(Phase.AWAITING_PROMOTION)
-        here.commit(v2, service(scaling=SCALING | {"min": 6}))
+        here.commit(v2, service(desired_count=6, scaling=SCALING | {"min": 6}))
         assert not (because := here.living.ends((Exit.DONE, Exit.WAITING))), because
         (target,) = here.living.here.ask("application-autoscaling", "DescribeScalableTargets", ServiceNamespace="ecs")[
             "ScalableTargets"
