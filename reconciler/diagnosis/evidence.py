@@ -27,8 +27,8 @@ class Question:
 
     `task_ids` are the tasks that are meant, where it is not a service that failed.
     `started_by` are the ids of the deployments or task sets (`ecs-svc/…`) whose tasks are meant; empty, all of the
-    service's. `events` are DescribeServices's own; those from before `since` are of earlier rollouts. `rollout` is the
-    deployment's rolloutStateReason.
+    service's, or those of the revision `definition`. `events` are DescribeServices's own; those from before `since` are
+    of earlier rollouts. `rollout` is the deployment's rolloutStateReason.
     """
 
     cluster: str
@@ -40,6 +40,7 @@ class Question:
     rollout: str = ""
     known: Known = field(default_factory=Known)
     task_ids: tuple[str, ...] = ()
+    definition: str = ""
 
 
 def diagnose(question: Question, story: Story) -> Calls[Diagnosis]:
@@ -80,10 +81,11 @@ def _tasks(question: Question) -> Calls[tuple[Task, ...]]:
     """The stopped tasks; if none stopped, those that run without getting healthy."""
     if question.task_ids:
         return (yield from observations.described(question.cluster, question.task_ids))
-    stopped = yield from observations.tasks_of(question.cluster, question.service, question.started_by)
-    if stopped:
-        return stopped
-    return (yield from observations.tasks_of(question.cluster, question.service, question.started_by, "RUNNING"))
+    for status in ("STOPPED", "RUNNING"):
+        tasks = yield from observations.tasks_of(question.cluster, question.service, question.started_by, status)
+        if found := tuple(one for one in tasks if question.definition in ("", one.definition)):
+            return found
+    return ()
 
 
 def _defined(known: Known, task: Task) -> Calls[Known]:

@@ -56,6 +56,7 @@ class FailureReporter:
             cluster=job.subject.cluster,
             service=job.subject.service.rpartition("/")[2],
             started_by=frozenset() if green is None else frozenset({green.id}),
+            definition=job.subject.release.task_definition if green is None and newest else "",
             target_groups=() if green is None or not job.subject.groups else (job.subject.groups[green.slot],),
             events=events,
             since=None if green is None else green.born,

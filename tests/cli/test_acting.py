@@ -11,6 +11,7 @@ from reconciler.cli import lease
 from reconciler.cli.output.exits import Exit
 from reconciler.model.resource import Call
 from reconciler.rollout import stored_state
+from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusal, RequestRefusalCode, Response
 from reconciler.rollout.stored_state import KEYS
 from tests.cli.cli_runner import Typed, onstage
@@ -84,3 +85,18 @@ def test_another_region_than_the_stacks_is_refused(type_: Typed) -> None:
     """By a code of its own: it is not another account."""
     ran = type_("diff", "--region", "eu-west-1", "-o", "json")
     assert (ran.code, codes(ran)) == (Exit.BLOCKED, ["wrong-region"])
+
+
+def test_a_release_that_was_rejected_has_no_failure_to_explain() -> None:
+    """It never started: what the service's tasks and events say is about others."""
+    reject = {"type: blue_green": "type: blue_green\non_new_revision: reject"}
+    with emulated_stack(reject) as stack:
+        stack.serving()
+        stack.spec(v1="v2")
+        stack.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+        stack.change({"tag: v1": "tag: v3"})
+        stack.apply(lambda turn: turn.seen is not None and bool(turn.seen.marks.rejected))
+        with onstage(stack) as type_:
+            ran = type_("status", SERVICE)
+    assert "rejected because" in ran.out
+    assert "Production :80 returns" not in ran.out

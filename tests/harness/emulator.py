@@ -147,12 +147,21 @@ class Desk:
         with urllib.request.urlopen(f"http://{host}:{port}/", timeout=30) as answer:
             return str(answer.headers["X-App-Version"])
 
-    def push(self, tag: str) -> str:
-        """The app, with its version baked in; its digest."""
-        folder = self.place / "images" / tag
+    def push(self, tag: str, *, build: str = "", ill_while: Path | None = None) -> str:
+        """The app, with its version baked in; its digest. `build` makes it another image than the tag's first; /healthz
+        fails for as long as the file `ill_while` exists."""
+        folder = self.place / "images" / f"{tag}{build}"
         shutil.copytree(ROOT / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
         with (folder / "Dockerfile").open("a", encoding="utf-8") as file:
-            file.write(f"\nENV VERSION={tag}\n")
+            file.write(f"\nENV VERSION={tag}{build}\n")
+        if ill_while is not None:
+            pages = folder / "pages.py"
+            text = pages.read_text(encoding="utf-8")
+            healthy = "return self._healthy"
+            assert text.count(healthy) == 1
+            ill = f"return Answer(500, b'ill') if os.path.exists({str(ill_while)!r}) else self._healthy"
+            text = text.replace("import html\n", "import html\nimport os\n").replace(healthy, ill)
+            pages.write_text(text, encoding="utf-8")
         return push(self.place / "state", folder, SERVICE, tag, self.endpoint)
 
     # -- the local AWS emulator

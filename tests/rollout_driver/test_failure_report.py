@@ -92,3 +92,31 @@ def test_a_lost_read_of_one_thing_hides_no_other() -> None:
     """Each is tried, whatever became of the one before."""
     found = written("DescribeServices", "DescribeTaskDefinition", "ListTasks")
     assert {"service events", "changed fields"} <= {one.what for one in found.unread}
+
+
+class OfTwoVersions(Refusing):
+    """Tasks of the version that failed and of an earlier one have stopped, each for a reason of its own."""
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        match call.operation:
+            case "ListTasks" if call.params["desiredStatus"] == "STOPPED":
+                return {"taskArns": ["arn:aws:ecs:::task/c/earlier", "arn:aws:ecs:::task/c/newer"]}
+            case "DescribeTasks":
+                return {
+                    "tasks": [
+                        self._task("earlier", "arn:earlier"),
+                        self._task("newer", answers.RELEASE.task_definition),
+                    ]
+                }
+        return super().perform(call)
+
+    def _task(self, name: str, definition: str) -> dict[str, Any]:
+        return {"taskArn": f"arn:aws:ecs:::task/c/{name}", "lastStatus": "STOPPED", "taskDefinitionArn": definition,
+                "stoppedReason": f"CannotPullContainerError: {name}"}  # fmt: skip
+
+
+def test_tasks_of_an_earlier_version_do_not_explain_what_has_gone_already() -> None:
+    """ECS has rolled back by itself, and its deployment is gone: the tasks of the version's revision are meant."""
+    aws = AwsClient(OfTwoVersions(), clock=ManualClock())
+    found = FailureReporter().write(aws, JOB, seen(BLUE), STEP)
+    assert [fold.ids for fold in found.tasks] == [("newer",)]

@@ -158,8 +158,9 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
     for warning in status.warnings:
         text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)
-    by_person = ended is not None and ended.by is Actor.PERSON  # there is no failure to explain
-    if watch or by_person or not state.quarantined(observed.wanted):
+    by_person = ended is not None and ended.by is Actor.PERSON
+    unexplained = by_person or state.rejection_of(observed.wanted)  # nothing of it has failed
+    if watch or unexplained or not state.quarantined(observed.wanted):
         return text
     try:
         diagnosis = session.driver.obituary.write(stack.aws, status.rollout, observed, step)
