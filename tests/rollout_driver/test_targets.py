@@ -8,6 +8,7 @@ from reconciler.model.resource import Address
 from reconciler.rollout.release import Release, RolloutTarget
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.targets import ServiceRollout, blocking_dependency, restricted
+from tests.harness.emulated_stack import emulated_stack
 from tests.toy import shelf, want
 
 SHELF, OTHER = want("shelf", "s", height=2), want("shelf", "other", height=1)
@@ -52,3 +53,16 @@ def test_under_specs_that_must_not_be_applied_nothing_is_wanted() -> None:
     withheld = restricted(rollout, withheld="history was rewritten", withdrawn="").subject
     assert (withheld.release, withheld.not_ready) == (Release(""), "history was rewritten")
     assert restricted(replace(rollout, subject=withdrawn), withheld="", withdrawn="") == rollout
+
+
+def test_a_release_whose_image_is_missing_has_no_id_but_all_else() -> None:
+    """Earlier releases are told apart by it, so that one of them can be named in a request."""
+    with emulated_stack() as stage:
+        stage.serving()
+        (before,) = stage.jobs()
+        stage.spec(v1="v9")
+        (waiting,) = stage.jobs()
+    assert waiting.subject.not_ready
+    assert (waiting.subject.release.id, waiting.subject.release.task_definition) == ("", "")
+    assert waiting.subject.release.subnets == before.subject.release.subnets != ()
+    assert waiting.subject.release.security_groups == before.subject.release.security_groups != ()
