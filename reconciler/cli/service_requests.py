@@ -22,7 +22,15 @@ from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import ANY, OF_THE_SERVICE, Request, RequestRefusal, RequestVerb, Response
+from reconciler.rollout.requests import (
+    ANY,
+    OF_THE_SERVICE,
+    Request,
+    RequestRefusal,
+    RequestRefusalCode,
+    RequestVerb,
+    Response,
+)
 
 if TYPE_CHECKING:
     from reconciler.cli.rollout_session import RolloutSession
@@ -163,7 +171,8 @@ def _remembered(session: RolloutSession, rollout: ServiceRollout, to: str) -> tu
     if len(matching) != 1:
         problem = "is not a release that is remembered" if not matching else "names several releases"
         listed = ", ".join(known) or "none"
-        raise errors.Refused(f"rollback {spec.name}: {to} {problem}; known are {listed}", code="unknown-release")
+        because = f"rollback {spec.name}: {to} {problem}; known are {listed}"
+        raise errors.Refused(because, code=RequestRefusalCode.UNKNOWN_RELEASE)
     return matching[0], int(known[matching[0]].rpartition(":")[2])
 
 

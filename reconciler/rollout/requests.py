@@ -68,6 +68,7 @@ class RequestRefusalCode(StrEnum):
     """Reason for which a request is refused."""
 
     EXPIRED = "expired"  # it is older than `STALE_AFTER`
+    UNKNOWN_RELEASE = "unknown-release"  # rollback --to: no release that AWS still has, or more than one
     OTHER_RELEASE = "other-release"  # it is about a release that is not the one at hand
     SUSPENDED = "suspended"  # the service is suspended
     NOT_SUSPENDED = "not-suspended"  # resume: nothing is suspended or on hold
