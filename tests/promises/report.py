@@ -25,7 +25,9 @@ from tests.promises.conftest import FIGURES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "promises.md"
-TESTS = ("tests/promises", "tests/harness", "tests/reconcile", "tests/controller", "tests/aws")
+TESTS = tuple(
+    f"tests/{name}" for name in ("promises", "harness", "reconcile", "controller", "rollout", "rollout_driver", "aws")
+)
 
 PROMISES = {
     "S1": "Nothing is written to what does not carry our tags.",

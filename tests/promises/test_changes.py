@@ -30,7 +30,7 @@ from tests.harness.transitions import MOST_REFUSED, LivingStack, living
 from tests.promises.conftest import Record
 
 SEED = 20261130
-SAMPLED = 3
+SAMPLED = 2
 """Changes of each world and phase in `make test`."""
 
 BLUE_GREEN: dict[str, Any] = {

@@ -19,6 +19,7 @@ from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Promotion, Share
 from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import CLUSTER, HELLO, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.promises.conftest import mostly_slow
 
 ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
 CANARY = SHORT | {"shares": (Share(10, timedelta(minutes=3)),), "verify_for": timedelta(minutes=3)}
@@ -81,7 +82,7 @@ def running(stage: EmulatedStack) -> list[int]:
     return sorted(one["runningCount"] for one in stage.service()["taskSets"])
 
 
-@pytest.mark.parametrize("phase", [*BEFORE_TRAFFIC, *UNDER_TRAFFIC])
+@pytest.mark.parametrize("phase", mostly_slow([*BEFORE_TRAFFIC, *UNDER_TRAFFIC], Phase.SCALING_UP, Phase.BAKING))
 def test_a_raised_count_is_no_verdict_on_the_version(stage: EmulatedStack, phase: Phase) -> None:
     """Tasks that are still starting are not ill; the rollout goes on, and both versions grow."""
     in_phase(stage, phase)
@@ -94,7 +95,7 @@ def test_a_raised_count_is_no_verdict_on_the_version(stage: EmulatedStack, phase
 
 
 @pytest.mark.parametrize("kind", ["spot_interruption", "retirement"])
-@pytest.mark.parametrize("phase", UNDER_TRAFFIC)
+@pytest.mark.parametrize("phase", mostly_slow(UNDER_TRAFFIC, Phase.VERIFYING))
 def test_an_interrupted_task_is_no_verdict_on_the_version(stage: EmulatedStack, phase: Phase, kind: FaultKind) -> None:
     """AWS takes two tasks away, which take a minute to be replaced."""
     in_phase(stage, phase)
@@ -105,7 +106,7 @@ def test_an_interrupted_task_is_no_verdict_on_the_version(stage: EmulatedStack, 
     assert running(stage) == [4]
 
 
-@pytest.mark.parametrize("phase", UNDER_TRAFFIC)
+@pytest.mark.parametrize("phase", mostly_slow(UNDER_TRAFFIC, Phase.VERIFYING))
 def test_blue_serves_while_all_tasks_of_green_are_interrupted(stage: EmulatedStack, phase: Phase) -> None:
     """Production moves to blue within seconds, and green is brought up, tested and promoted again."""
     in_phase(stage, phase)
@@ -119,7 +120,7 @@ def test_blue_serves_while_all_tasks_of_green_are_interrupted(stage: EmulatedSta
     assert stage.weights(80)[TWO] == 100
 
 
-@pytest.mark.parametrize("phase", UNDER_TRAFFIC)
+@pytest.mark.parametrize("phase", mostly_slow(UNDER_TRAFFIC, Phase.VERIFYING))
 @pytest.mark.parametrize("how", ["its targets fail", "half of its tasks exit"])
 def test_a_version_that_fails_leaves_production_as_fast_as_ever(stage: EmulatedStack, phase: Phase, how: str) -> None:
     """Failing targets and failed tasks count at once, also while the count is being raised."""
@@ -226,7 +227,7 @@ def test_a_service_without_tasks_starts_the_new_version() -> None:
 AGAIN = {Phase.AWAITING_PROMOTION: Phase.SCALING_UP, Phase.BAKING: Phase.VERIFYING}
 
 
-@pytest.mark.parametrize("phase", [*BEFORE_TRAFFIC, *UNDER_TRAFFIC])
+@pytest.mark.parametrize("phase", mostly_slow([*BEFORE_TRAFFIC, *UNDER_TRAFFIC], Phase.SCALING_UP, Phase.BAKING))
 def test_no_wanted_tasks_hold_a_rollout_still(stage: EmulatedStack, phase: Phase) -> None:
     """It says so, rests without a call, and has its health proved again when tasks are wanted again."""
     in_phase(stage, phase)

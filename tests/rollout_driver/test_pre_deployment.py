@@ -20,6 +20,7 @@ from reconciler.rollout.requests import RequestVerb
 from tests.harness.crash import Crash, CrashGate, How, Point
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.seed import SEED
+from tests.promises.conftest import mostly_slow
 
 MIGRATE = f"""kind: Task
 name: migrate
@@ -173,7 +174,7 @@ def _known(marks: Any) -> bool:
 
 
 @pytest.mark.parametrize("how", list(How))
-@pytest.mark.parametrize("write", range(4))
+@pytest.mark.parametrize("write", mostly_slow(range(4), 1))
 def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, write: int) -> None:
     """Before, at and after each write of the run, and whether the task ends before the next process starts."""
     deployed(stage)
