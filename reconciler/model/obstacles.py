@@ -25,7 +25,7 @@ def obstacle(
 ) -> Refusal | None:
     """Why AWS refuses `action`; None if nothing of its type, which `world` is, is in its way.
 
-    `desired` holds the resolved resources. What is about to move away by this plan is in nobody's way.
+    `desired` holds the resolved resources. What this plan moves away excludes nothing.
     """
     want = action.new
     if want is None or not (action.verb in (Verb.CREATE, Verb.REPLACE) or action.changes):

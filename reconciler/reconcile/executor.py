@@ -70,8 +70,8 @@ def execute(
 ) -> tuple[StepOutcome, ...]:
     """Execute every action of `plan`; one outcome for each step, in the order in which they ended.
 
-    `expectations` are told of every write; `made_meanwhile` is asked before a create that AWS would execute twice, and
-    when AWS says that something exists.
+    `expectations` records every write. `made_meanwhile` is called before a create that AWS would execute twice, and
+    when AWS answers that a resource exists.
     """
     told = expectations if expectations is not None else Expectations(aws.clock)
     return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, told, made_meanwhile).run()

@@ -272,7 +272,7 @@ _QUANTITY: Final = re.compile(r"\s*(\d*\.?\d+)\s*(vcpu|gb)?\s*", re.IGNORECASE)
 
 
 def units(text: str | int | None) -> int:
-    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 when nothing is said."""
+    """CPU units, or MiB: "256" is 256, ".25 vCPU" is 256, "0.5 GB" is 512. 0 if it is empty."""
     match = _QUANTITY.fullmatch(str(text or 0))
     if match is None:
         return 0

@@ -25,7 +25,7 @@ ASK_EVERY: Final = timedelta(seconds=30)
 """Time between two attempts to start a task that ECS refused."""
 
 RENEWED: Final = timedelta(minutes=10)
-"""Age at which the intent to start a task that ECS refused is stored anew."""
+"""Age at which the stored intent to start a task that ECS refused is renewed."""
 
 UNSEEN: Final = timedelta(minutes=5)
 """Age until which a task that ECS does not know is taken for one that it does not show yet."""

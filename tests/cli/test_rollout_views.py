@@ -67,7 +67,7 @@ class Seconds:
     ],
 )
 def test_phase_and_reason_are_one_phrase(step: RolloutStep, line: str) -> None:
-    """Nothing is said twice, neither the phase nor when it ends."""
+    """Neither the phase nor its deadline is printed twice."""
     assert turn_line(turn(step), Look()).partition("service/web   ")[2] == line
 
 

@@ -158,7 +158,7 @@ REQUESTS = [
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     running: Running, wish: Callable[[Running], None], restart: bool, where: Phase
 ) -> None:
-    """A newer wish that is no release holds back only itself, also if the process starts anew after it."""
+    """A newer revision that cannot become a release delays only itself, also after a restart."""
     deploy(running, where)
     assert running.stage.weights(80) == {ONE: 0, TWO: 100}
     wish(running)

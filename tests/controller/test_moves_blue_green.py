@@ -122,7 +122,7 @@ def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None
 
 
 def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(start: Callable[..., Moving]) -> None:
-    """Requests of the new one never reach the tasks of the one that leaves, and nobody's are lost."""
+    """Requests of the new one never reach the tasks of the one that leaves, and no request is lost."""
     moving = start()
     files = moving.running.files
     text = (files.folder / WEB).read_text(encoding="utf-8")
