@@ -173,7 +173,8 @@ class _Planner:
             return None
         for address, found in sorted(self.found.items()):
             leaves = address.kind == kind.kind and address not in self.desired and self._ours(found)
-            if leaves and not found.facts.get("deleting") and kind.excludes(want.spec, found.spec):
+            kept = found.facts.get("deleting") or ownership.protected(found.tags)
+            if leaves and not kept and kind.excludes(want.spec, found.spec):
                 self.found[want.address] = replace(self.found.pop(address), address=want.address)
                 self.ids[want.address] = found.id
                 return self.found[want.address]

@@ -177,8 +177,8 @@ def made_meanwhile(
 ) -> Observed[Any] | None:
     """What is in the place of `want`, or excludes it, when its type is read again; the stack's own first.
 
-    The first read may have been stale, and this very process may have created it before a restart. `old` becomes `want`,
-    and excludes nothing.
+    The first read may have been stale, and this very process may have created it before a restart. `old` becomes
+    `want`, and excludes nothing.
     """
     kind = kinds[want.address.kind]
     seen = {name: tuple(found) for name, found in world.found.items()}
