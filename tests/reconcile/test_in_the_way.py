@@ -204,3 +204,18 @@ def test_what_nobody_shows_is_given_up_after_a_while() -> None:
     assert [one.result for one in report.last.outcomes] == [Result.FAILED]
     assert not report.timed_out
     assert sum(len(one.outcomes) for one in report.passes) >= TRIES
+
+
+@pytest.mark.parametrize("kind_and_spec", [(Listener(), listener(80)), (ListenerRule(), rule(10))])
+@pytest.mark.parametrize("protect", [False, True])
+def test_what_is_protected_is_not_taken_over(kind_and_spec: tuple[ResourceType[Any], Spec], protect: bool) -> None:
+    """One that leaves the specs becomes the one that needs its place, unless it is protected: then it stays."""
+    kind, spec = kind_and_spec
+    address = Address(kind.kind, "old")
+    tags = tags_for(STACK, address, protect=protect, declared={})
+    old = Observed(address, "old-id", spec, tags=tags, facts={"priorities": [10]})
+    found = draft(STACK, [wished(kind, "new", spec)], ObservedState({kind.kind: [old]}), ResourceTypes([kind]))
+    assert found.actions == ()
+    assert found.names["old-id"] == (address if protect else Address(kind.kind, "new"))
+    codes = {one.code for one in found.refusals}
+    assert codes == ({RefusalCode.CONFLICT, RefusalCode.PROTECTED} if protect else set())
