@@ -45,6 +45,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it as ignored
     if os.environ.get("ON_SIGTERM") == "close":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     main()
