@@ -37,6 +37,7 @@ class Rule(resource.Spec):
     """One rule; for ICMP the ports are type and code. `source` is the other side: an address range, a group or a list.
 
     Without ports it means all of them, which EC2 writes out for TCP and UDP and leaves away for other protocols.
+    `description` undeclared leaves what is there; an empty one takes it away.
     """
 
     protocol: str
@@ -66,7 +67,7 @@ class Rule(resource.Spec):
             start, end = (0, 65535) if start is None else (start, start if end is None else end)
         else:
             start, end = (None if port in (None, -1) else port for port in (start, end))
-        return dict(values) | {"from_port": start, "to_port": end, "description": values.get("description") or None}
+        return dict(values) | {"from_port": start, "to_port": end}
 
     def __str__(self) -> str:
         protocol = "all" if self.protocol == "-1" else self.protocol
@@ -211,7 +212,7 @@ def _rule(item: Item) -> Rule:
         from_port=item.get("FromPort"),
         to_port=item.get("ToPort"),
         source=next(other for other in others if other),
-        description=item.get("Description"),
+        description=item.get("Description") or "",
     )
 
 

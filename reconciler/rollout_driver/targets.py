@@ -216,9 +216,9 @@ def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: st
     if unknown:
         return Release(""), f"{unknown[0]} does not exist yet"
     release = _unnamed(delivery, declared.spec, commit, _health(delivery, ground))
-    for image in delivery.images if delivery.moves_traffic else ():  # otherwise ECS retries until the image exists
-        if image not in found or found[image].health is not ResourceHealth.READY:
-            return release, found[image].reason if image in found else f"{image} could not be looked up"
+    lack = _missing_image(delivery, found)
+    if lack and delivery.moves_traffic:
+        return release, lack
     current = found.get(delivery.task_definition)
     definition = wanted[delivery.task_definition].resolved(ids)
     if current is not None:
@@ -228,7 +228,18 @@ def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: st
     registered = ground.made.get(delivery.task_definition, "")
     if not registered and current is not None and not diff(current, definition.spec):
         registered = current.id
+    if lack and not registered:  # ECS retries what is registered, as at the first deployment, until its image exists
+        return release, lack
     return replace(release, id=release_id(content(definition.spec), release), task_definition=registered), ""
+
+
+def _missing_image(delivery: RolloutSpec, found: Mapping[Address, Observed[Any]]) -> str:
+    for image in delivery.images:
+        if image not in found:
+            return f"{image} could not be looked up"
+        if found[image].health is not ResourceHealth.READY:
+            return found[image].reason
+    return ""
 
 
 def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:

@@ -226,6 +226,7 @@ def test_every_change_ends_well(strategy: str, moment: str, record: Record) -> N
 NAMED = (
     ("blue_green", AT_REST, "Task my-app-hello: exec = true"),
     ("blue_green", AT_REST, "Service my-app-frontend: traffic.target_groups.1 renamed everywhere"),
+    ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
 )
 """Changes after which something was wrong once, and that the sample may leave out."""
 

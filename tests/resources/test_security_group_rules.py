@@ -103,7 +103,7 @@ def test_a_rule_has_one_spelling(given: dict[str, Any], text: str) -> None:
     """AWS and people write the same rule in many ways; it has one identity, without its description."""
     assert str(Rule(**given)) == text
     assert str(Rule(**given, description="why")) == text
-    assert Rule(**given, description="") == Rule(**given)
+    assert str(Rule(**given, description="")) == text
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,18 @@ def test_another_description_is_the_same_rule() -> None:
     talk, new = Talk(), want(tcp(80, description="new"))
     talk.hold(SecurityGroupRules().update(old, new, diff(old, new.spec)))
     assert talk.operations() == ["UpdateSecurityGroupRuleDescriptionsIngress"]
+
+
+def test_a_description_that_is_empty_in_the_specs_is_removed() -> None:
+    """EC2 removes the description of a rule that is sent without one."""
+    (old,) = observe(want(tcp(80)), item(1, Description="old"), DEFAULT)
+    talk, new = Talk(), want(tcp(80, description=""))
+    talk.hold(SecurityGroupRules().update(old, new, diff(old, new.spec)))
+    (sent,) = talk.params("UpdateSecurityGroupRuleDescriptionsIngress")
+    assert sent["IpPermissions"][0]["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
+
+    (plain,) = observe(want(tcp(80)), item(1), DEFAULT)
+    assert not diff(plain, new.spec)
 
 
 def test_undeclared_egress_is_left_as_aws_made_it() -> None:

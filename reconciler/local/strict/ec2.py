@@ -298,16 +298,22 @@ def rules_described(world: World, form: Form, answer: Response) -> Response | No
 
 
 def descriptions_updated(direction: str, world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
-    """UpdateSecurityGroupRuleDescriptions…: the same for rules whose source is a group. moto does not find them."""
+    """UpdateSecurityGroupRuleDescriptions…: a rule that is sent without a description loses the one that it had.
+
+    moto leaves it, and does not find rules whose source is a group.
+    """
     group = world.network.ec2.get_security_group_from_id(form.get("GroupId", ""))
     rules = [] if group is None else getattr(group, direction)
     for entry in groups(form, "IpPermissions"):
-        for named in groups(entry, "Groups"):
-            wanted = (entry["IpProtocol"], entry.get("FromPort", "None"), entry.get("ToPort", "None"), named["GroupId"])
-            for rule in rules:
-                source = rule.source_group or {}
-                if (rule.ip_protocol, str(rule.from_port), str(rule.to_port), source.get("GroupId")) == wanted:
-                    source["Description"] = named.get("Description", "")
+        ports = (entry["IpProtocol"], entry.get("FromPort", "None"), entry.get("ToPort", "None"))
+        for name, key in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("Groups", "GroupId")):
+            for named in groups(entry, name):
+                for rule in rules:
+                    source = (rule.source_group if key == "GroupId" else rule.ip_range) or {}
+                    there = (rule.ip_protocol, str(rule.from_port), str(rule.to_port))
+                    if there == ports and source.get(key) == named[key]:
+                        source.pop("Description", None)
+                        source.update({"Description": named["Description"]} if named.get("Description") else {})
     return None
 
 

@@ -128,19 +128,19 @@ def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[
             name=group.name_in_aws,
             tags=group.tags,
         )
-        egress = None if group.egress is None else tuple(_rule(entry) for entry in group.egress)
+        egress = None if group.egress is None else tuple(_rule(network, entry) for entry in group.egress)
         yield context.desired(
             network,
             Address("security-group-rules", group.name),
             SecurityGroupRulesSpec(
-                group=Ref(address), ingress=tuple(_rule(entry) for entry in group.ingress), egress=egress
+                group=Ref(address), ingress=tuple(_rule(network, entry) for entry in group.ingress), egress=egress
             ),
             *path,
             kept=unstated(group, ingress="ingress"),
         )
 
 
-def _rule(entry: Any) -> Rule:
+def _rule(network: Network, entry: Any) -> Rule:
     """One Ingress or Egress entry as AWS keeps it: `-1` is every protocol, and has no ports."""
     ports: dict[str, int | None] = {"from_port": entry.port.first, "to_port": entry.port.last}
     protocol = entry.protocol
@@ -155,7 +155,8 @@ def _rule(entry: Any) -> Rule:
         source = ANYWHERE
     elif "/" not in entry.peer:
         source = link("security-group", entry.peer, literal="sg-")
-    return Rule(protocol=protocol, source=source, description=entry.description or None, **ports)
+    unstated = network.adopt and "description" not in entry.model_fields_set
+    return Rule(protocol=protocol, source=source, description=None if unstated else entry.description, **ports)
 
 
 def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:

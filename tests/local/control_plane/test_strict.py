@@ -44,6 +44,25 @@ def test_a_rule_from_a_group_has_a_description_that_can_be_changed(plain: Stage)
     assert described() == ["other"]
 
 
+def test_a_description_is_removed_by_sending_the_rule_without_one(plain: Stage) -> None:
+    """EC2 API reference, UpdateSecurityGroupRuleDescriptionsIngress."""
+    ec2, group = plain.ec2, plain.security_group("described")
+
+    def permissions(cidr: str, **described: str) -> list[Any]:
+        name, key = ("Ipv6Ranges", "CidrIpv6") if ":" in cidr else ("IpRanges", "CidrIp")
+        return [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, name: [{key: cidr, **described}]}]
+
+    for cidr in ("10.0.0.0/8", "fd00::/8"):
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permissions(cidr, Description="why"))
+    ec2.update_security_group_rule_descriptions_ingress(GroupId=group, IpPermissions=permissions("10.0.0.0/8"))
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    described = {rule.get("CidrIpv4") or rule.get("CidrIpv6"): rule.get("Description") for rule in rules}
+    assert described == {"10.0.0.0/8": None, "fd00::/8": "why", "0.0.0.0/0": None}
+    ec2.update_security_group_rule_descriptions_ingress(GroupId=group, IpPermissions=permissions("fd00::/8"))
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    assert not any("Description" in rule for rule in rules)
+
+
 def test_a_vpc_is_deleted_last(plain: Stage) -> None:
     """EC2 API reference, DeleteVpc: everything in it must be gone, gateways, groups and endpoints included."""
     ec2 = plain.ec2
