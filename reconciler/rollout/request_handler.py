@@ -96,9 +96,11 @@ class Requests(ABC):
         return answer
 
     def offered(self) -> tuple[RequestVerb, ...]:
-        """Requests that would be accepted now."""
+        """Requests that would be accepted now and change something."""
         offered = []
         for verb in RequestVerb:
+            if verb is RequestVerb.HOLD and self.marks.hold is not None:
+                continue
             release = self.seen.wanted if verb is RequestVerb.RETRY else self.release
             if isinstance(
                 self.answered(Request(verb, release, "offered", self.now, "nobody", seconds=60)), RolloutStep

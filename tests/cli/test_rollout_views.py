@@ -129,3 +129,13 @@ def test_status_says_what_a_hold_holds() -> None:
         lines = status_text(WEB, held, step, (), NOW, Look()).splitlines()
         assert f"  {what} on hold by ana" in lines
     assert status_text(WEB, held, GATE, (), NOW, Look()).count("waiting for promotion") == 1
+
+
+def test_status_says_that_a_newer_version_waits_for_the_rollout() -> None:
+    """One that is quarantined does not wait for it, and after a rollback nothing starts by itself."""
+    newer = "9f02" * 3
+    seen = ObservedService(newer, 1)
+    assert "  9f029f is waiting for this rollout to end" in status_text(WEB, seen, GATE, (), NOW, Look()).splitlines()
+    ill = replace(seen, marks=StoredState(quarantine=(newer,)))
+    for facts, step in ((ill, GATE), (seen, BACK), (seen, REST), (ObservedService(RELEASE, 1), GATE)):
+        assert "waiting for this rollout" not in status_text(WEB, facts, step, (), NOW, Look())

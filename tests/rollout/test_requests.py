@@ -337,6 +337,14 @@ def test_what_could_be_said_is_what_would_be_heeded() -> None:
         assert verb in engine.allowed_requests(policy, facts, NOW)
 
 
+def test_a_hold_is_not_offered_where_there_is_one() -> None:
+    engine, held = TaskSets(), replace(GATE, marks=replace(GATE.marks, hold=Pause("bob", "b")))
+    assert RequestVerb.HOLD in engine.allowed_requests(CAREFUL, GATE, NOW)
+    offered = engine.allowed_requests(CAREFUL, held, NOW)
+    assert RequestVerb.HOLD not in offered
+    assert RequestVerb.RESUME in offered
+
+
 def test_an_answer_writes_nothing_but_itself() -> None:
     """Fields that people may be writing meanwhile are left out."""
     (mark,) = step(saying(GATE, RequestVerb.HOLD)).decisions

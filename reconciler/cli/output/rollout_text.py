@@ -106,6 +106,8 @@ def _lines(
         yield f"  {step.because}"
     if observed.waits and observed.waits not in step.because:
         yield look.paint(f"  the new version is waiting: {observed.waits}", "yellow")
+    elif _queued(observed, step):
+        yield look.paint(f"  {observed.wanted[:6]} is waiting for this rollout to end", "yellow")
     rejection = observed.marks.rejection_of(observed.wanted)
     if rejection and rejection not in step.because:
         yield look.paint(f"  {observed.wanted[:6]} was {rejection}", "yellow")
@@ -131,6 +133,12 @@ def _lines(
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
         yield look.paint(f"  reconciler {first} {rollout.delivery.name}{more}", "dim")
+
+
+def _queued(observed: ObservedService, step: RolloutStep) -> bool:
+    """A newer version is started once the current rollout has ended."""
+    newer = observed.wanted not in ("", step.release) and not observed.marks.quarantined(observed.wanted)
+    return newer and step.phase in ORDER
 
 
 def _typed(verb: RequestVerb) -> str:
