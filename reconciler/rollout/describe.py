@@ -59,6 +59,12 @@ def network_of(release: Release) -> dict[str, Any] | None:
     }
 
 
+def subnets_of(item: Mapping[str, Any]) -> frozenset[str]:
+    """Those that the tasks of a service, deployment or task set are placed in."""
+    network = (item.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    return frozenset(network.get("subnets") or ())
+
+
 def capacity_of(release: Release) -> list[dict[str, Any]]:
     return [{"capacityProvider": one.provider, "weight": one.weight, "base": one.base} for one in release.capacity]
 

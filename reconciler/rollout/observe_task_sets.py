@@ -112,6 +112,7 @@ def _task_set(subject: RolloutTarget, item: Mapping[str, Any]) -> TaskSet:
         pending=item.get("pendingCount", 0),
         steady=item.get("stabilityStatus") == "STEADY_STATE",
         task_definition=revision_of(item.get("taskDefinition", "")),
+        subnets=describe.subnets_of(item),
     )
 
 

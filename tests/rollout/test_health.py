@@ -40,6 +40,16 @@ def test_one_task_may_be_in_another_zone_than_blue() -> None:
     assert health.targets_healthy(seen(one_blue, one_green, desired=1), one_green)
 
 
+def test_a_side_with_fewer_subnets_may_be_in_fewer_zones() -> None:
+    """It can be in no zone that it has no subnet in; with more of them it is held to the same zones."""
+    narrow = replace(GREEN, healthy=(("a", 2),))
+    blue = replace(BLUE, subnets=frozenset({"subnet-1", "subnet-2"}))
+    for subnets, sound in (({"subnet-1"}, True), ({"subnet-1", "subnet-3"}, True), (blue.subnets, False),
+                           (blue.subnets | {"subnet-3"}, False)):  # fmt: skip
+        green = replace(narrow, subnets=frozenset(subnets))
+        assert health.targets_healthy(seen(blue, green), green) is sound
+
+
 def test_steady_is_for_ecs_to_say() -> None:
     """A sound side that ECS still works on is neither well nor ill."""
     busy = replace(WIDE, steady=False)

@@ -34,11 +34,11 @@ def steady(seen: ObservedService, one: TaskSet) -> bool:
 
 
 def spread(seen: ObservedService, one: TaskSet) -> bool:
-    """It runs in as many zones as the side that is in production."""
-    others = [other.zones for other in seen.alive if other.id != one.id and other.slot != one.slot and other.zones]
-    if not others:
+    """It runs in as many zones as the side that is in production, unless it has no longer all of that side's subnets."""
+    others = [other for other in seen.alive if other.id != one.id and other.slot != one.slot and other.zones]
+    if not others or not one.subnets >= others[0].subnets:
         return True
-    return len(one.zones) >= min(len(others[0]), one.needed(seen.desired))
+    return len(one.zones) >= min(len(others[0].zones), one.needed(seen.desired))
 
 
 def missing(seen: ObservedService) -> bool:
