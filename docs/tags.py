@@ -276,6 +276,13 @@ GROUPS = (
                 NOBODY,
                 "After a crash, the run is found by ECS's client token only, for a day.",
             ),
+            Tag(
+                _task_runs.SECURITY_GROUPS,
+                "the security groups that the task runs in, separated by spaces",
+                "sg-0a1b2c3d4e5f60718",
+                NOBODY,
+                "A security group that the task is in counts as unused; AWS refuses to delete it while the task runs.",
+            ),
         ),
     ),
     Group(

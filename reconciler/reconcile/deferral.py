@@ -32,7 +32,7 @@ from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
 WITH_ITS_RELEASE: Final = "updated after the rollout of the new version"
-IN_USE: Final = "still used by running tasks; deleted after the rollout"
+IN_USE: Final = "still used by running tasks; deleted once they have stopped"
 STANDS_ON: Final = "kept together with {}"
 SEVERAL_VERSIONS: Final = "tasks of the version being replaced may still need it; deleted after the rollout"
 REFERRED_TO: Final = "{} still refers to it"
@@ -109,8 +109,15 @@ class _Deferral:
 
     def _usage(self) -> Usage:
         staying = [one for one in self.services if one.address in self.desired or one.id in self.waiting]
-        runs = self._running_definitions()
+        tasks = [
+            one
+            for one in self.world
+            if self.kinds[one.address.kind].runs_to_completion and one.health is ResourceHealth.PROGRESSING
+        ]
+        definitions = {one.parent for one in tasks}
+        runs = [one for one in self.world if one.id in definitions]
         used = frozenset(name for one in staying for name in self.uses[one.id])
+        used |= {name for one in tasks for name in self.kinds[one.address.kind].in_use(one)}
         used |= {name for one in runs for name in ordering.links(one)}
         revised = {action.drop.id for action in self.draft.actions if action.old is not None and action.changes}
         several = (
@@ -121,15 +128,6 @@ class _Deferral:
         )
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
         return Usage(used, lost, self.proven, several)
-
-    def _running_definitions(self) -> list[Observed[Any]]:
-        """The task definitions of one-off tasks that have not ended."""
-        running = {
-            one.parent
-            for one in self.world
-            if self.kinds[one.address.kind].runs_to_completion and one.health is ResourceHealth.PROGRESSING
-        }
-        return [one for one in self.world if one.id in running]
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""

@@ -17,6 +17,9 @@ from reconciler.resources._ecs import ecs
 TOKEN: Final = "reconciler:run-token"
 """The tag of a task that says which run it belongs to."""
 
+SECURITY_GROUPS: Final = "reconciler:run-security-groups"
+"""The tag of a task that has its security groups, separated by spaces: ECS shows only in which subnet it runs."""
+
 BATCH: Final = 100  # tasks a DescribeTasks
 
 
@@ -80,6 +83,13 @@ def described(cluster: Link, arns: Sequence[str]) -> Calls[list[dict[str, Any]]]
 def is_of(item: Mapping[str, Any], stack: str | None, address: Address) -> bool:
     tags = _ecs.tags_of(item)
     return ownership.owner(tags) == stack and tags.get(ownership.ADDRESS) == tag_value(str(address))
+
+
+def network(item: Mapping[str, Any]) -> frozenset[str]:
+    """The subnet and the security groups that a task runs in."""
+    details = [one for attachment in item.get("attachments") or () for one in attachment.get("details") or ()]
+    subnets = {one["value"] for one in details if one.get("name") == "subnetId"}
+    return frozenset(subnets | set(_ecs.tags_of(item).get(SECURITY_GROUPS, "").split()))
 
 
 def family_of(definition: Link) -> str:

@@ -83,6 +83,9 @@ class Task(ResourceType[TaskSpec]):
                 found.append((yield from _remembered(definition, scope, wanted.get(definition.id))))
         return found
 
+    def in_use(self, found: Observed[TaskSpec]) -> frozenset[str]:
+        return frozenset(found.facts["network"])
+
     def create(self, new: Desired[TaskSpec]) -> Calls[str]:
         return (yield from _run(new))
 
@@ -124,11 +127,13 @@ def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpe
     address = ran_as if wanted is None else wanted.address
     recorded, retry = tags.get(OUTCOME), tags.get(RETRY)
     failure, known = (None if recorded == SUCCEEDED else recorded), recorded is not None
+    network: set[str] = set()
     if not known and retry is None:
         items = yield from _tasks(definition, ran_as, scope.stack, 1 if wanted is None else wanted.spec.count)
         optional = {name for name, one in definition.spec.containers.items() if not one.essential}
         why = failure_of(items, optional) if items else None
         known = why is not None
+        network = {used for item in items if item.get("lastStatus") != "STOPPED" for used in _task_runs.network(item)}
         failure = why or (None if items else "its outcome is not known, because ECS does not know the task any more")
     outcome = RECORDED if known == (recorded is not None) else "not stored yet"
     health, reason = ResourceHealth.READY, ""
@@ -148,7 +153,12 @@ def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpe
         reason=reason,
         parent=definition.id,
         unread=frozenset(TaskSpec.model_fields) - {"task_definition", "outcome"},
-        facts={"outcome": reason if failure is not None else SUCCEEDED, "cluster": cluster, "task": tags[RUN]},
+        facts={
+            "outcome": reason if failure is not None else SUCCEEDED,
+            "cluster": cluster,
+            "task": tags[RUN],
+            "network": sorted(network),
+        },
     )
 
 
@@ -171,9 +181,14 @@ def run_call(spec: TaskSpec, by: str, token: str, tags: Mapping[str, str]) -> Ca
         capacityProviderStrategy=_ecs.strategy_items(spec.capacity_provider_strategy),
         platformVersion=spec.platform_version,
         startedBy=by,
-        tags=_ecs.pairs({**tags, TOKEN: token}),
+        tags=_ecs.pairs({**tags, **_groups(spec), TOKEN: token}),
         clientToken=token,
     )
+
+
+def _groups(spec: TaskSpec) -> dict[str, str]:
+    groups = () if spec.network is None else spec.network.security_groups
+    return {_task_runs.SECURITY_GROUPS: " ".join(map(str, groups))} if groups else {}
 
 
 def _run(new: Desired[TaskSpec], retry: str = "") -> Calls[str]:

@@ -225,6 +225,7 @@ def test_every_change_ends_well(strategy: str, moment: str, record: Record) -> N
 
 NAMED = (
     ("blue_green", AT_REST, "Task my-app-hello: exec = true"),
+    ("blue_green", AT_REST, "Network my-workspace: security_groups.1.name renamed everywhere"),
     ("blue_green", AT_REST, "Service my-app-frontend: traffic.target_groups.1 renamed everywhere"),
     ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
 )

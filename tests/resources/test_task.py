@@ -427,3 +427,22 @@ def test_running_it_again_makes_no_second_run(aws: AwsClient) -> None:
     assert ours.make(EXAMPLE.desired) == first
     assert [call.operation for call in ours.calls].count("RunTask") == 1
     assert f":{ACCOUNT}:task/hello/" in first
+
+
+def test_a_task_that_runs_uses_its_subnet_and_security_groups() -> None:
+    """Its document may name others by now; what has stopped uses nothing."""
+    details = [{"name": "subnetId", "value": "subnet-9"}, {"name": "networkInterfaceId", "value": "eni-1"}]
+    item = stopped(None, status="RUNNING") | {
+        "attachments": [{"type": "ElasticNetworkInterface", "details": details}],
+        "tags": [{"key": "reconciler:run-security-groups", "value": "sg-7 sg-8"}],
+    }
+    assert Task().in_use(looked(item, started("abc"))) == {"subnet-9", "sg-7", "sg-8"}
+    assert Task().in_use(looked(item | {"lastStatus": "STOPPED"}, started("abc"))) == frozenset()
+    assert Task().in_use(looked(None, memory("abc"))) == frozenset()
+
+
+def test_a_task_is_started_with_its_security_groups_in_a_tag() -> None:
+    talk = Talk(ListTasks={"taskArns": []}, RunTask={"tasks": [{"taskArn": f"{ECS}:task/c/abc"}], "failures": []})
+    talk.hold(Task().create(DESIRED))
+    (sent,) = talk.params("RunTask")
+    assert {"key": "reconciler:run-security-groups", "value": "sg-1"} in sent["tags"]

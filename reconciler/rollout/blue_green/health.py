@@ -34,7 +34,7 @@ def steady(seen: ObservedService, one: TaskSet) -> bool:
 
 
 def spread(seen: ObservedService, one: TaskSet) -> bool:
-    """It runs in as many zones as the side that is in production, unless it has no longer all of that side's subnets."""
+    """It runs in as many zones as the side in production, unless it does not have all of that side's subnets."""
     others = [other for other in seen.alive if other.id != one.id and other.slot != one.slot and other.zones]
     if not others or not one.subnets >= others[0].subnets:
         return True
