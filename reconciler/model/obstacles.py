@@ -1,8 +1,8 @@
 """Obstacles: what AWS will certainly refuse, because something else has what a resource is to have. Pure.
 
-A subnet cannot overlap another one, a port of a load balancer has one listener, a priority one rule. Who has it now is
-known when the plan is made, so the plan says so instead of trying. What each type cannot share is a fact of the type
-(`ResourceType.excludes`).
+A subnet cannot overlap another one, a port of a load balancer has one listener, a priority one rule, a target group one
+load balancer. Who has it now is known when the plan is made, so the plan says so instead of trying. What each type
+cannot share is a fact of the type (`ResourceType.excludes`, `ResourceType.forwards`).
 """
 
 from __future__ import annotations
@@ -11,25 +11,43 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.model import ownership
+from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Refusal, RefusalCode, Verb
-from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import ResourceType
+from reconciler.model.resource import Address, Desired, Observed, Ref
+from reconciler.model.resource_type import ResourceType, ResourceTypes
 
 
 def obstacle(
     action: Action,
+    kinds: ResourceTypes,
+    world: ObservedState,
+    desired: Mapping[Address, Desired[Any]],
+    ids: Mapping[Address, str],
+    stack: str,
+) -> Refusal | None:
+    """Why AWS refuses `action`; None if nothing in `world` is in its way. What this plan moves away excludes nothing.
+
+    `ids` are those that are known now, and still true once the plan is done.
+    """
+    want, kind = action.new, kinds[action.address.kind]
+    if want is None or not (action.verb in (Verb.CREATE, Verb.REPLACE) or action.changes):
+        return None
+    if type(kind).excludes is not ResourceType.excludes:
+        wishes = {one: desired[one].resolved(ids) for one in desired if one.kind == kind.kind}
+        refusal = _excluded(action, want, kind, world.found.get(kind.kind, ()), wishes, stack)
+        if refusal is not None:
+            return refusal
+    return _attached_elsewhere(want, kinds, world, desired)
+
+
+def _excluded(
+    action: Action,
+    want: Desired[Any],
     kind: ResourceType[Any],
     world: Iterable[Observed[Any]],
     desired: Mapping[Address, Desired[Any]],
     stack: str,
 ) -> Refusal | None:
-    """Why AWS refuses `action`; None if nothing of its type, which `world` is, is in its way.
-
-    `desired` holds the resolved resources. What this plan moves away excludes nothing.
-    """
-    want = action.new
-    if want is None or not (action.verb in (Verb.CREATE, Verb.REPLACE) or action.changes):
-        return None
     for other, what in _holders(action, want, kind, world):
         if action.old is not None and other.id == action.old.id:
             because = f"{action.because}, and AWS allows no second one with {what} beside it"
@@ -40,6 +58,36 @@ def obstacle(
         because, hint = _ours(kind, want, other, what, desired) if ours else _foreign(kind, want, other, what)
         return Refusal(RefusalCode.CONFLICT, want.address, because, hint, want.where)
     return None
+
+
+def _attached_elsewhere(
+    want: Desired[Any], kinds: ResourceTypes, world: ObservedState, desired: Mapping[Address, Desired[Any]]
+) -> Refusal | None:
+    """Requests are to reach, through one load balancer, a target group that belongs to another one."""
+    named = kinds[want.address.kind].forwards(want.spec)
+    balancer = _outermost(want.address, kinds, desired) if named else None
+    if balancer is None:
+        return None
+    for group in (one for one in world if one.id in named):
+        holder = kinds[group.address.kind].parent(group, world)
+        if holder is None or holder == balancer:
+            continue
+        because = f"{group.address} is attached to {holder}, and AWS allows a target group one load balancer"
+        hint = f"name a new target group to move the service to {balancer}"
+        if holder not in desired:
+            old = kinds[holder.kind].renamed_from(holder.name, balancer.name)
+            hint = f"if {holder} was renamed, add `moved_from: {old}`; otherwise {hint}"
+        return Refusal(RefusalCode.CONFLICT, want.address, because, hint, want.where)
+    return None
+
+
+def _outermost(address: Address, kinds: ResourceTypes, desired: Mapping[Address, Desired[Any]]) -> Address | None:
+    """The declared resource that everything around `address` is inside of; None if it is inside an id of AWS's."""
+    inside = kinds[address.kind].inside
+    if inside is None:
+        return address
+    around = getattr(desired[address].spec, inside[0]) if address in desired else None
+    return _outermost(around.address, kinds, desired) if isinstance(around, Ref) else None
 
 
 def foreign(tags: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
-from reconciler.model.resource_type import Replace, ResourceType, ResourceTypes
+from reconciler.model.resource_type import Replace, ResourceTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,14 +281,11 @@ class _Planner:
                 assert action.new is not None
                 self._refuse(RefusalCode.MISSING, action.new, found.reason)
                 return
-        kind = self.kinds[action.address.kind]
-        if type(kind).excludes is not ResourceType.excludes:
-            wishes = {one: self.desired[one].resolved(self.ids) for one in self.desired if one.kind == kind.kind}
-            refusal = obstacles.obstacle(action, kind, self.world.found.get(kind.kind, ()), wishes, self.stack)
-            if refusal is not None:
-                self.refusals.append(refusal)
-                self._hold(action.address)
-                return
+        refusal = obstacles.obstacle(action, self.kinds, self.world, self.desired, self.ids, self.stack)
+        if refusal is not None:
+            self.refusals.append(refusal)
+            self._hold(action.address)
+            return
         self.actions.append(action)
         if new_id:
             self.ids.pop(action.address, None)

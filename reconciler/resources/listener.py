@@ -88,7 +88,7 @@ class Listener(ResourceType[ListenerSpec]):
         return _elb.renamed_part(old, new)
 
     def forwards(self, spec: ListenerSpec) -> Mapping[Link, int]:
-        return _elb_actions.forwards(spec.default_action)
+        return _elb_actions.forwards(spec.default_action or spec.initial_action)
 
     def claiming(
         self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], owned: Set[str]

@@ -103,7 +103,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         return _elb.renamed_part(old, new)
 
     def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
-        return _elb_actions.forwards(spec.action)
+        return _elb_actions.forwards(spec.action or spec.initial_action)
 
     def claiming(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]

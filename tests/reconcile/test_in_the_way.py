@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,15 +13,19 @@ from reconciler.model import obstacles
 from reconciler.model.diff import Change
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import tags_for
-from reconciler.model.plan import Action, RefusalCode, Verb
+from reconciler.model.plan import Action, Refusal, RefusalCode, Verb
 from reconciler.model.planner import draft
-from reconciler.model.resource import Address, Desired, Observed, Spec
-from reconciler.model.resource_type import ResourceType, ResourceTypes
+from reconciler.model.resource import Address, Desired, Observed, Ref, Spec
+from reconciler.model.resource_type import ResourceType, ResourceTypes, discover
 from reconciler.reconcile.executor import Result
 from reconciler.reconcile.expectations import TRIES
+from reconciler.resources._elb_actions import Action as ListenerAction
+from reconciler.resources._elb_actions import Forward
 from reconciler.resources.listener import Listener, ListenerSpec
 from reconciler.resources.listener_rule import ListenerRule, ListenerRuleSpec
+from reconciler.resources.load_balancer import LoadBalancer, LoadBalancerSpec
 from reconciler.resources.subnet import Subnet, SubnetSpec
+from reconciler.resources.target_group import TargetGroup, TargetGroupSpec
 from reconciler.resources.vpc_endpoint import VpcEndpoint, VpcEndpointSpec
 from tests.reconcile.test_executor import run, wish
 from tests.toy import STACK, ToyAws, want
@@ -29,6 +34,7 @@ LB = "arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/web/1
 AT = LB.replace("loadbalancer", "listener") + "/2"
 
 
+Desires = Mapping[Address, Desired[Any]]
 CHANGE = Change(("place",), 1, 2)
 
 
@@ -62,6 +68,10 @@ def creating(want: Desired[Any]) -> Action:
     return Action(Verb.CREATE, want.address, "it does not exist", new=want)
 
 
+def obstacle(action: Action, kind: ResourceType[Any], there: list[Observed[Any]], wishes: Desires) -> Refusal | None:
+    return obstacles.obstacle(action, discover(), ObservedState({kind.kind: there}), wishes, {}, "ours")
+
+
 CASES = [
     (Subnet(), subnet("10.0.0.0/24"), subnet("10.0.0.0/24", "us-west-2b")),
     (Subnet(), subnet("10.0.0.0/24"), subnet("10.0.0.0/23")),
@@ -79,7 +89,7 @@ def test_what_something_else_has_is_refused_at_plan(
     """Whoever holds it; with the holder's id and the place in the specs."""
     want, holder = wished(kind, "new", spec), observed(kind, "old", other, owner)
 
-    refusal = obstacles.obstacle(creating(want), kind, [holder], {want.address: want}, "ours")
+    refusal = obstacle(creating(want), kind, [holder], {want.address: want})
 
     assert refusal is not None
     assert (refusal.code, refusal.where) == (RefusalCode.CONFLICT, "specs/case.yaml:3")
@@ -99,17 +109,14 @@ def test_what_something_else_has_is_refused_at_plan(
 def test_what_nothing_else_has_is_planned(kind: ResourceType[Any], spec: Spec, other: Spec) -> None:
     """A neighbour is no obstacle."""
     want = wished(kind, "new", spec)
-    assert (
-        obstacles.obstacle(creating(want), kind, [observed(kind, "old", other)], {want.address: want}, "ours") is None
-    )
+    assert obstacle(creating(want), kind, [observed(kind, "old", other)], {want.address: want}) is None
 
 
 def test_free_priorities_nearby_are_named() -> None:
     """Those nearest to the one that is taken, on that listener."""
     want = wished(ListenerRule(), "new", rule(10))
-    refusal = obstacles.obstacle(
-        creating(want), ListenerRule(), [observed(ListenerRule(), "old", rule(10), None)], {want.address: want}, "ours"
-    )
+    holder = observed(ListenerRule(), "old", rule(10), None)
+    refusal = obstacle(creating(want), ListenerRule(), [holder], {want.address: want})
     assert refusal is not None
     assert refusal.hint == "choose a free priority, such as 7, 8, 11"
 
@@ -120,7 +127,7 @@ def test_two_that_change_places(kind: ResourceType[Any], of: Callable[[int], Spe
     left, right = observed(kind, "left", of(1)), observed(kind, "right", of(2))
     wishes = {one.address: one for one in (wished(kind, "left", of(2)), wished(kind, "right", of(1)))}
     action = Action(Verb.UPDATE, left.address, "", changes=(CHANGE,), old=left, new=wishes[left.address])
-    assert (obstacles.obstacle(action, kind, [left, right], wishes, "ours") is not None) == refused
+    assert (obstacle(action, kind, [left, right], wishes) is not None) == refused
 
 
 def test_what_moves_away_is_in_nobodys_way() -> None:
@@ -129,7 +136,7 @@ def test_what_moves_away_is_in_nobodys_way() -> None:
     left, right = observed(kind, "left", listener(1)), observed(kind, "right", listener(2))
     wishes = {one.address: one for one in (wished(kind, "left", listener(2)), wished(kind, "right", listener(3)))}
     action = Action(Verb.UPDATE, left.address, "", changes=(CHANGE,), old=left, new=wishes[left.address])
-    assert obstacles.obstacle(action, kind, [left, right], wishes, "ours") is None
+    assert obstacle(action, kind, [left, right], wishes) is None
 
 
 def test_what_is_not_ours_does_not_move_away() -> None:
@@ -138,7 +145,7 @@ def test_what_is_not_ours_does_not_move_away() -> None:
     left, right = observed(kind, "left", listener(1)), observed(kind, "right", listener(2), "theirs")
     wishes = {one.address: one for one in (wished(kind, "left", listener(2)), wished(kind, "right", listener(3)))}
     action = Action(Verb.UPDATE, left.address, "", changes=(CHANGE,), old=left, new=wishes[left.address])
-    assert obstacles.obstacle(action, kind, [left, right], wishes, "ours") is not None
+    assert obstacle(action, kind, [left, right], wishes) is not None
 
 
 def test_a_subnet_is_in_its_own_way() -> None:
@@ -146,7 +153,7 @@ def test_a_subnet_is_in_its_own_way() -> None:
     kind, old = Subnet(), observed(Subnet(), "web", subnet("10.0.0.0/24"))
     want = wished(kind, "web", subnet("10.0.0.0/23"))
     action = Action(Verb.REPLACE, want.address, "AWS cannot change cidr in place", old=old, new=want)
-    refusal = obstacles.obstacle(action, kind, [old], {want.address: want}, "ours")
+    refusal = obstacle(action, kind, [old], {want.address: want})
     assert refusal is not None
     assert refusal.code is RefusalCode.IMMUTABLE
 
@@ -219,3 +226,34 @@ def test_what_is_protected_is_not_taken_over(kind_and_spec: tuple[ResourceType[A
     assert found.names["old-id"] == (address if protect else Address(kind.kind, "new"))
     codes = {one.code for one in found.refusals}
     assert codes == ({RefusalCode.CONFLICT, RefusalCode.PROTECTED} if protect else set())
+
+
+@pytest.mark.parametrize(
+    ("balancer", "renamed", "because"),
+    [("web", False, ""), ("new", True, "moved_from: web"), ("new", False, "name a new target group")],
+)
+@pytest.mark.parametrize("by_rule", [True, False])
+def test_a_target_group_of_another_load_balancer(balancer: str, renamed: bool, because: str, by_rule: bool) -> None:
+    """AWS allows a target group one load balancer (quotas of Application Load Balancers)."""
+    group = TargetGroupSpec(vpc="vpc-1", name="web", port=80, protocol="HTTP", target_type="ip")
+    used = replace(observed(TargetGroup(), "web", group), facts={"load_balancers": ("web-id",)})
+    spec = LoadBalancerSpec(name="web", scheme="internal", subnets=("subnet-1",), security_groups=())
+    world = ObservedState({"target-group": [used], "load-balancer": [observed(LoadBalancer(), "web", spec)]})
+    action = ListenerAction(forward=(Forward(target_group="web-id", weight=100),))
+    door = Address("load-balancer", balancer)
+    to = ListenerSpec(load_balancer=Ref(door), port=80, protocol="HTTP", initial_action=action)
+    wishes = [wished(LoadBalancer(), balancer, spec), wished(Listener(), "main", to)]
+    want = wishes[1]
+    if by_rule:
+        rule_spec = ListenerRuleSpec(listener=Ref(want.address), priority=1, action=action)
+        want = wished(ListenerRule(), "api", rule_spec)
+    if not renamed:
+        wishes.append(wished(LoadBalancer(), "web", spec))
+    desired = {one.address: one for one in (*wishes, want)}
+
+    refusal = obstacles.obstacle(creating(want), discover(), world, desired, {}, "ours")
+
+    assert (refusal is not None) == bool(because)
+    if refusal is not None:
+        assert (refusal.code, refusal.where) == (RefusalCode.CONFLICT, "specs/case.yaml:3")
+        assert because in refusal.hint
