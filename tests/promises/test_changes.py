@@ -29,7 +29,7 @@ from tests.harness.transitions import MOST_REFUSED, LivingStack, living
 from tests.promises.conftest import Record
 
 SEED = 20261130
-SAMPLED = 2
+SAMPLED = 1
 """Changes of each world and phase in `make test`."""
 
 BLUE_GREEN: dict[str, Any] = {
