@@ -24,8 +24,9 @@ setup: .venv/dev
 demo: .venv/run
 	$(BIN)/reconciler demo $(ARGS)
 
+# dozens of processes of the product are started: with compiled modules each takes a second less
 test: .venv/dev
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -31,9 +31,26 @@ _CLEAN = {
 gc.set_threshold(100_000, 50, 50)  # moto and the models keep millions of objects that never die: looking is for nothing
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test marked `apart` runs in a fork of this process: what a fixture of its module has brought up is for the next
+    one as it was."""
+    if pyfuncitem.get_closest_marker("apart") is None:
+        return None
+    from tests.harness.forked_runs import apart
+
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    apart(lambda: pyfuncitem.obj(**arguments))
+    return True
+
+
 @pytest.fixture(autouse=True)
 def quiet_logs() -> None:
     """Nothing is rendered that no test reads: unconfigured, structlog would print every call."""
+    _quiet_logs()
+
+
+def _quiet_logs() -> None:
     structlog.reset_defaults()  # a test before may have had it write into a file that is closed by now
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     log.configure(logging.NOTSET)
@@ -42,6 +59,10 @@ def quiet_logs() -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the developer's account, colours or CI, or keeps a lease where others would find it."""
+    _clean_environment(monkeypatch, tmp_path_factory)
+
+
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / name))
     for name in list(os.environ):
@@ -55,6 +76,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 def unpaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is held back on the machine's own clock, where a test does not ask for it."""
     monkeypatch.setattr("reconciler.aws.client.RateLimiter", NoLimit)
+
+
+@pytest.fixture(scope="module")
+def for_a_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same for a fixture of a module, which is set up before those of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        _quiet_logs()
+        _clean_environment(patch, tmp_path_factory)
+        patch.setattr("reconciler.aws.client.RateLimiter", NoLimit)
+        yield
 
 
 class Recorder:

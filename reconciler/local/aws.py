@@ -27,7 +27,7 @@ from reconciler.local.network import Network
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED
 from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.refusal import LostAnswer, Refusal
-from reconciler.local.rest import Rest
+from reconciler.local.rest import MOVED_BY_TASKS, STEADY, Rest
 from reconciler.local.scheduler import tasks
 from reconciler.local.scheduler.loop import settle
 from reconciler.local.stale import StaleReads
@@ -74,14 +74,16 @@ class LaptopAws:
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._stale = StaleReads()
+        self._rest = Rest(account, region)
+        self._changes = 0
         self.world = self._new_world()
         for port in self._ports:
             port.bind(self)
 
     def _new_world(self) -> World:
         runner, probe, balancing = self._ports
-        rest = Rest(self.account, self.region)
-        rest.reset(self._seed)
+        self._rest.reset(self._seed)
+        self._changes += 1
         self._ids = Ids(random.Random(self._seed))
         return World(
             region=self.region,
@@ -89,8 +91,8 @@ class LaptopAws:
             timings=self._timings,
             timers=Timers(self.clock.now()),
             faults=self.faults,
-            rest=rest,
-            network=Network(rest),
+            rest=self._rest,
+            network=Network(self._rest),
             runner=runner,
             probe=probe,
             balancing=balancing,
@@ -111,6 +113,7 @@ class LaptopAws:
                 raise RuntimeError("the local AWS emulator's clockwork has stopped") from self._failure
             self._run()
             self.calls.append((call.service, call.operation))
+            self._changes += not call.reads()
             try:
                 return self._with_faults(call)
             finally:
@@ -173,6 +176,7 @@ class LaptopAws:
         """Add a fault, which tasks that run already meet too. The id under which it can be removed."""
         with self._lock:
             added = self.faults.add(fault)
+            self._changes += 1
             for service in self.world.ecs.services.values():
                 self.world.touch(service)
             self._run()
@@ -186,7 +190,16 @@ class LaptopAws:
         with self._lock:
             self._run()
 
+    def version(self, service: str, operation: str) -> int:
+        """Moves with whatever may change what the read answers, faults of reads apart."""
+        with self._lock:
+            self._run()
+            steady = service in STEADY and operation not in MOVED_BY_TASKS
+            return self._rest.changes if steady else self._changes
+
     def _run(self) -> None:
+        due = self.world.timers.next_at
+        self._changes += due is not None and due <= self.clock.now()
         self.world.timers.run_until(self.clock.now(), self._drain, lambda: settle(self.world))
 
     def _drain(self) -> bool:
@@ -198,6 +211,7 @@ class LaptopAws:
             except queue.Empty:
                 return any_at_all
             any_at_all = True
+            self._changes += 1
             report()
 
     @property

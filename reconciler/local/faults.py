@@ -102,6 +102,9 @@ class Faults:
             )
         )
 
+    def hits_reads(self) -> bool:
+        return any(fault.kind in CALL_FAULTS and fault.reads for fault in self._active)
+
     def watches_staleness(self) -> bool:
         return any(fault.kind == "stale" for fault in self._active)
 

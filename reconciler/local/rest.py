@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from moto.backend_index import backend_url_patterns
 from moto.backends import get_backend
-from moto.core import responses
+from moto.core import responses, serialize
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal import mock_random
@@ -33,6 +33,20 @@ from reconciler.local.wire import Call, Request, Response, unknown
 
 responses.method_names_from_class = cache(responses.method_names_from_class)  # type: ignore[attr-defined]  # imported there, not meant for others
 """moto looks through all of a service's several hundred methods at each request; a tenth of its time."""
+
+
+def _possible_keys(
+    picker: Any, context: Any, found: Any = serialize.XFormedAttributePicker.get_possible_keys
+) -> tuple[str, ...]:
+    place = type(context.obj), context.shape, context.key
+    if place not in _KEYS:
+        _KEYS[place] = tuple(dict.fromkeys(found(picker, context)))
+    return _KEYS[place]
+
+
+_KEYS: dict[tuple[type, Any, str], tuple[str, ...]] = {}
+serialize.XFormedAttributePicker.get_possible_keys = _possible_keys  # type: ignore[assignment,method-assign]  # a generator there; it is only iterated
+"""moto derives the names that a member may have in its own objects anew at each request; another tenth."""
 
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {
@@ -44,17 +58,27 @@ TARGETS = {
     "tagging": "ResourceGroupsTaggingAPI_20170126",
 }
 
+STEADY = frozenset({"ec2", "ecr", "iam", "logs", "scheduler", "ssm"})
+"""Services in which time and the scheduler change nothing but what `MOVED_BY_TASKS` show."""
+MOVED_BY_TASKS = frozenset(
+    {"DescribeNetworkInterfaces", "DescribeSubnets", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"}
+)
+"""Reads of the `STEADY` services that show network interfaces, free addresses and logs of tasks."""
+
 
 @dataclass(slots=True)
 class Rest:
     account: str
     region: str
+    changes: int = 0
+    """Moves with every change of what the `STEADY` services answer, apart from `MOVED_BY_TASKS`."""
     _stubber: BotocoreStubber = field(default_factory=BotocoreStubber)
 
     # ---- requests ---------------------------------------------------------------------------------------------------
 
     def dispatch(self, call: Call) -> Response:
         """moto's answer; an operation it has not, or an accident in it, is an AWS error and never a page."""
+        self.changes += not call.reads()
         request = call.request
         address = self._address(call)
         _check_route(address)
@@ -116,6 +140,7 @@ class Rest:
 
     def reset(self, seed: int = 0) -> None:
         """An empty half of an account; the same calls will give the same ids again."""
+        self.changes += 1
         BackendDict.reset()
         mock_random.seed(seed)
 
@@ -163,6 +188,7 @@ class Rest:
         """Past PutLogEvents, which compares with the machine's clock and would refuse a stepped one's lines."""
         found = self.state("logs").groups.get(group)
         if found is not None and stream in found.streams:
+            self.changes += 1
             found.streams[stream].put_log_events([{"timestamp": at, "message": text} for at, text in lines])
 
 
@@ -177,6 +203,7 @@ def _check_route(address: str) -> None:
         raise Refusal("InvalidURI", f"The path {parts.path!r} holds the name of an AWS endpoint.")
 
 
+@lru_cache(maxsize=1024)
 def _backend(address: str) -> str:
     """The service whose pattern is the first to match, as in `BotocoreStubber.process_request`."""
     return next((service for service, pattern in backend_url_patterns if pattern.match(address)), "")

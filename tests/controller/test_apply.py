@@ -5,28 +5,22 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler import errors
-from reconciler.controller.until import Applied, Ending, Observer, RequestHandled
+from reconciler.controller.until import Ending, Observer
 from reconciler.local.faults import Fault
-from reconciler.local.scripted import Script
-from reconciler.model.plan import PlanStep, RefusalCode, Verb
-from reconciler.model.planner import Consent
+from reconciler.model.plan import PlanStep
 from reconciler.model.resource import Call
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.executor import Result
-from reconciler.rollout.engine import Phase
-from reconciler.rollout.requests import RequestVerb
 from tests.controller.commands import Command, actions, apply, command
 from tests.controller.test_controller import Files, Running
 from tests.harness.driving import Recorded
-from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.emulated_stack import CLUSTER, EmulatedStack, emulated_stack
 from tests.promises.conftest import mostly_slow
 
 ROLLING = Path(__file__).parent / "specs"
@@ -42,18 +36,13 @@ def serve(stage: EmulatedStack) -> EmulatedStack:
     return stage
 
 
-@pytest.fixture
-def rolling() -> Iterator[EmulatedStack]:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def rolling(for_a_module: None) -> Iterator[EmulatedStack]:
     """A service that ECS rolls by itself, serving v1."""
     with emulated_stack(folder=ROLLING) as stage:
-        yield serve(stage)
-
-
-@pytest.fixture
-def blue_green(tmp_path: Path) -> Iterator[EmulatedStack]:
-    """A service that shifts traffic between two task sets, serving v1; no other task uses its network."""
-    folder = shutil.copytree(SEED, tmp_path / "specs", ignore=shutil.ignore_patterns("tasks.yaml", "environments"))
-    with emulated_stack(terms=SHORT, folder=Path(folder)) as stage:
         yield serve(stage)
 
 
@@ -164,38 +153,6 @@ def test_a_controller_does_it_by_itself(rolling: EmulatedStack, tmp_path: Path, 
     assert apply(rolling).plan.actions == ()
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_blue_keeps_what_it_runs_on_while_green_is_tested(blue_green: EmulatedStack, change: str) -> None:
-    """Its security group with its rules, its capacity provider, its subnet with the way out."""
-    left = changed(blue_green, change)
-    before = still_used(blue_green)
-    done = apply(blue_green)
-    (turn,) = done.turns
-    assert turn.step is not None
-    assert turn.step.phase is Phase.AWAITING_PROMOTION
-    assert (done.ending, done.left) == (Ending.REACHED, left)
-    assert still_used(blue_green) == before
-    waited = apply(blue_green, wait=True)
-    assert (waited.ending, waited.left) == (Ending.REACHED, [])
-    assert still_used(blue_green) != before
-
-
-def test_what_follows_a_long_rollout_has_its_own_time(blue_green: EmulatedStack) -> None:
-    """A rollout may take longer than AWS gets for everything else."""
-    renamed_group(blue_green)
-    done = apply(blue_green, wait=True, patience=60.0)
-    assert done.seconds > 120
-    assert (done.ending, done.left) == (Ending.REACHED, [])
-
-
-def test_that_the_plan_is_in_place_is_said_once(blue_green: EmulatedStack) -> None:
-    """However often the account is looked at while the rollout goes on, and whatever is done after it."""
-    said: list[str] = []
-    renamed_group(blue_green)
-    assert apply(blue_green, wait=True, settled=lambda: said.append("settled")).ending is Ending.REACHED
-    assert said == ["settled"]
-
-
 def test_a_log_group_stays_for_as_long_as_two_versions_run(rolling: EmulatedStack) -> None:
     """And not until somebody has noticed that the rollout is over: ECS ended it while nobody looked."""
     rolling.change({"  logs: {retention_days: 7}\n": ""})
@@ -204,22 +161,6 @@ def test_a_log_group_stays_for_as_long_as_two_versions_run(rolling: EmulatedStac
     again = apply(rolling)
     assert actions(again.plan) == ["delete log-group/ecs/web", "update role/web-execution"]
     assert (again.ending, again.left) == (Ending.REACHED, [])
-
-
-def test_a_rollout_that_fails_takes_nothing_away(blue_green: EmulatedStack) -> None:
-    """The version before goes on with all it has; what was to go is listed, and the command ends."""
-    blue_green.laptop.script(Script(image=f"*{blue_green.digest('v3')}*", exits_after=2.0, exit_code=1))
-    blue_green.change({"tag: v1": "tag: v3", "my-app-task-sg": "web-tasks"})
-    before = still_used(blue_green)
-    done = apply(blue_green, wait=True)
-    (turn,) = done.turns
-    assert turn.step is not None
-    assert turn.step.phase is Phase.FAILED
-    assert (done.ending, done.left) == (Ending.REACHED, GROUP)
-    assert still_used(blue_green) == before
-    again = apply(blue_green, wait=True)
-    assert (again.ending, again.left) == (Ending.REACHED, GROUP)
-    assert again.seconds < AT_ONCE
 
 
 # -- drift that is somebody else's
@@ -242,91 +183,6 @@ def test_what_is_ignored_is_left_by_every_command(rolling: EmulatedStack) -> Non
     rolling.texts[guard] = rolling.texts[guard].replace("ignore", "enforce")
     rolling.change({})
     assert actions(apply(rolling).plan) == ["update route-table/public1-c"]
-
-
-# -- while it is suspended
-
-
-def suspend(stage: EmulatedStack, name: str = SERVICE) -> None:
-    ecs = stage.laptop.client("ecs")
-    (found,) = ecs.describe_services(cluster=CLUSTER, services=[name])["services"]
-    ecs.tag_resource(resourceArn=found["serviceArn"], tags=[{"key": request_tags.SUSPEND, "value": "ana"}])
-
-
-def test_a_suspension_while_a_person_reads_the_plan_holds(blue_green: EmulatedStack) -> None:
-    """A look that is minutes old is not acted on: the account is looked at again first."""
-
-    def meanwhile() -> None:
-        blue_green.laptop.advance(120)
-        suspend(blue_green)
-        blue_green.transport.sent.clear()
-
-    blue_green.change({"tag: v1": "tag: v2"})
-    with pytest.raises(errors.Refused) as refused:
-        apply(blue_green, meanwhile=meanwhile)
-    assert refused.value.code is RefusalCode.SUSPENDED
-    assert blue_green.transport.sent["RegisterTaskDefinition"] == 0
-    assert blue_green.transport.sent["CreateTaskSet"] == 0
-
-
-def test_a_suspension_in_mid_rollout_stops_the_command_that_waits_for_it(blue_green: EmulatedStack) -> None:
-    """It is noticed within a minute, and the rollout stays where it is."""
-    blue_green.change({"tag: v1": "tag: v2"})
-    apply(blue_green)
-    suspend(blue_green)
-    before = blue_green.weights(80)
-    with pytest.raises(errors.Refused) as refused:
-        apply(blue_green, wait=True)
-    assert refused.value.code is RefusalCode.SUSPENDED
-    assert blue_green.weights(80) == before
-
-
-def test_a_suspension_after_it_has_begun_stops_a_command_that_waits(blue_green: EmulatedStack) -> None:
-    """Though there is nothing else that it would have looked at the account for."""
-    blue_green.change({"tag: v1": "tag: v2"})
-    before = blue_green.weights(80)
-    with pytest.raises(errors.Refused) as refused:
-        apply(blue_green, wait=True, settled=lambda: suspend(blue_green))
-    assert refused.value.code is RefusalCode.SUSPENDED
-    assert blue_green.weights(80) == before
-
-
-def test_a_request_on_a_stack_that_was_just_suspended_is_refused(blue_green: EmulatedStack) -> None:
-    """It is not waited for until somebody lifts it."""
-    suspend(blue_green)
-    blue_green.follow()
-    goal = RequestHandled(blue_green.last.job.address, "i1")
-    with pytest.raises(errors.Refused) as refused:
-        command(blue_green).run(goal)
-    assert refused.value.code is RefusalCode.SUSPENDED
-
-
-def test_a_request_is_handled_once_the_account_can_be_read_again(blue_green: EmulatedStack) -> None:
-    """A listing that fails for a moment is asked for again."""
-    blue_green.change({"tag: v1": "tag: v2"})
-    apply(blue_green)
-    blue_green.follow(lambda turn: turn.waits)
-    blue_green.say(RequestVerb.PROMOTE)
-    seen = blue_green.last
-    request = blue_green.rollouts.look(seen.job)[0].marks.request
-    assert request is not None
-    running = command(blue_green)
-    blue_green.laptop.aws.faults.add(Fault(kind="unreachable", operation="DescribeTargetGroups", count=8))
-    goal = RequestHandled(seen.job.address, request.id)
-    assert running.run(goal) is Ending.REACHED
-    assert goal.answer is not None
-    assert goal.answer.accepted
-
-
-def test_a_request_on_what_is_not_there_any_more_ends(blue_green: EmulatedStack) -> None:
-    """The service went away after the request was written."""
-    blue_green.follow()
-    address = blue_green.last.job.address
-    ecs = blue_green.laptop.client("ecs")
-    ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)
-    blue_green.laptop.advance(600)
-    with pytest.raises(errors.ReconcilerError):
-        command(blue_green).run(RequestHandled(address, "i1"))
 
 
 # -- what a controller says and a command does not
@@ -446,24 +302,6 @@ def test_a_failure_beside_what_waits_ends_with_it(rolling: EmulatedStack) -> Non
     assert found.ending is Ending.REACHED
     assert found.goal.counts()[1] == 1
     assert found.seconds < AT_ONCE
-
-
-def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
-    """Everything goes, both versions with it."""
-    blue_green.change({"tag: v1": "tag: v2"})
-    apply(blue_green)
-    running = command(blue_green)
-    active = running.revisions.active
-    assert active is not None
-    running.revisions.active = replace(
-        active, wish=replace(active.wish, leaving=True, deliveries=(), consent=Consent(delete_images=True))
-    )
-    plan = running.look().plan
-    assert plan.refusals == ()
-    assert {one.verb for one in plan.actions} == {Verb.DELETE}
-    goal = Applied(patience=2700.0)
-    assert running.run(goal, agreed=plan) is Ending.REACHED
-    assert running.look().plan.actions == ()
 
 
 def test_a_stack_without_services(tmp_path: Path) -> None:

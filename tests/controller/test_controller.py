@@ -42,6 +42,8 @@ from tests.harness.emulated_stack import (
     image_digest,
 )
 
+pytestmark = pytest.mark.apart
+
 
 @dataclass(slots=True)
 class Files:
@@ -143,16 +145,23 @@ class Running:
         return {name: n for name, n in self.stage.transport.sent.items() if not name.startswith(reads)}
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def in_place(for_a_module: None) -> Iterator[Running]:
     """v1 is in place, and the loop is quiet."""
     with emulated_stack(terms=SHORT) as stage:
         stage.serving()
-        found = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
+        found = Running(stage, Files(SEED))
         found.go(60)
         assert found.said(events.IN_PLACE)
         found.quiet()
         yield found
+
+
+@pytest.fixture
+def running(in_place: Running, tmp_path: Path) -> Running:
+    """The same, with files that the test may edit."""
+    in_place.files.folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    return in_place
 
 
 def test_a_saved_change_happens_by_itself(running: Running) -> None:

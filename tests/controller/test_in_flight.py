@@ -26,10 +26,13 @@ FRONTEND, STRATEGY = "services/frontend.yaml", "deployment.yaml"
 WAITING = [Phase.AWAITING_PROMOTION, Phase.VERIFYING, Phase.BAKING]
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def serving(for_a_module: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """v1 serves, and v2 and v3 are pushed; the service scales by itself."""
-    folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    folder = Path(shutil.copytree(SEED, tmp_path_factory.mktemp("serving") / "specs"))
     text = (folder / FRONTEND).read_text(encoding="utf-8")
     scaling = "desired_count: 1\nscaling: {min: 1, max: 4, cpu: 60}"
     (folder / FRONTEND).write_text(text.replace("desired_count: 1", scaling), encoding="utf-8")
@@ -39,6 +42,13 @@ def running(tmp_path: Path) -> Iterator[Running]:
         found.go(60)
         found.quiet()
         yield found
+
+
+@pytest.fixture
+def running(serving: Running, tmp_path: Path) -> Running:
+    """The same, with files that the test may edit."""
+    serving.files.folder = Path(shutil.copytree(serving.stage.folder, tmp_path / "specs"))
+    return serving
 
 
 def turn(running: Running) -> StepResult:

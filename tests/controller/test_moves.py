@@ -17,7 +17,7 @@ from reconciler.model.resource_type import discover
 from reconciler.reconcile import pass_
 from tests.controller.commands import apply
 from tests.controller.test_controller import Files, Running
-from tests.harness.emulated_stack import CLUSTER, SHORT, emulated_stack
+from tests.harness.emulated_stack import CLUSTER, SHORT, EmulatedStack, emulated_stack
 from tests.harness.listener_watch import ListenerWatch
 
 SPECS = Path(__file__).parent / "moves"
@@ -92,31 +92,39 @@ class Moving:
         ]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Moving]]:
-    """Starts a stack from the specs of this file with `edits`, and waits until it serves."""
-    folder = Path(shutil.copytree(SPECS, tmp_path / "specs"))
-    with emulated_stack({}, SHORT, folder=folder, timings=SLOW) as stage:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def stage(for_a_module: None) -> Iterator[EmulatedStack]:
+    """All that the specs of this file need before their service is deployed."""
+    with emulated_stack({}, SHORT, folder=SPECS, timings=SLOW) as stage:
         stage.laptop.targets.first_check_after = 4.0
         stage.infrastructure()
         for tag in ("v1", "v2"):
             stage.push(tag)
         stage.laptop.client("ssm").put_parameter(Name="/shop/key", Value="open", Type="SecureString")
+        yield stage
 
-        def begin(*edits: tuple[str, str, str], served: bool = True) -> Moving:
-            files = Files(folder)
-            for file, old, new in edits:
-                files.edit(file, old, new)
-            running = Running(stage, files, guard=Guard(max_delete=50, max_delete_percent=100))
-            assert running.loop.revisions.look(None), "specs"
-            found = Moving(running, [ListenerWatch(stage.laptop)])
-            stage.transport.before = found.look
-            found.go(150)
-            assert found.watches[0].served is served, found.watches[0].look()
-            found.at_rest()
-            return found
 
-        yield begin
+@pytest.fixture
+def start(stage: EmulatedStack, tmp_path: Path) -> Callable[..., Moving]:
+    """Starts a stack from the specs of this file with `edits`, and waits until it serves."""
+
+    def begin(*edits: tuple[str, str, str], served: bool = True) -> Moving:
+        files = Files(Path(shutil.copytree(SPECS, tmp_path / "specs")))
+        for file, old, new in edits:
+            files.edit(file, old, new)
+        running = Running(stage, files, guard=Guard(max_delete=50, max_delete_percent=100))
+        assert running.loop.revisions.look(None), "specs"
+        found = Moving(running, [ListenerWatch(stage.laptop)])
+        stage.transport.before = found.look
+        found.go(150)
+        assert found.watches[0].served is served, found.watches[0].look()
+        found.at_rest()
+        return found
+
+    return begin
 
 
 def test_a_target_group_is_renamed(start: Callable[..., Moving]) -> None:

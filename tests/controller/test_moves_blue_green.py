@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,31 +18,35 @@ WEB = "services/frontend.yaml"
 GROUPS = "[my-app-frontend-tg-1, my-app-frontend-tg-2]"
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Moving]]:
-    """Starts the example stack and waits until its first version serves."""
-    folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
-    with emulated_stack({}, SHORT, folder=folder, timings=SLOW) as stage:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def started(for_a_module: None) -> Iterator[Moving]:
+    """The example stack; its first version serves."""
+    with emulated_stack({}, SHORT, timings=SLOW) as stage:
         stage.laptop.targets.first_check_after = 4.0
         stage.infrastructure()
         for tag in ("v1", "v2", "v3"):
             stage.push(tag)
-
-        def begin() -> Moving:
-            running = Running(stage, Files(folder), guard=Guard(max_delete=50, max_delete_percent=100))
-            found = Moving(running, [ListenerWatch(stage.laptop)])
-            stage.transport.before = found.look
-            found.go(150)
-            assert found.watches[0].served, found.watches[0].look()
-            found.at_rest()
-            return found
-
-        yield begin
+        running = Running(stage, Files(SEED), guard=Guard(max_delete=50, max_delete_percent=100))
+        found = Moving(running, [ListenerWatch(stage.laptop)])
+        stage.transport.before = found.look
+        found.go(150)
+        assert found.watches[0].served, found.watches[0].look()
+        found.at_rest()
+        yield found
 
 
-def test_the_idle_target_group_is_renamed(start: Callable[..., Moving]) -> None:
+@pytest.fixture
+def moving(started: Moving, tmp_path: Path) -> Moving:
+    """The same, with files that the test may edit."""
+    started.running.files.folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    return started
+
+
+def test_the_idle_target_group_is_renamed(moving: Moving) -> None:
     """The listeners name the new group instead of the old one, which is then deleted; the next version uses it."""
-    moving = start()
     moving.edit(GROUPS, "[my-app-frontend-tg-1, my-app-frontend-tg-9]", WEB)
     moving.go(120)
     assert moving.lost() == []
@@ -56,9 +60,8 @@ def test_the_idle_target_group_is_renamed(start: Callable[..., Moving]) -> None:
     moving.at_rest()
 
 
-def test_the_target_group_in_production_is_renamed(start: Callable[..., Moving]) -> None:
+def test_the_target_group_in_production_is_renamed(moving: Moving) -> None:
     """It stays until the next version has left it; then its slot is that of the new name."""
-    moving = start()
     moving.edit(GROUPS, "[my-app-frontend-tg-9, my-app-frontend-tg-2]", WEB)
     moving.go(120)
     assert moving.lost() == []
@@ -78,9 +81,8 @@ def test_the_target_group_in_production_is_renamed(start: Callable[..., Moving])
     moving.at_rest()
 
 
-def test_both_target_groups_are_renamed_in_mid_rollout(start: Callable[..., Moving]) -> None:
+def test_both_target_groups_are_renamed_in_mid_rollout(moving: Moving) -> None:
     """A version on its way keeps its group, as the one in production does."""
-    moving = start()
     moving.edit("tag: v1", "tag: v2", WEB)
     moving.go(40)
     moving.edit(GROUPS, "[front-a, front-b]", WEB)
@@ -93,9 +95,8 @@ def test_both_target_groups_are_renamed_in_mid_rollout(start: Callable[..., Movi
     moving.at_rest()
 
 
-def test_the_test_listener_changes(start: Callable[..., Moving]) -> None:
+def test_the_test_listener_changes(moving: Moving) -> None:
     """Another port of the test listener moves no traffic of production."""
-    moving = start()
     moving.edit("test: {port: 9000,", "test: {port: 9001,", "load-balancer.yaml")
     moving.edit("port: 9000", "port: 9001", "network.yaml")
     moving.go(120)
@@ -108,9 +109,8 @@ def test_the_test_listener_changes(start: Callable[..., Moving]) -> None:
 
 
 @pytest.mark.parametrize("groups", [GROUPS, "[shop-a, shop-b]"])
-def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None:
+def test_a_service_is_renamed(moving: Moving, groups: str) -> None:
     """The new service is healthy and receives the traffic before the old one goes."""
-    moving = start()
     moving.edit("kind: Service\nname: my-app-frontend", "kind: Service\nname: shop", WEB)
     moving.edit(GROUPS, groups, WEB)
     moving.go(500)
@@ -121,9 +121,8 @@ def test_a_service_is_renamed(start: Callable[..., Moving], groups: str) -> None
     moving.at_rest()
 
 
-def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(start: Callable[..., Moving]) -> None:
+def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(moving: Moving) -> None:
     """Requests of the new one never reach the tasks of the one that leaves, and no request is lost."""
-    moving = start()
     files = moving.running.files
     text = (files.folder / WEB).read_text(encoding="utf-8")
 

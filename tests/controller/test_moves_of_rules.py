@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.controller.test_moves import WEB, Moving, start
+import pytest
+
+from tests.controller.test_moves import WEB, Moving, stage, start
 from tests.harness.listener_watch import ListenerWatch
 
-__all__ = ["start"]
+__all__ = ["stage", "start"]
+
+pytestmark = pytest.mark.apart
 
 SERVICE = "services/{name}.yaml"
 

@@ -13,9 +13,11 @@ from tests.harness.emulated_stack import SERVICE
 from tests.harness.transitions import LivingStack, living
 from tests.promises.test_changes import documents_of, with_image
 
+pytestmark = pytest.mark.apart
 
-@pytest.fixture
-def stack() -> Iterator[LivingStack]:
+
+@pytest.fixture(scope="module")
+def stack(for_a_module: None) -> Iterator[LivingStack]:
     with living(documents_of("blue_green")) as found:
         yield found
 

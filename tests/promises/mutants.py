@@ -250,7 +250,7 @@ MUTANTS = (
         "reconciler/controller/controller.py",
         "self._looked if fresh else None",
         "self._looked",
-        "tests/controller/test_apply.py",
+        "tests/controller/test_apply_blue_green.py",
     ),
     Mutant(
         "what is protected is deleted",

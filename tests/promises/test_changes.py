@@ -12,7 +12,6 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +29,7 @@ from tests.harness.transitions import MOST_REFUSED, LivingStack, living
 from tests.promises.conftest import Record
 
 SEED = 20261130
-SAMPLED = 2
+SAMPLED = 1
 """Changes of each world and phase in `make test`."""
 
 BLUE_GREEN: dict[str, Any] = {
@@ -165,18 +164,33 @@ COMPARED = frozenset(
 """What is as it was once a change is taken back. A version that went out and back is another revision."""
 
 
-@contextmanager
-def _brought_to(strategy: str, moment: str) -> Iterator[tuple[LivingStack, tuple[Document, ...]]]:
-    documents = documents_of(strategy)
-    with living(documents) as stack:
+pytestmark = pytest.mark.apart
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A stack whose first version serves, deployed by that strategy."""
+
+    strategy: str
+    stack: LivingStack
+
+    def brought_to(self, moment: str) -> tuple[Document, ...]:
+        """The documents that are wanted then."""
+        documents = documents_of(self.strategy)
         if moment != AT_REST:
             documents = with_image(documents, "bad" if moment == FAILED else "v2")
-            stack.commit(documents)
+            self.stack.commit(documents)
             if moment == FAILED:
-                assert stack.settle(), stack.why_not_in_place()
+                assert self.stack.settle(), self.stack.why_not_in_place()
             else:
-                assert stack.until(Phase(moment)), stack.phases
-        yield stack, documents
+                assert self.stack.until(Phase(moment)), self.stack.phases
+        return documents
+
+
+@pytest.fixture(scope="module")
+def world(request: pytest.FixtureRequest, for_a_module: None) -> Iterator[World]:
+    with living(documents_of(request.param)) as stack:
+        yield World(request.param, stack)
 
 
 def possible(documents: Sequence[Document]) -> list[Change]:
@@ -190,37 +204,37 @@ def quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def _run(strategy: str, moment: str, most: int | None) -> tuple[int, list[Verdict]]:
-    with _brought_to(strategy, moment) as (stack, documents):
-        several = possible(documents)
-        if most is not None:
-            several = random.Random(f"{SEED} {strategy} {moment}").sample(several, most)
-        as_before = _inventory(stack) if moment == AT_REST else None
-        healing = documents if moment != FAILED else with_image(documents, "v3")
-        verdicts = [
-            apart(lambda change=change: _judge(stack, change, _taken_back(healing, as_before)))  # type: ignore[misc]
-            for change in several
-        ]
+def _run(world: World, moment: str, most: int | None) -> tuple[int, list[Verdict]]:
+    stack, documents = world.stack, world.brought_to(moment)
+    several = possible(documents)
+    if most is not None:
+        several = random.Random(f"{SEED} {world.strategy} {moment}").sample(several, most)
+    as_before = _inventory(stack) if moment == AT_REST else None
+    healing = documents if moment != FAILED else with_image(documents, "v3")
+    verdicts = [
+        apart(lambda change=change: _judge(stack, change, _taken_back(healing, as_before)))  # type: ignore[misc]
+        for change in several
+    ]
     return len(several), [one for one in verdicts if one.wrong]
 
 
-def _check(strategy: str, moment: str, most: int | None, record: Record) -> None:
-    count, wrong = _run(strategy, moment, most)
-    record("C1", f"{strategy}, {moment}", worlds=count, violations=len(wrong), seeds=SEED)
+def _check(world: World, moment: str, most: int | None, record: Record) -> None:
+    count, wrong = _run(world, moment, most)
+    record("C1", f"{world.strategy}, {moment}", worlds=count, violations=len(wrong), seeds=SEED)
     told = "\n".join(f"  {one.what}\n    " + "\n    ".join(one.wrong) for one in wrong)
     kinds = Counter(text.partition(":")[0] for one in wrong for text in one.wrong)
-    assert not wrong, f"{len(wrong)} of {count} changes of {strategy} {moment}; {dict(kinds)}\n{told}"
+    assert not wrong, f"{len(wrong)} of {count} changes of {world.strategy} {moment}; {dict(kinds)}\n{told}"
 
 
-@pytest.mark.parametrize(("strategy", "moment"), SAMPLE)
-def test_some_changes_end_well(strategy: str, moment: str, record: Record) -> None:
-    _check(strategy, moment, SAMPLED, record)
+@pytest.mark.parametrize(("world", "moment"), SAMPLE, indirect=["world"])
+def test_some_changes_end_well(world: World, moment: str, record: Record) -> None:
+    _check(world, moment, SAMPLED, record)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "moment"), MOMENTS)
-def test_every_change_ends_well(strategy: str, moment: str, record: Record) -> None:
-    _check(strategy, moment, None, record)
+@pytest.mark.parametrize(("world", "moment"), MOMENTS, indirect=["world"])
+def test_every_change_ends_well(world: World, moment: str, record: Record) -> None:
+    _check(world, moment, None, record)
 
 
 NAMED = (
@@ -232,8 +246,8 @@ NAMED = (
 """Changes after which something was wrong once, and that the sample may leave out."""
 
 
-@pytest.mark.parametrize(("strategy", "moment", "what"), NAMED, ids=[what for _, _, what in NAMED])
-def test_a_change_that_once_ended_badly_ends_well(strategy: str, moment: str, what: str) -> None:
-    with _brought_to(strategy, moment) as (stack, documents):
-        change = next(one for one in possible(documents) if one.what == what)
-        assert _judge(stack, change, _taken_back(documents, _inventory(stack))).wrong == []
+@pytest.mark.parametrize(("world", "moment", "what"), NAMED, ids=[what for _, _, what in NAMED], indirect=["world"])
+def test_a_change_that_once_ended_badly_ends_well(world: World, moment: str, what: str) -> None:
+    documents = world.brought_to(moment)
+    change = next(one for one in possible(documents) if one.what == what)
+    assert _judge(world.stack, change, _taken_back(documents, _inventory(world.stack))).wrong == []

@@ -439,7 +439,16 @@ def _hunt(policy: Strategy, only: Callable[[str], bool]) -> Report:
     return explore(policy, middle, most=60_000)
 
 
-LONG = ("no_deadline_is_ever_forgotten", "promotes_green_that_is_ill", "goes_back_to_a_side_that_is_ill")
+LONG = (
+    "no_deadline_is_ever_forgotten",
+    "promotes_green_that_is_ill",
+    "goes_back_to_a_side_that_is_ill",
+    "acts_on_reads_that_lag",
+    "blue_goes_while_green_is_ill",
+    "switches_without_looking_at_health",
+    "one_good_look_is_enough",
+    "a_deadline_belongs_to_the_service",
+)
 """Bugs that show only after many states: looked for with the slow tests."""
 
 

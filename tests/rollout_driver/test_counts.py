@@ -29,8 +29,11 @@ UNDER_TRAFFIC = [Phase.SHIFTING, Phase.VERIFYING, Phase.BAKING]
 BEFORE_TRAFFIC = [Phase.SCALING_UP, Phase.AWAITING_PROMOTION]
 
 
-@pytest.fixture
-def stage() -> Iterator[EmulatedStack]:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def stage(for_a_module: None) -> Iterator[EmulatedStack]:
     """v1 serves with four tasks; a task takes a minute to start."""
     with emulated_stack(FOUR, CANARY) as found:
         found.serving()
@@ -130,8 +133,9 @@ def test_a_version_that_fails_leaves_production_as_fast_as_ever(stage: EmulatedS
     stage.follow(lambda turn: True)
     if how == "its targets fail":
         stage.laptop.script(Script(image=f"*{stage.digest('v2')}*", healthy=False, starts_after=60.0))
-    for arn in green_tasks(stage)[:2] if how == "half of its tasks exit" else ():
-        stage.laptop.tasks.kill(arn.rpartition("/")[2])
+    up = [task for arn in green_tasks(stage) if (task := arn.rpartition("/")[2]) in stage.laptop.tasks.running]
+    for task in up[:2] if how == "half of its tasks exit" else ():
+        stage.laptop.tasks.kill(task)
     stage.laptop.aws.tick()
     began = stage.laptop.clock.now()
     stage.follow(lambda turn: stage.weights(80)[ONE] == 100)

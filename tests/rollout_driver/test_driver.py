@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -21,8 +22,11 @@ ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
 WRITES = ("CreateTaskSet", "UpdateService", "RegisterTaskDefinition", "ModifyListener", "DeleteTaskSet")
 
 
-@pytest.fixture
-def stage() -> Iterator[EmulatedStack]:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def stage(for_a_module: None) -> Iterator[EmulatedStack]:
     """v1 serves; v2 and v3 are pushed."""
     with emulated_stack(terms=SHORT) as found:
         found.serving()
@@ -265,8 +269,8 @@ def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
 ROLLING = {"type: blue_green": "type: rolling", "deployment: careful": "deployment: plain"}
 
 
-@pytest.fixture
-def rolling() -> Iterator[EmulatedStack]:
+@contextmanager
+def rolling_stack() -> Iterator[EmulatedStack]:
     """The same service under ECS's own deployments."""
     texts = {"deployment: careful": "", "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]"}
     with emulated_stack(texts, SHORT) as found:
@@ -274,26 +278,28 @@ def rolling() -> Iterator[EmulatedStack]:
         yield found
 
 
-def test_a_rolling_deployment_is_done_when_ecs_is(rolling: EmulatedStack) -> None:
+def test_a_rolling_deployment_is_done_when_ecs_is() -> None:
     """The revision that was asked for is the primary one, and completed."""
-    rolling.spec(v1="v2")
-    assert not rolling.apply(has_ended).went_wrong
-    assert rolling.service()["taskDefinition"].endswith(f"{SERVICE}:3")
-    assert mutating(rolling)["UpdateService"] == 1
+    with rolling_stack() as rolling:
+        rolling.spec(v1="v2")
+        assert not rolling.apply(has_ended).went_wrong
+        assert rolling.service()["taskDefinition"].endswith(f"{SERVICE}:3")
+        assert mutating(rolling)["UpdateService"] == 1
 
 
-def test_ecs_going_back_by_itself_is_reported_as_rolled_back(rolling: EmulatedStack) -> None:
+def test_ecs_going_back_by_itself_is_reported_as_rolled_back() -> None:
     """A service that is stable again after the circuit breaker is no success; and it is not tried again."""
-    rolling.laptop.script(Script(image=f"*{rolling.digest('v3')}*", healthy=False, exits_after=1.0, exit_code=1))
-    rolling.spec(v1="v3")
-    followed = rolling.apply(has_ended, patience=6 * 3600.0)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
-    rolling.transport.sent.clear()
-    for _ in range(10):
-        rolling.infrastructure()
-        rolling.follow(has_begun, jobs=rolling.jobs())
-        rolling.laptop.advance(60)
-    assert mutating(rolling) == {}
+    with rolling_stack() as rolling:
+        rolling.laptop.script(Script(image=f"*{rolling.digest('v3')}*", healthy=False, exits_after=1.0, exit_code=1))
+        rolling.spec(v1="v3")
+        followed = rolling.apply(has_ended, patience=6 * 3600.0)
+        assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+        rolling.transport.sent.clear()
+        for _ in range(10):
+            rolling.infrastructure()
+            rolling.follow(has_begun, jobs=rolling.jobs())
+            rolling.laptop.advance(60)
+        assert mutating(rolling) == {}
 
 
 def suspended(stage: EmulatedStack) -> bool:

@@ -37,10 +37,13 @@ placement: {{subnets: [app-public1-a], security_groups: [my-app-task-sg], public
 STARTS = ("CreateTaskSet", "UpdateService")
 
 
-@pytest.fixture(params=["task_sets", "rolling"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module", params=["task_sets", "rolling"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example specs with a pre-deployment task, deployed by each engine."""
-    specs = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    specs = Path(shutil.copytree(SEED, tmp_path_factory.mktemp(request.param) / "specs"))
     (specs / "migrate.yaml").write_text(MIGRATE, encoding="utf-8")
     if request.param == "rolling":
         file = specs / "services" / "frontend.yaml"
@@ -49,8 +52,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return specs
 
 
-@pytest.fixture
-def stage(folder: Path) -> Iterator[EmulatedStack]:
+@pytest.fixture(scope="module")
+def stage(for_a_module: None, folder: Path) -> Iterator[EmulatedStack]:
     """Nothing is deployed; v1 and v2 are pushed."""
     with emulated_stack(terms=SHORT, folder=folder) as found:
         exits(found, 0)
@@ -192,9 +195,10 @@ def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, wr
     assert [one["containers"][0]["exitCode"] for one in runs(stage)] == [0, 0], "one for each release"
 
 
-def test_a_stopped_run_is_found_by_the_name_in_aws(folder: Path) -> None:
+def test_a_stopped_run_is_found_by_the_name_in_aws(folder: Path, tmp_path: Path) -> None:
     """ECS lists stopped tasks by family, which is not named after the document if that has an `aws_name`."""
     text = MIGRATE.replace("name: migrate\n", "name: migrate\naws_name: shop-migrate\n", 1)
+    folder = Path(shutil.copytree(folder, tmp_path / "specs"))
     (folder / "migrate.yaml").write_text(text, encoding="utf-8")
     with emulated_stack(terms=SHORT, folder=folder) as stage:
         stage.infrastructure()

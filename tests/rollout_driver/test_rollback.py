@@ -16,11 +16,15 @@ from reconciler.rollout.stored_state import KEYS
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.seed import SEED
 
+pytestmark = pytest.mark.apart
 
-@pytest.fixture(params=["task_sets", "rolling"])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmulatedStack]:
+
+@pytest.fixture(scope="module", params=["task_sets", "rolling"])
+def stage(
+    request: pytest.FixtureRequest, for_a_module: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmulatedStack]:
     """v1, v2 and v3 were deployed one after the other, by each engine; v3 serves."""
-    specs = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    specs = Path(shutil.copytree(SEED, tmp_path_factory.mktemp(request.param) / "specs"))
     if request.param == "rolling":
         file = specs / "services" / "frontend.yaml"
         text = re.sub(r"deployment: .*\n", "", file.read_text(encoding="utf-8"))
