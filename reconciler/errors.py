@@ -15,7 +15,8 @@ ReconcilerError
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
 ├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
-├── StoreUnreachable         time: the lease could not be read or written
+├── StoreUnreachable         time: the lease, or the copy of the specs, could not be read or written
+├── CopyUnusable             time: the stored copy of the specs cannot be used; the next accepted revision replaces it
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
     ├── Gone                 it does not exist: success for a delete, absent for a read
     ├── Exists               it already exists: adopt it if the stack owns it
@@ -112,6 +113,10 @@ class SourceUnreachable(ReconcilerError):
 
 class StoreUnreachable(ReconcilerError):
     code = "store-unreachable"
+
+
+class CopyUnusable(ReconcilerError):
+    code = "copy-unusable"
 
 
 class AwsError(ReconcilerError):

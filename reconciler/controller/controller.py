@@ -7,8 +7,8 @@ It drives everything that changes AWS: `reconciler run` without end, `apply` unt
 needs no memory of earlier passes: after a restart it reads everything and continues from what it finds. Only the right
 to write is settled first, by the lease, and checked at every write by the fence (store/fence.py).
 
-A revision that cannot be read or is not valid is reported; the last good one remains active, and its drift is
-corrected.
+A revision that cannot be read or is not valid is reported; the last accepted one remains active, also in a new process,
+and its drift is corrected.
 """
 
 from __future__ import annotations
@@ -175,9 +175,13 @@ class Controller:
             try:
                 tags = self.stack_requests.tags
                 return self.revisions.withheld(tags.revision or None, tags.accepted)
+            except errors.StoreUnreachable as error:
+                return self._waits(f"{active.revision} is applied once it is stored: {error}")
             except errors.SourceUnreachable as error:
                 unknown = error
-        because = f"cannot determine whether {active.revision} follows the applied revision: {unknown}"
+        return self._waits(f"cannot determine whether {active.revision} follows the applied revision: {unknown}")
+
+    def _waits(self, because: str) -> str:
         self.recorder.emit_once("later", events.PASS_FAILED, because)
         return because
 

@@ -13,13 +13,15 @@ from reconciler.store.lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class ControllerStatus:
-    """`revision` is empty until one is active. `phases` are by service, calls and writes by `service.Operation`."""
+    """`revision` is empty until one is active. `restored`: it was restored from the store. `phases` are by service, calls and writes by `service.Operation`."""
 
     revision: str = ""
     lease_held: bool = True
     epoch: int = 0
     suspended: bool = False
     rejected: bool = False
+    source_unreachable: bool = False
+    restored: bool = False
     calls: Mapping[str, int] = field(default_factory=dict)
     writes: Mapping[str, int] = field(default_factory=dict)
     phases: Mapping[str, Phase] = field(default_factory=dict)
@@ -36,6 +38,8 @@ def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifie
         epoch=0 if lease is None else lease.epoch,
         suspended=bool(loop.stack_requests.tags.suspended),
         rejected=bool(loop.revisions.rejected),
+        source_unreachable=bool(loop.revisions.unreachable),
+        restored=bool(loop.revisions.restored),
         calls=dict(loop.aws.counts),
         writes=dict(loop.aws.writes),
         phases={address.name: turn.step.phase for address, turn in turns.items() if turn.step is not None},

@@ -91,6 +91,8 @@ class Health:
             "revision": now.revision,
             "epoch": now.epoch,
             "suspended": now.suspended,
+            "restored": now.restored,
+            "source_unreachable": now.source_unreachable,
             "newer_revision_rejected": now.rejected,
         }
         return Verdict(not reasons, said)

@@ -169,6 +169,7 @@ class _Standing(Collector):
         yield _one("lease_held", "1 while this process holds the lease.", float(now.lease_held))
         yield _one("lease_epoch", "Epoch of the lease; increases with each new holder.", now.epoch)
         yield _one("suspended", "1 while the stack is suspended.", float(now.suspended))
+        yield _one("revision_restored", "1 while the active revision is the stored one.", float(now.restored))
         yield _one("spec_rejected", "1 while the newest revision is rejected.", float(now.rejected))
         services = GaugeMetricFamily("reconciler_services", "Services in each phase.", labels=("phase",))
         counts = _tally(now.phases.values())

@@ -1,7 +1,7 @@
-"""Store: the interface to where the lease of one stack is kept.
+"""Store: the interface to where the lease of one stack is kept, and a copy of the specs beside it.
 
 A store never holds what a pass needs to be correct. The lease separates two reconcilers of one stack, so both must use
-the same store.
+the same store. The copy takes the place of a source that cannot be read (controller/accepted_revision.py).
 """
 
 from __future__ import annotations
@@ -39,10 +39,34 @@ class Records(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A stored copy of specs, opaque to the store. `version` is random and new with each write; `epoch` is that of the
+    writer's lease; `revision` is for people. What a person has damaged is empty.
+    """
+
+    version: str
+    epoch: int
+    revision: str
+    data: bytes
+
+
+class Copies(Protocol):
+    """Storage of copies of specs. All methods raise `errors.StoreUnreachable`."""
+
+    def read(self) -> Copy | None:
+        """The current copy, never a stale one; None if there has never been one."""
+
+    def swap(self, expected: str, copy: Copy) -> bool:
+        """Write `copy` if the version is still `expected` (empty: if there is none), as `Records.swap` does."""
+
+
 class Store(Protocol):
     """One stack's store. Safe to use from several threads."""
 
     @property
     def records(self) -> Records: ...
+    @property
+    def copies(self) -> Copies: ...
 
     def close(self) -> None: ...

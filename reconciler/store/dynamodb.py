@@ -1,6 +1,6 @@
 """DynamoDB store, for several machines: one table that many stacks may share.
 
-A lease is one item, replaced conditionally on its version.
+A lease is one item, and the copy of the specs is another. Each is replaced conditionally on its version.
 
 The transport must not use the fence, and its responses must come well within the TTL (`Boto(…, read_timeout=5)`).
 """
@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from reconciler import errors
 from reconciler.model.resource import Call
-from reconciler.store.base import Record, Records
+from reconciler.store.base import Copies, Copy, Record, Records
 
 KEY: Final = "pk"
 """The table's partition key, a string; there is no sort key (spec/compile/store.py)."""
@@ -29,6 +29,7 @@ class DynamoDb:
 
     def __init__(self, transport: Transport, table: str, stack: str) -> None:
         self.records: Records = _Records(_Table(transport, table), stack)
+        self.copies: Copies = _Copies(_Table(transport, table), stack)
 
     def close(self) -> None:
         """Nothing to close: the transport belongs to the caller."""
@@ -91,6 +92,50 @@ class _Records:
         }
         try:
             self._table.perform("PutItem", Item=item, **condition)
+        except errors.AwsError:  # the condition failed; everything else is `StoreUnreachable`
+            return False
+        return True
+
+
+class _Copies:
+    def __init__(self, table: _Table, stack: str) -> None:
+        self._table = table
+        self._key = {KEY: {"S": f"{stack}#accepted"}}
+
+    def read(self) -> Copy | None:
+        item = self._table.perform("GetItem", Key=self._key, ConsistentRead=True).get("Item")
+        if item is None:
+            return None
+        version, revision, data = (item.get(name) or {} for name in ("version", "revision", "data"))
+        epoch = str((item.get("epoch") or {}).get("N", ""))
+        return Copy(
+            version=version.get("S", ""),
+            epoch=int(epoch) if epoch.isdecimal() else 0,
+            revision=revision.get("S", ""),
+            data=data.get("B", b""),
+        )
+
+    def swap(self, expected: str, copy: Copy) -> bool:
+        item = {
+            **self._key,
+            "version": {"S": copy.version},
+            "epoch": {"N": str(copy.epoch)},
+            "revision": {"S": copy.revision},
+            "data": {"B": copy.data},
+        }
+        values = {":expected": {"S": expected}}
+        condition = "#version = :expected"
+        if not expected:  # there is none, or none that a writer of ours has left
+            values[":text"] = {"S": "S"}
+            condition += " OR NOT attribute_type(#version, :text)"
+        try:
+            self._table.perform(
+                "PutItem",
+                Item=item,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues=values,
+            )
         except errors.AwsError:  # the condition failed; everything else is `StoreUnreachable`
             return False
         return True

@@ -6,6 +6,7 @@ The file must be on a local disk: write-ahead logs do not work on network file s
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import errors
-from reconciler.store.base import Record, Records
+from reconciler.store.base import Copies, Copy, Record, Records
 
 PATIENCE_SECONDS: Final = 5.0
 """Time that a transaction waits for another process."""
@@ -25,11 +26,17 @@ CREATE TABLE IF NOT EXISTS lease (
     stack TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch INTEGER NOT NULL, version TEXT NOT NULL, ttl REAL NOT NULL,
     renewed_at TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accepted (
+    stack TEXT PRIMARY KEY, version TEXT NOT NULL, epoch INTEGER NOT NULL, revision TEXT NOT NULL, data BLOB NOT NULL
+);
 """
 
 
 class Sqlite:
-    """The `Store` of `stack` in the file at `path`, which is created if it does not exist."""
+    """The `Store` of `stack` in the file at `path`, which is created if it does not exist.
+
+    The specs may name what is not for everybody: a new file is the user's alone.
+    """
 
     def __init__(self, path: Path, stack: str) -> None:
         """Raises `errors.StoreUnreachable`."""
@@ -37,6 +44,7 @@ class Sqlite:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._connection = sqlite3.connect(
                 path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -50,6 +58,7 @@ class Sqlite:
             self._connection.close()
             raise _unreachable(path, error) from error
         self.records: Records = _Records(self, stack)
+        self.copies: Copies = _Copies(self, stack)
 
     def close(self) -> None:
         with self._lock:
@@ -105,6 +114,36 @@ class _Records:
             return None
         holder, epoch, version, ttl, renewed_at = row
         return Record(holder, epoch, version, ttl, datetime.fromisoformat(renewed_at).astimezone(UTC))
+
+
+class _Copies:
+    def __init__(self, store: Sqlite, stack: str) -> None:
+        self._store = store
+        self._stack = stack
+
+    def read(self) -> Copy | None:
+        with self._store.transaction(writing=False) as connection:
+            return self._read(connection)
+
+    def swap(self, expected: str, copy: Copy) -> bool:
+        with self._store.transaction(writing=True) as connection:
+            found = self._read(connection)
+            if (found.version if found is not None else "") != expected:
+                return False
+            connection.execute(
+                "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?)",
+                (self._stack, copy.version, copy.epoch, copy.revision, copy.data),
+            )
+            return True
+
+    def _read(self, connection: sqlite3.Connection) -> Copy | None:
+        row = connection.execute(
+            "SELECT version, epoch, revision, data FROM accepted WHERE stack = ?", (self._stack,)
+        ).fetchone()
+        if row is None:
+            return None
+        version, epoch, revision, data = row
+        return Copy(version, epoch, revision, data if isinstance(data, bytes) else b"")
 
 
 def _unreachable(path: Path, error: Exception) -> errors.StoreUnreachable:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors, events
+from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import RevisionTracker
@@ -32,6 +33,7 @@ from reconciler.rollout_driver import driver
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.specs import Specs
+from tests.harness.copies import StoredCopy
 from tests.harness.emulated_stack import (
     CLUSTER,
     SEED,
@@ -99,18 +101,24 @@ class Running:
     guard: Guard = field(default_factory=Guard)
     entries: list[Event] = field(default_factory=list)
     passes: list[PassResult] = field(default_factory=list)
+    copies: StoredCopy = field(default_factory=StoredCopy)
+    epoch: int = 0
     loop: Controller = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
+        """A new process, which remembers nothing, in a new leadership term."""
         self.stage.restart()
+        self.epoch += 1
+        epoch = self.epoch
         recorder = EventRecorder(self.stage.aws.clock, (self.entries.append,))
+        store = AcceptedRevision(self.copies, epoch=lambda: epoch)
         self.loop = Controller(
             self.stage.aws,
             discover(),
-            RevisionTracker(self.files, self.compiled, recorder),
+            RevisionTracker(self.files, self.compiled, recorder, store=store),
             recorder,
             self.stage.rollouts.smoke,
             reports=(self.passes.append,),
@@ -364,9 +372,11 @@ def test_a_new_process_takes_no_revision_that_does_not_follow(running: Running) 
 
 
 def test_a_revision_of_which_nobody_can_say_what_it_follows_waits(running: Running) -> None:
-    """A new process applies nothing and rolls nothing out until its source has answered; that it waits is said once."""
+    """A new process with nothing stored applies nothing and rolls nothing out until its source has answered; that it
+    waits is said once."""
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
     running.files.mute = True
+    running.copies.copy = None
     running.restart()
     running.quiet()
     scaled(running, 5)

@@ -120,8 +120,8 @@ def history_rewritten(running: Running) -> None:
 
 
 NOT_READY: list[Callable[[Running], None]] = [image_not_pushed, sidecar_from_an_empty_repository, role_denied]
-WISHES = [*NOT_READY, invalid_spec, source_gone, history_rewritten]
-AFTER_A_RESTART = [*NOT_READY, history_rewritten]
+NOT_READABLE: list[Callable[[Running], None]] = [invalid_spec, source_gone, history_rewritten]
+WISHES = [*NOT_READY, *NOT_READABLE]
 
 
 def some(values: Iterable[tuple[Any, ...]], *sample: int) -> list[Any]:
@@ -141,8 +141,8 @@ BACK = [
     for wish in WISHES
     for restart in (False, True)
     for where in (Phase.VERIFYING, Phase.BAKING)
-    if not restart or wish in AFTER_A_RESTART
 ]
+RESTARTED = [BACK.index((wish, True, Phase.VERIFYING)) for wish in NOT_READABLE]
 ENDS = [
     (wish, where)
     for wish in (*NOT_READY, invalid_spec, source_gone)
@@ -163,7 +163,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(
-    ("wish", "restart", "where"), some(BACK, 0, 6, BACK.index((history_rewritten, True, Phase.VERIFYING)))
+    ("wish", "restart", "where"), some(BACK, 0, 6, *RESTARTED)
 )
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     running: Running, wish: Callable[[Running], None], restart: bool, where: Phase

@@ -13,6 +13,8 @@ from reconciler.rollout.stored_state import Outcome
 
 SIGNS = {
     events.REVISION_TAKEN: ("roll", "bold"),
+    events.REVISION_RESTORED: ("warn", "yellow"),
+    events.COPY_UNUSABLE: ("warn", "yellow"),
     events.IN_PLACE: ("ok", "green"),
     events.CHANGED: ("ok", "green"),
     events.SPEC_REJECTED: ("bad", "red"),
@@ -28,6 +30,7 @@ SIGNS = {
     events.SUSPENDED: ("wait", "yellow"),
 }
 PREFIXES = {
+    events.REVISION_RESTORED: "restored revision ",
     events.DRIFT_FOUND: "drift detected (not corrected): ",
     events.DRIFT_REPAIRED: "drift corrected: ",
     events.SPEC_REJECTED: "rejected revision ",

@@ -1,0 +1,94 @@
+"""Archive of a revision: its spec files in one compressed piece, to be kept where the source is not needed.
+
+It holds what the specs hold and nothing else, and no files of other environments.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from reconciler import errors
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec.discovery import LARGEST_FOLDER
+from reconciler.spec.load import Source as File
+
+FORMAT: Final = 1
+LARGEST: Final = 2 * LARGEST_FOLDER
+"""Bytes of an unpacked archive: a folder of the largest size, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A revision and the environment that it was loaded with.
+
+    `follows` is the revision that was applied last when this one was accepted, if there was one.
+    """
+
+    fetched: Fetched
+    environment: str | None = None
+    follows: str = ""
+
+    @property
+    def revision(self) -> Revision:
+        return self.fetched.revision
+
+
+def pack(archive: Archive, *, files: bool = True) -> bytes:
+    """Without `files` it only says which revision it was."""
+    revision = archive.revision
+    document = {
+        "format_version": FORMAT,
+        "revision": {
+            "id": revision.id,
+            "author": revision.author,
+            "subject": revision.subject,
+            "at": None if revision.at is None else revision.at.isoformat(),
+            "signer": revision.signer,
+        },
+        "environment": archive.environment,
+        "follows": archive.follows,
+        "folder": archive.fetched.folder,
+        "files": _files(archive.fetched.sources, archive.environment) if files else None,
+    }
+    return zlib.compress(json.dumps(document).encode(), 9)  # names of files need not be UTF-8: they are escaped
+
+
+def unpack(data: bytes) -> Archive:
+    """Raises `errors.CopyUnusable`."""
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(data, LARGEST)
+        if not unpacker.eof or unpacker.unused_data:
+            raise errors.CopyUnusable("it is incomplete or damaged")
+        document = json.loads(text)
+        if document["format_version"] != FORMAT:
+            raise errors.CopyUnusable("another version of reconciler wrote it")
+        revision = _revision(document["revision"])
+        if document["files"] is None:
+            raise errors.CopyUnusable(f"revision {revision} was too large to be stored")
+        folder = str(document["folder"])
+        above = "" if folder == "." else f"{folder}/"
+        sources = tuple(File(name, f"{above}{name}", content.encode()) for name, content in document["files"])
+        return Archive(Fetched(revision, sources, (), folder), document["environment"], str(document["follows"]))
+    except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise errors.CopyUnusable("it is incomplete or damaged") from error
+
+
+def _files(sources: Iterable[File], environment: str | None) -> list[tuple[str, str]]:
+    return [(one.relative, one.data.decode()) for one in sources if one.environment in (None, environment)]
+
+
+def _revision(document: dict[str, Any]) -> Revision:
+    at = document["at"]
+    return Revision(
+        str(document["id"]),
+        str(document["author"]),
+        str(document["subject"]),
+        None if at is None else datetime.fromisoformat(at),
+        str(document["signer"]),
+    )
