@@ -55,7 +55,7 @@ def files(operator: Operator, policy: Iterable[Mapping[str, Any]]) -> dict[str, 
     """File name → text. `policy`: the statements of its role, in IAM's format."""
     found = {
         "role.yaml": _file("Its minimal permissions, as printed by `reconciler iam-policy`.", _role(operator, policy)),
-        "store.yaml": _file("The table of its lease.", _store(operator)),
+        "store.yaml": _file("The table of its lease, and of the last accepted revision.", _store(operator)),
         "service.yaml": _file("One task, never two.", _strategy(operator), _service(operator)),
     }
     if not operator.inside:
@@ -189,7 +189,9 @@ def _service(operator: Operator) -> dict[str, Any]:
 
 
 def _command(operator: Operator) -> list[str]:
+    """`--stack` and `--region` are for a start without the source: the disk of the task before is gone."""
     command = ["run", "--source", operator.source, "--listen", LISTEN]
+    command += ["--stack", operator.stack, "--region", operator.region]
     if operator.environment is not None:
         command += ["--environment", operator.environment]
     for one in operator.notify:

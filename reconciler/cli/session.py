@@ -205,7 +205,7 @@ def _own(folder: Path, environment: str | None, color: str, *, note: str | None 
         click.echo(text(report(specs), color=look.color, note=closing), err=True, color=look.color)
     if not specs.ok:
         raise errors.SpecInvalid(f"the specs in {folder} are invalid")
-    last_valid.keep(folder, environment, sources)
+    last_valid.keep(str(folder.resolve()), environment, sources)
     return specs
 
 

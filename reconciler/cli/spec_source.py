@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import errors, events
-from reconciler.cli import options
+from reconciler.cli import last_valid, options
 from reconciler.cli.options import Where
 from reconciler.log import log
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reconciler.spec.documents.stack import Stack
     from reconciler.spec.specs import Specs
 
+RESTORE_SECONDS = 60.0
+"""Pause before the last accepted revision is looked for again."""
 MOST_ERRORS = 5
 """Errors that are logged in one line; `reconciler validate` shows all of them."""
 
@@ -67,27 +69,53 @@ def _aws_keys(where: Where) -> AwsKeys:
 
 
 def first_valid(
-    source: Source, environment: str | None, clock: Clock, stop: threading.Event, beat: Callable[[], None]
+    source: Source,
+    environment: str | None,
+    clock: Clock,
+    stop: threading.Event,
+    beat: Callable[[], None],
+    *,
+    stack: str | None = None,
+    restored: Callable[[Specs | None], Specs],
 ) -> Specs | None:
-    """The first revision of the specs without errors; None if the process is stopped before there is one."""
-    logged = ""
+    """The first revision of the specs without errors; None if the process is stopped before there is one.
+
+    `stack` is the name that their Stack must have. `restored` gives the last accepted revision while the source has no
+    valid one, which it is passed if it can be read. It raises `errors.ReconcilerError` and is asked again each minute.
+    """
+    logged, unknown, asked_at = "", "", float("-inf")
     while not stop.is_set():
         beat()
-        name = events.SPEC_REJECTED
+        name, specs = events.SPEC_REJECTED, None
         try:
-            specs = source.fetch().specs(environment)
-            if specs.ok:
+            fetched = source.fetch()
+            specs = fetched.specs(environment)
+            if specs.ok and stack in (None, specs.stack.name if specs.stack is not None else None):
+                last_valid.keep(place_of(source), environment, fetched.sources)
                 return specs
-            problem = _problem(specs)
+            problem = _problem(specs) or f"the Stack is not {stack!r}, which this controller is for"
         except errors.RevisionRejected as error:
             problem = str(error)
         except errors.SourceUnreachable as error:
             name, problem = events.SOURCE_UNREACHABLE, str(error)
-        if problem != logged:
-            log.error(name, source=source.name, message=f"{problem}; nothing is reconciled yet")
-        logged = problem
+        if clock.monotonic() - asked_at >= RESTORE_SECONDS:
+            asked_at = clock.monotonic()
+            try:
+                return restored(specs)
+            except errors.ReconcilerError as error:
+                unknown = str(error)
+        if f"{problem}{unknown}" != logged:
+            log.error(name, source=source.name, message=f"{problem}; nothing is reconciled yet: {unknown}")
+        logged = f"{problem}{unknown}"
         clock.wait(stop, source.interval)
     return None
+
+
+def place_of(source: Source) -> str:
+    """The absolute path of a folder, or the URL of a repository."""
+    from reconciler.source.directory import Directory
+
+    return str(source.folder.resolve()) if isinstance(source, Directory) else source.name
 
 
 def _problem(specs: Specs) -> str:

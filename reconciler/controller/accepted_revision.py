@@ -57,7 +57,7 @@ class AcceptedRevision:
     def write(self, fetched: Fetched, *, follows: str) -> None:
         """Store a revision that follows the applied one, unless it is stored already.
 
-        Raises `errors.CopyUnusable` if it is too large: only its name is stored then, so that nothing older is restored.
+        Raises `errors.CopyUnusable` if it is too large: then only its name is stored, and nothing older is restored.
 
         Raises `errors.StoreUnreachable`, and `errors.LeaseLost` if another process has stored a revision since.
         """

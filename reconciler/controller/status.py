@@ -13,7 +13,10 @@ from reconciler.store.lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class ControllerStatus:
-    """`revision` is empty until one is active. `restored`: it was restored from the store. `phases` are by service, calls and writes by `service.Operation`."""
+    """`revision` is empty until one is active. `restored`: it was restored from the store.
+
+    `phases` are by service, calls and writes by `service.Operation`.
+    """
 
     revision: str = ""
     lease_held: bool = True

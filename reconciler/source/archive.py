@@ -58,8 +58,8 @@ def pack(archive: Archive, *, files: bool = True) -> bytes:
     return zlib.compress(json.dumps(document).encode(), 9)  # names of files need not be UTF-8: they are escaped
 
 
-def unpack(data: bytes) -> Archive:
-    """Raises `errors.CopyUnusable`."""
+def unpack(data: bytes, *, folder: str = "") -> Archive:
+    """`folder` is how messages call the root of the files, if not as before. Raises `errors.CopyUnusable`."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, LARGEST)
@@ -71,7 +71,7 @@ def unpack(data: bytes) -> Archive:
         revision = _revision(document["revision"])
         if document["files"] is None:
             raise errors.CopyUnusable(f"revision {revision} was too large to be stored")
-        folder = str(document["folder"])
+        folder = folder or str(document["folder"])
         above = "" if folder == "." else f"{folder}/"
         sources = tuple(File(name, f"{above}{name}", content.encode()) for name, content in document["files"])
         return Archive(Fetched(revision, sources, (), folder), document["environment"], str(document["follows"]))

@@ -120,7 +120,7 @@ def test_a_copy_is_the_users_alone_and_a_damaged_one_is_none(tmp_path: Path, mon
     folder = Path(shutil.copytree(SEED, tmp_path / "specs"))
     from reconciler.spec import discovery
 
-    last_valid.keep(folder, None, discovery.read(folder)[0])
+    last_valid.keep(str(folder.resolve()), None, discovery.read(folder)[0])
     (file,) = (tmp_path / "state" / "reconciler" / "specs").iterdir()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert last_valid.recall(folder, None) is not None

@@ -137,10 +137,7 @@ def _name(value: tuple[Any, ...]) -> str:
 
 
 BACK = [
-    (wish, restart, where)
-    for wish in WISHES
-    for restart in (False, True)
-    for where in (Phase.VERIFYING, Phase.BAKING)
+    (wish, restart, where) for wish in WISHES for restart in (False, True) for where in (Phase.VERIFYING, Phase.BAKING)
 ]
 RESTARTED = [BACK.index((wish, True, Phase.VERIFYING)) for wish in NOT_READABLE]
 ENDS = [
@@ -162,9 +159,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("wish", "restart", "where"), some(BACK, 0, 6, *RESTARTED)
-)
+@pytest.mark.parametrize(("wish", "restart", "where"), some(BACK, 0, 6, *RESTARTED))
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     running: Running, wish: Callable[[Running], None], restart: bool, where: Phase
 ) -> None:

@@ -69,9 +69,7 @@ def active(running: Running) -> str | None:
     ("wish", "verb", "ends"),
     some(REQUESTS, REQUESTS.index((source_gone, RequestVerb.ROLLBACK, Phase.FAILED)), 0, len(REQUESTS) - 1),
 )
-def test_requests_are_heard(
-    running: Running, wish: Callable[[Running], None], verb: RequestVerb, ends: Phase
-) -> None:
+def test_requests_are_heard(running: Running, wish: Callable[[Running], None], verb: RequestVerb, ends: Phase) -> None:
     """What people ask of a rollout does not depend on the source."""
     deploy(running, Phase.AWAITING_PROMOTION)
     restart(running, wish)

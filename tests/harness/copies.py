@@ -1,4 +1,4 @@
-"""A store of the specs' copy in this process, which outlives the controllers of a test and counts what they ask of it."""
+"""Store of the copy of the specs in this process: it outlives controllers, and counts what they ask of it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler import events
-from reconciler.cli import http_endpoint, options, signals, spec_source
+from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
 from reconciler.cli.options import Where
 from reconciler.cli.output.terminal import Look, look_of
 from reconciler.log import log
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.aws.session import Boto
     from reconciler.cli.session import SignedIn
+    from reconciler.controller.accepted_revision import AcceptedRevision
     from reconciler.controller.controller import Controller
     from reconciler.controller.status import ControllerStatus
     from reconciler.notifications.notifier import Notifier
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
 
-STORE_SECONDS = 5.0
 NOTIFIED_SECONDS = 2.0
 """Time for the notifications that are pending at shutdown."""
 
@@ -42,6 +42,8 @@ NOTIFIED_SECONDS = 2.0
 @click.command()
 @options.specs
 @click.option("--source", metavar="URL", help="Git repository: https://…#branch:path. Default: FOLDER, watched.")
+@click.option("--stack", metavar="NAME", help="Name of the Stack, by which its last accepted revision is found if the "
+              "source cannot be read at the start; with --region.")  # fmt: skip
 @click.option("--poll", default=30.0, metavar="SECONDS", help="Poll interval of the Git repository.", show_default=True)
 @click.option("--any-history", is_flag=True, help="Accept commits that do not descend from the last applied one.")
 @click.option("--allowed-signers", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
@@ -59,6 +61,7 @@ def run(
     folder: Path | None,
     environment: str | None,
     source: str | None,
+    stack: str | None,
     poll: float,
     any_history: bool,
     allowed_signers: Path | None,
@@ -96,7 +99,13 @@ def run(
         process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake)
         if listen is not None:
             inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
-        first = spec_source.first_valid(found, environment, SystemClock(), stop, process.health.beat)
+
+        def restored(invalid: Specs | None) -> Specs:
+            return last_accepted.last_accepted(found, environment, where, stack, invalid)
+
+        first = spec_source.first_valid(
+            found, environment, SystemClock(), stop, process.health.beat, stack=stack, restored=restored
+        )
         if first is not None:
             process.serve(first, inside)
         return stopping.code
@@ -135,6 +144,7 @@ class ControllerProcess:
         from reconciler.cli.session import sign_in
         from reconciler.clock import SystemClock
         from reconciler.controller import status
+        from reconciler.controller.accepted_revision import AcceptedRevision
         from reconciler.controller.leader_election import lead
         from reconciler.server.health import Beating, Watched
         from reconciler.source.watch import Watch
@@ -148,30 +158,18 @@ class ControllerProcess:
         inside.enter_context(signals.hurried(self.stop, signed_in.aws.close))
         assert specs.stack is not None
         stack, identity = specs.stack.name, signed_in.identity
-        unfenced = self._unfenced(signed_in, stack)
+        named = last_accepted.StackName(stack, identity.region)
+        unfenced = last_accepted.store_transport(named, self.where, signed_in.transport.endpoint)
         store = open_store(self.where.store, unfenced, stack, identity.account, identity.region, identity.endpoint)
         inside.callback(store.close)
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
         notifiers = self._notifiers(unfenced, stack, inside)
-        controller = self._controller(specs.stack, signed_in, notifiers)
+        accepted = AcceptedRevision(store.copies, self.environment, epoch=lambda: lease.epoch, fence=signed_in.gate)
+        controller = self._controller(specs.stack, signed_in, notifiers, accepted)
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
-
-    def _unfenced(self, signed_in: SignedIn, stack: str) -> Boto:
-        """Client of the store and of notifications, which are written without the lease, too."""
-        from reconciler.aws.session import Boto
-
-        return Boto(
-            signed_in.identity.region,
-            profile=self.where.profile,
-            endpoint=signed_in.transport.endpoint,
-            assume_role=self.where.assume_role,
-            stack=stack,
-            anonymous=self.where.local,
-            read_timeout=STORE_SECONDS,
-        )
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
         from reconciler.notifications.notifier import Notifier, parse
@@ -181,7 +179,9 @@ class ControllerProcess:
             inside.callback(notifier.close, NOTIFIED_SECONDS / len(found))
         return found
 
-    def _controller(self, stack: Stack, signed_in: SignedIn, notifiers: Iterable[Notifier]) -> Controller:
+    def _controller(
+        self, stack: Stack, signed_in: SignedIn, notifiers: Iterable[Notifier], accepted: AcceptedRevision
+    ) -> Controller:
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.controller import Controller
@@ -204,7 +204,7 @@ class ControllerProcess:
         controller = Controller(
             signed_in.aws,
             discover(),
-            RevisionTracker(self.source, spec_source.compiler(stack, signed_in), recorder, self.environment),
+            RevisionTracker(self.source, spec_source.compiler(stack, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
             reports=(self.health.on_pass, self.metrics.on_pass),
