@@ -19,8 +19,8 @@ PASSED_ON = frozenset({"reconciler/local/programs.py", "reconciler/local/balance
 """Files that hand variables on to another process, each by a list of names."""
 
 MEANINGS = {
-    "RECONCILER_STORE": "Where the stack's lease is kept, `sqlite:PATH` or `dynamodb:TABLE`, like `--store`. "
-    "Without it: a file of this machine.",
+    "RECONCILER_STORE": "Where the stack's lease and the last accepted revision are kept, `sqlite:PATH` or "
+    "`dynamodb:TABLE`, like `--store`. Without it: a file of this machine.",
     "RECONCILER_GIT_TOKEN": "Password for Git over HTTPS.",
     "RECONCILER_GIT_USERNAME": "User name for Git over HTTPS, where the host needs a particular one.",
     "RECONCILER_GIT_SSH_KEY": "File with the private key for Git over SSH.",
@@ -31,7 +31,8 @@ MEANINGS = {
     "AWS_DATA_PATH": "Further folders with service models, as for boto3.",
     "XDG_CACHE_HOME": "Folder of caches; descriptions of task definitions are in its folder `reconciler`. "
     "Without it: `~/.cache`.",
-    "XDG_STATE_HOME": "Folder of state; leases in SQLite and copies of valid specs are in its folder `reconciler`. "
+    "XDG_STATE_HOME": "Folder of state; leases and accepted revisions in SQLite, and copies of valid specs, are in its "
+    "folder `reconciler`. "
     "Without it: `~/.local/state`.",
     "NO_COLOR": "With any value: no colour, unless `--color always`.",
     "FORCE_COLOR": "With any value: colour also where the output is no terminal, unless `--color never`.",

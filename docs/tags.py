@@ -247,6 +247,15 @@ GROUPS = (
                 "A controller that starts accepts any commit of the branch, also one older than what is in place. It "
                 "writes the tag again once all of a revision is in place.",
             ),
+            Tag(
+                request_tags.RESTORED,
+                "`REVISION: WHY`: the last accepted revision, which a controller restored because the newest cannot be "
+                "used, and why",
+                request_tags.restored("c2d87dd", "https://github.com/ana/shop: timed out"),
+                NOBODY,
+                "Nothing; `status` shows it, and the controller writes it again. It removes the tag once a revision of "
+                "the source is accepted.",
+            ),
         ),
     ),
     Group(

@@ -39,7 +39,10 @@ from reconciler.source.base import Revision
 
 @dataclass(slots=True)
 class RolloutSession:
-    """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way."""
+    """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way.
+
+    `restored` is the stored revision that the controller works from, and why.
+    """
 
     stack: Stack
     driver: RolloutDriver
@@ -47,6 +50,7 @@ class RolloutSession:
     missing: dict[Address, NotReady]
     prefetched: dict[Address, Prefetched]
     suspended_by: str = ""
+    restored: str = ""
     world: ObservedState = field(default_factory=ObservedState)
 
     def rollout(self, name: str | None) -> ServiceRollout:
@@ -100,7 +104,8 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
         FailureReporter({want.address: want for want in target.desired}),
     )
     prefetched = known_of(rollouts, world)
-    return RolloutSession(stack, driver, rollouts, missing, prefetched, pass_.suspended_by(target, world), world)
+    tags = pass_.tags_of(target, world)
+    return RolloutSession(stack, driver, rollouts, missing, prefetched, tags.suspended, tags.restored, world)
 
 
 def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:

@@ -202,6 +202,8 @@ class Controller:
         self.last, self.failure = report, None
         withheld = self._withheld(active)
         self.timer.planned()
+        if self.revisions.recorded and not report.suspended:
+            self.timer.touched |= self.stack_requests.restored(active.revision.short, self.revisions.restored)
         if withheld:
             self.timer.requeue()  # requests are still read
         else:

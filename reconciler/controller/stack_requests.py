@@ -60,6 +60,21 @@ class StackRequests:
                 wrote |= self._erase(other, *obsolete)
         return wrote
 
+    def restored(self, revision: str, because: str) -> bool:
+        """Store that the controller works from a stored revision, for as long as there is a reason. True if it changed.
+
+        `status` shows it.
+        """
+        wrote = False
+        for service in self._services:
+            here = self._service is not None and service.address == self._service.address
+            value = request_tags.restored(revision, because) if because and here else ""
+            if value and service.tags.get(request_tags.RESTORED) != value:
+                wrote |= self._write(service, {request_tags.RESTORED: value})
+            elif not value and request_tags.RESTORED in service.tags:
+                wrote |= self._erase(service, request_tags.RESTORED)
+        return wrote
+
     def answer(self, revision: str) -> bool:
         """Answer the request for a full reconciliation. True if there was one."""
         wrote = False

@@ -252,7 +252,13 @@ class _Maker:
             keys = [f"{self.place.stack}.{self.place.account}.{self.place.region}#*"]
             condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
             actions = tuple(sorted(map(action, calls.of_store())))
-            yield Statement("HoldTheLease", "one operator writes at a time", actions, arn, condition)
+            yield Statement(
+                "HoldTheLease",
+                "one operator writes at a time, and stores the last accepted revision",
+                actions,
+                arn,
+                condition,
+            )
         yield Statement("Tell", "it tells people", ("sns:Publish",), self.extras.topics)
         if self.extras.repository is not None:
             yield Statement("FetchSpecs", "the specs lie there", ("codecommit:GitPull",), (self.extras.repository,))

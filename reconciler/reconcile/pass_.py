@@ -21,7 +21,7 @@ from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.filters import Context, filtered
 from reconciler.reconcile.observe import StackId, made_meanwhile, observe, owned_ids
-from reconciler.reconcile.request_tags import candidates, merged
+from reconciler.reconcile.request_tags import RequestTags, candidates, merged
 from reconciler.rollout.spec import RolloutSpec
 
 
@@ -82,8 +82,13 @@ def planned(
 
 def suspended_by(wish: DesiredState, world: ObservedState) -> str:
     """Who suspended the stack, from the tags of its services; empty if nobody did."""
+    return tags_of(wish, world).suspended
+
+
+def tags_of(wish: DesiredState, world: ObservedState) -> RequestTags:
+    """The stack-wide tags of its services."""
     addresses = {want.address for want in wish.desired}
-    return merged(candidates(world.found.get("service", ()), wish.place.stack, addresses)).suspended
+    return merged(candidates(world.found.get("service", ()), wish.place.stack, addresses))
 
 
 def check_refusals(plan: Plan) -> None:

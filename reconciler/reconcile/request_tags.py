@@ -4,6 +4,7 @@
     reconciler:stack-suspended    the stack is suspended until the tag is removed
     reconciler:accepted-history   a commit that may be applied although it does not descend from the last one
     reconciler:revision           the revision that was last applied as a whole, and the start of its subject
+    reconciler:restored           the revision that the controller restored, and why the newest cannot be used
 
 They are written to the first service of the stack by name and read from all of them, so that nothing is lost when
 another service comes first. DescribeServices returns the tags without an extra call.
@@ -26,13 +27,15 @@ HANDLED: Final = f"{ownership.PREFIX}reconcile-handled"
 SUSPEND: Final = f"{ownership.PREFIX}stack-suspended"
 ACCEPTED: Final = f"{ownership.PREFIX}accepted-history"
 REVISION: Final = f"{ownership.PREFIX}revision"
+RESTORED: Final = f"{ownership.PREFIX}restored"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTags:
     """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, and why.
 
-    `accepted` is the start of a commit's id that may be applied whatever it descends from.
+    `accepted` is the start of a commit's id that may be applied whatever it descends from. `restored` is the stored
+    revision that the controller works from, and why.
     """
 
     request: str = ""
@@ -40,6 +43,7 @@ class RequestTags:
     suspended: str = ""
     revision: str = ""
     accepted: str = ""
+    restored: str = ""
 
     @property
     def pending(self) -> bool:
@@ -53,6 +57,7 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
         tags.get(SUSPEND, ""),
         tags.get(REVISION, "").partition(" ")[0],
         tags.get(ACCEPTED, ""),
+        tags.get(RESTORED, ""),
     )
 
 
@@ -81,7 +86,8 @@ def merged(services: Iterable[Observed[Any]]) -> RequestTags:
     suspended = next((tags.suspended for tags in each if tags.suspended), "")
     revision = next((tags.revision for tags in each if tags.revision), "")
     accepted = next((tags.accepted for tags in each if tags.accepted), "")
-    return RequestTags(requested.request, requested.handled, suspended, revision, accepted)
+    restored = next((tags.restored for tags in each if tags.restored), "")
+    return RequestTags(requested.request, requested.handled, suspended, revision, accepted, restored)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:
@@ -108,3 +114,7 @@ def suspended(by: str, why: str) -> str:
 
 def in_place(revision: str, subject: str) -> str:
     return tag_value(f"{revision} {subject}".strip())
+
+
+def restored(revision: str, because: str) -> str:
+    return tag_value(f"{revision}: {because}")

@@ -104,6 +104,7 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
         "format_version": FORMAT_VERSION,
         "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
         "stack_suspended_by": session.suspended_by or None,
+        "controller_restored": session.restored or None,
         "services": [
             status_document(one.rollout, one.observed, one.step, one.verbs) | {"warnings": list(one.warnings)}
             for one in statuses
@@ -121,6 +122,8 @@ def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
     notes = []
     if session.stack.instead:
         notes.append(f"{look.sign('warn')} the specs are invalid; compared with them {session.stack.instead}")
+    if session.restored:
+        notes.append(f"{look.sign('warn')} the controller restored the last accepted revision, {session.restored}")
     if session.suspended_by:
         notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
     blocks = [look.paint(note, "yellow") for note in notes]
