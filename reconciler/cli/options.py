@@ -72,7 +72,7 @@ def aws(function: F) -> F:
 
 
 def store(function: F) -> F:
-    """Store of the stack's lease and of the last accepted revision; everyone who writes to one stack has to use the same."""
+    """Store of the stack's lease and of its last accepted revision; everyone who writes to it has to use the same."""
     return click.option(
         "--store",
         envvar="RECONCILER_STORE",

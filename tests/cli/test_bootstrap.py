@@ -132,6 +132,7 @@ def test_the_specs_are_good_and_hold_the_container_down(out: Path) -> None:
     assert check[4] == f"http://{container['command'][container['command'].index('--listen') + 1]}/healthz"
     verb, *arguments = container["command"]
     assert verb == "run"
+    assert arguments[arguments.index("--stack") :][:4] == ["--stack", "my-app", "--region", REGION]
     loop.make_context("run", list(arguments)).close()
 
 

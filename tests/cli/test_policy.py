@@ -17,6 +17,7 @@ import pytest
 from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
+from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.until import has_ended
 from reconciler.iam import LARGEST, Extras, calls, document, fitted, rules, size, statements
 from reconciler.iam.fit import FOLDED_NAMES, FOLDED_READS
@@ -29,6 +30,7 @@ from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.rollout.engine import engines
+from reconciler.source.base import Fetched, Revision
 from reconciler.store.dynamodb import DynamoDb
 from reconciler.store.lease import Lease
 from tests.conftest import ACCOUNT, REGION
@@ -209,12 +211,16 @@ class Leases:
         return {"Item": None}
 
 
-def test_the_lease_may_be_held() -> None:
+def test_the_lease_may_be_held_and_the_revision_stored() -> None:
     """The store's own calls to its own keys."""
     leases = Leases()
     store = DynamoDb(leases, "leases", f"{STACK}.{ACCOUNT}.{REGION}")
     assert Lease(store.records, "one", ManualClock()).acquire()
     assert {call.operation for call in leases.said} == {"PutItem", "GetItem"}
+    accepted = AcceptedRevision(store.copies)
+    assert accepted.read() is None
+    accepted.write(Fetched(Revision("one"), (), (), "."), follows="")
+    assert len({call.params.get("Item", {}).get("pk", {}).get("S") for call in leases.said} - {None}) == 2
     assert refused(seed(), leases.said) == []
 
 

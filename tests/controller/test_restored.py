@@ -130,6 +130,7 @@ def test_it_is_told_which_revision_and_why(running: Running, wish: Callable[[Run
     assert running.loop.revisions.restored in told.message
     shown = status.of(running.loop)
     assert (shown.revision, shown.restored) == (accepted, True)
+    assert running.stage.tags()[request_tags.RESTORED].startswith(f"{accepted}: ")
     assert (shown.source_unreachable, shown.rejected) == (wish is source_gone, wish is not source_gone)
 
 
@@ -145,6 +146,7 @@ def test_once_the_source_answers_it_goes_on_as_ever(running: Running) -> None:
     shown = status.of(running.loop)
     assert (shown.restored, shown.source_unreachable) == (False, False)
     assert running.said(events.SOURCE_REACHABLE)
+    assert request_tags.RESTORED not in running.stage.tags()
     running.go(900)
     assert running.outcomes()[-1] == Outcome.PROMOTED
     assert running.stage.sets() == [("PRIMARY", f"{SERVICE}:4")]
@@ -172,7 +174,7 @@ def test_a_quiet_stack_asks_nothing_of_its_store(running: Running) -> None:
     restart(running, source_gone)
     running.go(1200)
     assert (running.copies.reads, running.copies.writes) == (2, 1)
-    assert running.writes() == {}
+    assert running.writes() == {"TagResource": 1}  # it says once that the revision was restored
     assert max(one.calls for one in running.passes if one.depth is Depth.FAST) <= 4
     running.files.edit(FRONTEND, "# The web app", "# A web app")
     running.files.down = False
@@ -193,7 +195,8 @@ def test_nothing_is_applied_before_it_is_stored(running: Running) -> None:
     assert running.copies.copy == stored
     restart(running, source_gone)
     running.go(120)
-    assert running.writes() == {}
+    assert running.writes() == {"TagResource": 1}
+    assert len(running.stage.sets()) == 1
     running.files.down = False
     running.go(900)
     assert running.outcomes() == [Outcome.PROMOTED]
@@ -220,7 +223,8 @@ def test_a_copy_that_is_not_the_last_one_is_not_restored(running: Running) -> No
     scaled(running, 5)
     restart(running, source_gone)
     running.go(120)
-    assert running.writes() == {}
+    assert running.writes() == {"TagResource": 1}
+    assert running.stage.service()["desiredCount"] == 5
     assert len(running.said(events.PASS_FAILED)) == 1
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
+from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import MOST_TOLD, RevisionTracker
 from reconciler.model.event import Event
@@ -17,6 +19,7 @@ from reconciler.reconcile.pass_ import DesiredState
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import Source as File
 from reconciler.spec.specs import Specs
+from tests.harness.copies import StoredCopy
 
 GOOD = "kind: Stack\nname: shop\nregion: us-west-2\n"
 
@@ -57,10 +60,16 @@ class Case:
     branch: Branch = field(default_factory=Branch)
     heard: list[Event] = field(default_factory=list)
     refusal: str = ""
+    copies: StoredCopy | None = None
     revisions: RevisionTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self.revisions = RevisionTracker(self.branch, self.compile, EventRecorder(ManualClock(), (self.heard.append,)))
+        self.revisions = RevisionTracker(
+            self.branch,
+            self.compile,
+            EventRecorder(ManualClock(), (self.heard.append,)),
+            store=None if self.copies is None else AcceptedRevision(self.copies),
+        )
 
     def compile(self, specs: Specs) -> tuple[DesiredState, tuple[DriftRule, ...]]:
         if self.refusal:
@@ -270,3 +279,166 @@ def test_who_was_not_in_charge_for_a_while_asks_again(case: Case) -> None:
     assert not case.revisions.withheld("one")
     case.revisions.doubt()
     assert case.revisions.withheld("two")
+
+
+# -- the stored revision
+
+
+def restarted(before: Case) -> Case:
+    """A new process with the same source and the same store."""
+    return Case(before.branch, copies=before.copies)
+
+
+@pytest.fixture
+def stored() -> Case:
+    """`two` is accepted and stored, and follows `one`, which was applied last."""
+    case = Case(Branch(revision=Revision("two"), before=("one",)), copies=StoredCopy())
+    case.revisions.look(None)
+    assert not case.revisions.withheld("one")
+    return case
+
+
+def rewrite(branch: Branch) -> None:
+    branch.push("other")
+
+
+def spoil(branch: Branch) -> None:
+    branch.push("bad", "kind: Stcak\n", before=("one", "two"))
+
+
+def take_down(branch: Branch) -> None:
+    branch.down = True
+
+
+@pytest.mark.parametrize("applied", ["one", "two"])
+@pytest.mark.parametrize("wrong", [take_down, spoil, rewrite])
+def test_a_new_process_restores_the_stored_revision(
+    stored: Case, wrong: Callable[[Branch], None], applied: str
+) -> None:
+    """Once, with the reason; it is known to follow what was applied when it was accepted."""
+    wrong(stored.branch)
+    case = restarted(stored)
+    assert case.revisions.look(None)
+    assert not case.revisions.withheld(applied)
+    assert not any(case.revisions.look(applied) for _ in range(3))
+    assert case.enforced == "two"
+    (told,) = case.said(events.REVISION_RESTORED)
+    assert case.revisions.restored in told
+    assert bool(case.revisions.withdrawn) is (wrong is rewrite)
+    assert bool(case.revisions.unreachable) is (wrong is take_down)
+    rejected = case.said(events.SPEC_REJECTED)
+    judged = {"two", applied} if wrong is rewrite else {""} if wrong is spoil else set()  # by what it has to follow
+    assert len(rejected) == len(judged)
+    assert all("; two remains active" in one for one in rejected)
+
+
+def test_a_restored_revision_gives_way_to_one_that_follows(stored: Case) -> None:
+    """And then it is not restored any more."""
+    take_down(stored.branch)
+    case = restarted(stored)
+    case.revisions.look(None)
+    case.branch.down = False
+    case.branch.push("three", before=("one", "two"))
+    assert case.revisions.look("one")
+    assert (case.enforced, case.revisions.restored) == ("three", "")
+    assert not case.revisions.withheld("one")
+    assert case.copies is not None
+    assert case.copies.writes == 2
+
+
+def test_while_the_source_is_well_the_stored_revision_only_says_what_has_to_follow(stored: Case) -> None:
+    """The newest one is accepted at once, and the source is not asked a second time."""
+    stored.branch.push("three", before=("one", "two"))
+    stored.branch.fetched.clear()
+    case = restarted(stored)
+    assert case.revisions.look(None)
+    assert not case.revisions.withheld("one")
+    assert (case.enforced, case.branch.fetched) == ("three", ["two"])
+    assert not case.said(events.REVISION_RESTORED)
+
+
+def test_a_copy_of_before_the_applied_revision_is_withheld(stored: Case) -> None:
+    """Somebody has applied another one since, and stored nothing."""
+    take_down(stored.branch)
+    case = restarted(stored)
+    case.revisions.look(None)
+    with pytest.raises(errors.SourceUnreachable):
+        case.revisions.withheld("nine")
+    again = restarted(stored)
+    assert not again.revisions.look("nine")
+    assert again.enforced is None
+    assert "applied since" in again.said(events.COPY_UNUSABLE)[0]
+
+
+def test_new_history_is_accepted_after_a_restart_too(stored: Case) -> None:
+    """The request is read with the account, after the first look."""
+    stored.branch.push("fedcba9876")
+    case = restarted(stored)
+    case.revisions.look(None)
+    assert not case.revisions.withheld("two", "fedcba9")
+    assert case.revisions.look("two", "fedcba9")
+    assert not case.revisions.withheld("two", "fedcba9")
+    assert (case.enforced, case.revisions.withdrawn) == ("fedcba9876", "")
+
+
+def test_a_stack_without_services_follows_a_rewritten_history_as_before(stored: Case) -> None:
+    """Nothing says what was applied, and there is nowhere to put a request: nothing is under way either."""
+    rewrite(stored.branch)
+    case = restarted(stored)
+    case.revisions.look(None)
+    assert not case.revisions.withheld(None)
+    assert case.revisions.look(None)
+    assert (case.enforced, case.revisions.withdrawn) == ("other", "")
+
+
+def test_who_leads_again_continues_from_what_another_has_stored(stored: Case) -> None:
+    """Also where its own memory is of an earlier revision, and the source is gone meanwhile."""
+    stored.branch.push("three", before=("one", "two"))
+    other = restarted(stored)
+    other.revisions.look("one")
+    assert not other.revisions.withheld("one")
+    take_down(stored.branch)
+    stored.revisions.doubt()
+    assert stored.revisions.look("one")
+    assert stored.enforced == "three"
+    assert not stored.revisions.withheld("one")
+
+
+def test_a_stored_revision_that_is_not_valid_any_more_is_told(stored: Case) -> None:
+    """Another version of the product has other rules: it waits for the source, and then goes on."""
+    take_down(stored.branch)
+    case = restarted(stored)
+    case.refusal = "deployment: unknown field"
+    assert not any(case.revisions.look(None) for _ in range(3))
+    assert case.enforced is None
+    (told,) = case.said(events.COPY_UNUSABLE)
+    assert case.refusal in told
+    case.refusal, case.branch.down = "", False
+    assert case.revisions.look(None)
+    assert case.enforced == "two"
+
+
+def test_a_revision_is_not_applied_before_it_is_stored(stored: Case) -> None:
+    """The store is asked again, and the revision remains the active one."""
+    assert stored.copies is not None
+    stored.branch.push("three", before=("one", "two"))
+    stored.revisions.look("two")
+    stored.copies.down = True
+    for _ in range(2):
+        with pytest.raises(errors.StoreUnreachable):
+            stored.revisions.withheld("two")
+    stored.copies.down = False
+    assert not stored.revisions.withheld("two")
+    assert stored.copies.copy is not None
+    assert stored.copies.copy.revision == "three"
+
+
+def test_a_revision_that_is_withheld_is_not_stored(stored: Case) -> None:
+    """It was not accepted: what a later process restores is the one before."""
+    assert stored.copies is not None
+    stored.copies.copy = None
+    rewrite(stored.branch)
+    case = restarted(stored)
+    case.revisions.look(None)
+    assert case.revisions.withheld("two")
+    assert stored.copies.copy is None

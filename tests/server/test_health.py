@@ -109,6 +109,15 @@ def test_what_is_a_person_s_matter_does_not_make_it_unready() -> None:
     assert case.health.ready().said["suspended"] is True
 
 
+def test_a_stored_revision_is_shown_and_does_its_work() -> None:
+    """It is ready: what is under way goes on. Why the newest cannot be used is not for everybody."""
+    case = Case(replace(AT_WORK, restored=True, source_unreachable=True))
+    case.health.on_pass(report())
+    assert case.because() == []
+    said = case.health.ready().said
+    assert (said["revision"], said["restored"], said["source_unreachable"]) == ("4f1c2ab", True, True)
+
+
 def test_a_stuck_loop_is_not_ready_either() -> None:
     """Its last pass may have been well, long ago."""
     case = Case()

@@ -1,0 +1,139 @@
+"""The stored revision: written once for each that is accepted, and never over what a later leader has stored."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from reconciler import errors
+from reconciler.controller.accepted_revision import LARGEST, AcceptedRevision
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec.load import Source as File
+from reconciler.store.base import Copy
+from tests.harness.copies import StoredCopy
+
+
+def revision(name: str, text: str = "kind: Stack\n") -> Fetched:
+    return Fetched(Revision(name), (File("stack.yaml", "stack.yaml", text.encode()),), (), ".")
+
+
+def leader(copies: StoredCopy, epoch: int) -> AcceptedRevision:
+    """In its term it has read what is stored."""
+    found = AcceptedRevision(copies, epoch=lambda: epoch)
+    found.read()
+    return found
+
+
+def stored(copies: StoredCopy) -> str:
+    archive = AcceptedRevision(copies).read()
+    return "" if archive is None else archive.revision.id
+
+
+def test_what_is_stored_is_not_written_again() -> None:
+    """Neither by the process that wrote it nor by one that has read it."""
+    copies = StoredCopy()
+    first = leader(copies, 1)
+    for _ in range(3):
+        first.write(revision("one"), follows="zero")
+    leader(copies, 2).write(revision("one"), follows="zero")
+    assert (copies.writes, stored(copies)) == (1, "one")
+    first.write(revision("two"), follows="one")
+    archive = leader(copies, 2).read()
+    assert archive is not None
+    assert (copies.writes, archive.revision.id, archive.follows) == (2, "two", "one")
+
+
+def test_an_earlier_leader_does_not_overwrite_what_a_later_one_has_stored() -> None:
+    """However late its write arrives."""
+    copies = StoredCopy()
+    old = leader(copies, 1)
+    leader(copies, 2).write(revision("two"), follows="")
+    with pytest.raises(errors.LeaseLost):
+        old.write(revision("one"), follows="")
+    assert stored(copies) == "two"
+
+
+def test_nothing_is_written_without_the_lease() -> None:
+    """The fence is asked right before."""
+
+    def fence() -> None:
+        raise errors.LeaseLost("not held")
+
+    copies = StoredCopy()
+    with pytest.raises(errors.LeaseLost):
+        AcceptedRevision(copies, fence=fence).write(revision("one"), follows="")
+    assert copies.copy is None
+
+
+@dataclass(slots=True)
+class Lossy(StoredCopy):
+    """The answers to the next writes are lost, and what they wrote is there."""
+
+    lost: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    def swap(self, expected: str, copy: Copy) -> bool:
+        done = StoredCopy.swap(self, expected, copy)
+        if done and self.lost:
+            self.lost -= 1
+            raise errors.StoreUnreachable("no answer")
+        return done
+
+
+def test_a_write_whose_answer_was_lost_is_repeated() -> None:
+    """It is found there, as one of ours."""
+    copies = Lossy(lost=1)
+    first = leader(copies, 1)
+    with pytest.raises(errors.StoreUnreachable):
+        first.write(revision("one"), follows="")
+    first.write(revision("two"), follows="")
+    assert stored(copies) == "two"
+
+
+def test_a_revision_that_is_too_large_leaves_its_name_and_nothing_older() -> None:
+    """What is being rolled out would otherwise be undone by the one before it."""
+    noise = random.Random(1).randbytes(LARGEST).hex()
+    copies = StoredCopy()
+    first = leader(copies, 1)
+    first.write(revision("one"), follows="")
+    with pytest.raises(errors.CopyUnusable, match="two is too large"):
+        first.write(revision("two", f"# {noise}{noise}\n"), follows="one")
+    with pytest.raises(errors.CopyUnusable, match="two was too large"):
+        leader(copies, 2)
+    assert copies.copy is not None
+    assert len(copies.copy.data) < 1000
+
+
+def test_a_large_revision_that_compresses_well_is_stored() -> None:
+    """The limit is DynamoDB's for an item."""
+    copies = StoredCopy()
+    leader(copies, 1).write(revision("one", "# the same line again\n" * 50_000), follows="")
+    assert stored(copies) == "one"
+    assert copies.copy is not None
+    assert len(copies.copy.data) < LARGEST
+
+
+def test_it_belongs_to_one_environment() -> None:
+    """Under another one the specs say something else."""
+    copies = StoredCopy()
+    AcceptedRevision(copies, "staging").write(revision("one"), follows="")
+    with pytest.raises(errors.CopyUnusable, match="environment staging"):
+        AcceptedRevision(copies).read()
+
+
+def test_a_damaged_copy_is_replaced() -> None:
+    """By the next revision, also if its version is gone."""
+    copies = StoredCopy(Copy("x", 1, "", b"edited"))
+    first = AcceptedRevision(copies, epoch=lambda: 1)
+    with pytest.raises(errors.CopyUnusable):
+        first.read()
+    first.write(revision("one"), follows="")
+    assert stored(copies) == "one"
+    assert copies.copy is not None
+    copies.copy = replace(copies.copy, version="", data=b"")
+    with pytest.raises(errors.CopyUnusable):
+        first.read()
+    first.write(revision("one"), follows="")
+    assert stored(copies) == "one"
