@@ -168,8 +168,12 @@ class Controller:
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
             self.timer.requeue_now()
 
-    def _withheld(self, active: ActiveRevision) -> str:
+    def _withheld(self, active: ActiveRevision, world: ObservedState) -> str:
         """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""
+        if self.revisions.restored and not owned_ids(world, active.wish.place.stack, {}):
+            return self._waits(
+                f"nothing of the stack exists, which {active.revision} would create: it was only restored"
+            )
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
             try:
@@ -200,7 +204,7 @@ class Controller:
                 self._later(str(error))
                 return
         self.last, self.failure = report, None
-        withheld = self._withheld(active)
+        withheld = self._withheld(active, report.world)
         self.timer.planned()
         if self.revisions.recorded and not report.suspended:
             self.timer.touched |= self.stack_requests.restored(active.revision.short, self.revisions.restored)

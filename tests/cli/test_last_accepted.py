@@ -103,6 +103,21 @@ def test_a_revision_of_another_stack_than_the_named_one_is_not_taken(stage: Emul
     assert "'other'" in logged(ran, events.REVISION_RESTORED)[0]["message"]
 
 
+def test_a_revision_for_another_account_is_rejected_and_nothing_ends(
+    stage: EmulatedStack, folder: Path, tmp_path: Path
+) -> None:
+    """As a running controller rejects it; without an accepted revision it is an error, as before."""
+    options = ("--store", f"sqlite:{tmp_path / 'store.db'}")
+    assert until(stage, folder, request_tags.REVISION, *options).code == Exit.TERMINATED
+    with (folder / "stack.yaml").open("a", encoding="utf-8") as file:
+        file.write("\naccount: '999999999999'\n")
+    ran = until(stage, folder, request_tags.RESTORED, *options)
+    assert ran.code == Exit.TERMINATED, ran.err
+    assert logged(ran, events.SPEC_REJECTED)
+    (tmp_path / "store.db").unlink()
+    assert until(stage, folder, request_tags.RESTORED, *options).code == Exit.BLOCKED
+
+
 def damage(store: Sqlite) -> str:
     with store.transaction(writing=True) as connection:
         connection.execute("UPDATE accepted SET data = substr(data, 1, 100)")

@@ -31,7 +31,8 @@ from tests.controller.test_in_flight import (
     turn,
     until,
 )
-from tests.harness.emulated_stack import SERVICE
+from tests.harness.copies import StoredCopy
+from tests.harness.emulated_stack import SERVICE, emulated_stack
 from tests.rollout_driver.test_driver import ONE, TWO
 
 __all__ = ["running"]
@@ -242,6 +243,21 @@ def test_a_damaged_copy_is_told_and_the_source_waited_for(running: Running, cut:
     running.go(60)
     assert active(running) == running.files.revision.id
     assert unpack(running.copies.copy.data).fetched == unpack(data).fetched
+
+
+def test_a_stack_that_was_destroyed_is_not_made_again(running: Running) -> None:
+    """Nothing is under way where nothing exists: what was accepted once is not what anybody wants now."""
+    copy = running.copies.copy
+    with emulated_stack() as empty:
+        after = Running(empty, running.files, copies=StoredCopy(copy))
+        after.files.down = True
+        after.restart()
+        after.go(300)
+        assert after.writes() == {}
+        assert len(after.said(events.PASS_FAILED)) == 1
+        after.files.down = False
+        after.go(60)
+        assert after.writes()["CreateVpc"] == 1
 
 
 def test_a_store_that_does_not_answer_is_asked_again(running: Running) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler import events
+from reconciler import errors, events
 from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
 from reconciler.cli.options import Where
 from reconciler.cli.output.terminal import Look, look_of
@@ -107,7 +107,7 @@ def run(
             found, environment, SystemClock(), stop, process.health.beat, stack=stack, restored=restored
         )
         if first is not None:
-            process.serve(first, inside)
+            process.serve(*process.sign_in(first, restored), inside)
         return stopping.code
 
 
@@ -137,23 +137,39 @@ class ControllerProcess:
         self.health = Health(lambda: self._status())
         self.metrics = Metrics(lambda: self._status())
 
-    def serve(self, specs: Specs, inside: contextlib.ExitStack) -> None:
-        """Acquire the lease and run while it is held; again and again, until the process is stopped."""
-        from reconciler.cli import logs
-        from reconciler.cli.lease import holder, open_store
+    def sign_in(self, specs: Specs, restored: Callable[[Specs | None], Specs]) -> tuple[Specs, SignedIn]:
+        """Sign in for `specs`; or for the last accepted revision, if there is one and `specs` are for another account.
+
+        Raises `errors.WrongAccount`, `errors.WrongRegion`, `errors.CredentialsMissing`.
+        """
         from reconciler.cli.session import sign_in
-        from reconciler.clock import SystemClock
-        from reconciler.controller import status
-        from reconciler.controller.accepted_revision import AcceptedRevision
-        from reconciler.controller.leader_election import lead
-        from reconciler.server.health import Beating, Watched
-        from reconciler.source.watch import Watch
-        from reconciler.store.lease import Lease
+        from reconciler.server.health import Watched
 
         def watched(transport: Transport) -> Transport:
             return Watched(transport, self.health, self.metrics.refused)
 
-        signed_in = sign_in(specs, self.where, verbose=self.level, around=watched)
+        try:
+            return specs, sign_in(specs, self.where, verbose=self.level, around=watched)
+        except (errors.WrongAccount, errors.WrongRegion) as error:
+            try:
+                accepted = restored(specs)
+            except errors.CopyUnusable:
+                raise error from None
+            log.error(events.SPEC_REJECTED, source=self.source.name, message=str(error))
+            return accepted, sign_in(accepted, self.where, verbose=self.level, around=watched)
+
+    def serve(self, specs: Specs, signed_in: SignedIn, inside: contextlib.ExitStack) -> None:
+        """Acquire the lease and run while it is held; again and again, until the process is stopped."""
+        from reconciler.cli import logs
+        from reconciler.cli.lease import holder, open_store
+        from reconciler.clock import SystemClock
+        from reconciler.controller import status
+        from reconciler.controller.accepted_revision import AcceptedRevision
+        from reconciler.controller.leader_election import lead
+        from reconciler.server.health import Beating
+        from reconciler.source.watch import Watch
+        from reconciler.store.lease import Lease
+
         inside.callback(signed_in.aws.close)
         inside.enter_context(signals.hurried(self.stop, signed_in.aws.close))
         assert specs.stack is not None

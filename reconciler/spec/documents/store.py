@@ -1,4 +1,4 @@
-"""Store document: the DynamoDB table in which operators keep their leases."""
+"""Store document: the DynamoDB table in which operators keep their leases and last accepted revisions."""
 
 from __future__ import annotations
 
