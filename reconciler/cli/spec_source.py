@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import errors, events
-from reconciler.cli import last_valid, options
+from reconciler.cli import options
 from reconciler.cli.options import Where
 from reconciler.log import log
 
@@ -83,6 +83,8 @@ def first_valid(
     `stack` is the name that their Stack must have. `restored` gives the last accepted revision while the source has no
     valid one, which it is passed if it can be read. It raises `errors.ReconcilerError` and is asked again each minute.
     """
+    from reconciler.cli import last_valid
+
     logged, unknown, asked_at = "", "", float("-inf")
     while not stop.is_set():
         beat()
