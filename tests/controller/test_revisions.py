@@ -404,6 +404,18 @@ def test_who_leads_again_continues_from_what_another_has_stored(stored: Case) ->
     assert not stored.revisions.withheld("one")
 
 
+def test_who_leads_again_does_so_while_the_newest_is_not_valid(stored: Case) -> None:
+    """Although it has judged that revision itself, before another process had stored the one before."""
+    stored.branch.push("bad", "kind: Stcak\n", before=("one", "two", "three"))
+    assert not stored.revisions.look("one")
+    other = Case(Branch(revision=Revision("three"), before=("one", "two")), copies=stored.copies)
+    other.revisions.look("one")
+    assert not other.revisions.withheld("one")
+    stored.revisions.doubt()
+    assert stored.revisions.look("one")
+    assert stored.enforced == "three"
+
+
 def test_a_stored_revision_that_is_not_valid_any_more_is_told(stored: Case) -> None:
     """Another version of the product has other rules: it waits for the source, and then goes on."""
     take_down(stored.branch)
