@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.model.resource import Call
-from reconciler.rollout import capacity
+from reconciler.model.resource import Call, Calls
+from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
 from reconciler.rollout.release import Attachment, RolloutTarget, Version
-from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
+STALLED: Final = timedelta(minutes=2)
+"""Time after which tasks of the previous version should stop, if all new ones run."""
 
-def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> ObservedService:
+
+def see(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls[ObservedService]:
     marks = remembered(item)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
@@ -24,14 +27,15 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Obse
     asked = _last_request(marks, primary or {}) if waits else None
     revision = revision_of(subject.release.task_definition) if asked is None else asked.task_definition
     names = _names(subject, marks) | ({} if asked is None else {asked.task_definition: asked.release})
+    sets = tuple(
+        capacity.with_lack(_deployment(one, names, item), item["desiredCount"], item.get("events") or (), now)
+        for one in deployments
+        if one["status"] != "INACTIVE"
+    )
     return ObservedService(
         wanted=subject.release.id if asked is None else asked.release,
         desired=item["desiredCount"],
-        sets=tuple(
-            capacity.with_lack(_deployment(one, names, item), item["desiredCount"], item.get("events") or (), now)
-            for one in deployments
-            if one["status"] != "INACTIVE"
-        ),
+        sets=(yield from task_protection.read(subject.cluster, sets, _kept(sets, item, now))),
         production=None,
         test=None,
         has_test=False,
@@ -42,6 +46,18 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Obse
         waits=waits,
         withdrawn=subject.withdrawn,
     )
+
+
+def _kept(sets: Iterable[TaskSet], item: Mapping[str, Any], now: datetime) -> dict[str, int]:
+    """How many tasks each deployment may run. Previous ones should have stopped once no more new tasks can start."""
+    several, desired = tuple(sets), item["desiredCount"]
+    primary = next((one for one in several if one.primary and one.state != "FAILED"), None)
+    if primary is None:
+        return {one.id: one.running for one in several}
+    most = desired * (item.get("deploymentConfiguration") or {}).get("maximumPercent", 200) // WHOLE
+    full = primary.running >= desired or sum(one.running for one in several) >= max(1, most)
+    stalled = full and not primary.pending and now - primary.born >= STALLED
+    return {one.id: desired if one.primary else 0 if stalled else one.running for one in several}
 
 
 def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:

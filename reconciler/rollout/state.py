@@ -36,8 +36,8 @@ class TaskSet:
     `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `failing`: targets
     that fail their health checks although their tasks had time to start. `failed`: tasks that stopped unexpectedly
     since it was created. `unplaced`: the lack of capacity that keeps ECS from starting its missing tasks, or "".
-    `subnets` are those of its tasks. `protected`: until when a task that ECS should stop is protected from scale-in.
-    `steady` is ECS's stability status.
+    `subnets` are those of its tasks. `protected`: tasks that ECS should stop and that are protected from scale-in, and
+    until when. `steady` is ECS's stability status.
     `state` and `reason` are those of a deployment run by ECS.
     """
 
@@ -55,7 +55,7 @@ class TaskSet:
     failing: int = 0
     failed: int = 0
     unplaced: str = ""
-    protected: datetime | None = None
+    protected: tuple[tuple[str, datetime], ...] = ()
     task_definition: str = ""
     subnets: frozenset[str] = frozenset()
     state: str = ""

@@ -70,9 +70,9 @@ def seen(
     *deployments: dict[str, Any], marks: StoredState | None = None, subject: Any = SPEC, **fields: Any
 ) -> ObservedService:
     known = Prefetched(service=service(*deployments, marks=marks, **fields))
-    talk = Talk()
+    talk = Talk(ListTasks={"taskArns": []})
     found = talk.hold(ENGINE.observe(subject, POLICY, NOW, known))
-    assert not talk.said, "the pass has read the service already"
+    assert set(talk.operations()) <= {"ListTasks"}, "the pass has read the service already"
     return found
 
 
@@ -366,3 +366,41 @@ def test_a_service_at_rest_says_what_its_new_version_waits_for() -> None:
     found = waiting(OLD, marks=RAN)
     assert found.at_rest
     assert (found.phase, found.waits_for) == (Phase.IDLE, Waiting.DEPENDENCY)
+
+
+# -- protected tasks
+
+
+def protection(*ids: str) -> dict[str, Any]:
+    rows = [{"taskArn": f"task/apps/{id}", "protectionEnabled": True, "expirationDate": NOW} for id in ids]
+    return {"protectedTasks": [*rows, {"taskArn": "task/apps/free", "protectionEnabled": False}], "failures": []}
+
+
+@pytest.mark.parametrize(
+    ("primary", "previous", "asked"),
+    [
+        pytest.param({"runningCount": 2}, {"runningCount": 1}, True, id="all new tasks run"),
+        pytest.param({"runningCount": 0}, {"runningCount": 4}, True, id="there is no room for new ones"),
+        pytest.param({"runningCount": 2}, {"runningCount": 0}, False, id="the previous ones are gone"),
+        pytest.param({"runningCount": 1}, {"runningCount": 2}, False, id="new ones are still started"),
+        pytest.param({"runningCount": 1, "pendingCount": 1}, {"runningCount": 3}, False, id="new ones are starting"),
+        pytest.param(
+            {"runningCount": 2, "createdAt": NOW - MINUTE}, {"runningCount": 2}, False, id="it has just begun"
+        ),
+        pytest.param({"runningCount": 2, "rolloutState": "FAILED"}, {"runningCount": 1}, False, id="it has failed"),
+        pytest.param({"runningCount": 3, "rolloutState": "COMPLETED"}, {"runningCount": 0}, True, id="scaled in"),
+    ],
+)
+def test_protection_is_asked_for_only_where_tasks_should_stop(
+    primary: dict[str, Any], previous: dict[str, Any], asked: bool
+) -> None:
+    """Two calls while ECS cannot stop tasks, none otherwise."""
+    running = {"taskArns": [f"task/apps/{name}" for name in ("one", "two", "free")]}
+    talk = Talk(ListTasks=running, GetTaskProtection=protection("one", "two"))
+    marks = replace(RAN, deadline=ASKED)
+    item = service(deployment(2, state="IN_PROGRESS") | primary, GOING | previous, marks=marks)
+    found = talk.hold(ENGINE.observe(SPEC, POLICY, NOW, Prefetched(service=item)))
+    assert talk.operations() == (["ListTasks", "GetTaskProtection"] if asked else [])
+    names = [name for one in found.sets for name, _ in one.protected]
+    assert names == (["one", "two"] if asked else [])
+    assert ("tasks one and two are protected" in ENGINE.decide(POLICY, found, NOW).because) is asked

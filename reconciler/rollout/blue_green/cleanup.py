@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.rollout import task_protection
 from reconciler.rollout.actions import (
     DeleteTaskSet,
     RolloutAction,
@@ -84,14 +85,18 @@ def rest(s: RolloutContext) -> RolloutStep:
     """No rollout in progress. Restores scaling, health checks and the test listener."""
     assert s.live is not None
     phase, why, health = _standing(s, s.live)
-    stopping = next((one.release[:6] for one in s.seen.sets if one.draining), "")
-    if stopping and phase is Phase.IDLE:
+    stopping = next((one for one in s.seen.sets if one.draining), None)
+    if stopping is not None and phase is Phase.IDLE:
         phase, health = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     decisions = _tidied(s, s.live)
     if decisions:
         return s.step(phase, "restoring scaling, health check and test listener", *decisions, health=health)
-    if stopping:
-        return s.step(phase, f"tasks of release {stopping} are stopping", health=health)
+    protected = task_protection.reason(s.seen.sets)
+    if protected and phase in (Phase.IDLE, Phase.TEARDOWN):
+        because = why if stopping is None else f"release {stopping.release[:6]} cannot be removed: {protected}"
+        return s.step(phase, because, health=RolloutHealth.SUSPENDED, wake=task_protection.LOOK_AGAIN)
+    if stopping is not None:
+        return s.step(phase, f"tasks of release {stopping.release[:6]} are stopping", health=health)
     if health is RolloutHealth.PROGRESSING:
         return s.step(phase, why, health=health)
     waits_for = Waiting.PERSON
@@ -111,7 +116,9 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
         return Phase.ROLLED_BACK if back else Phase.FAILED, because, RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)
     if live.running != needed or live.pending or not live.steady:
-        return Phase.IDLE, f"{live.running} of {needed} tasks running", RolloutHealth.PROGRESSING
+        protected = task_protection.reason([live])
+        because = f"{live.running} of {needed} tasks running{protected and f'; {protected}'}"
+        return Phase.IDLE, because, RolloutHealth.PROGRESSING
     if s.seen.waits:
         return Phase.IDLE, f"the new version is waiting: {s.seen.waits}", RolloutHealth.SUSPENDED
     return Phase.IDLE, "up to date", RolloutHealth.HEALTHY

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from reconciler.rollout import task_protection
 from reconciler.rollout.actions import (
     CreateTaskSet,
     RolloutAction,
@@ -61,6 +62,10 @@ def _start(s: RolloutContext) -> RolloutStep:
         return s.step(
             Phase.SCALING_UP, "the service has the maximum number of task sets; waiting for one to be removed"
         )
+    occupied = task_protection.occupied(s.seen, 1 - s.live.slot)
+    if occupied:
+        because = f"a new version is waiting for its target group: {occupied}"
+        return s.step(Phase.IDLE, because, health=RolloutHealth.SUSPENDED, wake=task_protection.LOOK_AGAIN)
     if "production" in s.seen.bare and s.seen.production is not None:
         named = SetWeights("production", s.seen.production, s.seen.production)
         return s.step(Phase.SCALING_UP, "adding both target groups to the production listener", named)

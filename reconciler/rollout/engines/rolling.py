@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from reconciler.model.resource import Calls
-from reconciler.rollout import describe, observe_deployments, request_handler, windows
+from reconciler.rollout import describe, observe_deployments, request_handler, task_protection, windows
 from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState, stored
 from reconciler.rollout.blue_green.context import POLL_EVERY
 from reconciler.rollout.engine import (
@@ -57,7 +57,7 @@ class Rolling(Engine):
         item = known.service
         if item is None:
             (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
-        return observe_deployments.seen(subject, item, now)
+        return (yield from observe_deployments.see(subject, item, now))
 
     def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         situation = _Situation(policy, seen, now)
@@ -160,6 +160,10 @@ class _Situation:
         if primary.unplaced:
             because = f"{told}; waiting for capacity ({primary.unplaced})"
             return self._step(phase, because, health=RolloutHealth.SUSPENDED)
+        protected = task_protection.reason(self.seen.sets)
+        if protected:
+            because, wake = f"{told}; {protected}", task_protection.LOOK_AGAIN
+            return self._step(phase, because, health=RolloutHealth.SUSPENDED, wake=wake)
         if self.due is not None and self.due.passed(self.now):
             return self._step(
                 Phase.SCALING_UP, f"{told}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
@@ -195,7 +199,9 @@ class _Situation:
                 Phase.ROLLING_BACK, why, UpdateService(back.task_definition), health=RolloutHealth.DEGRADED
             )
         if primary is not None and not self.arrived and not self._complete(primary):
-            return self._step(Phase.ROLLING_BACK, why, health=RolloutHealth.DEGRADED)
+            protected = task_protection.reason(self.seen.sets)
+            because, wake = (f"{why}; {protected}", task_protection.LOOK_AGAIN) if protected else (why, POLL_EVERY)
+            return self._step(Phase.ROLLING_BACK, because, health=RolloutHealth.DEGRADED, wake=wake)
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
             f"{why}; {self.seen.wanted} is quarantined; `reconciler retry` or a new version lifts it",
