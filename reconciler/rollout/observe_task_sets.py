@@ -171,7 +171,7 @@ def _closely(
         calls["answers"] = _answers(subject, newest.slot, now)
     told = dict(zip(calls, (yield Batch.of(calls.values())), strict=True))
     arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
-    tasks = yield from _tasks(subject, arns)
+    tasks = yield from described_tasks(subject, arns)
     healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
     sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before) for one in seen.sets)
     wanted = set(told["RUNNING"]["taskArns"])
@@ -191,7 +191,7 @@ def _name(subject: RolloutTarget) -> str:
     return subject.service.rpartition("/")[2]
 
 
-def _tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[Any]]:
+def described_tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[Any]]:
     calls = [
         ecs.describe_tasks(cluster=subject.cluster, tasks=list(arns[start : start + TASKS_AT_ONCE]))
         for start in range(0, len(arns), TASKS_AT_ONCE)

@@ -94,7 +94,7 @@ class ObservedService:
     revision, `differs` lists other differences of a deployment run by ECS. `alarms` are in alarm state. `errors` is the
     share of 5xx responses of the new version, in percent. `waits`: why the wanted release is not started yet, if
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
-    more that is being rolled out.
+    more that is being rolled out. `lacked`: the lack of capacity for which alone ECS gave up its deployment, or "".
 
     The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
     (below zero: unhealthy), this one included; the test result; since when tasks of the newest task set are missing;
@@ -120,6 +120,7 @@ class ObservedService:
     deleting: bool = False
     waits: str = ""
     withdrawn: str = ""
+    lacked: str = ""
     looks: int = 0
     tested: SmokeTestOutcome | None = None
     missing_since: datetime | None = None
