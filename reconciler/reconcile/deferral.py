@@ -27,6 +27,7 @@ from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
+from reconciler.reconcile import in_flight
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
@@ -120,14 +121,12 @@ class _Deferral:
         used |= {name for one in tasks for name in self.kinds[one.address.kind].in_use(one)}
         used |= {name for one in runs for name in ordering.links(one)}
         revised = {action.drop.id for action in self.draft.actions if action.old is not None and action.changes}
-        several = (
-            any(_versions(one) > 1 for one in staying)
-            or any(one.id in revised for one in runs)
-            or any(action.rolls for action in self.draft.actions)
-            or bool(self.waiting)
-        )
+        rolls = {action.address for action in self.draft.actions if action.rolls}
+        flying = [one for one in staying if _versions(one) > 1 or one.address in rolls or one.id in self.waiting]
+        others = any(one.id in revised for one in runs) or bool(rolls - {one.address for one in flying})
+        needed = None if others else in_flight.needed(flying, self.uses, self.world)
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
-        return Usage(used, lost, self.proven, several)
+        return Usage(used, lost, self.proven, bool(flying) or others, needed)
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
