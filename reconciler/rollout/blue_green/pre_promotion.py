@@ -21,7 +21,7 @@ from reconciler.rollout.actions import (
     UpdateHealthCheck,
 )
 from reconciler.rollout.blue_green import gates, health, zero
-from reconciler.rollout.blue_green.cleanup import clear, ends_at
+from reconciler.rollout.blue_green.cleanup import clear, ends_at, removable
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import MOST_SETS, WHOLE, Scaling, TaskSet, all_on, shared
@@ -36,16 +36,28 @@ TEST_SLACK = LOOK_EVERY * 12
 
 def step(s: RolloutContext) -> RolloutStep:
     if s.green is None:
-        return clear(s) if s.left else _start(s)
+        cleared = clear(s) if s.left else None
+        if cleared is None or (not cleared.decisions and _unserved(s)):
+            return start(s)
+        return cleared
     if moved_back(s, s.green):
         why = "production traffic was moved back to blue"
         ended = s.ended(s.green.release, Outcome.ROLLED_BACK, Phase.ROLLING_BACK, Actor.ENGINE, why)
         marks = s.mark(quarantine=s.marks.with_quarantined(s.green.release), ended=ended, deadline=ends_at(s, s.green))
         return s.step(Phase.ROLLING_BACK, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
-    return clear(s) if s.left else _bring(s, s.green)
+    # observations are counted for the newest task set
+    kept = removable(s) is None and s.green is s.seen.newest
+    return clear(s) if s.left and not kept else _bring(s, s.green)
 
 
-def _start(s: RolloutContext) -> RolloutStep:
+def _unserved(s: RolloutContext) -> bool:
+    """Whether the version in production has no healthy task, so that the target is started beside what has to stay."""
+    assert s.live is not None
+    return bool(s.flight and s.seen.desired) and s.live.healthy is not None and not s.live.well
+
+
+def start(s: RolloutContext) -> RolloutStep:
+    """Start the target in the slot without production, unless something holds it back."""
     assert s.live is not None
     if not s.seen.desired:
         return zero.take_over(s)
