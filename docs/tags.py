@@ -22,6 +22,7 @@ from reconciler.rollout.stored_state import (
     Outcome,
     Pause,
     Rejection,
+    Retry,
     RolloutResult,
     StoredState,
     TaskRun,
@@ -64,6 +65,7 @@ def _stored() -> Mapping[str, str]:
         rollback_target=Version(BEFORE, "shop-web:6"),
         live=Version(RELEASE, "shop-web:7"),
         task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918"),
+        retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
     )
     return stored_state.written(StoredState(), state)[0]
@@ -196,6 +198,12 @@ GROUPS = (
                 "`RELEASE:REVISION:TIME:TASK:started` or `…:failed`; task `-` until it is known",
                 "Use `reconciler retry`.",
                 "The pre-deployment task of the release runs again.",
+            ),
+            _state(
+                "retry",
+                "`RELEASE:ATTEMPTS:TIME`; services under the engine `rolling` only",
+                NOBODY,
+                "A release for which there was no capacity is tried again at once.",
             ),
             _state(
                 "cleared",

@@ -207,6 +207,10 @@ class ResourceType(ABC, Generic[S]):
         """
         return None
 
+    def grown_from_nothing(self, inside: Observed[Any], new: Desired[S]) -> Desired[S]:
+        """The part of a creation within `inside` that does not lower the capacity."""
+        return new
+
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
         """The address of the resource among `others` that contains `found`, or None."""
         if self.inside is None:

@@ -12,11 +12,16 @@ class Usage:
     """`used` are the ids and names of everything that tasks run on, in any version. `lost` are those of them that the
     plan deletes or that are gone. `proven` are the target groups in which every task of a stable service is healthy.
 
-    `several`: tasks of more than one version run, or are about to. What the older ones need cannot be told from what is
-    observed, so that nothing that they may need is taken away.
+    `several`: tasks of more than one version run, or are about to. `needed` are the ids of what they may need, in any
+    version; None if that cannot be told from what is observed. Nothing that they may need is taken away.
     """
 
     used: frozenset[str] = NOTHING
     lost: frozenset[str] = NOTHING
     proven: frozenset[str] = NOTHING
     several: bool = False
+    needed: frozenset[str] | None = None
+
+    def may_need(self, *ids: object) -> bool:
+        """Whether tasks of a service with several versions may need one of these."""
+        return self.several and (self.needed is None or not self.needed.isdisjoint(ids))

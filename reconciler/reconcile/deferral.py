@@ -24,9 +24,10 @@ from reconciler.model.diff import Change, diff
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
-from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
+from reconciler.reconcile import in_flight
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
@@ -120,14 +121,12 @@ class _Deferral:
         used |= {name for one in tasks for name in self.kinds[one.address.kind].in_use(one)}
         used |= {name for one in runs for name in ordering.links(one)}
         revised = {action.drop.id for action in self.draft.actions if action.old is not None and action.changes}
-        several = (
-            any(_versions(one) > 1 for one in staying)
-            or any(one.id in revised for one in runs)
-            or any(action.rolls for action in self.draft.actions)
-            or bool(self.waiting)
-        )
+        rolls = {action.address for action in self.draft.actions if action.rolls}
+        flying = [one for one in staying if _versions(one) > 1 or one.address in rolls or one.id in self.waiting]
+        others = any(one.id in revised for one in runs) or bool(rolls - {one.address for one in flying})
+        needed = None if others else in_flight.needed(flying, self.uses, self.world)
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
-        return Usage(used, lost, self.proven, several)
+        return Usage(used, lost, self.proven, bool(flying) or others, needed)
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
@@ -253,6 +252,8 @@ class _Deferral:
     def _grown(self, action: Action) -> tuple[Action | None, Action | None]:
         """What of an update is done now, because it adds capacity, and what once its release is in production."""
         old, new = action.old, action.new
+        if action.verb is Verb.CREATE and new is not None and (inside := self._inside(new)) is not None:
+            return replace(action, new=self.kinds[action.address.kind].grown_from_nothing(inside, new)), None
         if action.verb not in (Verb.UPDATE, Verb.ROLL, Verb.ADOPT) or old is None or new is None or not action.changes:
             return action, None
         grown = self.kinds[action.address.kind].grown(old, new)
@@ -262,6 +263,13 @@ class _Deferral:
         if grown is None or (not now and not action.tags and action.verb is Verb.UPDATE):
             return None, action
         return replace(action, new=grown, changes=now), _rest(action, now)
+
+    def _inside(self, new: Desired[Any]) -> Observed[Any] | None:
+        """The resource within which something is created, if it exists."""
+        inside = self.kinds[new.address.kind].inside
+        link = None if inside is None else getattr(new.spec, inside[0])
+        at = link.address if isinstance(link, Ref) else link
+        return next((one for one in self.world if at is not None and at in (one.address, one.id)), None)
 
     def _split(self, action: Action) -> tuple[Action | None, Action | None]:
         """What of an action is done now, and what once nothing needs what it takes away."""

@@ -211,7 +211,7 @@ def _receiving(action: Action) -> set[Link]:
 
 
 def _in_use(group: Link, usage: Usage) -> bool:
-    return usage.several or group in usage.used
+    return usage.may_need(group) or group in usage.used
 
 
 def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.model import ownership
-from reconciler.model.resource import Call, Calls, Desired, Observed
+from reconciler.model import ordering, ownership
+from reconciler.model.resource import Call, Calls, Desired, Observed, S
 from reconciler.model.resource_type import Depth, Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
@@ -160,3 +160,24 @@ def list_active(family: str) -> Calls[list[str]]:
     answer = yield ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")
     arns = [arn for arn in answer["taskDefinitionArns"] if family_of(arn) == family]
     return sorted(arns, key=revision_of, reverse=True)
+
+
+def with_earlier(
+    observed: Iterable[Observed[S]], scope: Scope, read: Callable[[Mapping[str, Any]], S]
+) -> Calls[list[Observed[S]]]:
+    """The revisions, with what others of their family refer to that run beside them, during a rollout, in `earlier`."""
+    services = scope.seen.get("service", ())
+    deployed = {name for service in services for name in service.facts.get("task_definitions", ())}
+    known: dict[str, frozenset[str]] = {}
+    for before in scope.before:  # a revision never changes
+        known |= {before.id: frozenset(ordering.links(replace(before, parent=None))), **before.facts.get("earlier", {})}
+    found = []
+    for current in observed:
+        others = {arn for arn in deployed if family_of(arn) == family_of(current.id)} - {current.id}
+        for arn in sorted(others - known.keys()):
+            answer = yield from one(arn)
+            if answer is not None:
+                known[arn] = frozenset(ordering.links(replace(current, id=arn, spec=read(answer), parent=None)))
+        kept = {arn: known[arn] for arn in others & known.keys()}
+        found.append(replace(current, facts={**current.facts, "earlier": kept}))
+    return found

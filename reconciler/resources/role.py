@@ -62,7 +62,7 @@ class Role(ResourceType[RoleSpec]):
 
     def retaining(self, old: Observed[RoleSpec], new: Desired[RoleSpec], usage: Usage) -> Desired[RoleSpec]:
         """What the role allows an older version stays allowed for as long as its tasks run."""
-        if not usage.several:
+        if not usage.may_need(old.id):
             return new
         spec, was = new.spec, old.spec
         kept: dict[str, Any] = {"trust": _policy.with_statements(spec.trust, was.trust)}

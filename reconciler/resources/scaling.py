@@ -87,6 +87,11 @@ class Scaling(ResourceType[ScalingSpec]):
         bounds = {"min": max(was.min, will.min), "max": max(was.max, will.max)}
         return replace(new, spec=was.model_copy(update=bounds))
 
+    def grown_from_nothing(self, inside: Observed[Any], new: Desired[ScalingSpec]) -> Desired[ScalingSpec]:
+        """Registering a target moves the desired count into its bounds (RegisterScalableTarget)."""
+        most = max(new.spec.max, inside.facts["desired"])
+        return replace(new, spec=new.spec.model_copy(update={"max": most}))
+
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
         services = {_resource(service.id): service for service in scope.seen.get("service", ())}
         wanted = {want.spec.resource: want.address for want in scope.wanted}

@@ -110,7 +110,9 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
             kept[direction] = tuple(
                 rule
                 for rule in present or ()
-                if str(rule) not in names and not usage.used.isdisjoint((old.spec.group, rule.source))
+                if str(rule) not in names
+                and not usage.used.isdisjoint((old.spec.group, rule.source))
+                and usage.may_need(old.spec.group, rule.source)
             )
         if not any(kept.values()):
             return new

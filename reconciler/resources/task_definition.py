@@ -135,7 +135,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
                 "in_use": in_use.get(family, ()),
             }
             observed.append(Observed(address, arn, spec, tags, facts=facts))
-        return observed
+        return (yield from _revisions.with_earlier(observed, scope, read_spec))
 
     def create(self, new: Desired[TaskDefinitionSpec]) -> Calls[str]:
         active = yield from _revisions.list_active(new.spec.family)

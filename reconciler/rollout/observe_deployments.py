@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.model.resource import Call
-from reconciler.rollout import capacity
+from reconciler.model.resource import Call, Calls
+from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
+from reconciler.rollout.observe_task_sets import described_tasks, failed_by_itself
 from reconciler.rollout.release import Attachment, RolloutTarget, Version
-from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
+PATIENCE: Final = timedelta(hours=1)
+"""A deployment that takes longer is reported as degraded; ECS continues it."""
 
-def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> ObservedService:
+CLOCKS: Final = timedelta(minutes=1)
+"""By which the clocks of AWS and of this machine may differ."""
+
+STALLED: Final = timedelta(minutes=2)
+"""Time after which tasks of the previous version should stop, if all new ones run."""
+
+
+def see(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls[ObservedService]:
     marks = remembered(item)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
@@ -24,14 +34,16 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Obse
     asked = _last_request(marks, primary or {}) if waits else None
     revision = revision_of(subject.release.task_definition) if asked is None else asked.task_definition
     names = _names(subject, marks) | ({} if asked is None else {asked.task_definition: asked.release})
+    sets = tuple(
+        capacity.with_lack(_deployment(one, names, item), item["desiredCount"], item.get("events") or (), now)
+        for one in deployments
+        if one["status"] != "INACTIVE"
+    )
+    wanted = subject.release.id if asked is None else asked.release
     return ObservedService(
-        wanted=subject.release.id if asked is None else asked.release,
+        wanted=wanted,
         desired=item["desiredCount"],
-        sets=tuple(
-            capacity.with_lack(_deployment(one, names, item), item["desiredCount"], item.get("events") or (), now)
-            for one in deployments
-            if one["status"] != "INACTIVE"
-        ),
+        sets=(yield from task_protection.read(subject.cluster, sets, _kept(sets, item, now))),
         production=None,
         test=None,
         has_test=False,
@@ -41,7 +53,60 @@ def seen(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Obse
         deleting=item["status"] != "ACTIVE",
         waits=waits,
         withdrawn=subject.withdrawn,
+        lacked=(yield from _lacked(subject, item, sets, marks, wanted=wanted, revision=revision, now=now)),
     )
+
+
+def _lacked(
+    subject: RolloutTarget,
+    item: Mapping[str, Any],
+    sets: Iterable[TaskSet],
+    marks: StoredState,
+    *,
+    wanted: str,
+    revision: str,
+    now: datetime,
+) -> Calls[str]:
+    """The lack of capacity for which alone ECS gave up the wanted release, or "".
+
+    Its tasks are read only if ECS gave it up; one that failed by itself is a verdict. ECS repeats an event only after
+    hours, so one that was reported of an earlier attempt counts, too.
+    """
+    ran = [one for one in sets if one.task_definition == revision]
+    failed = [one.born for one in ran if one.state == "FAILED"]
+    due = marks.deadline
+    asked = due.at if due is not None and (due.release, due.stage) == (wanted, DeadlineKind.ROLL) else None
+    going_on = any(one.primary and one.state != "FAILED" for one in ran)
+    retried = marks.retry is not None and marks.retry.release == wanted
+    if marks.quarantined(wanted) or going_on or not (asked or (failed and not retried)):
+        return ""
+    since = asked - PATIENCE - CLOCKS if asked is not None else min(failed)
+    told_since = min(since, now - capacity.REPEATED_AFTER) if retried else since
+    events = (one["message"] for one in item.get("events") or () if one["createdAt"] >= told_since)
+    lack = next((found for message in events if (found := capacity.lack_in(message))), "")
+    name = subject.service.rpartition("/")[2]
+    arns = (yield ecs.list_tasks(cluster=subject.cluster, serviceName=name, desiredStatus="STOPPED"))["taskArns"]
+    tasks = [
+        task
+        for task in (yield from described_tasks(subject, arns))
+        if revision_of(task["taskDefinitionArn"]) == revision and task["createdAt"] >= since
+    ]
+    if any(failed_by_itself(task) for task in tasks):
+        return ""
+    stopped = (capacity.lack_in(task.get("stoppedReason", "")) for task in tasks)
+    return lack or next((found for found in stopped if found), "")
+
+
+def _kept(sets: Iterable[TaskSet], item: Mapping[str, Any], now: datetime) -> dict[str, int]:
+    """How many tasks each deployment may run. Previous ones should have stopped once no more new tasks can start."""
+    several, desired = tuple(sets), item["desiredCount"]
+    primary = next((one for one in several if one.primary and one.state != "FAILED"), None)
+    if primary is None:
+        return {one.id: one.running for one in several}
+    most = desired * (item.get("deploymentConfiguration") or {}).get("maximumPercent", 200) // WHOLE
+    full = primary.running >= desired or sum(one.running for one in several) >= max(1, most)
+    stalled = full and not primary.pending and now - primary.born >= STALLED
+    return {one.id: desired if one.primary else 0 if stalled else one.running for one in several}
 
 
 def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:
@@ -136,7 +201,10 @@ def _load_balancers(attached: Iterable[Attachment]) -> dict[str, Any]:
     }
 
 
+AGAIN: Final = "forceNewDeployment"
+
 _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
+    AGAIN: lambda _: {AGAIN: True},
     "networkConfiguration": lambda subject: {"networkConfiguration": network_of(subject.release)},
     "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
     "capacityProviderStrategy": lambda subject: {

@@ -7,13 +7,13 @@ looked at; an address may have been somebody else's a minute ago.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.model.resource import Batch, Call, Calls, ServiceApi
-from reconciler.rollout import capacity, describe, listener_weights, prefetch
+from reconciler.rollout import capacity, describe, listener_weights, prefetch, task_protection
 from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
@@ -62,7 +62,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
         withdrawn=subject.withdrawn,
     )
     if quiet(seen):
-        return seen
+        return replace(seen, sets=(yield from task_protection.read(subject.cluster, sets, _kept(seen))))
     grace = timedelta(seconds=item.get("healthCheckGracePeriodSeconds") or 0)
     return (yield from _closely(subject, policy, now, seen, started_before=now - grace))
 
@@ -80,6 +80,10 @@ def quiet(seen: ObservedService) -> bool:
     (only,) = seen.sets
     as_wanted = only.release == seen.wanted or (not seen.startable and seen.marks.rollback_target is None)
     return only.primary and as_wanted and seen.production == all_on(only.slot)
+
+
+def _kept(seen: ObservedService) -> dict[str, int]:
+    return {one.id: 0 if one.draining else one.needed(seen.desired) for one in seen.sets}
 
 
 # -- first round: service, task sets, listeners
@@ -167,9 +171,12 @@ def _closely(
         calls["answers"] = _answers(subject, newest.slot, now)
     told = dict(zip(calls, (yield Batch.of(calls.values())), strict=True))
     arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
-    tasks = yield from _tasks(subject, arns)
+    tasks = yield from described_tasks(subject, arns)
     healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
     sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before) for one in seen.sets)
+    wanted = set(told["RUNNING"]["taskArns"])
+    alive = {one.id: [task["taskArn"] for task in _of(one, tasks) if task["taskArn"] in wanted] for one in sets}
+    sets = yield from task_protection.read(subject.cluster, sets, _kept(seen), alive)
     fields: dict[str, Any] = {"sets": sets}
     fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
     if "alarms" in told:
@@ -184,7 +191,7 @@ def _name(subject: RolloutTarget) -> str:
     return subject.service.rpartition("/")[2]
 
 
-def _tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[Any]]:
+def described_tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[Any]]:
     calls = [
         ecs.describe_tasks(cluster=subject.cluster, tasks=list(arns[start : start + TASKS_AT_ONCE]))
         for start in range(0, len(arns), TASKS_AT_ONCE)
@@ -207,18 +214,20 @@ def _with_tasks(
             healthy[zone] = healthy.get(zone, 0) + 1
         elif task is not None and state == "unhealthy":
             failing += task.get("startedAt", started_before) <= started_before
-    failed = sum(task.get("startedBy") == one.id and failed_by_itself(task) for task in tasks)
+    failed = sum(failed_by_itself(task) for task in _of(one, tasks))
     return replace(one, healthy=tuple(sorted(healthy.items())), failing=failing, failed=failed)
+
+
+def _of(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (task for task in tasks if task.get("startedBy") == one.id)
 
 
 def _addresses(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """A set's running tasks, by their addresses."""
     return {
         address: task
-        for task in tasks
-        if task.get("startedBy") == one.id
-        and task.get("lastStatus") == "RUNNING"
-        and revision_of(task.get("taskDefinitionArn", "")) == one.task_definition
+        for task in _of(one, tasks)
+        if task.get("lastStatus") == "RUNNING" and revision_of(task.get("taskDefinitionArn", "")) == one.task_definition
         for address in _addresses_of(task)
     }
 

@@ -36,8 +36,8 @@ class TaskSet:
     `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `failing`: targets
     that fail their health checks although their tasks had time to start. `failed`: tasks that stopped unexpectedly
     since it was created. `unplaced`: the lack of capacity that keeps ECS from starting its missing tasks, or "".
-    `subnets` are those of its tasks. `protected`: until when a task that ECS should stop is protected from scale-in.
-    `steady` is ECS's stability status.
+    `subnets` are those of its tasks. `protected`: tasks that ECS should stop and that are protected from scale-in, and
+    until when. `steady` is ECS's stability status.
     `state` and `reason` are those of a deployment run by ECS.
     """
 
@@ -55,7 +55,7 @@ class TaskSet:
     failing: int = 0
     failed: int = 0
     unplaced: str = ""
-    protected: datetime | None = None
+    protected: tuple[tuple[str, datetime], ...] = ()
     task_definition: str = ""
     subnets: frozenset[str] = frozenset()
     state: str = ""
@@ -94,7 +94,7 @@ class ObservedService:
     revision, `differs` lists other differences of a deployment run by ECS. `alarms` are in alarm state. `errors` is the
     share of 5xx responses of the new version, in percent. `waits`: why the wanted release is not started yet, if
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
-    more that is being rolled out.
+    more that is being rolled out. `lacked`: the lack of capacity for which alone ECS gave up its deployment, or "".
 
     The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
     (below zero: unhealthy), this one included; the test result; since when tasks of the newest task set are missing;
@@ -120,6 +120,7 @@ class ObservedService:
     deleting: bool = False
     waits: str = ""
     withdrawn: str = ""
+    lacked: str = ""
     looks: int = 0
     tested: SmokeTestOutcome | None = None
     missing_since: datetime | None = None

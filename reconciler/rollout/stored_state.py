@@ -149,12 +149,24 @@ class TaskRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """When a release is started again for which AWS had no capacity, after `attempts` attempts."""
+
+    release: str
+    attempts: int
+    at: datetime
+
+    def text(self) -> str:
+        return f"{self.release}:{self.attempts}:{int(self.at.timestamp())}"
+
+
+@dataclass(frozen=True, slots=True)
 class StoredState:
     """All stored state.
 
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
     wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases whose
-    pre-deployment task has succeeded.
+    pre-deployment task has succeeded. `retry` is for rolling deployments only.
     """
 
     deadline: Deadline | None = None
@@ -169,6 +181,7 @@ class StoredState:
     rollback_target: Version | None = None
     live: Version | None = None
     task_run: TaskRun | None = None
+    retry: Retry | None = None
     cleared: tuple[str, ...] = ()
 
     def quarantined(self, release: str) -> bool:
@@ -220,6 +233,7 @@ KEYS: Final[Mapping[str, str]] = {
         "rollback_target",
         "live",
         "task_run",
+        "retry",
         "cleared",
     )
 }
@@ -282,6 +296,11 @@ def _task_run(text: str) -> TaskRun | None:
     return TaskRun(match[1], int(match[2]), at, id, match[5] == "failed")
 
 
+def _retry(text: str) -> Retry | None:
+    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11})", text)
+    return None if match is None else Retry(match[1], int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
+
+
 def _ended(text: str) -> RolloutResult | None:
     match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(\w+):(.*)", text, re.DOTALL)
     if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
@@ -318,5 +337,6 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "rollback_target": _version,
     "live": _version,
     "task_run": _task_run,
+    "retry": _retry,
     "cleared": _releases,
 }

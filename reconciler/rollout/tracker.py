@@ -149,7 +149,9 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
             return found is None or found.draining
         case UpdateService(definition):
             wanted = definition or seen.definition
-            return any(one.primary and one.task_definition == wanted for one in seen.sets) and not seen.differs
+            primary = next((one for one in seen.sets if one.primary), None)
+            begun = primary is not None and primary.task_definition == wanted and primary.state != "FAILED"
+            return begun and not seen.differs
         case RunTests() | RunTask():
             return True
 

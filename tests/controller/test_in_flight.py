@@ -342,3 +342,22 @@ def test_a_version_that_comes_while_the_first_one_already_serves_has_its_gate(tm
         running.go(900)
         assert stage.weights(80) == {ONE: 100, TWO: 0}
         assert running.outcomes() == [Outcome.FAILED]
+
+
+@pytest.mark.parametrize("where", some([(Phase.VERIFYING,), (Phase.BAKING,), (Phase.AWAITING_PROMOTION,)], 1))
+def test_a_fix_starts_at_once_while_neither_version_is_healthy(running: Running, where: Phase) -> None:
+    """Whatever both of them lack: the fix has tasks seconds after it was seen, and is promoted."""
+    deploy(running, where)
+    fall_ill(running, "v1")
+    fall_ill(running, "v2")
+    running.go(120)
+    assert not [one for one in running.outcomes() if one == Outcome.PROMOTED]
+    running.files.edit(FRONTEND, "tag: v2", "tag: v3")
+    began = running.stage.laptop.clock.monotonic()
+    while running.stage.transport.sent["CreateTaskSet"] < 2 and running.stage.laptop.clock.monotonic() < began + 60:
+        running.go(1)
+    assert running.stage.transport.sent["CreateTaskSet"] == 2
+    assert running.stage.laptop.clock.monotonic() - began <= 15 + 5  # the interval of the controller, and its own time
+    running.go(1800)
+    assert running.outcomes()[-1] == Outcome.PROMOTED
+    assert [revision for _, revision in running.stage.sets()] == [f"{SERVICE}:4"]

@@ -40,6 +40,12 @@ def weights(action: Action | None) -> dict[Link, int]:
         ),
         (forward(new=100, old=0), forward(new=100), Usage(several=True), {"new": 100, "old": 0}),
         (forward(new=100, old=0), forward(new=100), Usage(used=frozenset({"new"})), {"new": 100}),
+        (
+            forward(new=100, old=0),
+            forward(new=100),
+            Usage(used=frozenset({"new"}), several=True, needed=frozenset({"another"})),
+            {"new": 100},
+        ),
         (forward(old=0, older=0), forward(new=100), Usage(), {"new": 100}),
         (Action(fixed_response=NOBODY), forward(new=100), Usage(), {"new": 100}),
         (
@@ -55,6 +61,7 @@ def weights(action: Action | None) -> dict[Link, int]:
         "switch",
         "keep named",
         "detach",
+        "another service is in flight",
         "nobody is served",
         "nobody was served",
         "nobody is reached",
@@ -130,8 +137,10 @@ def test_a_role_keeps_what_an_older_version_may_need() -> None:
     assert statements(kept.policies["a"]) == sorted([*statements(old.policies["a"]), *statements(new.policies["a"])])
     assert kept.policies["b"] == old.policies["b"]
     assert kept.managed == ("arn:one", "arn:two")
-    alone = Role().retaining(observed("role", old), desired("role", new), Usage())
-    assert alone.spec == new
+    for usage in (Usage(), Usage(several=True, needed=frozenset({"another"}))):
+        assert Role().retaining(observed("role", old), desired("role", new), usage).spec == new
+    needs = Usage(several=True, needed=frozenset({observed("role", old).id}))
+    assert Role().retaining(observed("role", old), desired("role", new), needs).spec == kept
 
 
 def test_a_role_denies_nothing_to_an_older_version_that_it_did_not_deny_before() -> None:
@@ -161,8 +170,10 @@ def test_statements_that_are_called_alike_do_not_clash() -> None:
         (Usage(used=frozenset({"sg-lb"}), several=True), {80, 8080}),
         (Usage(used=frozenset({"sg-other"}), several=True), {8080}),
         (Usage(used=frozenset({"sg-web"})), {8080}),
+        (Usage(used=frozenset({"sg-web"}), several=True, needed=frozenset({"sg-web"})), {80, 8080}),
+        (Usage(used=frozenset({"sg-web"}), several=True, needed=frozenset({"sg-other"})), {8080}),
     ],
-    ids=["of a group of tasks", "from a group of tasks", "of no task", "one version"],
+    ids=["of a group of tasks", "from a group of tasks", "of no task", "one version", "in flight", "another in flight"],
 )
 def test_a_rule_stays_while_tasks_of_an_older_version_may_need_it(usage: Usage, ports: set[int]) -> None:
     """Only rules of, or about, groups that tasks are in."""

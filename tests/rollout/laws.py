@@ -113,10 +113,11 @@ def _delete(state: State, decision: DeleteTaskSet) -> None:
     keeps = [one for one in truth.alive if one.id != gone.id and one.well]
     _hold("S7", bool(keeps) or not gone.well, f"{gone.id} goes and is the only healthy side")
     on = [one for one in truth.alive if truth.production[one.slot] and one.scale]
-    live = on[-1] if on else None
+    live = next((one for one in on if one.primary), on[-1] if on else None)
     older = live is not None and gone.born < live.born and gone.scale and any(one.primary for one in truth.alive)
     finished = truth.marks.ended_of(live.release) if live is not None else None
-    if older and gone.slot != live.slot and live is not None:
+    replaced = live is not None and any(one.born > live.born for one in truth.alive)  # a fix has taken its place
+    if older and not replaced and gone.slot != live.slot and live is not None:
         asked = finished is not None and finished.outcome is Outcome.FAST_PROMOTED
         _hold("W", not truth.withdrawn or asked, f"{gone.id} goes by the clock, and {live.release} was withdrawn")
         _hold("S5", live.well >= live.needed(truth.desired), f"{gone.id} goes while {live.id} is not well")

@@ -148,6 +148,55 @@ def test_the_drawing_shows_exactly_what_happens() -> None:
     assert happened == drawn, f"not drawn: {happened - drawn}; never happens: {drawn - happened}"
 
 
+BEFORE_TRAFFIC = (Phase.SCALING_UP, Phase.AWAITING_PROMOTION)
+UNDER_TRAFFIC = (Phase.SHIFTING, Phase.VERIFYING, Phase.BAKING)
+PHASES_OF = [
+    *((TIMED, phase) for phase in (*BEFORE_TRAFFIC, *UNDER_TRAFFIC[1:])),
+    *((CANARY, phase) for phase in UNDER_TRAFFIC),
+]
+
+
+def _both_ill(name: str, phase: Phase, budget: int) -> State:
+    """A rollout of B in that phase; neither A nor B has a healthy task any more, which was seen, and D is wanted."""
+    policy = POLICIES[name]
+    state = reached(policy, phase, budget)
+    for one in state.seen.alive:
+        state = world.with_set(state, one.id, steady=False, healthy=(("z", 0),), failing=1)
+    state = world.blamed(state._replace(queue=(), memory=replace(state.memory, looks=-policy.looks, awaited=())))
+    return world.moment(state._replace(seen=replace(state.seen, wanted="D")))
+
+
+@pytest.mark.parametrize(("name", "phase"), PHASES_OF)
+def test_a_fix_starts_at_once_while_neither_version_is_healthy(name: str, phase: Phase) -> None:
+    """Nothing gets better, and no clock runs out, until it is there."""
+    state, mind = _both_ill(name, phase, 1), world.Mind(POLICIES[name])
+    assert state.phase is phase
+    for _ in range(20):
+        if any(one.release == "D" for one in state.seen.alive):
+            break
+        if state.queue:
+            state = world.performed(state)
+        elif state.lag or state.memory.waiting(world.NOW):
+            state = world.moment(state)
+        else:
+            state = world.look(state, mind).state
+    else:
+        raise AssertionError(f"D is not started in {state.phase}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "phase"), PHASES_OF)
+def test_no_promise_is_broken_while_a_fix_replaces_two_versions_that_are_ill(name: str, phase: Phase) -> None:
+    """Whatever goes wrong once on its way, apart from production that somebody moves by hand."""
+    report = explore(
+        POLICIES[name],
+        [_both_ill(name, phase, 1)],
+        only=lambda event: _somebodys_fault(event) and "by hand" not in event,
+    )
+    print(f"{name}, {phase}: {report}")
+    assert not report.broken, "\n".join(report.broken)
+
+
 def _in_production(budget: int) -> list[State]:
     """B has production, and A is warm."""
     return [reached(POLICIES["timed, tested"], phase, budget) for phase in (Phase.VERIFYING, Phase.BAKING)]
@@ -244,7 +293,7 @@ def deletes_what_requests_are_under_way_to(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def deletes_the_only_healthy_side(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cleanup, "may_remove", lambda live, one: True)
+    patch.setattr(cleanup, "may_remove", lambda seen, one: True)
 
 
 @bug(TIMED)

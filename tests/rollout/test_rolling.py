@@ -11,12 +11,12 @@ import pytest
 from reconciler import errors
 from reconciler.rollout.actions import UpdateService, WriteState
 from reconciler.rollout.engine import Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.rolling import PATIENCE, Rolling
+from reconciler.rollout.engines.rolling import PATIENCE, RETRY_FIRST, RETRY_MOST, Rolling
 from reconciler.rollout.release import Capacity, Release, Version
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Pause, StoredState
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Pause, Retry, StoredState
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.tracker import RolloutTracker
 from reconciler.rollout.windows import Window
@@ -70,9 +70,9 @@ def seen(
     *deployments: dict[str, Any], marks: StoredState | None = None, subject: Any = SPEC, **fields: Any
 ) -> ObservedService:
     known = Prefetched(service=service(*deployments, marks=marks, **fields))
-    talk = Talk()
+    talk = Talk(ListTasks={"taskArns": []})
     found = talk.hold(ENGINE.observe(subject, POLICY, NOW, known))
-    assert not talk.said, "the pass has read the service already"
+    assert set(talk.operations()) <= {"ListTasks"}, "the pass has read the service already"
     return found
 
 
@@ -366,3 +366,154 @@ def test_a_service_at_rest_says_what_its_new_version_waits_for() -> None:
     found = waiting(OLD, marks=RAN)
     assert found.at_rest
     assert (found.phase, found.waits_for) == (Phase.IDLE, Waiting.DEPENDENCY)
+
+
+# -- protected tasks
+
+
+def protection(*ids: str) -> dict[str, Any]:
+    rows = [{"taskArn": f"task/apps/{id}", "protectionEnabled": True, "expirationDate": NOW} for id in ids]
+    return {"protectedTasks": [*rows, {"taskArn": "task/apps/free", "protectionEnabled": False}], "failures": []}
+
+
+@pytest.mark.parametrize(
+    ("primary", "previous", "asked"),
+    [
+        pytest.param({"runningCount": 2}, {"runningCount": 1}, True, id="all new tasks run"),
+        pytest.param({"runningCount": 0}, {"runningCount": 4}, True, id="there is no room for new ones"),
+        pytest.param({"runningCount": 2}, {"runningCount": 0}, False, id="the previous ones are gone"),
+        pytest.param({"runningCount": 1}, {"runningCount": 2}, False, id="new ones are still started"),
+        pytest.param({"runningCount": 1, "pendingCount": 1}, {"runningCount": 3}, False, id="new ones are starting"),
+        pytest.param(
+            {"runningCount": 2, "createdAt": NOW - MINUTE}, {"runningCount": 2}, False, id="it has just begun"
+        ),
+        pytest.param({"runningCount": 2, "rolloutState": "FAILED"}, {"runningCount": 1}, False, id="it has failed"),
+        pytest.param({"runningCount": 3, "rolloutState": "COMPLETED"}, {"runningCount": 0}, True, id="scaled in"),
+    ],
+)
+def test_protection_is_asked_for_only_where_tasks_should_stop(
+    primary: dict[str, Any], previous: dict[str, Any], asked: bool
+) -> None:
+    """Two calls while ECS cannot stop tasks, none otherwise."""
+    running = {"taskArns": [f"task/apps/{name}" for name in ("one", "two", "free")]}
+    none = {"tasks": [], "failures": []}
+    talk = Talk(ListTasks=running, GetTaskProtection=protection("one", "two"), DescribeTasks=none)
+    marks = replace(RAN, deadline=ASKED)
+    item = service(deployment(2, state="IN_PROGRESS") | primary, GOING | previous, marks=marks)
+    found = talk.hold(ENGINE.observe(SPEC, POLICY, NOW, Prefetched(service=item)))
+    assert talk.operations().count("GetTaskProtection") == asked
+    names = [name for one in found.sets for name, _ in one.protected]
+    assert names == (["one", "two"] if asked else [])
+    assert ("tasks one and two are protected" in ENGINE.decide(POLICY, found, NOW).because) is asked
+
+
+# -- without capacity
+
+LACK = "Capacity is unavailable at this time"
+TRIPPED = deployment(2, "ACTIVE", "FAILED", runningCount=0, createdAt=NOW - MINUTE)
+GAVE_UP = replace(RAN, deadline=replace(ASKED, at=NOW + PATIENCE - 10 * MINUTE))
+
+
+def placing(age: Any = MINUTE) -> list[dict[str, Any]]:
+    return [{"createdAt": NOW - age, "message": f"(service web) was unable to place a task. Reason: {LACK}."}]
+
+
+def stopped(code: str, reason: str, revision: int = 2, age: Any = MINUTE) -> dict[str, Any]:
+    return {
+        "taskArn": f"task/apps/{code}",
+        "taskDefinitionArn": f"{ARN.format('ecs')}task-definition/web:{revision}",
+        "createdAt": NOW - age,
+        "stopCode": code,
+        "stoppedReason": reason,
+    }
+
+
+NO_ROOM = stopped("TaskFailedToStart", f"{LACK}. Please try again later.")
+CRASHED = stopped("EssentialContainerExited", "Essential container in task exited")
+
+
+def gave_up(*tasks: dict[str, Any], marks: StoredState = GAVE_UP, now: Any = NOW, **fields: Any) -> RolloutStep:
+    """The step after ECS gave up the deployment of `b`."""
+    deployments = fields.pop("deployments", (OLD, TRIPPED))
+    talk = Talk(
+        ListTasks={"taskArns": [one["taskArn"] for one in tasks]}, DescribeTasks={"tasks": list(tasks), "failures": []}
+    )
+    known = Prefetched(service=service(*deployments, marks=marks, **fields))
+    return ENGINE.decide(POLICY, talk.hold(ENGINE.observe(SPEC, POLICY, now, known)), now)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "events"),
+    [
+        pytest.param((), placing(), id="no task was placed"),
+        pytest.param((NO_ROOM,), [], id="its tasks found no capacity"),
+        pytest.param((NO_ROOM, stopped("EssentialContainerExited", "x", revision=1)), [], id="another version failed"),
+        pytest.param((stopped("SpotInterruption", "Your Spot Task was interrupted."),), placing(), id="interrupted"),
+        pytest.param((stopped("EssentialContainerExited", "x", age=30 * MINUTE),), placing(), id="an earlier attempt"),
+    ],
+)
+@pytest.mark.parametrize("deployments", [(OLD, TRIPPED), (OLD,), (TRIPPED | {"status": "PRIMARY"}, GOING)])
+def test_a_deployment_that_ecs_gave_up_without_capacity_is_no_verdict(
+    tasks: tuple[dict[str, Any], ...], events: list[dict[str, Any]], deployments: tuple[dict[str, Any], ...]
+) -> None:
+    """It is neither failed nor quarantined, whether or not ECS went back, and says what it waits for."""
+    found = gave_up(*tasks, events=events, deployments=deployments)
+    assert (found.phase, found.health, found.ended) == (Phase.SCALING_UP, RolloutHealth.SUSPENDED, None)
+    assert LACK in found.because
+    after = written(found)
+    assert (after.quarantine, after.deadline) == ((), None)
+    assert after.retry == Retry("b", 1, NOW + RETRY_FIRST)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "events"),
+    [
+        pytest.param((CRASHED,), placing(), id="one of its tasks exited"),
+        pytest.param((NO_ROOM, CRASHED), [], id="some found no capacity, one exited"),
+        pytest.param((), [], id="nothing is known"),
+        pytest.param((), placing(20 * MINUTE), id="the lack was before it was asked for"),
+    ],
+)
+def test_a_task_that_failed_by_itself_is_a_verdict(
+    tasks: tuple[dict[str, Any], ...], events: list[dict[str, Any]]
+) -> None:
+    """Also where others found no capacity."""
+    found = gave_up(*tasks, events=events)
+    assert found.phase is Phase.ROLLED_BACK
+    assert written(found).quarantine == ("b",)
+
+
+def test_it_is_started_again_later_and_ever_more_seldom() -> None:
+    """It waits without a call, twice as long after each attempt, and an hour at most."""
+    retry = Retry("b", 1, NOW + RETRY_FIRST)
+    waiting = replace(RAN, retry=retry)
+    found = step(OLD, marks=waiting)
+    assert (found.phase, found.health, found.decisions) == (Phase.SCALING_UP, RolloutHealth.SUSPENDED, ())
+    assert found.wake_at == retry.at
+    talk = Talk()
+    known = Prefetched(service=service(OLD, TRIPPED, marks=waiting, events=placing()))
+    talk.hold(ENGINE.observe(SPEC, POLICY, NOW, known))
+    assert not talk.said
+    again = ENGINE.decide(POLICY, seen(OLD, marks=waiting), retry.at)
+    assert kinds(again) == ["UpdateService", "WriteState"]
+    late = replace(RAN, retry=Retry("b", 9, NOW), deadline=GAVE_UP.deadline)
+    after = written(gave_up(marks=late, events=placing(2 * 60 * MINUTE)))
+    assert after.retry == Retry("b", 10, NOW + RETRY_MOST)
+
+
+def test_a_deployment_that_ecs_only_gave_up_is_forced_to_start_again() -> None:
+    """The service has the revision already, so that ECS would do nothing."""
+    marks = replace(RAN, retry=Retry("b", 1, NOW))
+    failed = TRIPPED | {"status": "PRIMARY"}
+    found = step(failed, GOING, marks=marks)
+    assert found.decisions[0] == UpdateService("", ("forceNewDeployment",))
+    talk = Talk()
+    talk.hold(ENGINE.apply(found.decisions[0], SPEC))
+    assert talk.params("UpdateService")[0]["forceNewDeployment"] is True
+
+
+def test_the_retry_is_forgotten_with_its_end() -> None:
+    """Once the version runs, or has failed after all."""
+    marks = replace(GAVE_UP, retry=Retry("b", 2, NOW))
+    assert written(step(NEW, marks=marks)).retry is None
+    assert written(gave_up(CRASHED, marks=marks)).retry is None

@@ -245,3 +245,40 @@ def test_no_wanted_tasks_hold_a_rollout_still(stage: EmulatedStack, phase: Phase
     ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=4)
     stage.follow(lambda turn: outcomes(stage) != [])
     assert outcomes(stage) == [Outcome.PROMOTED]
+
+
+ROLLING = {
+    "desired_count: 1": "desired_count: 4",
+    "deployment: careful": "",
+    "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]",
+}
+
+
+def test_a_rolling_deployment_without_capacity_is_tried_again() -> None:
+    """ECS's circuit breaker goes back each time; the version is not blamed, and runs once there is capacity."""
+    with emulated_stack(ROLLING) as stage:
+        stage.serving()
+        fault = stage.laptop.aws.inject(Fault("no_capacity"))
+        stage.spec(v1="v2")
+        stage.apply(lambda turn: False, patience=6 * 3600.0)
+        step = stage.last.step
+        assert step is not None
+        assert (step.phase, step.health) == (Phase.SCALING_UP, RolloutHealth.SUSPENDED)
+        assert not outcomes(stage)
+        assert 4 <= stage.transport.sent["UpdateService"] <= 12
+        assert stage.service()["runningCount"] == 4
+        stage.laptop.aws.faults.remove(fault)
+        stage.follow()
+        assert outcomes(stage) == [Outcome.PROMOTED]
+        assert not {key for key in stage.tags() if key.endswith((":retry", ":quarantine"))}
+
+
+def test_a_rolling_version_that_fails_beside_a_lack_of_capacity_is_rolled_back() -> None:
+    """A task of the version itself exited: that is a verdict, whatever else AWS lacked."""
+    with emulated_stack(ROLLING) as stage:
+        stage.serving()
+        stage.laptop.script(Script(image=f"*{stage.digest('v2')}*", healthy=False, exits_after=1.0, exit_code=1))
+        stage.laptop.aws.inject(Fault("no_capacity", count=2))
+        stage.spec(v1="v2")
+        assert stage.apply(has_ended, patience=6 * 3600.0).went_wrong
+        assert outcomes(stage) == [Outcome.ROLLED_BACK]

@@ -88,6 +88,7 @@ def _version(task_set: TaskSet) -> dict[str, Any]:
         "pending": task_set.pending,
         "healthy": None if task_set.healthy is None else task_set.well,
         "failed": task_set.failed,
+        "protected": [{"task": id, "until": until.isoformat()} for id, until in task_set.protected],
     }
 
 

@@ -99,6 +99,8 @@ def start(world: World, service: Service, deployment: Deployment, count: int) ->
     for _ in range(count):
         if not room(world, service.name, deployment.launch):
             events.complain(world, service, deployment, NO_CAPACITY)
+            deployment.failed_tasks += 1  # API reference, Deployment: "can't launch the task"
+            deployment.breaker += 1
             hold(world, service, deployment)
             break
         made.append(_create(world, cluster, service, deployment))

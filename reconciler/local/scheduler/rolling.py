@@ -123,7 +123,8 @@ def _move(world: World, service: Service, primary: Deployment) -> None:
         fleet.keep(world, service, primary, service.desired_count)
     failed = primary.rollout_state == "FAILED"
     if not failed:
-        for one, task in [*sick[: chosen.stop_old_unhealthy], *well[: chosen.stop_old_healthy]]:
+        leaving = [(one, task) for one, task in well if not fleet.protected(world, task)]
+        for one, task in [*sick[: chosen.stop_old_unhealthy], *leaving[: chosen.stop_old_healthy]]:
             fleet.stop(world, service, one, [task], fleet.scaling(primary))
         fleet.start(world, service, primary, chosen.start)
         if chosen.stuck and old:

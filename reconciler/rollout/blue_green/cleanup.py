@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.rollout import task_protection
 from reconciler.rollout.actions import (
     DeleteTaskSet,
     RolloutAction,
@@ -13,7 +14,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.blue_green.context import FIRST_STAGES, LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.state import WHOLE, Scaling, TaskSet, all_on
+from reconciler.rollout.state import WHOLE, ObservedService, Scaling, TaskSet, all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, deadline
 
 
@@ -25,7 +26,7 @@ def ends_at(s: RolloutContext, one: TaskSet) -> Deadline:
 def clear(s: RolloutContext) -> RolloutStep:
     """Remove a task set that is neither in production nor on its way there, after draining its connections."""
     assert s.live is not None
-    one = s.left[0]
+    one = removable(s) or s.left[0]
     phase, why = _removal_reason(s, one)
     health = RolloutHealth.DEGRADED if s.marks.quarantined(one.release) else RolloutHealth.PROGRESSING
     first = (*_preferred(s.live), *_followed(s, s.live))
@@ -36,7 +37,7 @@ def clear(s: RolloutContext) -> RolloutStep:
 
 def drain_and_delete(s: RolloutContext, one: TaskSet, phase: Phase, why: str, health: RolloutHealth) -> RolloutStep:
     """Delete a task set without traffic: immediately if it never had any, otherwise after connection draining."""
-    if not may_remove(s.live, one):
+    if not may_remove(s.seen, one):
         because = "kept because the tasks in production are not healthy"
         return s.step(phase, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     due = s.due(one.release)
@@ -56,9 +57,14 @@ def drain_and_delete(s: RolloutContext, one: TaskSet, phase: Phase, why: str, he
     return s.step(phase, f"{why}; draining connections", health=health, wake=due.at)
 
 
-def may_remove(live: TaskSet | None, one: TaskSet) -> bool:
+def may_remove(seen: ObservedService, one: TaskSet) -> bool:
     """Whether a task set may be removed: never the only healthy one."""
-    return (live is not None and live.well > 0) or not one.well
+    return not one.well or any(other.well for other in seen.alive if other is not one)
+
+
+def removable(s: RolloutContext) -> TaskSet | None:
+    """The next task set to remove, or None."""
+    return next((one for one in s.left if may_remove(s.seen, one)), None)
 
 
 def _had_traffic(one: TaskSet, due: Deadline | None) -> bool:
@@ -77,6 +83,8 @@ def _removal_reason(s: RolloutContext, one: TaskSet) -> tuple[Phase, str]:
             return Phase.ROLLING_BACK, ended.why or "the release was rolled back"
     if s.marks.quarantined(one.release):
         return Phase.FAILED, "the release is quarantined"
+    if s.live is not None and one.scale and one.born < s.live.born:
+        return Phase.TEARDOWN, "removing the previous version, in whose place a newer one starts"
     return Phase.SUPERSEDED, "superseded by another version"
 
 
@@ -84,14 +92,18 @@ def rest(s: RolloutContext) -> RolloutStep:
     """No rollout in progress. Restores scaling, health checks and the test listener."""
     assert s.live is not None
     phase, why, health = _standing(s, s.live)
-    stopping = next((one.release[:6] for one in s.seen.sets if one.draining), "")
-    if stopping and phase is Phase.IDLE:
+    stopping = next((one for one in s.seen.sets if one.draining), None)
+    if stopping is not None and phase is Phase.IDLE:
         phase, health = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     decisions = _tidied(s, s.live)
     if decisions:
         return s.step(phase, "restoring scaling, health check and test listener", *decisions, health=health)
-    if stopping:
-        return s.step(phase, f"tasks of release {stopping} are stopping", health=health)
+    protected = task_protection.reason(s.seen.sets)
+    if protected and phase in (Phase.IDLE, Phase.TEARDOWN):
+        because = why if stopping is None else f"release {stopping.release[:6]} cannot be removed: {protected}"
+        return s.step(phase, because, health=RolloutHealth.SUSPENDED, wake=task_protection.LOOK_AGAIN)
+    if stopping is not None:
+        return s.step(phase, f"tasks of release {stopping.release[:6]} are stopping", health=health)
     if health is RolloutHealth.PROGRESSING:
         return s.step(phase, why, health=health)
     waits_for = Waiting.PERSON
@@ -111,7 +123,9 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
         return Phase.ROLLED_BACK if back else Phase.FAILED, because, RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)
     if live.running != needed or live.pending or not live.steady:
-        return Phase.IDLE, f"{live.running} of {needed} tasks running", RolloutHealth.PROGRESSING
+        protected = task_protection.reason([live])
+        because = f"{live.running} of {needed} tasks running{protected and f'; {protected}'}"
+        return Phase.IDLE, because, RolloutHealth.PROGRESSING
     if s.seen.waits:
         return Phase.IDLE, f"the new version is waiting: {s.seen.waits}", RolloutHealth.SUSPENDED
     return Phase.IDLE, "up to date", RolloutHealth.HEALTHY

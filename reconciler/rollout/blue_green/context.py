@@ -2,6 +2,9 @@
 
 The creation time of a task set never changes: a task set younger than the one in production is on its way in, and an
 older one was in production before. Nothing depends on who observed the service before.
+
+A fix of two versions that are both unhealthy is started beside the one without production. The one in production then
+counts as live, and both others are judged by their age: the youngest is green, the other is removed.
 """
 
 from __future__ import annotations
@@ -141,7 +144,7 @@ def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext
     older = [one for one in others if _creation_order(one) < _creation_order(live)]
     younger = [one for one in others if _creation_order(one) > _creation_order(live)]
     idle = tuple(one for one in seen.alive if one.slot != live.slot)
-    if older:
+    if older and all(one.release == UNNAMED for one in younger):  # otherwise a fix has been started in blue's place
         blue = older[-1]
         target = _target(policy, seen, live, None)
         return RolloutContext(
@@ -150,7 +153,7 @@ def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext
     target = _target(policy, seen, live, younger[-1] if younger else None)
     green = None
     if target != live.release:
-        green = next((one for one in reversed(younger) if one.release == target), None)
+        green = next((one for one in reversed((*older, *younger)) if one.release == target), None)
     left = _without(idle, green)
     shape = TrafficState.BEFORE if left or target not in ("", live.release) else TrafficState.REST
     return RolloutContext(policy, seen, now, shape, live, green=green, left=left, target=target)

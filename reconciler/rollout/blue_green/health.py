@@ -14,6 +14,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from reconciler.model import duration
+from reconciler.rollout import task_protection
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.strategy import Strategy
 
@@ -54,12 +55,15 @@ def at_fault(seen: ObservedService, one: TaskSet) -> bool:
 
 
 def verdict(seen: ObservedService) -> int:
-    """Result of one observation of the newest task set: 1 steady; -1 failing, or without any healthy task; else 0."""
+    """Result of one observation of the newest task set: 1 steady; -1 failing, or without any healthy task; else 0.
+
+    A task set that cannot lose tasks because they are protected never becomes steady, which is no fault of it.
+    """
     newest = seen.newest
     if newest is None or newest.healthy is None or not newest.needed(seen.desired):
         return 0
     if targets_healthy(seen, newest):
-        return 1 if newest.steady else 0
+        return 1 if newest.steady or newest.protected else 0
     return -1 if at_fault(seen, newest) or not newest.well else 0
 
 
@@ -89,10 +93,14 @@ def broken(policy: Strategy, seen: ObservedService, now: datetime) -> bool:
 
 
 def excused(policy: Strategy, seen: ObservedService, now: datetime) -> bool:
-    """No deadline fails it: ECS is stabilizing healthy tasks, or missing ones were wanted or interrupted just now."""
+    """No deadline fails it: ECS is stabilizing healthy tasks, missing ones were wanted or interrupted just now, or its
+    target group has protected tasks of another version.
+    """
     newest = seen.newest
     if newest is None or targets_healthy(seen, newest):
         return newest is not None
+    if _complete(seen, newest) and task_protection.occupied(seen, newest.slot):
+        return not newest.failing
     waiting = seen.missing_since is not None and not overdue(policy, seen, now)
     return waiting and missing(seen) and not at_fault(seen, newest)
 
@@ -140,11 +148,14 @@ def status(seen: ObservedService, one: TaskSet) -> str:
     if one.well < needed:
         return f"{one.well} of {needed} tasks healthy"
     if seen.strangers[one.slot]:
-        return f"the target group has {seen.strangers[one.slot]} targets that are not tasks of this version"
+        return (
+            task_protection.occupied(seen, one.slot)
+            or f"the target group has {seen.strangers[one.slot]} targets that are not tasks of this version"
+        )
     if not spread(seen, one):
         return f"tasks are healthy in {_list(sorted(one.zones))} only"
     if not one.steady:
-        return "ECS is still stabilizing the task set"
+        return task_protection.reason([one]) or "ECS is still stabilizing the task set"
     return f"{one.well} of {needed} tasks healthy"
 
 

@@ -7,6 +7,7 @@ is nothing to roll back to: its tasks are removed and the empty task set remains
 
 from __future__ import annotations
 
+from reconciler.rollout import task_protection
 from reconciler.rollout.actions import RolloutAction, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
 from reconciler.rollout.blue_green import health, pre_promotion, zero
 from reconciler.rollout.blue_green.cleanup import drain_and_delete
@@ -40,6 +41,9 @@ def _begin(s: RolloutContext) -> RolloutStep:
         return s.step(PHASE, "the service has the maximum number of task sets; waiting for one to be removed")
     taken = {one.slot for one in s.seen.alive if one.scale}
     free = [slot for slot in _by_traffic(s) if slot not in taken]
+    if free and (occupied := task_protection.occupied(s.seen, free[0])):
+        because = f"waiting for the target group: {occupied}"
+        return s.step(PHASE, because, health=RolloutHealth.DEGRADED, wake=task_protection.LOOK_AGAIN)
     if free:
         return s.step(PHASE, "creating the first task set", *pre_promotion.begin(s, free[0]))
     if idle is None:

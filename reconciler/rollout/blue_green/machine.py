@@ -37,7 +37,7 @@ and tasks are wanted:
     scaling_up → awaiting_promotion, shifting                          no tests; automatic promotion
     testing → shifting
     testing, awaiting_promotion → scaling_up                           green became unhealthy
-    shifting, verifying, baking → scaling_up                           all tasks of green were interrupted
+    shifting, verifying, baking → scaling_up                    all tasks of green were interrupted, or a fix starts
     scaling_up, testing, awaiting_promotion, shifting → failed
     scaling_up, testing, awaiting_promotion, shifting → superseded     superseded by a newer version
     verifying, baking → superseded                  a newer version waits, and this one is unhealthy

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from reconciler.rollout import task_protection
 from reconciler.rollout.actions import (
     CreateTaskSet,
     RolloutAction,
@@ -20,7 +21,7 @@ from reconciler.rollout.actions import (
     UpdateHealthCheck,
 )
 from reconciler.rollout.blue_green import gates, health, zero
-from reconciler.rollout.blue_green.cleanup import clear, ends_at
+from reconciler.rollout.blue_green.cleanup import clear, ends_at, removable
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import MOST_SETS, WHOLE, Scaling, TaskSet, all_on, shared
@@ -35,16 +36,28 @@ TEST_SLACK = LOOK_EVERY * 12
 
 def step(s: RolloutContext) -> RolloutStep:
     if s.green is None:
-        return clear(s) if s.left else _start(s)
+        cleared = clear(s) if s.left else None
+        if cleared is None or (not cleared.decisions and _unserved(s)):
+            return start(s)
+        return cleared
     if moved_back(s, s.green):
         why = "production traffic was moved back to blue"
         ended = s.ended(s.green.release, Outcome.ROLLED_BACK, Phase.ROLLING_BACK, Actor.ENGINE, why)
         marks = s.mark(quarantine=s.marks.with_quarantined(s.green.release), ended=ended, deadline=ends_at(s, s.green))
         return s.step(Phase.ROLLING_BACK, why, *marks, health=RolloutHealth.DEGRADED, ended=ended)
-    return clear(s) if s.left else _bring(s, s.green)
+    # observations are counted for the newest task set
+    kept = removable(s) is None and s.green is s.seen.newest
+    return clear(s) if s.left and not kept else _bring(s, s.green)
 
 
-def _start(s: RolloutContext) -> RolloutStep:
+def _unserved(s: RolloutContext) -> bool:
+    """Whether the version in production has no healthy task, so that the target is started beside what has to stay."""
+    assert s.live is not None
+    return bool(s.flight and s.seen.desired) and s.live.healthy is not None and not s.live.well
+
+
+def start(s: RolloutContext) -> RolloutStep:
+    """Start the target in the slot without production, unless something holds it back."""
     assert s.live is not None
     if not s.seen.desired:
         return zero.take_over(s)
@@ -61,6 +74,10 @@ def _start(s: RolloutContext) -> RolloutStep:
         return s.step(
             Phase.SCALING_UP, "the service has the maximum number of task sets; waiting for one to be removed"
         )
+    occupied = task_protection.occupied(s.seen, 1 - s.live.slot)
+    if occupied:
+        because = f"a new version is waiting for its target group: {occupied}"
+        return s.step(Phase.IDLE, because, health=RolloutHealth.SUSPENDED, wake=task_protection.LOOK_AGAIN)
     if "production" in s.seen.bare and s.seen.production is not None:
         named = SetWeights("production", s.seen.production, s.seen.production)
         return s.step(Phase.SCALING_UP, "adding both target groups to the production listener", named)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, SetPrimary, SetWeights
+from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, SetPrimary, SetWeights
 from reconciler.rollout.blue_green import gates, health, pre_promotion, zero
 from reconciler.rollout.blue_green.cleanup import blocked, ends_at
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, newcomer
@@ -35,9 +35,8 @@ def share(s: RolloutContext) -> RolloutStep:
         return zero.wait(s, Phase.SHIFTING)
     if due is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return _noticed(s, green, weight)
-    if s.target != green.release:
-        why = "superseded by a newer version"
-        return _back(s, green, blue, s.ended(green.release, Outcome.SUPERSEDED, Phase.SUPERSEDED, Actor.SPECS, why))
+    if s.target != green.release and (superseded := _superseded(s, green, blue, weight)):
+        return superseded
     wrong = health.trouble(s.policy, s.seen, green, s.now)
     if wrong and health.blameless(s.policy, s.seen, green, s.now):
         return _give_way(s, green, blue, Phase.SHIFTING)
@@ -54,6 +53,22 @@ def share(s: RolloutContext) -> RolloutStep:
             return blocked(s, f"green receives {weight} % of production traffic, which is not a step of the strategy")
 
 
+def _superseded(s: RolloutContext, green: TaskSet, blue: TaskSet, weight: int) -> RolloutStep | None:
+    """Another version is wanted: production goes back to blue. If neither is healthy, it goes where more of it is.
+
+    None while green is the one that serves.
+    """
+    if green.well and not health.can_serve(s.seen, blue, green):
+        return None
+    if not green.well and not blue.well and 2 * weight > WHOLE:
+        point = SetWeights("production", all_on(green.slot), s.seen.production)
+        because = "neither version is healthy; making room for a newer version"
+        return s.step(Phase.SHIFTING, because, point, health=RolloutHealth.DEGRADED)
+    why = "superseded by a newer version"
+    ended = s.ended(green.release, Outcome.SUPERSEDED, Phase.SUPERSEDED, Actor.SPECS, why)
+    return _going_back(s, green, blue, ended)
+
+
 def _noticed(s: RolloutContext, green: TaskSet, weight: int) -> RolloutStep:
     """Record that green receives production traffic. If the record was lost, its deadline starts again."""
     if weight not in s.policy.weights:
@@ -63,11 +78,11 @@ def _noticed(s: RolloutContext, green: TaskSet, weight: int) -> RolloutStep:
 
 
 def recover_orphaned(s: RolloutContext) -> RolloutStep:
-    """Part of production traffic goes to a side without tasks, and those requests are lost."""
+    """Part of production traffic goes to a side without tasks, and those requests are lost.
+
+    It moves to the remaining side even if that is not healthy, so that a fix can start in place of what is gone.
+    """
     assert s.live is not None
-    if s.seen.desired and not s.live.well:
-        because = "part of production traffic goes to a version that is gone, and the remaining version is not healthy"
-        return s.step(Phase.SHIFTING, because, health=RolloutHealth.DEGRADED, wake=LOOK_EVERY)
     point = SetWeights("production", all_on(s.live.slot), s.seen.production)
     return s.step(
         Phase.SHIFTING, "moving production traffic off a version that is gone", point, health=RolloutHealth.DEGRADED
@@ -88,7 +103,8 @@ def switched(s: RolloutContext) -> RolloutStep:
         marks = s.mark(deadline=deadline(live.release, DeadlineKind.VERIFY, s.now, wait))
         return s.step(Phase.VERIFYING, "green receives all production traffic", *marks)
     phase = Phase.BAKING if due.stage is DeadlineKind.WARM else Phase.VERIFYING
-    if s.target == s.seen.wanted == blue.release and health.can_serve(s.seen, blue, live):
+    reverted = s.target == s.seen.wanted == blue.release != live.release
+    if reverted and health.can_serve(s.seen, blue, live):
         why = "the specs were reverted to the previous version"
         return _back(s, live, blue, s.ended(live.release, Outcome.FAST_ROLLED_BACK, phase, Actor.SPECS, why))
     if _taken_over(s) and health.can_serve(s.seen, blue, live):
@@ -97,6 +113,8 @@ def switched(s: RolloutContext) -> RolloutStep:
     wrong = health.trouble(s.policy, s.seen, live, s.now)
     if phase is Phase.BAKING and not health.broken(s.policy, s.seen, s.now):
         wrong = ""  # alarms and responses are not checked while baking
+    if (wrong or _taken_over(s)) and (fix := _in_place_of_blue(s, live, blue, phase)):
+        return fix
     if wrong and health.blameless(s.policy, s.seen, live, s.now):
         return _give_way(s, live, blue, phase)
     if wrong:
@@ -108,6 +126,23 @@ def _taken_over(s: RolloutContext) -> bool:
     """Whether a newer version waits for this one while it is unhealthy: probably it is the fix."""
     supersedes = s.policy.on_new_revision is OnNewRevision.SUPERSEDE
     return supersedes and s.seen.looks < 0 and bool(newcomer(s))
+
+
+def _in_place_of_blue(s: RolloutContext, live: TaskSet, blue: TaskSet, phase: Phase) -> RolloutStep | None:
+    """The start of a newer version while the one in production is ill and blue cannot take its place, or None.
+
+    Production stays where it is; blue is removed once the newer version has been started.
+    """
+    supersedes = s.policy.on_new_revision is OnNewRevision.SUPERSEDE
+    if not supersedes or not newcomer(s) or health.can_serve(s.seen, blue, live):
+        return None
+    started = pre_promotion.start(s)
+    if not any(isinstance(one, CreateTaskSet) for one in started.decisions):
+        return started if started.decisions else None
+    why = f"superseded by a newer version: {health.status(s.seen, live)}"
+    ended = s.ended(live.release, Outcome.SUPERSEDED, phase, Actor.SPECS, why)
+    noted = s.mark(ended=ended, previous=_previous(s, blue))
+    return replace(started, decisions=(*noted, *started.decisions), release=s.target, ended=ended)
 
 
 def roll_back(s: RolloutContext, outcome: Outcome, why: str, **more: Any) -> RolloutStep | None:
@@ -187,10 +222,16 @@ def _warm(s: RolloutContext, live: TaskSet, blue: TaskSet, due: Deadline) -> Rol
 
 
 def _teardown(s: RolloutContext, live: TaskSet, blue: TaskSet) -> tuple[RolloutAction, ...]:
-    """Keep the previous version as the rollback target, unless it is quarantined."""
+    return (*s.mark(previous=_previous(s, blue), ended=_end(s, live)), DeleteTaskSet(blue.id, blue.slot))
+
+
+def _previous(s: RolloutContext, blue: TaskSet) -> Version | None:
+    """The version to go back to once blue is gone: blue, unless it failed; the one before if blue was superseded."""
+    ended = s.marks.ended_of(blue.release)
+    if ended is not None and ended.outcome is Outcome.SUPERSEDED:
+        return s.marks.previous
     good = not s.marks.quarantined(blue.release) and bool(blue.task_definition)
-    previous = Version(blue.release, blue.task_definition) if good else None
-    return (*s.mark(previous=previous, ended=_end(s, live)), DeleteTaskSet(blue.id, blue.slot))
+    return Version(blue.release, blue.task_definition) if good else None
 
 
 def _end(s: RolloutContext, live: TaskSet) -> RolloutResult:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from reconciler.model.resource import Calls
-from reconciler.rollout import describe, observe_deployments, request_handler, windows
+from reconciler.rollout import describe, observe_deployments, request_handler, task_protection, windows
 from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState, stored
 from reconciler.rollout.blue_green.context import POLL_EVERY
 from reconciler.rollout.engine import (
@@ -31,16 +31,18 @@ from reconciler.rollout.engine import (
     TrafficShifter,
     Waiting,
 )
+from reconciler.rollout.observe_deployments import AGAIN, PATIENCE
 from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService, TaskSet
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Retry, RolloutResult, deadline
 from reconciler.rollout.strategy import Strategy
 
-PATIENCE: Final = timedelta(hours=1)
-"""A deployment that takes longer is reported as degraded; ECS continues it."""
+RETRY_FIRST: Final = timedelta(minutes=5)
+RETRY_MOST: Final = timedelta(hours=1)
+"""Time until a release for which there was no capacity is started again: twice as long after each attempt."""
 
 
 class Rolling(Engine):
@@ -57,7 +59,7 @@ class Rolling(Engine):
         item = known.service
         if item is None:
             (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
-        return observe_deployments.seen(subject, item, now)
+        return (yield from observe_deployments.see(subject, item, now))
 
     def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         situation = _Situation(policy, seen, now)
@@ -108,7 +110,9 @@ class _Situation:
             and due.weight in (0, _number(seen.definition))
         )
         self.due = due if self.asked else None
-        live = self.marks.live
+        retry, live = self.marks.retry, self.marks.live
+        self.again = retry if retry is not None and retry.release == seen.wanted else None
+        self.retries = self.again is not None and not self.asked
         settled = self.arrived and live is not None and live.release == seen.wanted and not self.asked
         self.flight = "" if settled or self.marks.quarantined(seen.wanted) else seen.wanted
 
@@ -123,6 +127,8 @@ class _Situation:
             return self._elsewhere()
         assert self.primary is not None
         if self.primary.state == "FAILED":
+            if self.seen.lacked or self.retries:
+                return self._no_capacity() or self._begin(AGAIN)
             return self._gone_wrong(Outcome.FAILED, self.primary.reason or "ECS failed the deployment")
         if not self._complete(self.primary):
             return self._under_way(self.primary)
@@ -131,9 +137,14 @@ class _Situation:
     def _elsewhere(self) -> RolloutStep:
         """The running version is not the wanted one: not yet, or no longer."""
         failed = next((one for one in self.seen.sets if one.task_definition == self.seen.definition), None)
+        if self.seen.lacked or self.retries:
+            return self._no_capacity() or self._begin(*self.seen.differs)
         if self.asked or (failed is not None and failed.state == "FAILED" and not self.seen.differs):
             reason = failed.reason if failed is not None else ""
             return self._gone_wrong(Outcome.ROLLED_BACK, reason or "ECS rolled back to the previous version")
+        return self._begin(*self.seen.differs)
+
+    def _begin(self, *members: str) -> RolloutStep:
         if not windows.open_at(self.policy.windows, self.now):
             opens = windows.opens_at(self.policy.windows, self.now)
             because = (
@@ -149,7 +160,22 @@ class _Situation:
             )
         # request first, record after: a record without a request would look like a rollback by ECS
         begun = self.mark(deadline=self._asked_for())
-        return self._step(Phase.SCALING_UP, "starting the new version", UpdateService("", self.seen.differs), *begun)
+        return self._step(Phase.SCALING_UP, "starting the new version", UpdateService("", members), *begun)
+
+    def _no_capacity(self) -> RolloutStep | None:
+        """ECS gave up the deployment for want of capacity, which is no verdict. None once it is to be started again."""
+        if not self.retries:
+            attempts = 1 if self.again is None else self.again.attempts + 1
+            wait = min(RETRY_MOST, RETRY_FIRST * 2 ** min(attempts - 1, 8))
+            retry = Retry(self.seen.wanted, attempts, (self.now + wait).replace(microsecond=0))
+            because = f"ECS gave up the deployment; waiting for capacity ({self.seen.lacked})"
+            noted = self.mark(retry=retry, deadline=None)
+            return self._step(Phase.SCALING_UP, because, *noted, health=RolloutHealth.SUSPENDED)
+        assert self.again is not None
+        if self.now >= self.again.at:
+            return None
+        because = f"ECS gave up the deployment; waiting for capacity until {self.again.at:%a %d %b %H:%M} UTC"
+        return self._step(Phase.SCALING_UP, because, health=RolloutHealth.SUSPENDED, wake=self.again.at)
 
     def _under_way(self, primary: TaskSet) -> RolloutStep:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
@@ -160,6 +186,10 @@ class _Situation:
         if primary.unplaced:
             because = f"{told}; waiting for capacity ({primary.unplaced})"
             return self._step(phase, because, health=RolloutHealth.SUSPENDED)
+        protected = task_protection.reason(self.seen.sets)
+        if protected:
+            because, wake = f"{told}; {protected}", task_protection.LOOK_AGAIN
+            return self._step(phase, because, health=RolloutHealth.SUSPENDED, wake=wake)
         if self.due is not None and self.due.passed(self.now):
             return self._step(
                 Phase.SCALING_UP, f"{told}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
@@ -172,9 +202,9 @@ class _Situation:
         if self.flight and live != wanted:
             ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.SCALING_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
-            noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None)
+            noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None, retry=None)
             return self._step(Phase.IDLE, "deployment completed", *noted, ended=ended)
-        tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.pending_request, hold=None)
+        tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.pending_request, hold=None, retry=None)
         waits = self.seen.waits
         return self._step(
             Phase.IDLE,
@@ -195,7 +225,9 @@ class _Situation:
                 Phase.ROLLING_BACK, why, UpdateService(back.task_definition), health=RolloutHealth.DEGRADED
             )
         if primary is not None and not self.arrived and not self._complete(primary):
-            return self._step(Phase.ROLLING_BACK, why, health=RolloutHealth.DEGRADED)
+            protected = task_protection.reason(self.seen.sets)
+            because, wake = (f"{why}; {protected}", task_protection.LOOK_AGAIN) if protected else (why, POLL_EVERY)
+            return self._step(Phase.ROLLING_BACK, because, health=RolloutHealth.DEGRADED, wake=wake)
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
             f"{why}; {self.seen.wanted} is quarantined; `reconciler retry` or a new version lifts it",
@@ -208,7 +240,7 @@ class _Situation:
     def _gone_wrong(self, outcome: Outcome, why: str) -> RolloutStep:
         phase = Phase.ROLLED_BACK if outcome is Outcome.ROLLED_BACK else Phase.FAILED
         ended = self.ended(self.seen.wanted, outcome, Phase.SCALING_UP, Actor.ENGINE, why)
-        noted = self.mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended)
+        noted = self.mark(quarantine=self.marks.with_quarantined(self.seen.wanted), ended=ended, retry=None)
         return self._step(phase, why, *noted, health=RolloutHealth.DEGRADED, ended=ended)
 
     def _asked_for(self) -> Deadline:

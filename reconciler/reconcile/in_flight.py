@@ -1,0 +1,43 @@
+"""What the tasks of a service with several versions may need, in any of these versions. Pure.
+
+ECS shows networks and task sets of every version, and the revisions that they run. It shows target groups of a rolling
+service's newest deployment only: of such a service, every group that no other service uses may be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.model import ordering
+from reconciler.model.resource import Observed
+
+
+def needed(
+    services: Iterable[Observed[Any]], uses: Mapping[str, frozenset[str]], world: Iterable[Observed[Any]]
+) -> frozenset[str] | None:
+    """The ids of what `services` use, and of what that refers to; None if it cannot be told.
+
+    `uses` are the ids that each service of the stack runs on, by the service's id.
+    """
+    several, others = tuple(services), tuple(world)
+    revisions = {one.id: frozenset(ordering.links(one)) for one in others if one.address.kind == "task-definition"}
+    for one in others:
+        revisions |= one.facts.get("earlier", {})
+    flying = {one.id for one in several}
+    settled = frozenset(name for id, names in uses.items() if id not in flying for name in names)
+    found: set[str] = set()
+    for service in several:
+        named = service.facts["task_definitions"]
+        if any(name not in revisions for name in named):
+            return None
+        found |= uses[service.id].union(*(revisions[name] for name in named))
+        if len(service.facts.get("deployments", ())) > 1:
+            found |= {one.id for one in others if one.address.kind == "target-group"} - settled
+    links = {one.id: ordering.links(one) for one in others}
+    todo = list(found)
+    while todo:
+        new = links.get(todo.pop(), set()) - found
+        found |= new
+        todo += new
+    return frozenset(found)
