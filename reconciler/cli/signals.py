@@ -1,7 +1,9 @@
 """Graceful shutdown on SIGTERM and Ctrl-C: calls in flight complete, and the process exits with the signal's code.
 
-A signal interrupts the main thread anywhere, also while it holds the lock of a stream, of a logger or of the event that
-is to be set. So the handler only puts the signal into a reentrant queue; a thread does the rest.
+A handler in Python runs in the main thread, between two instructions: also while that thread holds the lock of a
+stream, of a logger or of the event that is to be set, and not while it waits for a lock and another thread received the
+signal. So the interpreter writes each signal into a pipe (`signal.set_wakeup_fd`), and a thread that reads it does the
+rest.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from typing import NoReturn
+from itertools import count
+from typing import Final, NoReturn
 
 from reconciler.cli.output.exits import Exit
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 HAND_OVER_SECONDS = 8.0
 """Time limit for the calls in flight after SIGTERM; ECS sends SIGKILL after thirty seconds."""
 
@@ -41,6 +44,10 @@ def unwind(_: signal.Signals) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def ignore(_: signal.Signals) -> None:
+    """A signal that adds nothing: what is being closed is closed."""
+
+
 def vanish(number: signal.Signals) -> NoReturn:
     """Second signal: exit at once."""
     os._exit(Stopping(caught=number).code)
@@ -49,35 +56,39 @@ def vanish(number: signal.Signals) -> NoReturn:
 @contextmanager
 def stopping(
     first: Callable[[signal.Signals], None],
-    second: Callable[[signal.Signals], NoReturn],
+    second: Callable[[signal.Signals], None],
     stop: threading.Event | None = None,
 ) -> Iterator[Stopping]:
     """The first signal sets `stop` and then calls `first`, in a thread; the second one calls `second` at once."""
-    state = Stopping(stop or threading.Event())
-    signals: SimpleQueue[signal.Signals | None] = SimpleQueue()
+    state, handled = Stopping(stop or threading.Event()), count()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def handle(number: int, _: object) -> None:
-        if state.caught is not None:
+        if next(handled):
             second(signal.Signals(number))
-        state.caught = signal.Signals(number)
-        signals.put(state.caught)
 
     def wait() -> None:
-        caught = signals.get()
-        if caught is not None:
-            state.stop.set()
-            first(caught)
+        while number := os.read(reader, 1):
+            if number[0] in SIGNALS:
+                state.caught = signal.Signals(number[0])
+                state.stop.set()
+                first(state.caught)
+                return
 
     thread = threading.Thread(target=wait, name="signals", daemon=True)
     thread.start()
-    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    old = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield state
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-        signals.put(None)
+        signal.set_wakeup_fd(before)
+        os.close(writer)
         thread.join()
+        os.close(reader)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 import pytest
 
@@ -47,6 +48,21 @@ def test_a_signal_within_a_lock_that_telling_needs_ends_nothing_for_ever() -> No
             assert found.stop.wait(10)
             assert not told.is_set()
         assert told.wait(10)
+
+
+def test_a_signal_that_another_thread_receives_wakes_the_main_thread() -> None:
+    """It waits for a lock, without a time limit in `local up`, where no handler of Python's runs."""
+
+    def receive() -> None:
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    with stopping(lambda _: None, unwind) as found:
+        thread = threading.Thread(target=receive)
+        thread.start()
+        assert found.stop.wait(10)
+        thread.join()
+    assert found.code is Exit.TERMINATED
 
 
 def test_what_was_there_before_is_there_again() -> None:

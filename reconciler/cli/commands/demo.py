@@ -26,6 +26,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.emulator_client import opened
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.signals import ignore, stopping
 
 if TYPE_CHECKING:
     from reconciler.cli.emulator import Emulator
@@ -51,14 +52,14 @@ def demo(folder: Path | None, app: Path, clock: float, port: int, ends: bool) ->
     On a terminal the controller keeps running at the end, for you to try things out, until Ctrl-C.
     """
     started = time.monotonic()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     source = options.find_specs(folder)
-    with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as scratch:
+    with (
+        stopping(ignore, ignore) as stopped,
+        tempfile.TemporaryDirectory(prefix="reconciler-demo-") as scratch,
+    ):
         specs = Path(shutil.copytree(source, Path(scratch) / "specs"))
         with _emulator(Path(scratch) / "state", port, clock) as emulator:
-            Story(emulator, specs, app, stop, started, Path(scratch)).tell(ends=ends or not sys.stdin.isatty())
+            Story(emulator, specs, app, stopped.stop, started, Path(scratch)).tell(ends=ends or not sys.stdin.isatty())
     return Exit.DONE
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +15,7 @@ from reconciler import errors
 from reconciler.cli.emulator_client import CLIENT_HEADERS, opened
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.session import EMULATOR
+from reconciler.cli.signals import ignore, stopping
 
 STATE = Path(".reconciler/local")
 PORT = 4566
@@ -40,24 +39,22 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
     """Run the emulator until Ctrl-C."""
     from reconciler.cli.emulator import Emulator
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        emulator = Emulator(state, port=port, speed=clock)
-    except OSError as error:
-        raise errors.ReconcilerError(f"cannot listen on port {port}: {error.strerror}; try --port 0") from error
-    with emulator:
-        if output == "json":
-            click.echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
-        else:
-            click.echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
-            shorter = "    # or --local on any reconciler command" if emulator.url == EMULATOR else ""
-            click.echo(f"  export AWS_ENDPOINT_URL={emulator.url}{shorter}")
-        sys.stdout.flush()
-        for note in emulator.notes:
-            click.echo(f"note: {note}", err=True)
-        stop.wait()
+    with stopping(ignore, ignore) as stopped:
+        try:
+            emulator = Emulator(state, port=port, speed=clock)
+        except OSError as error:
+            raise errors.ReconcilerError(f"cannot listen on port {port}: {error.strerror}; try --port 0") from error
+        with emulator:
+            if output == "json":
+                click.echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
+            else:
+                click.echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
+                shorter = "    # or --local on any reconciler command" if emulator.url == EMULATOR else ""
+                click.echo(f"  export AWS_ENDPOINT_URL={emulator.url}{shorter}")
+            sys.stdout.flush()
+            for note in emulator.notes:
+                click.echo(f"note: {note}", err=True)
+            stopped.stop.wait()
     return Exit.DONE
 
 
