@@ -115,7 +115,8 @@ GROUPS = (
             ),
             Tag(
                 ownership.MANAGED,
-                "names of the tags that the specs set, separated by spaces",
+                "`reconciler:sha256`, then the beginning of a hash of each key that the specs set, separated by "
+                "spaces; a list of the keys themselves, as earlier releases wrote it, is read as well",
                 OWNED[ownership.MANAGED],
                 NOBODY,
                 "A tag that is dropped from the specs stays on the resource.",
