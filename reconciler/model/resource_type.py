@@ -267,7 +267,11 @@ class ResourceType(ABC, Generic[S]):
 
     @abstractmethod
     def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        """Write and remove tags; this is also how a resource is adopted."""
+        """Remove tags and then write the others; this is also how a resource is adopted.
+
+        A pass may end in between. What the specs no longer set must be gone by then, because it is ours only as long as
+        `ownership.MANAGED` names it; and IAM would remove `Team` under the name `team` as well.
+        """
 
 
 class LookedUpType(ResourceType[S]):

@@ -169,11 +169,11 @@ class Role(ResourceType[RoleSpec]):
         yield from _gone.let_go(iam.delete_role(RoleName=name))
 
     def update_tags(self, old: Observed[RoleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield iam.tag_role(RoleName=old.spec.name, Tags=_tags.pairs(put))
         names = sorted(drop)
         if names:
             yield iam.untag_role(RoleName=old.spec.name, TagKeys=names)
+        if put:
+            yield iam.tag_role(RoleName=old.spec.name, Tags=_tags.pairs(put))
 
 
 def _asked(want: Desired[Any] | None, scope: Scope) -> bool:

@@ -166,11 +166,11 @@ class Schedule(ResourceType[ScheduleSpec]):
             yield from _gone.let_go(scheduler.delete_schedule_group(Name=old.id))
 
     def update_tags(self, old: Observed[ScheduleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield scheduler.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
         names = sorted(drop)
         if names:
             yield scheduler.untag_resource(ResourceArn=old.facts["arn"], TagKeys=names)
+        if put:
+            yield scheduler.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
 
 
 def _family(definition: Link) -> str:

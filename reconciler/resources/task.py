@@ -208,7 +208,8 @@ def _run(new: Desired[TaskSpec], retry: str = "") -> Calls[str]:
             call = run_call(spec, by, token(*run, spec.model_dump_json()), new.tags)
             arns, failures = yield from start(call, new.address, stack)
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
-    yield from _ecs.update_tags(spec.task_definition, memory, (OUTCOME, RETRY) if retry else ())
+    yield from _ecs.update_tags(spec.task_definition, memory, ())
+    yield from _ecs.update_tags(spec.task_definition, {}, (OUTCOME, RETRY) if retry else ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}
     yield from _stop(former, spec.cluster, f"{new.address} was run again")
     if failures:
