@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
+from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class ResourceType(ABC, Generic[S]):
     """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 
     permissions: ClassVar[Permissions] = Permissions()
+
+    tag_rules: ClassVar[TagRules] = TagRules()
 
     inside: ClassVar[tuple[str, str] | None] = None
     """Field of the spec that refers to the resource that contains it, and the type of that one."""

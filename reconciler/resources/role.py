@@ -17,6 +17,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
+from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 from reconciler.resources import _gone, _policy, _tags
 from reconciler.resources._policy import Document
@@ -45,6 +46,7 @@ class Role(ResourceType[RoleSpec]):
     Spec = RoleSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
     named_by: ClassVar[str | None] = "name"
+    tag_rules: ClassVar[TagRules] = TagRules(case_sensitive=False)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("iam", "CreateRole"): Binding.MAKE_BY_NAME,

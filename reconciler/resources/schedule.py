@@ -16,6 +16,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
+from reconciler.model.tagging import TagRules
 from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import Network, Strategy
 
@@ -59,6 +60,7 @@ class Schedule(ResourceType[ScheduleSpec]):
     Spec = ScheduleSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateScheduleGroup", "CreateSchedule")
     named_by: ClassVar[str | None] = "name"
+    tag_rules: ClassVar[TagRules] = TagRules(empty_values=False)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("scheduler", "CreateScheduleGroup"): Binding.MAKE_BY_NAME,

@@ -22,10 +22,6 @@ class Block(BaseModel):
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > 40:
-        raise values.problem(
-            "E1106", f"{len(tags)} tags; AWS allows 50 per resource, and reconciler needs some of them"
-        )
     for key, value in tags.items():
         check_tag(key, value)
     return tags
