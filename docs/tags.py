@@ -356,8 +356,9 @@ What a stack owns, and what must survive a restart, stands in tags; this page li
 
 Do not write a tag by hand where a command does it.
 Values keep to what every AWS service accepts: letters, digits, space and `_ . : / = + - @`, 256 characters at most; \
-anything else becomes `_`.
+line ends and other white space become a space, and anything else becomes `_`.
 Resources also carry the tags that their document and the Stack declare, and EC2 resources a `Name` tag.
+AWS allows 50 tags on a resource: `validate` counts all that one may have, the tags below among them.
 """
 
 

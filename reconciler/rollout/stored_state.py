@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import VALUE_LENGTH, tag_value
 from reconciler.rollout import requests
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, Response
@@ -322,7 +322,8 @@ def _stop(text: str) -> Pause | None:
 
 def _version(text: str) -> Version | None:
     release, _, definition = text.partition(":")
-    return Version(release, definition) if re.fullmatch(r"[\w-]+:\d+", definition) else None
+    whole = len(text) < VALUE_LENGTH  # otherwise the number of the revision may have been cut
+    return Version(release, definition) if whole and re.fullmatch(r"[\w-]+:\d+", definition) else None
 
 
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {

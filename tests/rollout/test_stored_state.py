@@ -97,6 +97,13 @@ def test_every_tag_is_accepted_whatever_text_comes_in(release: str, who: str, wh
         assert_accepted(value)
 
 
+@pytest.mark.parametrize(("length", "read"), [(200, True), (238, False)])
+def test_a_version_whose_number_may_be_cut_was_lost(length: int, read: bool) -> None:
+    """A longer name of the family leaves no room for all of the revision's number; what is left is another revision."""
+    version = Version("3f2a91c05d6e", f"{'f' * length}:12345")
+    assert stored(previous=version).previous == (version if read else None)
+
+
 TASK_RUNS = st.builds(
     TaskRun,
     RELEASES,
