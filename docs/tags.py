@@ -115,7 +115,8 @@ GROUPS = (
             ),
             Tag(
                 ownership.MANAGED,
-                "names of the tags that the specs set, separated by spaces",
+                "`reconciler:sha256`, then the beginning of a hash of each key that the specs set, separated by "
+                "spaces; a list of the keys themselves, as earlier releases wrote it, is read as well",
                 OWNED[ownership.MANAGED],
                 NOBODY,
                 "A tag that is dropped from the specs stays on the resource.",
@@ -355,8 +356,9 @@ What a stack owns, and what must survive a restart, stands in tags; this page li
 
 Do not write a tag by hand where a command does it.
 Values keep to what every AWS service accepts: letters, digits, space and `_ . : / = + - @`, 256 characters at most; \
-anything else becomes `_`.
+line ends and other white space become a space, and anything else becomes `_`.
 Resources also carry the tags that their document and the Stack declare, and EC2 resources a `Name` tag.
+AWS allows 50 tags on a resource: `validate` counts all that one may have, the tags below among them.
 """
 
 

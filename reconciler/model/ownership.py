@@ -6,21 +6,27 @@ touched; one without a stack tag is left alone until a document sets `adopt: tru
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import VALUE_LENGTH, tag_value
 
 STACK = "reconciler:stack"
 ADDRESS = "reconciler:address"
 PROTECT = "reconciler:protect"
-MANAGED = (
-    "reconciler:tags"  # the names of the tags in the specs, so that a tag removed from the specs is removed in AWS
-)
+MANAGED = "reconciler:tags"  # the keys of the tags in the specs, so that a tag removed from the specs is removed in AWS
 PREFIX = "reconciler:"
 NAME = "Name"  # the console shows it as the name of things that have none in AWS
+
+_HASHED: Final = "reconciler:sha256 "
+"""Beginning of a list of hashes. No list of keys begins like this, because no key in the specs does."""
+
+_LONGEST_HASH: Final = 16
 
 
 def owner(tags: Mapping[str, str]) -> str | None:
@@ -36,14 +42,18 @@ def protected(tags: Mapping[str, str]) -> bool:
     return tags.get(PROTECT) == "true"
 
 
-def tags_for(stack: str, at: Address, *, protect: bool, declared: Mapping[str, str]) -> dict[str, str]:
-    """All tags of a resource: stack, address, and the tags in the specs."""
+def tags_for(
+    stack: str, at: Address, *, protect: bool, declared: Mapping[str, str], name: str | None = None
+) -> dict[str, str]:
+    """All tags of a resource: stack, address, the tags in the specs, and its `Name` tag where the type has one."""
     tags = {**declared, STACK: tag_value(stack), ADDRESS: tag_value(str(at))}
+    if name is not None:
+        tags[NAME] = name
     if protect:
         tags[PROTECT] = "true"
-    names = sorted(name for name in declared if name != NAME and not name.startswith(PREFIX))
-    if names:
-        tags[MANAGED] = tag_value(" ".join(names))
+    keys = sorted(key for key in declared if not key.startswith(PREFIX))
+    if keys:
+        tags[MANAGED] = _HASHED + " ".join(_hash(key)[: _hash_length(len(keys))] for key in keys)
     return tags
 
 
@@ -64,7 +74,30 @@ class TagChange:
 def tag_changes(have: Mapping[str, str], want: Mapping[str, str]) -> TagChange:
     """The tag writes that turn `have` into `want`; tags set by others are kept."""
     put = {key: value for key, value in want.items() if have.get(key) != value}
-    once_ours: Iterable[str] = have.get(MANAGED, "").split()
-    drop = {key for key in once_ours if key in have and key not in want}
-    drop |= {key for key in (PROTECT, MANAGED, IMAGES) if key in have and key not in want}
+    drop = {key for key in (*_managed(have, want), PROTECT, MANAGED, IMAGES) if key in have and key not in want}
     return TagChange(put, tuple(sorted(drop)))
+
+
+def _managed(have: Mapping[str, str], want: Mapping[str, str]) -> Iterable[str]:
+    """The keys that the tag names, as far as they are certain to be those of the specs.
+
+    Earlier releases wrote the keys themselves, with spaces between them, and cut the list at the longest value. A word
+    that may be part of a key with spaces, or may have been cut, is left alone.
+    """
+    text = have.get(MANAGED, "")
+    if text.startswith(_HASHED):
+        hashes = text.removeprefix(_HASHED).split()
+        return [key for key in have if any(_hash(key).startswith(one) for one in hashes)]
+    keys = f" {text if len(text) < VALUE_LENGTH else text.rpartition(' ')[0]} "
+    for key in sorted((key for key in {*have, *want} if " " in key), key=len, reverse=True):
+        keys = keys.replace(f" {key} ", "  ")
+    return keys.split()
+
+
+def _hash(key: str) -> str:
+    return base64.b64encode(hashlib.sha256(key.encode()).digest()).decode()
+
+
+def _hash_length(count: int) -> int:
+    """As much of each hash as has room: at least 4 characters for the 47 keys that a resource has room for."""
+    return min(_LONGEST_HASH, (VALUE_LENGTH - len(_HASHED) + 1) // count - 1)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
+from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class ResourceType(ABC, Generic[S]):
     """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 
     permissions: ClassVar[Permissions] = Permissions()
+
+    tag_rules: ClassVar[TagRules] = TagRules()
 
     inside: ClassVar[tuple[str, str] | None] = None
     """Field of the spec that refers to the resource that contains it, and the type of that one."""
@@ -267,7 +270,11 @@ class ResourceType(ABC, Generic[S]):
 
     @abstractmethod
     def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        """Write and remove tags; this is also how a resource is adopted."""
+        """Remove tags and then write the others; this is also how a resource is adopted.
+
+        A pass may end in between. What the specs no longer set must be gone by then, because it is ours only as long as
+        `ownership.MANAGED` names it; and IAM would remove `Team` under the name `team` as well.
+        """
 
 
 class LookedUpType(ResourceType[S]):

@@ -1,16 +1,55 @@
-"""Values of tags. Separate from the rest of the model, because commands need it before they load anything else."""
+"""Rules of tags. Separate from the rest of the model, because commands need them before they load anything else."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
-_UNSAFE: Final = re.compile(r"[^\w\s.:/=+\-@]")
+PER_RESOURCE: Final = 50
+"""Tags that AWS allows on a resource; its own, whose keys begin with `aws:`, do not count."""
+
+KEY_LENGTH: Final = 128
+VALUE_LENGTH: Final = 256
+
+_ACCEPTED: Final = re.compile(r"[\w .:/=+\-@]*")
+_UNSAFE: Final = re.compile(r"[^\w .:/=+\-@]|[^\x00-\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class TagRules:
+    """What AWS allows in the tags of one type only, and how many of them the specs leave to the product.
+
+    `added` are the tags that one of the type may be given beside those of its desired state, all of them together.
+    """
+
+    added: int = 0
+    case_sensitive: bool = True
+    empty_values: bool = True
 
 
 def tag_value(text: str) -> str:
     """`text` as every AWS service accepts it in a tag: letters, digits, space and `_ . : / = + - @`, 256 at most.
 
-    Source: ECS API reference, Tag; the strictest of the services that we tag.
+    Other characters become `_`, and white space of any kind and length one space. Source: ECS API reference, Tag; the
+    strictest of the services that we tag.
     """
-    return _UNSAFE.sub("_", text)[:256]
+    plain = _UNSAFE.sub("_", " ".join(text.split()))
+    if is_reserved(plain):
+        plain = plain.replace(":", "_", 1)
+    return plain[:VALUE_LENGTH].rstrip()
+
+
+def is_accepted(text: str, longest: int) -> bool:
+    """Whether every AWS service accepts `text` and keeps it as it is: it does not begin or end with a space."""
+    return _ACCEPTED.fullmatch(text) is not None and text == text.strip() and length(text) <= longest
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a key or value is one of AWS's own, in any case (ECS API reference, Tag)."""
+    return text[:4].lower() == "aws:"
+
+
+def length(text: str) -> int:
+    """The length in UTF-16 code units, which is never less than in characters; AWS does not say which it counts."""
+    return len(text.encode("utf-16-le")) // 2

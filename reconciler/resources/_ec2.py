@@ -41,12 +41,12 @@ def specification(resource_type: str, tags: Mapping[str, str]) -> list[dict[str,
 
 
 def update_tags(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-    """Tags first, then untags; any EC2 resource, by its id."""
-    if put:
-        yield ec2.create_tags(Resources=[old.id], Tags=_tags.pairs(put))
+    """Remove and then write tags of any EC2 resource, by its id."""
     names = sorted(drop)
     if names:
         yield ec2.delete_tags(Resources=[old.id], Tags=[{"Key": name} for name in names])
+    if put:
+        yield ec2.create_tags(Resources=[old.id], Tags=_tags.pairs(put))
 
 
 def filters(name: str, values: Iterable[str]) -> list[list[dict[str, Any]]]:

@@ -73,12 +73,12 @@ def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def update_tags(arn: str, put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-    """Write and then remove tags of any ECS resource."""
-    if put:
-        yield ecs.tag_resource(resourceArn=arn, tags=pairs(put))
+    """Remove and then write tags of any ECS resource."""
     names = sorted(drop)
     if names:
         yield ecs.untag_resource(resourceArn=arn, tagKeys=names)
+    if put:
+        yield ecs.tag_resource(resourceArn=arn, tags=pairs(put))
 
 
 def last(text: str) -> str:

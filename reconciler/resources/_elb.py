@@ -174,12 +174,12 @@ def attribute_pairs(wanted: Mapping[str, str], changes: Iterable[Change] | None 
 
 
 def update_tags(old: Observed[Any], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-    """Write and then remove tags."""
-    if put:
-        yield elbv2.add_tags(ResourceArns=[old.id], Tags=_tags.pairs(put))
+    """Remove and then write tags."""
     names = sorted(drop)
     if names:
         yield elbv2.remove_tags(ResourceArns=[old.id], TagKeys=names)
+    if put:
+        yield elbv2.add_tags(ResourceArns=[old.id], Tags=_tags.pairs(put))
 
 
 def _describe_tags(arns: list[str]) -> Call:

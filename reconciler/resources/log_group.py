@@ -108,11 +108,11 @@ class LogGroup(ResourceType[LogGroupSpec]):
         yield from _gone.let_go(logs.delete_log_group(logGroupName=old.id))
 
     def update_tags(self, old: Observed[LogGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield logs.tag_resource(resourceArn=old.facts["arn"], tags=dict(put))
         names = sorted(drop)
         if names:
             yield logs.untag_resource(resourceArn=old.facts["arn"], tagKeys=names)
+        if put:
+            yield logs.tag_resource(resourceArn=old.facts["arn"], tags=dict(put))
 
 
 def _describe(names: list[str]) -> Call:

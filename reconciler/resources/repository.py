@@ -147,11 +147,11 @@ class Repository(ResourceType[RepositorySpec]):
             ) from refusal
 
     def update_tags(self, old: Observed[RepositorySpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
         names = sorted(drop)
         if names:
             yield ecr.untag_resource(resourceArn=old.facts["arn"], tagKeys=names)
+        if put:
+            yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
 
 
 def _read(item: Mapping[str, Any], policy: dict[str, Any] | None) -> RepositorySpec:

@@ -17,6 +17,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
+from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 from reconciler.resources import _gone, _policy, _tags
 from reconciler.resources._policy import Document
@@ -45,6 +46,7 @@ class Role(ResourceType[RoleSpec]):
     Spec = RoleSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
     named_by: ClassVar[str | None] = "name"
+    tag_rules: ClassVar[TagRules] = TagRules(case_sensitive=False)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("iam", "CreateRole"): Binding.MAKE_BY_NAME,
@@ -169,11 +171,11 @@ class Role(ResourceType[RoleSpec]):
         yield from _gone.let_go(iam.delete_role(RoleName=name))
 
     def update_tags(self, old: Observed[RoleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield iam.tag_role(RoleName=old.spec.name, Tags=_tags.pairs(put))
         names = sorted(drop)
         if names:
             yield iam.untag_role(RoleName=old.spec.name, TagKeys=names)
+        if put:
+            yield iam.tag_role(RoleName=old.spec.name, Tags=_tags.pairs(put))
 
 
 def _asked(want: Desired[Any] | None, scope: Scope) -> bool:

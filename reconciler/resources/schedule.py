@@ -16,6 +16,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
+from reconciler.model.tagging import TagRules
 from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import Network, Strategy
 
@@ -59,6 +60,7 @@ class Schedule(ResourceType[ScheduleSpec]):
     Spec = ScheduleSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateScheduleGroup", "CreateSchedule")
     named_by: ClassVar[str | None] = "name"
+    tag_rules: ClassVar[TagRules] = TagRules(empty_values=False)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("scheduler", "CreateScheduleGroup"): Binding.MAKE_BY_NAME,
@@ -166,11 +168,11 @@ class Schedule(ResourceType[ScheduleSpec]):
             yield from _gone.let_go(scheduler.delete_schedule_group(Name=old.id))
 
     def update_tags(self, old: Observed[ScheduleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield scheduler.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
         names = sorted(drop)
         if names:
             yield scheduler.untag_resource(ResourceArn=old.facts["arn"], TagKeys=names)
+        if put:
+            yield scheduler.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
 
 
 def _family(definition: Link) -> str:

@@ -17,6 +17,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
+from reconciler.model.tagging import TagRules
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import ecs
 from reconciler.resources._service_fields import (
@@ -39,6 +40,7 @@ class Service(ResourceType[ServiceSpec]):
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
+    tag_rules: ClassVar[TagRules] = TagRules(added=20)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
         linked_role="ecs.amazonaws.com", passes_roles_to="ecs.amazonaws.com"
     )

@@ -124,11 +124,11 @@ class Table(ResourceType[TableSpec]):
             yield from _gone.let_go(dynamodb.delete_table(TableName=old.id))
 
     def update_tags(self, old: Observed[TableSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        if put:
-            yield dynamodb.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
         names = sorted(drop)
         if names:
             yield dynamodb.untag_resource(ResourceArn=old.facts["arn"], TagKeys=names)
+        if put:
+            yield dynamodb.tag_resource(ResourceArn=old.facts["arn"], Tags=_tags.pairs(put))
 
 
 def _describe(name: str) -> Call:

@@ -22,7 +22,7 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import TagRules, tag_value
 from reconciler.resources import _ecs, _gone, _task_runs
 from reconciler.resources._ecs import Network, Strategy, ecs
 from reconciler.resources._task_runs import TOKEN, described, failure_of, family_of, find, start, started_by, token
@@ -69,6 +69,7 @@ class Task(ResourceType[TaskSpec]):
     kind: ClassVar[str] = "task"
     Spec = TaskSpec
     creates: ClassVar[tuple[str, ...]] = ("RunTask",)
+    tag_rules: ClassVar[TagRules] = TagRules(added=2)  # which run it belongs to, and its security groups
     permissions: ClassVar[Permissions] = Permissions(passes_roles_to="ecs-tasks.amazonaws.com")
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
@@ -208,7 +209,8 @@ def _run(new: Desired[TaskSpec], retry: str = "") -> Calls[str]:
             call = run_call(spec, by, token(*run, spec.model_dump_json()), new.tags)
             arns, failures = yield from start(call, new.address, stack)
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
-    yield from _ecs.update_tags(spec.task_definition, memory, (OUTCOME, RETRY) if retry else ())
+    yield from _ecs.update_tags(spec.task_definition, memory, ())
+    yield from _ecs.update_tags(spec.task_definition, {}, (OUTCOME, RETRY) if retry else ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}
     yield from _stop(former, spec.cluster, f"{new.address} was run again")
     if failures:

@@ -27,6 +27,7 @@ from reconciler.model.image_tags import IMAGES
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, refs_in
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.model.tagging import TagRules
 from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
 from reconciler.resources._ecs import ecs
@@ -78,6 +79,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     Spec = TaskDefinitionSpec
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
+    tag_rules: ClassVar[TagRules] = TagRules(added=6)  # the hash, and what is remembered of the run of a `Task`
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND}, passes_roles_to="ecs-tasks.amazonaws.com"
     )

@@ -58,7 +58,7 @@ class Request:
         verb = f"{self.verb}+{self.seconds}" if self.verb is RequestVerb.EXTEND else str(self.verb)
         verb += f"+{self.to}.{self.revision}" if self.to else ""
         head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{_field(self.by)[:64]}"
-        return tag_value(f"{head}:{self.why}" if self.why else head)
+        return f"{head}:{self.why}" if self.why else head
 
     def stale(self, now: datetime) -> bool:
         return now - self.at > STALE_AFTER
@@ -114,8 +114,8 @@ class Response:
 
     def text(self) -> str:
         if self.refusal is None:
-            return tag_value(f"{self.id}:accepted")
-        return tag_value(f"{self.id}:refused:{self.refusal.code}:{self.refusal.why}")
+            return f"{self.id}:accepted"
+        return f"{self.id}:refused:{self.refusal.code}:{self.refusal.why}"
 
 
 _INTENT: Final = re.compile(

@@ -1,8 +1,9 @@
 """Stored rollout state, as tags on the ECS service: deadlines, requests, quarantines.
 
 Everything else is observed. A deadline is absolute, in UTC, and belongs to one release. A tag that is missing or cannot
-be parsed counts as lost; its timer then starts again, so that it elapses later, never earlier. Every value is valid in
-an ECS tag: letters, digits, space and `_ . : / = + - @`, at most 256 characters.
+be parsed counts as lost; its timer then starts again, so that it elapses later, never earlier. Every value is written
+as `tag_value` makes it, whatever text of a person, an error or another tool is in it: one value that ECS refuses would
+keep the rest from being written.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import VALUE_LENGTH, tag_value
 from reconciler.rollout import requests
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, Response
@@ -100,7 +101,7 @@ class RolloutResult:
     why: str = ""
 
     def text(self) -> str:
-        return tag_value(f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.by}:{self.why}")
+        return f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.by}:{self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Pause:
     release: str = ""
 
     def text(self) -> str:
-        return tag_value(f"{self.release or requests.ANY}:{self.by}")
+        return f"{self.release or requests.ANY}:{self.by}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ def written(before: StoredState, after: StoredState) -> tuple[dict[str, str], tu
         if value is None or value == ():
             drop.append(key)
         else:
-            put[key] = _text(value)
+            put[key] = tag_value(_text(value))
     return put, tuple(drop)
 
 
@@ -321,7 +322,8 @@ def _stop(text: str) -> Pause | None:
 
 def _version(text: str) -> Version | None:
     release, _, definition = text.partition(":")
-    return Version(release, definition) if re.fullmatch(r"[\w-]+:\d+", definition) else None
+    whole = len(text) < VALUE_LENGTH  # otherwise the number of the revision may have been cut
+    return Version(release, definition) if whole and re.fullmatch(r"[\w-]+:\d+", definition) else None
 
 
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {

@@ -98,8 +98,7 @@ class TaskRuns:
         target, run = job.pre_deployment, _token(job, decision.run)
         assert target is not None, "only a declared task is started"
         address, stack = target.desired.address, target.stack
-        tags = {**target.desired.tags, **dict(job.subject.stack_tags), ownership.ADDRESS: str(address)}
-        call = tasks.run_call(target.desired.spec, tasks.started_by(stack, address), run, tags)
+        call = tasks.run_call(target.desired.spec, tasks.started_by(stack, address), run, target.desired.tags)
         try:
             arns, _ = aws.run(tasks.start(call, address, stack), creating=("RunTask",), urgent=True)
         except (errors.Ambiguous, errors.LeaseLost):

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from reconciler.spec import checks, discovery, merge
-from reconciler.spec.diagnostics import Diagnostic, excerpted, in_order
+from reconciler.spec import checks, discovery, merge, tag_limits
+from reconciler.spec.diagnostics import Diagnostic, Severity, excerpted, in_order
 from reconciler.spec.discovery import Source
 from reconciler.spec.documents import KINDS, Document
 from reconciler.spec.node import Mapping, Position, Sequence
@@ -60,6 +60,8 @@ def load_sources(
         broken=frozenset(broken),
     )
     findings += checks.run(specs)
+    if not any(one.severity is Severity.ERROR for one in findings):
+        findings += tag_limits.check(specs)
     return Specs(
         documents=specs.documents,
         diagnostics=_finished(findings, chosen),

@@ -73,6 +73,12 @@ def traffic_port(service: Service) -> int | None:
     return ports[0] if len(ports) == 1 else None
 
 
+def expiring(specs: Specs, workload: Service | Task) -> list[str]:
+    """The repositories of the stack that a workload takes images from and in which images expire, sorted."""
+    names = {container.image.registry for container in workload.task.containers.values()}
+    return sorted(one.name_in_aws for one in specs.registries if one.name in names and one.keep_images is not None)
+
+
 def keeps(document: Document, block: Block, field: str) -> bool:
     """Whether an adopted resource keeps what it has there, because its document does not state the field."""
     return document.adopt is not None and field not in block.model_fields_set

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from docs import environment, tags
 from reconciler.model import ownership
+from reconciler.model.image_tags import IMAGES
+from reconciler.model.resource import Address
+from reconciler.model.resource_type import discover
+from reconciler.model.tagging import PER_RESOURCE
 from reconciler.rollout.stored_state import KEYS
+from reconciler.spec import tag_limits
 
 ROOT = Path(__file__).parents[2]
 COMPUTED = {"reconciler/rollout/stored_state.py": set(KEYS.values())}
@@ -51,6 +56,33 @@ def test_every_tag_says_who_may_edit_it_and_what_it_is_for() -> None:
         for tag in group.tags:
             assert all((tag.format, tag.example, tag.editing, tag.loss)), tag.key
             assert re.fullmatch(r"[\w\s.:/=+\-@]{1,256}", tag.example), tag.key
+
+
+ON = {
+    "Rollout state": "service",
+    "Requests for a stack": "service",
+    "Tasks": "task",
+    "Task definitions": "task-definition",
+}
+"""The type that has the tags of a group beside those of its desired state. A task set has fewer than its service."""
+
+
+def test_every_type_says_how_many_tags_it_is_given() -> None:
+    """`validate` counts with it. The repositories of a revision are part of its desired state."""
+    given = dict.fromkeys(discover(), 0)
+    for group in tags.GROUPS:
+        if group.title in ON:
+            given[ON[group.title]] += sum(tag.key != IMAGES for tag in group.tags)
+    assert given == {kind: found.tag_rules.added for kind, found in discover().items()}
+
+
+def test_a_resource_with_few_tags_has_room() -> None:
+    """Specs with no more of them are not compiled to be counted: besides, there are the tags of ownership, a name and
+    the repositories of a revision.
+    """
+    own = [*ownership.tags_for("shop", Address("a", "b"), protect=True, declared={"team": "web"}, name="b"), IMAGES]
+    most = max(found.tag_rules.added for found in discover().values())
+    assert tag_limits.FEW + len(own) + most <= PER_RESOURCE
 
 
 def test_every_environment_variable_is_in_the_reference() -> None:

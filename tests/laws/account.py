@@ -42,7 +42,7 @@ class Stack:
     def tagged(self, desired: Desired[Any]) -> Desired[Any]:
         """`desired` as this stack would create it: with all its tags, and ids for what it refers to."""
         tags = ownership.tags_for(
-            self.name, desired.address, protect=False, declared={"Name": desired.address.name, **desired.tags}
+            self.name, desired.address, protect=False, declared=desired.tags, name=desired.address.name
         )
         return replace(desired.resolved(self.ids), tags=tags)
 

@@ -233,4 +233,8 @@ def test_tags_follow_the_specs_and_leave_other_peoples_alone() -> None:
     want_tags = ownership.tags_for(STACK, Address("shelf", "s"), protect=False, declared={"team": "b"})
     found = ownership.tag_changes(have, want_tags)
     assert found.drop == ("cost",)
-    assert found.put == {"team": "b", ownership.MANAGED: "team", ownership.ADDRESS: "shelf/s"}
+    assert found.put == {
+        "team": "b",
+        ownership.MANAGED: want_tags[ownership.MANAGED],
+        ownership.ADDRESS: "shelf/s",
+    }

@@ -104,6 +104,25 @@ def test_it_runs_before_the_first_version_starts(stage: EmulatedStack) -> None:
     assert run["stoppedAt"] <= task["createdAt"]
 
 
+def test_it_has_the_tags_of_its_own_document(stage: EmulatedStack) -> None:
+    """Together with those of its service they could be more than ECS takes."""
+    stage.change(
+        {
+            "name: migrate\n": "name: migrate\ntags: {data: yes-it-has}\n",
+            "kind: Service\n": "kind: Service\ntags: {owner: web}\n",
+        }
+    )
+    given: list[Call] = []
+    stage.transport.before = lambda call: given.append(call) if call.operation == "RunTask" else None
+    deployed(stage)
+
+    (run,) = given
+    tags = {tag["key"]: tag["value"] for tag in run.params["tags"]}
+    assert tags["data"] == "yes-it-has"
+    assert "owner" not in tags
+    assert tags["reconciler:address"] == "task/migrate"
+
+
 def test_it_runs_once_for_each_release_and_not_for_a_rollback(stage: EmulatedStack) -> None:
     """Passes at rest run nothing; neither does a return to what was in production."""
     deployed(stage)

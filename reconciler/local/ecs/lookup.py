@@ -11,7 +11,8 @@ from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
+TAG_TEXT = re.compile(r"[\w \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000.:/=+\-@]*")
+"""`\\p{L}`, `\\p{Z}`, `\\p{N}` and the signs of the API's model: no tab and no line feed."""
 TOKEN_LIFE = 24 * 3600.0
 """Seconds for which a client token is known; the RunTask page says 24 hours."""
 TOKEN = re.compile(r"[\x21-\x7e]{1,64}")

@@ -44,12 +44,10 @@ class Context:
         `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there.
         """
         declared = {**self.stack.tags, **document.tags, **(tags or {})}
-        if name is not None:
-            declared["Name"] = name
         return Desired(
             address,
             spec,
-            tags=ownership.tags_for(self.stack.name, address, protect=document.protect, declared=declared),
+            tags=ownership.tags_for(self.stack.name, address, protect=document.protect, declared=declared, name=name),
             after=frozenset(after),
             adopt=document.adopt is not None,
             kept=NOTHING if document.adopt is None else kept,

@@ -9,6 +9,7 @@ from reconciler.model.image_tags import IMAGES, IN_USE
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources.image import ImageSpec
 from reconciler.resources.repository import RepositorySpec
+from reconciler.spec import queries
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Registry, Service, Task
 
@@ -83,10 +84,8 @@ def image(context: Context, document: Any, registry: Registry, tag: str, *path: 
 
 def images_tag(context: Context, workload: Service | Task) -> dict[str, str]:
     """The tag of revisions whose images are tagged as in use: in the repositories of the stack where images expire."""
-    names = {container.image.registry for container in workload.task.containers.values() if container.image.registry}
-    used = (one for one in context.specs.registries if one.name in names)
-    expiring = {one.name_in_aws for one in used if one.keep_images is not None}
-    return {IMAGES: " ".join(sorted(expiring))} if expiring else {}
+    repositories = queries.expiring(context.specs, workload)
+    return {IMAGES: " ".join(repositories)} if repositories else {}
 
 
 def image_ref(registry: str, tag: str) -> Ref:

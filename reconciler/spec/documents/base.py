@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from reconciler.model import tagging
 from reconciler.spec.documents import values
 from reconciler.spec.documents.values import Flag, Reference, Text, Words
 from reconciler.spec.messages import shown
@@ -21,25 +22,22 @@ class Block(BaseModel):
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > 40:
-        raise values.problem(
-            "E1106", f"{len(tags)} tags; AWS allows 50 per resource, and reconciler needs some of them"
-        )
     for key, value in tags.items():
         check_tag(key, value)
     return tags
 
 
 def check_tag(key: str, value: str) -> None:
-    lowered = key.lower()
-    if lowered.startswith(("aws:", "reconciler:")):
+    if tagging.is_reserved(key) or key.lower().startswith("reconciler:"):
         raise values.problem("E1109", f"tag keys that begin with {key.split(':')[0]}: are reserved", at=(key,))
-    if not values.TAG.fullmatch(key) or not 1 <= len(key) <= 128:
-        raise values.problem(
-            "E1109", f"a tag key has 1 to 128 letters, digits, spaces or _.:/=+-@, not {shown(key)}", at=(key,)
-        )
-    if not values.TAG.fullmatch(value) or len(value) > 256:
-        raise values.problem("E1109", "a tag value has at most 256 letters, digits, spaces or _.:/=+-@", at=(key,))
+    if not key or not tagging.is_accepted(key, tagging.KEY_LENGTH):
+        message = f"a tag key has 1 to 128 letters, digits, inner spaces or _.:/=+-@, not {shown(key)}"
+        raise values.problem("E1109", message, at=(key,))
+    if tagging.is_reserved(value):
+        raise values.problem("E1109", "tag values that begin with aws: are reserved", at=(key,))
+    if not tagging.is_accepted(value, tagging.VALUE_LENGTH):
+        message = "a tag value has at most 256 letters, digits, inner spaces or _.:/=+-@"
+        raise values.problem("E1109", message, at=(key,))
 
 
 Tags: TypeAlias = Annotated[dict[str, Text], AfterValidator(_tags)]

@@ -20,9 +20,6 @@ from reconciler.model import duration
 from reconciler.spec.messages import described, shown
 from reconciler.spec.scalar import Written
 
-TAG = re.compile(r"[\w .:/=+@-]*")
-"""Characters that every AWS service accepts in tags."""
-
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _FORMER_TRUTHS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
 

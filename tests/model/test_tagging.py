@@ -1,0 +1,51 @@
+"""Rules of tags: whatever text comes in, AWS accepts what is written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+
+from docs.tags import GROUPS, Tag
+from reconciler.model.tagging import tag_value
+from reconciler.reconcile import request_tags
+from tests.model.accepted_tags import TEXTS, assert_accepted
+
+
+@given(TEXTS)
+def test_any_text_becomes_a_value_that_every_service_accepts(text: str) -> None:
+    """Line ends of an error, tabs, separators of Unicode, emoji, half a surrogate pair, a prefix of AWS's own."""
+    assert_accepted(tag_value(text))
+    assert_accepted(tag_value(f"aws:{text}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("the image\n\tis broken\u2028again ", "the image is broken again"),
+        ("it's {broken}", "it_s _broken_"),
+        ("für Größe 漢字", "für Größe 漢字"),
+        ("AWS: again", "AWS_ again"),
+        ("x" * 255 + " y", "x" * 255),
+    ],
+)
+def test_a_value_keeps_what_a_tag_can_say(text: str, value: str) -> None:
+    """Words and letters of any language stay as they are."""
+    assert tag_value(text) == value
+
+
+@given(TEXTS, TEXTS)
+def test_the_tags_of_a_stack_are_accepted(first: str, second: str) -> None:
+    """Whatever a person's name, a reason, a revision or a commit's subject is."""
+    assert_accepted(request_tags.suspended(first, second))
+    assert_accepted(request_tags.handled(first, second))
+    assert_accepted(request_tags.in_place(first, second))
+    assert_accepted(request_tags.restored(first, second))
+
+
+@pytest.mark.parametrize("tag", [tag for group in GROUPS for tag in group.tags], ids=lambda tag: tag.key)
+def test_every_key_of_ours_is_accepted(tag: Tag) -> None:
+    """Every tag of the reference, which lists all that are written."""
+    assert_accepted(tag.key, 128)
+    assert re.fullmatch(r"reconciler:[a-z-]+", tag.key)
