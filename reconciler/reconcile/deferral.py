@@ -209,10 +209,13 @@ class _Deferral:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
         links = {id: ordering.links(old) for id, old in leaving.items()}
+        ends = {id for id, old in leaving.items() if self.kinds[old.address.kind].runs_to_completion}
         while todo:
             id = todo.pop()
             near = {
-                other for other in leaving if other in links[id] or (id in links[other] and other not in self.entries)
+                other
+                for other in leaving.keys() - ends  # a task is ended first, and what it uses goes then
+                if other in links[id] or (id in links[other] and other not in self.entries)
             }
             for other in sorted(near - kept.keys()):
                 kept[other] = STANDS_ON.format(leaving[id].address)
@@ -236,7 +239,8 @@ class _Deferral:
                 ours = ownership.owner(one.tags) == self.draft.stack
                 if ours and one.id not in gone and not one.facts.get("deleting"):
                     spec = after.get(one.id, one.spec)
-                    users |= dict.fromkeys(ordering.links(replace(one, spec=spec)), one.address)
+                    used = ordering.links(replace(one, spec=spec)) | self.uses.get(one.id, frozenset())
+                    users |= dict.fromkeys(used, one.address)
             blocked = [action for action in deletions if action.drop.id in users]
             if not blocked:
                 break

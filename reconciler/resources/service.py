@@ -61,7 +61,8 @@ class Service(ResourceType[ServiceSpec]):
 
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
-        return frozenset(used for one in (item, *_versions(item)) for used in _used(one))
+        used = (used for one in (item, *_versions(item)) for used in _used(one))
+        return frozenset((*used, *found.facts["task_definitions"]))
 
     def grown(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec]) -> Desired[ServiceSpec]:
         """Everything but a lower desired count."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.rollout.release import HealthCheck
-from reconciler.rollout.strategy import Strategy
+from reconciler.rollout.strategy import Promotion, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,18 @@ class RolloutSpec:
     @property
     def name(self) -> str:
         return self.service.name
+
+    def run_by(self, controller: str | None) -> RolloutSpec:
+        """The spec for a service with that deployment controller, which AWS cannot change.
+
+        If it is not the declared engine's, the strategy of what is under way is not declared any more, and promotion is
+        left to a person.
+        """
+        by_controller = {one.controller: name for name, one in reversed(engines().items())}
+        name = by_controller.get(controller)
+        if name is None or engines()[self.policy.engine].controller == controller:
+            return self
+        return replace(self, policy=Strategy(engine=name, promotion=Promotion.MANUAL))
 
     @property
     def moves_traffic(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import ownership
 from reconciler.model.adoption import adopted
@@ -36,6 +36,8 @@ from reconciler.rollout.release import (
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
+
+OTHER_CONTROLLER: Final = "AWS cannot change the deployment controller of the service, which its strategy requires"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,12 @@ def jobs_of(
     jobs: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     ground = ground_of(desired, world, stack, made)
-    for delivery in deliveries:
+    for declared in deliveries:
+        there = ground.found.get(declared.service)
+        delivery = declared if there is None else declared.run_by(there.spec.controller)
         lack = blocking_dependency(ground.wanted, delivery.service, undone)
-        because = withheld or withdrawn or (f"{lack} is not in place" if lack is not None else "")
+        because = withheld or withdrawn or (OTHER_CONTROLLER if delivery is not declared else "")
+        because = because or (f"{lack} is not in place" if lack is not None else "")
         subject = subject_of(delivery, ground, commit=commit, not_ready=because)
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject

@@ -241,6 +241,7 @@ NAMED = (
     ("blue_green", AT_REST, "Task my-app-hello: exec = true"),
     ("blue_green", AT_REST, "Network my-workspace: security_groups.1.name renamed everywhere"),
     ("blue_green", AT_REST, "Service my-app-frontend: traffic.target_groups.1 renamed everywhere"),
+    ("blue_green", str(Phase.TESTING), "Service my-app-frontend: deployment removed"),
     ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
 )
 """Changes after which something was wrong once, and that the sample may leave out."""

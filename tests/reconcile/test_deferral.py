@@ -16,8 +16,11 @@ from reconciler.model.resource_type import discover
 from reconciler.reconcile import deferral
 from reconciler.resources._elb_actions import NOBODY, Action, Forward
 from reconciler.resources.listener import ListenerSpec
+from reconciler.resources.role import RoleSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.target_group import TargetGroupSpec
+from reconciler.resources.task import TaskSpec
+from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.rollout.spec import RolloutSpec
 
 STACK = "shop"
@@ -173,3 +176,34 @@ def test_a_listener_whose_name_changes_is_the_same_listener() -> None:
     assert action.old is not None
     assert action.old.id == there.id
     assert action.tags.put == {ownership.ADDRESS: str(OTHER_DOOR)}
+
+
+def definition(name: str, id: str, **fields: Any) -> Observed[Any]:
+    address = Address("task-definition", name)
+    return Observed(
+        address, id, TaskDefinitionSpec(family=name, cpu=256, memory=512, containers={}, **fields), tags(address)
+    )
+
+
+def test_a_service_that_stays_for_now_keeps_its_task_definition() -> None:
+    """A listener still sends requests to it; ECS needs the revision to replace a task."""
+    web, shop = service("web", "old"), service("shop", "new")
+    before = listener(DOOR, old=100, new=0)
+    world = [web[1], shop[1], before[1], definition("web", "t:1")]
+    found = planned([shop[0], listener(DOOR, new=100)[0]], world, delivery("shop"))
+    assert waits(found)["delete service/web"] == deferral.SENDS_REQUESTS.format(DOOR)
+    assert waits(found)["delete task-definition/web"] == deferral.IN_USE
+
+
+def test_a_task_that_leaves_is_ended_and_what_it_uses_goes_then() -> None:
+    """It would be kept together with what it uses itself otherwise."""
+    at, task = Address("role", "job"), Address("task", "job")
+    role = Observed(at, "role-1", RoleSpec(name="job", trust={}), tags(at))
+    spec = TaskSpec(cluster="c", task_definition="job:1")
+    running = ResourceHealth.PROGRESSING
+    run = Observed(task, "run-1", spec, tags(task), running, parent="job:1", facts={"network": ["sg-1"]})
+    found = planned([], [run, definition("job", "job:1", execution_role="role-1"), role])
+    assert done(found) == ["delete task/job"]
+    kept = waits(found)
+    assert kept["delete role/job"] == deferral.IN_USE
+    assert kept["delete task-definition/job"] == deferral.STANDS_ON.format(at)

@@ -181,9 +181,21 @@ def test_waiting_is_said_with_its_end() -> None:
     facts = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(DeadlineKind.GATE)), looks=1)
     timed = step(facts)
     assert (timed.health, timed.until, timed.waits_for) == (RolloutHealth.SUSPENDED, NOW + HOUR, Waiting.NOBODY)
-    manual = step(replace(facts, marks=marked(replace(due(DeadlineKind.GATE), at=None))))
+    by_hand = replace(CAREFUL, promotion=Promotion.MANUAL)
+    manual = step(replace(facts, marks=marked(replace(due(DeadlineKind.GATE), at=None))), by_hand)
     assert (manual.until, manual.waits_for) == (None, Waiting.PERSON)
     assert manual.wake_at is not None, "green is watched while it waits"
+
+
+def test_a_gate_is_what_the_strategy_says_now() -> None:
+    """A timer that has elapsed does not promote what is to be promoted by hand; one that is declared now begins now."""
+    manual = replace(CAREFUL, promotion=Promotion.MANUAL)
+    late = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(DeadlineKind.GATE, -MINUTE)), looks=1)
+    untimed = replace(due(DeadlineKind.GATE), at=None)
+    stopped = step(late, manual)
+    assert (stopped.phase, written(stopped).deadline) == (Phase.AWAITING_PROMOTION, untimed)
+    begun = step(replace(late, marks=marked(untimed)))
+    assert (begun.phase, written(begun).deadline) == (Phase.AWAITING_PROMOTION, due(DeadlineKind.GATE, 2 * HOUR))
 
 
 def test_the_clock_opens_the_gate() -> None:

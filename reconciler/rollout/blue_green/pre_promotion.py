@@ -222,10 +222,14 @@ def _passed(
     """Healthy and tested: promote it, or wait for promotion."""
     if s.going_back or (s.policy.promotion is Promotion.AUTO and not s.seen.withdrawn):
         return s.step(Phase.SHIFTING, because, *decisions, *approve(s, green))
-    gate_at = Deadline(green.release, DeadlineKind.GATE, weight=due.weight)
+    return s.step(Phase.AWAITING_PROMOTION, because, *decisions, *s.mark(deadline=_gate_at(s, green, due)))
+
+
+def _gate_at(s: RolloutContext, green: TaskSet, due: Deadline) -> Deadline:
+    """The gate; only a timed one opens by itself."""
     if s.policy.promotion is Promotion.TIMED:
-        gate_at = deadline(green.release, DeadlineKind.GATE, s.now, s.policy.promote_after, weight=due.weight)
-    return s.step(Phase.AWAITING_PROMOTION, because, *decisions, *s.mark(deadline=gate_at))
+        return deadline(green.release, DeadlineKind.GATE, s.now, s.policy.promote_after, weight=due.weight)
+    return Deadline(green.release, DeadlineKind.GATE, weight=due.weight)
 
 
 def approve(s: RolloutContext, green: TaskSet, **more: object) -> tuple[RolloutAction, ...]:
@@ -243,7 +247,11 @@ def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         return s.step(
             Phase.SCALING_UP, f"green became unhealthy: {health.status(s.seen, green)}", *_again(s, green, due.weight)
         )
-    automatic = s.policy.promotion is Promotion.AUTO  # it waits because it was withdrawn
+    declared = s.policy.promotion
+    if declared is not Promotion.AUTO and (due.at is not None) is not (declared is Promotion.TIMED):
+        changed = s.mark(deadline=_gate_at(s, green, due))
+        return s.step(phase, f"promotion is {declared} now", *changed, health=RolloutHealth.SUSPENDED)
+    automatic = declared is Promotion.AUTO  # it waits because it was withdrawn
     if not due.passed(s.now) and not automatic:
         return s.step(
             phase,
