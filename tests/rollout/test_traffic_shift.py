@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.rollout.actions import DeleteTaskSet, SetPrimary, SetWeights
+from reconciler.rollout.actions import DeleteTaskSet, SetPrimary, SetWeights, UpdateHealthCheck
 from reconciler.rollout.engine import Phase, RolloutHealth
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import ObservedService
@@ -222,3 +222,13 @@ def test_an_older_set_than_blue_goes_with_it() -> None:
     assert found.decisions[-1] == DeleteTaskSet(BLUE.id, 0)
     rest = step(switched(DeadlineKind.WARM, wait_over=True, sets=(ancient, replace(WAS_BLUE, draining=True), LIVE)))
     assert rest.decisions[-1] == DeleteTaskSet(ancient.id, 0)
+
+
+def test_an_empty_target_group_has_the_health_check_of_the_release_again() -> None:
+    """So a health check that is changed and changed back leaves both groups as they were."""
+    rest = seen(replace(LIVE, release="b"), production=(0, 100), test=(0, 100), tuned=(False, True))
+    assert UpdateHealthCheck(0) in step(rest).decisions
+    stopping = replace(rest, sets=(*rest.sets, replace(WAS_BLUE, draining=True)))
+    assert not any(isinstance(one, UpdateHealthCheck) for one in step(stopping).decisions)
+    another = replace(rest, wanted="c", waits="its image has not been pushed")
+    assert not any(isinstance(one, UpdateHealthCheck) for one in step(another).decisions)

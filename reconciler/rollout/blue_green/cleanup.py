@@ -137,8 +137,9 @@ def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
         decisions.append(ScaleTaskSet(live.id, WHOLE))
     if "production" in s.seen.bare and s.seen.production is not None:
         decisions.append(SetWeights("production", s.seen.production, s.seen.production))
-    if live.release == s.seen.wanted and not s.seen.tuned[live.slot]:
-        decisions.append(UpdateHealthCheck(live.slot))
+    if live.release == s.seen.wanted:  # and an empty target group has the same health check again
+        free = {0, 1} - {one.slot for one in s.seen.sets}
+        decisions += [UpdateHealthCheck(slot) for slot in sorted({live.slot} | free) if not s.seen.tuned[slot]]
     if s.seen.scaling is Scaling.SUSPENDED:
         decisions.append(SuspendScaling(suspend=False))
     back = s.marks.rollback_target
