@@ -36,6 +36,7 @@ from reconciler.model.resource import Call
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import load_sources
@@ -46,7 +47,7 @@ from tests.harness.spec_changes import Document, sources
 
 STEP = 5.0
 """Longest time between two looks of the outsider, in seconds."""
-LONGEST = 7200.0
+LONGEST = 4 * 3600.0
 """Seconds in which everything must have come to rest: far more than all waits of the documents together."""
 MOST_REFUSED = 5
 """Writes that AWS refuses in one transition. More is a loop that does not learn."""
@@ -191,6 +192,15 @@ class LivingStack:
         self.watched.writes.clear()
         self.watched.refused.clear()
         self.began = self.laptop.clock.monotonic()
+
+    def retry(self) -> bool:
+        """What `status` offers for a version that failed for reasons that were declared. False if none is failed."""
+        failed = [one for one in self.turns if one.step is not None and one.step.phase is Phase.FAILED]
+        for turn in failed:
+            assert turn.seen is not None
+            self.stage.seen.append(turn)
+            self.stage.say(RequestVerb.RETRY, turn.seen.wanted)
+        return bool(failed)
 
     # -- time
 

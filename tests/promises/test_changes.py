@@ -134,7 +134,10 @@ def _judge(stack: LivingStack, change: Change, back: Callable[[LivingStack], Non
 def _taken_back(documents: Sequence[Document], as_before: dict[str, Any] | None) -> Callable[[LivingStack], None]:
     def back(stack: LivingStack) -> None:
         stack.commit(documents)
-        if not stack.settle():
+        settled = stack.settle()
+        if settled and stack.retry():
+            settled = stack.settle()
+        if not settled:
             stack.breaches.append(f"taken back, it is never at rest: {dict(stack.watched.writes)}")
         elif because := stack.why_not_in_place():
             stack.breaches.append(f"taken back, it is not in place: {because}")
