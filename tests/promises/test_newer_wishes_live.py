@@ -212,7 +212,7 @@ def test_scaling_follows_the_load_at_a_gate_without_end(stack: tuple[Living, Pat
         here.commit(v2)
         here.living.until_phase(Phase.AWAITING_PROMOTION)
         here.commit(v2, service(desired_count=6, scaling=SCALING | {"min": 6}))
-        assert not (because := here.living.ends((Exit.DONE, Exit.WAITING))), because
+        assert not (because := here.living.ends((Exit.PENDING, Exit.WAITING))), because
         (target,) = here.living.here.ask("application-autoscaling", "DescribeScalableTargets", ServiceNamespace="ecs")[
             "ScalableTargets"
         ]
@@ -230,6 +230,7 @@ def test_a_newcomer_that_is_rejected_stops_nothing(stack: tuple[Living, Path], r
         here.living.until_phase(phase)
         here.commit(version("v3"))
         here.living.until("was being rolled out")
+        here.living.until(" Promoted")
         assert not (because := here.living.ends((Exit.DONE, Exit.ROLLED_BACK))), because
         assert here.living.here.version_live() == "v2"
 
