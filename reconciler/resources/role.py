@@ -99,6 +99,7 @@ class Role(ResourceType[RoleSpec]):
                 tags=tags,
                 unread=frozenset() if item["RoleName"] in single else ASKED_SINGLY,
                 facts={
+                    "created_at": item["CreateDate"],
                     "instance_profiles": tuple(
                         profile["InstanceProfileName"] for profile in item.get("InstanceProfileList", ())
                     ),

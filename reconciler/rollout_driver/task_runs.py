@@ -94,7 +94,7 @@ class TaskRuns:
         return pre_deployment.step(task, seen, ordinary, found, now, starts=starts)
 
     def start(self, aws: AwsClient, job: ServiceRollout, decision: RunTask) -> None:
-        """Start the task. Raises `errors.AwsError` if it is not certain that ECS has not."""
+        """Start the task. Raises `errors.AwsError` if it is not certain that ECS has not, or it will in a moment."""
         target, run = job.pre_deployment, _token(job, decision.run)
         assert target is not None, "only a declared task is started"
         address, stack = target.desired.address, target.stack
@@ -102,7 +102,7 @@ class TaskRuns:
         call = tasks.run_call(target.desired.spec, tasks.started_by(stack, address), run, tags)
         try:
             arns, _ = aws.run(tasks.start(call, address, stack), creating=("RunTask",), urgent=True)
-        except (errors.Ambiguous, errors.LeaseLost):
+        except (errors.Ambiguous, errors.LeaseLost, errors.Propagating, errors.Throttled):
             raise
         except errors.AwsError as refusal:
             self.refused[run] = str(refusal)
