@@ -66,8 +66,9 @@ def observe(
         seen.read()
         world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
     for one in world:
-        if "created_at" in one.facts:
-            aws.propagation.made(one.id, (aws.clock.now() - one.facts["created_at"]).total_seconds())
+        created_at = one.facts.get("created_at")
+        if created_at is not None:
+            aws.propagation.made(one.id, (aws.clock.now() - created_at).total_seconds())
     log.debug(events.OBSERVED, found=sum(map(len, seen.found.values())), unreadable=sorted(seen.unreadable))
     return world if expectations is None else expectations.mark_pending(world)
 
