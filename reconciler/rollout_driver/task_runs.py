@@ -10,6 +10,7 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.diff import diff
+from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Calls, Desired, ResourceHealth
 from reconciler.resources import task as tasks
 from reconciler.resources.task import TaskSpec
@@ -125,6 +126,8 @@ class TaskRuns:
         if not items:
             return Found(refused=self.refused.get(run, ""))
         failure = tasks.failure_of(items, optional)
+        if failure and all(refused_as_new(item, dict(job.subject.roles)) for item in items):
+            return Found(refused=failure, again=True)
         return Found(items[0]["taskArn"].rpartition("/")[2], failure is not None, failure or "")
 
 

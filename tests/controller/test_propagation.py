@@ -11,6 +11,7 @@ import pytest
 
 from reconciler import events
 from reconciler.cli.output.exits import Exit
+from reconciler.local.timings import Timings
 from reconciler.model.resource import Call
 from reconciler.reconcile.executor import Result
 from tests.cli.cli_runner import onstage
@@ -131,3 +132,15 @@ def test_a_role_that_has_long_been_there_is_refused_at_once() -> None:
         ran = typed("apply", "-y")
         assert (ran.code, aws.refused["RegisterTaskDefinition"] - before) == (Exit.FAILED, 1)
         assert stage.laptop.clock.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("seconds", [30, FOREVER], ids=["for a while", "for ever"])
+def test_tasks_that_could_not_start_with_a_new_role_are_started_again(seconds: float) -> None:
+    """ECS accepts them, and its fleet cannot assume the role yet; for how long it is believed has an end."""
+    with emulated_stack(terms=SHORT, timings=Timings(iam_propagation=min(seconds, 1e6))) as stage:
+        unpropagated(stage, roles=0, ec2=0)
+        with onstage(stage) as typed:
+            ran = typed("apply", "-y", "--wait")
+            assert ran.code == (Exit.ROLLED_BACK if seconds == FOREVER else Exit.DONE), (ran.out, ran.err)
+        assert stage.laptop.clock.monotonic() < 900
+        assert stage.transport.sent["RunTask"] < 40

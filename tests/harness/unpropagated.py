@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from datetime import timedelta
 from typing import Any
 
 from reconciler.local.inprocess import Laptop
@@ -118,9 +117,6 @@ class Unpropagated(InProcess):
             raise refusal(call, code, text.format(young))
         answer = super().perform(call)
         self._remember(call, answer)
-        for role in answer.get("RoleDetailList", ()):  # moto's clock is the machine's
-            age = self._now() - self._made.get(role["Arn"], 0.0)
-            role["CreateDate"] = self.laptop.clock.now() - timedelta(seconds=age)
         if self.after is not None:
             self.after(call)
         return answer
