@@ -181,8 +181,8 @@ class AwsClient:
             log.debug(events.AWS_CALL, call=str(call), attempt=attempt, aws_request_id=request_id)
             if self.memory is not None:
                 self.memory.keep(call, answer)
+            self.propagation.answered(call, answer)
             if writing:
-                self.propagation.answered(call, answer)
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating is not None:
                     self.mine.add(*created(call, answer))

@@ -52,21 +52,26 @@ class Propagation:
         self._waits: dict[tuple[str, ...], _Wait] = {}
         self._lock = threading.Lock()
 
-    # A restart loses all this; of roles, which take longest, AWS then tells the age.
-
     def made(self, identifier: str, age: float = 0.0) -> None:
-        """`identifier`, an id or ARN, was made or changed `age` seconds ago."""
+        """`identifier`, an id or ARN, was made or changed `age` seconds ago.
+
+        A process that has just started knows nothing of it; of roles, which take longest, a read tells it.
+        """
         if abs(age) >= RECENT_SECONDS:
             return  # an age below zero is that of another clock
-        at = self._clock.monotonic() - age
+        now = self._clock.monotonic()
         with self._lock:
+            self._made = {name: at for name, at in self._made.items() if now - at < RECENT_SECONDS}
             for name in aliases(identifier):
-                self._made[name] = max(at, self._made.get(name, at))
+                self._made[name] = max(now - age, self._made.get(name, now - age))
 
     def answered(self, call: Call, answer: dict[str, Any]) -> None:
-        """AWS has carried out a write."""
-        with self._lock:
-            self._waits.pop(_key(call), None)
+        """AWS has carried out the call."""
+        if self._waits:
+            with self._lock:
+                self._waits.pop(_key(call), None)
+        if is_read(call):
+            return
         for identifier in (*(created(call, answer) if _CREATES.match(call.operation) else ()), *_changed(call)):
             self.made(identifier)
 
@@ -82,8 +87,9 @@ class Propagation:
             return refusal, 0.0
         now, key = self._clock.monotonic(), _key(call)
         with self._lock:
+            self._waits = {each: one for each, one in self._waits.items() if now - one.last <= FORGOTTEN_SECONDS}
             wait = self._waits.get(key)
-            if wait is None or now - wait.last > FORGOTTEN_SECONDS:
+            if wait is None:
                 if not always and not self._names_recent(call, refusal, now):
                     return refusal, 0.0
                 wait = self._waits[key] = _Wait(now, now)

@@ -205,7 +205,7 @@ def subject_of(
         former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         attached=() if delivery.moves_traffic else _attached(delivery, service, ground),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
-        roles=tuple(sorted(_roles(ground))),
+        roles=tuple(_roles(ground)),
         not_ready=not_ready,
     )
 

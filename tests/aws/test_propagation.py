@@ -277,8 +277,10 @@ def test_a_read_waits_only_where_the_thing_must_be_there() -> None:
     account = Account(read, "InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist", made="vpc-1")
     with pytest.raises(errors.Gone):
         account.client.run(say(read))
-    account.aws.until = account.clock.monotonic() + 5
-    account.client.run(say(read), fresh=True)
+    for _ in range(2):
+        account.aws.until = account.clock.monotonic() + 5
+        account.client.run(say(read), fresh=True)
+        account.clock.advance(RECENT_SECONDS / 2)
 
 
 def test_what_a_creation_has_itself_made_is_waited_for_to_the_end() -> None:
