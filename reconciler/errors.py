@@ -21,7 +21,7 @@ ReconcilerError
     ├── Gone                 it does not exist: success for a delete, absent for a read
     ├── Exists               it already exists: adopt it if the stack owns it
     ├── Blocked              something still depends on it: time, minutes
-    ├── Propagating          AWS has not propagated an earlier write yet: time, two minutes
+    ├── Propagating          AWS has not propagated an earlier write yet: time, minutes (aws/propagation.py)
     ├── Throttled            too many calls; certainly not executed: time, seconds
     ├── Ambiguous            no response, or a server error: executed or not, read before acting again
     ├── Quota                an account limit: the user
@@ -123,15 +123,19 @@ class AwsError(ReconcilerError):
     """One AWS call failed.
 
     `call` is "service.Operation", `code` AWS's own error code, `request_id` what AWS support and CloudTrail know
-    the call by.
+    the call by. `propagates`: AWS also says this of what it does not know yet, for up to so many seconds; 0 if it does
+    not.
     """
 
-    def __init__(self, message: str, *, call: str = "", code: str = "", request_id: str = "") -> None:
+    def __init__(
+        self, message: str, *, call: str = "", code: str = "", request_id: str = "", propagates: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.call = call
         self.code = code
         self.request_id = request_id
+        self.propagates = propagates
 
     def __str__(self) -> str:
         return f"{self.call}: {self.code}: {self.message}" if self.call else self.message

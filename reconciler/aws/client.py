@@ -20,9 +20,10 @@ from typing import Any, Protocol, TypeVar
 from reconciler import errors, events
 from reconciler.aws.errors import garbled
 from reconciler.aws.ownership_guard import OwnershipGuard, created, is_list_of_text
+from reconciler.aws.propagation import Propagation
 from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.response_cache import ResponseCache
-from reconciler.aws.retry import Policy, is_read
+from reconciler.aws.retry import IN_CALL_SECONDS, Policy, is_read
 from reconciler.clock import Clock, SystemClock
 from reconciler.log import log
 from reconciler.model.resource import Batch, Call, Calls
@@ -64,6 +65,7 @@ class AwsClient:
         self.mine = mine or OwnershipGuard()
         self.pace = pace or RateLimiter(self.clock)
         self.memory = memory
+        self.propagation = Propagation(self.clock)
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
         self._stop = threading.Event()
@@ -82,12 +84,13 @@ class AwsClient:
     ) -> T:
         """Hold a conversation to its end and return its result.
 
-        `creating`: it creates something by these operations, and may write to that. `fresh`: something it names was
-        made in this pass. `urgent`: its calls go before all others that wait for AWS's rates. `wrote` is told of each
-        write that was executed, or may have been, whatever becomes of the conversation.
+        `creating`: it creates something by these operations, and may write to that. `fresh`: what it names must exist,
+        so that NotFound is a delay if it was made moments ago. `urgent`: its calls go before all others that wait for
+        AWS's rates, and it is asked again so soon that nothing is waited for here that is not propagated yet. `wrote`
+        is told of each write that was executed, or may have been, whatever becomes of the conversation.
         Raises what the conversation raises, AWS's refusals among it; an answer that it cannot read is `Ambiguous`.
         """
-        policy = Policy(fresh=fresh)
+        policy = Policy(fresh or creating is not None, propagation_seconds=0.0 if urgent else IN_CALL_SECONDS)
         said: Call | Batch | None = None
         try:
             said = next(conversation)
@@ -101,8 +104,8 @@ class AwsClient:
                 else:
                     if wrote is not None:
                         _tell(wrote, said)
-                    if creating is not None and not policy.fresh and _is_write(said):
-                        policy = Policy(fresh=True)
+                    if creating is not None and not policy.begun and _is_write(said):
+                        policy = replace(policy, begun=True)
                     said = conversation.send(answer)
         except StopIteration as end:
             result: T = end.value
@@ -156,20 +159,21 @@ class AwsClient:
         writing = not is_read(call)
         if writing:
             self._assert_ours(call, creating=creating)
-        started, attempt = self.clock.monotonic(), 0
+        attempt = 0
         while True:
             attempt += 1
-            started += self.pace.wait(call, self._stop, urgent=urgent)  # waiting for our turn is no propagation
+            self.pace.wait(call, self._stop, urgent=urgent)
             self._count(call, writing=writing)
             try:
                 with self._gate(call.service, urgent):
                     answer = self.transport.perform(call)
-            except errors.AwsError as refusal:
+            except errors.AwsError as raw:
+                refusal, waited = self.propagation.judged(call, raw, fresh=policy.fresh)
                 if isinstance(refusal, errors.Throttled):
                     self.pace.throttled(call)
-                pause = policy.pause(call, refusal, attempt, self.clock.monotonic() - started)
+                pause = policy.pause(call, refusal, attempt, 0.0 if policy.finishes(raw) else waited)
                 if pause is None or self._stop.is_set():
-                    raise
+                    raise refusal from raw.__cause__
                 log.debug(events.AWS_RETRY, call=str(call), code=refusal.code, attempt=attempt, pause=round(pause, 2))
                 self.clock.wait(self._stop, pause)
                 continue
@@ -177,6 +181,7 @@ class AwsClient:
             log.debug(events.AWS_CALL, call=str(call), attempt=attempt, aws_request_id=request_id)
             if self.memory is not None:
                 self.memory.keep(call, answer)
+            self.propagation.answered(call, answer)
             if writing:
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from botocore import exceptions as boto
 
 from reconciler import errors
-from reconciler.aws.catalogue import COMMON, service_facts
+from reconciler.aws.catalogue import COMMON, Meaning, service_facts
 from reconciler.errors import AwsError
 from reconciler.model.resource import Call
 
@@ -55,8 +55,8 @@ def garbled(name: str, error: Exception) -> AwsError:
     return errors.Ambiguous(f"the answer could not be understood ({type(error).__name__})", call=name, code="Garbled")
 
 
-def classify(service: str, code: str, message: str, status: int = 400) -> type[AwsError]:
-    """The class of an error by its code, its message where the code is not enough, and its HTTP status last."""
+def classify(service: str, code: str, message: str, status: int = 400) -> Meaning:
+    """What an error means by its code, its message where the code is not enough, and its HTTP status last."""
     known = (service_facts(service), service_facts(COMMON))
     meaning = next((facts.codes[code] for facts in known if code in facts.codes), None)
     if meaning is None or any(code in facts.message_first for facts in known):
@@ -67,14 +67,14 @@ def classify(service: str, code: str, message: str, status: int = 400) -> type[A
     for pattern, found in service_facts(COMMON).patterns:
         if pattern.search(code):
             return found
-    return errors.Ambiguous if status >= 500 else errors.Invalid
+    return Meaning(errors.Ambiguous if status >= 500 else errors.Invalid)
 
 
 def _of_answer(call: Call, response: Any) -> AwsError:
     detail, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     code, message = str(detail.get("Code", "Unknown")), " ".join(str(detail.get("Message", "")).split())
-    kind = classify(call.service, code, message, metadata.get("HTTPStatusCode", 400))
-    return kind(message, call=str(call), code=code, request_id=metadata.get("RequestId", ""))
+    kind, propagates = classify(call.service, code, message, metadata.get("HTTPStatusCode", 400))
+    return kind(message, call=str(call), code=code, request_id=metadata.get("RequestId", ""), propagates=propagates)
 
 
 def _short(error: Exception) -> str:

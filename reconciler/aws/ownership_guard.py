@@ -27,7 +27,7 @@ class OwnershipGuard:
     def add(self, *identifiers: str) -> None:
         with self._lock:
             for identifier in identifiers:
-                self.names.update(_aliases(identifier))
+                self.names.update(aliases(identifier))
 
     def knows(self, service: str, text: str) -> bool:
         """Whether a service's call may name something of ours so. Short names count in their own service only: a
@@ -51,7 +51,7 @@ class OwnershipGuard:
         )
 
 
-def _aliases(identifier: str) -> set[str]:
+def aliases(identifier: str) -> set[str]:
     """An ARN's resource part and its last segment name the same thing as the ARN, to its own service."""
     if not identifier.startswith("arn:"):
         return {identifier}

@@ -20,8 +20,8 @@ from reconciler.model.resource import Call
 READ: Final = re.compile(r"^(Describe|List|Get|BatchGet|BatchCheck|Filter|Head|Lookup|Search|Simulate)")
 TOKENS: Final = frozenset({"ClientToken", "clientToken", "CreatorRequestId", "idempotencyToken"})
 
-PROPAGATION_SECONDS: Final = 120.0
-"""How long AWS may take to spread an earlier write; Terraform allows the same two minutes."""
+IN_CALL_SECONDS: Final = 8.0
+"""How long a call itself waits for what AWS has not propagated yet; most of it has by then."""
 
 CONNECTION_ATTEMPTS: Final = 4
 """An endpoint that cannot be reached at all rarely comes back within seconds, and a person may be waiting."""
@@ -37,17 +37,35 @@ def has_token(call: Call) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long to go on. `fresh` says that something the call names was made moments ago: NotFound is then a delay."""
+    """How long to go on. `fresh`: what the call names must exist, so that NotFound may be a delay. `begun`: the
+    conversation has created something.
 
+    What AWS has not propagated yet is waited for here until `propagation_seconds` after the first refusal, and after
+    that between passes.
+    """
+
+    fresh: bool = False
+    begun: bool = False
     attempts: int = 8
     base_seconds: float = 0.25
     cap_seconds: float = 8.0
-    fresh: bool = False
+    propagation_seconds: float = IN_CALL_SECONDS
 
-    def pause(self, call: Call, error: errors.AwsError, attempt: int, elapsed: float) -> float | None:
-        """Seconds to wait before attempt number `attempt + 1`, or None to give up."""
-        if isinstance(error, errors.Propagating) or (self.fresh and isinstance(error, errors.Gone)):
-            return None if elapsed > PROPAGATION_SECONDS else min(2.0, self.base_seconds * 2 ** (attempt - 1))
+    def finishes(self, error: errors.AwsError) -> bool:
+        """Whether it is waited out here whatever it takes: a pass might not find what is only half created."""
+        return self.begun and isinstance(error, errors.Gone)
+
+    def pause(self, call: Call, error: errors.AwsError, attempt: int, waited: float = 0.0) -> float | None:
+        """Seconds to wait before attempt number `attempt + 1`, or None to give up.
+
+        `waited`: seconds since the call was first refused because AWS had not propagated what it names.
+        """
+        if isinstance(error, errors.Propagating):
+            return (
+                None
+                if waited >= self.propagation_seconds
+                else min(self.cap_seconds, self.base_seconds * 2 ** (attempt - 1))
+            )
         if attempt >= (CONNECTION_ATTEMPTS if error.code == "ConnectionFailed" else self.attempts):
             return None
         if isinstance(error, errors.Throttled) or (

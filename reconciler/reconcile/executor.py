@@ -219,20 +219,19 @@ class _Execution:
         unknown = sorted(new.refs())
         if unknown:
             raise errors.ReconcilerError(f"{unknown[0]} has no id")
-        fresh = not self.made.isdisjoint(_refs(action))
         if action.verb in _MAKING:
-            self._create(action, kind, new, fresh=fresh)
+            self._create(action, kind, new)
         else:
-            self._change(action, kind, new, fresh=fresh)
+            self._change(action, kind, new)
 
-    def _create(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
+    def _create(self, action: Action, kind: ResourceType[Any], new: Desired[Any]) -> None:
         if self.made_meanwhile is not None and _may_double(kind, new):
             there = self.made_meanwhile(new)
             if there is not None and there.address == new.address and ownership.owner(there.tags) == self.plan.stack:
                 raise errors.Exists("it was found when read again")
         wrote: list[Call] = []
         try:
-            identifier = self.aws.run(kind.create(new), creating=kind.creates, fresh=fresh, wrote=wrote.append)
+            identifier = self.aws.run(kind.create(new), creating=kind.creates, wrote=wrote.append)
         except errors.ReconcilerError:
             if wrote and not kind.revisions:
                 self.expectations.uncertain(new)
@@ -242,7 +241,7 @@ class _Execution:
         if not kind.revisions:
             self.expectations.created(new, identifier)
 
-    def _change(self, action: Action, kind: ResourceType[Any], new: Desired[Any], *, fresh: bool) -> None:
+    def _change(self, action: Action, kind: ResourceType[Any], new: Desired[Any]) -> None:
         old = action.old
         assert old is not None
         changes = tuple(change for change in action.changes if not change.rolls)  # the rollout creates those
@@ -253,7 +252,7 @@ class _Execution:
             if changes:
                 updating = kind.update(old, new, changes)
                 identifier = self.aws.run(
-                    updating, creating=kind.creates if kind.revisions else None, fresh=fresh, wrote=wrote.append
+                    updating, creating=kind.creates if kind.revisions else None, fresh=True, wrote=wrote.append
                 )
                 if identifier is not None:
                     self.aws.mine.add(identifier)

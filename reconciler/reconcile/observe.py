@@ -65,6 +65,10 @@ def observe(
         seen = _Observation(aws, kinds, place, desired, reading, expectations, pool)
         seen.read()
         world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
+    for one in world:
+        created_at = one.facts.get("created_at")
+        if created_at is not None:
+            aws.propagation.made(one.id, (aws.clock.now() - created_at).total_seconds())
     log.debug(events.OBSERVED, found=sum(map(len, seen.found.values())), unreadable=sorted(seen.unreadable))
     return world if expectations is None else expectations.mark_pending(world)
 

@@ -101,6 +101,7 @@ class Role(ResourceType[RoleSpec]):
                 tags=tags,
                 unread=frozenset() if item["RoleName"] in single else ASKED_SINGLY,
                 facts={
+                    "created_at": item.get("CreateDate"),
                     "instance_profiles": tuple(
                         profile["InstanceProfileName"] for profile in item.get("InstanceProfileList", ())
                     ),

@@ -5,7 +5,8 @@ task an hour after it stopped. Once the outcome is stored, nothing has to be rea
 no such tags, is what runs the task again; so does a request to retry, which is another of these tags. Where and how
 often it runs (cluster, network, capacity, count) counts only when it does: changing that alone runs nothing.
 
-A task that failed stays failed: it is DEGRADED, and is not run again by itself.
+A task that failed stays failed: it is DEGRADED, and is not run again by itself. One that did not even start because its
+role was too new is run again, as if somebody had asked for it.
 
 Its owner is that of the task definition. The client token makes one run of what was sent twice; a task that still runs
 after its answer was lost is found by who started it.
@@ -19,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.new_roles import refused_as_new
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -50,6 +52,7 @@ MEMORY: Final = (RUN, RUN_AS, RUN_IN)
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
 RECORDED: Final = "recorded"
+NEW_ROLE: Final = "it could not start because its role had just been created"
 
 
 class TaskSpec(resource.Spec):
@@ -73,7 +76,7 @@ class Task(ResourceType[TaskSpec]):
     permissions: ClassVar[Permissions] = Permissions(passes_roles_to="ecs-tasks.amazonaws.com")
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
-    observe_after: ClassVar[tuple[str, ...]] = ("task-definition",)
+    observe_after: ClassVar[tuple[str, ...]] = ("task-definition", "role")
     runs_to_completion: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskSpec]]]:
@@ -92,10 +95,11 @@ class Task(ResourceType[TaskSpec]):
 
     def update(self, old: Observed[TaskSpec], new: Desired[TaskSpec], changes: tuple[Change, ...]) -> Calls[str]:
         again = any(change.field == "task_definition" for change in changes)
-        if not again and RETRY not in old.tags:
+        retry = "" if again else old.facts["retry"]
+        if not again and not retry:
             yield from _ecs.update_tags(str(old.parent), {OUTCOME: tag_value(old.facts["outcome"])}, ())
             return old.id
-        arn = yield from _run(new, "" if again else old.tags[RETRY])
+        arn = yield from _run(new, retry)
         if old.parent is not None and old.parent != new.spec.task_definition:
             yield from _forget(old.parent)
         return arn
@@ -133,13 +137,16 @@ def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpe
         items = yield from _tasks(definition, ran_as, scope.stack, 1 if wanted is None else wanted.spec.count)
         optional = {name for name, one in definition.spec.containers.items() if not one.essential}
         why = failure_of(items, optional) if items else None
+        created_at = {role.id: role.facts.get("created_at") for role in scope.ours("role")}
+        if why and all(refused_as_new(item, created_at) for item in items):
+            retry = f"{tags[RUN]}:{NEW_ROLE}"
         known = why is not None
         network = {used for item in items if item.get("lastStatus") != "STOPPED" for used in _task_runs.network(item)}
         failure = why or (None if items else "its outcome is not known, because ECS does not know the task any more")
     outcome = RECORDED if known == (recorded is not None) else "not stored yet"
     health, reason = ResourceHealth.READY, ""
     if retry is not None:
-        outcome = f"retry requested by {retry.partition(':')[2]}"
+        outcome = f"retry requested by {retry.partition(':')[2]}" if RETRY in tags else NEW_ROLE
         health, reason = ResourceHealth.PROGRESSING, outcome
     elif failure is not None:
         health, reason = ResourceHealth.DEGRADED, f"{FAILED}: {failure.removeprefix(f'{FAILED}: ')}"
@@ -159,6 +166,7 @@ def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpe
             "cluster": cluster,
             "task": tags[RUN],
             "network": sorted(network),
+            "retry": retry or "",
         },
     )
 

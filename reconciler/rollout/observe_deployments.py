@@ -91,7 +91,7 @@ def _lacked(
         for task in (yield from described_tasks(subject, arns))
         if revision_of(task["taskDefinitionArn"]) == revision and task["createdAt"] >= since
     ]
-    if any(failed_by_itself(task) for task in tasks):
+    if any(failed_by_itself(task, dict(subject.roles)) for task in tasks):
         return ""
     stopped = (capacity.lack_in(task.get("stoppedReason", "")) for task in tasks)
     return lack or next((found for found in stopped if found), "")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Batch, Call, Calls, ServiceApi
 from reconciler.rollout import capacity, describe, listener_weights, prefetch, task_protection
 from reconciler.rollout.describe import ecs, revision_of
@@ -173,7 +174,7 @@ def _closely(
     arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
     tasks = yield from described_tasks(subject, arns)
     healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
-    sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before) for one in seen.sets)
+    sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before, dict(subject.roles)) for one in seen.sets)
     wanted = set(told["RUNNING"]["taskArns"])
     alive = {one.id: [task["taskArn"] for task in _of(one, tasks) if task["taskArn"] in wanted] for one in sets}
     sets = yield from task_protection.read(subject.cluster, sets, _kept(seen), alive)
@@ -201,7 +202,11 @@ def described_tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[A
 
 
 def _with_tasks(
-    one: TaskSet, tasks: Iterable[Mapping[str, Any]], health: Iterable[Mapping[str, Any]], started_before: datetime
+    one: TaskSet,
+    tasks: Iterable[Mapping[str, Any]],
+    health: Iterable[Mapping[str, Any]],
+    started_before: datetime,
+    created_at: Mapping[str, datetime | None],
 ) -> TaskSet:
     """The set with the health of its targets. As for ECS, a task's checks count once its grace period is over."""
     running = _addresses(one, tasks)
@@ -214,7 +219,7 @@ def _with_tasks(
             healthy[zone] = healthy.get(zone, 0) + 1
         elif task is not None and state == "unhealthy":
             failing += task.get("startedAt", started_before) <= started_before
-    failed = sum(failed_by_itself(task) for task in _of(one, tasks))
+    failed = sum(failed_by_itself(task, created_at) for task in _of(one, tasks))
     return replace(one, healthy=tuple(sorted(healthy.items())), failing=failing, failed=failed)
 
 
@@ -259,12 +264,13 @@ def _strangers(
     )
 
 
-def failed_by_itself(task: Mapping[str, Any]) -> bool:
+def failed_by_itself(task: Mapping[str, Any], created_at: Mapping[str, datetime | None]) -> bool:
     """A task that counts as a failure of its version: it exited, never started, or failed its health checks.
 
+    It does not count where its role was too new; `created_at` are those of the stack's roles.
     It counts as soon as it is being stopped; its connections may drain for minutes before it has stopped.
     """
-    if capacity.lack_in(task.get("stoppedReason", "")):
+    if capacity.lack_in(task.get("stoppedReason", "")) or refused_as_new(task, created_at):
         return False
     scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
     return task.get("stopCode") in OUR_FAULT or (scheduler and "health checks" in task.get("stoppedReason", ""))

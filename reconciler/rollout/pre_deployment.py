@@ -54,13 +54,15 @@ class PreDeployment:
 class Found:
     """The observed run. `id` is empty if no task was found; `failure` is empty if it succeeded.
 
-    `refused` is why ECS did not start it when this process last asked.
+    `refused` is why ECS did not start it when this process last asked. `again`: it could not start, and another run
+    can; AWS knows its role by then.
     """
 
     id: str = ""
     ended: bool = False
     failure: str = ""
     refused: str = ""
+    again: bool = False
 
 
 def step(
@@ -127,7 +129,9 @@ class _Situation:
         return self.ordinary
 
     def in_progress(self, record: TaskRun) -> RolloutStep:
-        found, age = self.found, self.now - record.at
+        found, age, now = self.found, self.now - record.at, self.now.replace(microsecond=0)
+        if found.again:
+            return self.waiting(record, *self.mark(task_run=TaskRun(record.release, record.revision, now)))
         if found.ended:
             return self._failed(record, found.failure) if found.failure else self._succeeded(record)
         if found.id:
@@ -137,7 +141,7 @@ class _Situation:
             lost = f"its exit code is unknown, because ECS does not know the task {record.id} any more"
             return self._failed(record, lost) if age >= UNSEEN else self.waiting(record)
         if found.refused:
-            renewed = self.mark(task_run=replace(record, at=self.now.replace(microsecond=0))) if age >= RENEWED else ()
+            renewed = self.mark(task_run=replace(record, at=now)) if age >= RENEWED else ()
             return self._asked_again(record, *renewed)
         if age >= FORGOTTEN:
             return self._failed(record, "it is not known whether it ran, because its start was interrupted")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Final
 
 ID_LENGTH: Final = 12
@@ -105,7 +106,8 @@ class RolloutTarget:
     `groups` are the two target groups; slot 0 is the first. `attached` are the target groups of a service whose
     deployments ECS runs, with those that it may not leave yet. `former` are the stack's other target groups, which the
     service's listeners may still name. `scalable` is `service/<cluster>/<name>` if the service
-    scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets.
+    scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets. `roles` are the
+    stack's roles with the time of their creation, None for what was created just now.
 
     `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
     in the history of the specs any more. Neither concerns what is being rolled out already.
@@ -122,5 +124,6 @@ class RolloutTarget:
     former: frozenset[str] = frozenset()
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()
+    roles: tuple[tuple[str, datetime | None], ...] = ()
     not_ready: str = ""
     withdrawn: str = ""

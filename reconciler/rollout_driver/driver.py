@@ -21,7 +21,7 @@ from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls
 from reconciler.rollout import prefetch
-from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTask, RunTests, UpdateService
+from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
@@ -261,7 +261,8 @@ class RolloutDriver:
                     continue
                 if _unregistered(decision, job):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
-                self.aws.run(job.engine.apply(decision, job.subject), urgent=True)
+                fresh = not isinstance(decision, DeleteTaskSet)
+                self.aws.run(job.engine.apply(decision, job.subject), fresh=fresh, urgent=True)
             except errors.LeaseLost:
                 raise
             except errors.ReconcilerError as refusal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model import ownership
@@ -209,8 +210,16 @@ def subject_of(
         former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         attached=() if delivery.moves_traffic else _attached(delivery, service, ground),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
+        roles=tuple(_roles(ground)),
         not_ready=not_ready,
     )
+
+
+def _roles(ground: ResolutionContext) -> Iterable[tuple[str, datetime | None]]:
+    for address, identifier in ground.ids.items():
+        if address.kind == "role":
+            found = ground.found.get(address)
+            yield identifier, None if found is None else found.facts.get("created_at")
 
 
 def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: str) -> tuple[Release, str]:

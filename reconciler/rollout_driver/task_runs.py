@@ -10,6 +10,7 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.diff import diff
+from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Calls, Desired, ResourceHealth
 from reconciler.resources import task as tasks
 from reconciler.resources.task import TaskSpec
@@ -94,14 +95,14 @@ class TaskRuns:
         return pre_deployment.step(task, seen, ordinary, found, now, starts=starts)
 
     def start(self, aws: AwsClient, job: ServiceRollout, decision: RunTask) -> None:
-        """Start the task. Raises `errors.AwsError` if it is not certain that ECS has not."""
+        """Start the task. Raises `errors.AwsError` if it is not certain that ECS has not, or it will in a moment."""
         target, run = job.pre_deployment, _token(job, decision.run)
         assert target is not None, "only a declared task is started"
         address, stack = target.desired.address, target.stack
         call = tasks.run_call(target.desired.spec, tasks.started_by(stack, address), run, target.desired.tags)
         try:
             arns, _ = aws.run(tasks.start(call, address, stack), creating=("RunTask",), urgent=True)
-        except (errors.Ambiguous, errors.LeaseLost):
+        except (errors.Ambiguous, errors.LeaseLost, errors.Propagating, errors.Throttled):
             raise
         except errors.AwsError as refusal:
             self.refused[run] = str(refusal)
@@ -124,6 +125,8 @@ class TaskRuns:
         if not items:
             return Found(refused=self.refused.get(run, ""))
         failure = tasks.failure_of(items, optional)
+        if failure and all(refused_as_new(item, dict(job.subject.roles)) for item in items):
+            return Found(refused=failure, again=True)
         return Found(items[0]["taskArn"].rpartition("/")[2], failure is not None, failure or "")
 
 

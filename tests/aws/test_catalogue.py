@@ -13,6 +13,7 @@ from reconciler.aws.catalogue import COMMON, MEANINGS, read, service_facts, serv
 
 FILES = (*services(), COMMON)
 Text = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[int, Field(gt=0)]
 Meaning = Literal[tuple(MEANINGS)]  # type: ignore[valid-type]
 
 
@@ -22,6 +23,7 @@ class Strict(BaseModel):
 
 class Codes(Strict):
     means: Meaning
+    propagates: Seconds | None = None
     codes: Annotated[list[Text], Field(min_length=1)]
     message_first: Literal[True] | None = None
     source: Text
@@ -30,6 +32,7 @@ class Codes(Strict):
 class Message(Strict):
     text: Text
     means: Meaning
+    propagates: Seconds | None = None
     source: Text
 
 

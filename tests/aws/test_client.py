@@ -69,34 +69,6 @@ def test_a_write_without_token_is_never_sent_twice_after_a_lost_answer(
     assert aws.counts[str(call)] == sent
 
 
-def test_propagation_is_waited_for_and_not_for_ever() -> None:
-    """A refusal that passes is tried again for two minutes, then it is the answer."""
-    clock = ManualClock()
-    refusal = errors.Propagating("cannot be assumed", code="InvalidParameterException")
-    world = Scripted(refusal, refusal, {"ok": True})
-    assert AwsClient(world, clock=clock).run(say(CREATE), creating=[CREATE.operation]) == {"ok": True}
-    world = Scripted(*[refusal] * 500)
-    started = clock.monotonic()
-    with pytest.raises(errors.Propagating):
-        AwsClient(world, clock=clock).run(say(CREATE), creating=[CREATE.operation])
-    assert 115 <= clock.monotonic() - started <= 130
-
-
-def test_not_found_is_a_delay_only_for_what_was_just_made() -> None:
-    """NotFound right after a create is propagation; at any other time it is the truth, at once."""
-    with pytest.raises(errors.Gone):
-        AwsClient(Scripted(GONE), clock=ManualClock()).run(say(READ))
-    assert AwsClient(Scripted(GONE, {"ok": 1}), clock=ManualClock()).run(say(READ), fresh=True) == {"ok": 1}
-
-    def making() -> Calls[Any]:
-        made = yield CREATE
-        yield Call("ec2", "ModifyVpcAttribute", {"VpcId": made["Vpc"]["VpcId"]})
-
-    world = Scripted({"Vpc": {"VpcId": "vpc-1"}}, GONE, {})
-    AwsClient(world, clock=ManualClock()).run(making(), creating=[CREATE.operation])
-    assert len(world.calls) == 3
-
-
 def test_a_write_to_what_is_not_ours_never_leaves() -> None:
     """A mutating call that names nothing of ours is an error of ours and is not sent."""
     world = Scripted()

@@ -13,6 +13,10 @@ ROWS = [
     ("ec2", "InvalidVpcID.NotFound", "", errors.Gone),
     ("ec2", "InvalidSecurityGroupRuleId.NotFound", "", errors.Gone),
     ("ec2", "Gateway.NotAttached", "", errors.Gone),
+    ("ec2", "InvalidGroup.NotFound", "The security group 'sg-1' does not exist", errors.Gone),
+    ("ec2", "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist", errors.Gone),
+    ("ec2", "InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist", errors.Gone),
+    ("ecs", "InvalidParameterException", "The subnet ID 'subnet-1' does not exist", errors.Invalid),
     ("elbv2", "TargetGroupNotFound", "", errors.Gone),
     ("iam", "NoSuchEntity", "", errors.Gone),
     ("ecs", "ClientException", "Unable to describe task definition.", errors.Gone),
@@ -31,11 +35,19 @@ ROWS = [
         "The target group x does not have an associated load balancer.",
         errors.Propagating,
     ),
-    ("ecs", "ClientException", "ECS was unable to assume the role; Role cannot be assumed", errors.Propagating),
-    ("iam", "MalformedPolicyDocument", "Invalid principal in policy: x", errors.Propagating),
+    ("ecs", "InvalidParameterException", "Unable to assume the service linked role.", errors.Propagating),
     ("iam", "MalformedPolicyDocument", "Syntax errors in policy.", errors.Invalid),
     ("ecs", "ThrottlingException", "Rate exceeded", errors.Throttled),
     ("ecs", "ClientException", "Rate exceeded", errors.Throttled),
+    ("ecs", "LimitExceededException", "Rate exceeded", errors.Throttled),
+    ("ecs", "LimitExceededException", "You have reached the limit of clusters.", errors.Quota),
+    (
+        "ecs",
+        "ClientException",
+        "Too many concurrent attempts to create a new revision of the specified family.",
+        errors.Throttled,
+    ),
+    ("application-autoscaling", "FailedResourceAccessException", "… Rate exceeded …", errors.Throttled),
     ("ec2", "RequestLimitExceeded", "", errors.Throttled),
     ("ec2", "InternalError", "", errors.Ambiguous),
     ("ec2", "VpcLimitExceeded", "", errors.Quota),
@@ -57,12 +69,12 @@ def test_a_code_and_where_needed_its_message_tell_the_class(
     service: str, code: str, message: str, kind: type[errors.AwsError]
 ) -> None:
     """Each row of the table: AWS's code, and its message where one code has many causes."""
-    assert classify(service, code, message) is kind
+    assert classify(service, code, message).kind is kind
 
 
 def test_an_unknown_code_of_the_server_may_have_been_executed() -> None:
     """A 5xx that nobody knows is ambiguous, never a refusal."""
-    assert classify("ecs", "SomethingNew", "", 503) is errors.Ambiguous
+    assert classify("ecs", "SomethingNew", "", 503).kind is errors.Ambiguous
 
 
 def test_the_request_id_and_the_call_are_kept() -> None:

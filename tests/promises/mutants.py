@@ -56,6 +56,20 @@ MUTANTS = (
         "tests/aws/test_client.py",
     ),
     Mutant(
+        "what has long been there is taken for something that AWS does not know yet",
+        "reconciler/aws/propagation.py",
+        "if not always and not self._names_recent(call, refusal, now):",
+        "if False:",
+        "tests/aws/test_propagation.py",
+    ),
+    Mutant(
+        "a creation leaves half done what it does not find",
+        "reconciler/aws/retry.py",
+        "return self.begun and isinstance(error, errors.Gone)",
+        "return False",
+        "tests/aws/test_propagation.py",
+    ),
+    Mutant(
         "botocore's own retries are on",
         "reconciler/aws/session.py",
         '"total_max_attempts": 1',
@@ -65,8 +79,8 @@ MUTANTS = (
     Mutant(
         "a server error was surely not executed",
         "reconciler/aws/errors.py",
-        "return errors.Ambiguous if status >= 500 else errors.Invalid",
-        "return errors.Invalid",
+        "return Meaning(errors.Ambiguous if status >= 500 else errors.Invalid)",
+        "return Meaning(errors.Invalid)",
         "tests/aws/test_errors.py",
     ),
     Mutant(

@@ -381,7 +381,8 @@ def test_every_code_that_is_known_has_a_class_that_says_who_can_fix_it() -> None
     """The tables name classes of ours, and every type is in the catalogue of types."""
     from reconciler.aws.catalogue import COMMON, service_facts, services
 
-    codes = {code: kind for service in (*services(), COMMON) for code, kind in service_facts(service).codes.items()}
+    known = [service_facts(service).codes for service in (*services(), COMMON)]
+    codes = {code: meaning.kind for each in known for code, meaning in each.items()}
     assert all(issubclass(kind, errors.AwsError) for kind in codes.values())
     assert len(discover()) > 15
     assert json.dumps(sorted(codes))

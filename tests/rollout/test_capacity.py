@@ -71,8 +71,8 @@ def test_what_a_version_can_help_is_no_lack_of_capacity(text: str) -> None:
 def test_a_task_that_found_no_capacity_has_not_failed() -> None:
     """ECS stops it with the same code as one whose image is missing."""
     task = {"lastStatus": "STOPPED", "stopCode": "TaskFailedToStart", "stoppedReason": f"{LACK}."}
-    assert not failed_by_itself(task)
-    assert failed_by_itself({**task, "stoppedReason": "CannotPullContainerError: not found"})
+    assert not failed_by_itself(task, {})
+    assert failed_by_itself({**task, "stoppedReason": "CannotPullContainerError: not found"}, {})
 
 
 @pytest.mark.parametrize("stage", [DeadlineKind.UP, DeadlineKind.TO])

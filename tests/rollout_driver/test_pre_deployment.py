@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from reconciler.controller.until import has_ended
 from reconciler.local.scripted import Script
+from reconciler.local.timings import Timings
 from reconciler.model.resource import Call
 from reconciler.resources._task_runs import family_of
 from reconciler.rollout.engine import Phase
@@ -20,6 +22,7 @@ from reconciler.rollout.requests import RequestVerb
 from tests.harness.crash import Crash, CrashGate, How, Point
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.seed import SEED
+from tests.harness.unpropagated import Unpropagated
 from tests.promises.conftest import mostly_slow
 
 MIGRATE = f"""kind: Task
@@ -121,6 +124,24 @@ def test_it_has_the_tags_of_its_own_document(stage: EmulatedStack) -> None:
     assert tags["data"] == "yes-it-has"
     assert "owner" not in tags
     assert tags["reconciler:address"] == "task/migrate"
+
+
+@pytest.mark.parametrize("seconds", [{"roles": 10.0}, {"fleet": 30.0}], ids=["refused", "accepted, and not started"])
+def test_it_is_started_once_aws_knows_its_role(folder: Path, seconds: dict[str, float]) -> None:
+    """A first deployment, with roles that were created seconds ago, fails neither the task nor the release."""
+    timings = Timings(iam_propagation=seconds.get("fleet", 0.0))
+    with emulated_stack(terms=SHORT, folder=folder, timings=timings) as stage:
+        exits(stage, 0)
+        aws = Unpropagated(stage.laptop, roles=seconds.get("roles", 0.0), by_operation=True, only=["ecs"])
+        stage.transport = aws
+        stage.restart()
+        stage.infrastructure()
+        stage.push("v1")
+        began = stage.laptop.clock.now()
+        deployed(stage)
+        (ended,) = [run for run in runs(stage) if run["containers"][0].get("exitCode") == 0]
+        assert ended["createdAt"] - began < timedelta(minutes=1)
+        assert aws.refused["RunTask"] or len(runs(stage)) > 1
 
 
 def test_it_runs_once_for_each_release_and_not_for_a_rollback(stage: EmulatedStack) -> None:

@@ -6,6 +6,11 @@ its source. A service without a file is one of which nothing special is known.
     errors     codes → what they mean; `message_first` where one code has many causes and the message is asked first
     messages   parts of messages, in lower case, of errors whose code alone does not tell the cause
     patterns   of codes, where neither is known
+
+An error or a message with `propagates` is what AWS also says of something that it does not know yet. Where the call
+names what was made moments ago, it is retried for so many seconds, and otherwise means at once what the row says. What
+means `propagating` is retried whatever the call names.
+
     rates      token buckets as AWS publishes them: `burst` calls at once, `per_second` after that; an account's and a
                region's, shared with people and every other tool. `others` are the service's other reads and writes.
 """
@@ -17,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler import errors
 from reconciler.errors import AwsError
@@ -34,7 +39,15 @@ MEANINGS: Final[Mapping[str, type[AwsError]]] = {
     "quota": errors.Quota,
     "denied": errors.Denied,
     "protected": errors.Protected,
+    "invalid": errors.Invalid,
 }
+
+
+class Meaning(NamedTuple):
+    """`propagates`: seconds for which it may only say that AWS does not know yet what was just made."""
+
+    kind: type[AwsError]
+    propagates: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """`arn_namespace` is the service's name in ARNs, `iam_prefix` in IAM actions.
+    """`arn_namespace` is the service's name in ARNs, `iam_prefix` in IAM actions. One that is not `regional` takes a
+    while to tell the regions of any change.
 
     `tagging_on_creation` is the operation that IAM checks for tags in a creation, where the service tells that from
     other tagging by the condition key `CreateAction`.
@@ -58,10 +72,10 @@ class ServiceFacts:
     iam_prefix: str
     regional: bool = True
     tagging_on_creation: str = ""
-    codes: Mapping[str, type[AwsError]] = field(default_factory=dict)
+    codes: Mapping[str, Meaning] = field(default_factory=dict)
     message_first: frozenset[str] = frozenset()
-    messages: tuple[tuple[str, type[AwsError]], ...] = ()
-    patterns: tuple[tuple[re.Pattern[str], type[AwsError]], ...] = ()
+    messages: tuple[tuple[str, Meaning], ...] = ()
+    patterns: tuple[tuple[re.Pattern[str], Meaning], ...] = ()
     rates: Mapping[str, Rate] = field(default_factory=dict)
     other_reads: Rate | None = None
     other_writes: Rate | None = None
@@ -88,10 +102,10 @@ def service_facts(service: str) -> ServiceFacts:
         iam_prefix=stored.get("iam_prefix", service),
         regional=stored.get("regional", True),
         tagging_on_creation=stored.get("tagging_on_creation", ""),
-        codes={code: MEANINGS[row["means"]] for row in codes for code in row["codes"]},
+        codes={code: _meaning(row) for row in codes for code in row["codes"]},
         message_first=frozenset(code for row in codes if row.get("message_first") for code in row["codes"]),
-        messages=tuple((row["text"], MEANINGS[row["means"]]) for row in stored.get("messages", ())),
-        patterns=tuple((re.compile(row["pattern"]), MEANINGS[row["means"]]) for row in stored.get("patterns", ())),
+        messages=tuple((row["text"], _meaning(row)) for row in stored.get("messages", ())),
+        patterns=tuple((re.compile(row["pattern"]), _meaning(row)) for row in stored.get("patterns", ())),
         rates={
             operation: Rate(row["bucket"], row["burst"], row["per_second"])
             for row in rates.get("buckets", ())
@@ -100,6 +114,10 @@ def service_facts(service: str) -> ServiceFacts:
         other_reads=Rate("read", **others["read"]) if "read" in others else None,
         other_writes=Rate("write", **others["write"]) if "write" in others else None,
     )
+
+
+def _meaning(row: Mapping[str, Any]) -> Meaning:
+    return Meaning(MEANINGS[row["means"]], float(row.get("propagates", 0)))
 
 
 def read(service: str) -> dict[str, Any]:

@@ -101,8 +101,12 @@ def _is_linked(role: Any, form: Form) -> bool:
 
 
 def role_created(world: World, form: Form, response: Response) -> Response | None:  # noqa: ARG001 — see above
-    """From now on it propagates; `Timings.iam_propagation` says for how long."""
-    world.roles_since[form["RoleName"]] = world.now
+    """From now on it propagates; `Timings.iam_propagation` says for how long. moto's clock is the machine's."""
+    name = form["RoleName"]
+    world.roles_since[name] = world.now
+    for role in world.rest.iam.roles.values():
+        if role.name == name:
+            role.create_date = world.now.replace(tzinfo=None)
     return None
 
 
