@@ -47,8 +47,7 @@ class RolloutSpec:
         If it is not the declared engine's, the strategy of what is under way is not declared any more, and promotion is
         left to a person.
         """
-        by_controller = {one.controller: name for name, one in reversed(engines().items())}
-        name = by_controller.get(controller)
+        name = next((name for name, one in engines().items() if one.controller == controller), None)
         if name is None or engines()[self.policy.engine].controller == controller:
             return self
         return replace(self, policy=Strategy(engine=name, promotion=Promotion.MANUAL))

@@ -1,8 +1,8 @@
 """Rollout targets: from the rollout spec, in addresses, to the release and its target, in AWS ids.
 
 The target is there as soon as the service and what routes requests to it are: it is enough to finish or to undo what
-is under way, which AWS shows. The wanted release is known once everything that it consists of has an id: roles, image
-digests, subnets. Until then it is not ready, and the reason names what is missing.
+is under way, which AWS shows. Until the wanted release is known (wanted_release.py) it is not ready, and the reason
+names what is missing.
 """
 
 from __future__ import annotations
@@ -12,31 +12,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from reconciler.model import ownership
-from reconciler.model.adoption import adopted
-from reconciler.model.diff import diff
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.planner import immutable_changes
-from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import discover
-from reconciler.reconcile.expectations import UNSEEN
-from reconciler.resources.service import ServiceSpec
-from reconciler.resources.task_definition import content
 from reconciler.rollout import observe_deployments
 from reconciler.rollout.engine import Engine, Prefetched, engines
 from reconciler.rollout.release import (
     Attachment,
-    Capacity,
-    HealthCheck,
-    Release,
     RolloutTarget,
     TrafficEntry,
     Version,
-    release_id,
 )
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
+from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
+from reconciler.rollout_driver.wanted_release import wanted_release
 
 OTHER_CONTROLLER: Final = "AWS cannot change the deployment controller of the service, which its strategy requires"
 
@@ -66,41 +57,10 @@ class ServiceRollout:
         return self.delivery.service
 
 
-@dataclass(frozen=True, slots=True)
-class ResolutionContext:
-    """Desired and observed resources by address, and their ids.
-
-    `made` are the ids that this pass created or revised, which `found` does not show yet. `receiving` are the target
-    groups that any listener or rule sends requests to.
-    """
-
-    wanted: Mapping[Address, Desired[Any]]
-    found: Mapping[Address, Observed[Any]]
-    made: Mapping[Address, str]
-    ids: Mapping[Address, str]
-    receiving: frozenset[str] = frozenset()
-
-
 def pinned(rollout: ServiceRollout, version: Version) -> ServiceRollout:
     """The rollout as if the specs declared a version that is deployed already, instead of another one."""
     release = replace(rollout.subject.release, id=version.release, task_definition=version.task_definition)
     return replace(rollout, subject=replace(rollout.subject, release=release))
-
-
-def ground_of(
-    desired: Iterable[Desired[Any]], world: ObservedState, stack: str, made: Mapping[Address, str] | None = None
-) -> ResolutionContext:
-    wanted, new = {want.address: want for want in desired}, made or {}
-    found = _usable(world, stack, wanted)
-    ids = {address: one.id for address, one in found.items()} | dict(new)
-    receiving = frozenset(
-        str(group)
-        for kind in discover().values()
-        for one in world.found.get(kind.kind, ())
-        for group, weight in kind.forwards(one.spec).items()
-        if weight
-    )
-    return ResolutionContext(wanted, found, new, ids, receiving)
 
 
 def jobs_of(
@@ -122,18 +82,18 @@ def jobs_of(
     """
     jobs: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
-    ground = ground_of(desired, world, stack, made)
+    context = context_of(desired, world, stack, made)
     for declared in deliveries:
-        there = ground.found.get(declared.service)
+        there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(there.spec.controller)
-        lack = blocking_dependency(ground.wanted, delivery.service, undone)
+        lack = blocking_dependency(context.wanted, delivery.service, undone)
         because = withheld or withdrawn or (OTHER_CONTROLLER if delivery is not declared else "")
         because = because or (f"{lack} is not in place" if lack is not None else "")
-        subject = subject_of(delivery, ground, commit=commit, not_ready=because)
+        subject = subject_of(delivery, context, commit=commit, not_ready=because)
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
-        rollout = ServiceRollout(delivery, subject, target_of(delivery, ground))
+        rollout = ServiceRollout(delivery, subject, target_of(delivery, context))
         jobs.append(restricted(rollout, withheld=withheld, withdrawn=withdrawn))
     return tuple(jobs), missing
 
@@ -180,10 +140,10 @@ def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefet
 
 
 def subject_of(
-    delivery: RolloutSpec, ground: ResolutionContext, *, commit: str = "", not_ready: str = ""
+    delivery: RolloutSpec, context: ResolutionContext, *, commit: str = "", not_ready: str = ""
 ) -> RolloutTarget | NotReady:
     """The rollout target, whether or not the wanted release is ready. `not_ready`: why it is not, if that is known."""
-    wanted, found, ids = ground.wanted, ground.found, ground.ids
+    wanted, found, ids = context.wanted, context.found, context.ids
     service = found.get(delivery.service)
     if service is None:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
@@ -191,7 +151,7 @@ def subject_of(
     absent = [part for part in parts if part not in found]
     if absent:
         return NotReady(f"{absent[0]} does not exist yet")
-    release, lack = _wanted_release(delivery, ground, commit)
+    release, lack = wanted_release(delivery, context, commit)
     not_ready = not_ready or lack
     if not_ready:
         release = replace(release, health=None)  # its target group keeps the health check of what is under way
@@ -208,52 +168,18 @@ def subject_of(
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
         former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
-        attached=() if delivery.moves_traffic else _attached(delivery, service, ground),
+        attached=() if delivery.moves_traffic else _attached(delivery, service, context),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
-        roles=tuple(_roles(ground)),
+        roles=tuple(_roles(context)),
         not_ready=not_ready,
     )
 
 
-def _roles(ground: ResolutionContext) -> Iterable[tuple[str, datetime | None]]:
-    for address, identifier in ground.ids.items():
+def _roles(context: ResolutionContext) -> Iterable[tuple[str, datetime | None]]:
+    for address, identifier in context.ids.items():
         if address.kind == "role":
-            found = ground.found.get(address)
+            found = context.found.get(address)
             yield identifier, None if found is None else found.facts.get("created_at")
-
-
-def _wanted_release(delivery: RolloutSpec, ground: ResolutionContext, commit: str) -> tuple[Release, str]:
-    """The release that the specs declare, and what it still needs. Until its image exists, it has no id."""
-    wanted, found, ids = ground.wanted, ground.found, ground.ids
-    declared = adopted(wanted[delivery.service].resolved(ids), found[delivery.service])
-    unknown = sorted(declared.refs() - {delivery.task_definition})
-    if unknown:
-        return Release(""), f"{unknown[0]} does not exist yet"
-    release = _unnamed(delivery, declared.spec, commit, _health(delivery, ground))
-    lack = _missing_image(delivery, found)
-    if lack and delivery.moves_traffic:
-        return release, lack
-    current = found.get(delivery.task_definition)
-    definition = wanted[delivery.task_definition].resolved(ids)
-    if current is not None:
-        definition = adopted(definition, current)
-    if needed := sorted(definition.refs()):
-        return release, f"{needed[0]} does not exist yet"
-    registered = ground.made.get(delivery.task_definition, "")
-    if not registered and current is not None and not diff(current, definition.spec):
-        registered = current.id
-    if lack and not registered:  # ECS retries what is registered, as at the first deployment, until its image exists
-        return release, lack
-    return replace(release, id=release_id(content(definition.spec), release), task_definition=registered), ""
-
-
-def _missing_image(delivery: RolloutSpec, found: Mapping[Address, Observed[Any]]) -> str:
-    for image in delivery.images:
-        if image not in found:
-            return f"{image} could not be looked up"
-        if found[image].health is not ResourceHealth.READY:
-            return found[image].reason
-    return ""
 
 
 def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:
@@ -276,16 +202,16 @@ def _slots(
     return tuple(slots)
 
 
-def _attached(delivery: RolloutSpec, service: Observed[Any], ground: ResolutionContext) -> tuple[Attachment, ...]:
+def _attached(delivery: RolloutSpec, service: Observed[Any], context: ResolutionContext) -> tuple[Attachment, ...]:
     """The target groups of a service, with those in which its tasks have to stay registered for now.
 
     A group that a listener still sends requests to has the new tasks, too, until requests come in through the declared
     group and all tasks are healthy there: so it has healthy targets throughout. A group that is not the stack's stays.
     """
-    spec = ground.wanted[delivery.service].resolved(ground.ids).spec
+    spec = context.wanted[delivery.service].resolved(context.ids).spec
     declared = tuple(Attachment(str(one.target_group), one.container, one.port) for one in spec.load_balancers or ())
     groups, types = {one.group for one in declared}, discover()
-    door = ground.found.get(delivery.production) if delivery.production is not None else None
+    door = context.found.get(delivery.production) if delivery.production is not None else None
     named = {} if door is None else types[door.address.kind].forwards(door.spec)
     settled = KEYS["deadline"] not in service.tags and groups <= types["service"].serving(service)
     arrived = settled and any(named.get(group) for group in groups)
@@ -296,54 +222,9 @@ def _attached(delivery: RolloutSpec, service: Observed[Any], ground: ResolutionC
             continue
         if one.group not in shown:
             kept.append(one)
-        elif declared and one.group in ground.receiving and not arrived:
+        elif declared and one.group in context.receiving and not arrived:
             kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
     return (*declared, *kept)
-
-
-def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:
-    """The usable resources: owned or looked up. Of two owned ones, not the one that is being replaced."""
-    looked_up = {name for name, kind in discover().items() if kind.lookup}
-    found: dict[Address, Observed[Any]] = {}
-    for one in world:
-        ours = ownership.owner(one.tags) == stack or one.address.kind in looked_up
-        if not ours or UNSEEN in one.facts or one.facts.get("deleting"):
-            continue
-        other, want = found.setdefault(one.address, one), wanted.get(one.address)
-        if want is not None and other is not one and immutable_changes(one, want) < immutable_changes(other, want):
-            found[one.address] = one
-    return found
-
-
-def _health(delivery: RolloutSpec, ground: ResolutionContext) -> HealthCheck | None:
-    """The health check that comes with the release; an adopted target group keeps what its document does not state."""
-    if not delivery.moves_traffic or delivery.health is None:
-        return None
-    want, found = ground.wanted[delivery.groups[0]], ground.found[delivery.groups[0]]
-    kept = {path[1] for path in want.kept if path[0] == "health_check"} if found.spec.health_check else set()
-    return replace(delivery.health, **{name: getattr(found.spec.health_check, name) for name in kept})
-
-
-def _unnamed(delivery: RolloutSpec, spec: ServiceSpec, commit: str, health: HealthCheck | None) -> Release:
-    """The release without its id. With the task definition, the same desired state has the same id in every process."""
-    network = spec.network
-    return Release(
-        id="",
-        container=delivery.container,
-        port=delivery.port,
-        subnets=() if network is None else tuple(sorted(map(str, network.subnets))),
-        security_groups=() if network is None else tuple(sorted(map(str, network.security_groups))),
-        public_ip=network is not None and bool(network.public_ip),
-        launch_type=spec.launch_type,
-        capacity=tuple(
-            Capacity(one.provider, one.weight, one.base)
-            for one in sorted(spec.capacity_provider_strategy or (), key=lambda one: one.provider)
-        ),
-        platform_version=spec.platform_version,
-        health=health,
-        attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
-        commit=commit,
-    )
 
 
 def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> TrafficEntry | None:

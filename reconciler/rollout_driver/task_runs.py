@@ -23,7 +23,8 @@ from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import TaskRun
 
 if TYPE_CHECKING:
-    from reconciler.rollout_driver.targets import ResolutionContext, ServiceRollout
+    from reconciler.rollout_driver.resolution import ResolutionContext
+    from reconciler.rollout_driver.targets import ServiceRollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +44,30 @@ class TaskTarget:
         return self.desired.tags.get(ownership.STACK)
 
 
-def target_of(delivery: RolloutSpec, ground: ResolutionContext) -> TaskTarget | None:
+def target_of(delivery: RolloutSpec, context: ResolutionContext) -> TaskTarget | None:
     """None if the service has no pre-deployment task."""
     want = delivery.pre_deployment
     if want is None:
         return None
     address = want.spec.task_definition.address
-    definition = ground.wanted[address].resolved(ground.ids)
-    family, service = definition.spec.family, ground.wanted[delivery.service].spec
+    definition = context.wanted[address].resolved(context.ids)
+    family, service = definition.spec.family, context.wanted[delivery.service].spec
     optional = frozenset(name for name, one in definition.spec.containers.items() if not one.essential)
     count = service.initial_count if service.desired_count is None else service.desired_count
     known = PreDeployment(want.address.name, tasks=count or 0)
-    images = (*delivery.images, *sorted(ref for ref in ground.wanted[address].refs() if ref.kind == "image"))
+    images = (*delivery.images, *sorted(ref for ref in context.wanted[address].refs() if ref.kind == "image"))
     for image in images:
-        found = ground.found.get(image)
+        found = context.found.get(image)
         if found is None or found.health is not ResourceHealth.READY:
             lacks = f"{image} could not be looked up" if found is None else found.reason
             return TaskTarget(replace(known, lacks=lacks), want, family, optional)
-    revision = ground.made.get(address, "")
-    current = ground.found.get(address)
+    revision = context.made.get(address, "")
+    current = context.found.get(address)
     if not revision and not definition.refs() and current is not None and not diff(current, definition.spec):
         revision = current.id
     if not revision:
         return TaskTarget(replace(known, lacks=f"{address} is not registered yet"), want, family, optional)
-    new = want.resolved({**ground.ids, address: revision})
+    new = want.resolved({**context.ids, address: revision})
     if new.refs():
         return TaskTarget(replace(known, lacks=f"{min(new.refs())} does not exist yet"), want, family, optional)
     number = int(revision.rpartition(":")[2])

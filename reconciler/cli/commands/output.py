@@ -27,11 +27,11 @@ def output(stack: Stack, name: str | None, output: str) -> int:
     from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps
     from reconciler.queries.outputs import outputs
     from reconciler.reconcile.observe import observe
-    from reconciler.rollout_driver.targets import ground_of
+    from reconciler.rollout_driver.resolution import context_of
 
     target, stack_name = stack.target, stack.target.place.stack
     observed = observe(stack.aws, stack.kinds, target.place, target.desired)
-    found = ground_of(target.desired, observed, stack_name).found
+    found = context_of(target.desired, observed, stack_name).found
     values = outputs(stack.kinds, found, target.deliveries, urls_of(stack.identity.endpoint))
     unread = {kind: str(error) for kind, error in sorted(observed.unreadable.items())}
     if name is not None:

@@ -1,0 +1,84 @@
+"""The release that the specs declare, in AWS ids, and what it still needs.
+
+It is known once everything that it consists of has an id: roles, image digests, subnets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.model.adoption import adopted
+from reconciler.model.diff import diff
+from reconciler.model.resource import Address, Observed, ResourceHealth
+from reconciler.resources.service import ServiceSpec
+from reconciler.resources.task_definition import content
+from reconciler.rollout.release import Capacity, HealthCheck, Release, release_id
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.resolution import ResolutionContext
+
+
+def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: str) -> tuple[Release, str]:
+    """The release that the specs declare, and what it still needs. Until its image exists, it has no id."""
+    wanted, found, ids = context.wanted, context.found, context.ids
+    declared = adopted(wanted[delivery.service].resolved(ids), found[delivery.service])
+    unknown = sorted(declared.refs() - {delivery.task_definition})
+    if unknown:
+        return Release(""), f"{unknown[0]} does not exist yet"
+    release = _unnamed(delivery, declared.spec, commit, _health(delivery, context))
+    lack = _missing_image(delivery, found)
+    if lack and delivery.moves_traffic:
+        return release, lack
+    current = found.get(delivery.task_definition)
+    definition = wanted[delivery.task_definition].resolved(ids)
+    if current is not None:
+        definition = adopted(definition, current)
+    if needed := sorted(definition.refs()):
+        return release, f"{needed[0]} does not exist yet"
+    registered = context.made.get(delivery.task_definition, "")
+    if not registered and current is not None and not diff(current, definition.spec):
+        registered = current.id
+    if lack and not registered:  # ECS retries what is registered, as at the first deployment, until its image exists
+        return release, lack
+    return replace(release, id=release_id(content(definition.spec), release), task_definition=registered), ""
+
+
+def _missing_image(delivery: RolloutSpec, found: Mapping[Address, Observed[Any]]) -> str:
+    for image in delivery.images:
+        if image not in found:
+            return f"{image} could not be looked up"
+        if found[image].health is not ResourceHealth.READY:
+            return found[image].reason
+    return ""
+
+
+def _health(delivery: RolloutSpec, context: ResolutionContext) -> HealthCheck | None:
+    """The health check that comes with the release; an adopted target group keeps what its document does not state."""
+    if not delivery.moves_traffic or delivery.health is None:
+        return None
+    want, found = context.wanted[delivery.groups[0]], context.found[delivery.groups[0]]
+    kept = {path[1] for path in want.kept if path[0] == "health_check"} if found.spec.health_check else set()
+    return replace(delivery.health, **{name: getattr(found.spec.health_check, name) for name in kept})
+
+
+def _unnamed(delivery: RolloutSpec, spec: ServiceSpec, commit: str, health: HealthCheck | None) -> Release:
+    """The release without its id. With the task definition, the same desired state has the same id in every process."""
+    network = spec.network
+    return Release(
+        id="",
+        container=delivery.container,
+        port=delivery.port,
+        subnets=() if network is None else tuple(sorted(map(str, network.subnets))),
+        security_groups=() if network is None else tuple(sorted(map(str, network.security_groups))),
+        public_ip=network is not None and bool(network.public_ip),
+        launch_type=spec.launch_type,
+        capacity=tuple(
+            Capacity(one.provider, one.weight, one.base)
+            for one in sorted(spec.capacity_provider_strategy or (), key=lambda one: one.provider)
+        ),
+        platform_version=spec.platform_version,
+        health=health,
+        attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
+        commit=commit,
+    )
