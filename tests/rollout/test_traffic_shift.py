@@ -11,7 +11,7 @@ from reconciler.rollout.engine import Phase, RolloutHealth
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, Pause
-from reconciler.rollout.strategy import Strategy
+from reconciler.rollout.strategy import Share, Strategy
 from tests.rollout.facts import (
     BLUE,
     CANARY,
@@ -232,3 +232,18 @@ def test_an_empty_target_group_has_the_health_check_of_the_release_again() -> No
     assert not any(isinstance(one, UpdateHealthCheck) for one in step(stopping).decisions)
     another = replace(rest, wanted="c", waits="its image has not been pushed")
     assert not any(isinstance(one, UpdateHealthCheck) for one in step(another).decisions)
+
+
+def test_other_steps_that_are_declared_meanwhile_are_no_verdict() -> None:
+    """Whatever share green has or is about to get, it goes on to the next one that is declared now."""
+    halves = replace(CANARY, shares=(Share(50, 5 * MINUTE),))
+    about_to = seen(BLUE, GREEN, marks=marked(due(DeadlineKind.TO, weight=10)), looks=GOOD_LOOKS)
+    assert written(step(about_to, halves)).deadline == due(DeadlineKind.TO, CANARY.healthy_within, weight=50)
+    written_already = shared(10, DeadlineKind.TO)
+    assert written(step(written_already, halves)).deadline == due(DeadlineKind.AT, 0 * MINUTE, weight=10)
+    over = step(shared(10, DeadlineKind.AT, wait_over=True), halves)
+    assert written(over).deadline == due(DeadlineKind.TO, CANARY.healthy_within, weight=50)
+    between = seen(BLUE, GREEN, production=(90, 10), marks=marked(due(DeadlineKind.TO, weight=50)), looks=GOOD_LOOKS)
+    assert only(step(between, halves)) == SetWeights("production", (50, 50), (90, 10))
+    quarters = replace(CANARY, shares=(Share(25, 5 * MINUTE),))
+    assert written(step(between, quarters)).deadline == due(DeadlineKind.TO, CANARY.healthy_within, weight=25)

@@ -136,7 +136,7 @@ def moved_back(s: RolloutContext, green: TaskSet) -> bool:
     if due is None:
         return False
     if due.stage is DeadlineKind.TO:
-        return due.weight != s.policy.weights[0]
+        return due.weight in s.policy.weights[1:]
     return due.stage in (DeadlineKind.AT, DeadlineKind.VERIFY, DeadlineKind.WARM)
 
 
@@ -283,6 +283,8 @@ def _waiting(s: RolloutContext, due: Deadline) -> str:
 
 def _to(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
     """The traffic shift: every precondition has to hold in this observation."""
+    if due.weight != s.policy.weights[0]:
+        return s.step(Phase.SHIFTING, "the strategy has other traffic steps now", *approve(s, green))
     if green.scale != WHOLE:
         return s.step(Phase.SHIFTING, "scaling green to full size before traffic shifts", ScaleTaskSet(green.id, WHOLE))
     hindrance = gates.first_blocker(s)

@@ -46,8 +46,11 @@ def share(s: RolloutContext) -> RolloutStep:
         case DeadlineKind.AT if due.weight == weight:
             return _at(s, green, due)
         case DeadlineKind.TO if due.weight == weight:
-            return _noticed(s, green, weight)
-        case DeadlineKind.TO if s.policy.weight_before(due.weight) == weight:
+            return _noticed(s, green, weight, ours=True)
+        case DeadlineKind.TO if due.weight not in s.policy.weights:
+            marks = onwards(s, green, replace(due, weight=weight))
+            return s.step(Phase.SHIFTING, "the strategy has other traffic steps now", *marks)
+        case DeadlineKind.TO if weight == s.policy.weight_before(due.weight) or weight not in s.policy.weights:
             return _onwards(s, green, blue, due)
         case _:
             return blocked(s, f"green receives {weight} % of production traffic, which is not a step of the strategy")
@@ -69,9 +72,12 @@ def _superseded(s: RolloutContext, green: TaskSet, blue: TaskSet, weight: int) -
     return _going_back(s, green, blue, ended)
 
 
-def _noticed(s: RolloutContext, green: TaskSet, weight: int) -> RolloutStep:
-    """Record that green receives production traffic. If the record was lost, its deadline starts again."""
-    if weight not in s.policy.weights:
+def _noticed(s: RolloutContext, green: TaskSet, weight: int, *, ours: bool = False) -> RolloutStep:
+    """Record that green receives production traffic. If the record was lost, its deadline starts again.
+
+    `ours`: it is what was to be written, even if the strategy has other steps by now.
+    """
+    if weight not in s.policy.weights and not ours:
         return blocked(s, f"green receives {weight} % of production traffic, which is not a step of the strategy")
     pause = deadline(green.release, DeadlineKind.AT, s.now, s.policy.pause_at(weight), weight=weight)
     return s.step(Phase.SHIFTING, f"green receives {weight} % of production traffic", *s.mark(deadline=pause))
