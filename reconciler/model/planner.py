@@ -148,6 +148,7 @@ class _Planner:
         want = raw.resolved(self.ids)
         if found is None:
             found = self._in_its_place(want)
+        want = kind.continuing(want, found, self.world)
         if kind.lookup:
             self._look_up(want, found)
         elif found is None:

@@ -199,6 +199,10 @@ class ResourceType(ABC, Generic[S]):
         """
         return new
 
+    def continuing(self, new: Desired[S], old: Observed[S] | None, world: Iterable[Observed[Any]]) -> Desired[S]:
+        """`new` with the first value of a field that another owner changes later as that owner has it elsewhere now."""
+        return new
+
     def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:
         """`new` with the parts of `old` that cannot go yet: they are in use, or what replaces them is not healthy."""
         return new

@@ -183,7 +183,7 @@ class _Deferral:
             door = production.get(one.address)
             if door is not None and entry.receiving & self.uses[one.id]:
                 elsewhere = (each for each in others if each.found.address == door)
-                if not any(each.receiving & self.proven for each in elsewhere):
+                if not any(each.receiving & self.proven or entry.receiving <= each.receiving for each in elsewhere):
                     return NOT_SERVED_YET.format(one.address)
             alone = entry.named.difference(*(each.named for each in others))
             if one.address in self.desired and alone and (alone & self.uses[one.id] or _versions(one) > 1):

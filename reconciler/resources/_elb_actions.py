@@ -10,7 +10,7 @@ from pydantic import field_validator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Desired, Link, Path
+from reconciler.model.resource import Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark
 from reconciler.model.usage import Usage
 
@@ -62,6 +62,9 @@ class Action(resource.Spec):
             return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
         return forward
 
+
+ENTRIES = {"listener": "default_action", "listener-rule": "action"}
+"""Types that send requests to target groups, and the field that says where."""
 
 NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service is deployed here yet")
 NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
@@ -187,6 +190,29 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     if chosen is new.forward and not idle:
         return new
     return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
+
+
+def continued(initial: Action | None, listener: Any, world: Iterable[Observed[Any]]) -> Action | None:
+    """`initial`, with the weights by which these target groups receive requests already.
+
+    Those of the same listener and its rules come first: requests move between them. Others count if they agree.
+    """
+    groups = forwards(initial).keys()
+    here, elsewhere = list[Action](), list[Action]()
+    for one in world:
+        action = getattr(one.spec, ENTRIES.get(one.address.kind, ""), None)
+        if action is not None and _receiving(action) and _receiving(action) <= groups:
+            (here if listener_of(one.id) == listener else elsewhere).append(action)
+    sent = [forwards(action) for action in here or elsewhere]
+    if not sent or any(one != sent[0] for one in sent):
+        return initial
+    weights = ((group, sent[0].get(group, 0)) for group in sorted(groups, key=str))
+    return Action(forward=tuple(Forward(target_group=group, weight=weight) for group, weight in weights))
+
+
+def listener_of(arn: str) -> str:
+    """The ARN of a listener, or of that of a rule."""
+    return arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0] if ":listener-rule/" in arn else arn
 
 
 def sent_elsewhere(present: Action | None, wanted: Action | None) -> bool:

@@ -98,6 +98,12 @@ class Listener(ResourceType[ListenerSpec]):
         spec = new.spec.model_copy(update={"default_action": new.spec.initial_action})
         return replace(new, spec=spec)
 
+    def continuing(
+        self, new: Desired[ListenerSpec], old: Observed[ListenerSpec] | None, world: Iterable[Observed[Any]]
+    ) -> Desired[ListenerSpec]:
+        action = _elb_actions.continued(new.spec.initial_action, None if old is None else old.id, world)
+        return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
+
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
         action = _elb_actions.handed_over(old.spec.default_action, new.spec.default_action, usage)
         return replace(new, spec=new.spec.model_copy(update={"default_action": action}))

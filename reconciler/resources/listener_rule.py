@@ -112,6 +112,12 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             return new
         return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
 
+    def continuing(
+        self, new: Desired[ListenerRuleSpec], old: Observed[ListenerRuleSpec] | None, world: Iterable[Observed[Any]]
+    ) -> Desired[ListenerRuleSpec]:
+        action = _elb_actions.continued(new.spec.initial_action, new.spec.listener, world)
+        return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
+
     def retaining(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
     ) -> Desired[ListenerRuleSpec]:
@@ -176,7 +182,7 @@ def _listeners(scope: Scope) -> list[str]:
     ours = {found.id for found in scope.ours("listener")}
     named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str)}
     rules = scope.swept_arns("elasticloadbalancing", "listener-rule/app/")
-    return sorted(ours | named | {arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0] for arn in rules})
+    return sorted(ours | named | {_elb_actions.listener_of(arn) for arn in rules})
 
 
 def _move(old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec]) -> Calls[None]:

@@ -150,3 +150,30 @@ def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(moving: Movi
     assert {"cart-a", "cart-b"} < set(moving.groups())
     assert not {"shop-a", "shop-b"} & set(moving.groups())
     moving.at_rest()
+
+
+MATCH = "container: frontend\n  match: {path: /*, priority: 40}"
+
+
+def test_requests_move_to_a_rule_and_back_while_the_second_target_group_serves(moving: Moving) -> None:
+    """A rule begins with the weights of the listener, and the listener with those of the rule, also in a rollout."""
+    moving.edit("tag: v1", "tag: v2", WEB)
+    moving.go(600)
+    assert moving.running.stage.weights(80) == {"my-app-frontend-tg-1": 0, "my-app-frontend-tg-2": 100}
+    moving.edit("container: frontend", MATCH, WEB)
+    moving.go(120)
+    assert moving.lost() == []
+    moving.at_rest()
+    moving.edit(MATCH, "container: frontend", WEB)
+    moving.edit("tag: v2", "tag: v3", WEB)
+    moving.go(700)
+    assert moving.lost() == []
+    assert moving.groups() == {"my-app-frontend-tg-1": 1, "my-app-frontend-tg-2": 0}
+    moving.at_rest()
+    moving.edit("tag: v3", "tag: v2", WEB)
+    moving.go(40)
+    moving.edit("container: frontend", MATCH, WEB)
+    moving.go(700)
+    assert moving.lost() == []
+    assert moving.groups() == {"my-app-frontend-tg-1": 0, "my-app-frontend-tg-2": 1}
+    moving.at_rest()
