@@ -39,6 +39,7 @@ class RolloutQueue:
         world: ObservedState,
         outcomes: Collection[StepOutcome],
         *,
+        refused: Collection[Address] = (),
         only: Collection[Address] | None = None,
         target: Callable[[ServiceRollout], ServiceRollout] = lambda rollout: rollout,
         stale: bool = False,
@@ -47,15 +48,15 @@ class RolloutQueue:
     ) -> None:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 
-        `only` restricts it to some services, `target` says what each is to reach. `stale`: `world` was observed a while
-        ago. `withheld`: why the active revision must not be applied. `withdrawn`: why the releases under way are not in
-        the specs any more.
+        `refused` are the resources that the plan was refused for. `only` restricts the queue to some services, `target`
+        says what each is to reach. `stale`: `world` was observed a while ago. `withheld`: why the active revision must
+        not be applied. `withdrawn`: why the releases under way are not in the specs any more.
 
         A release whose dependency failed waits; what is under way continues. A service that cannot be read now existed
         a moment ago, so its rollout continues.
         """
         made = {one.step.address: one.id for one in outcomes if one.id}
-        undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
+        undone = {one.step.address for one in outcomes if one.result is not Result.DONE} | set(refused)
         wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
         wish = active.wish
         jobs, missing = jobs_of(

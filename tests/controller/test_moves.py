@@ -197,6 +197,19 @@ def test_the_container_port_changes_with_a_new_target_group(start: Callable[...,
     moving.at_rest()
 
 
+def test_a_release_waits_while_its_plan_is_refused(start: Callable[..., Moving]) -> None:
+    """AWS cannot change the port of a target group: no revision is registered, and none is asked for."""
+    moving = start()
+    moving.edit("port: 80", "port: 8080")
+    moving.edit("{port: 80, from: my-app-lb-sg}", "{port: 8080, from: my-app-lb-sg}", "network.yaml")
+    moving.go(120)
+    (turn,) = moving.running.loop.queue.turns.values()
+    assert turn.error is None
+    assert turn.seen is not None
+    assert turn.seen.waits == "target-group/web-tg is not in place"
+    assert moving.lost() == []
+
+
 MATCH = "  container: web\n", "  container: web\n  match: {path: [/*], priority: 10}\n"
 
 

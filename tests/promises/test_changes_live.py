@@ -43,6 +43,8 @@ def _target_group_renamed(documents: list[Document]) -> None:
 
 
 def _port_changed(documents: list[Document]) -> None:
+    """With other target groups, whose port AWS cannot change, as the refusal of the plan says."""
+    _target_group_renamed(documents)
     for container in _one(documents, "Service")["task"]["containers"].values():
         container["port"] = 8080
         container["environment"] = {"GREETING": "Hello World", "PORT": "8080"}
