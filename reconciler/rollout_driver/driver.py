@@ -202,7 +202,8 @@ class RolloutDriver:
     def _after(self, turn: StepResult) -> StepResult:
         """`turn`, with the number of turns in a row that AWS refused."""
         address = turn.job.address
-        self.refused[address] = self.refused.get(address, 0) + 1 if turn.error is not None else 0
+        before = self.refused.get(address, 0)
+        self.refused[address] = before + 1 if turn.error is not None else before if turn.settling else 0
         return replace(turn, refused=self.refused[address])
 
     def turns(

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler import errors
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
 from reconciler.rollout import stored_state
@@ -15,6 +16,7 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Share, SmokeTest
+from reconciler.rollout_driver.driver import StepResult
 from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
 
@@ -342,3 +344,14 @@ def test_raised_bounds_are_written_at_once_and_lowered_ones_follow_the_release()
 
 def _scaled(**bounds: int) -> dict[str, str]:
     return {"desired_count: 1": f"desired_count: 3\nscaling: {{min: {bounds['min']}, max: {bounds['max']}, cpu: 60}}"}
+
+
+def test_refusals_are_counted_on_while_a_write_is_not_shown_yet(stage: EmulatedStack) -> None:
+    """Nothing is decided then, so the next look is not the first one again after which AWS refuses the same call."""
+    (job,), now = stage.jobs(), stage.laptop.clock.now()
+    refused = StepResult(job, now, error=errors.Invalid("no"))
+    counts = [
+        stage.rollouts._after(turn).refused
+        for turn in (refused, StepResult(job, now, settling=True), refused, StepResult(job, now), refused)
+    ]
+    assert counts == [1, 1, 2, 0, 1]
