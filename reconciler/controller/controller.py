@@ -217,7 +217,7 @@ class Controller:
                 active,
                 report.world,
                 report.outcomes,
-                refused=[one.address for one in report.refusals if one.address is not None],
+                refused=report.refused,
                 only=self._until.services,
                 target=self._until.target,
                 stale=stale,
