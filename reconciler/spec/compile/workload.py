@@ -15,7 +15,7 @@ from reconciler.resources._ecs import Network as Placed
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.spec import names
-from reconciler.spec.compile import kept, registry, role
+from reconciler.spec.compile import kept, registry, role, secret
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.documents import Registry, Service, Task
 
@@ -88,11 +88,11 @@ def execution_role(context: Context, workload: Workload) -> Desired[Any]:
     if task.logs is not None:
         group = context.arn("logs", f"log-group:{log_group(workload)}:*")
         statements.append(role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [group]))
-    secrets = [secret for container in task.containers.values() for secret in container.secrets.values()]
+    references = [reference for container in task.containers.values() for reference in container.secrets.values()]
     for service, action in (("ssm", "ssm:GetParameters"), ("secretsmanager", "secretsmanager:GetSecretValue")):
-        arns = sorted({secret_arn(context, secret) for secret in secrets if secret.service == service})
+        arns = {secret.resource(context, reference) for reference in references if reference.service == service}
         if arns:
-            statements.append(role.allow([action], [_whole_secret(arn) for arn in arns]))
+            statements.append(role.allow([action], sorted(arns)))
     return role.generated(context, workload, names.execution_role, TASKS, {"start-tasks": statements})
 
 
@@ -101,34 +101,6 @@ def task_role(context: Context, workload: Workload) -> Desired[Any]:
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
     return role.generated(context, workload, names.task_role, TASKS, {"exec": [statement]})
-
-
-def secret_arn(context: Context, secret: Any) -> str:
-    if secret.arn:
-        return str(secret.arn)
-    if secret.service == "ssm":
-        return context.arn("ssm", f"parameter/{secret.name.lstrip('/')}")
-    return context.arn("secretsmanager", f"secret:{secret.name}")
-
-
-def _whole_secret(arn: str) -> str:
-    """The secret itself, without JSON key and version; Secrets Manager adds six characters to every name."""
-    parts = arn.split(":")
-    if parts[2] != "secretsmanager":
-        return arn
-    return ":".join(parts[:7]) + ("" if len(parts) > 7 or _has_suffix(parts[6]) else "-??????")
-
-
-def _has_suffix(name: str) -> bool:
-    head, dash, tail = name.rpartition("-")
-    return bool(head and dash) and len(tail) == 6 and tail.isalnum()
-
-
-def value_from(context: Context, secret: Any) -> str:
-    """What ECS is told: an ARN, with JSON key, version stage and version id behind it where they are given."""
-    if secret.arn or not secret.rest:
-        return secret_arn(context, secret)
-    return f"{secret_arn(context, secret)}:{secret.rest}"
 
 
 def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
@@ -173,7 +145,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "memory": container.memory or alone.memory,
         "ports": tuple(Port(port=port.port, protocol=port.protocol, name=port.name) for port in container.all_ports),
         "environment": dict(container.environment),
-        "secrets": {key: value_from(context, secret) for key, secret in container.secrets.items()},
+        "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
         "command": container.command,
         "entrypoint": container.entrypoint,
         "health_check": None

@@ -1,0 +1,99 @@
+"""What a task needs to start: its references to secrets, and the permissions of its execution role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model.resource import Address, Desired
+from reconciler.spec.compile import compile_specs
+from tests.conftest import ACCOUNT, REGION
+from tests.spec import folder
+
+WEB = "my-app-frontend"
+ROLE = Address("role", f"{WEB}-execution")
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
+PARAMETER = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
+
+
+def compiled(text: str, partition: str = "aws") -> dict[Address, Desired[Any]]:
+    """The resources of the base folder with `text` laid over it."""
+    specs = folder.lay(text)
+    assert specs.diagnostics == ()
+    return {want.address: want for want in compile_specs(specs, account=ACCOUNT, partition=partition)}
+
+
+def service(task: str) -> str:
+    """The base folder's service with `task`, in YAML's flow style, laid over its own."""
+    return f"{{kind: Service, name: {WEB}, task: {task}}}"
+
+
+def secret(reference: str) -> str:
+    return service(f"{{containers: {{frontend: {{secrets: {{KEY: '{reference}'}}}}}}}}")
+
+
+def allowed(found: dict[Address, Desired[Any]], action: str, role: Address = ROLE) -> set[str]:
+    """The resources for which a role allows an action."""
+    statements = found[role].spec.policies["start-tasks"]["Statement"]
+    return {one for row in statements if action in row["Action"] for one in row["Resource"]}
+
+
+@pytest.mark.parametrize(
+    ("reference", "value", "resource"),
+    [
+        ("ssm:/my-app/key", f"{PARAMETER}/my-app/key", f"{PARAMETER}/my-app/key"),
+        ("ssm:key", f"{PARAMETER}/key", f"{PARAMETER}/key"),
+        (f"{PARAMETER}/key", f"{PARAMETER}/key", f"{PARAMETER}/key"),
+        ("secretsmanager:shop/api", f"{SECRET}:shop/api", f"{SECRET}:shop/api-??????"),
+        ("secretsmanager:shop/api:key", f"{SECRET}:shop/api:key::", f"{SECRET}:shop/api-??????"),
+        ("secretsmanager:shop/api:key::", f"{SECRET}:shop/api:key::", f"{SECRET}:shop/api-??????"),
+        ("secretsmanager:db::AWSPREVIOUS", f"{SECRET}:db::AWSPREVIOUS:", f"{SECRET}:db-??????"),
+        ("secretsmanager:db:key:AWSPREVIOUS", f"{SECRET}:db:key:AWSPREVIOUS:", f"{SECRET}:db-??????"),
+        (
+            "secretsmanager:db:key::9d4cb84b-ad69-40c0-a0ab-cead36b30000",
+            f"{SECRET}:db:key::9d4cb84b-ad69-40c0-a0ab-cead36b30000",
+            f"{SECRET}:db-??????",
+        ),
+        (f"{SECRET}:db-AbCdEf", f"{SECRET}:db-AbCdEf", f"{SECRET}:db-AbCdEf"),
+        (f"{SECRET}:shop-secret-AbCdEf", f"{SECRET}:shop-secret-AbCdEf", f"{SECRET}:shop-secret-AbCdEf"),
+        (f"{SECRET}:db-AbCdEf:password", f"{SECRET}:db-AbCdEf:password::", f"{SECRET}:db-AbCdEf"),
+        (f"{SECRET}:db:password", f"{SECRET}:db:password::", f"{SECRET}:db-??????"),
+    ],
+)
+def test_a_secret_is_passed_as_ecs_reads_it(reference: str, value: str, resource: str) -> None:
+    """With all places behind the secret or none, and the role allows the secret that this means, and no other.
+
+    Source: ECS developer guide, "Pass Secrets Manager secrets through Amazon ECS environment variables".
+    """
+    found = compiled(secret(reference))
+    definition = found[Address("task-definition", WEB)].spec
+    assert definition.containers["frontend"].secrets == {"KEY": value}
+    action = "ssm:GetParameters" if ":ssm:" in value else "secretsmanager:GetSecretValue"
+    assert allowed(found, action) == {resource}
+
+
+@pytest.mark.parametrize(
+    ("reference", "rule"),
+    [
+        ("secretsmanager:shop-secret", "E7009"),
+        ("secretsmanager:shop-secret:key", "E7009"),
+        ("secretsmanager:shop/db-AbCdEf", "E7009"),
+        ("secretsmanager:db:key:AWSPREVIOUS:9d4cb84b-ad69-40c0-a0ab-cead36b30000", "E1112"),
+        ("secretsmanager:db:::v1", "E7003"),
+        ("secretsmanager:db:a:b:c:d", "E7003"),
+        (f"{SECRET}:db-AbCdEf:a:b:c:d", "E7003"),
+        (f"{SECRET}:", "E7003"),
+        ("arn:aws:secretsmanager::123456789012:secret:db", "E7003"),
+        (f"{PARAMETER}/key:3", "E7003"),
+        ("ssm:key:3", "E7003"),
+    ],
+)
+def test_a_secret_that_ecs_cannot_find_is_refused(reference: str, rule: str) -> None:
+    """Before anything is registered: the task would not start.
+
+    Secrets Manager takes a hyphen and six characters for the end of a whole ARN, so such a name is not found by a part
+    of it (Secrets Manager user guide, troubleshooting). ECS takes a version stage or a version id, and no version of a
+    parameter.
+    """
+    assert [found.rule for found in folder.lay(secret(reference)).diagnostics] == [rule]
