@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.resource import Address, Desired
+from reconciler.model.resource import Address, Desired, Ref
 from reconciler.spec.compile import compile_specs
 from tests.conftest import ACCOUNT, REGION
 from tests.spec import folder
@@ -97,3 +97,37 @@ def test_a_secret_that_ecs_cannot_find_is_refused(reference: str, rule: str) -> 
     parameter.
     """
     assert [found.rule for found in folder.lay(secret(reference)).diagnostics] == [rule]
+
+
+PULLS = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+OTHER = "210987654321"
+
+
+@pytest.mark.parametrize("logs", ["{retention_days: 30}", "null"])
+@pytest.mark.parametrize(
+    ("uri", "partition", "repository"),
+    [
+        (f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com/shared/web:v1", "aws", f"{REGION}:{OTHER}:repository/shared/web"),
+        (f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/web:v1", "aws", f"eu-west-1:{ACCOUNT}:repository/web"),
+        (f"{OTHER}.dkr-ecr.{REGION}.on.aws/web:v1", "aws", f"{REGION}:{OTHER}:repository/web"),
+        (f"{OTHER}.dkr.ecr.cn-north-1.amazonaws.com.cn/web:v1", "aws-cn", f"cn-north-1:{OTHER}:repository/web"),
+        (f"{OTHER}.dkr.ecr.us-gov-west-1.amazonaws.com/a:1", "aws-us-gov", f"us-gov-west-1:{OTHER}:repository/a"),
+    ],
+)
+def test_an_image_of_a_private_registry_may_be_pulled(uri: str, partition: str, repository: str, logs: str) -> None:
+    """By its URI as well as by the name of a Registry, and whether or not the task has logs.
+
+    Source: ECS developer guide, "Amazon ECS task execution IAM role".
+    """
+    found = compiled(service(f"{{logs: {logs}, containers: {{frontend: {{image: '{uri}'}}}}}}"), partition)
+    assert found[Address("task-definition", WEB)].spec.execution_role == Ref(ROLE)
+    assert allowed(found, "ecr:GetAuthorizationToken") == {"*"}
+    for action in PULLS:
+        assert allowed(found, action) == {f"arn:{partition}:ecr:{repository}"}
+
+
+def test_a_public_image_takes_no_execution_role() -> None:
+    """Without logs and secrets, ECS needs nobody's permissions to start the task."""
+    found = compiled(service("{logs: null, containers: {frontend: {image: 'public.ecr.aws/nginx/nginx:1.27'}}}"))
+    assert ROLE not in found
+    assert found[Address("task-definition", WEB)].spec.execution_role == ""

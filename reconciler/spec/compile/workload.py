@@ -1,8 +1,4 @@
-"""Compilation of what Services and Tasks share: a task definition, and everything that a task needs to start.
-
-The execution role is generated with exactly the permissions that the workload's tasks need to start: its own
-repositories, log group and secrets.
-"""
+"""Compilation of what Services and Tasks share: a task definition, and everything that a task needs to start."""
 
 from __future__ import annotations
 
@@ -14,13 +10,11 @@ from reconciler.resources._containers import Container, ContainerHealthCheck, Po
 from reconciler.resources._ecs import Network as Placed
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
-from reconciler.spec import names
+from reconciler.spec import names, queries
 from reconciler.spec.compile import kept, registry, role, secret
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
-from reconciler.spec.documents import Registry, Service, Task
-
-Workload = Service | Task
-TASKS = "ecs-tasks.amazonaws.com"
+from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link
+from reconciler.spec.documents import Registry
 
 
 def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[Any]]:
@@ -37,12 +31,12 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         yield context.desired(
             workload,
             log_group_address(workload),
-            LogGroupSpec(name=log_group(workload), retention_days=task.logs.retention_days),
+            LogGroupSpec(name=queries.log_group(workload), retention_days=task.logs.retention_days),
             "task",
             "logs",
         )
-    if task.execution_role is None and needs_execution_role(workload):
-        yield execution_role(context, workload)
+    if (generated := execution_role(context, workload)) is not None:
+        yield generated
     if task.role is None and workload.exec:
         yield task_role(context, workload)
     yield context.desired(
@@ -56,44 +50,8 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
     )
 
 
-def log_group(workload: Workload) -> str:
-    logs = workload.task.logs
-    return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
-
-
 def log_group_address(workload: Workload) -> Address:
-    return Address("log-group", log_group(workload).strip("/"))
-
-
-def needs_execution_role(workload: Workload) -> bool:
-    """Private images, secrets and logs are fetched and written in the workload's name, before it runs."""
-    return workload.task.logs is not None or any(
-        container.image.registry is not None or container.secrets for container in workload.task.containers.values()
-    )
-
-
-def execution_role(context: Context, workload: Workload) -> Desired[Any]:
-    task, statements = workload.task, []
-    registries = {container.image.registry for container in task.containers.values()}
-    declared = [context.specs.get(Registry, name) for name in registries]
-    repositories = sorted(registry.name_in_aws for registry in declared if registry is not None)
-    if repositories:
-        statements.append(role.allow(["ecr:GetAuthorizationToken"], ["*"]))
-        statements.append(
-            role.allow(
-                ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                [context.arn("ecr", f"repository/{name}") for name in repositories],
-            )
-        )
-    if task.logs is not None:
-        group = context.arn("logs", f"log-group:{log_group(workload)}:*")
-        statements.append(role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [group]))
-    references = [reference for container in task.containers.values() for reference in container.secrets.values()]
-    for service, action in (("ssm", "ssm:GetParameters"), ("secretsmanager", "secretsmanager:GetSecretValue")):
-        arns = {secret.resource(context, reference) for reference in references if reference.service == service}
-        if arns:
-            statements.append(role.allow([action], sorted(arns)))
-    return role.generated(context, workload, names.execution_role, TASKS, {"start-tasks": statements})
+    return Address("log-group", queries.log_group(workload).strip("/"))
 
 
 def task_role(context: Context, workload: Workload) -> Desired[Any]:
@@ -105,11 +63,6 @@ def task_role(context: Context, workload: Workload) -> Desired[Any]:
 
 def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
     task = workload.task
-    execution: Link = ""
-    if task.execution_role is not None:
-        execution = context.role(task.execution_role)
-    elif needs_execution_role(workload):
-        execution = Ref(Address("role", names.execution_role(workload.name)))
     own: Link = ""
     if task.role is not None:
         own = context.role(task.role)
@@ -119,7 +72,7 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
         family=workload.name_in_aws,
         cpu=task.cpu,
         memory=task.memory,
-        execution_role=execution,
+        execution_role=execution_role_link(context, workload),
         task_role=own,
         architecture=task.architecture,
         containers={name: _container(context, workload, name) for name in task.containers},

@@ -1,0 +1,65 @@
+"""Compilation of a workload's execution role: exactly what ECS needs to start its tasks, and no more.
+
+ECS pulls images, reads secrets and writes logs in the name of this role. Its own containers never have it. A repository
+that is encrypted with a customer's key takes no permission of that key: ECR has a grant (ECR user guide, "Encryption at
+rest"). Sources: ECS developer guide, "Amazon ECS task execution IAM role"; Service Authorization Reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.ecr_image import ecr_image
+from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.spec import names, queries
+from reconciler.spec.compile import role, secret
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import Registry, Service, Task
+
+Workload = Service | Task
+TASKS = "ecs-tasks.amazonaws.com"
+
+
+def execution_role(context: Context, workload: Workload) -> Desired[Any] | None:
+    """The role that is generated; None where the document names one, or where starting takes no permissions."""
+    statements = list(_statements(context, workload))
+    if workload.task.execution_role is not None or not statements:
+        return None
+    return role.generated(context, workload, names.execution_role, TASKS, {"start-tasks": statements})
+
+
+def execution_role_link(context: Context, workload: Workload) -> Link:
+    """The role of the document, else the generated one, or none."""
+    if workload.task.execution_role is not None:
+        return context.role(workload.task.execution_role)
+    generated = any(True for _ in _statements(context, workload))
+    return Ref(Address("role", names.execution_role(workload.name))) if generated else ""
+
+
+def _statements(context: Context, workload: Workload) -> Iterator[dict[str, Any]]:
+    repositories = sorted(set(_repositories(context, workload)))
+    if repositories:
+        yield role.allow(["ecr:GetAuthorizationToken"], ["*"])
+        pulls = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        yield role.allow(pulls, repositories)
+    if workload.task.logs is not None:
+        group = context.arn("logs", f"log-group:{queries.log_group(workload)}:*")
+        yield role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [group])
+    references = [one for container in workload.task.containers.values() for one in container.secrets.values()]
+    for service, action in (("ssm", "ssm:GetParameters"), ("secretsmanager", "secretsmanager:GetSecretValue")):
+        arns = {secret.resource(context, reference) for reference in references if reference.service == service}
+        if arns:
+            yield role.allow([action], sorted(arns))
+
+
+def _repositories(context: Context, workload: Workload) -> Iterator[str]:
+    """ARNs of the private repositories that images come from: the stack's registries, and those named by a URI."""
+    for container in workload.task.containers.values():
+        image = container.image
+        declared = context.specs.get(Registry, image.registry)
+        found = ecr_image(image.uri) if image.uri is not None else None
+        if declared is not None:
+            yield context.arn("ecr", f"repository/{declared.name_in_aws}")
+        elif found is not None:
+            yield f"arn:{context.partition}:ecr:{found.region}:{found.account}:repository/{found.repository}"
