@@ -131,3 +131,48 @@ def test_a_public_image_takes_no_execution_role() -> None:
     found = compiled(service("{logs: null, containers: {frontend: {image: 'public.ecr.aws/nginx/nginx:1.27'}}}"))
     assert ROLE not in found
     assert found[Address("task-definition", WEB)].spec.execution_role == ""
+
+
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ELSEWHERE = f"arn:aws:kms:eu-west-1:{OTHER}:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+
+
+def decryption(found: dict[Address, Desired[Any]]) -> dict[str, set[str]]:
+    """Key → the services through which the execution role may decrypt with it."""
+    return {
+        key: set(row["Condition"]["StringEquals"]["kms:ViaService"])
+        for row in found[ROLE].spec.policies["start-tasks"]["Statement"]
+        if "kms:Decrypt" in row["Action"]
+        for key in row["Resource"]
+    }
+
+
+def test_a_customers_key_decrypts_what_is_under_it() -> None:
+    """In its own region, through the services that the task reads from, and not for anything else.
+
+    Sources: ECS developer guide, "Amazon ECS task execution IAM role"; KMS developer guide, kms:ViaService.
+    """
+    task = f"{{logs: null, kms_keys: [{KEY}, {ELSEWHERE}], containers: {{frontend: {{secrets: {{A: 'ssm:/a'}}}}}}}}"
+    assert decryption(compiled(service(task))) == {
+        KEY: {f"ssm.{REGION}.amazonaws.com"},
+        ELSEWHERE: {"ssm.eu-west-1.amazonaws.com"},
+    }
+    task = f"{{kms_keys: [{KEY}], containers: {{frontend: {{secrets: {{B: 'secretsmanager:b'}}}}}}}}"
+    services = ("logs", "secretsmanager")
+    assert decryption(compiled(service(task))) == {KEY: {f"{one}.{REGION}.amazonaws.com" for one in services}}
+    assert decryption(compiled(secret("ssm:/a"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("task", "rule"),
+    [
+        ("{kms_keys: [alias/shop]}", "E1109"),
+        (f"{{kms_keys: ['arn:aws:kms:{REGION}:{ACCOUNT}:alias/shop']}}", "E1109"),
+        (f"{{kms_keys: [{KEY}, {KEY}]}}", "E1113"),
+        (f"{{kms_keys: [{KEY}], logs: null}}", "E1103"),
+        (f"{{kms_keys: [{KEY}], execution_role: 'arn:aws:iam::{ACCOUNT}:role/start'}}", "E1112"),
+    ],
+)
+def test_a_key_that_has_no_effect_is_refused(task: str, rule: str) -> None:
+    """A policy names a key by its ARN and not by an alias; a role that is not generated is not written to."""
+    assert [found.rule for found in folder.lay(service(task)).diagnostics] == [rule]

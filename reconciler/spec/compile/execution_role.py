@@ -7,7 +7,7 @@ rest"). Sources: ECS developer guide, "Amazon ECS task execution IAM role"; Serv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler.model.ecr_image import ecr_image
@@ -51,6 +51,18 @@ def _statements(context: Context, workload: Workload) -> Iterator[dict[str, Any]
         arns = {secret.resource(context, reference) for reference in references if reference.service == service}
         if arns:
             yield role.allow([action], sorted(arns))
+    services = {reference.service for reference in references} | ({"logs"} if workload.task.logs is not None else set())
+    yield from _decryption(context, workload, sorted(services))
+
+
+def _decryption(context: Context, workload: Workload, services: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """A customer's keys, for those services in the key's own region alone."""
+    domains = ("amazonaws.com", "amazonaws.com.cn") if context.partition == "aws-cn" else ("amazonaws.com",)
+    regions = sorted({key.split(":")[3] for key in workload.task.kms_keys})
+    for region in regions:
+        via = [f"{service}.{region}.{domain}" for service in services for domain in domains]
+        keys = sorted(key for key in workload.task.kms_keys if key.split(":")[3] == region)
+        yield {**role.allow(["kms:Decrypt"], keys), "Condition": {"StringEquals": {"kms:ViaService": via}}}
 
 
 def _repositories(context: Context, workload: Workload) -> Iterator[str]:
