@@ -80,6 +80,11 @@ def log_group(workload: Service | Task) -> str:
     return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
 
 
+def has_generated_role(workload: Service | Task) -> bool:
+    """Whether the application runs as a role that is generated for it."""
+    return workload.task.role is None and (workload.exec or bool(workload.task.role_statements))
+
+
 def expiring(specs: Specs, workload: Service | Task) -> list[str]:
     """The repositories of the stack that a workload takes images from and in which images expire, sorted."""
     names = {container.image.registry for container in workload.task.containers.values()}

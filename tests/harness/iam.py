@@ -133,6 +133,8 @@ def _keys(call: Call) -> dict[str, tuple[str, ...]]:
         found["ecs:cluster"] = (_arn("ecs", f"cluster/{params['cluster'].rpartition('/')[2]}"),)
     if "ServiceNamespace" in params:
         found["application-autoscaling:service-namespace"] = (params["ServiceNamespace"],)
+    if "PermissionsBoundary" in params:
+        found["iam:PermissionsBoundary"] = (params["PermissionsBoundary"],)
     if "PolicyArn" in params:
         found["iam:PolicyARN"] = (params["PolicyArn"],)
     if call.service == "dynamodb":

@@ -176,3 +176,112 @@ def test_a_customers_key_decrypts_what_is_under_it() -> None:
 def test_a_key_that_has_no_effect_is_refused(task: str, rule: str) -> None:
     """A policy names a key by its ARN and not by an alias; a role that is not generated is not written to."""
     assert [found.rule for found in folder.lay(service(task)).diagnostics] == [rule]
+
+
+def condition(found: dict[Address, Desired[Any]], role: str) -> Any:
+    (statement,) = found[Address("role", role)].spec.trust["Statement"]
+    return statement["Condition"]
+
+
+NIGHTLY = """
+kind: Task
+name: nightly
+cluster: my-app-cluster
+run: {schedule: rate(1 day)}
+task: {cpu: 256, memory: 512, containers: {job: {image: {registry: my-app-frontend, tag: v1}}}}
+placement: {subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}
+exec: true
+"""
+
+
+def test_a_generated_role_is_assumed_for_its_own_account_only() -> None:
+    """By ECS for its tasks in the region, and by EventBridge Scheduler for the schedule's own group.
+
+    Sources: ECS developer guide, "Amazon ECS task IAM role"; EventBridge Scheduler user guide, "Confused deputy
+    prevention".
+    """
+    found = compiled(NIGHTLY)
+    for role in ("nightly-execution", "nightly-task"):
+        assert condition(found, role) == {
+            "StringEquals": {"aws:SourceAccount": (ACCOUNT,)},
+            "ArnLike": {"aws:SourceArn": (f"arn:aws:ecs:{REGION}:{ACCOUNT}:*",)},
+        }
+    assert condition(found, "nightly-schedule") == {
+        "StringEquals": {"aws:SourceAccount": (ACCOUNT,)},
+        "ArnLike": {"aws:SourceArn": (f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/nightly",)},
+    }
+
+
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+NARROWER = f"arn:aws:iam::{ACCOUNT}:policy/narrower"
+
+
+def test_every_role_of_a_stack_has_its_path_and_boundary() -> None:
+    """Written and generated ones, but for what a Role says itself."""
+    roles = f"""
+kind: Stack
+name: my-app
+roles: {{path: /apps/, permissions_boundary: {BOUNDARY}}}
+---
+{{kind: Role, name: plain, assumed_by: ecs-tasks.amazonaws.com}}
+---
+kind: Role
+name: own
+assumed_by: ecs-tasks.amazonaws.com
+path: /
+permissions_boundary: {NARROWER}
+---"""
+    found = compiled(roles + NIGHTLY)
+    said = {
+        want.address.name: (want.spec.path, want.spec.permissions_boundary)
+        for want in found.values()
+        if want.address.kind == "role"
+    }
+    assert said.pop("own") == ("/", NARROWER)
+    assert said.keys() >= {"plain", "nightly-execution", "nightly-task", "nightly-schedule", f"{WEB}-execution"}
+    assert set(said.values()) == {("/apps/", BOUNDARY)}
+
+
+def test_a_role_without_path_and_boundary_keeps_what_it_has() -> None:
+    """A boundary that an account's administrator has set is not the specs' to remove."""
+    spec = compiled("")[ROLE].spec
+    assert (spec.path, spec.permissions_boundary) == (None, None)
+
+
+def test_generated_roles_take_further_statements() -> None:
+    """Beside what starting takes, and for a task role of their own."""
+    cache = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/docker-hub/*"
+    bucket = "arn:aws:s3:::shop/*"
+    found = compiled(
+        service(
+            f"{{execution_role_statements: [{{actions: [ecr:BatchImportUpstreamImage], resources: ['{cache}']}}],"
+            f" role_statements: [{{actions: [s3:GetObject], resources: ['{bucket}']}}]}}"
+        )
+    )
+    assert found[ROLE].spec.policies.keys() == {"start-tasks", "additional"}
+    (statement,) = found[ROLE].spec.policies["additional"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (("ecr:BatchImportUpstreamImage",), (cache,))
+    own = Address("role", f"{WEB}-task")
+    assert found[Address("task-definition", WEB)].spec.task_role == Ref(own)
+    assert found[own].spec.policies.keys() == {"additional"}
+
+
+@pytest.mark.parametrize(
+    ("task", "rule"),
+    [
+        ("{role_statements: [{actions: ['s3:*'], resources: ['arn:aws:s3:::shop']}]}", "E7004"),
+        ("{execution_role_statements: [{actions: [s3:GetObject], resources: '*'}]}", "E7005"),
+        (
+            f"{{role: 'arn:aws:iam::{ACCOUNT}:role/web', role_statements: [{{actions: a:B, resources: c}}]}}",
+            "E1112",
+        ),
+        (
+            f"{{execution_role: 'arn:aws:iam::{ACCOUNT}:role/web',"
+            " execution_role_statements: [{actions: a:B, resources: c}]}",
+            "E1112",
+        ),
+    ],
+)
+def test_further_statements_are_checked_as_those_of_a_role(task: str, rule: str) -> None:
+    """Wildcards are for a Role that says so; a role that is not generated takes none."""
+    assert [found.rule for found in folder.lay(service(task)).diagnostics] == [rule]

@@ -23,18 +23,30 @@ TASKS = "ecs-tasks.amazonaws.com"
 
 def execution_role(context: Context, workload: Workload) -> Desired[Any] | None:
     """The role that is generated; None where the document names one, or where starting takes no permissions."""
-    statements = list(_statements(context, workload))
-    if workload.task.execution_role is not None or not statements:
+    if workload.task.execution_role is not None or not _is_needed(context, workload):
         return None
-    return role.generated(context, workload, names.execution_role, TASKS, {"start-tasks": statements})
+    statements = {
+        "start-tasks": _statements(context, workload),
+        "additional": map(role.written, workload.task.execution_role_statements),
+    }
+    return role.generated(context, workload, names.execution_role, TASKS, tasks(context), statements)
+
+
+def tasks(context: Context) -> str:
+    """What ECS assumes the roles of tasks for; no cluster can be named (ECS developer guide, "Task IAM role")."""
+    return context.arn("ecs", "*")
 
 
 def execution_role_link(context: Context, workload: Workload) -> Link:
     """The role of the document, else the generated one, or none."""
     if workload.task.execution_role is not None:
         return context.role(workload.task.execution_role)
-    generated = any(True for _ in _statements(context, workload))
-    return Ref(Address("role", names.execution_role(workload.name))) if generated else ""
+    needed = _is_needed(context, workload)
+    return Ref(Address("role", names.execution_role(workload.name))) if needed else ""
+
+
+def _is_needed(context: Context, workload: Workload) -> bool:
+    return bool(workload.task.execution_role_statements or list(_statements(context, workload)))
 
 
 def _statements(context: Context, workload: Workload) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.spec import names, queries
 from reconciler.spec.compile import kept, registry, role, secret
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
-from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link
+from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
 from reconciler.spec.documents import Registry
 
 
@@ -37,7 +37,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         )
     if (generated := execution_role(context, workload)) is not None:
         yield generated
-    if task.role is None and workload.exec:
+    if queries.has_generated_role(workload):
         yield task_role(context, workload)
     yield context.desired(
         workload,
@@ -55,10 +55,14 @@ def log_group_address(workload: Workload) -> Address:
 
 
 def task_role(context: Context, workload: Workload) -> Desired[Any]:
-    """ECS Exec opens its channels in the task's own name."""
+    """What the document allows the application; ECS Exec opens its channels in the task's own name as well."""
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
-    return role.generated(context, workload, names.task_role, TASKS, {"exec": [statement]})
+    statements = {
+        "exec": [statement] if workload.exec else [],
+        "additional": map(role.written, workload.task.role_statements),
+    }
+    return role.generated(context, workload, names.task_role, TASKS, tasks(context), statements)
 
 
 def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
@@ -66,7 +70,7 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
     own: Link = ""
     if task.role is not None:
         own = context.role(task.role)
-    elif workload.exec:
+    elif queries.has_generated_role(workload):
         own = Ref(Address("role", names.task_role(workload.name)))
     return TaskDefinitionSpec(
         family=workload.name_in_aws,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.container import Container, ContainerName
+from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, no_repeats, problem
 from reconciler.spec.messages import joined
 
@@ -61,6 +62,10 @@ class TaskDefinition(Block):
     """Permissions of the application: a Role document or the ARN of a role."""
     execution_role: Reference | None = None
     """Permissions of ECS to start the task. Default: a role with exactly what the task needs is created."""
+    role_statements: tuple[Statement, ...] = ()
+    """Permissions of the application, for a generated role instead of a Role document."""
+    execution_role_statements: tuple[Statement, ...] = ()
+    """Further permissions of ECS to start the task, such as ecr:BatchImportUpstreamImage for a pull-through cache."""
     kms_keys: KmsKeys = ()
     """ARNs of the customer managed KMS keys that the task's secrets or log group are encrypted with. The generated
     execution role may decrypt with them."""
@@ -69,9 +74,14 @@ class TaskDefinition(Block):
     """GiB; the default is 20."""
 
     @model_validator(mode="after")
-    def _keys_are_used(self) -> TaskDefinition:
-        if self.kms_keys and self.execution_role is not None:
-            raise problem("E1112", "only a generated role is given the use of 'kms_keys'", at=("kms_keys",))
+    def _generated_roles(self) -> TaskDefinition:
+        for role, fields in (
+            ("role", ("role_statements",)),
+            ("execution_role", ("execution_role_statements", "kms_keys")),
+        ):
+            for field in fields:
+                if getattr(self, field) and getattr(self, role) is not None:
+                    raise problem("E1112", f"{field} is for a generated role, and not for {role}", at=(field,))
         secrets = any(container.secrets for container in self.containers.values())
         if self.kms_keys and self.logs is None and not secrets:
             raise problem("E1103", "'kms_keys' needs logs, or secrets in a container", at=("kms_keys",))
