@@ -53,6 +53,7 @@ class Boto:
         profile: str | None = None,
         endpoint: str | None = None,
         assume_role: str | None = None,
+        external_id: str | None = None,
         stack: str = "",
         anonymous: bool = False,
         fence: Callable[[], None] | None = None,
@@ -84,7 +85,7 @@ class Boto:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         if assume_role is not None:
-            self._assume(assume_role)
+            self._assume(assume_role, external_id)
 
     def perform(self, call: Call) -> dict[str, Any]:
         client = self._client(call.service)
@@ -150,16 +151,16 @@ class Boto:
     def _made(self, service: str, config: Config) -> Any:
         return self._session.client(service, config=config, endpoint_url=self.endpoint)
 
-    def _assume(self, role: str) -> None:
+    def _assume(self, role: str, external_id: str | None) -> None:
         """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
         source = self._session.get_credentials()
         if source is None:
             raise errors.CredentialsMissing(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
-        fetcher = AssumeRoleCredentialFetcher(
-            self._session._session.create_client, source, role, extra_args={"RoleSessionName": "reconciler"}
-        )
+        asked = {"RoleSessionName": "reconciler"} | ({"ExternalId": external_id} if external_id is not None else {})
+        create = self._session._session.create_client
+        fetcher = AssumeRoleCredentialFetcher(create, source, role, extra_args=asked)
         inner = models.session(None, self.region)
         inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
         self._session = boto3.Session(botocore_session=inner, region_name=self.region)

@@ -66,6 +66,7 @@ def store_transport(stack: StackName, where: Where, endpoint: str | None) -> Bot
         profile=where.profile,
         endpoint=endpoint,
         assume_role=where.assume_role,
+        external_id=where.external_id,
         stack=stack.name,
         anonymous=where.local,
         read_timeout=STORE_SECONDS,

@@ -25,6 +25,7 @@ class Where:
     profile: str | None = None
     region: str | None = None
     assume_role: str | None = None
+    external_id: str | None = None
     local: bool = False
     store: str | None = None
 
@@ -59,11 +60,23 @@ def environment(function: F) -> F:
     )
 
 
+def _with_role(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    if value is not None and context.params.get("assume_role") is None:
+        raise click.UsageError("--external-id is for the role that --assume-role names", context)
+    return value
+
+
 def aws(function: F) -> F:
     """Access to AWS. Everything else comes from boto3's standard chain (AWS_PROFILE, SSO, AWS_ENDPOINT_URL …)."""
     for option in (
         click.option("--local", is_flag=True, help="Use the local AWS emulator (reconciler local up)."),
-        click.option("--assume-role", metavar="ARN", help="IAM role to assume."),
+        click.option(
+            "--external-id",
+            metavar="ID",
+            callback=_with_role,
+            help="External ID that the role's trust policy asks for.",
+        ),
+        click.option("--assume-role", metavar="ARN", is_eager=True, help="IAM role to assume."),
         click.option("--region", metavar="REGION", help="AWS region; must match the Stack's."),
         click.option("--profile", metavar="NAME", help="AWS profile."),
     ):

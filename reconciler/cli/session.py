@@ -248,6 +248,7 @@ def sign_in(
         profile=where.profile,
         endpoint=EMULATOR if where.local else None,
         assume_role=where.assume_role,
+        external_id=where.external_id,
         stack=specs.stack.name,
         anonymous=where.local,
         fence=gate,

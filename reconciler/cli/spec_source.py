@@ -64,8 +64,13 @@ def _aws_keys(where: Where) -> AwsKeys:
     from reconciler.aws.session import Boto
     from reconciler.source.credentials import AwsKeys
 
-    keys = Boto(where.region or "us-east-1", profile=where.profile, assume_role=where.assume_role).credentials()
-    return AwsKeys(*keys)
+    transport = Boto(
+        where.region or "us-east-1",
+        profile=where.profile,
+        assume_role=where.assume_role,
+        external_id=where.external_id,
+    )
+    return AwsKeys(*transport.credentials())
 
 
 def first_valid(

@@ -222,6 +222,11 @@ class _Maker:
             named: Condition = {"StringEquals": self._is_ours, "ArnEquals": {"iam:PolicyARN": managed}}
             why = "only the managed policies that the specs name are attached"
             yield Statement("AttachPolicies", why, self._actions(Binding.ATTACH), condition=named)
+        boundaries = sorted({spec.permissions_boundary for spec in self._specs("role") if spec.permissions_boundary})
+        if boundaries:
+            bound: Condition = {"StringEquals": {**self._is_ours, "iam:PermissionsBoundary": boundaries}}
+            why = "only the permissions boundaries that the specs name are set"
+            yield Statement("BoundRoles", why, self._actions(Binding.BOUND), condition=bound)
         for service, roles in sorted(self._passed().items()):
             sid = "PassTo" + "".join(word.capitalize() for word in service.split(".")[0].split("-"))
             to = {"StringEquals": {"iam:PassedToService": service}}

@@ -28,6 +28,7 @@ class Binding(Enum):
     MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches
     CHANGE = auto()  # the stack's tag on what is written to
     ATTACH = auto()  # the tag, and the managed policies that the specs name
+    BOUND = auto()  # the tag, and the permissions boundaries that the specs name
     TASK_SETS = auto()  # the cluster
     SCHEDULES = auto()  # names: they lie in a group of their own, and carry no tags
     AUTOSCALING = auto()  # the namespace of what is scaled

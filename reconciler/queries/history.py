@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import image_tags, ownership
+from reconciler.model.ecr_image import ecr_image
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
@@ -107,11 +108,10 @@ def _image_tags(images: Iterable[str]) -> Calls[dict[str, tuple[str, ...]]]:
     """Tags of digests in the stack's registries; nothing for a missing image."""
     calls: dict[str, Call] = {}
     for image in images:
-        host, _, rest = image.partition("/")
-        repository, at, digest = rest.partition("@")
-        if at and ".dkr.ecr." in host:
+        found, digest = ecr_image(image), image.partition("@")[2]
+        if found is not None and digest:
             calls[image] = ecr.describe_images(
-                registryId=host.partition(".")[0], repositoryName=repository, imageIds=[{"imageDigest": digest}]
+                registryId=found.account, repositoryName=found.repository, imageIds=[{"imageDigest": digest}]
             )
     answers = yield from _gone.answers(list(calls.values()))
     return {

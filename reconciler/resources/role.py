@@ -36,6 +36,8 @@ class RoleSpec(resource.Spec):
     """Written into the role, by name; one that is not named here is taken out."""
     managed: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     """ARNs of the policies attached to it."""
+    permissions_boundary: str | None = None
+    """ARN of the policy that bounds what it may do. None leaves it as it is: only a person removes a boundary."""
     description: str | None = None
     max_session: int | None = None
     """Seconds."""
@@ -51,9 +53,9 @@ class Role(ResourceType[RoleSpec]):
         bindings={
             ("iam", "CreateRole"): Binding.MAKE_BY_NAME,
             ("iam", "AttachRolePolicy"): Binding.ATTACH,
-            # a role in an instance profile, or under a boundary, is more than the specs can say: a person's
+            ("iam", "PutRolePermissionsBoundary"): Binding.BOUND,
+            # a role in an instance profile is more than the specs can say: a person's
             ("iam", "RemoveRoleFromInstanceProfile"): Binding.NEVER,
-            ("iam", "DeleteRolePermissionsBoundary"): Binding.NEVER,
         },
         tagging="TagRole",
     )
@@ -105,7 +107,6 @@ class Role(ResourceType[RoleSpec]):
                     "instance_profiles": tuple(
                         profile["InstanceProfileName"] for profile in item.get("InstanceProfileList", ())
                     ),
-                    "boundary": item.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
                 },
             )
             for address, item, tags in found
@@ -118,6 +119,7 @@ class Role(ResourceType[RoleSpec]):
             answer = yield iam.create_role(
                 RoleName=spec.name,
                 Path=spec.path,
+                PermissionsBoundary=spec.permissions_boundary,
                 AssumeRolePolicyDocument=_policy.text(spec.trust),
                 Description=spec.description,
                 MaxSessionDuration=spec.max_session,
@@ -136,6 +138,9 @@ class Role(ResourceType[RoleSpec]):
 
     def update(self, old: Observed[RoleSpec], new: Desired[RoleSpec], changes: tuple[Change, ...]) -> Calls[None]:
         name, spec, fields = old.spec.name, new.spec, {change.field for change in changes}
+        if "permissions_boundary" in fields and spec.permissions_boundary is not None:
+            # first: an account may let a role be written to only under the boundary
+            yield iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=spec.permissions_boundary)
         if "trust" in fields:
             yield iam.update_assume_role_policy(RoleName=name, PolicyDocument=_policy.text(spec.trust))
         if fields & ASKED_SINGLY:
@@ -167,8 +172,6 @@ class Role(ResourceType[RoleSpec]):
             yield from _gone.let_go(iam.detach_role_policy(RoleName=name, PolicyArn=arn))
         for policy in sorted(old.spec.policies or ()):
             yield from _gone.let_go(iam.delete_role_policy(RoleName=name, PolicyName=policy))
-        if old.facts.get("boundary"):
-            yield from _gone.let_go(iam.delete_role_permissions_boundary(RoleName=name))
         yield from _gone.let_go(iam.delete_role(RoleName=name))
 
     def update_tags(self, old: Observed[RoleSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
@@ -205,6 +208,7 @@ def _read(item: Mapping[str, Any], answer: Mapping[str, Any] | None, want: Desir
             for policy in item.get("RolePolicyList", ())
         },
         managed=tuple(sorted(policy["PolicyArn"] for policy in item.get("AttachedManagedPolicies", ()))),
+        permissions_boundary=item.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
         description=asked.get("Description", "") if asked else None,
         max_session=asked.get("MaxSessionDuration"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from reconciler.spec import names
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
@@ -71,6 +72,17 @@ def traffic_port(service: Service) -> int | None:
     if service.traffic.port is not None:
         return service.traffic.port if service.traffic.port in ports else None
     return ports[0] if len(ports) == 1 else None
+
+
+def log_group(workload: Service | Task) -> str:
+    """The name of the log group that a workload writes to, if it has logs."""
+    logs = workload.task.logs
+    return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
+
+
+def has_generated_role(workload: Service | Task) -> bool:
+    """Whether the application runs as a role that is generated for it."""
+    return workload.task.role is None and (workload.exec or bool(workload.task.role_statements))
 
 
 def expiring(specs: Specs, workload: Service | Task) -> list[str]:

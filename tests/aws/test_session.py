@@ -40,3 +40,24 @@ def test_all_services_can_still_be_listed() -> None:
     found = models.session(None, "us-west-2").get_available_services()
     assert {"ecs", "elbv2"} <= set(found)
     assert len(found) > 100
+
+
+@pytest.mark.parametrize("external_id", [None, "shop-4711"])
+def test_a_role_is_assumed_with_the_external_id_that_was_given(
+    external_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with none where none was: AWS refuses an empty one."""
+    asked: list[dict[str, str]] = []
+
+    class Fetcher:
+        def __init__(self, create: object, source: object, role: str, *, extra_args: dict[str, str]) -> None:
+            asked.append({"role": role, **extra_args})
+
+        def fetch_credentials(self) -> dict[str, str]:
+            raise AssertionError("nothing is signed here")
+
+    monkeypatch.setattr("botocore.credentials.AssumeRoleCredentialFetcher", Fetcher)
+    role = "arn:aws:iam::123456789012:role/deployer"
+    Boto("us-west-2", anonymous=True, assume_role=role, external_id=external_id)
+    given = {} if external_id is None else {"ExternalId": external_id}
+    assert asked == [{"role": role, "RoleSessionName": "reconciler", **given}]

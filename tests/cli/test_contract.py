@@ -84,7 +84,14 @@ def test_every_command_has_help_and_its_one_liner() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["frobnicate"], ["diff", "--frob"], ["diff", "-o", "yaml"], ["explain", "E0000"]]
+    "arguments",
+    [
+        ["frobnicate"],
+        ["diff", "--frob"],
+        ["diff", "-o", "yaml"],
+        ["diff", "--external-id", "without-a-role"],
+        ["explain", "E0000"],
+    ],
 )
 def test_a_usage_error_is_64_and_never_reads_as_changes_pending(arguments: list[str]) -> None:
     """Wrong words on the command line: exit 64, on stderr."""

@@ -1,4 +1,4 @@
-"""Decides as IAM would: whether a policy lets a call through that a stack's operator makes.
+"""Asks IAM's questions: whether a policy lets a call through that a stack's operator makes.
 
 What AWS checks besides is part of it: the tags of a creation, and the roles that something is to run as. What a call
 writes to, other than what it makes, is taken to carry the stack's tag: the client holds every write to that
@@ -8,12 +8,11 @@ writes to, other than what it makes, is taken to carry the stack's tag: the clie
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler.aws.catalogue import service_facts
 from reconciler.iam import rules
+from reconciler.iam.evaluate import Request, is_allowed
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding
 from reconciler.model.resource import Call
@@ -55,53 +54,44 @@ TOUCHED = {
 """What a creation in EC2 names besides what it makes: each is decided about by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """May this be done to that?"""
-
-    action: str
-    resource: str
-    context: Mapping[str, tuple[str, ...]]
-
-
-def lets(policy: Mapping[str, Any], call: Call, stack: str, *, path: str = "/") -> list[Question]:
+def lets(policy: Mapping[str, Any], call: Call, stack: str, *, path: str = "/") -> list[Request]:
     """What the policy does not let through of a call; empty if it does. `path` is that of IAM roles."""
     if (call.service, call.operation) in rules.FREE:
         return []
-    return [one for one in questions(call, stack, path) if not any(_allows(said, one) for said in policy["Statement"])]
+    return [one for one in questions(call, stack, path) if not is_allowed(one, (policy,))]
 
 
-def questions(call: Call, stack: str, path: str = "/") -> Iterator[Question]:
+def questions(call: Call, stack: str, path: str = "/") -> Iterator[Request]:
     service, name = call.service, call.operation
     action, params = rules.action((service, name)), call.params
     context = {"aws:RequestedRegion": (REGION,), **_tags(call), **_keys(call)}
     binding = rules.binding_of((service, name))
     ours = {f"aws:ResourceTag/{ownership.STACK}": (stack,)}
     if service == "ec2" and name in MADE_IN_EC2:
-        yield Question(action, _arn("ec2", f"{MADE_IN_EC2[name]}/new"), context)
+        yield Request(action, _arn("ec2", f"{MADE_IN_EC2[name]}/new"), context)
         for kind in sorted({kind for key, kind in TOUCHED.items() if params.get(key)}):
-            yield Question(action, _arn("ec2", f"{kind}/there"), {"aws:RequestedRegion": (REGION,), **ours})
+            yield Request(action, _arn("ec2", f"{kind}/there"), {"aws:RequestedRegion": (REGION,), **ours})
     elif binding in (Binding.MAKE, Binding.MAKE_BY_NAME, Binding.TASK_SETS):
-        yield Question(action, _resource(call, path), context)
+        yield Request(action, _resource(call, path), context)
     else:
-        yield Question(action, _resource(call, path), context | ours)
+        yield Request(action, _resource(call, path), context | ours)
     if binding in (Binding.MAKE, Binding.MAKE_BY_NAME, Binding.MAKE_IN_EC2, Binding.TASK_SETS) and name.startswith(
         ("Allocate", "Create", "Register", "Run")
     ):
         yield from _tagging(call, context, path)
     for role, to in _passed(call):
-        yield Question("iam:PassRole", role, {"iam:PassedToService": (to,)})
+        yield Request("iam:PassRole", role, {"iam:PassedToService": (to,)})
 
 
-def _tagging(call: Call, context: Mapping[str, tuple[str, ...]], path: str) -> Iterator[Question]:
+def _tagging(call: Call, context: Mapping[str, tuple[str, ...]], path: str) -> Iterator[Request]:
     facts = service_facts(call.service)
     if facts.tagging_on_creation:
         prefix = facts.iam_prefix
         operation = (call.service, facts.tagging_on_creation)
-        yield Question(rules.action(operation), "arn:new", {**context, f"{prefix}:CreateAction": (call.operation,)})
+        yield Request(rules.action(operation), "arn:new", {**context, f"{prefix}:CreateAction": (call.operation,)})
     elif call.service in TAGGED_BY_NAME:
         operation = (call.service, TAGGED_BY_NAME[call.service])
-        yield Question(rules.action(operation), _resource(call, path), context)
+        yield Request(rules.action(operation), _resource(call, path), context)
 
 
 def _passed(call: Call) -> Iterator[tuple[str, str]]:
@@ -133,6 +123,8 @@ def _keys(call: Call) -> dict[str, tuple[str, ...]]:
         found["ecs:cluster"] = (_arn("ecs", f"cluster/{params['cluster'].rpartition('/')[2]}"),)
     if "ServiceNamespace" in params:
         found["application-autoscaling:service-namespace"] = (params["ServiceNamespace"],)
+    if "PermissionsBoundary" in params:
+        found["iam:PermissionsBoundary"] = (params["PermissionsBoundary"],)
     if "PolicyArn" in params:
         found["iam:PolicyARN"] = (params["PolicyArn"],)
     if call.service == "dynamodb":
@@ -161,25 +153,3 @@ def _resource(call: Call, path: str) -> str:
 
 def _arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
-
-
-def _allows(statement: Mapping[str, Any], asked: Question) -> bool:
-    resources = statement["Resource"]
-    return (
-        any(fnmatchcase(asked.action, one) for one in statement["Action"])
-        and any(fnmatchcase(asked.resource, one) for one in ([resources] if isinstance(resources, str) else resources))
-        and all(
-            _holds(test, key, wanted, asked.context)
-            for test, keys in statement.get("Condition", {}).items()
-            for key, wanted in keys.items()
-        )
-    )
-
-
-def _holds(test: str, key: str, wanted: Any, context: Mapping[str, tuple[str, ...]]) -> bool:
-    values = context.get(key, ())
-    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
-    if test.startswith("ForAllValues:"):
-        return all(any(fnmatchcase(value, one) for one in patterns) for value in values)
-    assert test in ("StringEquals", "ArnEquals"), test
-    return any(value in patterns for value in values)

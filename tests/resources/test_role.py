@@ -17,6 +17,7 @@ from tests.laws.example import Edit, Example, wish
 from tests.resources.talk import Talk, pairs, scope, tagged
 
 ARN = "arn:aws:iam::123456789012:role/app/task"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 
 
 def trust(service: str = "ecs-tasks") -> dict[str, Any]:
@@ -37,6 +38,7 @@ def role(name: str, **fields: Any) -> Desired[Any]:
         "name": name,
         "trust": trust(),
         "path": "/app/",
+        "permissions_boundary": f"{BOUNDARY}-of-the-team",
         "policies": {"read": READ, "write": WRITE},
         "managed": (),
         "description": "what the tasks may do",
@@ -54,6 +56,7 @@ EXAMPLE = Example(
         Edit({"policies": {"write": WRITE}}, "policies.read"),
         Edit({"description": "more"}, "description"),
         Edit({"max_session": 7200}, "max_session"),
+        Edit({"permissions_boundary": BOUNDARY}, "permissions_boundary"),
         Edit({"path": "/"}, "path"),
         Edit({"name": "other"}, "name"),
     ),
@@ -171,7 +174,10 @@ def test_permissions_are_added_before_others_are_taken() -> None:
 
 
 def test_a_role_goes_after_all_that_hangs_on_it() -> None:
-    """AWS deletes no role that has policies or is in an instance profile; what is gone already is no obstacle."""
+    """AWS deletes no role that has policies or is in an instance profile; what is gone already is no obstacle.
+
+    A permissions boundary is none either, and an account may refuse to remove one (IAM API Reference, DeleteRole).
+    """
     profiles = [{"InstanceProfileName": "machine"}]
     (old,) = observe(
         talk(
@@ -190,7 +196,6 @@ def test_a_role_goes_after_all_that_hangs_on_it() -> None:
         "DetachRolePolicy",
         "DetachRolePolicy",
         "DeleteRolePolicy",
-        "DeleteRolePermissionsBoundary",
         "DeleteRole",
     ]
 
@@ -223,3 +228,24 @@ def test_a_role_made_before_is_adopted_and_a_taken_name_is_not() -> None:
     assert ours.operations() == ["CreateRole", "GetRole"]
     with pytest.raises(errors.Exists):
         Talk(CreateRole=exists, GetRole={"Role": {"Arn": ARN}}).hold(Role().create(changed()))
+
+
+def test_a_boundary_is_there_before_anything_else() -> None:
+    """An account that demands one refuses to create a role without it, and to write to one that lacks it."""
+    told = Talk(CreateRole={"Role": {"Arn": ARN}})
+    told.hold(Role().create(changed(permissions_boundary=BOUNDARY)))
+    (sent,) = told.params("CreateRole")
+    assert sent["PermissionsBoundary"] == BOUNDARY
+
+    (old,) = observe(talk(item()))
+    new = changed(permissions_boundary=BOUNDARY)
+    told = Talk()
+    told.hold(Role().update(old, new, diff(old, new.spec)))
+    assert told.operations()[0] == "PutRolePermissionsBoundary"
+
+
+def test_a_boundary_that_the_specs_do_not_mention_stays() -> None:
+    """Removing it would give a role more permissions than the account's administrator allows it."""
+    (old,) = observe(talk(item(PermissionsBoundary={"PermissionsBoundaryArn": BOUNDARY})))
+    assert old.spec.permissions_boundary == BOUNDARY
+    assert "permissions_boundary" not in {change.field for change in diff(old, WANT.spec)}

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from reconciler.spec.documents import KINDS, Block, Network
-from reconciler.spec.documents.container import SecretReference
+from reconciler.spec.documents.secret import SecretReference
 from reconciler.spec.load import load
 from tests.spec import folder
 
@@ -68,7 +68,7 @@ PARAMETER = "arn:aws:ssm:us-west-2:123456789012:parameter/a"
     [
         SecretReference("ssm", name="/my-app/key", written="ssm:/my-app/key"),
         SecretReference("secretsmanager", name="db", written="secretsmanager:db"),
-        SecretReference("secretsmanager", name="db", rest="password::", written="secretsmanager:db:password::"),
+        SecretReference("secretsmanager", name="db", key="password", written="secretsmanager:db:password::"),
         SecretReference("ssm", arn=PARAMETER, written=PARAMETER),
     ],
     ids=str,

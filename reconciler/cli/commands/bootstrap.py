@@ -64,6 +64,7 @@ def bootstrap(
     profile: str | None,
     region: str | None,
     assume_role: str | None,
+    external_id: str | None,
     local: bool,
     **settings: Any,
 ) -> int:
@@ -96,7 +97,7 @@ def bootstrap(
 
     code: int = click.get_current_context().invoke(
         apply, folder=where, auto_approve=auto_approve, profile=profile, region=region, assume_role=assume_role,
-        local=local, verbose=verbose, color=color,
+        external_id=external_id, local=local, verbose=verbose, color=color,
     )  # fmt: skip
     sys.stdout.flush()
     return code

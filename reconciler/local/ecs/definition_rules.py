@@ -13,11 +13,11 @@ from typing import Any
 from reconciler.local.ecs.lookup import client_error
 from reconciler.local.ecs.state import Params
 from reconciler.local.world import World
+from reconciler.model.ecr_image import ecr_image
 
 FAMILY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 CONTAINER = re.compile(r"[A-Za-z0-9_-]{1,255}")
 PORT_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
-REGISTRY_IMAGE = re.compile(r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/")
 CONTAINERS_MOST = 10
 GIB = 1024
 
@@ -139,7 +139,7 @@ def _check_execution_role(container: Params, params: Params) -> None:
     needs = "Fargate requires task definition to have execution role ARN to support"
     if container.get("logConfiguration", {}).get("logDriver") == "awslogs":
         raise client_error(f"{needs} log driver awslogs.")
-    if REGISTRY_IMAGE.match(container["image"]):
+    if ecr_image(container["image"]):
         raise client_error(f"{needs} ECR images.")
     if container.get("secrets"):
         raise client_error(f"{needs} secrets.")
@@ -213,7 +213,7 @@ def _attributes(body: Params) -> list[str]:
         names.add(f"{prefix}.task-iam-role")
     if any(item.get("logConfiguration", {}).get("logDriver") == "awslogs" for item in containers):
         names |= {f"{prefix}.logging-driver.awslogs", "ecs.capability.execution-role-awslogs"}
-    if any(REGISTRY_IMAGE.match(item["image"]) for item in containers):
+    if any(ecr_image(item["image"]) for item in containers):
         names |= {f"{prefix}.ecr-auth", "ecs.capability.execution-role-ecr-pull"}
     if any(item.get("secrets") for item in containers):
         names.add("ecs.capability.secrets.ssm.environment-variables")

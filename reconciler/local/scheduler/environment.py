@@ -130,10 +130,11 @@ def _secret(world: World, reference: str) -> str:
                 raise _no_secret(f"invalid ssm parameters: {name}")
             return str(answer["Parameters"][0]["Value"])
         pieces = reference.split(":")
-        arn, key = ":".join(pieces[:7]), pieces[7] if len(pieces) > 7 else ""
-        asked = {"SecretId": arn}
-        if len(pieces) > 8 and pieces[8]:
-            asked["VersionStage"] = pieces[8]
+        if len(pieces) not in (7, 10):
+            raise _no_secret("unexpected ARN format with parameters when trying to retrieve ASM secret")
+        key, stage, version = pieces[7:] or ("", "", "")
+        asked = {"SecretId": ":".join(pieces[:7])}
+        asked |= {name: value for name, value in (("VersionStage", stage), ("VersionId", version)) if value}
         value = str(world.rest.ask("secretsmanager", "GetSecretValue", asked)["SecretString"])
     except Refusal as refusal:
         raise _no_secret(f"{refusal.code}: {refusal.message}") from refusal

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from reconciler.spec import names
+from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network, Service, Store, Task
 from reconciler.spec.documents.base import Document, Named
@@ -108,7 +108,7 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
         yield Claim("log group", group, group, own)
     if workload.task.execution_role is None:
         yield _derived("IAM role", workload, names.execution_role, own)
-    if workload.task.role is None and workload.exec:
+    if queries.has_generated_role(workload):
         yield _derived("IAM role", workload, names.task_role, own)
     if isinstance(workload, Task):
         if workload.run is not None and not workload.run.once:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from reconciler.spec.diagnostics import Diagnostic, Note
-from reconciler.spec.documents import Role
+from reconciler.spec.documents import Document, Role
 from reconciler.spec.documents.role import Policy, Statement
 from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
@@ -41,6 +41,11 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         if not role.allow_wildcards:
             for index, policy in enumerate(role.policies):
                 yield from _policy(specs, role, index, policy)
+    for workload in specs.workloads:
+        for field in ("role_statements", "execution_role_statements"):
+            for number, statement in enumerate(getattr(workload.task, field)):
+                if statement.effect == "Allow":
+                    yield from _statement(specs, workload, ("task", field, number), statement)
     yield from _trust(specs)
 
 
@@ -53,20 +58,22 @@ def _policy(specs: Specs, role: Role, index: int, policy: Policy) -> Iterator[Di
             yield from _statement(specs, role, ("policies", index, "statements", number), statement)
 
 
-_MEANT = "list the actions that are needed, or set allow_wildcards: true if all of them are"
+_MEANT = "list the actions that are needed, or set allow_wildcards: true in a Role if all of them are"
 
 
-def _statement(specs: Specs, role: Role, base: tuple[str | int, ...], statement: Statement) -> Iterator[Diagnostic]:
+def _statement(
+    specs: Specs, document: Document, base: tuple[str | int, ...], statement: Statement
+) -> Iterator[Diagnostic]:
     for index, action in enumerate(statement.actions):
         service, _, rest = action.partition(":")
         if "*" in service or rest.strip("*?") == "":
             message = f"the action {shown(action)} allows {'everything' if '*' in service else f'all of {service}'}"
-            yield Diagnostic("E7004", message, specs.where(role, *base, "actions", index), hint=_MEANT)
+            yield Diagnostic("E7004", message, specs.where(document, *base, "actions", index), hint=_MEANT)
     for index, resource in enumerate(statement.resources):
         bound = [action for action in statement.actions if action.lower() not in WITHOUT_RESOURCE]
         if resource == "*" and bound and not any("*" in action.partition(":")[0] for action in bound):
             message = f"the resource '*' allows {shown(bound[0])} on every resource of its type"
-            yield Diagnostic("E7005", message, specs.where(role, *base, "resources", index), hint=_MEANT)
+            yield Diagnostic("E7005", message, specs.where(document, *base, "resources", index), hint=_MEANT)
 
 
 def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:

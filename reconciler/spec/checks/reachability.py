@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.model.ecr_image import ecr_image
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Service, Task
@@ -14,8 +15,6 @@ from reconciler.spec.documents.network import Subnet, peer_range
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.references import Part
 from reconciler.spec.specs import Specs
-
-_ECR = ".dkr.ecr."
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -63,15 +62,17 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         yield Diagnostic("E4020", message, specs.where(service, "placement", "security_groups"), notes=notes)
 
 
-def needs(workload: Service | Task) -> dict[str, tuple[str, ...]]:
+def needs(specs: Specs, workload: Service | Task) -> dict[str, tuple[str, ...]]:
     """What a task must reach to start, and the VPC endpoints that are enough; for the internet, none are."""
     wanted: dict[str, tuple[str, ...]] = {}
     for container in workload.task.containers.values():
-        image = container.image
-        if image.registry is not None or _ECR in str(image).partition("/")[0]:
+        image = str(container.image)
+        private = ecr_image(image)
+        here = private is not None and not private.dual_stack and _in_region(specs, private.region)
+        if container.image.registry is not None or here:
             wanted["its image (ECR)"] = ("ecr", "s3")
         else:
-            wanted[f"its image ({str(image).partition('/')[0] if '/' in str(image) else 'Docker Hub'})"] = ()
+            wanted[f"its image ({image.partition('/')[0] if '/' in image else 'Docker Hub'})"] = ()
         for secret in container.secrets.values():
             wanted[f"its secrets ({secret.service})"] = (secret.service,)
     if workload.task.logs is not None:
@@ -79,6 +80,11 @@ def needs(workload: Service | Task) -> dict[str, tuple[str, ...]]:
     if workload.exec:
         wanted["ECS Exec"] = ("ssmmessages",)
     return wanted
+
+
+def _in_region(specs: Specs, region: str) -> bool:
+    """VPC endpoints serve the registries of their own region."""
+    return specs.stack is None or specs.stack.region == region
 
 
 def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
@@ -89,7 +95,9 @@ def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
             continue
         endpoints = set(part.network.endpoints)
         missing = {
-            what: those for what, those in needs(workload).items() if not those or not endpoints.issuperset(those)
+            what: those
+            for what, those in needs(specs, workload).items()
+            if not those or not endpoints.issuperset(those)
         }
         if missing:
             lacking = sorted({endpoint for those in missing.values() for endpoint in those} - endpoints)

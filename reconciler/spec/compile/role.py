@@ -10,19 +10,22 @@ from reconciler.model.resource import Address, Desired, Keep, Path
 from reconciler.resources.role import RoleSpec
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Role
+from reconciler.spec.documents.role import Statement
 
 VERSION = "2012-10-17"
 _MANAGED: dict[Path, Keep] = {("managed",): Keep.VALUE}
 
 
 def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
-    inline = {policy.name: document(map(_statement, policy.statements)) for policy in role.policies if policy.name}
+    inline = {policy.name: document(map(written, policy.statements)) for policy in role.policies if policy.name}
     yield context.desired(
         role,
         Address("role", role.name),
         RoleSpec(
             name=role.name_in_aws,
             trust=trust(role.assumed_by),
+            path=role.path or context.stack.roles.path,
+            permissions_boundary=role.permissions_boundary or context.stack.roles.permissions_boundary,
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
         ),
@@ -30,7 +33,7 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
     )
 
 
-def trust(principals: Iterable[str]) -> dict[str, Any]:
+def trust(principals: Iterable[str], condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Who may assume a role: AWS services by their host names, accounts and roles by ARN."""
     names = tuple(principals)
     services = [name for name in names if name.endswith((".amazonaws.com", ".amazonaws.com.cn"))]
@@ -40,7 +43,8 @@ def trust(principals: Iterable[str]) -> dict[str, Any]:
         principal["Service"] = services
     if others:
         principal["AWS"] = others
-    return document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return document([statement | ({"Condition": condition} if condition else {})])
 
 
 def document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -56,24 +60,33 @@ def generated(
     owner: Any,
     named: Callable[[str], str],
     principal: str,
+    source: str,
     statements: Mapping[str, Iterable[Mapping[str, Any]]],
 ) -> Desired[Any]:
-    """A role that `owner` needs; `statements` by the name of the inline policy."""
+    """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out.
+
+    `source` is the ARN, or a pattern, of what the service assumes the role for. Another account's is refused: the
+    service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem").
+    """
+    condition = {"StringEquals": {"aws:SourceAccount": context.account}, "ArnLike": {"aws:SourceArn": source}}
+    policies = {policy: document(rows) for policy, rows in statements.items()}
     want = context.desired(
         owner,
         Address("role", named(owner.name)),
         RoleSpec(
             name=named(owner.name_in_aws),
-            trust=trust([principal]),
-            policies={policy: document(rows) for policy, rows in statements.items()},
+            trust=trust([principal], condition),
+            path=context.stack.roles.path,
+            permissions_boundary=context.stack.roles.permissions_boundary,
+            policies={policy: said for policy, said in policies.items() if said["Statement"]},
             managed=(),
         ),
-        kept={("trust",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},
+        kept={("trust",): Keep.VALUE, ("path",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},
     )
     return replace(want, if_needed=want.adopt)
 
 
-def _statement(statement: Any) -> dict[str, Any]:
+def written(statement: Statement) -> dict[str, Any]:
     made: dict[str, Any] = {
         "Effect": statement.effect,
         "Action": list(statement.actions),

@@ -68,8 +68,9 @@ def schedule_role(context: Context, task: Task) -> Desired[Any]:
     spec = task_definition(context, task)
     run = role.allow(["ecs:RunTask"], [context.arn("ecs", f"task-definition/{task.name_in_aws}:*")])
     tag = role.allow(["ecs:TagResource"], [context.arn("ecs", "task/*")])
+    group = context.arn("scheduler", f"schedule-group/{task.name_in_aws}")
     roles = [one for one in (spec.execution_role, spec.task_role) if one]
     statements = [run, tag]
     if roles:
         statements.append({"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": roles})
-    return role.generated(context, task, names.schedule_role, SCHEDULER, {"start-task": statements})
+    return role.generated(context, task, names.schedule_role, SCHEDULER, group, {"start-task": statements})

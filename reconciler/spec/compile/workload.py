@@ -1,8 +1,4 @@
-"""Compilation of what Services and Tasks share: a task definition, and everything that a task needs to start.
-
-The execution role is generated with exactly the permissions that the workload's tasks need to start: its own
-repositories, log group and secrets.
-"""
+"""Compilation of what Services and Tasks share: a task definition, and everything that a task needs to start."""
 
 from __future__ import annotations
 
@@ -14,13 +10,11 @@ from reconciler.resources._containers import Container, ContainerHealthCheck, Po
 from reconciler.resources._ecs import Network as Placed
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
-from reconciler.spec import names
-from reconciler.spec.compile import kept, registry, role
+from reconciler.spec import names, queries
+from reconciler.spec.compile import kept, registry, role, secret
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
-from reconciler.spec.documents import Registry, Service, Task
-
-Workload = Service | Task
-TASKS = "ecs-tasks.amazonaws.com"
+from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
+from reconciler.spec.documents import Registry
 
 
 def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[Any]]:
@@ -37,13 +31,13 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         yield context.desired(
             workload,
             log_group_address(workload),
-            LogGroupSpec(name=log_group(workload), retention_days=task.logs.retention_days),
+            LogGroupSpec(name=queries.log_group(workload), retention_days=task.logs.retention_days),
             "task",
             "logs",
         )
-    if task.execution_role is None and needs_execution_role(workload):
-        yield execution_role(context, workload)
-    if task.role is None and workload.exec:
+    if (generated := execution_role(context, workload)) is not None:
+        yield generated
+    if queries.has_generated_role(workload):
         yield task_role(context, workload)
     yield context.desired(
         workload,
@@ -56,98 +50,33 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
     )
 
 
-def log_group(workload: Workload) -> str:
-    logs = workload.task.logs
-    return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
-
-
 def log_group_address(workload: Workload) -> Address:
-    return Address("log-group", log_group(workload).strip("/"))
-
-
-def needs_execution_role(workload: Workload) -> bool:
-    """Private images, secrets and logs are fetched and written in the workload's name, before it runs."""
-    return workload.task.logs is not None or any(
-        container.image.registry is not None or container.secrets for container in workload.task.containers.values()
-    )
-
-
-def execution_role(context: Context, workload: Workload) -> Desired[Any]:
-    task, statements = workload.task, []
-    registries = {container.image.registry for container in task.containers.values()}
-    declared = [context.specs.get(Registry, name) for name in registries]
-    repositories = sorted(registry.name_in_aws for registry in declared if registry is not None)
-    if repositories:
-        statements.append(role.allow(["ecr:GetAuthorizationToken"], ["*"]))
-        statements.append(
-            role.allow(
-                ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                [context.arn("ecr", f"repository/{name}") for name in repositories],
-            )
-        )
-    if task.logs is not None:
-        group = context.arn("logs", f"log-group:{log_group(workload)}:*")
-        statements.append(role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [group]))
-    secrets = [secret for container in task.containers.values() for secret in container.secrets.values()]
-    for service, action in (("ssm", "ssm:GetParameters"), ("secretsmanager", "secretsmanager:GetSecretValue")):
-        arns = sorted({secret_arn(context, secret) for secret in secrets if secret.service == service})
-        if arns:
-            statements.append(role.allow([action], [_whole_secret(arn) for arn in arns]))
-    return role.generated(context, workload, names.execution_role, TASKS, {"start-tasks": statements})
+    return Address("log-group", queries.log_group(workload).strip("/"))
 
 
 def task_role(context: Context, workload: Workload) -> Desired[Any]:
-    """ECS Exec opens its channels in the task's own name."""
+    """What the document allows the application; ECS Exec opens its channels in the task's own name as well."""
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
-    return role.generated(context, workload, names.task_role, TASKS, {"exec": [statement]})
-
-
-def secret_arn(context: Context, secret: Any) -> str:
-    if secret.arn:
-        return str(secret.arn)
-    if secret.service == "ssm":
-        return context.arn("ssm", f"parameter/{secret.name.lstrip('/')}")
-    return context.arn("secretsmanager", f"secret:{secret.name}")
-
-
-def _whole_secret(arn: str) -> str:
-    """The secret itself, without JSON key and version; Secrets Manager adds six characters to every name."""
-    parts = arn.split(":")
-    if parts[2] != "secretsmanager":
-        return arn
-    return ":".join(parts[:7]) + ("" if len(parts) > 7 or _has_suffix(parts[6]) else "-??????")
-
-
-def _has_suffix(name: str) -> bool:
-    head, dash, tail = name.rpartition("-")
-    return bool(head and dash) and len(tail) == 6 and tail.isalnum()
-
-
-def value_from(context: Context, secret: Any) -> str:
-    """What ECS is told: an ARN, with JSON key, version stage and version id behind it where they are given."""
-    if secret.arn or not secret.rest:
-        return secret_arn(context, secret)
-    return f"{secret_arn(context, secret)}:{secret.rest}"
+    statements = {
+        "exec": [statement] if workload.exec else [],
+        "additional": map(role.written, workload.task.role_statements),
+    }
+    return role.generated(context, workload, names.task_role, TASKS, tasks(context), statements)
 
 
 def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
     task = workload.task
-    execution: Link = ""
-    if task.execution_role is not None:
-        execution = context.role(task.execution_role)
-    elif needs_execution_role(workload):
-        execution = Ref(Address("role", names.execution_role(workload.name)))
     own: Link = ""
     if task.role is not None:
         own = context.role(task.role)
-    elif workload.exec:
+    elif queries.has_generated_role(workload):
         own = Ref(Address("role", names.task_role(workload.name)))
     return TaskDefinitionSpec(
         family=workload.name_in_aws,
         cpu=task.cpu,
         memory=task.memory,
-        execution_role=execution,
+        execution_role=execution_role_link(context, workload),
         task_role=own,
         architecture=task.architecture,
         containers={name: _container(context, workload, name) for name in task.containers},
@@ -173,7 +102,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "memory": container.memory or alone.memory,
         "ports": tuple(Port(port=port.port, protocol=port.protocol, name=port.name) for port in container.all_ports),
         "environment": dict(container.environment),
-        "secrets": {key: value_from(context, secret) for key, secret in container.secrets.items()},
+        "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
         "command": container.command,
         "entrypoint": container.entrypoint,
         "health_check": None

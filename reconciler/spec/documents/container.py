@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.secret import Secret
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
@@ -28,11 +27,6 @@ from reconciler.spec.messages import shown
 _IMAGE = re.compile(
     r"(?P<repository>[a-z0-9]+[a-zA-Z0-9._:/-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.ASCII,
-)
-_SSM = re.compile(r"/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", re.ASCII)
-_SECRET = re.compile(r"(?P<name>[A-Za-z0-9/_+=.@-]{1,512})(?::(?P<rest>[^:\s]*(?::[^:\s]*){0,2}))?", re.ASCII)
-_SECRET_ARN = re.compile(
-    r"arn:aws[a-z-]*:(?:ssm:[a-z0-9-]*:\d{12}:parameter/|secretsmanager:[a-z0-9-]*:\d{12}:secret:)[^\s]+", re.ASCII
 )
 
 
@@ -78,46 +72,6 @@ class ImageReference(Block):
         return self.uri if self.uri is not None else f"{self.registry}:{self.tag}"
 
 
-@dataclass(frozen=True, slots=True)
-class SecretReference:
-    """Reference to a secret; the value itself never appears in the specs.
-
-    `service` is ssm or secretsmanager. `name` is the parameter's or secret's name; for secretsmanager `rest` holds
-    json-key:version-stage:version-id. `arn` is set instead if a whole ARN was written.
-    """
-
-    service: Literal["ssm", "secretsmanager"]
-    name: str = ""
-    rest: str = ""
-    arn: str = ""
-    written: str = ""
-
-    def __str__(self) -> str:
-        return self.written
-
-
-def _secret(value: Any) -> SecretReference:
-    if isinstance(value, SecretReference):
-        return value
-    written = values.text(value)
-    service, _, rest = written.partition(":")
-    if service == "ssm" and len(rest) <= 1011 and _SSM.fullmatch(rest):
-        return SecretReference("ssm", name=rest, written=written)
-    if service == "secretsmanager" and len(rest) <= 1024 and (found := _SECRET.fullmatch(rest)):
-        return SecretReference("secretsmanager", name=found["name"], rest=found["rest"] or "", written=written)
-    if service == "arn" and len(written) <= 2048 and _SECRET_ARN.fullmatch(written):
-        kind: Literal["ssm", "secretsmanager"] = "ssm" if written.split(":")[2] == "ssm" else "secretsmanager"
-        return SecretReference(kind, arn=written, written=written)
-    # The text is not repeated: a secret written in place of its reference must not reach a log.
-    raise problem("E7003", "expected a reference to a secret: ssm:/path, secretsmanager:name or an ARN")
-
-
-Secret: TypeAlias = Annotated[
-    SecretReference,
-    BeforeValidator(_secret),
-    PlainSerializer(str),
-    WithJsonSchema({"type": "string", "pattern": "^(ssm|secretsmanager|arn):"}),
-]
 VariableName = Annotated[
     str,
     *matching(r"[A-Za-z_][A-Za-z0-9_.-]*", 255, "letters, digits, '_', '.' and '-' only, not starting with a digit"),
@@ -193,7 +147,8 @@ class Container(Block):
     environment: dict[VariableName, Text] = Field(default_factory=dict)
     """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets."""
     secrets: dict[VariableName, Secret] = Field(default_factory=dict)
-    """ssm:/path, secretsmanager:name[:json-key[:stage[:version]]] or an ARN. Read by ECS when a task starts."""
+    """ssm:/path, secretsmanager:name[:json-key[:version-stage[:version-id]]] or an ARN. Read by ECS when a task
+    starts."""
     health_check: ContainerHealthCheck | None = None
     cpu: Annotated[Whole, Field(ge=0)] | None = None
     """CPU units reserved from the task's."""

@@ -59,6 +59,9 @@ class Policy(Block):
         return self
 
 
+RolePath = Annotated[
+    str, *matching(r"/(?:[\x21-\x2e\x30-\x7e]+/)*", 512, "it begins and ends with '/', such as /my-team/")
+]
 RoleName = Annotated[str, *matching(r"[\w+=,.@-]+", 64, "letters, digits and _+=,.@- only")]
 
 
@@ -71,5 +74,10 @@ class Role(Document):
     """Its name in AWS. Default: the document's name."""
     assumed_by: Principals
     policies: tuple[Policy, ...] = ()
+    path: RolePath | None = None
+    """Default: that of the Stack's `roles`. AWS cannot change it later without replacing the role."""
+    permissions_boundary: Managed | None = None
+    """ARN of the managed policy that bounds its permissions. Default: that of the Stack's `roles`. A boundary that a
+    role has is only ever replaced by another, and not removed with this line."""
     allow_wildcards: Flag = False
     """Allows '*' in the policies."""

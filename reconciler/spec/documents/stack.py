@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.role import Managed, RolePath
 from reconciler.spec.documents.values import Text, Whole, matching
 
 AccountNumber = Annotated[str, *matching(r"\d{12}", 12, "an account number has twelve digits", 12)]
@@ -33,6 +34,15 @@ class Quotas(Block):
     """A blue/green service has two."""
     targets_per_load_balancer: Quota = 1_000
     """During a rollout every task counts twice."""
+
+
+class RoleDefaults(Block):
+    """Path and permissions boundary of the stack's IAM roles, those that are generated among them."""
+
+    path: RolePath | None = None
+    """Such as /my-team/. Default: /. AWS cannot change it later without replacing the roles."""
+    permissions_boundary: Managed | None = None
+    """ARN of the managed policy that bounds their permissions, for accounts that create no role without one."""
 
 
 class DriftRule(Block):
@@ -62,5 +72,6 @@ class Stack(Document):
     """The only account that these specs may be applied to. Any other is refused before the first write."""
     guard: Guard = Field(default_factory=Guard)
     quotas: Quotas = Field(default_factory=Quotas)
+    roles: RoleDefaults = Field(default_factory=RoleDefaults)
     drift: Annotated[tuple[DriftRule, ...], Field(max_length=100)] = ()
     """For the controller (`reconciler run`). Without a rule, drift is corrected."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.container import Container, ContainerName
-from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, problem
+from reconciler.spec.documents.role import Statement
+from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, no_repeats, problem
 from reconciler.spec.messages import joined
 
 RETENTIONS = (
@@ -29,6 +30,13 @@ def _retention(days: int) -> int:
 
 Retention = Annotated[Whole, AfterValidator(_retention), Field(json_schema_extra={"enum": list(RETENTIONS)})]
 LogGroupName = Annotated[str, *matching(r"[.\-_/#A-Za-z0-9]+", 512, "letters, digits and . - _ / # only")]
+
+
+KmsKey = Annotated[
+    str,
+    *matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", 2048, "the ARN of a KMS key, not of an alias"),
+]
+KmsKeys = Annotated[tuple[KmsKey, ...], AfterValidator(no_repeats)]
 
 
 class Logs(Block):
@@ -54,9 +62,30 @@ class TaskDefinition(Block):
     """Permissions of the application: a Role document or the ARN of a role."""
     execution_role: Reference | None = None
     """Permissions of ECS to start the task. Default: a role with exactly what the task needs is created."""
+    role_statements: tuple[Statement, ...] = ()
+    """Permissions of the application, for a generated role instead of a Role document."""
+    execution_role_statements: tuple[Statement, ...] = ()
+    """Further permissions of ECS to start the task, such as ecr:BatchImportUpstreamImage for a pull-through cache."""
+    kms_keys: KmsKeys = ()
+    """ARNs of the customer managed KMS keys that the task's secrets or log group are encrypted with. The generated
+    execution role may decrypt with them."""
     architecture: Literal["X86_64", "ARM64"] = "X86_64"
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
     """GiB; the default is 20."""
+
+    @model_validator(mode="after")
+    def _generated_roles(self) -> TaskDefinition:
+        for role, fields in (
+            ("role", ("role_statements",)),
+            ("execution_role", ("execution_role_statements", "kms_keys")),
+        ):
+            for field in fields:
+                if getattr(self, field) and getattr(self, role) is not None:
+                    raise problem("E1112", f"{field} is for a generated role, and not for {role}", at=(field,))
+        secrets = any(container.secrets for container in self.containers.values())
+        if self.kms_keys and self.logs is None and not secrets:
+            raise problem("E1103", "'kms_keys' needs logs, or secrets in a container", at=("kms_keys",))
+        return self
 
 
 class Placement(Block):

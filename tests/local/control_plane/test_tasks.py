@@ -221,6 +221,10 @@ def test_secrets_reach_the_container_or_end_the_task(laptop: Laptop, stage: Stag
     stage.definition(executionRoleArn=role, container={"secrets": [{"name": "KEY", "valueFrom": "/web/gone"}]})
     _run(stage)
     assert "invalid ssm parameters: /web/gone" in _stopped_reason(stage)[1]
+    short = {"name": "PASSWORD", "valueFrom": f"{secret}:password"}
+    stage.definition(executionRoleArn=role, container={"secrets": [short]})
+    _run(stage)
+    assert "unexpected ARN format with parameters" in _stopped_reason(stage)[1]
 
 
 def test_a_role_must_trust_ecs(stage: Stage) -> None:
