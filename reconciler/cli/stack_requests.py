@@ -39,14 +39,20 @@ class RequestCarriers:
         self.stack.aws.run(request_tags.write(self.services[0].facts["arn"], {request_tags.REQUEST: id, **tags}))
         return id
 
-    def handled_at(self, id: str) -> str | None:
-        """The revision at which the controller answered the request `id`; None if it has not."""
+    def handled_at(self, id: str, accepted: str = "") -> str | None:
+        """The revision at which the controller answered the request `id`; None if it has not.
+
+        With `accepted`, an answer counts once the commit that begins with it is applied.
+        """
         from reconciler.reconcile import request_tags
 
         facts = self.services[0].facts
         tags = self.stack.aws.run(request_tags.read(facts["cluster"], facts["arn"]))
-        if request_tags.of_tags(tags).handled != id:
+        found = request_tags.of_tags(tags)
+        if found.handled != id or not found.revision.startswith(accepted):
             return None
+        if accepted:
+            return found.revision[:7]
         return tags[request_tags.HANDLED].partition(":")[2]
 
 
@@ -97,9 +103,11 @@ def request_reconciliation(stack: Stack, *, wait: bool, timeout: float, accept_h
         return Exit.DONE
     clock, never = stack.aws.clock, threading.Event()
     end = clock.monotonic() + timeout * clock.speed
-    while (revision := carriers.handled_at(id)) is None:
+    while (revision := carriers.handled_at(id, accept_history or "")) is None:
         if clock.monotonic() >= end:
-            click.echo("Timed out waiting for the controller; is `reconciler run` running?", err=True)
+            silent = carriers.handled_at(id) is None
+            why = "is `reconciler run` running?" if silent else f"{accept_history} is not applied yet."
+            click.echo(f"Timed out waiting for the controller; {why}", err=True)
             return Exit.TIMED_OUT
         clock.wait(never, POLL_SECONDS)
     click.echo(f"Reconciled at revision {revision}.")

@@ -55,7 +55,8 @@ class StackRequests:
                 return False
         for other in self._services:
             elsewhere = {request_tags.REVISION} if other.address != service.address else set[str]()
-            obsolete = sorted((elsewhere | {request_tags.ACCEPTED}) & other.tags.keys())
+            done = {request_tags.ACCEPTED} if revision.startswith(request_tags.of_tags(other.tags).accepted) else set()
+            obsolete = sorted((elsewhere | done) & other.tags.keys())
             if obsolete:
                 wrote |= self._erase(other, *obsolete)
         return wrote

@@ -183,6 +183,26 @@ def test_the_word_is_written_and_its_answer_waited_for(deployed: EmulatedStack, 
     assert (ran.code, "4f1c2ab" in ran.out) == (Exit.DONE, True)
 
 
+@pytest.mark.parametrize(("applied", "code"), [("4f1c2ab9d0", Exit.DONE), ("0d9ba2c1f4", Exit.TIMED_OUT)])
+def test_history_is_accepted_once_the_commit_is_applied(
+    deployed: EmulatedStack, type_: Typed, applied: str, code: Exit
+) -> None:
+    """An answer with the revision before is no success."""
+    ecs, arn = deployed.laptop.client("ecs"), deployed.service()["serviceArn"]
+
+    def answer(call: Call) -> None:
+        request = deployed.tags().get(request_tags.REQUEST)
+        if call.operation == "DescribeServices" and request is not None:
+            told = {
+                request_tags.HANDLED: request_tags.handled(request, applied[:7]),
+                request_tags.REVISION: request_tags.in_place(applied, "subject"),
+            }
+            ecs.tag_resource(resourceArn=arn, tags=[{"key": key, "value": told[key]} for key in told])
+
+    deployed.transport.before = answer
+    assert type_("reconcile", "--accept-history", "4f1c2ab", "--wait", "--timeout", "3").code == code
+
+
 def test_nobody_answers(deployed: EmulatedStack, type_: Typed) -> None:
     """Exit 4 once the patience is over, an old answer counting for nothing."""
     arn = deployed.service()["serviceArn"]

@@ -152,3 +152,13 @@ def test_accepted_history_is_taken_back_once_it_is_in_place() -> None:
     assert ecs.tags == {request_tags.REVISION: "fedcba9876 after"}
     assert (found.tags.revision, found.tags.accepted) == ("fedcba9876", "")
     assert not found.in_place("fedcba9876", "after")
+
+
+def test_accepted_history_is_kept_until_it_is_in_place() -> None:
+    """A pass that still has the revision before reads it first, and the source is asked only after that."""
+    ecs = Ecs()
+    ecs.tags = {request_tags.ACCEPTED: "fedcba9", request_tags.REVISION: "older before"}
+    found = board(ecs)
+    found.read(world(ecs.tags), "shop", {WEB})
+    assert not found.in_place("older", "before")
+    assert found.tags.accepted == "fedcba9"
