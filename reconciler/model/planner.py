@@ -143,7 +143,7 @@ class _Planner:
             self._hold(address)
             return
         if stuck is not None:
-            self._wait(address, f"waiting for {stuck}")
+            self._wait(address, f"needs {stuck} first")
             return
         want = raw.resolved(self.ids)
         if found is None:

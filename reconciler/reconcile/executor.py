@@ -144,7 +144,7 @@ class _Execution:
         for need in sorted(self.plan.after[step], key=str):
             before = self.outcomes[need]
             if before.result is Result.WAITING:
-                return StepOutcome(step, action, Result.WAITING, f"waiting for {need.address}", held_by=need.address)
+                return StepOutcome(step, action, Result.WAITING, f"needs {need.address} first", held_by=need.address)
             if before.result is not Result.DONE:
                 because = f"{need.address} failed or was skipped"
                 return StepOutcome(step, action, Result.SKIPPED, because, held_by=need.address)

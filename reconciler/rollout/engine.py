@@ -90,6 +90,12 @@ class RolloutStep:
         return not self.decisions and self.wake_at is None
 
 
+def quarantined(release: str, why: str) -> str:
+    """Why that release is not rolled out, and what lifts it; `why` is "" where its end is not recorded any more."""
+    found = f"{release} is quarantined; `reconciler retry` or a new version lifts it"
+    return f"{why}; {found}" if why else found
+
+
 @dataclass(frozen=True, slots=True)
 class Prefetched:
     """Responses that a pass already has, so that `observe` need not read them again, as AWS returns them.

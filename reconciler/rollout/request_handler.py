@@ -99,7 +99,7 @@ class Requests(ABC):
         """Requests that would be accepted now and change something."""
         offered = []
         for verb in RequestVerb:
-            if verb is RequestVerb.HOLD and self.marks.hold is not None:
+            if verb is RequestVerb.HOLD and self.marks.hold_of(self.release) is not None:
                 continue
             release = self.seen.wanted if verb is RequestVerb.RETRY else self.release
             if isinstance(

@@ -201,6 +201,10 @@ class StoredState:
         """The result of the rollout of that release, if it was the last to end."""
         return self.ended if self.ended is not None and self.ended.release == release else None
 
+    def hold_of(self, release: str) -> Pause | None:
+        """The hold of that release's rollout."""
+        return self.hold if self.hold is not None and self.hold.release == release else None
+
     def rejection_of(self, release: str) -> str:
         """Why that release was rejected, or ""."""
         return self.rejected.why if self.rejected is not None and self.rejected.release == release else ""

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.progress import RolloutProgress
-from reconciler.cli.output.rollout_json import outcome_of
+from reconciler.cli.output.rollout_json import outcome_of, status_document
 from reconciler.cli.output.rollout_result import report
 from reconciler.cli.output.rollout_text import status_text, turn_line, under_way
 from reconciler.cli.output.terminal import Look
@@ -129,6 +129,15 @@ def test_status_says_what_a_hold_holds() -> None:
         lines = status_text(WEB, held, step, (), NOW, Look()).splitlines()
         assert f"  {what} on hold by ana" in lines
     assert status_text(WEB, held, GATE, (), NOW, Look()).count("waiting for promotion") == 1
+
+
+def test_a_hold_of_another_release_holds_nothing() -> None:
+    """One that a rollback has left behind is not shown with the release that is rolled out now, in either format."""
+    seen = ObservedService(RELEASE, 1, marks=StoredState(hold=Pause("ana", "9f02" * 3)))
+    assert "on hold" not in status_text(WEB, seen, GATE, (), NOW, Look())
+    assert status_document(WEB, seen, GATE, ())["held_by"] is None
+    held = replace(seen, marks=StoredState(hold=Pause("ana", RELEASE)))
+    assert status_document(WEB, held, GATE, ())["held_by"] == "ana"
 
 
 def test_status_says_that_a_newer_version_waits_for_the_rollout() -> None:

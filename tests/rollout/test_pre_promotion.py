@@ -123,6 +123,7 @@ def test_a_hundred_looks_after_a_failure_write_nothing() -> None:
     facts = seen(BLUE, marks=marked(quarantine=("b",)))
     steps = [step(facts, now=NOW + number * HOUR) for number in range(100)]
     assert all(found.at_rest and found.phase is Phase.FAILED for found in steps)
+    assert {found.because.count("quarantined") for found in steps} == {1}
     assert kinds(step(replace(facts, wanted="c"))) == ["WriteState", "CreateTaskSet"]
 
 

@@ -267,12 +267,14 @@ def test_rollback_clears_up_shares_that_nobody_gave() -> None:
     assert nowhere.decisions[0] == SetWeights("production", (100, 0), (0, 0))
 
 
-def test_a_hold_keeps_the_clock_from_moving_it() -> None:
-    """And says who holds it; going back is as free as ever."""
-    held = replace(GATE, marks=replace(marked(due(DeadlineKind.GATE, -MINUTE)), hold=Pause("bob", "b")))
+@pytest.mark.parametrize("left", [HOUR, -MINUTE])
+def test_a_hold_keeps_the_clock_from_moving_it(left: timedelta) -> None:
+    """And says who holds it, before its time as well, when nothing is automatic; going back is as free as ever."""
+    held = replace(GATE, marks=replace(marked(due(DeadlineKind.GATE, left)), hold=Pause("bob", "b")))
     found = step(held)
     assert (found.waits_for, found.health) == (Waiting.PERSON, RolloutHealth.SUSPENDED)
     assert "bob" in found.because.split()
+    assert "automatic" not in found.because
     assert answer(held, RequestVerb.ROLLBACK).accepted
     assert written(step(saying(held, RequestVerb.RESUME, "-"))).hold is None
 

@@ -196,6 +196,7 @@ def test_a_hundred_looks_after_a_failure_write_nothing() -> None:
     """Until the content changes, or retry."""
     quarantined = replace(RAN, quarantine=("b",))
     assert all(step(OLD, marks=quarantined).at_rest for _ in range(100))
+    assert step(OLD, marks=quarantined).because.count("quarantined") == 1
     newer = replace(SPEC, release=replace(RELEASE, id="c", task_definition=RELEASE.task_definition[:-1] + "3"))
     facts = seen(OLD, marks=quarantined, subject=newer)
     assert kinds(ENGINE.decide(POLICY, facts, NOW)) == ["UpdateService", "WriteState"]

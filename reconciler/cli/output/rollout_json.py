@@ -15,6 +15,7 @@ def status_document(
     rollout: ServiceRollout, observed: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
 ) -> dict[str, Any]:
     ended, response = observed.marks.ended, observed.marks.response
+    hold = observed.marks.hold_of(step.release)
     scale_in = observed.scale_in_suspended_since
     return {
         "address": str(rollout.address),
@@ -35,7 +36,7 @@ def status_document(
         "versions": [_version(task_set) for task_set in observed.sets],
         "quarantine": list(observed.marks.quarantine),
         "suspended_by": None if observed.marks.suspended is None else observed.marks.suspended.by,
-        "held_by": None if observed.marks.hold is None else observed.marks.hold.by,
+        "held_by": None if hold is None else hold.by,
         "response": None if response is None else _response(response),
         "ended": None
         if ended is None

@@ -119,9 +119,10 @@ def _lines(
         yield from _table(observed)
     if observed.marks.suspended is not None:
         yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
-    if observed.marks.hold is not None:
+    hold = observed.marks.hold_of(step.release)
+    if hold is not None:
         held = "removal of the previous version" if step.phase in PROMOTED else "promotion"
-        yield look.paint(f"  {held} on hold by {observed.marks.hold.by}", "yellow")
+        yield look.paint(f"  {held} on hold by {hold.by}", "yellow")
     since = observed.scale_in_suspended_since
     if since is not None:
         yield f"  scale-in suspended since {since:%d %b %H:%M} UTC, until the rollout ends; scale-out continues"

@@ -13,7 +13,7 @@ from reconciler.rollout.actions import (
     UpdateHealthCheck,
 )
 from reconciler.rollout.blue_green.context import FIRST_STAGES, LOOK_EVERY, POLL_EVERY, RolloutContext
-from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting, quarantined
 from reconciler.rollout.state import WHOLE, ObservedService, Scaling, TaskSet, all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, deadline
 
@@ -118,9 +118,7 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
         ended = s.marks.ended_of(wanted)
         back = ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
         reason = ended.why if ended is not None and ended.why else s.marks.rejection_of(wanted)
-        reason = reason or "the release is quarantined"
-        because = f"{reason}; {wanted} is quarantined; `reconciler retry` or a new version lifts it"
-        return Phase.ROLLED_BACK if back else Phase.FAILED, because, RolloutHealth.DEGRADED
+        return Phase.ROLLED_BACK if back else Phase.FAILED, quarantined(wanted, reason), RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)
     if live.running != needed or live.pending or not live.steady:
         protected = task_protection.reason([live])

@@ -85,7 +85,7 @@ class RolloutContext:
 
     @property
     def held(self) -> bool:
-        return self.marks.hold is not None and self.marks.hold.release == self.flight
+        return self.marks.hold_of(self.flight) is not None
 
     def due(self, release: str) -> Deadline | None:
         """The stored deadline, if it belongs to this release."""

@@ -257,7 +257,7 @@ def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
             phase,
             _waiting(s, due),
             health=RolloutHealth.SUSPENDED,
-            waits_for=Waiting.PERSON if due.at is None else Waiting.NOBODY,
+            waits_for=Waiting.PERSON if due.at is None or s.held else Waiting.NOBODY,
         )
     hindrance = gates.held(s) or gates.withdrawn(s) or gates.closed(s)
     if hindrance is not None:
@@ -275,6 +275,9 @@ def _gate(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
 
 
 def _waiting(s: RolloutContext, due: Deadline) -> str:
+    held = gates.held(s)
+    if held is not None:
+        return f"waiting for promotion, {held.because}"
     if due.at is None:
         return "waiting for promotion"
     day = "%a %d %b " if s.policy.promote_after >= ONE_DAY else ""

@@ -30,6 +30,7 @@ from reconciler.rollout.engine import (
     RolloutStep,
     TrafficShifter,
     Waiting,
+    quarantined,
 )
 from reconciler.rollout.observe_deployments import AGAIN, PATIENCE
 from reconciler.rollout.release import RolloutTarget, Version
@@ -230,7 +231,7 @@ class _Situation:
             return self._step(Phase.ROLLING_BACK, because, health=RolloutHealth.DEGRADED, wake=wake)
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
-            f"{why}; {self.seen.wanted} is quarantined; `reconciler retry` or a new version lifts it",
+            quarantined(self.seen.wanted, "" if ended is None else ended.why),
             *self.mark(deadline=None, request=self.marks.pending_request, hold=None),
             health=RolloutHealth.DEGRADED,
             wake=None,
