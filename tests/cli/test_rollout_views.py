@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from reconciler.cli.commands.status import ServiceStatus, _block
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.progress import RolloutProgress
 from reconciler.cli.output.rollout_json import outcome_of, status_document
@@ -19,7 +22,7 @@ from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Release, RolloutTarget
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Pause, StoredState
+from reconciler.rollout.stored_state import Actor, Outcome, Pause, RolloutResult, StoredState
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.targets import ServiceRollout
 
@@ -148,3 +151,26 @@ def test_status_says_that_a_newer_version_waits_for_the_rollout() -> None:
     ill = replace(seen, marks=StoredState(quarantine=(newer,)))
     for facts, step in ((ill, GATE), (seen, BACK), (seen, REST), (ObservedService(RELEASE, 1), GATE)):
         assert "waiting for this rollout" not in status_text(WEB, facts, step, (), NOW, Look())
+
+
+@pytest.mark.parametrize("of_it", [True, False])
+def test_a_cause_is_told_of_the_rollout_that_has_just_ended(of_it: bool) -> None:
+    """Once another rollout has ended, what is to be seen in AWS is not what the quarantined version failed of."""
+
+    class Told(Exception):
+        pass
+
+    def write(*_: object) -> None:
+        raise Told
+
+    ended = RolloutResult(RELEASE if of_it else "another", Outcome.FAILED, "testing", NOW, Actor.ENGINE, "ill")
+    observed = ObservedService(RELEASE, 1, marks=StoredState(quarantine=(RELEASE,), ended=ended))
+    stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)), verbose=0)
+    driver = SimpleNamespace(obituary=SimpleNamespace(write=write))
+    session: Any = SimpleNamespace(stack=stack, driver=driver)
+    found = ServiceStatus(WEB, observed, BACK, ())
+    if of_it:
+        with pytest.raises(Told):
+            _block(session, found, watch=False)
+    else:
+        assert "rolled back" in _block(session, found, watch=False)

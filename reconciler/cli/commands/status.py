@@ -161,8 +161,8 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
     for warning in status.warnings:
         text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)
-    by_person = ended is not None and ended.by is Actor.PERSON
-    unexplained = by_person or state.rejection_of(observed.wanted)  # nothing of it has failed
+    unknown = ended is None or ended.by is Actor.PERSON  # another rollout has ended since, or nothing of it has failed
+    unexplained = unknown or state.rejection_of(observed.wanted)
     if watch or unexplained or not state.quarantined(observed.wanted):
         return text
     try:
