@@ -80,7 +80,7 @@ def _subnet_renamed(documents: list[Document]) -> None:
 
 def _secrets_missing(documents: list[Document]) -> None:
     container = _one(documents, "Service")["task"]["containers"]["frontend"]
-    container["secrets"] = {"KEY": "secretsmanager:shop/api:key", "NAME": "secretsmanager:shop-secret"}
+    container["secrets"] = {"KEY": "secretsmanager:shop/api:key", "NAME": "secretsmanager:shop/name"}
 
 
 def _image_of_another_account(documents: list[Document]) -> None:
