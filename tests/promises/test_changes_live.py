@@ -92,6 +92,10 @@ def _tags_alike(documents: list[Document]) -> None:
     _one(documents, "Stack")["tags"] = {"team": "learn-ecs", "Team": "other", "Cost Center": "42", "web owner": "ana"}
 
 
+def _tags_with_spaces(documents: list[Document]) -> None:
+    _one(documents, "Stack")["tags"] = {"team": "learn-ecs", "Cost Center": "42", "web owner": "ana"}
+
+
 def _drift_ignored(documents: list[Document]) -> None:
     rule = {"match": "route-table/*", "path": "routes", "mode": "ignore", "reason": "the network team peers"}
     _one(documents, "Stack")["drift"] = [rule]
@@ -112,7 +116,8 @@ MOVES: dict[str, tuple[Edit, Ends]] = {
     "a subnet renamed, its range the same": (_subnet_renamed, REFUSED),
     "more tasks": (_more_tasks, IN_PLACE),
     "a capacity provider leaves": (_capacity_provider_leaves, IN_PLACE),
-    "tags whose keys differ in case": (_tags_alike, IN_PLACE),
+    "tags whose keys differ in case": (_tags_alike, INVALID),
+    "tags whose keys hold spaces": (_tags_with_spaces, IN_PLACE),
     "drift of some fields ignored": (_drift_ignored, IN_PLACE),
     "a listener's port that nobody may reach": (_port_that_nobody_may_reach, INVALID),
 }
