@@ -65,7 +65,7 @@ def _attached_elsewhere(
 ) -> Refusal | None:
     """Requests are to reach, through one load balancer, a target group that belongs to another one."""
     named = kinds[want.address.kind].forwards(want.spec)
-    balancer = _outermost(want.address, kinds, desired) if named else None
+    balancer = outermost(want.address, kinds, desired) if named else None
     if balancer is None:
         return None
     for group in (one for one in world if one.id in named):
@@ -81,13 +81,13 @@ def _attached_elsewhere(
     return None
 
 
-def _outermost(address: Address, kinds: ResourceTypes, desired: Mapping[Address, Desired[Any]]) -> Address | None:
+def outermost(address: Address, kinds: ResourceTypes, desired: Mapping[Address, Desired[Any]]) -> Address | None:
     """The declared resource that everything around `address` is inside of; None if it is inside an id of AWS's."""
     inside = kinds[address.kind].inside
     if inside is None:
         return address
     around = getattr(desired[address].spec, inside[0]) if address in desired else None
-    return _outermost(around.address, kinds, desired) if isinstance(around, Ref) else None
+    return outermost(around.address, kinds, desired) if isinstance(around, Ref) else None
 
 
 def foreign(tags: Mapping[str, str]) -> str:

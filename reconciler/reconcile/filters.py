@@ -22,6 +22,7 @@ from reconciler.model.resource import Address, Desired
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
+from reconciler.reconcile.immovable import immovable
 from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.rollout.spec import RolloutSpec
 
@@ -106,7 +107,7 @@ def _going(plan: Plan) -> set[str]:
 
 
 def limits(plan: Plan, context: Context) -> Plan:
-    """The plan with a refusal if the stack is suspended, or if the guard forbids so many deletions.
+    """The plan with a refusal if the stack is suspended, a service cannot move, or the guard forbids so many deletions.
 
     The approved plan is not checked against the guard again. Further deletions are, together with the approved ones,
     although they are not executed: an account that suddenly needs many is not the one that was approved.
@@ -122,6 +123,7 @@ def limits(plan: Plan, context: Context) -> Plan:
             )
         )
     if not context.leaving:
+        refusals += immovable(context.world, context.desired, context.kinds, context.deliveries)
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)
     return replace(plan, refusals=tuple(refusals))
 

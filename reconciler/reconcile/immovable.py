@@ -1,0 +1,44 @@
+"""Services that cannot move to another load balancer: those whose traffic the controller shifts. Pure.
+
+AWS allows a target group one load balancer, and the versions of such a service alternate between its target groups. So
+the version that serves cannot be reached through another load balancer, and a rollout cannot begin there: it begins
+beside the version that serves. A rolling service can move, because ECS registers its tasks in several target groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.model.observed_state import ObservedState
+from reconciler.model.obstacles import outermost
+from reconciler.model.plan import Refusal, RefusalCode
+from reconciler.model.resource import Address, Desired
+from reconciler.model.resource_type import ResourceTypes
+from reconciler.rollout.spec import RolloutSpec
+
+
+def immovable(
+    world: ObservedState,
+    desired: Mapping[Address, Desired[Any]],
+    kinds: ResourceTypes,
+    deliveries: Iterable[RolloutSpec],
+) -> Iterator[Refusal]:
+    """A refusal for each service that is to leave the load balancer to which its target groups are attached."""
+    services = {one.address: one for one in world.found.get("service", ())}
+    groups = {one.id: one for one in world.found.get("target-group", ())}
+    for delivery in deliveries:
+        service = services.get(delivery.service)
+        if service is None or delivery.production is None or not delivery.moves_traffic:
+            continue
+        balancer = outermost(delivery.production, kinds, desired)
+        used = sorted(kinds["service"].in_use(service) & groups.keys())
+        holders = {kinds["target-group"].parent(groups[one], world) for one in used} - {None}
+        if balancer is None or not holders or balancer in holders:
+            continue
+        holder = min(map(str, holders))
+        because = f"its tasks are in target groups of {holder}, and AWS allows a target group one load balancer"
+        hint = (
+            f"declare it on {balancer} under another name, with other target groups; it replaces this one once healthy"
+        )
+        yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, hint, desired[delivery.service].where)
