@@ -31,7 +31,9 @@ PROPAGATION_SECONDS: Final = 120.0
 """For refusals for which the catalogue states no time; Terraform allows the same two minutes."""
 
 FORGOTTEN_SECONDS: Final = 900.0
-"""After so long without the same refusal, it begins anew. Passes after a failure are at most five minutes apart."""
+"""Time without the same refusal after which the next one starts a new wait. Passes after a failure are at most five
+minutes apart.
+"""
 
 _CREATES: Final = re.compile(r"^(Create|Register|Allocate|Request|Run)")
 _WORDS: Final = re.compile(r"[\w:/.@+=-]+")

@@ -61,7 +61,10 @@ _ELEMENTS: Final = frozenset(
 
 def _effects(request: Request, documents: Iterable[Document], *, trust: bool) -> set[str]:
     """The effects of all statements that apply. None is skipped, so that what is not understood is always found."""
-    statements = [one for document in documents for one in _listed(document["Statement"])]
+    several = tuple(documents)
+    if any("Statement" not in document for document in several):
+        raise errors.Undecidable("a policy has no element Statement")
+    statements = [one for document in several for one in _listed(document["Statement"])]
     return {one["Effect"] for one in statements if _applies(one, request, trust=trust)}
 
 
@@ -98,8 +101,10 @@ def _for(resource: str) -> Callable[[str], bool]:
 def _principals(statement: Mapping[str, Any], request: Request) -> bool:
     for name in ("Principal", "NotPrincipal"):
         if name in statement:
-            said = statement[name]
-            everybody = said == "*" or "*" in _listed(said.get("AWS", ()))
+            said = {"AWS": "*"} if statement[name] == "*" else statement[name]
+            if not isinstance(said, Mapping):
+                raise errors.Undecidable(f"the principal {said!r} is neither * nor a kind of principal with names")
+            everybody = "*" in _listed(said.get("AWS", ()))
             named = () if everybody else _listed(said.get(request.principal[0], ()))
             return (everybody or any(_is_principal(one, request.principal) for one in named)) is (name == "Principal")
     raise errors.Undecidable("a statement of a trust policy has neither Principal nor NotPrincipal")
@@ -132,7 +137,10 @@ def _holds(operator: str, wanted: Values, values: Values) -> bool:
         raise errors.Undecidable(f"the condition operator {operator} is not supported")
     if not values:
         return rest != name or quantifier == "ForAllValues" or (negated and not quantifier)
-    matched = [any(test(value, one) for one in wanted) for value in values]
+    try:
+        matched = [any(test(value, one) for one in wanted) for value in values]
+    except ValueError as error:
+        raise errors.Undecidable(f"the condition {operator} compares what it cannot: {error}") from error
     if quantifier == "ForAllValues":
         return not any(matched) if negated else all(matched)
     if quantifier == "ForAnyValue":

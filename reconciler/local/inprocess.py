@@ -114,7 +114,7 @@ class _Shared:
         with self.lock:
             if key not in self.clients:
                 retries: Any = {"total_max_attempts": attempts, "mode": "standard"}
-                agent: Any = {"user_agent": "laptop"}  # botocore works its own out anew for each call
+                agent: Any = {"user_agent": "laptop"}  # otherwise botocore composes one for each call
                 config = Config(retries=retries, signature_version=_SCOPE, **agent)
                 self.clients[key] = self.session(region).client(service, config=config)  # type: ignore[call-overload]  # its overloads want a literal
             return self.clients[key]

@@ -46,7 +46,7 @@ def _possible_keys(
 
 _KEYS: dict[tuple[type, Any, str], tuple[str, ...]] = {}
 serialize.XFormedAttributePicker.get_possible_keys = _possible_keys  # type: ignore[assignment,method-assign]  # a generator there; it is only iterated
-"""moto derives the names that a member may have in its own objects anew at each request; another tenth."""
+"""moto derives the names that a member may have in its own objects with each request; another tenth."""
 
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,7 @@ from reconciler.spec.load import Source as File
 from reconciler.store.sqlite import Sqlite
 from tests.cli.cli_runner import onstage
 from tests.harness.cli import Ran, run
-from tests.harness.emulated_stack import SEED, EmulatedStack, emulated_stack
-
-
-@pytest.fixture
-def stage() -> Iterator[EmulatedStack]:
-    with emulated_stack() as found:
-        found.serving()
-        yield found
+from tests.harness.emulated_stack import SEED, EmulatedStack
 
 
 @pytest.fixture

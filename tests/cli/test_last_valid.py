@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,11 @@ from dulwich import porcelain
 from reconciler.cli import last_valid
 from reconciler.cli.output.exits import Exit
 from reconciler.rollout.requests import RequestVerb
-from tests.cli.cli_runner import Typed, onstage
+from tests.cli.cli_runner import Typed
 from tests.harness.cli import run
-from tests.harness.emulated_stack import SEED, SERVICE, EmulatedStack, emulated_stack
+from tests.harness.emulated_stack import SEED, SERVICE, EmulatedStack
 
 MISTAKE = {"kind: Service": "kind: [Service"}
-
-
-@pytest.fixture
-def stage() -> Iterator[EmulatedStack]:
-    with emulated_stack() as found:
-        found.serving()
-        yield found
-
-
-@pytest.fixture
-def type_(stage: EmulatedStack) -> Iterator[Typed]:
-    with onstage(stage) as typed:
-        yield typed
 
 
 def phase(name: str) -> Any:

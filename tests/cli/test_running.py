@@ -25,7 +25,7 @@ from reconciler.model.resource import Call
 from reconciler.reconcile import request_tags
 from reconciler.store.lease import Lease
 from reconciler.store.sqlite import Sqlite
-from tests.cli.cli_runner import Typed, onstage
+from tests.cli.cli_runner import Typed
 from tests.harness.cli import run
 from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, EmulatedStack, emulated_stack
 
@@ -36,12 +36,6 @@ CODES = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
 def stage() -> Iterator[EmulatedStack]:
     with emulated_stack() as found:
         yield found
-
-
-@pytest.fixture
-def type_(stage: EmulatedStack) -> Iterator[Typed]:
-    with onstage(stage) as typed:
-        yield typed
 
 
 def logged(text: str) -> list[dict[str, Any]]:

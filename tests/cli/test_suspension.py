@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,22 +11,9 @@ from reconciler.aws.retry import is_read
 from reconciler.cli.output.exits import Exit
 from reconciler.model.plan import RefusalCode
 from reconciler.rollout.requests import RequestVerb
-from tests.cli.cli_runner import Typed, onstage
+from tests.cli.cli_runner import Typed
 from tests.harness.cli import recorded
-from tests.harness.emulated_stack import SERVICE, EmulatedStack, emulated_stack
-
-
-@pytest.fixture
-def stage() -> Iterator[EmulatedStack]:
-    with emulated_stack() as found:
-        found.serving()
-        yield found
-
-
-@pytest.fixture
-def type_(stage: EmulatedStack) -> Iterator[Typed]:
-    with onstage(stage) as typed:
-        yield typed
+from tests.harness.emulated_stack import SERVICE, EmulatedStack
 
 
 def phase(name: str) -> Any:

@@ -372,8 +372,10 @@ def test_a_new_process_takes_no_revision_that_does_not_follow(running: Running) 
 
 
 def test_a_revision_of_which_nobody_can_say_what_it_follows_waits(running: Running) -> None:
-    """A new process with nothing stored applies nothing and rolls nothing out until its source has answered; that it
-    waits is said once."""
+    """A new process with nothing stored applies nothing and rolls nothing out until its source has answered.
+
+    It reports that once.
+    """
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
     running.files.mute = True
     running.copies.copy = None

@@ -5,6 +5,7 @@ Each service says so in its own code and words, as issues quote them. Time is th
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -149,8 +150,8 @@ class Unpropagated(InProcess):
             roles = (made.get("executionRoleArn"), made.get("taskRoleArn"))
             self._definitions[made["taskDefinitionArn"]] = tuple(role for role in roles if role)
         elif call.service == "ec2" and call.operation.startswith(("Create", "Allocate")):
-            named = set(_words(call.params))
-            for word in set(_words(answer)) - named:
+            named = _words(call.params)
+            for word in _words(answer) - named:
                 if _MADE.match(word):
                     self._made.setdefault(word, self._now())
 
@@ -162,13 +163,6 @@ def _words_for(call: Call, name: str) -> tuple[str, str]:
     return found
 
 
-def _words(value: Any) -> Iterable[str]:
-    """Every word of every text, however deep."""
-    if isinstance(value, str):
-        yield from (word.rstrip(".:") for word in _WORDS.findall(value))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _words(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _words(item)
+def _words(value: Any) -> set[str]:
+    """Every word of a call or an answer, in policies as well; only ids and ARNs are looked for among them."""
+    return {word.rstrip(".:") for word in _WORDS.findall(json.dumps(value, default=str))}

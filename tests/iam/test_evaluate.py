@@ -153,6 +153,27 @@ def test_what_is_not_understood_is_an_error(statement: dict[str, Any]) -> None:
         is_allowed(GET, [ALL, policy(**statement)])
 
 
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ({"NumericLessThan": {"k": "5"}}, "five"),
+        ({"IpAddress": {"k": "10.0.0.0/8"}}, "10.0.0"),
+        ({"NumericEquals": {"k": "x"}}, "5"),
+    ],
+)
+def test_values_that_cannot_be_compared_are_an_error(condition: dict[str, Any], value: str) -> None:
+    request = Request("s3:GetObject", OBJECT, {"k": [value]})
+    with pytest.raises(errors.Undecidable):
+        is_allowed(request, [policy(Action="s3:*", Resource="*", Condition=condition)])
+
+
+def test_a_document_without_the_form_of_a_policy_is_an_error() -> None:
+    with pytest.raises(errors.Undecidable):
+        is_allowed(GET, [ALL, {"Version": "2012-10-17"}])
+    with pytest.raises(errors.Undecidable):
+        is_trusted(Request("sts:AssumeRole", principal=TASKS), policy(Action="sts:AssumeRole", Principal="tasks"))
+
+
 TASKS = ("Service", "ecs-tasks.amazonaws.com")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployer"
 

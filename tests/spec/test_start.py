@@ -127,7 +127,7 @@ def test_an_image_of_a_private_registry_may_be_pulled(uri: str, partition: str, 
 
 
 def test_a_public_image_takes_no_execution_role() -> None:
-    """Without logs and secrets, ECS needs nobody's permissions to start the task."""
+    """Without logs and secrets, ECS needs no permissions to start the task."""
     found = compiled(service("{logs: null, containers: {frontend: {image: 'public.ecr.aws/nginx/nginx:1.27'}}}"))
     assert ROLE not in found
     assert found[Address("task-definition", WEB)].spec.execution_role == ""
