@@ -9,6 +9,8 @@ expects with `except errors.Gone`. The rules, which `tests/laws/` checks for eve
 - `observe` returns AWS's state in the form of the spec: order without meaning, defaults and spellings are normalized
   there, so that the diff compares field by field over what is declared.
 - Tags are part of the create call if AWS takes them there.
+
+The file is long because it is the whole contract: whoever adds a type reads this one module.
 """
 
 from __future__ import annotations

@@ -13,11 +13,9 @@ compared. A describe by ARN may be cached for as long as nobody writes that revi
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import ownership
@@ -25,14 +23,18 @@ from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, diff
 from reconciler.model.image_tags import IMAGES
 from reconciler.model.permissions import Binding, Permissions
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, refs_in
-from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.model.resource import Address, Calls, Desired, Observed, Path, refs_in
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.tagging import TagRules
 from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
-from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit, Whole
+from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit
+from reconciler.resources._definition import LEFT, TaskDefinitionSpec, content, lost_with, read_spec, registered
 from reconciler.resources._ecs import ecs
 
-__all__ = ["Container", "ContainerHealthCheck", "Port", "TaskDefinition", "TaskDefinitionSpec", "Ulimit"]
+__all__ = [
+    "Container", "ContainerHealthCheck", "Port", "TaskDefinition", "TaskDefinitionSpec", "Ulimit",
+    "content", "lost_with", "read_spec",
+]  # fmt: skip
 
 CONTENT: Final = "reconciler:content"
 """The tag that holds the hash of what a revision was registered with."""
@@ -40,38 +42,8 @@ CONTENT: Final = "reconciler:content"
 KEEP: Final = 10
 """Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
 
-LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing starts from it any more
 TRIM_AT_ONCE: Final = 5  # ECS allows one DeregisterTaskDefinition a second
 BATCH: Final = 10  # revisions a DeleteTaskDefinitions
-
-DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
-NOT_OURS: Final = (
-    "volumes",
-    "placementConstraints",
-    "inferenceAccelerators",
-    "pidMode",
-    "ipcMode",
-    "proxyConfiguration",
-    "enableFaultInjection",
-    "trustedExecutionConfiguration",
-)
-
-
-class TaskDefinitionSpec(Whole):
-    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB. Nothing new can be started from
-    one that is not `active`."""
-
-    family: Annotated[str, FieldMark.IMMUTABLE]
-    cpu: int
-    memory: int
-    execution_role: Link = ""
-    task_role: Link = ""
-    architecture: str = "X86_64"
-    os: str = "LINUX"
-    ephemeral_storage: int = DEFAULT_STORAGE
-    containers: dict[str, Container]
-    active: bool = True
-    other: dict[str, str] = {}
 
 
 class TaskDefinition(ResourceType[TaskDefinitionSpec]):
@@ -214,11 +186,6 @@ def _is_active(answer: Mapping[str, Any] | None) -> bool:
     return answer is not None and answer["taskDefinition"]["status"] not in LEFT
 
 
-def content(spec: TaskDefinitionSpec) -> str:
-    """A hash of what is registered for `spec`, whose references are all resolved."""
-    return hashlib.sha256(json.dumps(_definition(spec), sort_keys=True).encode()).hexdigest()[:32]
-
-
 def _registered(active: Sequence[str], new: Desired[TaskDefinitionSpec]) -> Calls[str | None]:
     """The newest revision, where it is ours and is what is wanted."""
     answer = (yield from _revisions.one(active[0])) if active else None
@@ -236,7 +203,7 @@ def _register(new: Desired[TaskDefinitionSpec]) -> Calls[str]:
     """Its images are tagged as in use before its own tag says so: what is cut short in between is taken up again."""
     tags = {**new.tags, CONTENT: content(new.spec)}
     repositories = tags.pop(IMAGES, "")
-    answer = yield ecs.register_task_definition(**_definition(new.spec), tags=_ecs.pairs(tags))
+    answer = yield ecs.register_task_definition(**registered(new.spec), tags=_ecs.pairs(tags))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
     if repositories:
         yield from _in_use.hold(arn, _images(new.spec), repositories.split())
@@ -275,9 +242,6 @@ def _delete(arns: Sequence[str]) -> Calls[None]:
                 )
 
 
-# -- the same thing in AWS's words and in ours
-
-
 def _as_wanted(
     spec: TaskDefinitionSpec, answer: Mapping[str, Any], want: Desired[TaskDefinitionSpec] | None
 ) -> TaskDefinitionSpec:
@@ -296,51 +260,3 @@ def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:
         for name, container in one.containers.items()
         for field in ("image", "command", "environment", "secrets")
     )
-
-
-def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
-    """What DescribeTaskDefinition answered, as the spec that would have made it."""
-    item = answer["taskDefinition"]
-    other = _containers.significant(item, NOT_OURS)
-    if item.get("networkMode") != "awsvpc":
-        other["networkMode"] = item.get("networkMode") or "bridge"
-    if item.get("requiresCompatibilities") != ["FARGATE"]:
-        other["requiresCompatibilities"] = json.dumps(item.get("requiresCompatibilities") or [])
-    platform = item.get("runtimePlatform") or {}
-    return TaskDefinitionSpec(
-        family=item["family"],
-        cpu=_containers.units(item.get("cpu")),
-        memory=_containers.units(item.get("memory")),
-        execution_role=item.get("executionRoleArn"),
-        task_role=item.get("taskRoleArn"),
-        architecture=platform.get("cpuArchitecture"),
-        os=platform.get("operatingSystemFamily"),
-        ephemeral_storage=(item.get("ephemeralStorage") or {}).get("sizeInGiB"),
-        containers={one["name"]: _containers.read(one) for one in item["containerDefinitions"]},
-        active=item["status"] not in LEFT,
-        other=other,
-    )
-
-
-def lost_with(spec: TaskDefinitionSpec) -> frozenset[str]:
-    """Those of the other members that a task of ours cannot have: another network mode, and no Fargate."""
-    elsewhere = "FARGATE" not in spec.other.get("requiresCompatibilities", "FARGATE")
-    return frozenset(spec.other) & ({"networkMode"} | ({"requiresCompatibilities"} if elsewhere else set()))
-
-
-def _definition(spec: TaskDefinitionSpec) -> dict[str, Any]:
-    """What is registered, tags aside."""
-    found = {
-        "family": spec.family,
-        "networkMode": "awsvpc",
-        "requiresCompatibilities": ["FARGATE"],
-        "cpu": str(spec.cpu),
-        "memory": str(spec.memory),
-        "executionRoleArn": spec.execution_role,
-        "taskRoleArn": spec.task_role,
-        "runtimePlatform": {"cpuArchitecture": spec.architecture, "operatingSystemFamily": spec.os},
-        "ephemeralStorage": {} if spec.ephemeral_storage == DEFAULT_STORAGE else {"sizeInGiB": spec.ephemeral_storage},
-        "containerDefinitions": [_containers.written(name, spec.containers[name]) for name in sorted(spec.containers)],
-    }
-    others = _containers.members({name: text for name, text in spec.other.items() if name not in lost_with(spec)})
-    return {key: value for key, value in found.items() if value} | others

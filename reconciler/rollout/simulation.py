@@ -13,19 +13,12 @@ from typing import Any, Final
 
 from reconciler.model import duration
 from reconciler.rollout import effects, pre_deployment
+from reconciler.rollout.action_text import BLUE, GREEN, action_text, tasks_text
 from reconciler.rollout.actions import (
-    CreateTaskSet,
-    DeleteTaskSet,
     RolloutAction,
     RunTask,
     RunTests,
     ScaleTaskSet,
-    SetPrimary,
-    SetWeights,
-    SuspendScaling,
-    UpdateHealthCheck,
-    UpdateService,
-    WriteState,
 )
 from reconciler.rollout.engine import Phase, RolloutStep, TrafficShifter, Waiting, engines
 from reconciler.rollout.pre_deployment import Found, PreDeployment
@@ -48,9 +41,6 @@ PERSON_AFTER: Final = timedelta(minutes=10)
 
 LONGEST: Final = 20_000
 """Looks after which a rollout that does not end is taken for one that never will."""
-
-BLUE: Final = "v1"
-GREEN: Final = "v2"
 
 FAILS_AT: Final = (
     Phase.PRE_DEPLOYMENT,
@@ -130,7 +120,7 @@ class _Simulation:
             step = pre_deployment.step(self.task, facts, step, self._run(), self.now, starts=starts)
             self.phase = step.phase
             reached = reached or step.phase is self.fail_at
-            doing = [words for one in step.decisions if (words := self._words(one))]
+            doing = [words for one in step.decisions if (words := action_text(one, self.seen, self.ports, self.task))]
             if step.phase is not last or doing:
                 yield Row(self.now - self.start, step.phase, ", ".join(doing), step.because)
                 last = step.phase
@@ -265,57 +255,11 @@ class _Simulation:
             said = Request(RequestVerb.PROMOTE, step.release, "1", self.now, "simulate")
             self.seen = replace(self.seen, marks=replace(self.seen.marks, request=said))
 
-    # -- steps
-
-    def _words(self, decision: RolloutAction) -> str:
-        production, test = self.ports
-        match decision:
-            case CreateTaskSet(scale=scale):
-                return f"green: {_tasks(math.ceil(self.desired * scale / WHOLE))}"
-            case ScaleTaskSet(scale=scale):
-                return f"green: {_tasks(math.ceil(self.desired * scale / WHOLE))}"
-            case SetWeights(listener="production", weights=weights):
-                return self._share(weights, production)
-            case SetWeights(weights=weights):
-                return f"{self._side(weights)} on :{test}"
-            case RunTests(tests=tests):
-                return f"{len(tests)} {'test' if len(tests) == 1 else 'tests'} on :{test}"
-            case DeleteTaskSet(id=identifier):
-                return f"remove {'blue' if self._release(identifier) == BLUE else 'green'}"
-            case SuspendScaling(suspend):
-                return "suspend autoscaling" if suspend else "resume autoscaling"
-            case UpdateHealthCheck():
-                return "update green's health check"
-            case UpdateService():
-                return f"ECS replaces {_tasks(self.desired)}"
-            case RunTask():
-                return f"run {self.task}"
-            case WriteState() | SetPrimary():
-                return ""
-
-    def _share(self, weights: tuple[int, int], port: int) -> str:
-        green = next((one.slot for one in self.seen.alive if one.release == GREEN), 0)
-        share = weights[green]
-        if share == WHOLE:
-            return f"switch :{port}"
-        return f"{share} % of :{port}" if share else f"switch :{port} back to blue"
-
-    def _side(self, weights: tuple[int, int]) -> str:
-        shown = next((one for one in self.seen.alive if weights == all_on(one.slot)), None)
-        return "blue" if shown is not None and shown.release == BLUE else "green"
-
-    def _release(self, identifier: str) -> str:
-        return next((one.release for one in self.seen.sets if one.id == identifier), "")
-
 
 def _spread(count: int) -> tuple[tuple[str, int], ...]:
     """Two zones, as evenly as ECS spreads tasks."""
     halves = (("a", count - count // 2), ("c", count // 2))
     return tuple((zone, number) for zone, number in halves if number)
-
-
-def _tasks(count: int) -> str:
-    return f"{count} {'task' if count == 1 else 'tasks'}"
 
 
 def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000), task: str = "") -> str:
@@ -324,9 +268,9 @@ def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] 
     whole = rows[-1].after
     first = [f"task/{task} succeeds"] if task else []
     if engines()[policy.engine].shifts_traffic is TrafficShifter.NOBODY:
-        replaced = f"ECS replaces {_tasks(desired)}, a few at a time (≈ {duration.approximate(whole)})"
+        replaced = f"ECS replaces {tasks_text(desired)}, a few at a time (≈ {duration.approximate(whole)})"
         return " → ".join((*first, replaced))
-    parts = [*first, f"green {_tasks(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
+    parts = [*first, f"green {tasks_text(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
     match policy.promotion:
         case Promotion.MANUAL:
             parts.append("promote")

@@ -16,7 +16,7 @@ from reconciler.model.diff import diff
 from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address, Call, Desired, Keep, Observed
 from reconciler.model.resource_type import Scope
-from reconciler.resources import _containers, task_definition
+from reconciler.resources import _containers, _definition
 from reconciler.resources.task_definition import (
     CONTENT,
     KEEP,
@@ -527,7 +527,7 @@ OURS = {
     ("shape", "handled"),
     [
         ("ContainerDefinition", OURS_OF_A_CONTAINER | {*_containers.NOT_OURS}),
-        ("RegisterTaskDefinitionRequest", OURS | {*task_definition.NOT_OURS}),
+        ("RegisterTaskDefinitionRequest", OURS | {*_definition.NOT_OURS}),
     ],
 )
 def test_every_member_that_can_be_registered_is_known(shape: str, handled: set[str]) -> None:
