@@ -11,6 +11,8 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -82,6 +84,8 @@ class Boto:
             user_agent=_AGENT + (f" stack/{_agent(stack)}" if stack else ""),
         )
         self._fence = fence
+        self.on_date: Callable[[datetime], None] = lambda _: None
+        """Called with the time that each response of AWS carries."""
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         if assume_role is not None:
@@ -143,6 +147,7 @@ class Boto:
                     client = self._made(service, self._config.merge(direct))
                 tls.share(client)
                 response_check.watch(client)
+                client.meta.events.register("before-parse", self._dated)
                 if self._fence is not None:
                     _fenced(client, service, self._fence)
                 self._clients[service] = client
@@ -150,6 +155,14 @@ class Boto:
 
     def _made(self, service: str, config: Config) -> Any:
         return self._session.client(service, config=config, endpoint_url=self.endpoint)
+
+    def _dated(self, *, response_dict: dict[str, Any], **_: Any) -> None:
+        try:
+            date = parsedate_to_datetime(response_dict["headers"].get("date", ""))
+        except ValueError:
+            return  # a proxy in between may drop or garble it
+        if date.tzinfo is not None:
+            self.on_date(date)
 
     def _assume(self, role: str, external_id: str | None) -> None:
         """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""

@@ -238,6 +238,7 @@ def sign_in(
     from reconciler.aws.client import AwsClient
     from reconciler.aws.rate_limiter import NoLimit, RateLimiter
     from reconciler.aws.response_cache import ResponseCache
+    from reconciler.aws.server_time import ServerTime
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
 
@@ -260,6 +261,9 @@ def sign_in(
             f"({specs.where(specs.stack, 'account')}), but the credentials belong to account {identity.account}"
         )
     cache, clock = ResponseCache(response_cache.folder()), clock_of(identity.endpoint)
+    if clock.speed == 1.0:  # else it is the emulator's, which is ahead of the dates of its responses
+        clock = time = ServerTime(clock)
+        transport.on_date = time.answered
     limiter = NoLimit(clock) if is_loopback(identity.endpoint) else RateLimiter(clock)
     client = AwsClient(around(transport), clock=clock, pace=limiter, memory=cache)
     return SignedIn(client, transport, identity, gate)

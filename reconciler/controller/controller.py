@@ -326,6 +326,7 @@ class Controller:
         report.calls, report.writes = self.aws.counts.total() - calls, self.aws.writes.total() - writes
         if resolved and not report.failed:
             self.recorder.clear("later")
+        pass_events.record_clock(self.recorder)
         pass_events.log_pass(report)
         for tell in (self._until.on_pass, *self.reports):
             tell(report)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Final
 
 from reconciler import events
+from reconciler.aws.server_time import ServerTime
 from reconciler.controller.events import EventRecorder
 from reconciler.log import log
+from reconciler.model import duration
 from reconciler.model.plan import Refusal
 from reconciler.reconcile.drift import REVERTS, Drift, DriftMode
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.result import PassResult
+
+MINUTE: Final = timedelta(minutes=1)
 
 
 def record_refusals(recorder: EventRecorder, refusals: Collection[Refusal]) -> None:
@@ -44,6 +50,20 @@ def record_outcomes(recorder: EventRecorder, outcomes: Iterable[StepOutcome]) ->
             recorder.emit(events.CHANGED, address, one.action.summary)
         elif one.result is Result.FAILED:
             recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
+
+
+def record_clock(recorder: EventRecorder) -> None:
+    """A machine whose clock is noticeably wrong is reported once, and when it is right again."""
+    if not isinstance(recorder.clock, ServerTime):
+        return
+    ahead = recorder.clock.machine_ahead
+    if not ahead:
+        recorder.resolve("clock", events.CLOCK_AGREES, "the clock of this machine agrees with AWS's again")
+        return
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    difference = duration.format(abs(ahead) // MINUTE * MINUTE)
+    because = f"the clock of this machine is {difference} {side} AWS's; deadlines follow AWS's clock"
+    recorder.emit_once("clock", events.CLOCK_DIFFERS, because)
 
 
 def log_pass(report: PassResult) -> None:

@@ -2,7 +2,8 @@
 
 Deny takes precedence over allow. If there is an `allow` window, rollouts are allowed only inside one; otherwise they
 are allowed outside every `deny` window. A window belongs to the day on which it begins, in its own time zone: `fri
-22:00–02:00` ends on Saturday. Daylight saving time does not move a window.
+22:00–02:00` ends on Saturday. What counts is what a clock on the wall in that time zone shows: a window in the hour
+that is repeated when summer time ends is open twice, and a part of one in the hour that is skipped does not exist.
 """
 
 from __future__ import annotations
@@ -28,20 +29,37 @@ class Window:
     days: tuple[str, ...] = DAYS
     time_zone: str = "UTC"
 
-    def spans(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Start and end of each occurrence around `now`, in UTC."""
+    def covers(self, now: datetime) -> bool:
+        local = now.astimezone(ZoneInfo(self.time_zone))
+        time_of_day, today = local.time(), DAYS[local.weekday()] in self.days
+        if self.end > self.start:
+            return today and self.start <= time_of_day < self.end
+        return (today and time_of_day >= self.start) or (
+            DAYS[local.weekday() - 1] in self.days and time_of_day < self.end
+        )
+
+    def edges(self, now: datetime) -> Iterator[datetime]:
+        """The moments around `now` at which it may open or close, in UTC."""
         zone = ZoneInfo(self.time_zone)
         today = now.astimezone(zone).date()
         for offset in range(-1, AHEAD.days + 1):
-            day = today + timedelta(days=offset)
-            if DAYS[day.weekday()] not in self.days:
-                continue
-            last = day if self.end > self.start else day + timedelta(days=1)
-            begins, ends = datetime.combine(day, self.start, zone), datetime.combine(last, self.end, zone)
-            yield begins.astimezone(UTC), ends.astimezone(UTC)
+            for edge in (time.min, self.start, self.end):
+                yield from _moments(datetime.combine(today + timedelta(days=offset), edge, zone))
 
-    def covers(self, now: datetime) -> bool:
-        return any(begins <= now < ends for begins, ends in self.spans(now))
+
+def _moments(local: datetime) -> Iterator[datetime]:
+    """When a clock on the wall shows `local`: twice in the repeated hour, and at once after the skipped one."""
+    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    if second >= first:
+        yield from {first, second}
+        return
+    while first - second > timedelta(seconds=1):  # skipped: the change lies between the two
+        middle = second + (first - second) / 2
+        if middle.astimezone(local.tzinfo).replace(tzinfo=None) < local.replace(tzinfo=None):
+            second = middle
+        else:
+            first = middle
+    yield first.replace(microsecond=0)
 
 
 def open_at(windows: tuple[Window, ...], now: datetime) -> bool:
@@ -55,5 +73,5 @@ def open_at(windows: tuple[Window, ...], now: datetime) -> bool:
 
 def opens_at(windows: tuple[Window, ...], now: datetime) -> datetime | None:
     """The first moment after `now` at which rollouts are allowed, or None if there is none within eight days."""
-    edges = {edge for window in windows for span in window.spans(now) for edge in span if edge > now}
+    edges = {edge for window in windows for edge in window.edges(now) if edge > now}
     return next((edge for edge in sorted(edges) if open_at(windows, edge)), None)

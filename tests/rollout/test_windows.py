@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -92,3 +93,57 @@ def test_a_window_that_never_opens_is_said() -> None:
     found = step(seen(BLUE), never, now=at(5, 3))
     assert found.health is RolloutHealth.DEGRADED
     assert found.wake_at == at(5, 3) + timedelta(seconds=15)
+
+
+SPRING, AUTUMN = datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)
+
+
+def minutes(window: Window, day: datetime) -> tuple[str, ...]:
+    """First and last minute of each time that `window` is open in the first hours of `day`, in UTC."""
+    moments = [day + timedelta(minutes=minute) for minute in range(6 * 60)]
+    open_ = [moment for moment in moments if window.covers(moment)]
+    edges = [one for one in open_ if {one - timedelta(minutes=1), one + timedelta(minutes=1)} - set(open_)]
+    return tuple(f"{one:%H:%M}" for one in edges)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "day", "open_"),
+    [
+        (time(1, 45), time(2, 15), SPRING, ("01:00", "01:14")),
+        (time(0, 30), time(1, 30), SPRING, ("00:30", "00:59")),
+        (time(1, 15), time(1, 45), SPRING, ()),
+        (time(1, 30), time(1, 45), AUTUMN, ("00:30", "00:44", "01:30", "01:44")),
+        (time(0, 30), time(1, 30), AUTUMN, ("00:00", "00:29", "01:00", "01:29")),
+        (time(23), time(1, 30), AUTUMN, ("00:00", "00:29", "01:00", "01:29")),
+    ],
+)
+def test_a_window_is_open_while_the_clock_on_the_wall_shows_its_hours(
+    start: time, end: time, day: datetime, open_: tuple[str, ...]
+) -> None:
+    """In London, 01:00–02:00 is skipped in spring and repeated in autumn."""
+    assert minutes(Window(start, end, time_zone="Europe/London"), day) == open_
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_next_opening_is_the_first_open_minute(seed: int) -> None:
+    """Around the changes of the clock too, one of which is half an hour and one at midnight."""
+    chance = random.Random(seed)
+    zone = chance.choice(
+        ["Europe/London", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Cairo"]
+    )
+    windows = tuple(
+        Window(
+            time(chance.randrange(24), chance.choice([0, 15, 45])),
+            time(chance.randrange(24), chance.choice([0, 15, 45])),
+            allow=chance.random() < 0.7,
+            time_zone=zone,
+        )
+        for _ in range(2)
+    )
+    days = [(3, 7), (3, 28), (4, 4), (4, 23), (9, 5), (10, 24)]
+    now = datetime(2026, *chance.choice(days), tzinfo=UTC) + timedelta(minutes=chance.randrange(2880))
+    later = (now + timedelta(minutes=minute) for minute in range(1, 3 * 1440))
+    assert opens_at(windows, now) == next(
+        (one for one in later if open_at(windows, one) and not open_at(windows, one - timedelta(minutes=1))),
+        None,
+    ) or open_at(windows, now)

@@ -20,6 +20,7 @@ SIGNS = {
     events.SPEC_REJECTED: ("bad", "red"),
     events.ACTION_FAILED: ("bad", "red"),
     events.PASS_FAILED: ("warn", "yellow"),
+    events.CLOCK_DIFFERS: ("warn", "yellow"),
     events.PLAN_BLOCKED: ("bad", "red"),
     events.DRIFT_FOUND: ("warn", "yellow"),
     events.DRIFT_REPAIRED: ("warn", "yellow"),
