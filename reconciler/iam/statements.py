@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from pydantic import BaseModel
 
 from reconciler.aws.catalogue import service_facts, services
 from reconciler.iam import calls, rules
@@ -34,13 +32,15 @@ class Extras:
     """What the operator is configured to do beside the specs.
 
     `table` holds its lease; `topics` are SNS ARNs that it tells things to; `repository` is the ARN of the CodeCommit
-    repository with its specs. `all_types`: whatever a later specification may ask for.
+    repository with its specs. `all_types`: whatever a later specification may ask for. `boundary` is the permissions
+    boundary that the Stack names for its roles.
     """
 
     table: str | None = None
     topics: tuple[str, ...] = ()
     repository: str | None = None
     all_types: bool = False
+    boundary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,27 @@ class _Maker:
 
     def all(self) -> Iterator[Statement]:
         for part in (self._reads, self._makes, self._changes, self._roles, self._configured):
-            yield from (one for one in part() if one.actions and one.resources)
+            for statement in part():
+                yield from (one for one in self._within_boundary(statement) if one.actions and one.resources)
+
+    def _within_boundary(self, statement: Statement) -> Iterator[Statement]:
+        """Where the Stack names a permissions boundary, roles without one of the specs' boundaries are not written to.
+
+        It bounds what whoever writes the specs can reach: no role can be given more than the boundary allows.
+        """
+        operations = {one for kind in self.kinds.values() for one in kind.permissions.within_boundary}
+        bounded = {action(one) for one in operations}.intersection(statement.actions) if self.extras.boundary else set()
+        rest = tuple(one for one in statement.actions if one not in bounded)
+        yield replace(statement, actions=rest)
+        test, key = "StringEquals", {"iam:PermissionsBoundary": list(self._boundaries)}
+        condition = {**statement.condition, test: {**statement.condition.get(test, {}), **key}}
+        why = "roles of the stack are written to within its permissions boundary only"
+        yield Statement(f"{statement.sid}Bounded", why, tuple(sorted(bounded)), statement.resources, condition)
+
+    @property
+    def _boundaries(self) -> tuple[str, ...]:
+        named = {spec.permissions_boundary for spec in self._specs("role")} | {self.extras.boundary}
+        return tuple(sorted(filter(None, named)))
 
     def _bound(self) -> dict[Binding, tuple[Operation, ...]]:
         """Reads of every type, since what nobody wants any more has to be found, too; writes of those in use."""
@@ -222,9 +242,8 @@ class _Maker:
             named: Condition = {"StringEquals": self._is_ours, "ArnEquals": {"iam:PolicyARN": managed}}
             why = "only the managed policies that the specs name are attached"
             yield Statement("AttachPolicies", why, self._actions(Binding.ATTACH), condition=named)
-        boundaries = sorted({spec.permissions_boundary for spec in self._specs("role") if spec.permissions_boundary})
-        if boundaries:
-            bound: Condition = {"StringEquals": {**self._is_ours, "iam:PermissionsBoundary": boundaries}}
+        if self._boundaries:
+            bound: Condition = {"StringEquals": {**self._is_ours, "iam:PermissionsBoundary": list(self._boundaries)}}
             why = "only the permissions boundaries that the specs name are set"
             yield Statement("BoundRoles", why, self._actions(Binding.BOUND), condition=bound)
         for service, roles in sorted(self._passed().items()):
@@ -243,11 +262,11 @@ class _Maker:
         own = {want.address: self._arns_of(want, Binding.MAKE_BY_NAME) for want in self.wanted}
         found: dict[str, set[str]] = defaultdict(set)
         for want in self.wanted:
-            service = self.kinds[want.address.kind].permissions.passes_roles_to
-            for link in _links(want.spec) if service else ():
+            for name, service in self.kinds[want.address.kind].permissions.passes.items():
+                link = getattr(want.spec, name)
                 if isinstance(link, Ref):
                     found[service].update(arn for arn in own.get(link.address, ()) if ":role/" in arn)
-                elif ":role/" in link and link.startswith("arn:"):
+                elif link:
                     found[service].add(link)
         return found
 
@@ -271,18 +290,3 @@ class _Maker:
 
 def _cluster(link: Any, names: Mapping[Address, str]) -> str:
     return names[link.address] if isinstance(link, Ref) else str(link).rpartition("/")[2]
-
-
-def _links(value: Any) -> Iterator[Any]:
-    """Every reference and every text in a spec."""
-    if isinstance(value, Ref | str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _links(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _links(item)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _links(getattr(value, name))

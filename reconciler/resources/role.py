@@ -58,6 +58,7 @@ class Role(ResourceType[RoleSpec]):
             ("iam", "RemoveRoleFromInstanceProfile"): Binding.NEVER,
         },
         tagging="TagRole",
+        within_boundary=frozenset({("iam", "AttachRolePolicy"), ("iam", "CreateRole"), ("iam", "PutRolePolicy")}),
     )
     serves_tasks: ClassVar[bool] = True
 

@@ -69,7 +69,7 @@ class Schedule(ResourceType[ScheduleSpec]):
             ("scheduler", "DeleteSchedule"): Binding.SCHEDULES,
         },
         tagging="TagResource",
-        passes_roles_to="scheduler.amazonaws.com",
+        passes={"role": "scheduler.amazonaws.com"},
     )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     observe_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")

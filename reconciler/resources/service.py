@@ -41,9 +41,7 @@ class Service(ResourceType[ServiceSpec]):
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(added=20)  # the state of its rollouts, and requests for the stack
-    permissions: ClassVar[Permissions] = Permissions(
-        linked_role="ecs.amazonaws.com", passes_roles_to="ecs.amazonaws.com"
-    )
+    permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
     depends_on: ClassVar[tuple[str, ...]] = (

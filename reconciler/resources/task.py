@@ -21,7 +21,6 @@ from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.new_roles import refused_as_new
-from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules, tag_value
@@ -73,7 +72,6 @@ class Task(ResourceType[TaskSpec]):
     Spec = TaskSpec
     creates: ClassVar[tuple[str, ...]] = ("RunTask",)
     tag_rules: ClassVar[TagRules] = TagRules(added=2)  # which run it belongs to, and its security groups
-    permissions: ClassVar[Permissions] = Permissions(passes_roles_to="ecs-tasks.amazonaws.com")
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
     observe_after: ClassVar[tuple[str, ...]] = ("task-definition", "role")

@@ -53,7 +53,8 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     named_by: ClassVar[str | None] = "family"
     tag_rules: ClassVar[TagRules] = TagRules(added=6)  # the hash, and what is remembered of the run of a `Task`
     permissions: ClassVar[Permissions] = Permissions(
-        bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND}, passes_roles_to="ecs-tasks.amazonaws.com"
+        bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
+        passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},
     )
     observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
     volatile: ClassVar[bool] = True

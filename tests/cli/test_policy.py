@@ -22,7 +22,9 @@ from reconciler.controller.until import has_ended
 from reconciler.iam import LARGEST, Extras, calls, document, fitted, rules, size, statements
 from reconciler.iam.fit import FOLDED_NAMES, FOLDED_READS
 from reconciler.model import ownership
+from reconciler.model.escalation import TARGETS
 from reconciler.model.planner import Consent
+from reconciler.model.policy_evaluation import Request, is_allowed
 from reconciler.model.resource import Address, Call, Desired, Ref
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.observe import StackId
@@ -41,6 +43,7 @@ from tests.laws.account import Stack
 from tests.laws.conftest import aws, ours
 from tests.laws.example import Example
 from tests.laws.test_laws import EXAMPLES, edits, make
+from tests.resources.workload import definition
 
 __all__ = ["aws", "ours"]
 
@@ -301,3 +304,47 @@ def test_a_type_of_nobody_brings_no_write() -> None:
 def test_certificates_named_by_domain_may_be_looked_up() -> None:
     """The policy allows ACM's listing, the one call of the lookup."""
     assert "acm:ListCertificates" in {action for one in seed()["Statement"] for action in one["Action"]}
+
+
+def test_a_role_that_is_only_mentioned_may_not_be_passed() -> None:
+    """Such as in an environment variable: what may be passed is what tasks and schedules are given."""
+    mentions = definition("web", environment={"ADMIN": ADMIN})
+    wanted = [replace(mentions, spec=mentions.spec.model_copy(update={"task_role": ROLE}))]
+    found = statements(discover(), wanted, (), StackId(STACK, ACCOUNT, REGION))
+    assert [one.resources for one in found if "iam:PassRole" in one.actions] == [(ROLE,)]
+
+
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+
+
+def test_where_the_stack_names_a_boundary_no_role_is_written_to_without_it() -> None:
+    """So that whoever writes the specs cannot get beyond it; without one in the Stack, nothing is asked for."""
+    name = "my-app-data"
+    managed = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    spec = RoleSpec(name=name, trust={}, permissions_boundary=BOUNDARY, managed=(managed,))
+    wanted, place = [Desired(Address("role", name), spec)], StackId(STACK, ACCOUNT, REGION)
+    free = document(statements(discover(), wanted, (), place))
+    bounded = document(statements(discover(), wanted, (), place, Extras(boundary=BOUNDARY)))
+    create = {"RoleName": name, "Tags": UPPER}
+    calls_ = [
+        Call("iam", "CreateRole", create),
+        Call("iam", "PutRolePolicy", {"RoleName": name}),
+        Call("iam", "AttachRolePolicy", {"RoleName": name, "PolicyArn": managed}),
+    ]
+    for call in calls_:
+        within = Call(call.service, call.operation, {**call.params, "PermissionsBoundary": BOUNDARY})
+        beyond = Call(call.service, call.operation, {**call.params, "PermissionsBoundary": ADMIN})
+        assert not lets(free, call, STACK)
+        assert not lets(bounded, within, STACK)
+        assert lets(bounded, call, STACK)
+        assert lets(bounded, beyond, STACK)
+
+
+@pytest.mark.parametrize("action", sorted({action for actions in TARGETS.values() for action in actions}))
+def test_the_policy_gives_no_way_to_more_permissions(action: str) -> None:
+    """On a role, user or function that is not the stack's; as no service, and as every service that roles are for."""
+    policy = seed()
+    for target in TARGETS:
+        for service in ("ecs-tasks.amazonaws.com", "scheduler.amazonaws.com", "ec2.amazonaws.com"):
+            context = {"iam:PassedToService": (service,), "aws:RequestedRegion": (REGION,)}
+            assert not is_allowed(Request(action, target, context), (policy,))

@@ -12,9 +12,9 @@ from typing import Any
 
 from reconciler.aws.catalogue import service_facts
 from reconciler.iam import rules
-from reconciler.iam.evaluate import Request, is_allowed
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding
+from reconciler.model.policy_evaluation import Request, is_allowed
 from reconciler.model.resource import Call
 from tests.conftest import ACCOUNT, REGION
 

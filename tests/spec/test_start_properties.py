@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.iam.evaluate import Request, is_allowed, is_trusted
+from reconciler.model.policy_evaluation import Request, is_allowed, is_trusted
 from reconciler.model.resource import Address
 from reconciler.spec.compile import compile_specs
 from tests.conftest import ACCOUNT, REGION

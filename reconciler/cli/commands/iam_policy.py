@@ -98,6 +98,7 @@ def statements_of(
         topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),
         repository=_repository(source, place),
         all_types=all_types,
+        boundary=specs.stack.roles.permissions_boundary,
     )
     desired = compile_specs(specs, account=account, partition=place.partition)
     deliveries = compile_deliveries(specs)

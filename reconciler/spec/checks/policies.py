@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
+from reconciler.model.escalation import covers, covers_action, escalations
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Document, Role
-from reconciler.spec.documents.role import Policy, Statement
+from reconciler.spec.documents.role import Statement
 from reconciler.spec.messages import shown
+from reconciler.spec.names import execution_role, task_role
 from reconciler.spec.specs import Specs
 
 MOST_MANAGED = 10
@@ -35,45 +39,92 @@ WITHOUT_RESOURCE = frozenset(
 _SWEEPING = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
 
+_MEANT = "list the actions that are needed, or set allow_wildcards: true in a Role if all of them are"
+_MEANT_ON = "name the resources that are needed, or set allow_wildcards: true in a Role if it is to have this power"
+
+_ANY_NAME = "AnyActionWhatever"
+_ANY_ACTIONS = (f"s3:{_ANY_NAME}", f"dynamodb:{_ANY_NAME}")
+_ANY_RESOURCES = ("arn:aws:s3:::any-bucket", "arn:aws-cn:dynamodb:any-region-1:000000000000:table/any-table")
+"""Only a pattern that matches everything matches all of them."""
+
+_ACCOUNT = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):")
+
+Granted = list[tuple[tuple[str | int, ...], Statement]]
+"""The statements of a role, each with its path in the document."""
+
+
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for role in specs.roles:
         yield from _limits(specs, role)
         if not role.allow_wildcards:
-            for index, policy in enumerate(role.policies):
-                yield from _policy(specs, role, index, policy)
+            yield from _sweeping(specs, role)
+            path = role.path or (specs.stack.roles.path if specs.stack is not None else None)
+            granted: Granted = [
+                (("policies", index, "statements", number), statement)
+                for index, policy in enumerate(role.policies)
+                for number, statement in enumerate(policy.statements)
+            ]
+            yield from _statements(specs, role, f"{path or '/'}{role.name_in_aws}", granted)
     for workload in specs.workloads:
-        for field in ("role_statements", "execution_role_statements"):
-            for number, statement in enumerate(getattr(workload.task, field)):
-                if statement.effect == "Allow":
-                    yield from _statement(specs, workload, ("task", field, number), statement)
+        for field, named in (("role_statements", task_role), ("execution_role_statements", execution_role)):
+            granted = [
+                (("task", field, number), statement) for number, statement in enumerate(getattr(workload.task, field))
+            ]
+            yield from _statements(specs, workload, f"/{named(workload.name_in_aws)}", granted)
     yield from _trust(specs)
 
 
-def _policy(specs: Specs, role: Role, index: int, policy: Policy) -> Iterator[Diagnostic]:
-    if policy.arn is not None and policy.arn.rsplit("/", 1)[-1] in _SWEEPING:
-        message = f"{policy.arn.rsplit('/', 1)[-1]} grants administrator access"
-        yield Diagnostic("E7008", message, specs.where(role, "policies", index), hint=_MEANT)
-    for number, statement in enumerate(policy.statements):
-        if statement.effect == "Allow":
-            yield from _statement(specs, role, ("policies", index, "statements", number), statement)
+def _sweeping(specs: Specs, role: Role) -> Iterator[Diagnostic]:
+    for index, policy in enumerate(role.policies):
+        if policy.arn is not None and policy.arn.rsplit("/", 1)[-1] in _SWEEPING:
+            message = f"{policy.arn.rsplit('/', 1)[-1]} grants administrator access"
+            yield Diagnostic("E7008", message, specs.where(role, "policies", index), hint=_MEANT)
 
 
-_MEANT = "list the actions that are needed, or set allow_wildcards: true in a Role if all of them are"
+def _statements(specs: Specs, document: Document, own: str, granted: Granted) -> Iterator[Diagnostic]:
+    found = [
+        diagnostic
+        for base, statement in granted
+        if statement.effect == "Allow"
+        for diagnostic in _wildcards(specs, document, base, statement)
+    ]
+    yield from found or _escalation(specs, document, own, granted)
 
 
-def _statement(
+def _wildcards(
     specs: Specs, document: Document, base: tuple[str | int, ...], statement: Statement
 ) -> Iterator[Diagnostic]:
+    everything = {action for action in statement.actions if all(covers_action(action, one) for one in _ANY_ACTIONS)}
     for index, action in enumerate(statement.actions):
-        service, _, rest = action.partition(":")
-        if "*" in service or rest.strip("*?") == "":
-            message = f"the action {shown(action)} allows {'everything' if '*' in service else f'all of {service}'}"
+        service = action.partition(":")[0]
+        if action in everything or covers_action(action, f"{service}:{_ANY_NAME}"):
+            message = (
+                f"the action {shown(action)} allows {'everything' if action in everything else f'all of {service}'}"
+            )
             yield Diagnostic("E7004", message, specs.where(document, *base, "actions", index), hint=_MEANT)
+    bound = [action for action in statement.actions if action.lower() not in WITHOUT_RESOURCE]
     for index, resource in enumerate(statement.resources):
-        bound = [action for action in statement.actions if action.lower() not in WITHOUT_RESOURCE]
-        if resource == "*" and bound and not any("*" in action.partition(":")[0] for action in bound):
-            message = f"the resource '*' allows {shown(bound[0])} on every resource of its type"
+        if bound and not everything and all(covers(resource, one) for one in _ANY_RESOURCES):
+            message = f"the resource {shown(resource)} allows {shown(bound[0])} on every resource of its type"
             yield Diagnostic("E7005", message, specs.where(document, *base, "resources", index), hint=_MEANT)
+
+
+def _escalation(specs: Specs, document: Document, own: str, granted: Granted) -> Iterator[Diagnostic]:
+    """What gives a role more than its statements, all of them together. `own` is its path and name."""
+    places = {place for _, one in granted for text in one.resources for place in _ACCOUNT.findall(text)}
+    roles = [f"arn:{partition}:iam::{account}:role{own}" for partition, account in sorted(places)]
+    for action in escalations([_written(one) for _, one in granted], roles):
+        for base, statement in granted:
+            index = next((number for number, one in enumerate(statement.actions) if covers_action(one, action)), None)
+            if statement.effect == "Allow" and index is not None:
+                message = f"{action}, as it is allowed here, lets a role take on permissions that it was not given"
+                yield Diagnostic("E7010", message, specs.where(document, *base, "actions", index), hint=_MEANT_ON)
+                return
+
+
+def _written(statement: Statement) -> dict[str, Any]:
+    made = {"Effect": statement.effect, "Action": statement.actions, "Resource": statement.resources}
+    return made | ({"Condition": statement.condition} if statement.condition else {})
 
 
 def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.iam.evaluate import Request, is_allowed, is_trusted
+from reconciler.model.policy_evaluation import Request, is_allowed, is_trusted
 
 OBJECT = "arn:aws:s3:::example_bucket/home/ana"
 GET = Request("s3:GetObject", OBJECT)
