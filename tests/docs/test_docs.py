@@ -15,7 +15,7 @@ from reconciler.model.plan import RefusalCode
 from reconciler.rollout.requests import RequestRefusalCode
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *ROOT.glob("docs/**/*.md")])
 
 
 @pytest.mark.parametrize("name", sorted(pages()))

@@ -33,6 +33,7 @@ PENDING: tuple[str, ...] = ()
 
 PAGES = (
     ROOT / "README.md",
+    ROOT / "SECURITY.md",
     ROOT / "docs/concepts.md",
     ROOT / "action.yml",
     ROOT / "docs/reference/commands.md",  # every command's help
