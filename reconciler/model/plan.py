@@ -161,12 +161,36 @@ class Note:
     because: str
 
 
+class DeferralCode(StrEnum):
+    """Reason for which an action is left to a later pass."""
+
+    WITH_RELEASE = "with-release"  # it follows the rollout of the new version
+    PRE_DEPLOYMENT = "pre-deployment"  # a pre-deployment task has to succeed first
+    IMAGE = "image"  # an image has not been pushed
+    IN_USE = "in-use"  # running tasks use it
+    KEPT_TOGETHER = "kept-together"  # something that stays refers to it
+    SEVERAL_VERSIONS = "several-versions"  # tasks of an older version may need it
+    REFERRED_TO = "referred-to"  # something of the stack still refers to it
+    SENDS_REQUESTS = "sends-requests"  # a listener still sends requests to it
+    NOT_HEALTHY = "not-healthy"  # what replaces it was never healthy
+    NOT_SERVED = "not-served"  # its requests are not served elsewhere
+    TASKS_IN_GROUP = "tasks-in-group"  # tasks are in its target group
+    IN_STEPS = "in-steps"  # the rest of an update whose first part is done now
+    NOT_APPROVED = "not-approved"  # it was not part of the approved plan
+    WRITTEN = "written"  # it was just done, and AWS returns it in another form
+
+
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """An action that is not due yet: it follows a rollout, or was not part of the approved plan."""
+    """An action that is not due yet: `code` for programs, `because` for people.
+
+    `waits_for` is the resource that it waits for, if it is a single one.
+    """
 
     action: Action
+    code: DeferralCode
     because: str
+    waits_for: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,33 +15,38 @@ Nothing is remembered between passes: an action is deferred for as long as what 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from reconciler.model import ordering, ownership
-from reconciler.model.diff import Change, diff
+from reconciler.model.diff import diff
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
+from reconciler.model.plan import DeferralCode as Code
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
-from reconciler.reconcile import in_flight
+from reconciler.reconcile import in_flight, partial_update
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
-WITH_ITS_RELEASE: Final = "updated after the rollout of the new version"
-IN_USE: Final = "still used by running tasks; deleted once they have stopped"
-STANDS_ON: Final = "kept together with {}"
-SEVERAL_VERSIONS: Final = "tasks of the version being replaced may still need it; deleted after the rollout"
-REFERRED_TO: Final = "{} still refers to it"
-SENDS_REQUESTS: Final = "{} still sends requests to it"
-NOT_HEALTHY_YET: Final = "waiting for {}, which is new, to become healthy"
-NOT_SERVED_YET: Final = "{} is not served anywhere else yet"
-TASKS_IN_GROUP: Final = "tasks of {} are still in its target group"
-IN_STEPS: Final = "completed once nothing needs the previous settings"
+TEXTS: Final[Mapping[Code, str]] = {
+    Code.WITH_RELEASE: "updated after the rollout of the new version",
+    Code.IN_USE: "still used by running tasks; deleted once they have stopped",
+    Code.KEPT_TOGETHER: "kept together with {}",
+    Code.SEVERAL_VERSIONS: "tasks of the version being replaced may still need it; deleted after the rollout",
+    Code.REFERRED_TO: "{} still refers to it",
+    Code.SENDS_REQUESTS: "{} still sends requests to it",
+    Code.NOT_HEALTHY: "waiting for {}, which is new, to become healthy",
+    Code.NOT_SERVED: "{} is not served anywhere else yet",
+    Code.TASKS_IN_GROUP: "tasks of {} are still in its target group",
+    Code.IN_STEPS: "completed once nothing needs the previous settings",
+}
+
+Reason: TypeAlias = tuple[Code, Address | None]
+"""Why something waits, and for what."""
 
 
 def deferral(
@@ -95,15 +100,15 @@ class _Deferral:
         followers = {one for delivery in self.deliveries if delivery.service in rolling for one in _followers(delivery)}
         left, deferred = list[Action](), list(self.draft.deferred)
         for action in self.draft.actions:
-            because = kept.get(action.drop.id, "") if action.verb is Verb.DELETE else self._stops(action)
-            if because:
-                deferred.append(Deferred(action, because))
+            because = kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action)
+            if because is not None:
+                deferred.append(_deferred(action, because))
                 continue
             due, later = self._grown(action) if action.address in followers else (action, None)
-            deferred += [] if later is None else [Deferred(later, WITH_ITS_RELEASE)]
+            deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
             left += [] if now is None else [now]
-            deferred += [] if later is None else [Deferred(later, self._reason(later))]
+            deferred += [] if later is None else [_deferred(later, self._reason(later))]
         return replace(self.draft, **self._without_dangling(left, deferred))
 
     # -- what is in use
@@ -144,37 +149,37 @@ class _Deferral:
         there = {one.address for one in self.services if one.facts.get("established", True)}
         yield from (delivery.service for delivery in self.deliveries if delivery.service not in there)
 
-    def _leaving_services(self) -> Iterator[tuple[str, str]]:
+    def _leaving_services(self) -> Iterator[tuple[str, Reason]]:
         """Why services that leave stay for now, by id."""
         leaving = {action.drop.id for action in self.draft.actions if action.verb is Verb.DELETE}
         for one in self.services:
             if one.id not in leaving:
                 continue
             if self.new:
-                yield one.id, NOT_HEALTHY_YET.format(self.new[0])
+                yield one.id, (Code.NOT_HEALTHY, self.new[0])
                 continue
             its_own = self.uses[one.id] - self.proven
             entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
             if entry is not None:
-                yield one.id, SENDS_REQUESTS.format(entry.found.address)
+                yield one.id, (Code.SENDS_REQUESTS, entry.found.address)
 
     # -- listeners and rules
 
-    def _stops(self, action: Action) -> str:
+    def _stops(self, action: Action) -> Reason | None:
         """Why a listener or rule that is to send requests nowhere any more goes on as it does."""
-        if action.verb is not Verb.UPDATE or self.kinds[action.address.kind].forwards(_after(action)):
-            return ""
+        if action.verb is not Verb.UPDATE or self.kinds[action.address.kind].forwards(partial_update.after(action)):
+            return None
         return self._needs(action.drop.id)
 
-    def _needs(self, id: str) -> str:
-        """Why a listener or rule has to go on as it does; empty if it need not.
+    def _needs(self, id: str) -> Reason | None:
+        """Why a listener or rule has to go on as it does; None if it need not.
 
         Requests come in through it and nowhere else yet, or tasks are in a target group that it alone names: a group
         that no listener names is not checked for health, and ECS replaces the tasks in it.
         """
         entry = self.entries.get(id)
         if entry is None:
-            return ""
+            return None
         others = [each for each in self.entries.values() if each is not entry]
         production = {delivery.service: delivery.production for delivery in self.deliveries}
         for one in self.services:
@@ -184,15 +189,15 @@ class _Deferral:
             if door is not None and entry.receiving & self.uses[one.id]:
                 elsewhere = (each for each in others if each.found.address == door)
                 if not any(each.receiving & self.proven or entry.receiving <= each.receiving for each in elsewhere):
-                    return NOT_SERVED_YET.format(one.address)
+                    return Code.NOT_SERVED, one.address
             alone = entry.named.difference(*(each.named for each in others))
             if one.address in self.desired and alone and (alone & self.uses[one.id] or _versions(one) > 1):
-                return TASKS_IN_GROUP.format(one.address)
-        return ""
+                return Code.TASKS_IN_GROUP, one.address
+        return None
 
     # -- deletions
 
-    def _kept(self) -> dict[str, str]:
+    def _kept(self) -> dict[str, Reason]:
         """Why each resource that would be deleted is kept for now, by id."""
         leaving: dict[str, Observed[Any]] = {
             action.old.id: action.old
@@ -202,10 +207,10 @@ class _Deferral:
         kept = {id: because for id, because in self.waiting.items() if id in leaving}
         for id, old in leaving.items():
             if id in self.usage.used:
-                kept[id] = IN_USE
+                kept[id] = Code.IN_USE, None
             elif self.usage.several and self.kinds[old.address.kind].serves_tasks:
-                kept[id] = SEVERAL_VERSIONS
-            elif id not in kept and (because := self._needs(id)):
+                kept[id] = Code.SEVERAL_VERSIONS, None
+            elif id not in kept and (because := self._needs(id)) is not None:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
         links = {id: ordering.links(old) for id, old in leaving.items()}
@@ -218,7 +223,7 @@ class _Deferral:
                 if other in links[id] or (id in links[other] and other not in self.entries)
             }
             for other in sorted(near - kept.keys()):
-                kept[other] = STANDS_ON.format(leaving[id].address)
+                kept[other] = Code.KEPT_TOGETHER, leaving[id].address
                 todo.append(other)
         return kept
 
@@ -230,7 +235,7 @@ class _Deferral:
                 break
             gone = {action.drop.id for action in left if action.verb in (Verb.DELETE, Verb.REPLACE)}
             after = {
-                action.old.id: _after(action)
+                action.old.id: partial_update.after(action)
                 for action in left
                 if action.old is not None and action.verb in (Verb.UPDATE, Verb.ADOPT, Verb.ROLL)
             }
@@ -247,7 +252,7 @@ class _Deferral:
             left = [action for action in left if action not in blocked]
             deferred = [
                 *deferred,
-                *(Deferred(action, REFERRED_TO.format(users[action.drop.id])) for action in blocked),
+                *(_deferred(action, (Code.REFERRED_TO, users[action.drop.id])) for action in blocked),
             ]
         return {"actions": tuple(left), "deferred": tuple(deferred)}
 
@@ -263,10 +268,10 @@ class _Deferral:
         grown = self.kinds[action.address.kind].grown(old, new)
         if grown == new:
             return action, None
-        now = _declared(action, diff(old, grown.spec)) if grown is not None else ()
+        now = partial_update.declared(action, diff(old, grown.spec)) if grown is not None else ()
         if grown is None or (not now and not action.tags and action.verb is Verb.UPDATE):
             return None, action
-        return replace(action, new=grown, changes=now), _rest(action, now)
+        return replace(action, new=grown, changes=now), partial_update.rest(action, now)
 
     def _inside(self, new: Desired[Any]) -> Observed[Any] | None:
         """The resource within which something is created, if it exists."""
@@ -280,7 +285,7 @@ class _Deferral:
         old, new = action.old, action.new
         if old is None or new is None:
             return action, None
-        needed = old.id in self.usage.lost or bool(self._needs(old.id))
+        needed = old.id in self.usage.lost or self._needs(old.id) is not None
         if action.verb is Verb.REPLACE and action.create_first and needed:
             now = replace(action, verb=Verb.CREATE, changes=(), consequence=Consequence.NONE, old=None)
             going = Action(Verb.DELETE, old.address, action.because, consequence=Consequence.DESTROY, old=old)
@@ -290,25 +295,22 @@ class _Deferral:
         kept = self.kinds[action.address.kind].retaining(old, new, self.usage)
         if kept == new:
             return action, None
-        changes = _declared(action, diff(old, kept.spec))
+        changes = partial_update.declared(action, diff(old, kept.spec))
         if not changes and not action.tags:
             return None, action
-        rest = _rest(action, changes)
+        rest = partial_update.rest(action, changes)
         return replace(action, new=kept, changes=changes), rest if rest.changes else None
 
-    def _reason(self, action: Action) -> str:
+    def _reason(self, action: Action) -> Reason:
         if action.verb is Verb.REPLACE:
             assert action.old is not None
-            return self._needs(action.old.id) or IN_USE
-        return IN_USE if self.usage.lost else IN_STEPS
+            return self._needs(action.old.id) or (Code.IN_USE, None)
+        return (Code.IN_USE if self.usage.lost else Code.IN_STEPS), None
 
 
-def _after(action: Action) -> Any:
-    """The spec of a resource once the action is done; what the rollout does of it is not."""
-    assert action.old is not None
-    assert action.new is not None
-    fields = {change.field for change in action.changes if not change.rolls}
-    return action.old.spec.model_copy(update={name: getattr(action.new.spec, name) for name in fields})
+def _deferred(action: Action, reason: Reason) -> Deferred:
+    code, about = reason
+    return Deferred(action, code, TEXTS[code].format(about), about)
 
 
 def _versions(service: Observed[Any]) -> int:
@@ -316,25 +318,6 @@ def _versions(service: Observed[Any]) -> int:
     rows = (*service.facts.get("deployments", ()), *service.facts.get("sets", ()))
     alive = [one for one in rows if one.get("runningCount") or one.get("pendingCount")]
     return max(len(service.facts["task_definitions"]), len(alive))
-
-
-def _declared(action: Action, changes: Iterable[Change]) -> tuple[Change, ...]:
-    """As `action` has them, without changes of fields that it leaves alone, because of a drift rule."""
-    assert action.old is not None
-    assert action.new is not None
-    left_alone = {str(one) for one in diff(action.old, action.new.spec)} - {str(one) for one in action.changes}
-    marked = tuple(next((known for known in action.changes if _same(known, one)), one) for one in changes)
-    return tuple(one for one in marked if str(one) not in left_alone)
-
-
-def _same(one: Change, other: Change) -> bool:
-    return (one.path, one.old, one.new) == (other.path, other.old, other.new)
-
-
-def _rest(action: Action, done: Collection[Change]) -> Action:
-    """What of an update is left for later; its tags are written with what is `done` now."""
-    left = tuple(change for change in action.changes if change not in done)
-    return replace(action, verb=Verb.UPDATE, changes=left, tags=TagChange({}, ()), consequence=Consequence.IN_PLACE)
 
 
 def _followers(delivery: RolloutSpec) -> Iterable[Address]:

@@ -17,7 +17,7 @@ from reconciler.model import guard, ordering
 from reconciler.model.guard import Guard
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
-from reconciler.model.plan import Action, Deferred, Plan, Refusal, RefusalCode, Verb
+from reconciler.model.plan import Action, DeferralCode, Deferred, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.reconcile.deferral import deferral
@@ -80,10 +80,10 @@ def agreement(plan: Plan, context: Context) -> Plan:
         if action.only_notes:
             left.append(action)
         elif action.address not in addresses or replaces:
-            deferred.append(Deferred(action, NOT_AGREED))
+            deferred.append(Deferred(action, DeferralCode.NOT_APPROVED, NOT_AGREED))
         elif action.verb in _REPEATED and action.signature in context.written:
             left += [_rolled(action)] if action.rolls else []
-            deferred += [] if action.rolls else [Deferred(action, DONE)]
+            deferred += [] if action.rolls else [Deferred(action, DeferralCode.WRITTEN, DONE)]
         else:
             left.append(action)
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
-from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
+from reconciler.model.plan import Action, Consequence, DeferralCode, Deferred, Plan, Verb
 from reconciler.model.resource import Address, Desired, ResourceHealth
 from reconciler.model.resource_type import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
@@ -40,7 +40,8 @@ def tasks_first(
         if missing:
             now, later, because = None, action, missing
         left += [] if now is None else [now]
-        deferred += [] if later is None else [Deferred(later, because)]
+        code = DeferralCode.IMAGE if missing else DeferralCode.PRE_DEPLOYMENT
+        deferred += [] if later is None else [Deferred(later, code, because)]
     return replace(plan, actions=tuple(left), deferred=tuple(deferred))
 
 

@@ -12,7 +12,7 @@ from reconciler.cli.output.plan_markdown import plan_markdown
 from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
 from reconciler.model.diff import Change
-from reconciler.model.plan import Action, Deferred, Note, Plan, Verb
+from reconciler.model.plan import Action, DeferralCode, Deferred, Note, Plan, Verb
 from reconciler.model.resource import Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.state import ObservedService, TaskSet
@@ -20,7 +20,7 @@ from reconciler.rollout.state import ObservedService, TaskSet
 SERVICE = Address("service", "web")
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 SUBNET = Action(Verb.DELETE, Address("subnet", "old"), "not in the specs")
-PLAN = Plan("shop", deferred=(Deferred(SUBNET, "still in use"),), unchanged=4)
+PLAN = Plan("shop", deferred=(Deferred(SUBNET, DeferralCode.IN_USE, "still in use"),), unchanged=4)
 
 
 def test_what_is_deferred_is_in_every_view() -> None:
@@ -34,6 +34,7 @@ def test_what_is_deferred_is_in_every_view() -> None:
     document = plan_document(PLAN)
     (deferred,) = document["deferred"]
     assert (deferred["action"]["verb"], deferred["action"]["address"]) == ("delete", "subnet/old")
+    assert (deferred["code"], deferred["waits_for"]) == ("in-use", None)
     assert (deferred["because"], document["actions"], document["changes"]) == ("still in use", [], False)
     assert "deferred%3A delete subnet/old::still in use" in plan_github(PLAN)
 
@@ -41,7 +42,9 @@ def test_what_is_deferred_is_in_every_view() -> None:
 def test_a_deferred_update_shows_its_fields() -> None:
     """As an update that is carried out now does."""
     later = Action(Verb.UPDATE, SERVICE, "", (Change(("desired_count",), 4, 2),))
-    lines = plan_text(Plan("shop", deferred=(Deferred(later, "after the rollout"),)), Look()).splitlines()
+    lines = plan_text(
+        Plan("shop", deferred=(Deferred(later, DeferralCode.WITH_RELEASE, "after the rollout"),)), Look()
+    ).splitlines()
     (at,) = [number for number, line in enumerate(lines) if line.endswith("after the rollout")]
     assert lines[at + 1].split() == ["~", "desired_count", "4", "→", "2"]
 

@@ -12,9 +12,8 @@ from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.controller.schedule import COMMAND
 from reconciler.model import ownership
-from reconciler.model.plan import Plan, Verb
+from reconciler.model.plan import DeferralCode, Plan, Verb
 from reconciler.reconcile.drift import DriftMode, DriftRule
-from reconciler.reconcile.filters import DONE, NOT_AGREED
 from reconciler.reconcile.pass_ import DesiredState, look
 from tests.harness import fake_types
 from tests.harness.driving import Report, converge
@@ -61,10 +60,10 @@ class Spelled(fake_types.Shared):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "verb", "because"),
-    [("color", "RED", Verb.UPDATE, DONE), ("size", 99, Verb.REPLACE, NOT_AGREED)],
+    ("field", "value", "verb", "code"),
+    [("color", "RED", Verb.UPDATE, DeferralCode.WRITTEN), ("size", 99, Verb.REPLACE, DeferralCode.NOT_APPROVED)],
 )
-def test_what_aws_spells_otherwise_is_written_once(field: str, value: Any, verb: Verb, because: str) -> None:
+def test_what_aws_spells_otherwise_is_written_once(field: str, value: Any, verb: Verb, code: DeferralCode) -> None:
     """An update once, and a replacement not at all: nobody agreed to lose what was just made."""
     account = Spelled(field, value)
     wish = fake_types.wishing(want("shelf", "s"), want("box", "b", shelf=shelf("s"), color="red"))
@@ -74,7 +73,7 @@ def test_what_aws_spells_otherwise_is_written_once(field: str, value: Any, verb:
     assert account.dropped == 0
     assert sum(call.operation == "ModifyThing" for call in account.calls) == (verb is Verb.UPDATE)
     (left,) = report.passes[-1].plan.deferred
-    assert (left.action.verb, left.because) == (verb, because)
+    assert (left.action.verb, left.code) == (verb, code)
 
 
 def test_adopting_is_not_repeated_where_a_tag_does_not_stick() -> None:

@@ -12,7 +12,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.guard import Guard, check
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Deferred, Plan, Verb
+from reconciler.model.plan import DeferralCode, Deferred, Plan, Verb
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.reconcile.observe import StackId, observe
@@ -223,7 +223,7 @@ def test_the_guard_counts_a_resource_once_that_changes_in_steps() -> None:
         world.put("shelf", name, height=1)
     found = made(world, want("shelf", "a", height=2), want("shelf", "b", height=2))
     update = next(action for action in found.actions if action.verb is Verb.UPDATE)
-    split = replace(found, deferred=(Deferred(update, "later"),))
+    split = replace(found, deferred=(Deferred(update, DeferralCode.IN_USE, "later"),))
     assert check(split, Guard(max_delete_percent=49)) != ()
 
 

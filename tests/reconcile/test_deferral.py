@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model import ownership
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Plan, Verb
+from reconciler.model.plan import DeferralCode, Plan, Verb
 from reconciler.model.planner import draft
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import discover
@@ -74,8 +74,12 @@ def done(plan: Plan) -> list[str]:
     return sorted(f"{one.verb} {one.address}" for one in plan.actions)
 
 
-def waits(plan: Plan) -> dict[str, str]:
-    return {f"{one.action.verb} {one.action.address}": one.because for one in plan.deferred}
+def waits(plan: Plan) -> dict[str, DeferralCode]:
+    return {f"{one.action.verb} {one.action.address}": one.code for one in plan.deferred}
+
+
+def waits_for(plan: Plan) -> set[Address | None]:
+    return {one.waits_for for one in plan.deferred}
 
 
 def test_what_another_resource_refers_to_is_not_deleted() -> None:
@@ -85,7 +89,8 @@ def test_what_another_resource_refers_to_is_not_deleted() -> None:
     left = Desired(DOOR, named[0].spec.model_copy(update={"default_action": None}), tags(DOOR))
     found = planned([blue[0], left], [blue[1], old[1], named[1]])
     assert done(found) == []
-    assert waits(found) == {"delete target-group/old": deferral.REFERRED_TO.format(DOOR)}
+    assert waits(found) == {"delete target-group/old": DeferralCode.REFERRED_TO}
+    assert waits_for(found) == {DOOR}
 
 
 @pytest.mark.parametrize("ready", [False, True])
@@ -98,10 +103,11 @@ def test_a_service_goes_after_the_one_that_replaces_it(ready: bool) -> None:
     found = planned([shop[0], after[0], groups[1][0]], world, delivery("shop"))
     if ready:
         assert done(found) == [f"update {DOOR}"]
-        assert waits(found)["delete service/web"] == deferral.SENDS_REQUESTS.format(DOOR)
+        assert waits(found)["delete service/web"] == DeferralCode.SENDS_REQUESTS
     else:
         assert done(found) == []
-        assert waits(found)["delete service/web"] == deferral.NOT_HEALTHY_YET.format("service/shop")
+        assert waits(found)["delete service/web"] == DeferralCode.NOT_HEALTHY
+        assert Address("service", "shop") in waits_for(found)
     switched = listener(DOOR, new=100, old=0)
     found = planned([shop[0], after[0], groups[1][0]], [web[1], service("shop", "new")[1], switched[1], groups[1][1]])
     assert ("delete service/web" in done(found)) is True
@@ -115,9 +121,9 @@ def test_a_listener_goes_on_until_its_service_is_served_elsewhere() -> None:
     desired = [nobody[0], other[0], new[0], service("web")[0]]
     rest = [leaving[1], other[1], old[1], new[1]]
     found = planned(desired, [service("web", "old")[1], *rest], delivery("web", OTHER_DOOR))
-    assert waits(found)[f"update {DOOR}"] == deferral.NOT_SERVED_YET.format("service/web")
+    assert waits(found)[f"update {DOOR}"] == DeferralCode.NOT_SERVED
     found = planned(desired, [service("web", "old", "new")[1], *rest], delivery("web", OTHER_DOOR))
-    assert waits(found)[f"update {DOOR}"] == deferral.TASKS_IN_GROUP.format("service/web")
+    assert waits(found)[f"update {DOOR}"] == DeferralCode.TASKS_IN_GROUP
     found = planned(desired, [service("web", "new")[1], *rest], delivery("web", OTHER_DOOR))
     assert f"update {DOOR}" in done(found)
     assert "delete target-group/old" in done(found)
@@ -191,8 +197,8 @@ def test_a_service_that_stays_for_now_keeps_its_task_definition() -> None:
     before = listener(DOOR, old=100, new=0)
     world = [web[1], shop[1], before[1], definition("web", "t:1")]
     found = planned([shop[0], listener(DOOR, new=100)[0]], world, delivery("shop"))
-    assert waits(found)["delete service/web"] == deferral.SENDS_REQUESTS.format(DOOR)
-    assert waits(found)["delete task-definition/web"] == deferral.IN_USE
+    assert waits(found)["delete service/web"] == DeferralCode.SENDS_REQUESTS
+    assert waits(found)["delete task-definition/web"] == DeferralCode.IN_USE
 
 
 def test_a_task_that_leaves_is_ended_and_what_it_uses_goes_then() -> None:
@@ -205,5 +211,6 @@ def test_a_task_that_leaves_is_ended_and_what_it_uses_goes_then() -> None:
     found = planned([], [run, definition("job", "job:1", execution_role="role-1"), role])
     assert done(found) == ["delete task/job"]
     kept = waits(found)
-    assert kept["delete role/job"] == deferral.IN_USE
-    assert kept["delete task-definition/job"] == deferral.STANDS_ON.format(at)
+    assert kept["delete role/job"] == DeferralCode.IN_USE
+    assert kept["delete task-definition/job"] == DeferralCode.KEPT_TOGETHER
+    assert at in waits_for(found)

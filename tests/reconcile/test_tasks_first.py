@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.diff import Change
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.plan import Action, DeferralCode, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.resource_type import discover
 from reconciler.reconcile.tasks_first import tasks_first
@@ -53,7 +53,7 @@ def test_a_task_waits_for_the_image_of_its_definition(health: ResourceHealth) ->
     plan = filtered(create, ObservedState({"image": (image,)}), built)
 
     pushed = health is ResourceHealth.READY
-    assert [one.because for one in plan.deferred] == ([] if pushed else ["not pushed"])
+    assert [one.code for one in plan.deferred] == ([] if pushed else [DeferralCode.IMAGE])
     assert bool(plan.actions) is pushed
 
 
@@ -75,7 +75,8 @@ def test_the_first_tasks_of_a_service_wait_for_its_pre_deployment_task(tag: str)
 def test_autoscaling_of_such_a_service_waits_too() -> None:
     """Registering it would raise the count at once."""
     create = Action(Verb.CREATE, Address("scaling", "web"), "it does not exist")
-    assert [one.action for one in filtered(create, ObservedState()).deferred] == [create]
+    (deferred,) = filtered(create, ObservedState()).deferred
+    assert (deferred.action, deferred.code) == (create, DeferralCode.PRE_DEPLOYMENT)
 
 
 def test_a_pre_deployment_task_is_no_resource_of_the_plan() -> None:

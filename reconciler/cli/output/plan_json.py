@@ -9,7 +9,7 @@ import orjson
 
 from reconciler.cli.output.values import SENSITIVE
 from reconciler.model.diff import ABSENT, Change, declared
-from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.plan import Action, Deferred, Note, Plan, Refusal, Verb
 from reconciler.model.resource import Ref
 from reconciler.rollout.outlook import RolloutPreview
 
@@ -29,7 +29,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "actions": [_action(action) for action in plan.actions],
         "waves": [[str(step) for step in wave] for wave in plan.waves()],
         "waiting": [_note(note) for note in plan.waiting],
-        "deferred": [{"action": _action(entry.action), "because": entry.because} for entry in plan.deferred],
+        "deferred": [_deferred(entry) for entry in plan.deferred],
         "unsettled": [_note(note) for note in plan.unsettled],
         "failed": [_note(note) for note in plan.failed],
         "warnings": [_note(note) for note in plan.warnings],
@@ -88,6 +88,15 @@ def _change(change: Change) -> dict[str, Any]:
 
 def _note(note: Note) -> dict[str, str]:
     return {"address": str(note.address), "because": note.because}
+
+
+def _deferred(entry: Deferred) -> dict[str, Any]:
+    return {
+        "action": _action(entry.action),
+        "code": entry.code.value,
+        "because": entry.because,
+        "waits_for": None if entry.waits_for is None else str(entry.waits_for),
+    }
 
 
 def _refusal(refusal: Refusal) -> dict[str, Any]:
