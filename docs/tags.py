@@ -29,7 +29,7 @@ from reconciler.rollout.stored_state import (
 )
 
 AT = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
-RELEASE, BEFORE, WHO = "9f2c4e1a7b3d", "3f2a91c05d6e", "arn_aws_iam__123456789012_user/ana"
+RELEASE, BEFORE, WHO = "9f2c4e1a7b3d", "3f2a91c05d6e", "arn:aws:iam::123456789012:user/ana"
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +356,8 @@ What a stack owns, and what must survive a restart, stands in tags; this page li
 
 Do not write a tag by hand where a command does it.
 Values keep to what every AWS service accepts: letters, digits, space and `_ . : / = + - @`, 256 characters at most; \
-line ends and other white space become a space, and anything else becomes `_`.
+line ends and other white space become a space. In text of people and programs, such as a reason, any other character \
+is written as the bytes of its UTF-8 form, `=2C` for a comma; elsewhere it becomes `_`.
 Resources also carry the tags that their document and the Stack declare, and EC2 resources a `Name` tag.
 AWS allows 50 tags on a resource: `validate` counts all that one may have, the tags below among them.
 """

@@ -14,6 +14,8 @@ VALUE_LENGTH: Final = 256
 
 _ACCEPTED: Final = re.compile(r"[\w .:/=+\-@]*")
 _UNSAFE: Final = re.compile(r"[^\w .:/=+\-@]|[^\x00-\uffff]")
+_ESCAPES: Final = re.compile(r"(?:=[0-9A-F]{2})+")
+_AMBIGUOUS: Final = re.compile(r"=(?=[0-9A-F]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,42 @@ def tag_value(text: str) -> str:
     if is_reserved(plain):
         plain = plain.replace(":", "_", 1)
     return plain[:VALUE_LENGTH].rstrip()
+
+
+def escaped(text: str, *, also: str = "", longest: int = VALUE_LENGTH) -> str:
+    """Text of a person or of a program as every AWS service accepts it in a tag; `unescaped` reads it.
+
+    What tags do not allow, and the characters in `also`, become `=2C` and the like, the bytes of their UTF-8 form.
+    White space of any kind and length is one space, and what is longer than `longest` is cut, between two characters.
+    """
+    value = ""
+    plain = _AMBIGUOUS.sub("\0", " ".join(text.replace("\0", " ").split()))
+    for place, character in enumerate(plain):
+        unsafe = _UNSAFE.match(character) or character in also or (place == 3 and is_reserved(plain))
+        original = "=" if character == "\0" else character
+        part = "".join(f"={byte:02X}" for byte in original.encode("utf-8", "replace")) if unsafe else character
+        if len(value) + len(part) > longest:
+            break
+        value += part
+    return value.rstrip()
+
+
+def with_text(head: str, text: str) -> str:
+    """A value that ends with text of a person or of a program, cut to what there is room for; `unescaped` reads it."""
+    return head + escaped(text, longest=VALUE_LENGTH - len(head))
+
+
+def unescaped(value: str) -> str:
+    """The text of a value that `escaped` made; any other value is the text itself."""
+
+    def decoded(match: re.Match[str]) -> str:
+        try:
+            text = bytes.fromhex(match[0].replace("=", "")).decode()
+        except UnicodeDecodeError:
+            return match[0]
+        return text if all(_UNSAFE.match(one) or one in "=:" for one in text) else match[0]
+
+    return _ESCAPES.sub(decoded, value)
 
 
 def is_accepted(text: str, longest: int) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls, Observed, ServiceApi
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import escaped, tag_value, unescaped
 
 ecs = ServiceApi("ecs")
 
@@ -54,10 +54,10 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
     return RequestTags(
         tags.get(REQUEST, ""),
         tags.get(HANDLED, "").partition(":")[0],
-        tags.get(SUSPEND, ""),
+        unescaped(tags.get(SUSPEND, "")),
         tags.get(REVISION, "").partition(" ")[0],
         tags.get(ACCEPTED, ""),
-        tags.get(RESTORED, ""),
+        unescaped(tags.get(RESTORED, "")),
     )
 
 
@@ -109,12 +109,12 @@ def handled(request: str, revision: str) -> str:
 
 
 def suspended(by: str, why: str) -> str:
-    return tag_value(f"{by}: {why}" if why else by)
+    return escaped(f"{by}: {why}" if why else by)
 
 
 def in_place(revision: str, subject: str) -> str:
-    return tag_value(f"{revision} {subject}".strip())
+    return escaped(f"{revision} {subject}".strip())
 
 
 def restored(revision: str, because: str) -> str:
-    return tag_value(f"{revision}: {because}")
+    return escaped(f"{revision}: {because}")

@@ -23,7 +23,7 @@ from reconciler.model.diff import Change
 from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
-from reconciler.model.tagging import TagRules, tag_value
+from reconciler.model.tagging import TagRules, escaped, tag_value, unescaped
 from reconciler.resources import _ecs, _gone, _task_runs
 from reconciler.resources._ecs import Network, Strategy, ecs
 from reconciler.resources._task_runs import TOKEN, described, failure_of, family_of, find, start, started_by, token
@@ -95,7 +95,7 @@ class Task(ResourceType[TaskSpec]):
         again = any(change.field == "task_definition" for change in changes)
         retry = "" if again else old.facts["retry"]
         if not again and not retry:
-            yield from _ecs.update_tags(str(old.parent), {OUTCOME: tag_value(old.facts["outcome"])}, ())
+            yield from _ecs.update_tags(str(old.parent), {OUTCOME: escaped(old.facts["outcome"])}, ())
             return old.id
         arn = yield from _run(new, retry)
         if old.parent is not None and old.parent != new.spec.task_definition:
@@ -117,7 +117,7 @@ class Task(ResourceType[TaskSpec]):
 
 def request_retry(old: Observed[TaskSpec], id: str, by: str) -> Calls[None]:
     """Store a request to run it again."""
-    yield from _ecs.update_tags(str(old.parent), {RETRY: tag_value(f"{id}:{by}")}, ())
+    yield from _ecs.update_tags(str(old.parent), {RETRY: escaped(f"{id}:{by}")}, ())
 
 
 def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpec] | None) -> Calls[Observed[TaskSpec]]:
@@ -129,7 +129,7 @@ def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpe
     ran_as, cluster = Address("task", tags[RUN_AS]), tags[RUN_IN]
     address = ran_as if wanted is None else wanted.address
     recorded, retry = tags.get(OUTCOME), tags.get(RETRY)
-    failure, known = (None if recorded == SUCCEEDED else recorded), recorded is not None
+    failure, known = (None if recorded in (None, SUCCEEDED) else unescaped(recorded)), recorded is not None
     network: set[str] = set()
     if not known and retry is None:
         items = yield from _tasks(definition, ran_as, scope.stack, 1 if wanted is None else wanted.spec.count)
@@ -144,7 +144,7 @@ def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpe
     outcome = RECORDED if known == (recorded is not None) else "not stored yet"
     health, reason = ResourceHealth.READY, ""
     if retry is not None:
-        outcome = f"retry requested by {retry.partition(':')[2]}" if RETRY in tags else NEW_ROLE
+        outcome = f"retry requested by {unescaped(retry.partition(':')[2])}" if RETRY in tags else NEW_ROLE
         health, reason = ResourceHealth.PROGRESSING, outcome
     elif failure is not None:
         health, reason = ResourceHealth.DEGRADED, f"{FAILED}: {failure.removeprefix(f'{FAILED}: ')}"

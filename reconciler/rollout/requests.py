@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import escaped, unescaped, with_text
 
 ANY: Final = "-"
 """Stands for the release in a request that concerns the service as a whole."""
@@ -57,8 +57,9 @@ class Request:
     def text(self) -> str:
         verb = f"{self.verb}+{self.seconds}" if self.verb is RequestVerb.EXTEND else str(self.verb)
         verb += f"+{self.to}.{self.revision}" if self.to else ""
-        head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{_field(self.by)[:64]}"
-        return f"{head}:{self.why}" if self.why else head
+        by = escaped(self.by, also=":", longest=64) or "unknown"
+        head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{by}"
+        return with_text(f"{head}:", self.why) if self.why else head
 
     def stale(self, now: datetime) -> bool:
         return now - self.at > STALE_AFTER
@@ -115,7 +116,7 @@ class Response:
     def text(self) -> str:
         if self.refusal is None:
             return f"{self.id}:accepted"
-        return f"{self.id}:refused:{self.refusal.code}:{self.refusal.why}"
+        return with_text(f"{self.id}:refused:{self.refusal.code}:", self.refusal.why)
 
 
 _INTENT: Final = re.compile(
@@ -141,8 +142,8 @@ def intent_of(text: str) -> Request | None:
         match["release"],
         match["id"],
         datetime.fromtimestamp(int(match["at"]), UTC),
-        match["by"],
-        match["why"] or "",
+        unescaped(match["by"]),
+        unescaped(match["why"] or ""),
         int(match["seconds"] or 0),
         match["to"] or "",
         int(match["revision"] or 0),
@@ -154,8 +155,6 @@ def handled_of(text: str) -> Response | None:
     match = _HANDLED.fullmatch(text)
     if match is None or (match[2] is not None and match[2] not in set(RequestRefusalCode)):
         return None
-    return Response(match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), match[3]))
-
-
-def _field(text: str) -> str:
-    return tag_value(text).replace(":", "_") or "unknown"
+    return Response(
+        match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), unescaped(match[3]))
+    )

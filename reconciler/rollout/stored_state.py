@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.tagging import VALUE_LENGTH, tag_value
+from reconciler.model.tagging import VALUE_LENGTH, tag_value, unescaped, with_text
 from reconciler.rollout import requests
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, Response
@@ -101,7 +101,8 @@ class RolloutResult:
     why: str = ""
 
     def text(self) -> str:
-        return f"{self.release}:{self.outcome}:{self.phase}:{int(self.at.timestamp())}:{self.by}:{self.why}"
+        at = int(self.at.timestamp())
+        return with_text(f"{self.release}:{self.outcome}:{self.phase}:{at}:{self.by}:", self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Pause:
     release: str = ""
 
     def text(self) -> str:
-        return f"{self.release or requests.ANY}:{self.by}"
+        return with_text(f"{self.release or requests.ANY}:", self.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +312,7 @@ def _ended(text: str) -> RolloutResult | None:
     if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
         return None
     at = datetime.fromtimestamp(int(match[4]), UTC)
-    return RolloutResult(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), match[6])
+    return RolloutResult(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), unescaped(match[6]))
 
 
 def _rejected(text: str) -> Rejection | None:
@@ -321,7 +322,7 @@ def _rejected(text: str) -> Rejection | None:
 
 def _stop(text: str) -> Pause | None:
     release, colon, by = text.partition(":")
-    return Pause(by, "" if release == requests.ANY else release) if colon else None
+    return Pause(unescaped(by), "" if release == requests.ANY else release) if colon else None
 
 
 def _version(text: str) -> Version | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from docs.tags import GROUPS, Tag
-from reconciler.model.tagging import tag_value
+from reconciler.model.tagging import escaped, tag_value, unescaped
 from reconciler.reconcile import request_tags
 from tests.model.accepted_tags import TEXTS, assert_accepted
 
@@ -33,6 +33,47 @@ def test_any_text_becomes_a_value_that_every_service_accepts(text: str) -> None:
 def test_a_value_keeps_what_a_tag_can_say(text: str, value: str) -> None:
     """Words and letters of any language stay as they are."""
     assert tag_value(text) == value
+
+
+@given(TEXTS)
+def test_escaped_text_is_accepted_and_comes_back(text: str) -> None:
+    """All but half of a surrogate pair, which is no text, and however white space was written."""
+    whole = text.encode("utf-8", "ignore").decode().replace("\0", " ")[:80]
+    assert unescaped(escaped(whole, longest=10_000)) == " ".join(whole.split())
+    assert_accepted(escaped(text))
+    assert_accepted(escaped(f"aws:{text}"))
+    assert ":" not in escaped(text, also=":")
+    assert unescaped(escaped(whole, also=":", longest=10_000)) == " ".join(whole.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('it\'s {broken}, "again"', "it=27s =7Bbroken=7D=2C =22again=22"),
+        ("limit=20, a=b", "limit=3D20=2C a=b"),
+        ("für Größe 漢字", "für Größe 漢字"),
+        ("AWS: again", "AWS=3A again"),
+        ("🚀", "=F0=9F=9A=80"),
+    ],
+)
+def test_what_a_tag_cannot_say_is_escaped(text: str, value: str) -> None:
+    """Words stay readable in the console, and nothing is lost."""
+    assert escaped(text) == value
+    assert unescaped(value) == text
+
+
+@pytest.mark.parametrize("value", ["it_s broken", "a=b", "limit=20", "=FF", "x=", "50=2", "=3d"])
+def test_a_value_that_was_not_escaped_is_read_as_it_is(value: str) -> None:
+    """Values of earlier releases have `_` in these places."""
+    assert unescaped(value) == value
+
+
+@given(TEXTS)
+def test_text_is_cut_between_two_characters(text: str) -> None:
+    """Half an escape would be read as text."""
+    for longest in range(12):
+        whole = text.encode("utf-8", "ignore").decode().replace("\0", " ")
+        assert " ".join(whole.split()).startswith(unescaped(escaped(whole, longest=longest)))
 
 
 @given(TEXTS, TEXTS)

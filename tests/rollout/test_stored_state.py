@@ -173,6 +173,22 @@ def test_a_word_survives_the_tag(request: Request) -> None:
         request.at,
         request.seconds,
     )
+    assert found.by == (request.by or "unknown")
+
+
+@pytest.mark.parametrize("why", ['3 tasks, "api" stopped: it\'s (502) {broken}; 10 % = 10%', "für 🚀", "a=27"])
+def test_a_reason_comes_back_as_it_was_given(why: str) -> None:
+    """With commas, quotes, brackets, percent signs and what looks like an escape."""
+    by = "arn:aws:sts::1:assumed-role/x/ana"
+    state = StoredState(
+        request=Request(RequestVerb.PROMOTE, "b", "1", NOW, by, why),
+        response=Response("1", RequestRefusal(RequestRefusalCode.UNHEALTHY, why)),
+        ended=RolloutResult("b", Outcome.FAILED, "testing", NOW, Actor.ENGINE, why),
+        hold=Pause(why, "b"),
+        suspended=Pause(by),
+    )
+    put, _ = stored_state.written(StoredState(), state)
+    assert stored_state.of_tags(put) == state
 
 
 @given(RELEASES, st.none() | st.sampled_from(RequestRefusalCode), TEXTS)
