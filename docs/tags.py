@@ -11,21 +11,19 @@ from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
 from reconciler.resources import _task_runs, task, task_definition
 from reconciler.rollout import stored_state
+from reconciler.rollout.attempts import Rejection, Retry, TaskRun
 from reconciler.rollout.engines import task_sets
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import Request, RequestVerb, Response
+from reconciler.rollout.requests import Pause, Request, RequestVerb, Response
 from reconciler.rollout.stored_state import (
     KEYS,
     Actor,
     Deadline,
     DeadlineKind,
     Outcome,
-    Pause,
-    Rejection,
-    Retry,
     RolloutResult,
     StoredState,
-    TaskRun,
+    Verdict,
 )
 
 AT = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
@@ -57,6 +55,7 @@ def _stored() -> Mapping[str, str]:
         request=Request(RequestVerb.PROMOTE, RELEASE, "5b1e08aa", AT, "ana", "looks good"),
         response=Response("5b1e08aa"),
         quarantine=(BEFORE,),
+        verdicts=(Verdict(BEFORE, Outcome.FAILED, AT, "5b1e08", "3 of its tasks stopped"),),
         ended=RolloutResult(BEFORE, Outcome.FAILED, "testing", AT, Actor.ENGINE, "3 of its tasks stopped"),
         rejected=Rejection(RELEASE, BEFORE),
         hold=Pause("ana", RELEASE),
@@ -156,6 +155,19 @@ GROUPS = (
                 f"releases separated by spaces, {stored_state.KEPT_RELEASES} at most; the oldest goes first",
                 "Use `reconciler retry`.",
                 "A release that failed, and that the specs still want, is tried again.",
+            ),
+            *(
+                Tag(
+                    key,
+                    f"`RELEASE:OUTCOME:TIME:JUDGES:WHY`, several of them separated by `{stored_state.SEPARATOR}`: why "
+                    "releases are quarantined, each in as much room as there is; `JUDGES` is a digest of what the "
+                    "release was judged by, `-` if a person stopped it",
+                    EXAMPLES[stored_state.VERDICT_KEYS[0]],
+                    NOBODY,
+                    "`status`, `history` and `events` do not know why the release is quarantined, and it is not tried "
+                    "again when its tests change.",
+                )
+                for key in stored_state.VERDICT_KEYS
             ),
             _state(
                 "ended",

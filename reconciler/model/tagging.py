@@ -73,7 +73,7 @@ def unescaped(value: str) -> str:
             text = bytes.fromhex(match[0].replace("=", "")).decode()
         except UnicodeDecodeError:
             return match[0]
-        return text if all(_UNSAFE.match(one) or one in "=:" for one in text) else match[0]
+        return text if all(_UNSAFE.match(one) or one in "=:+" for one in text) else match[0]
 
     return _ESCAPES.sub(decoded, value)
 

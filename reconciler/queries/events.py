@@ -134,6 +134,12 @@ def _marked(remembered: StoredState) -> Iterable[ServiceEvent]:
         text = f"release {ended.release} ended in {ended.phase}: {ended.outcome}{why}"
         details = {"release": ended.release, "outcome": ended.outcome.value, "phase": ended.phase, "by": ended.by.value}
         yield ServiceEvent(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
+    for release in remembered.quarantine:
+        verdict = remembered.verdict_of(release)
+        if verdict is not None and (ended is None or ended.release != release):
+            text = f"release {release} was quarantined: {verdict.outcome}{f': {verdict.why}' if verdict.why else ''}"
+            details = {"release": release, "outcome": verdict.outcome.value}
+            yield ServiceEvent(verdict.at, Source.ROLLOUT, text, f"quarantined {release} {verdict.at}", details)
     if request is not None:
         answer, details = "pending", {"verb": request.verb.value, "release": request.release}
         if response is not None and response.id == request.id:

@@ -23,7 +23,7 @@ from reconciler.resources.task_definition import CONTENT
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engines.task_sets import COMMIT
 from reconciler.rollout.release import Release, release_id
-from reconciler.rollout.stored_state import RolloutResult, StoredState
+from reconciler.rollout.stored_state import RolloutResult, StoredState, Verdict
 
 ecs = ServiceApi("ecs")
 ecr = ServiceApi("ecr")
@@ -58,7 +58,8 @@ class ReleaseStanding(StrEnum):
 class Row:
     """A release and its state; `revision` is None if only the release id is known.
 
-    `share` is its share of production traffic in percent.
+    `share` is its share of production traffic in percent. `ended` is the result of its rollout, if it was the last to
+    end; `verdict` is why it is quarantined.
     """
 
     release: str
@@ -67,6 +68,7 @@ class Row:
     share: int = 0
     commit: str = ""
     ended: RolloutResult | None = None
+    verdict: Verdict | None = None
 
 
 # -- reads
@@ -162,13 +164,15 @@ def history(
     for one in several:
         release = releases.get(one.name, "")
         share, standing = _standing(one.name, release, running, remembered, wanted)
-        rows.append(Row(release, one, standing, share, told.get(release, ""), remembered.ended_of(release)))
+        results = remembered.ended_of(release), remembered.verdict_of(release)
+        rows.append(Row(release, one, standing, share, told.get(release, ""), *results))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):
         if release not in named:
             share, standing = _standing("", release, running, remembered, wanted)
-            rows.append(Row(release, None, standing, share, ended=remembered.ended_of(release)))
+            results = remembered.ended_of(release), remembered.verdict_of(release)
+            rows.append(Row(release, None, standing, share, "", *results))
     return tuple(rows)
 
 

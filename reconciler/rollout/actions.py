@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from reconciler.rollout.attempts import TaskRun
 from reconciler.rollout.state import Weights
-from reconciler.rollout.stored_state import KEYS, StoredState, TaskRun
+from reconciler.rollout.stored_state import FIELDS, StoredState
 from reconciler.rollout.strategy import SmokeTest
 
 
@@ -20,16 +21,20 @@ class WriteState:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return tuple(name for name in KEYS if getattr(self.before, name) != getattr(self.after, name))
+        return tuple(name for name in FIELDS if getattr(self.before, name) != getattr(self.after, name))
 
     def on(self, marks: StoredState) -> StoredState:
         """`marks` after this write; other fields may have changed in the meantime."""
         return replace(marks, **{name: getattr(self.after, name) for name in self.fields})
 
 
-def stored(marks: StoredState, fields: Mapping[str, Any]) -> tuple[WriteState, ...]:
-    """The write that stores `fields`, or nothing if they have these values already."""
+def stored(marks: StoredState, fields: Mapping[str, Any], judges: str = "") -> tuple[WriteState, ...]:
+    """The write that stores `fields`, or nothing if they have these values already.
+
+    A release that it quarantines is stored with the reason, and with `judges`, the digest of what it was judged by.
+    """
     after = replace(marks, **fields)
+    after = after.explained(marks, judges) if "quarantine" in fields else after
     return () if after == marks else (WriteState(marks, after),)
 
 

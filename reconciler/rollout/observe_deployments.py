@@ -53,6 +53,7 @@ def see(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls
         deleting=item["status"] != "ACTIVE",
         waits=waits,
         withdrawn=subject.withdrawn,
+        judges=subject.judges,
         lacked=(yield from _lacked(subject, item, sets, marks, wanted=wanted, revision=revision, now=now)),
     )
 

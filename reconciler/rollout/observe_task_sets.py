@@ -61,6 +61,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
         deleting=item["status"] != "ACTIVE",
         waits=waits(subject.release.id, sets, subject.not_ready),
         withdrawn=subject.withdrawn,
+        judges=subject.judges,
     )
     if quiet(seen):
         return replace(seen, sets=(yield from task_protection.read(subject.cluster, sets, _kept(seen))))

@@ -14,9 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.rollout.actions import RunTask, WriteState, stored
+from reconciler.rollout.attempts import TaskRun
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.new_attempt import judged_anew
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult, TaskRun
+from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult
 
 LOOK_EVERY: Final = timedelta(seconds=5)
 """Time between two observations of a running task."""
@@ -39,12 +41,14 @@ class PreDeployment:
     """The task of a service. `revision` is the number of its task definition's revision.
 
     `lacks` is why it cannot be started yet. `tasks` is the number of tasks that the service starts with.
+    `judges` is the digest of where and as what it runs.
     """
 
     name: str
     revision: int = 0
     lacks: str = ""
     tasks: int = 0
+    judges: str = ""
 
     def __str__(self) -> str:
         return f"task/{self.name}"
@@ -112,8 +116,11 @@ class _Situation:
 
     def corrected(self, record: TaskRun, task: PreDeployment) -> bool:
         """Whether the task that failed for the wanted release is not the declared one any more."""
+        verdict = self.marks.verdict_of(record.release)
         same_release = record.release == self.seen.wanted and self.marks.quarantined(record.release)
-        return same_release and not task.lacks and task.revision != record.revision and self.marks.suspended is None
+        if not same_release or task.lacks or self.marks.suspended is not None:
+            return False
+        return task.revision != record.revision or judged_anew("" if verdict is None else verdict.judges, task.judges)
 
     def begin(self, task: PreDeployment) -> RolloutStep:
         if task.lacks:
@@ -193,7 +200,7 @@ class _Situation:
         return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None)
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        return stored(self.marks, fields)
+        return stored(self.marks, fields, "" if self.task is None else self.task.judges)
 
     def _step(
         self,

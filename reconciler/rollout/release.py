@@ -110,7 +110,8 @@ class RolloutTarget:
     stack's roles with the time of their creation, None for what was created just now.
 
     `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
-    in the history of the specs any more. Neither concerns what is being rolled out already.
+    in the history of the specs any more. Neither concerns what is being rolled out already. `judges` is the digest of
+    what its releases are judged by.
     """
 
     cluster: str
@@ -127,3 +128,4 @@ class RolloutTarget:
     roles: tuple[tuple[str, datetime | None], ...] = ()
     not_ready: str = ""
     withdrawn: str = ""
+    judges: str = ""

@@ -14,10 +14,9 @@ from typing import Any, Final
 from reconciler.rollout import requests
 from reconciler.rollout.engine import RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
+from reconciler.rollout.requests import Pause, Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Pause
 
 Answer = RolloutStep | RequestRefusal
 """The step that follows from a request, or the refusal."""

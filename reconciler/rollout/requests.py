@@ -103,6 +103,17 @@ class RequestRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A hold of one rollout (with `release`), or a suspension of the whole service (without)."""
+
+    by: str
+    release: str = ""
+
+    def text(self) -> str:
+        return with_text(f"{self.release or ANY}:", self.by)
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """Answer to the request with that id: accepted, unless there is a `refusal`."""
 
@@ -158,3 +169,8 @@ def handled_of(text: str) -> Response | None:
     return Response(
         match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), unescaped(match[3]))
     )
+
+
+def pause_of(text: str) -> Pause | None:
+    release, colon, by = text.partition(":")
+    return Pause(unescaped(by), "" if release == ANY else release) if colon else None

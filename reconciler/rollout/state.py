@@ -94,7 +94,8 @@ class ObservedService:
     revision, `differs` lists other differences of a deployment run by ECS. `alarms` are in alarm state. `errors` is the
     share of 5xx responses of the new version, in percent. `waits`: why the wanted release is not started yet, if
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
-    more that is being rolled out. `lacked`: the lack of capacity for which alone ECS gave up its deployment, or "".
+    more that is being rolled out. `judges`: the digest of what its releases are judged by. `lacked`: the lack of
+    capacity for which alone ECS gave up its deployment, or "".
 
     The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
     (below zero: unhealthy), this one included; the test result; since when tasks of the newest task set are missing;
@@ -121,6 +122,7 @@ class ObservedService:
     waits: str = ""
     withdrawn: str = ""
     lacked: str = ""
+    judges: str = ""
     looks: int = 0
     tested: SmokeTestOutcome | None = None
     missing_since: datetime | None = None

@@ -8,22 +8,27 @@ keep the rest from being written.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.model import ownership
-from reconciler.model.tagging import VALUE_LENGTH, tag_value, unescaped, with_text
-from reconciler.rollout import requests
+from reconciler.model.tagging import VALUE_LENGTH, escaped, tag_value, unescaped, with_text
+from reconciler.rollout import attempts, requests
+from reconciler.rollout.attempts import Rejection, Retry, TaskRun
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import Request, Response
+from reconciler.rollout.requests import Pause, Request, Response
 
 KEPT_RELEASES: Final = 16
 """Releases that a tag value has room for; the oldest goes first."""
+
+SEPARATOR: Final = "+"
+"""Between several values in one tag."""
 
 
 class DeadlineKind(StrEnum):
@@ -80,6 +85,10 @@ class Outcome(StrEnum):
     FAST_ROLLED_BACK = "FastRolledBack"  # the specs went back while blue was warm
 
 
+STOPPED: Final = frozenset({Outcome.FAILED, Outcome.ABORTED, Outcome.ROLLED_BACK})
+"""Outcomes after which a release is quarantined."""
+
+
 class Actor(StrEnum):
     """What ended a rollout."""
 
@@ -106,60 +115,19 @@ class RolloutResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """A hold of one rollout (with `release`), or a suspension of the whole service (without)."""
-
-    by: str
-    release: str = ""
-
-    def text(self) -> str:
-        return with_text(f"{self.release or requests.ANY}:", self.by)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A release that was rejected because `flight` was being rolled out."""
+class Verdict:
+    """Why a release is quarantined. `judges` is the digest of what it was judged by; empty if a person stopped it."""
 
     release: str
-    flight: str
-
-    @property
-    def why(self) -> str:
-        return f"rejected because {self.flight} was being rolled out"
-
-    def text(self) -> str:
-        return f"{self.release}:{self.flight}"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRun:
-    """The last run of the pre-deployment task, until it has succeeded.
-
-    `revision` is the number of its task definition's revision, `at` when ECS was about to be asked, `id` the task, as
-    far as it is known.
-    """
-
-    release: str
-    revision: int
+    outcome: Outcome
     at: datetime
-    id: str = ""
-    failed: bool = False
+    judges: str = ""
+    why: str = ""
 
-    def text(self) -> str:
-        state = "failed" if self.failed else "started"
-        return f"{self.release}:{self.revision}:{int(self.at.timestamp())}:{self.id or '-'}:{state}"
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """When a release is started again for which AWS had no capacity, after `attempts` attempts."""
-
-    release: str
-    attempts: int
-    at: datetime
-
-    def text(self) -> str:
-        return f"{self.release}:{self.attempts}:{int(self.at.timestamp())}"
+    def text(self, longest: int) -> str:
+        """As much of the reason as there is room for in `longest` characters."""
+        head = f"{self.release}:{self.outcome}:{int(self.at.timestamp())}:{self.judges or '-'}:"
+        return head + escaped(self.why, also=SEPARATOR, longest=longest - len(head))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +136,8 @@ class StoredState:
 
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
     wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases whose
-    pre-deployment task has succeeded. `retry` is for rolling deployments only.
+    pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
+    quarantined.
     """
 
     deadline: Deadline | None = None
@@ -185,6 +154,7 @@ class StoredState:
     task_run: TaskRun | None = None
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     def quarantined(self, release: str) -> bool:
         return release in self.quarantine
@@ -201,6 +171,34 @@ class StoredState:
     def ended_of(self, release: str) -> RolloutResult | None:
         """The result of the rollout of that release, if it was the last to end."""
         return self.ended if self.ended is not None and self.ended.release == release else None
+
+    def verdict_of(self, release: str) -> Verdict | None:
+        """Why that release is quarantined, if it is and the reason is known."""
+        if not self.quarantined(release):
+            return None
+        found = next((one for one in self.verdicts if one.release == release), None)
+        ended = self.ended_of(release)
+        if ended is None or (found is not None and found.at > ended.at):
+            return found
+        return Verdict(release, ended.outcome, ended.at, "" if found is None else found.judges, ended.why)
+
+    def explained(self, before: StoredState, judges: str) -> StoredState:
+        """With the reason for which releases were quarantined since `before`; without those that are not any more.
+
+        A release that is quarantined once more, such as by a request to roll back, has a new reason.
+        """
+        kept = [one for one in self.verdicts if one.release in self.quarantine]
+        ended = self.ended
+        if ended is not None and ended != before.ended and ended.outcome in STOPPED:
+            judged = ended.by in (Actor.ENGINE, Actor.TIMER) and ended.outcome is not Outcome.ABORTED
+            new = {one for one in self.quarantine if one not in before.quarantine} | set(self.quarantine[-1:])
+            kept = [one for one in kept if one.release not in new]
+            kept += [
+                Verdict(one, ended.outcome, ended.at, judges if judged else "", ended.why)
+                for one in self.quarantine
+                if one in new
+            ]
+        return replace(self, verdicts=tuple(kept))
 
     def hold_of(self, release: str) -> Pause | None:
         """The hold of that release's rollout."""
@@ -246,26 +244,37 @@ KEYS: Final[Mapping[str, str]] = {
 """The tag of each field of `StoredState`."""
 
 
+VERDICT_KEYS: Final = tuple(f"{ownership.PREFIX}verdict-{letter}" for letter in "abcd")
+"""The tags of `StoredState.verdicts`: one for each of the newest few, which share them once there are more."""
+
+FIELDS: Final = (*KEYS, "verdicts")
+
+
 def of_tags(tags: Mapping[str, str]) -> StoredState:
     found = {name: _READ[name](tags[key]) for name, key in KEYS.items() if key in tags}
-    return StoredState(**{name: value for name, value in found.items() if value is not None})
+    several = [[_verdict(text) for text in tags.get(key, "").split(SEPARATOR)] for key in VERDICT_KEYS]
+    verdicts = (one for row in itertools.zip_longest(*several) for one in row if one is not None)
+    return StoredState(**{name: value for name, value in found.items() if value is not None}, verdicts=tuple(verdicts))
+
+
+def tags_of(state: StoredState) -> dict[str, str]:
+    values = {key: getattr(state, name) for name, key in KEYS.items()}
+    tags = {key: tag_value(_text(value)) for key, value in values.items() if value not in (None, ())}
+    for place, key in enumerate(VERDICT_KEYS):
+        here = state.verdicts[place :: len(VERDICT_KEYS)]
+        if here:
+            room = (VALUE_LENGTH + 1) // len(here) - 1
+            tags[key] = tag_value(SEPARATOR.join(one.text(room) for one in here))
+    return tags
 
 
 def written(before: StoredState, after: StoredState) -> tuple[dict[str, str], tuple[str, ...]]:
     """The tags to write and the tags to remove. Only fields that differ, so that requests written meanwhile are
     kept.
     """
-    put: dict[str, str] = {}
-    drop: list[str] = []
-    for name, key in KEYS.items():
-        value = getattr(after, name)
-        if value == getattr(before, name):
-            continue
-        if value is None or value == ():
-            drop.append(key)
-        else:
-            put[key] = tag_value(_text(value))
-    return put, tuple(drop)
+    old, new = tags_of(before), tags_of(after)
+    put = {key: value for key, value in new.items() if old.get(key) != value}
+    return put, tuple(key for key in old if key not in new)
 
 
 def _text(value: Any) -> str:
@@ -294,19 +303,6 @@ def _releases(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _task_run(text: str) -> TaskRun | None:
-    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11}):([\w-]+):(started|failed)", text)
-    if match is None:
-        return None
-    at, id = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]
-    return TaskRun(match[1], int(match[2]), at, id, match[5] == "failed")
-
-
-def _retry(text: str) -> Retry | None:
-    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11})", text)
-    return None if match is None else Retry(match[1], int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
-
-
 def _ended(text: str) -> RolloutResult | None:
     match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(\w+):(.*)", text, re.DOTALL)
     if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
@@ -315,14 +311,12 @@ def _ended(text: str) -> RolloutResult | None:
     return RolloutResult(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), unescaped(match[6]))
 
 
-def _rejected(text: str) -> Rejection | None:
-    match = re.fullmatch(r"([^:\s]+):([^:\s]+)", text)
-    return None if match is None else Rejection(match[1], match[2])
-
-
-def _stop(text: str) -> Pause | None:
-    release, colon, by = text.partition(":")
-    return Pause(unescaped(by), "" if release == requests.ANY else release) if colon else None
+def _verdict(text: str) -> Verdict | None:
+    match = re.fullmatch(r"([^:\s]+):(\w+):(\d{1,11}):(\w+|-):(.*)", text, re.DOTALL)
+    if match is None or match[2] not in set(STOPPED):
+        return None
+    at, judges = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]
+    return Verdict(match[1], Outcome(match[2]), at, judges, unescaped(match[5]))
 
 
 def _version(text: str) -> Version | None:
@@ -337,13 +331,11 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "response": requests.handled_of,
     "quarantine": _releases,
     "ended": _ended,
-    "rejected": _rejected,
-    "hold": _stop,
-    "suspended": _stop,
+    "hold": requests.pause_of,
+    "suspended": requests.pause_of,
     "previous": _version,
     "rollback_target": _version,
     "live": _version,
-    "task_run": _task_run,
-    "retry": _retry,
+    **attempts.READ,
     "cleared": _releases,
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from reconciler.rollout import stored_state
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -125,11 +126,9 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
     """Whether the observed state shows the effect of an action."""
     match decision:
         case WriteState():
-            return all(
-                getattr(seen.marks, name) == getattr(decision.after, name)
-                for name in decision.fields
-                if name != "request"  # operators write it too
-            )
+            names = (name for name in decision.fields if name != "request")  # operators write it too
+            there = replace(seen.marks, **{name: getattr(decision.after, name) for name in names})
+            return stored_state.written(seen.marks, there) == ({}, ())  # a tag has room for the start of a reason
         case SuspendScaling(suspend):
             return seen.scaling is not (Scaling.ACTIVE if suspend else Scaling.SUSPENDED)
         case UpdateHealthCheck(slot):

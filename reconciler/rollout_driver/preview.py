@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from reconciler import errors
 from reconciler.model.resource import Address
+from reconciler.rollout.actions import WriteState
 from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter, Waiting
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.simulation import timeline_sentence
@@ -53,6 +54,8 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
 def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
     if seen.waits and (step.phase is Phase.IDLE or step.waits_for is Waiting.DEPENDENCY):
         return Outlook.WAITS
+    if any(isinstance(one, WriteState) and _lifts(one, seen.wanted) for one in step.decisions):
+        return Outlook.NEW
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
         return Outlook.GIVEN_UP
     started = seen.marks.task_run is not None
@@ -62,6 +65,11 @@ def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
     if not seen.waits and _not_begun(seen) and not started and step.phase in phases:
         return Outlook.NEW
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
+
+
+def _lifts(write: WriteState, release: str) -> bool:
+    """Whether a new attempt begins at a release that failed."""
+    return write.before.quarantined(release) and not write.after.quarantined(release)
 
 
 def _not_begun(seen: ObservedService) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import ownership
@@ -19,7 +19,7 @@ class ResolutionContext:
     """Desired and observed resources by address, and their ids.
 
     `made` are the ids that this pass created or revised, which `found` does not show yet. `receiving` are the target
-    groups that any listener or rule sends requests to.
+    groups that any listener or rule sends requests to. `rules` are the declared rules that name a security group.
     """
 
     wanted: Mapping[Address, Desired[Any]]
@@ -27,6 +27,7 @@ class ResolutionContext:
     made: Mapping[Address, str]
     ids: Mapping[Address, str]
     receiving: frozenset[str] = frozenset()
+    rules: Mapping[Address, tuple[Address, ...]] = field(default_factory=dict)
 
 
 def context_of(
@@ -42,7 +43,11 @@ def context_of(
         for group, weight in kind.forwards(one.spec).items()
         if weight
     )
-    return ResolutionContext(wanted, found, new, ids, receiving)
+    rules: dict[Address, tuple[Address, ...]] = {}
+    for want in wanted.values():
+        for group in want.refs() if want.address.kind == "security-group-rules" else ():
+            rules[group] = (*rules.get(group, ()), want.address)
+    return ResolutionContext(wanted, found, new, ids, receiving, rules)
 
 
 def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:

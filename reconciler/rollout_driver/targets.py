@@ -25,6 +25,7 @@ from reconciler.rollout.release import (
 )
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
+from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release
@@ -172,6 +173,7 @@ def subject_of(
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
         roles=tuple(_roles(context)),
         not_ready=not_ready,
+        judges=judges_of(delivery, context),
     )
 
 

@@ -14,13 +14,14 @@ from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Calls, Desired, ResourceHealth
 from reconciler.resources import task as tasks
 from reconciler.resources.task import TaskSpec
-from reconciler.rollout import pre_deployment
+from reconciler.rollout import new_attempt, pre_deployment
 from reconciler.rollout.actions import RunTask
+from reconciler.rollout.attempts import TaskRun
 from reconciler.rollout.engine import RolloutStep
 from reconciler.rollout.pre_deployment import Found, PreDeployment
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import TaskRun
+from reconciler.rollout_driver.judges import judges_of_task
 
 if TYPE_CHECKING:
     from reconciler.rollout_driver.resolution import ResolutionContext
@@ -54,7 +55,7 @@ def target_of(delivery: RolloutSpec, context: ResolutionContext) -> TaskTarget |
     family, service = definition.spec.family, context.wanted[delivery.service].spec
     optional = frozenset(name for name, one in definition.spec.containers.items() if not one.essential)
     count = service.initial_count if service.desired_count is None else service.desired_count
-    known = PreDeployment(want.address.name, tasks=count or 0)
+    known = PreDeployment(want.address.name, tasks=count or 0, judges=judges_of_task(want, context))
     images = (*delivery.images, *sorted(ref for ref in context.wanted[address].refs() if ref.kind == "image"))
     for image in images:
         found = context.found.get(image)
@@ -84,7 +85,8 @@ class TaskRuns:
     def step(
         self, aws: AwsClient, job: ServiceRollout, seen: ObservedService, ordinary: RolloutStep, now: datetime
     ) -> RolloutStep:
-        """`ordinary`, or the step of the pre-deployment task that has to come before it."""
+        """`ordinary`, or the step of a new attempt or of the pre-deployment task that has to come before it."""
+        ordinary = new_attempt.step(seen, ordinary, now)
         target, record, found = job.pre_deployment, seen.marks.task_run, None
         if record is not None and not record.failed:
             try:

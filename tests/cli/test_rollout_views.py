@@ -20,9 +20,10 @@ from reconciler.controller.until import Ending, RolloutSummary
 from reconciler.model.resource import Address
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.requests import Pause
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Actor, Outcome, Pause, RolloutResult, StoredState
+from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult, StoredState, Verdict
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.targets import ServiceRollout
 
@@ -174,3 +175,18 @@ def test_a_cause_is_told_of_the_rollout_that_has_just_ended(of_it: bool) -> None
             _block(session, found, watch=False)
     else:
         assert "rolled back" in _block(session, found, watch=False)
+
+
+def test_why_other_releases_are_quarantined_is_shown() -> None:
+    """After a rollback while the specs wait for an image, nothing else tells of it: another rollout has ended since."""
+    back = Verdict("3f2a91c05d6e", Outcome.ROLLED_BACK, NOW, "", "rollback requested by ana: 5xx, since noon")
+    marks = StoredState(
+        quarantine=(back.release,),
+        verdicts=(back,),
+        ended=RolloutResult(RELEASE, Outcome.PROMOTED, "baking", NOW, Actor.TIMER),
+    )
+    seen = ObservedService(RELEASE, 1, marks=marks, waits="the image web:v3 has not been pushed")
+    text = status_text(WEB, seen, REST, (), NOW, Look())
+    assert "  3f2a91 was rolled back 01 Jan 12:00 UTC: rollback requested by ana: 5xx, since noon" in text.splitlines()
+    (verdict,) = status_document(WEB, seen, REST, ())["verdicts"]
+    assert (verdict["release"], verdict["outcome"], verdict["because"]) == (back.release, "RolledBack", back.why)

@@ -12,11 +12,11 @@ from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address
 from reconciler.model.resource_type import discover
 from reconciler.model.tagging import PER_RESOURCE
-from reconciler.rollout.stored_state import KEYS
+from reconciler.rollout.stored_state import KEYS, VERDICT_KEYS
 from reconciler.spec import tag_limits
 
 ROOT = Path(__file__).parents[2]
-COMPUTED = {"reconciler/rollout/stored_state.py": set(KEYS.values())}
+COMPUTED = {"reconciler/rollout/stored_state.py": {*KEYS.values(), *VERDICT_KEYS}}
 """Files that make keys out of names, and which."""
 
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.cli.output.history_text import STANDINGS, history_text
+from reconciler.cli.output.history_text import STANDINGS, history_document, history_text
 from reconciler.cli.output.terminal import Look
-from reconciler.queries.events import ServiceEvent, Source, folded
+from reconciler.queries.events import ServiceEvent, Source, folded, happenings
 from reconciler.queries.history import ReleaseStanding, Revision, Row, history
 from reconciler.queries.versions import RunningVersion
 from reconciler.resources.task_definition import content
 from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState, Verdict
 from reconciler.rollout_driver.targets import ServiceRollout
 from tests.harness.emulated_stack import emulated_stack
 
@@ -138,3 +138,20 @@ def test_equal_events_of_one_version_are_folded(texts: list[str], counts: list[i
     several = [ServiceEvent(NOW - n * HOUR, Source.ECS, text, str(n)) for n, text in enumerate(texts)]
     assert [fold.count for fold in folded(several)] == counts
     assert folded(several)[0].newest is several[0]
+
+
+def test_a_quarantined_release_keeps_its_reason_when_another_rollout_has_ended() -> None:
+    """In the table, and as an event."""
+    failed = Verdict("r1", Outcome.FAILED, NOW, "5b1e08", "3 tasks stopped")
+    promoted = RolloutResult("r2", Outcome.PROMOTED, "baking", NOW + HOUR, Actor.TIMER)
+    marks = StoredState(quarantine=("r1",), verdicts=(failed,), ended=promoted)
+    rows = history([Revision("web:2"), Revision("web:1")], (run(2, 100), run(1, 0)), marks, None)
+    assert [(row.ended, row.verdict) for row in rows] == [(promoted, None), (None, failed)]
+    assert (
+        history_text("service/web", rows, Look())
+        .splitlines()[-1]
+        .endswith("Failed, 2026-01-05 00:00 UTC: 3 tasks stopped")
+    )
+    assert history_document("web", rows)["releases"][1]["verdict"]["because"] == "3 tasks stopped"
+    events = happenings({}, (), marks, ())
+    assert [one.details["release"] for one in events] == ["r2", "r1"]

@@ -10,13 +10,14 @@ import pytest
 
 from reconciler.rollout import pre_deployment
 from reconciler.rollout.actions import RunTask, UpdateService, WriteState
+from reconciler.rollout.attempts import TaskRun
 from reconciler.rollout.blue_green import machine
 from reconciler.rollout.engine import Engine, Phase, RolloutStep, Waiting, engines
 from reconciler.rollout.pre_deployment import FORGOTTEN, LOOK_EVERY, RENEWED, UNSEEN, Found, PreDeployment
 from reconciler.rollout.release import Version
-from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Outcome, Pause, StoredState, TaskRun
+from reconciler.rollout.stored_state import Outcome, StoredState
 from reconciler.rollout.strategy import Strategy
 from tests.rollout.facts import BLUE, CAREFUL, NOW, kinds, marked, said, seen, written
 

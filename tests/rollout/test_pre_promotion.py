@@ -18,8 +18,9 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
 from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Pause
 from reconciler.rollout.state import Scaling, SmokeTestOutcome
-from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, Pause
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 from reconciler.rollout.strategy import OnNewRevision, Promotion
 from tests.rollout.facts import (
     BLUE,

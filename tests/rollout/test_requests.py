@@ -13,10 +13,10 @@ from reconciler.rollout.actions import SetWeights, WriteState
 from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
 from reconciler.rollout.engines.task_sets import TaskSets
 from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Pause, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.requests import RequestVerb, Response
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, Pause, StoredState
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, RolloutResult, StoredState
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.windows import Window
 from tests.rollout.facts import (
@@ -387,3 +387,18 @@ def test_what_is_healthy_is_not_called_unhealthy() -> None:
     assert after.response.refusal is not None
     assert after.response.refusal.code is Code.NOT_READY
     assert "not healthy" not in after.response.refusal.why
+
+
+def test_after_a_rollback_to_an_earlier_release_it_reads_rolled_back() -> None:
+    """Also once that release has been rolled out, and where what the specs declare had failed before."""
+    failed = marked(
+        quarantine=("c",),
+        ended=RolloutResult("c", Outcome.FAILED, "testing", NOW - HOUR, Actor.ENGINE, "GET / returned 500"),
+    )
+    request = said(RequestVerb.ROLLBACK, "b", to="a", revision=1)
+    answer = step(seen(side("b", 0, primary=True), wanted="c", marks=replace(failed, request=request)))
+    (back,) = [one for one in answer.decisions if isinstance(one, WriteState)]
+    promoted = RolloutResult("a", Outcome.PROMOTED, "baking", NOW + HOUR, Actor.TIMER)
+    there = replace(back.after, rollback_target=None, ended=promoted, request=None, response=None)
+    found = step(seen(side("a", 1, primary=True), wanted="c", marks=there, production=(0, 100), test=(0, 100)))
+    assert (found.phase, found.decisions) == (Phase.ROLLED_BACK, ())

@@ -8,8 +8,9 @@ import pytest
 
 from reconciler.rollout.actions import DeleteTaskSet, SetPrimary, SetWeights
 from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
+from reconciler.rollout.requests import Pause
 from reconciler.rollout.state import ObservedService, Scaling, TaskSet
-from reconciler.rollout.stored_state import DeadlineKind, Outcome, Pause
+from reconciler.rollout.stored_state import DeadlineKind, Outcome
 from tests.rollout.facts import (
     BLUE,
     CANARY,

@@ -10,13 +10,14 @@ import pytest
 
 from reconciler import errors
 from reconciler.rollout.actions import UpdateService, WriteState
+from reconciler.rollout.attempts import Retry
 from reconciler.rollout.engine import Phase, Prefetched, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.rolling import PATIENCE, RETRY_FIRST, RETRY_MOST, Rolling
 from reconciler.rollout.release import Capacity, Release, Version
-from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
+from reconciler.rollout.requests import Pause, RequestRefusalCode, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Pause, Retry, StoredState
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, StoredState
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.tracker import RolloutTracker
 from reconciler.rollout.windows import Window

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.rollout import stored_state
+from reconciler.rollout import actions, stored_state
 from reconciler.rollout.actions import WriteState
+from reconciler.rollout.attempts import Rejection, Retry, TaskRun
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import (
+    Pause,
     Request,
     RequestRefusal,
     RequestRefusalCode,
@@ -26,16 +28,14 @@ from reconciler.rollout.requests import (
 from reconciler.rollout.stored_state import (
     KEPT_RELEASES,
     KEYS,
+    STOPPED,
     Actor,
     Deadline,
     DeadlineKind,
     Outcome,
-    Pause,
-    Rejection,
-    Retry,
     RolloutResult,
     StoredState,
-    TaskRun,
+    Verdict,
 )
 from tests.model.accepted_tags import TEXTS, assert_accepted
 from tests.rollout.facts import NOW
@@ -90,9 +90,10 @@ def test_every_tag_is_accepted_whatever_text_comes_in(release: str, who: str, wh
         task_run=TaskRun(release, 7, NOW, who),
         retry=Retry(release, 2, NOW),
         cleared=(release,) * KEPT_RELEASES,
+        verdicts=(Verdict(release, Outcome.FAILED, NOW, "5b1e08", why),) * KEPT_RELEASES,
     )
     put, _ = stored_state.written(StoredState(), state)
-    assert put.keys() == set(KEYS.values())
+    assert put.keys() == {*KEYS.values(), *stored_state.VERDICT_KEYS}
     for value in put.values():
         assert_accepted(value)
 
@@ -259,6 +260,55 @@ def test_the_quarantine_keeps_the_newest() -> None:
     assert len(put[KEYS["quarantine"]]) <= 256
     assert after.quarantined("f" * 12)
     assert not after.quarantined(f"{0:012x}")
+
+
+WHYS = st.text(st.sampled_from("ab, +:'=2C"), max_size=20).map(lambda text: " ".join(text.split()))
+VERDICTS = st.builds(
+    Verdict, RELEASES, st.sampled_from(sorted(STOPPED)), MOMENTS, st.just("") | st.just("5b1e08"), WHYS
+)
+
+
+@given(st.lists(VERDICTS, max_size=KEPT_RELEASES))
+def test_why_releases_are_quarantined_is_read_as_it_was_written(verdicts: list[Verdict]) -> None:
+    """Of as many as are kept, in their order; in full while there are few."""
+    found = stored(verdicts=tuple(verdicts)).verdicts
+    assert [replace(one, why="") for one in found] == [replace(one, why="") for one in verdicts]
+    assert all(one.why.startswith(other.why) for one, other in zip(verdicts, found, strict=True))
+    if len(verdicts) <= len(stored_state.VERDICT_KEYS):
+        assert found == tuple(verdicts)
+
+
+def test_a_reason_keeps_some_words_however_many_releases_are_quarantined() -> None:
+    """They share four tags."""
+    why = "3 tasks stopped unexpectedly, the last one of them with exit code 137"
+    full = tuple(Verdict(f"{number:012x}", Outcome.ROLLED_BACK, NOW, "5b1e08", why) for number in range(KEPT_RELEASES))
+    assert {one.why for one in stored(verdicts=full).verdicts} == {why[:21]}
+
+
+def stopped(release: str, by: Actor = Actor.ENGINE, outcome: Outcome = Outcome.FAILED, why: str = "5xx") -> Any:
+    """What a rollout stores as it stops."""
+    return {"ended": RolloutResult(release, outcome, "verifying", NOW, by, why)}
+
+
+def test_the_reason_of_a_quarantine_outlasts_the_next_rollout() -> None:
+    """It goes when the quarantine is lifted."""
+    (write,) = actions.stored(StoredState(), {"quarantine": ("b",), **stopped("b")}, "5b1e08")
+    failed = write.after.verdict_of("b")
+    assert failed == Verdict("b", Outcome.FAILED, NOW, "5b1e08", "5xx")
+    (write,) = actions.stored(write.after, {"ended": RolloutResult("c", Outcome.PROMOTED, "baking", NOW, Actor.TIMER)})
+    assert write.after.verdict_of("b") == failed
+    (write,) = actions.stored(write.after, {"quarantine": ("b", "d"), **stopped("d", Actor.PERSON)}, "5b1e08")
+    assert write.after.verdict_of("d") == Verdict("d", Outcome.FAILED, NOW, "", "5xx")
+    (write,) = actions.stored(write.after, {"quarantine": ("d",)})
+    assert [one.release for one in write.after.verdicts] == ["d"]
+
+
+def test_what_a_person_rolls_back_has_a_new_reason() -> None:
+    """It had failed before; what stopped it last is what its phase is read from."""
+    (write,) = actions.stored(StoredState(), {"quarantine": ("c",), **stopped("c")}, "5b1e08")
+    back = stopped("b", Actor.PERSON, Outcome.ROLLED_BACK, "rollback requested by ana")
+    (write,) = actions.stored(write.after, {"quarantine": ("c",), **back}, "5b1e08")
+    assert write.after.verdict_of("c") == Verdict("c", Outcome.ROLLED_BACK, NOW, "", "rollback requested by ana")
 
 
 def test_tags_of_others_are_left_alone() -> None:

@@ -26,8 +26,9 @@ from reconciler.rollout.engine import NOTHING, Prefetched, engines
 from reconciler.rollout.engines.task_sets import TaskSets
 from reconciler.rollout.listener_weights import weights_of
 from reconciler.rollout.release import Capacity, Release, TrafficEntry
+from reconciler.rollout.requests import Pause
 from reconciler.rollout.state import ObservedService, Scaling
-from reconciler.rollout.stored_state import DeadlineKind, Pause, StoredState
+from reconciler.rollout.stored_state import DeadlineKind, StoredState
 from reconciler.rollout.strategy import Strategy
 from tests.resources.talk import Talk
 from tests.rollout import answers

@@ -20,9 +20,9 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.blue_green.context import LOOK_EVERY
-from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome
-from reconciler.rollout.stored_state import DeadlineKind, Pause, StoredState
+from reconciler.rollout.stored_state import DeadlineKind, StoredState
 from reconciler.rollout.tracker import REREADS, SETTLE, RolloutTracker, visible
 from tests.rollout.facts import BLUE, GREEN, NOW, due, ill, marked, said, seen
 

@@ -9,8 +9,9 @@ import pytest
 from reconciler.rollout.actions import DeleteTaskSet, SetPrimary, SetWeights, UpdateHealthCheck
 from reconciler.rollout.engine import Phase, RolloutHealth
 from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Pause
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, Pause
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 from reconciler.rollout.strategy import Share, Strategy
 from tests.rollout.facts import (
     BLUE,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler.cli.output.rollout_json import verdict_document
 from reconciler.cli.output.terminal import Look
 from reconciler.diagnosis.observations import plain
 from reconciler.queries.history import ReleaseStanding, Revision, Row
 from reconciler.rollout.state import WHOLE
-from reconciler.rollout.stored_state import Outcome, RolloutResult
+from reconciler.rollout.stored_state import Outcome, RolloutResult, Verdict
 
 HEAD = ("revision", "registered", "release", "image", "commit", "standing")
 GOOD = frozenset({Outcome.PROMOTED, Outcome.FAST_PROMOTED, Outcome.SUPERSEDED})
@@ -42,6 +43,8 @@ def history_text(service: str, rows: Sequence[Row], look: Look) -> str:
         lines.append(look.paint(text, color) if color else text)
         if row.ended is not None:
             lines.append(_ended(row.ended, look))
+        elif row.verdict is not None:
+            lines.append(_ended(row.verdict, look))
     return "\n".join(lines)
 
 
@@ -75,10 +78,11 @@ def _images(revision: Revision, look: Look) -> list[str]:
     return found
 
 
-def _ended(ended: RolloutResult, look: Look) -> str:
+def _ended(ended: RolloutResult | Verdict, look: Look) -> str:
     sign = look.sign("ok" if ended.outcome in GOOD else "bad")
     why = f": {plain(ended.why)}" if ended.why else ""
-    text = f"  {sign} {ended.outcome} in {ended.phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
+    phase = f" in {ended.phase}" if isinstance(ended, RolloutResult) else ""
+    text = f"  {sign} {ended.outcome}{phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
     return look.paint(text, "green" if ended.outcome in GOOD else "red")
 
 
@@ -118,4 +122,5 @@ def _document(row: Row) -> dict[str, Any]:
             "by": ended.by.value,
             "because": ended.why or None,
         },
+        "verdict": None if row.verdict is None else verdict_document(row.verdict),
     }

@@ -8,6 +8,7 @@ from reconciler.cli.output.exits import Exit
 from reconciler.rollout.engine import Phase, RolloutStep, Waiting
 from reconciler.rollout.requests import RequestVerb, Response
 from reconciler.rollout.state import ObservedService, TaskSet, Weights
+from reconciler.rollout.stored_state import Verdict
 from reconciler.rollout_driver.targets import ServiceRollout
 
 
@@ -35,6 +36,11 @@ def status_document(
         "test": _shares(observed, observed.test) if observed.has_test else None,
         "versions": [_version(task_set) for task_set in observed.sets],
         "quarantine": list(observed.marks.quarantine),
+        "verdicts": [
+            {"release": release, **verdict_document(verdict)}
+            for release in observed.marks.quarantine
+            if (verdict := observed.marks.verdict_of(release)) is not None
+        ],
         "suspended_by": None if observed.marks.suspended is None else observed.marks.suspended.by,
         "held_by": None if hold is None else hold.by,
         "response": None if response is None else _response(response),
@@ -50,6 +56,11 @@ def status_document(
         },
         "verbs": [verb.value for verb in verbs],
     }
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """Why a release is quarantined."""
+    return {"outcome": verdict.outcome.value, "at": verdict.at.isoformat(), "because": verdict.why or None}
 
 
 def _response(response: Response) -> dict[str, Any]:

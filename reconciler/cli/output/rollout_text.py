@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.cli.output.terminal import Look
+from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting, engines
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, Weights
+from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Promotion
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.targets import ServiceRollout
@@ -56,6 +58,13 @@ ORDER = (
     Phase.TEARDOWN,
 )
 
+
+STOPPED = {
+    Outcome.FAILED: "failed",
+    Outcome.ABORTED: "was aborted",
+    Outcome.ROLLED_BACK: "was rolled back",
+}
+MOST_VERDICTS = 3
 
 PROMOTED = frozenset({Phase.VERIFYING, Phase.BAKING, Phase.TEARDOWN})
 """All of production traffic goes to the new version."""
@@ -111,6 +120,7 @@ def _lines(
     rejection = observed.marks.rejection_of(observed.wanted)
     if rejection and rejection not in step.because:
         yield look.paint(f"  {observed.wanted[:6]} was {rejection}", "yellow")
+    yield from _verdicts(observed)
     if step.phase in ORDER and rollout.delivery.moves_traffic:
         yield "  " + _timeline(rollout.delivery, step, now, look)
     if rollout.delivery.moves_traffic:
@@ -134,6 +144,15 @@ def _lines(
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
         yield look.paint(f"  reconciler {first} {rollout.delivery.name}{more}", "dim")
+
+
+def _verdicts(observed: ObservedService) -> Iterator[str]:
+    """Why other releases than the wanted one are quarantined, the newest first; `reconciler history` has them all."""
+    others = [one for one in reversed(observed.marks.quarantine) if one != observed.wanted]
+    for release in others[:MOST_VERDICTS]:
+        verdict = observed.marks.verdict_of(release)
+        if verdict is not None:
+            yield f"  {release[:6]} {STOPPED[verdict.outcome]} {verdict.at:%d %b %H:%M} UTC: {plain(verdict.why)}"
 
 
 def _queued(observed: ObservedService, step: RolloutStep) -> bool:

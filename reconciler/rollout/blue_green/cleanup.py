@@ -75,7 +75,7 @@ def _had_traffic(one: TaskSet, due: Deadline | None) -> bool:
 
 
 def _removal_reason(s: RolloutContext, one: TaskSet) -> tuple[Phase, str]:
-    ended = s.marks.ended_of(one.release)
+    ended = s.marks.verdict_of(one.release) or s.marks.ended_of(one.release)
     if ended is not None:
         if ended.outcome in (Outcome.FAILED, Outcome.ABORTED):
             return Phase.FAILED, ended.why or "the rollout failed"
@@ -115,9 +115,9 @@ def rest(s: RolloutContext) -> RolloutStep:
 def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHealth]:
     wanted = s.seen.wanted
     if s.marks.quarantined(wanted):
-        ended = s.marks.ended_of(wanted)
-        back = ended is not None and ended.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
-        reason = ended.why if ended is not None and ended.why else s.marks.rejection_of(wanted)
+        verdict = s.marks.verdict_of(wanted)
+        back = verdict is not None and verdict.outcome in (Outcome.ROLLED_BACK, Outcome.FAST_ROLLED_BACK)
+        reason = verdict.why if verdict is not None and verdict.why else s.marks.rejection_of(wanted)
         return Phase.ROLLED_BACK if back else Phase.FAILED, quarantined(wanted, reason), RolloutHealth.DEGRADED
     needed = live.needed(s.seen.desired)
     if live.running != needed or live.pending or not live.steady:

@@ -93,7 +93,7 @@ class RolloutContext:
         return found if found is not None and found.release == release else None
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        return stored(self.marks, fields)
+        return stored(self.marks, fields, self.seen.judges)
 
     def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str = "") -> RolloutResult:
         return RolloutResult(release, outcome, phase, self.now.replace(microsecond=0), by, why)

@@ -85,8 +85,8 @@ def _fail(s: RolloutContext, by: Actor, why: str) -> RolloutStep:
 
 def _give_up(s: RolloutContext) -> RolloutStep:
     """There is nothing to start. A version that failed gets no tasks, unless some are healthy and serve traffic."""
-    ended = s.marks.ended_of(s.seen.wanted)
-    why = ended.why if ended is not None else ""
+    verdict = s.marks.verdict_of(s.seen.wanted)
+    why = verdict.why if verdict is not None else ""
     because = why or "this version failed before; `reconciler retry` or a new version starts another attempt"
     phase, state, waits_for = Phase.FAILED, RolloutHealth.DEGRADED, Waiting.PERSON
     if s.seen.waits and not s.marks.quarantined(s.seen.wanted):

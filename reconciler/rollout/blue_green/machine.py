@@ -44,8 +44,10 @@ and tasks are wanted:
     shifting, verifying, baking → rolling_back → rolled_back      traffic first, then cleanup
     idle, teardown → rolling_back                                    blue is gone: a rollout of the previous version
     idle → failed                                                    aborted before it began
-    teardown → scaling_up, failed                                      the next version is waiting
+    teardown → scaling_up                                              the next version is waiting
+    teardown → rolled_back                                             an earlier version was rolled back to
     failed → idle, scaling_up, teardown, superseded
+    failed → rolled_back                                               a version that was rolled back is wanted again
     rolling_back → idle, scaling_up, teardown, failed
     rolled_back → idle, scaling_up                                     a new version, or retry
     superseded → idle, scaling_up, teardown, failed
@@ -63,11 +65,12 @@ from datetime import datetime
 
 from reconciler.rollout import request_handler
 from reconciler.rollout.actions import SuspendScaling
+from reconciler.rollout.attempts import Rejection
 from reconciler.rollout.blue_green import cleanup, context, initial, pre_promotion, requests, traffic_shift
 from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout.state import ObservedService, Scaling
-from reconciler.rollout.stored_state import Actor, Outcome, Rejection
+from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 

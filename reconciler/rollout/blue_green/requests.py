@@ -14,10 +14,10 @@ from reconciler.rollout.blue_green.context import FIRST_STAGES, RolloutContext, 
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
 from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
-from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
+from reconciler.rollout.requests import Pause, Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService, TaskSet, all_on
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Pause, deadline
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, deadline
 from reconciler.rollout.strategy import Strategy
 
 LONGEST_EXTENSION: Final = timedelta(days=14)

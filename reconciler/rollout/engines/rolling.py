@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 from reconciler.model.resource import Calls
 from reconciler.rollout import describe, observe_deployments, request_handler, task_protection, windows
 from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState, stored
+from reconciler.rollout.attempts import Retry
 from reconciler.rollout.blue_green.context import POLL_EVERY
 from reconciler.rollout.engine import (
     NOTHING,
@@ -38,7 +39,7 @@ from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, R
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService, TaskSet
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, Retry, RolloutResult, deadline
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
 from reconciler.rollout.strategy import Strategy
 
 RETRY_FIRST: Final = timedelta(minutes=5)
@@ -218,9 +219,9 @@ class _Situation:
 
     def _quarantined(self) -> RolloutStep:
         """Return to the previous version, whoever started that."""
-        ended, back, primary = self.marks.ended_of(self.seen.wanted), self.marks.rollback_target, self.primary
-        why = ended.why if ended is not None and ended.why else "the release is quarantined"
-        returned = ended is not None and ended.outcome is not Outcome.FAILED
+        verdict, back, primary = self.marks.verdict_of(self.seen.wanted), self.marks.rollback_target, self.primary
+        why = verdict.why if verdict is not None and verdict.why else "the release is quarantined"
+        returned = verdict is not None and verdict.outcome is not Outcome.FAILED
         if back is not None and (primary is None or primary.task_definition != back.task_definition):
             return self._step(
                 Phase.ROLLING_BACK, why, UpdateService(back.task_definition), health=RolloutHealth.DEGRADED
@@ -231,7 +232,7 @@ class _Situation:
             return self._step(Phase.ROLLING_BACK, because, health=RolloutHealth.DEGRADED, wake=wake)
         return self._step(
             Phase.ROLLED_BACK if returned else Phase.FAILED,
-            quarantined(self.seen.wanted, "" if ended is None else ended.why),
+            quarantined(self.seen.wanted, "" if verdict is None else verdict.why),
             *self.mark(deadline=None, request=self.marks.pending_request, hold=None),
             health=RolloutHealth.DEGRADED,
             wake=None,
@@ -255,7 +256,7 @@ class _Situation:
     # -- steps
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        return stored(self.marks, fields)
+        return stored(self.marks, fields, self.seen.judges)
 
     def ended(self, release: str, outcome: Outcome, phase: Phase, by: Actor, why: str) -> RolloutResult:
         return RolloutResult(release, outcome, phase, self.now.replace(microsecond=0), by, why)

@@ -1,0 +1,80 @@
+"""Attempts at a release, as they are stored: one that was rejected, its pre-deployment task, and the next attempt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A release that was rejected because `flight` was being rolled out."""
+
+    release: str
+    flight: str
+
+    @property
+    def why(self) -> str:
+        return f"rejected because {self.flight} was being rolled out"
+
+    def text(self) -> str:
+        return f"{self.release}:{self.flight}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """The last run of the pre-deployment task, until it has succeeded.
+
+    `revision` is the number of its task definition's revision, `at` when ECS was about to be asked, `id` the task, as
+    far as it is known.
+    """
+
+    release: str
+    revision: int
+    at: datetime
+    id: str = ""
+    failed: bool = False
+
+    def text(self) -> str:
+        state = "failed" if self.failed else "started"
+        return f"{self.release}:{self.revision}:{int(self.at.timestamp())}:{self.id or '-'}:{state}"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a release is started again for which AWS had no capacity, after `attempts` attempts."""
+
+    release: str
+    attempts: int
+    at: datetime
+
+    def text(self) -> str:
+        return f"{self.release}:{self.attempts}:{int(self.at.timestamp())}"
+
+
+# -- from tags
+
+
+def _rejection(text: str) -> Rejection | None:
+    match = re.fullmatch(r"([^:\s]+):([^:\s]+)", text)
+    return None if match is None else Rejection(match[1], match[2])
+
+
+def _task_run(text: str) -> TaskRun | None:
+    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11}):([\w-]+):(started|failed)", text)
+    if match is None:
+        return None
+    at, id = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]
+    return TaskRun(match[1], int(match[2]), at, id, match[5] == "failed")
+
+
+def _retry(text: str) -> Retry | None:
+    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11})", text)
+    return None if match is None else Retry(match[1], int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
+
+
+READ: Final[Mapping[str, Callable[[str], Any]]] = {"rejected": _rejection, "task_run": _task_run, "retry": _retry}
+"""The fields of `StoredState` that hold them; None if a value cannot be parsed."""

@@ -1,0 +1,65 @@
+"""Digests of what the specs judge a release by: if it changes, a release that failed by it is tried again.
+
+What a release consists of does not count, because with it the release is another one: its task definition, network and
+capacity, and under an engine that shifts traffic the health check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from reconciler.model.resource import Address, Desired
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.resolution import ResolutionContext
+
+LENGTH: Final = 6
+OF_THE_STRATEGY: Final = (
+    "healthy_within",
+    "scale",
+    "max_failed_tasks",
+    "tests",
+    "verify_for",
+    "alarms",
+    "max_5xx",
+    "looks",
+)
+OF_THE_SERVICE: Final = ("grace_period", "deployment")
+KINDS: Final = frozenset({"role", "target-group"})
+
+RELEASE, TASK = "r", "t"
+"""Sorts of digests: they begin with it, and are compared with their own sort only."""
+
+
+def judges_of(delivery: RolloutSpec, context: ResolutionContext) -> str:
+    """Of the releases of a service."""
+    wanted, policy = context.wanted, delivery.policy
+    service = wanted[delivery.service]
+    strategy = [str(getattr(policy, name)) for name in OF_THE_STRATEGY]
+    settings = [str(getattr(service.spec, name)) for name in OF_THE_SERVICE]
+    used = service.refs() | wanted[delivery.task_definition].refs() | set(delivery.groups)
+    return _digest(RELEASE, [strategy, settings, _specs(used, context)])
+
+
+def judges_of_task(want: Desired[Any], context: ResolutionContext) -> str:
+    """Of the runs of a pre-deployment task: its network and capacity, and the permissions of its roles."""
+    used = want.refs() | context.wanted[want.spec.task_definition.address].refs()
+    return _digest(TASK, [_dump(want), _specs(used, context)])
+
+
+def _specs(used: Iterable[Address], context: ResolutionContext) -> dict[str, Any]:
+    """Roles and target groups among them, and rules that name security groups among them."""
+    several = frozenset(used)
+    counted = {one for one in several & context.wanted.keys() if one.kind in KINDS}
+    counted |= {rules for one in several for rules in context.rules.get(one, ())}
+    return {str(one): _dump(context.wanted[one]) for one in counted}
+
+
+def _dump(want: Desired[Any]) -> Any:
+    return want.spec.model_dump(mode="json", fallback=str)
+
+
+def _digest(sort: str, value: Any) -> str:
+    return sort + hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:LENGTH]
