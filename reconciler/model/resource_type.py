@@ -160,9 +160,10 @@ class ResourceType(ABC, Generic[S]):
     """
 
     serves_tasks: ClassVar[bool] = False
-    """Running tasks may use one by their task definition, and AWS deletes it nevertheless: it is kept while a service
-    has tasks of more than one version.
-    """
+    """Running tasks may use one by their task definition, and AWS deletes it nevertheless: kept in a rollout."""
+
+    judges: ClassVar[bool] = False
+    """A version may fail because of one that it uses, or that names what it uses, and be healthy once it changes."""
 
     exchanges: ClassVar[bool] = False
     """Two of them may change places in one call, where AWS allows one in each."""
@@ -245,6 +246,11 @@ class ResourceType(ABC, Generic[S]):
 
         A full pass calls it, and types that build on this one do not wait for it.
         """
+        yield Batch.of(())
+        return list(found)
+
+    def observe_runs(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
+        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack."""
         yield Batch.of(())
         return list(found)
 

@@ -86,7 +86,9 @@ class _Deferral:
             if (groups := kinds[one.address.kind].forwards(one.spec))
         }
         self.services = tuple(one for one in self.world if one.address.kind == "service")
-        self.uses = {one.id: kinds["service"].in_use(one) for one in self.services} if self.services else {}
+        users = [one for one in self.world if not kinds[one.address.kind].runs_to_completion]
+        self.uses = {one.id: used for one in users if (used := kinds[one.address.kind].in_use(one))}
+        self.uses |= {one.id: self.uses.get(one.id, frozenset()) for one in self.services}
         self.proven = frozenset(
             group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
         )
@@ -114,6 +116,7 @@ class _Deferral:
     # -- what is in use
 
     def _usage(self) -> Usage:
+        services = {one.id for one in self.services}
         staying = [one for one in self.services if one.address in self.desired or one.id in self.waiting]
         tasks = [
             one
@@ -122,16 +125,18 @@ class _Deferral:
         ]
         definitions = {one.parent for one in tasks}
         runs = [one for one in self.world if one.id in definitions]
-        used = frozenset(name for one in staying for name in self.uses[one.id])
+        running = {name for id, names in self.uses.items() if id not in services for name in names}
+        used = frozenset(name for one in staying for name in self.uses[one.id]) | running
         used |= {name for one in tasks for name in self.kinds[one.address.kind].in_use(one)}
         used |= {name for one in runs for name in ordering.links(one)}
         revised = {action.drop.id for action in self.draft.actions if action.old is not None and action.changes}
         rolls = {action.address for action in self.draft.actions if action.rolls}
         flying = [one for one in staying if _versions(one) > 1 or one.address in rolls or one.id in self.waiting]
         others = any(one.id in revised for one in runs) or bool(rolls - {one.address for one in flying})
-        needed = None if others else in_flight.needed(flying, self.uses, self.world)
+        needed = None if others else in_flight.needed(flying, self.uses, self.world, running)
+        self.several = bool(flying) or others
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
-        return Usage(used, lost, self.proven, bool(flying) or others, needed)
+        return Usage(used, lost, self.proven, self.several or bool(running), needed)
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
@@ -208,7 +213,7 @@ class _Deferral:
         for id, old in leaving.items():
             if id in self.usage.used:
                 kept[id] = Code.IN_USE, None
-            elif self.usage.several and self.kinds[old.address.kind].serves_tasks:
+            elif self.several and self.kinds[old.address.kind].serves_tasks:
                 kept[id] = Code.SEVERAL_VERSIONS, None
             elif id not in kept and (because := self._needs(id)) is not None:
                 kept[id] = because

@@ -14,9 +14,12 @@ from reconciler.model.resource import Observed
 
 
 def needed(
-    services: Iterable[Observed[Any]], uses: Mapping[str, frozenset[str]], world: Iterable[Observed[Any]]
+    services: Iterable[Observed[Any]],
+    uses: Mapping[str, frozenset[str]],
+    world: Iterable[Observed[Any]],
+    also: Iterable[str] = (),
 ) -> frozenset[str] | None:
-    """The ids of what `services` use, and of what that refers to; None if it cannot be told.
+    """The ids of what `services` use, of `also`, and of what these refer to; None if it cannot be told.
 
     `uses` are the ids that each service of the stack runs on, by the service's id.
     """
@@ -26,7 +29,7 @@ def needed(
         revisions |= one.facts.get("earlier", {})
     flying = {one.id for one in several}
     settled = frozenset(name for id, names in uses.items() if id not in flying for name in names)
-    found: set[str] = set()
+    found = set(also)
     for service in several:
         named = service.facts["task_definitions"]
         if any(name not in revisions for name in named):

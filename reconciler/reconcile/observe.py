@@ -20,7 +20,7 @@ from reconciler.log import log
 from reconciler.model import moves, ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import Depth, ResourceTypes, Scope
+from reconciler.model.resource_type import Depth, ResourceType, ResourceTypes, Scope
 from reconciler.reconcile.expectations import UNSEEN, Expectations
 from reconciler.reconcile.read_plan import ReadPlan
 from reconciler.reconcile.tag_index import OwnedTagIndex
@@ -110,8 +110,21 @@ class _Observation:
                 answered, _ = wait(self._batches, return_when=FIRST_COMPLETED)
                 for future in sorted(answered, key=lambda each: self._batches[each][0]):
                     self._batch_ended(future)
+        if self._something_leaves():
+            self._singles |= {name: self._runs_of(name) for name in self.found if _has_runs(self._kinds[name])}
         for name, future in self._singles.items():
             self._singles_ended(name, future)
+
+    def _something_leaves(self) -> bool:
+        """Whether the specs have something no more, so that it matters which tasks still use it."""
+        wanted = {want.address for several in self._wanted.values() for want in several}
+        everything = (one for found in self.found.values() for one in found)
+        return any(one.address not in wanted and ownership.owner(one.tags) == self._place.stack for one in everything)
+
+    def _runs_of(self, name: str) -> Future[list[Observed[Any]]]:
+        """The type with its running tasks. It has no details, which would be read of the same resources."""
+        runs = self._kinds[name].observe_runs(self.found[name], self._scope(name, Depth.FULL))
+        return self._pool.submit(self._aws.run, runs)
 
     def _begin(self, name: str) -> None:
         kind = self._kinds[name]
@@ -169,6 +182,10 @@ class _Observation:
     def _done(self, name: str) -> None:
         self._ids |= {one.address: one.id for one in self.found.get(name, ())}
         self._order.done(name)
+
+
+def _has_runs(kind: ResourceType[Any]) -> bool:
+    return type(kind).observe_runs is not ResourceType.observe_runs
 
 
 def made_meanwhile(

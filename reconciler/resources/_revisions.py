@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from reconciler import errors
 from reconciler.model import ordering, ownership
 from reconciler.model.resource import Call, Calls, Desired, Observed, S
 from reconciler.model.resource_type import Depth, Scope
-from reconciler.resources import _ecs, _gone
+from reconciler.resources import _ecs, _gone, _task_runs
 from reconciler.resources._ecs import ecs
+
+BATCH: Final = 10  # revisions a DeleteTaskDefinitions
 
 LOOK_BACK: Final = 10
 """Number of other owners' revisions to read in search of one of the stack."""
@@ -181,3 +184,59 @@ def with_earlier(
         kept = {arn: known[arn] for arn in others & known.keys()}
         found.append(replace(current, facts={**current.facts, "earlier": kept}))
     return found
+
+
+def with_runs(
+    observed: Iterable[Observed[S]], scope: Scope, read: Callable[[Mapping[str, Any]], S]
+) -> Calls[list[Observed[S]]]:
+    """The revisions, with the ids of what tasks use in `runs` that no service runs, in any revision of their family.
+
+    ECS shows the security groups of a task only where we started it: any of the stack's may be another one's.
+    """
+    services = scope.seen.get("service", ())
+    clusters = {str(one.facts["cluster"]) for one in services if "cluster" in one.facts}
+    clusters |= {one.id for one in scope.seen.get("cluster", ())}
+    clusters |= {str(one.spec.cluster) for one in scope.seen.get("schedule", ()) if one.spec.cluster}
+    names, deployed, found = sorted({_ecs.last(one) for one in clusters}), running(scope), []
+    for current in observed:
+        family = family_of(current.id)
+        if family in deployed or ownership.owner(current.tags) != scope.stack:
+            found.append(current)
+            continue
+        used: set[str] = set()
+        for cluster in names:
+            listed = yield from _gone.answer(ecs.list_tasks(cluster=cluster, family=family))
+            for task in (yield from _task_runs.described(cluster, (listed or {}).get("taskArns", ()))):
+                used |= yield from _used(task, current, scope, read)
+        found.append(replace(current, facts={**current.facts, "runs": sorted(used)}))
+    return found
+
+
+def _used(
+    task: Mapping[str, Any], current: Observed[Any], scope: Scope, read: Callable[[Mapping[str, Any]], Any]
+) -> Calls[set[str]]:
+    """The ids of what a task uses: its revision, what that refers to, and its network."""
+    arn = task["taskDefinitionArn"]
+    revision: Observed[Any] | None = current
+    if arn != current.id:
+        answer = yield from one(arn)
+        revision = None if answer is None else replace(current, id=arn, spec=read(answer))
+    network = _task_runs.network(task)
+    if _task_runs.SECURITY_GROUPS not in _ecs.tags_of(task):
+        network |= {group.id for group in scope.seen.get("security-group", ())}
+    refers = set() if revision is None else ordering.links(replace(revision, parent=None))
+    return {arn, current.id, *refers, *network}
+
+
+def delete(arns: Sequence[str]) -> Calls[None]:
+    """Raises `errors.Blocked` with ECS's reason for what could not be deleted yet."""
+    for batch in _ecs.batches(arns, BATCH):
+        answer = yield ecs.delete_task_definitions(taskDefinitions=list(batch))
+        for failure in answer.get("failures") or ():
+            reason = failure.get("detail") or failure.get("reason") or "no reason given"
+            if "does not exist" not in reason:
+                raise errors.Blocked(
+                    f"{failure.get('arn', '')}: {reason}",
+                    call="ecs.DeleteTaskDefinitions",
+                    code=failure.get("reason", ""),
+                )

@@ -46,6 +46,7 @@ class RoleSpec(resource.Spec):
 class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
+    judges: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(case_sensitive=False)

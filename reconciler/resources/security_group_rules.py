@@ -91,6 +91,7 @@ class SecurityGroupRulesSpec(resource.Spec):
 class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
     Spec = SecurityGroupRulesSpec
+    judges: ClassVar[bool] = True
     inside: ClassVar[tuple[str, str] | None] = ("group", "security-group")
     observe_after: ClassVar[tuple[str, ...]] = ("security-group",)
     replace: ClassVar[Replace] = Replace.NEVER

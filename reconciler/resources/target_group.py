@@ -47,6 +47,7 @@ class TargetGroupSpec(resource.Spec):
 class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
     Spec = TargetGroupSpec
+    judges: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateTargetGroup",)
     named_by: ClassVar[str | None] = "name"
     serves_tasks: ClassVar[bool] = True  # ECS shows those of a service's newest deployment only

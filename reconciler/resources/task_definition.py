@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import Change, diff
@@ -43,7 +42,6 @@ KEEP: Final = 10
 """Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
 
 TRIM_AT_ONCE: Final = 5  # ECS allows one DeregisterTaskDefinition a second
-BATCH: Final = 10  # revisions a DeleteTaskDefinitions
 
 
 class TaskDefinition(ResourceType[TaskDefinitionSpec]):
@@ -112,6 +110,14 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
             observed.append(Observed(address, arn, spec, tags, facts=facts))
         return (yield from _revisions.with_earlier(observed, scope, read_spec))
 
+    def observe_runs(
+        self, found: Sequence[Observed[TaskDefinitionSpec]], scope: Scope
+    ) -> Calls[list[Observed[TaskDefinitionSpec]]]:
+        return (yield from _revisions.with_runs(found, scope, read_spec))
+
+    def in_use(self, found: Observed[TaskDefinitionSpec]) -> frozenset[str]:
+        return frozenset(found.facts.get("runs", ()))
+
     def create(self, new: Desired[TaskDefinitionSpec]) -> Calls[str]:
         active = yield from _revisions.list_active(new.spec.family)
         arn = yield from _registered(active, new)
@@ -153,7 +159,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
             if arn in active:
                 yield from _gone.let_go(ecs.deregister_task_definition(taskDefinition=arn))
         yield from _in_use.let_go(mine, old.tags.get(IMAGES, "").split())
-        yield from _delete(mine)
+        yield from _revisions.delete(mine)
 
     def update_tags(
         self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]
@@ -227,20 +233,6 @@ def _trim(active: Sequence[str], old: Observed[TaskDefinitionSpec]) -> Calls[Non
     if going:
         # What cannot be deleted yet stays deregistered, and is no reason to hold up a deployment.
         yield ecs.delete_task_definitions(taskDefinitions=going)
-
-
-def _delete(arns: Sequence[str]) -> Calls[None]:
-    """Raises `errors.Blocked` with ECS's reason for what could not be deleted yet."""
-    for batch in _ecs.batches(arns, BATCH):
-        answer = yield ecs.delete_task_definitions(taskDefinitions=list(batch))
-        for failure in answer.get("failures") or ():
-            reason = failure.get("detail") or failure.get("reason") or "no reason given"
-            if "does not exist" not in reason:
-                raise errors.Blocked(
-                    f"{failure.get('arn', '')}: {reason}",
-                    call="ecs.DeleteTaskDefinitions",
-                    code=failure.get("reason", ""),
-                )
 
 
 def _as_wanted(

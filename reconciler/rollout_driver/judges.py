@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired
+from reconciler.model.resource_type import discover
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.resolution import ResolutionContext
 
@@ -27,7 +28,6 @@ OF_THE_STRATEGY: Final = (
     "looks",
 )
 OF_THE_SERVICE: Final = ("grace_period", "deployment")
-KINDS: Final = frozenset({"role", "target-group"})
 
 RELEASE, TASK = "r", "t"
 """Sorts of digests: they begin with it, and are compared with their own sort only."""
@@ -50,10 +50,10 @@ def judges_of_task(want: Desired[Any], context: ResolutionContext) -> str:
 
 
 def _specs(used: Iterable[Address], context: ResolutionContext) -> dict[str, Any]:
-    """Roles and target groups among them, and rules that name security groups among them."""
-    several = frozenset(used)
-    counted = {one for one in several & context.wanted.keys() if one.kind in KINDS}
-    counted |= {rules for one in several for rules in context.rules.get(one, ())}
+    """What may judge a release among them, and what names one of them: the rules of a security group."""
+    several, kinds = frozenset(used), discover()
+    counted = {one for one in several & context.wanted.keys() if kinds[one.kind].judges}
+    counted |= {judge for one in several for judge in context.judges.get(one, ())}
     return {str(one): _dump(context.wanted[one]) for one in counted}
 
 

@@ -19,7 +19,8 @@ class ResolutionContext:
     """Desired and observed resources by address, and their ids.
 
     `made` are the ids that this pass created or revised, which `found` does not show yet. `receiving` are the target
-    groups that any listener or rule sends requests to. `rules` are the declared rules that name a security group.
+    groups that any listener or rule sends requests to. `judges` are, for each resource, the declared ones that
+    name it and that a release may fail by, such as the rules of a security group.
     """
 
     wanted: Mapping[Address, Desired[Any]]
@@ -27,7 +28,7 @@ class ResolutionContext:
     made: Mapping[Address, str]
     ids: Mapping[Address, str]
     receiving: frozenset[str] = frozenset()
-    rules: Mapping[Address, tuple[Address, ...]] = field(default_factory=dict)
+    judges: Mapping[Address, tuple[Address, ...]] = field(default_factory=dict)
 
 
 def context_of(
@@ -43,11 +44,11 @@ def context_of(
         for group, weight in kind.forwards(one.spec).items()
         if weight
     )
-    rules: dict[Address, tuple[Address, ...]] = {}
+    kinds, judges = discover(), dict[Address, tuple[Address, ...]]()
     for want in wanted.values():
-        for group in want.refs() if want.address.kind == "security-group-rules" else ():
-            rules[group] = (*rules.get(group, ()), want.address)
-    return ResolutionContext(wanted, found, new, ids, receiving, rules)
+        for used in want.refs() if kinds[want.address.kind].judges else ():
+            judges[used] = (*judges.get(used, ()), want.address)
+    return ResolutionContext(wanted, found, new, ids, receiving, judges)
 
 
 def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:

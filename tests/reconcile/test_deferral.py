@@ -214,3 +214,28 @@ def test_a_task_that_leaves_is_ended_and_what_it_uses_goes_then() -> None:
     assert kept["delete role/job"] == DeferralCode.IN_USE
     assert kept["delete task-definition/job"] == DeferralCode.KEPT_TOGETHER
     assert at in waits_for(found)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_what_a_running_task_uses_stays_although_nothing_is_wanted_of_it(older: bool) -> None:
+    """A pre-deployment task or a scheduled one, also of an earlier revision than the newest."""
+    at = [Address("role", name) for name in ("job", "other")]
+    roles = [Observed(one, f"{one.name}-1", RoleSpec(name=one.name, trust={}), tags(one)) for one in at]
+    newest = definition("job", "job:2", execution_role="other-1" if older else "job-1")
+    runs = replace(newest, facts={"runs": ["job:1", "job:2", "job-1"]})
+    found = planned([], [runs, *roles])
+    assert waits(found)["delete task-definition/job"] == DeferralCode.IN_USE
+    assert waits(found)["delete role/job"] == DeferralCode.IN_USE
+    assert ("delete role/other" in done(found)) is not older
+    assert len(done(planned([], [newest, *roles]))) == 3
+
+
+def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
+    """Roles of others are."""
+    from tests.reconcile.test_in_flight import narrowed
+
+    job, web = narrowed("job"), narrowed("web")
+    runs = replace(definition("job", "job:1", execution_role="job"), facts={"runs": ["job:1", "job"]})
+    found = planned([job[0], web[0]], [runs, job[1], web[1]])
+    assert done(found) == ["update role/web"]
+    assert "update role/job" in waits(found)

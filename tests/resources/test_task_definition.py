@@ -17,6 +17,8 @@ from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address, Call, Desired, Keep, Observed
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _containers, _definition
+from reconciler.resources._task_runs import SECURITY_GROUPS
+from reconciler.resources.role import RoleSpec
 from reconciler.resources.task_definition import (
     CONTENT,
     KEEP,
@@ -575,3 +577,39 @@ def test_images_in_use_have_a_tag_of_their_revision_in_our_repositories() -> Non
     assert put.params["imageTag"] == "reconciler-in-use-web-99"
     assert put.params["imageDigest"] == digest
     assert tag.params["tags"] == [{"key": IMAGES, "value": "shop/web"}]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_tasks_use_that_no_service_runs_is_in_use(known: bool) -> None:
+    """In an earlier revision, too. Where we did not start the task, any security group of the stack may be its own."""
+    subnet = {"details": [{"name": "subnetId", "value": "subnet-1"}]}
+    tags = lower_pairs({SECURITY_GROUPS: "sg-1"}) if known else []
+    task = {"taskArn": "t", "taskDefinitionArn": arn(2), "attachments": [subnet], "tags": tags}
+    talk = Revisions(
+        answer(2, executionRoleArn="old-role"),
+        answer(3, executionRoleArn="new-role"),
+        ListTasks={"taskArns": ["t"]},
+        DescribeTasks={"tasks": [task]},
+    )
+    groups = [
+        Observed(Address("security-group", name), name, RoleSpec(name=name, trust={}), tags={ownership.STACK: STACK})
+        for name in ("sg-1", "sg-2")
+    ]
+    cluster = Observed(Address("cluster", "c"), "c", RoleSpec(name="c", trust={}))
+    where = scope(DESIRED, seen={"cluster": (cluster,), "security-group": tuple(groups)})
+    found = talk.hold(TaskDefinition().observe(where))
+    (current,) = talk.hold(TaskDefinition().observe_runs(found, where))
+
+    used = TaskDefinition().in_use(current)
+    assert {arn(2), arn(3), "old-role", "subnet-1", "sg-1"} <= used
+    assert "new-role" not in used
+    assert ("sg-2" in used) is not known
+
+
+def test_tasks_of_a_service_are_not_read_again() -> None:
+    """The service says what its tasks use."""
+    talk = Revisions(answer(3))
+    where = running(service(3))
+    found = talk.hold(TaskDefinition().observe(where))
+    assert TaskDefinition().in_use(*talk.hold(TaskDefinition().observe_runs(found, where))) == frozenset()
+    assert "ListTasks" not in talk.operations()

@@ -250,6 +250,92 @@ def test_a_stopped_run_is_found_by_the_name_in_aws(folder: Path, tmp_path: Path)
     assert job.pre_deployment.family == family_of(arn) == "shop-migrate"
 
 
+def left(stage: EmulatedStack) -> set[str]:
+    """What is there of the resources that the task alone uses."""
+    ecs, logs, iam = (stage.laptop.client(name) for name in ("ecs", "logs", "iam"))
+    found = (
+        {"definition"}
+        if ecs.list_task_definitions(familyPrefix="migrate", status="ACTIVE")["taskDefinitionArns"]
+        else set()
+    )
+    found |= {"log group"} if logs.describe_log_groups(logGroupNamePrefix="/ecs/migrate")["logGroups"] else set()
+    return found | {"role" for one in iam.list_roles()["Roles"] if "migrate" in one["RoleName"]}
+
+
+def without(folder: Path, to: Path, *names: str) -> Path:
+    copy = Path(shutil.copytree(folder, to))
+    for name in names:
+        (copy / name).unlink()
+    return copy
+
+
+def test_a_task_that_leaves_the_specs_while_it_runs_keeps_what_it_uses(stage: EmulatedStack, tmp_path: Path) -> None:
+    """Its task definition, roles and log group go once it has ended."""
+    deployed(stage)
+    exits(stage, 0, after=1800.0)
+    stage.spec(v1="v2")
+    stage.apply(lambda turn: turn.step is not None and turn.seen is not None and _known(turn.seen.marks))
+    assert left(stage) == {"definition", "log group", "role"}
+
+    stage.folder = without(stage.folder, tmp_path / "specs", "migrate.yaml")
+    stage.change({})
+    for _ in range(3):
+        stage.infrastructure()
+        stage.laptop.advance(60)
+    assert left(stage) == {"definition", "log group", "role"}
+
+    stage.laptop.advance(1800)
+    for _ in range(3):
+        assert not stage.apply(has_ended).went_wrong
+    assert left(stage) == set()
+
+
+def test_a_schedule_that_leaves_keeps_what_its_running_task_uses(folder: Path, tmp_path: Path) -> None:
+    """Nothing of the stack started the task, and ECS does not show its security groups."""
+    specs, nightly = (
+        Path(shutil.copytree(folder, tmp_path / "specs")),
+        MIGRATE.replace(f"before: {SERVICE}", 'run: {schedule: "cron(0 3 * * ? *)"}').replace(
+            "security_groups: [my-app-task-sg]", "security_groups: [nightly]"
+        ),
+    )
+    (specs / "migrate.yaml").write_text(nightly, encoding="utf-8")
+    network = specs / "network.yaml"
+    bare = network.read_text(encoding="utf-8")
+    network.write_text(f"{bare}  - {{name: nightly, ingress: []}}\n", encoding="utf-8")
+    with emulated_stack(terms=SHORT, folder=specs) as stage:
+        exits(stage, 0, after=1800.0)
+        stage.serving()
+        ecs, ec2 = stage.laptop.client("ecs"), stage.laptop.client("ec2")
+        group = next(one for one in ec2.describe_security_groups()["SecurityGroups"] if "nightly" in one["GroupName"])
+        vpc = {"Name": "vpc-id", "Values": [group["VpcId"]]}
+        subnet, group = ec2.describe_subnets(Filters=[vpc])["Subnets"][0]["SubnetId"], group["GroupId"]
+        where = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "ENABLED"}}
+        ecs.run_task(
+            cluster=CLUSTER,
+            taskDefinition="migrate",
+            networkConfiguration=where,
+            startedBy="chronos-schedule",
+            launchType="FARGATE",
+        )
+        stage.laptop.advance(60)
+
+        stage.folder = without(specs, tmp_path / "left", "migrate.yaml")
+        (stage.folder / "network.yaml").write_text(bare, encoding="utf-8")
+        stage.change({})
+        for _ in range(3):
+            stage.infrastructure()
+            stage.laptop.advance(60)
+        assert left(stage) == {"definition", "log group", "role"}
+        assert ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+
+        stage.laptop.advance(1800)
+        for _ in range(3):
+            stage.infrastructure()
+        assert left(stage) == set()
+        names = {one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]}
+        assert not any("nightly" in name for name in names)
+
+
 class _AtWrite(CrashGate):
     """Crashes at a write that belongs to the run, counted from 0."""
 
