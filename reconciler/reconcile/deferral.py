@@ -8,7 +8,7 @@ to it. A change is made in the order make, attach, prove healthy, detach, delete
 - A service that leaves goes once new services are healthy and no listener sends requests to it any more.
 - Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
   leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
-  higher bounds do not wait.
+  higher bounds do not wait, nor does what is changed after the wanted version has failed.
 
 Nothing is remembered between passes: an action is deferred for as long as what it waits for can be seen.
 """
@@ -29,11 +29,13 @@ from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile import in_flight, partial_update
 from reconciler.reconcile.expectations import UNSEEN
+from reconciler.reconcile.followers import changed_alone, followers
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
 TEXTS: Final[Mapping[Code, str]] = {
-    Code.WITH_RELEASE: "updated after the rollout of the new version",
+    Code.WITH_RELEASE: "updated once the new version is in production; if that is quarantined, with the next one or "
+    "after `reconciler retry`",
     Code.IN_USE: "still used by running tasks; deleted once they have stopped",
     Code.KEPT_TOGETHER: "kept together with {}",
     Code.SEVERAL_VERSIONS: "tasks of the version being replaced may still need it; deleted after the rollout",
@@ -99,14 +101,14 @@ class _Deferral:
     def plan(self) -> Plan:
         kept = self._kept()
         rolling = self._rolling()
-        followers = {one for delivery in self.deliveries if delivery.service in rolling for one in _followers(delivery)}
+        following = {one for delivery in self.deliveries if delivery.service in rolling for one in followers(delivery)}
         left, deferred = list[Action](), list(self.draft.deferred)
         for action in self.draft.actions:
             because = kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action)
             if because is not None:
                 deferred.append(_deferred(action, because))
                 continue
-            due, later = self._grown(action) if action.address in followers else (action, None)
+            due, later = self._grown(action) if action.address in following else (action, None)
             deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
             left += [] if now is None else [now]
@@ -145,7 +147,14 @@ class _Deferral:
             for one in self.services
             if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
         }
-        return {action.address for action in self.draft.actions if action.rolls} | under_way
+        due = {action.address for action in self.draft.actions if action.rolls}
+        found = {one.address: one for one in self.services}
+        alone = {
+            delivery.service
+            for delivery in self.deliveries
+            if delivery.service in due & found.keys() and changed_alone(delivery, self.desired, found[delivery.service])
+        }
+        return due - alone | under_way
 
     # -- services that leave
 
@@ -323,12 +332,3 @@ def _versions(service: Observed[Any]) -> int:
     rows = (*service.facts.get("deployments", ()), *service.facts.get("sets", ()))
     alive = [one for one in rows if one.get("runningCount") or one.get("pendingCount")]
     return max(len(service.facts["task_definitions"]), len(alive))
-
-
-def _followers(delivery: RolloutSpec) -> Iterable[Address]:
-    """What changes with a release of the service, apart from its tasks."""
-    yield delivery.service
-    yield Address("scaling", delivery.name)
-    for entry in (delivery.production, delivery.test) if delivery.moves_traffic else ():
-        if entry is not None and entry.kind == "listener-rule":
-            yield entry

@@ -40,4 +40,4 @@ def step(seen: ObservedService, ordinary: RolloutStep, now: datetime) -> Rollout
 
 def judged_anew(then: str, now: str) -> bool:
     """Whether a release that was judged by `then` is judged by something else now, of the same sort."""
-    return bool(then and now) and then[0] == now[0] and then != now
+    return bool(then and now) and then[0] == now[0] and then.partition(".")[0] != now.partition(".")[0]

@@ -200,7 +200,8 @@ class _Situation:
         return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None)
 
     def mark(self, **fields: Any) -> tuple[WriteState, ...]:
-        return stored(self.marks, fields, "" if self.task is None else self.task.judges)
+        declared = self.seen.judges.partition(".")[2]
+        return stored(self.marks, fields, "" if self.task is None else f"{self.task.judges}.{declared}")
 
     def _step(
         self,

@@ -194,7 +194,7 @@ class StoredState:
             new = {one for one in self.quarantine if one not in before.quarantine} | set(self.quarantine[-1:])
             kept = [one for one in kept if one.release not in new]
             kept += [
-                Verdict(one, ended.outcome, ended.at, judges if judged else "", ended.why)
+                Verdict(one, ended.outcome, ended.at, judges if judged else _of_a_person(judges), ended.why)
                 for one in self.quarantine
                 if one in new
             ]
@@ -214,6 +214,12 @@ class StoredState:
         if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None
         return self.request
+
+
+def _of_a_person(judges: str) -> str:
+    """Nothing has judged it; what else was declared counts."""
+    _, dot, declared = judges.partition(".")
+    return f"-{dot}{declared}" if dot else ""
 
 
 def _with(releases: tuple[str, ...], release: str) -> tuple[str, ...]:
@@ -312,7 +318,7 @@ def _ended(text: str) -> RolloutResult | None:
 
 
 def _verdict(text: str) -> Verdict | None:
-    match = re.fullmatch(r"([^:\s]+):(\w+):(\d{1,11}):(\w+|-):(.*)", text, re.DOTALL)
+    match = re.fullmatch(r"([^:\s]+):(\w+):(\d{1,11}):([\w.]+|-[\w.]*):(.*)", text, re.DOTALL)
     if match is None or match[2] not in set(STOPPED):
         return None
     at, judges = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]

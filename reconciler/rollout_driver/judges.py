@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired
 from reconciler.model.resource_type import discover
+from reconciler.reconcile.followers import digests
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.resolution import ResolutionContext
 
@@ -34,13 +35,13 @@ RELEASE, TASK = "r", "t"
 
 
 def judges_of(delivery: RolloutSpec, context: ResolutionContext) -> str:
-    """Of the releases of a service."""
+    """Of the releases of a service, with the digests of what a release is and of what follows it."""
     wanted, policy = context.wanted, delivery.policy
     service = wanted[delivery.service]
     strategy = [str(getattr(policy, name)) for name in OF_THE_STRATEGY]
     settings = [str(getattr(service.spec, name)) for name in OF_THE_SERVICE]
     used = service.refs() | wanted[delivery.task_definition].refs() | set(delivery.groups)
-    return _digest(RELEASE, [strategy, settings, _specs(used, context)])
+    return f"{_digest(RELEASE, [strategy, settings, _specs(used, context)])}.{digests(delivery, wanted)}"
 
 
 def judges_of_task(want: Desired[Any], context: ResolutionContext) -> str:

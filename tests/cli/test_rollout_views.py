@@ -17,6 +17,8 @@ from reconciler.cli.output.rollout_result import report
 from reconciler.cli.output.rollout_text import status_text, turn_line, under_way
 from reconciler.cli.output.terminal import Look
 from reconciler.controller.until import Ending, RolloutSummary
+from reconciler.model.diff import Change
+from reconciler.model.plan import Action, DeferralCode, Deferred, Verb
 from reconciler.model.resource import Address
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Release, RolloutTarget
@@ -190,3 +192,15 @@ def test_why_other_releases_are_quarantined_is_shown() -> None:
     assert "  3f2a91 was rolled back 01 Jan 12:00 UTC: rollback requested by ana: 5xx, since noon" in text.splitlines()
     (verdict,) = status_document(WEB, seen, REST, ())["verdicts"]
     assert (verdict["release"], verdict["outcome"], verdict["because"]) == (back.release, "RolledBack", back.why)
+
+
+def test_what_waits_for_a_version_is_shown() -> None:
+    """A lower count that came with a version that has failed: what is deferred, and until when."""
+    later = Action(Verb.UPDATE, WEB.address, "it differs", (Change(("desired_count",), 4, 2),))
+    entry = Deferred(later, DeferralCode.WITH_RELEASE, "updated once the new version is in production")
+    stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)))
+    seen = ObservedService(RELEASE, 4)
+    status = ServiceStatus(WEB, seen, REST, (), deferred=(entry,))
+    text = _block(SimpleNamespace(stack=stack), status, watch=False)  # type: ignore[arg-type]  # all that it reads
+    (line,) = [line for line in text.splitlines() if "desired_count" in line]
+    assert line.split()[:5] == ["deferred:", "service/web", "desired_count", "4", "→"]

@@ -148,6 +148,17 @@ def test_a_lower_limit_stays_deferred_while_its_version_fails(running: Running) 
     assert any(one.address.kind == "scaling" for one in deferred(running))
 
 
+def test_a_limit_that_is_lowered_after_its_version_has_failed_is_lowered_at_once(running: Running) -> None:
+    """By a commit of its own, it belongs to the version that serves."""
+    fall_ill(running, "v2")
+    running.files.edit(FRONTEND, "tag: v1", "tag: v2")
+    running.go(3600)
+    running.files.edit(FRONTEND, LIMITS, "scaling: {min: 2, max: 3, cpu: 60}")
+    running.go(300)
+    assert limits(running.stage) == (2, 3)
+    assert deferred(running) == []
+
+
 def deferred(running: Running) -> list[Any]:
     assert running.loop.last is not None
     return [one.action for one in running.loop.last.plan.deferred]

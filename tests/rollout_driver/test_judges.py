@@ -45,7 +45,7 @@ def digests(texts: Mapping[str, str], *, rolling: bool = False) -> tuple[str, st
     (delivery,) = compile_deliveries(specs)
     assert delivery.pre_deployment is not None
     context = context_of(desired, ObservedState(), "shop")
-    return judges_of(delivery, context), judges_of_task(delivery.pre_deployment, context)
+    return judges_of(delivery, context).partition(".")[0], judges_of_task(delivery.pre_deployment, context)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 if TYPE_CHECKING:
     from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.task_requests import TaskStatus
+    from reconciler.model.plan import Deferred
     from reconciler.model.resource import Address
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
@@ -33,7 +34,7 @@ CLEAR = "\x1b[H\x1b[2J"
 class ServiceStatus:
     """One service as it was observed, the next step of its rollout, and the requests that it would accept.
 
-    `warnings` are about containers that failed although their tasks run.
+    `warnings` are about containers that failed although their tasks run. `deferred` follows the release.
     """
 
     rollout: ServiceRollout
@@ -41,6 +42,7 @@ class ServiceStatus:
     step: RolloutStep
     verbs: tuple[RequestVerb, ...]
     warnings: tuple[str, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
 
 
 @click.command()
@@ -93,11 +95,11 @@ def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
     observed, step = session.driver.look(rollout)
     verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
     warnings = rollout_warnings(session.stack, rollout)
-    return ServiceStatus(rollout, observed, step, verbs, warnings)
+    return ServiceStatus(rollout, observed, step, verbs, warnings, _deferred(session, rollout))
 
 
 def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str) -> str:
-    from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, json_line
+    from reconciler.cli.output.plan_json import FORMAT_VERSION, deferred_document, dumps, json_line
     from reconciler.cli.output.rollout_json import status_document
 
     document = {
@@ -106,7 +108,9 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
         "stack_suspended_by": session.suspended_by or None,
         "controller_restored": session.restored or None,
         "services": [
-            status_document(one.rollout, one.observed, one.step, one.verbs) | {"warnings": list(one.warnings)}
+            status_document(one.rollout, one.observed, one.step, one.verbs)
+            | {"warnings": list(one.warnings), "deferred": [deferred_document(entry) for entry in one.deferred]}
+            | {"warnings": list(one.warnings), "deferred": [deferred_document(entry) for entry in one.deferred]}
             for one in statuses
         ],
         "not_deployed": [
@@ -158,6 +162,11 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    for entry in status.deferred:
+        changes = ", ".join(
+            f"{change} {change.old} {stack.look.sign('arrow')} {change.new}" for change in entry.action.changes
+        )
+        text += "\n  " + stack.look.paint(f"deferred: {entry.action.address} {changes}: {entry.because}", "yellow")
     for warning in status.warnings:
         text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)
@@ -170,6 +179,18 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
     except errors.ReconcilerError as error:
         return f"{text}\n  the cause is unknown: {error}"
     return f"{text}\n{failure_text(diagnosis, stack.look, verbose=stack.verbose)}"
+
+
+def _deferred(session: RolloutSession, rollout: ServiceRollout) -> tuple[Deferred, ...]:
+    """What follows the release of a service, and is not done yet."""
+    from reconciler.model.plan import DeferralCode
+    from reconciler.reconcile.followers import followers
+    from reconciler.reconcile.pass_ import planned
+
+    stack, mine = session.stack, set(followers(rollout.delivery))
+    plan, _ = planned(stack.target, session.world, stack.kinds)
+    with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
+    return tuple(entry for entry in with_release if entry.action.address in mine)
 
 
 def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]) -> int:

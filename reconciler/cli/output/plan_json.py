@@ -29,7 +29,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "actions": [_action(action) for action in plan.actions],
         "waves": [[str(step) for step in wave] for wave in plan.waves()],
         "waiting": [_note(note) for note in plan.waiting],
-        "deferred": [_deferred(entry) for entry in plan.deferred],
+        "deferred": [deferred_document(entry) for entry in plan.deferred],
         "unsettled": [_note(note) for note in plan.unsettled],
         "failed": [_note(note) for note in plan.failed],
         "warnings": [_note(note) for note in plan.warnings],
@@ -90,7 +90,7 @@ def _note(note: Note) -> dict[str, str]:
     return {"address": str(note.address), "because": note.because}
 
 
-def _deferred(entry: Deferred) -> dict[str, Any]:
+def deferred_document(entry: Deferred) -> dict[str, Any]:
     return {
         "action": _action(entry.action),
         "code": entry.code.value,
