@@ -39,7 +39,12 @@ def _plan_file(function: Callable[..., int]) -> Callable[..., int]:
 @options.auto_approve
 @options.store
 @click.option("-w", "--wait", is_flag=True, help="Wait for rollouts to finish.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Time limit for the changes, and then for rollouts.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Time limit for the changes, and then for rollouts; 0: one pass, without waiting.",
+)
 @options.consent
 @_plan_file
 @with_stack

@@ -17,7 +17,12 @@ from reconciler.cli.session import Stack, with_stack
 @options.auto_approve
 @options.store
 @click.option("--delete-images", is_flag=True, help="Delete registries even if they contain images.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Time limit for the deletions.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Time limit for the deletions; 0: one pass, without waiting.",
+)
 @with_stack
 def destroy(stack: Stack, output: str, auto_approve: bool, timeout: float | None) -> int:
     """Delete all AWS resources that the stack owns, and nothing else."""
