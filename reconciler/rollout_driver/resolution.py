@@ -44,9 +44,10 @@ def context_of(
         for group, weight in kind.forwards(one.spec).items()
         if weight
     )
-    kinds, judges = discover(), dict[Address, tuple[Address, ...]]()
+    judging = {name for name, kind in discover().items() if kind.judges}
+    judges: dict[Address, tuple[Address, ...]] = {}
     for want in wanted.values():
-        for used in want.refs() if kinds[want.address.kind].judges else ():
+        for used in want.refs() if want.address.kind in judging else ():
             judges[used] = (*judges.get(used, ()), want.address)
     return ResolutionContext(wanted, found, new, ids, receiving, judges)
 
