@@ -369,6 +369,40 @@ def test_only_what_differs_is_sent(change: dict[str, Any], sent: dict[str, Any])
     assert update(observed(item()), SPEC.model_copy(update=change)) == sent
 
 
+NO_MORE = Deployment(min_percent=50, max_percent=100)
+
+
+def test_a_service_that_cannot_be_rebalanced_is_created_without() -> None:
+    """ECS rebalances a new service across zones, and refuses that together with a maximum of 100 percent."""
+    for limits, sent in ((NO_MORE, "DISABLED"), (Deployment(max_percent=101), None), (None, None)):
+        talk = Talk(CreateService={"service": item()})
+        talk.hold(Service().create(replace(DESIRED, spec=SPEC.model_copy(update={"deployment": limits}))))
+        assert talk.params("CreateService")[0].get("availabilityZoneRebalancing") == sent
+
+
+def test_rebalancing_follows_the_limit_in_the_same_call() -> None:
+    """UpdateService refuses a maximum of 100 percent while rebalancing is on; with a higher one it is on again."""
+    limited = SPEC.model_copy(update={"deployment": NO_MORE})
+    assert update(observed(item()), limited) == {
+        "deploymentConfiguration": {"minimumHealthyPercent": 50, "maximumPercent": 100},
+        "availabilityZoneRebalancing": "DISABLED",
+    }
+    there = {"maximumPercent": 100, "minimumHealthyPercent": 50}
+    unbalanced = observed(item(deploymentConfiguration=there, availabilityZoneRebalancing="DISABLED"), limited)
+    assert paths(unbalanced, limited) == []
+    raised = SPEC.model_copy(update={"deployment": Deployment(max_percent=150)})
+    assert update(unbalanced, raised) == {
+        "deploymentConfiguration": {"maximumPercent": 150},
+        "availabilityZoneRebalancing": "ENABLED",
+    }
+
+
+def test_rebalancing_stays_as_it_is_where_the_limit_allows_both() -> None:
+    """Between limits above 100 percent it is nobody's concern but that of whoever has set it."""
+    higher = SPEC.model_copy(update={"deployment": Deployment(max_percent=150)})
+    assert update(observed(item()), higher) == {"deploymentConfiguration": {"maximumPercent": 150}}
+
+
 def test_other_capacity_starts_a_deployment() -> None:
     """ECS leaves running tasks where they are when the capacity providers change, so new ones are asked for."""
     spot = (Strategy(provider="FARGATE_SPOT"),)

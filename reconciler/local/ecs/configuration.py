@@ -91,6 +91,23 @@ def _check(configuration: Params, sent: Params) -> None:
             raise invalid(f"There can be at most {HOOKS_MOST} lifecycle hooks of type {kind}.")
 
 
+def zone_rebalancing(wanted: str | None, present: str | None, configuration: Params) -> str:
+    """availabilityZoneRebalancing after a create, where `present` is None, or an update.
+
+    CreateService without it settles for DISABLED where the two do not go together, and UpdateService is refused
+    (hashicorp/terraform-provider-aws#44117; ECS's message, as users quote it).
+    """
+    most = configuration["maximumPercent"]
+    chosen = wanted or present or ("ENABLED" if most > 100 else "DISABLED")
+    if chosen == "ENABLED" and most <= 100:
+        begins = "" if present is None else "The service couldn't be updated because "
+        raise invalid(
+            f"{begins}Availability Zone Rebalancing does not support maximumPercent <= 100 % as deployment "
+            "configuration."
+        )
+    return chosen
+
+
 def check_traffic(world: World, configuration: Params, launch: Launch) -> None:
     """What CreateService and UpdateService refuse about the load balancers of a deployment that shifts traffic."""
     if configuration["strategy"] == "ROLLING":

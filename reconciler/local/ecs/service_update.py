@@ -54,12 +54,15 @@ def update_service(world: World, params: Params) -> Params:
     if controller != "ECS":
         _check_sent(controller, sent, params)
     config = configuration.merged(found.configuration, params.get("deploymentConfiguration"))
+    rebalancing = configuration.zone_rebalancing(
+        params.get("availabilityZoneRebalancing"), found.zone_rebalancing, config
+    )
     wanted = found.launch
     if controller == "ECS" and wanted is not None:
         wanted = launch.changed(world, owner, wanted, params)
         configuration.check_traffic(world, config, wanted)
     _apply(found, params)
-    found.configuration = config
+    found.configuration, found.zone_rebalancing = config, rebalancing
     if controller != found.controller:
         _adopt(found)
     if controller == "ECS" and wanted is not None:
@@ -114,4 +117,3 @@ def _apply(found: Service, params: Params) -> None:
     found.managed_tags = params.get("enableECSManagedTags", found.managed_tags)
     found.propagate_tags = params.get("propagateTags", found.propagate_tags)
     found.execute_command = params.get("enableExecuteCommand", found.execute_command)
-    found.zone_rebalancing = params.get("availabilityZoneRebalancing", found.zone_rebalancing)

@@ -97,7 +97,7 @@ def _made(world: World, owner: Cluster, params: Params) -> Service:
         propagate_tags=params.get("propagateTags", "NONE"),
         managed_tags=params.get("enableECSManagedTags", False),
         execute_command=params.get("enableExecuteCommand", False),
-        zone_rebalancing=params.get("availabilityZoneRebalancing", "ENABLED" if controller == "ECS" else "DISABLED"),
+        zone_rebalancing=configuration.zone_rebalancing(params.get("availabilityZoneRebalancing"), None, config),
         role_arn=role or f"arn:aws:iam::{world.account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
         tags=tags,
     )
