@@ -154,8 +154,14 @@ class Service(ResourceType[ServiceSpec]):
         return {("task_definition", "serviceRegistries"): registries} if registries else {}
 
     def delete(self, old: Observed[ServiceSpec]) -> Calls[None]:
-        if not old.facts["deleting"]:
-            yield from _gone.let_go(ecs.delete_service(cluster=old.spec.cluster, service=old.id, force=True))
+        """Task sets that somebody else controls go first: DeleteService's reference says nothing of them."""
+        if old.facts["deleting"]:
+            return
+        where = {"cluster": old.spec.cluster, "service": old.id}
+        for one in old.facts["sets"] if old.spec.controller == "EXTERNAL" else ():
+            if one["status"] != "DRAINING":
+                yield from _gone.let_go(ecs.delete_task_set(**where, taskSet=one["id"], force=True))
+        yield from _gone.let_go(ecs.delete_service(**where, force=True))
 
     def update_tags(self, old: Observed[ServiceSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _ecs.update_tags(old.id, put, drop)

@@ -165,7 +165,8 @@ def test_a_request_on_what_is_not_there_any_more_ends(blue_green: EmulatedStack)
 
 
 def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
-    """Everything goes, both versions with it."""
+    """Everything goes, both versions with it, and they before their service."""
+    sent: list[str] = []
     blue_green.change({"tag: v1": "tag: v2"})
     apply(blue_green)
     running = command(blue_green)
@@ -178,5 +179,8 @@ def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
     assert plan.refusals == ()
     assert {one.verb for one in plan.actions} == {Verb.DELETE}
     goal = Applied(patience=2700.0)
+    blue_green.transport.before = lambda call: sent.append(call.operation)
     assert running.run(goal, agreed=plan) is Ending.REACHED
     assert running.look().plan.actions == ()
+    about = [operation for operation in sent if operation in {"DeleteTaskSet", "DeleteService"}]
+    assert about == ["DeleteTaskSet", "DeleteTaskSet", "DeleteService"]

@@ -195,6 +195,22 @@ def test_a_service_that_drains_is_being_deleted_and_one_that_is_gone_is_absent()
     assert gone.hold(Service().observe(scope(DESIRED))) == []
 
 
+def test_task_sets_are_deleted_before_their_service() -> None:
+    """Those of an EXTERNAL service, whatever their scale; CodeDeploy's go with the service."""
+    sets = [
+        {"id": "ecs-svc/1", "status": "PRIMARY", "stabilityStatus": "STEADY_STATE"},
+        {"id": "ecs-svc/2", "status": "ACTIVE", "stabilityStatus": "STABILIZING"},
+        {"id": "ecs-svc/3", "status": "DRAINING", "stabilityStatus": "STABILIZING"},
+    ]
+    for controller, deleted in (("EXTERNAL", ["ecs-svc/1", "ecs-svc/2"]), ("CODE_DEPLOY", [])):
+        talk = Talk(DeleteTaskSet=[{}, errors.Gone("", code="TaskSetNotFoundException")])
+        said = item(deploymentController={"type": controller}, taskSets=sets)
+        talk.hold(Service().delete(observed(said, SPEC.model_copy(update={"controller": controller}))))
+        assert talk.operations() == [*("DeleteTaskSet" for _ in deleted), "DeleteService"]
+        where = {"cluster": "c", "service": f"{ECS}:service/c/web", "force": True}
+        assert talk.params("DeleteTaskSet") == [{**where, "taskSet": identifier} for identifier in deleted]
+
+
 def test_ten_services_are_one_call() -> None:
     """Wanted and swept services are asked about together, each once, ten at a time for each cluster."""
     swept: dict[str, dict[str, str]] = {f"{ECS}:service/c/s{number}": {} for number in range(11)}
