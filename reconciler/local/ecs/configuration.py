@@ -91,6 +91,29 @@ def _check(configuration: Params, sent: Params) -> None:
             raise invalid(f"There can be at most {HOOKS_MOST} lifecycle hooks of type {kind}.")
 
 
+ONLY_ECS = {"deploymentCircuitBreaker": "deployment circuit breaker", "alarms": "deployment alarms"}
+"""What finds failures in deployments of the ECS controller, and only there (API reference, DeploymentCircuitBreaker,
+DeploymentAlarms)."""
+
+
+def check_controller(controller: str, new: Params) -> None:
+    """Raises `Refusal` for what only the ECS controller takes, where it is switched on (aws/aws-cdk#16646)."""
+    if controller == "ECS":
+        return
+    if new.get("strategy", "ROLLING") != "ROLLING":
+        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
+    for member, name in ONLY_ECS.items():
+        if new.get(member, {}).get("enable"):
+            raise invalid(f"The {name} cannot be used with the {controller} deployment controller.")
+
+
+def shown(controller: str, configuration: Params) -> Params:
+    """Of a service whose deployments somebody else controls, only the limits are answered: a circuit breaker that is
+    sent switched off does not come back (cloudposse/terraform-aws-ecs-alb-service-task#165)."""
+    limits = ("maximumPercent", "minimumHealthyPercent")
+    return configuration if controller == "ECS" else {name: configuration[name] for name in limits}
+
+
 def zone_rebalancing(wanted: str | None, present: str | None, configuration: Params) -> str:
     """availabilityZoneRebalancing after a create, where `present` is None, or an update.
 

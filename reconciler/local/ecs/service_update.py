@@ -51,6 +51,7 @@ def update_service(world: World, params: Params) -> Params:
     if "desiredCount" in params:
         check_count(params["desiredCount"])
     sent = {key for key, value in params.items() if value is not None}
+    configuration.check_controller(controller, params.get("deploymentConfiguration", {}))
     if controller != "ECS":
         _check_sent(controller, sent, params)
     config = configuration.merged(found.configuration, params.get("deploymentConfiguration"))
@@ -93,8 +94,6 @@ def _adopt(found: Service) -> None:
 
 
 def _check_sent(controller: str, sent: set[str], params: Params) -> None:
-    if params.get("deploymentConfiguration", {}).get("strategy", "ROLLING") != "ROLLING":
-        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
     refused = sorted(sent - ALWAYS)
     if params.get("forceNewDeployment") is False and "forceNewDeployment" in refused:
         refused.remove("forceNewDeployment")
