@@ -29,6 +29,7 @@ ReconcilerError
     ├── Denied               a permission or the credentials: the user
     ├── Protected            deletion protection and the like: the user
     └── Invalid              AWS will never accept this: the spec
+        └── Unserved             this endpoint has no such operation, as an emulator may not have
 """
 
 from __future__ import annotations
@@ -183,4 +184,8 @@ class Protected(AwsError):
 
 
 class Invalid(AwsError):
+    pass
+
+
+class Unserved(Invalid):
     pass

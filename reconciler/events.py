@@ -6,6 +6,7 @@ AWS_CALL: Final = "aws.call"  # one call, at debug: operation, duration, request
 AWS_WRITE: Final = "aws.write"  # the audit line: one for each mutating call that was sent
 AWS_RETRY: Final = "aws.retry"
 OBSERVED: Final = "pass.observed"
+NOT_SERVED: Final = "pass.not_served"  # a type cannot be read here, and the stack has nothing of it
 PLANNED: Final = "pass.planned"
 ACTION_STARTED: Final = "action.started"
 ACTION_DONE: Final = "action.done"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from reconciler import errors
+from reconciler.aws.errors import translate
 from reconciler.controller.until import Applied, Ending, RequestHandled
 from reconciler.local.faults import Fault
 from reconciler.local.scripted import Script
 from reconciler.model.plan import RefusalCode, Verb
 from reconciler.model.planner import Consent
+from reconciler.model.resource import Call
 from reconciler.reconcile import request_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
@@ -162,6 +166,42 @@ def test_a_request_on_what_is_not_there_any_more_ends(blue_green: EmulatedStack)
     blue_green.laptop.advance(600)
     with pytest.raises(errors.ReconcilerError):
         command(blue_green).run(RequestHandled(address, "i1"))
+
+
+def refused(call: Call, code: str, status: int) -> errors.AwsError:
+    response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return translate(call, ClientError(response, call.operation))
+
+
+LACKING: dict[str, Callable[[Call], errors.AwsError]] = {
+    "unknown operation": lambda call: refused(call, "UnknownOperationException", 400),
+    "invalid action": lambda call: refused(call, "InvalidAction", 400),
+    "not found": lambda call: refused(call, "404", 404),
+    "not implemented": lambda call: refused(call, "InternalFailure", 501),
+    "unreachable": lambda call: translate(call, EndpointConnectionError(endpoint_url="http://localhost:1")),
+}
+
+
+@pytest.mark.parametrize("lack", LACKING)
+def test_services_of_aws_that_the_stack_does_not_need_need_not_be_there(blue_green: EmulatedStack, lack: str) -> None:
+    """An endpoint without autoscaling and schedules: nothing differs, and everything can be destroyed."""
+
+    def lacking(call: Call) -> None:
+        if call.service in {"application-autoscaling", "scheduler"}:
+            raise LACKING[lack](call)
+
+    blue_green.follow()
+    blue_green.transport.before = lacking
+    running = command(blue_green)
+    assert running.look().plan.actions == ()
+    active = running.revisions.active
+    assert active is not None
+    running.revisions.active = replace(
+        active, wish=replace(active.wish, leaving=True, deliveries=(), consent=Consent(delete_images=True))
+    )
+    plan = running.look().plan
+    assert (plan.refusals, {one.verb for one in plan.actions}) == ((), {Verb.DELETE})
+    assert running.run(Applied(patience=2700.0), agreed=plan) is Ending.REACHED
 
 
 def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
