@@ -13,6 +13,7 @@ ACTION_DONE: Final = "action.done"
 ACTION_WAITING: Final = "action.waiting"
 ACTION_FAILED: Final = "action.failed"
 ACTION_SKIPPED: Final = "action.skipped"
+CHANGE_DECLINED: Final = "change.declined"  # AWS does not take one change of a step; the others are done
 PASS_ENDED: Final = "pass.ended"
 ROLLOUT_STEP: Final = "rollout.step"  # an action of a rollout: phase, action, reason
 ROLLOUT_ENDED: Final = "rollout.ended"

@@ -20,6 +20,7 @@ from reconciler.model.plan import RefusalCode, Verb
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Call
 from reconciler.reconcile import request_tags
+from reconciler.reconcile.executor import Result
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from tests.controller.commands import apply, command
@@ -202,6 +203,30 @@ def test_services_of_aws_that_the_stack_does_not_need_need_not_be_there(blue_gre
     plan = running.look().plan
     assert (plan.refusals, {one.verb for one in plan.actions}) == ((), {Verb.DELETE})
     assert running.run(Applied(patience=2700.0), agreed=plan) is Ending.REACHED
+
+
+def test_exec_that_ecs_does_not_take_is_noted_and_nothing_fails(blue_green: EmulatedStack) -> None:
+    """It is tried once, everything else is applied, and the command ends well; a later process tries it again."""
+    asked = []
+
+    def refusing(call: Call) -> None:
+        if call.operation == "UpdateService" and "enableExecuteCommand" in call.params:
+            asked.append(call.params)
+            raise refused(call, "InvalidParameterException", 400)
+
+    blue_green.follow()
+    blue_green.transport.before = refusing
+    blue_green.change({"desired_count: 1": "desired_count: 2\nexec: true"})
+    for tries in (1, 2):
+        done = apply(blue_green, wait=True)
+        assert (done.ending, done.left) == (Ending.REACHED, [])
+        assert [one for each in done.goal.passes for one in each.failed] == []
+        outcomes = [one for each in done.goal.passes for one in each.outcomes]
+        (noted,) = [one for one in outcomes if isinstance(one.error, errors.Declined)]
+        assert (str(noted.step.address), noted.result) == (f"service/{SERVICE}", Result.DONE)
+        assert len(asked) == tries
+    (service,) = blue_green.laptop.client("ecs").describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
+    assert (service["enableExecuteCommand"], service["desiredCount"]) == (False, 2)
 
 
 def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:

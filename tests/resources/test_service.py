@@ -434,6 +434,27 @@ def test_other_capacity_starts_a_deployment() -> None:
     assert update(observed(said), SPEC) == {"capacityProviderStrategy": [], "forceNewDeployment": True}
 
 
+def test_exec_is_a_call_of_its_own_and_may_be_declined() -> None:
+    """Whatever else changes is done first; what ECS refuses of ECS Exec alone is told apart from a failure."""
+    old, new = observed(item()), SPEC.model_copy(update={"exec": True, "desired_count": 5})
+    changes = diff(old, new)
+    talk = Talk()
+    talk.hold(Service().update(old, replace(DESIRED, spec=new), changes))
+    sent = [
+        {key: value for key, value in params.items() if key != "cluster"} for params in talk.params("UpdateService")
+    ]
+    assert sent == [{"service": old.id, "desiredCount": 5}, {"service": old.id, "enableExecuteCommand": True}]
+
+    refusal = errors.Invalid("not for this controller", call="ecs.UpdateService", code="InvalidParameterException")
+    with pytest.raises(errors.Declined) as declined:
+        Talk(UpdateService=[{}, refusal]).hold(Service().update(old, replace(DESIRED, spec=new), changes))
+    assert declined.value.fields == {"exec"}
+    denied = errors.Denied("no", call="ecs.UpdateService", code="AccessDeniedException")
+    for answers in ([{}, denied], [refusal]):
+        with pytest.raises(errors.AwsError):
+            Talk(UpdateService=list(answers)).hold(Service().update(old, replace(DESIRED, spec=new), changes))
+
+
 def test_another_launch_type_is_refused() -> None:
     """UpdateService has no launch type; from EC2 to Fargate it takes another service."""
     with pytest.raises(errors.Invalid, match="EC2"):
