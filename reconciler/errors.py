@@ -15,6 +15,7 @@ ReconcilerError
 ├── Undecidable              the user: an IAM policy holds something that reconciler cannot evaluate
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
+├── Declined             AWS does not take one change of several; everything else of the step was done
 ├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
 ├── StoreUnreachable         time: the lease, or the copy of the specs, could not be read or written
 ├── CopyUnusable             time: the stored copy of the specs cannot be used; the next accepted revision replaces it
@@ -29,6 +30,7 @@ ReconcilerError
     ├── Denied               a permission or the credentials: the user
     ├── Protected            deletion protection and the like: the user
     └── Invalid              AWS will never accept this: the spec
+        └── Unserved             this endpoint has no such operation, as an emulator may not have
 """
 
 from __future__ import annotations
@@ -112,6 +114,16 @@ class LeaseLost(ReconcilerError):
     code = "lease-lost"
 
 
+class Declined(ReconcilerError):
+    """`fields` of a resource stay as they are."""
+
+    code = "declined"
+
+    def __init__(self, message: str, *, fields: frozenset[str]) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
 class SourceUnreachable(ReconcilerError):
     code = "source-unreachable"
 
@@ -183,4 +195,8 @@ class Protected(AwsError):
 
 
 class Invalid(AwsError):
+    pass
+
+
+class Unserved(Invalid):
     pass

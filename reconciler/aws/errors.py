@@ -15,6 +15,8 @@ from reconciler.aws.catalogue import COMMON, Meaning, service_facts
 from reconciler.errors import AwsError
 from reconciler.model.resource import Call
 
+NOT_FOUND, NOT_IMPLEMENTED = 404, 501
+
 _EXECUTED_OR_NOT = (
     boto.ReadTimeoutError,
     boto.ConnectionClosedError,
@@ -56,7 +58,12 @@ def garbled(name: str, error: Exception) -> AwsError:
 
 
 def classify(service: str, code: str, message: str, status: int = 400) -> Meaning:
-    """What an error means by its code, its message where the code is not enough, and its HTTP status last."""
+    """What an error means by its code, its message where the code is not enough, and its HTTP status last.
+
+    501 is what LocalStack answers for what it has not, under a code that says the opposite.
+    """
+    if status == NOT_IMPLEMENTED:
+        return Meaning(errors.Unserved)
     known = (service_facts(service), service_facts(COMMON))
     meaning = next((facts.codes[code] for facts in known if code in facts.codes), None)
     if meaning is None or any(code in facts.message_first for facts in known):
@@ -67,6 +74,8 @@ def classify(service: str, code: str, message: str, status: int = 400) -> Meanin
     for pattern, found in service_facts(COMMON).patterns:
         if pattern.search(code):
             return found
+    if status == NOT_FOUND:
+        return Meaning(errors.Unserved)
     return Meaning(errors.Ambiguous if status >= 500 else errors.Invalid)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Final
 
-from reconciler import events
+from reconciler import errors, events
 from reconciler.aws.server_time import ServerTime
 from reconciler.controller.events import EventRecorder
 from reconciler.log import log
@@ -46,7 +46,9 @@ def record_outcomes(recorder: EventRecorder, outcomes: Iterable[StepOutcome]) ->
     """Every change is an event; a failure is one when it begins."""
     for one in outcomes:
         address = str(one.step.address)
-        if one.result is Result.DONE and not one.action.only_rolls:
+        if isinstance(one.error, errors.Declined):
+            recorder.emit_once(f"declined {one.step}", events.CHANGE_DECLINED, one.because, address)
+        elif one.result is Result.DONE and not one.action.only_rolls:
             recorder.emit(events.CHANGED, address, one.action.summary)
         elif one.result is Result.FAILED:
             recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)

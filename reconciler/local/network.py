@@ -36,6 +36,23 @@ class Interface:
     dns_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What moto takes for the instance that an interface is attached to: a service of AWS, which has no id."""
+
+    owner_id: str
+    id: None = None
+    security_groups: tuple[Any, ...] = ()
+
+
+def attach(interface: Any, owner: str, kind: str = "interface") -> None:
+    """Attach one of moto's interfaces to the service of AWS that uses it, as DescribeNetworkInterfaces answers it:
+    `amazon-elb`, or `amazon-aws` for NAT gateways and endpoints."""
+    interface.instance, interface.device_index, interface.interface_type = Holder(owner), 1, kind
+    interface.attachment_id = f"{'ela' if owner == 'amazon-aws' else 'eni'}-attach-{interface.id.partition('-')[2]}"
+    interface.requester_managed, interface.status = True, "in-use"
+
+
 class AddressesExhausted(Exception):
     """The subnet has no free address."""
 
@@ -103,9 +120,8 @@ class Network:
         made = self.ec2.create_network_interface(
             self.ec2.get_subnet(subnet_id), self._free_address(subnet), group_ids=groups, description=description
         )
-        made.requester_managed = True
         made.requester_id = requester
-        made.status = "in-use"
+        attach(made, requester)
         if public:
             self._public += 1
             made.public_ip = f"198.51.{100 + self._public // 254 % 100}.{self._public % 254 + 1}"
@@ -120,6 +136,14 @@ class Network:
 
     def close_interface(self, interface_id: str) -> None:
         self.ec2.enis.pop(interface_id, None)
+
+    def readdress(self, interface: Any) -> str:
+        """Give an interface of moto's, which has an address from anywhere, one of its subnet."""
+        subnet = self.subnet(interface.subnet.id)
+        assert subnet is not None
+        address = interface.private_ip_address = self._free_address(subnet)
+        interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": address}]
+        return address
 
     def set_interface_groups(self, interface_id: str, groups: list[str]) -> None:
         if interface_id in self.ec2.enis:

@@ -39,7 +39,8 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """Outcome of one step. `because` is the reason, and empty if it is done.
+    """Outcome of one step. `because` is the reason, and empty if all of it is done; of a step that is done, it says
+    which change AWS has declined.
 
     `held_by` is the step whose outcome kept this one from starting. `id` is what was created or revised.
     """
@@ -167,6 +168,8 @@ class _Execution:
                 self._drop(action)
             else:
                 self._make(action)
+        except errors.Declined as error:
+            return StepOutcome(step, action, Result.DONE, str(error), error)
         except (errors.Blocked, errors.Propagating, errors.Throttled) as error:
             return StepOutcome(step, action, Result.WAITING, str(error), error)
         except errors.Ambiguous as error:
@@ -246,6 +249,7 @@ class _Execution:
         assert old is not None
         changes = tuple(change for change in action.changes if not change.rolls)  # the rollout creates those
         wrote: list[Call] = []
+        declined: frozenset[str] = frozenset()
         try:
             if action.tags:
                 self.aws.run(kind.update_tags(old, action.tags.put, action.tags.drop), wrote=wrote.append)
@@ -257,9 +261,14 @@ class _Execution:
                 if identifier is not None:
                     self.aws.mine.add(identifier)
                     self._has_id(action.address, identifier)
+        except errors.Declined as error:
+            declined = error.fields
+            self.expectations.declined(old, declined)
+            raise
         finally:
             if wrote and not kind.revisions:
-                self.expectations.updated(old, new, changes, action.tags)
+                done = tuple(change for change in changes if change.field not in declined)
+                self.expectations.updated(old, new, done, action.tags)
 
     def _has_id(self, address: Address, identifier: str) -> None:
         self.ids[address] = identifier

@@ -15,7 +15,8 @@ Reads need not agree with each other: a resource that one read shows may be miss
 kept for its whole settle time, fulfilled or not. After that, if three reads in a row still do not show the write, they
 are believed: it was reverted, or it never happened.
 
-A write that is repeated, never answered and never visible is given up after a while, and reported.
+A write that is repeated, never answered and never visible is given up after a while, and reported. A field whose change
+AWS has declined is not compared for an hour.
 
 A new process has no expectations. Against that, resources that AWS would create twice without an error are read once
 more before they are created (observe.py), and of two resources at one address the spare one is deleted
@@ -25,7 +26,7 @@ more before they are created (observe.py), and of two resources at one address t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +45,9 @@ WRITE_SECONDS = 60.0
 
 READS = 3
 """Number of reads after that which must not show a write before it is given up."""
+
+DECLINED_SECONDS = 3600.0
+"""Time until a change that AWS has declined is tried again."""
 
 TRIES = 3
 """Number of times the same write may go without a response and without effect until it is given up, but not within
@@ -86,6 +90,7 @@ class Expectations:
         self._clock = clock
         self._all: dict[tuple[str, Address, str], Expectation] = {}
         self._unanswered: dict[Hashable, Unanswered] = {}
+        self._declined: dict[str, tuple[frozenset[str], float]] = {}
         self._lock = threading.Lock()
 
     # -- writes
@@ -133,6 +138,11 @@ class Expectations:
         because = "changed moments ago; AWS does not show the change yet"
         self._expect("updated", old.address, because, WRITE_SECONDS, seen, old.id)
 
+    def declined(self, old: Observed[Any], fields: frozenset[str]) -> None:
+        """AWS does not change `fields` of `old`."""
+        with self._lock:
+            self._declined[old.id] = fields, self._clock.monotonic() + DECLINED_SECONDS
+
     def deleted(self, old: Observed[Any]) -> None:
         """The deletion of `old` was accepted."""
         self._forget(old.address, old.id)
@@ -174,8 +184,9 @@ class Expectations:
     def mark_pending(self, world: ObservedState) -> ObservedState:
         """`world` with everything marked that must not be acted on yet; ends expectations whose time is over."""
         shown = {kind: tuple(one for one in each if UNSEEN not in one.facts) for kind, each in world.found.items()}
-        found = dict(shown)
         now = self._clock.monotonic()
+        declined = {key: fields for key, (fields, until) in self._declined.items() if now < until}
+        found = {kind: tuple(_without(one, declined) for one in each) for kind, each in shown.items()}
         for key, one in self._current():
             kind = one.address.kind
             if kind in world.unreadable or kind not in shown:
@@ -249,6 +260,10 @@ def _stand_in(new: Desired[Any], identifier: str, because: str) -> Observed[Any]
         reason=because,
         facts={UNSEEN: True},
     )
+
+
+def _without(one: Observed[Any], declined: Mapping[str, frozenset[str]]) -> Observed[Any]:
+    return replace(one, unread=one.unread | declined[one.id]) if one.id in declined else one
 
 
 def _mark(one: Observed[Any], because: str) -> Observed[Any]:

@@ -3,6 +3,9 @@
 What cannot be read is *unknown*, not absent: the type is recorded in `ObservedState.unreadable` with the reason, and so
 is every type that builds on it. Nothing is planned from an incomplete read. Details that take a call for each resource
 are read last, and nothing waits for them (`ResourceType.observe_details`).
+
+The exception is a type that the endpoint does not serve, and of which neither the specs nor the tag index nor the
+previous pass know anything: an emulator without Application Auto Scaling is enough for a stack without it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from reconciler.model.resource_type import Depth, ResourceType, ResourceTypes, S
 from reconciler.reconcile.expectations import UNSEEN, Expectations
 from reconciler.reconcile.read_plan import ReadPlan
 from reconciler.reconcile.tag_index import OwnedTagIndex
+
+NO_ANSWER = frozenset({"ConnectionFailed", "Garbled"})
+"""Codes of errors after which nobody knows whether the endpoint serves a type at all."""
 
 WIDTH = 16  # types read in parallel; the threads mostly wait for AWS
 
@@ -160,13 +166,25 @@ class _Observation:
         try:
             found = tuple(future.result())
         except errors.AwsError as error:
-            self.unreadable[name] = error
+            if self._does_without(name, error):
+                log.warning(events.NOT_SERVED, kind=name, because=str(error))
+                self.found[name] = self._filled(name, ())
+            else:
+                self.unreadable[name] = error
         else:
             kind = self._kinds[name]
             if scope.depth is Depth.FULL and kind.has_details and found:
                 self._singles[name] = self._pool.submit(self._aws.run, kind.observe_details(found, scope))
             self.found[name] = self._filled(name, found)
         self._done(name)
+
+    def _does_without(self, name: str, error: errors.AwsError) -> bool:
+        """Whether `error` says that the type is not served here, and nothing says that the stack has any of it."""
+        if not isinstance(error, errors.Unserved) and error.code not in NO_ANSWER:
+            return False
+        tagged = (ownership.address(tags) for tags in self._reading.swept.values())
+        there = any(address is not None and address.kind == name for address in tagged)
+        return not (self._wanted[name] or self._reading.known(name) or there)
 
     def _singles_ended(self, name: str, future: Future[list[Observed[Any]]]) -> None:
         try:

@@ -16,6 +16,10 @@ from reconciler.resources._ecs import Network, Strategy
 PLATFORM_NOW: Final = (1, 4, 0)
 """ECS may answer LATEST with the version that it stands for, which has been this one or a later one since 2020."""
 
+UNBALANCED: Final = 100
+"""`maximumPercent` up to which ECS refuses rebalancing across Availability Zones, which a new service has otherwise
+(ECS developer guide, "Balancing an Amazon ECS service across Availability Zones")."""
+
 
 class Target(resource.Spec):
     """A port of a container, registered in a target group."""
@@ -73,7 +77,8 @@ def _deployment(spec: ServiceSpec) -> dict[str, Any]:
     enable, rollback = spec.deployment.circuit_breaker, spec.deployment.rollback
     if enable is not None or rollback is not None:  # ECS takes both or neither
         sent["deploymentCircuitBreaker"] = {"enable": bool(enable), "rollback": bool(rollback)}
-    return {"deploymentConfiguration": sent}
+    unbalanced = spec.deployment.max_percent is not None and spec.deployment.max_percent <= UNBALANCED
+    return {"deploymentConfiguration": sent} | ({"availabilityZoneRebalancing": "DISABLED"} if unbalanced else {})
 
 
 def _targets(spec: ServiceSpec) -> dict[str, Any]:
@@ -119,6 +124,8 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...]) -> 
     sent: dict[str, Any] = {}
     for field in sorted(fields - {"launch_type"}):
         sent |= MEMBERS[field](new if field != "deployment" else _merged(old, new))
+    if "deployment" in fields and _balanced_again(old, new):
+        sent["availabilityZoneRebalancing"] = "ENABLED"
     if "launch_type" in fields:
         if old.launch_type is not None:
             raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")
@@ -126,6 +133,12 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...]) -> 
     if "capacityProviderStrategy" in sent and not any(_ecs.STARTS_A_DEPLOYMENT[member] for member in sent):
         sent["forceNewDeployment"] = True  # else the tasks that run stay where they are
     return sent
+
+
+def _balanced_again(old: ServiceSpec, new: ServiceSpec) -> bool:
+    """Whether ECS can rebalance the tasks from now on, and could not before: it is on then, as in a new service."""
+    was, will = old.deployment or Deployment(), new.deployment or Deployment()
+    return was.max_percent is not None and was.max_percent <= UNBALANCED < (will.max_percent or 0)
 
 
 def _merged(old: ServiceSpec, new: ServiceSpec) -> ServiceSpec:

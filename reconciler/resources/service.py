@@ -142,8 +142,21 @@ class Service(ResourceType[ServiceSpec]):
         return arn
 
     def update(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]) -> Calls[None]:
-        """Only what differs is sent: repeating the load balancers, say, would start a deployment of its own."""
-        yield ecs.update_service(cluster=old.spec.cluster, service=old.id, **changed(old.spec, new.spec, changes))
+        """Only what differs is sent: repeating the load balancers, say, would start a deployment of its own.
+
+        ECS Exec is a call of its own: UpdateService's reference does not list it for services whose deployments
+        somebody else controls, though PipeCD sends it (pipe-cd/pipecd pkg/app/piped/platformprovider/ecs/client.go).
+        """
+        where = {"cluster": old.spec.cluster, "service": old.id}
+        others = tuple(change for change in changes if change.field != "exec")
+        if others:
+            yield ecs.update_service(**where, **changed(old.spec, new.spec, others))
+        if len(others) == len(changes):
+            return
+        try:
+            yield ecs.update_service(**where, enableExecuteCommand=new.spec.exec)
+        except errors.Invalid as refusal:
+            raise errors.Declined(f"`exec` stays as it is: {refusal}", fields=frozenset({"exec"})) from refusal
 
     def lost(
         self, old: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]
@@ -154,8 +167,14 @@ class Service(ResourceType[ServiceSpec]):
         return {("task_definition", "serviceRegistries"): registries} if registries else {}
 
     def delete(self, old: Observed[ServiceSpec]) -> Calls[None]:
-        if not old.facts["deleting"]:
-            yield from _gone.let_go(ecs.delete_service(cluster=old.spec.cluster, service=old.id, force=True))
+        """Task sets that somebody else controls go first: DeleteService's reference says nothing of them."""
+        if old.facts["deleting"]:
+            return
+        where = {"cluster": old.spec.cluster, "service": old.id}
+        for one in old.facts["sets"] if old.spec.controller == "EXTERNAL" else ():
+            if one["status"] != "DRAINING":
+                yield from _gone.let_go(ecs.delete_task_set(**where, taskSet=one["id"], force=True))
+        yield from _gone.let_go(ecs.delete_service(**where, force=True))
 
     def update_tags(self, old: Observed[ServiceSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _ecs.update_tags(old.id, put, drop)

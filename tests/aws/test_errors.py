@@ -61,6 +61,8 @@ ROWS = [
     ("ecr", "RepositoryNotEmptyException", "", errors.Protected),
     ("elbv2", "ValidationError", "", errors.Invalid),
     ("ecs", "SomethingNew", "", errors.Invalid),
+    ("scheduler", "UnknownOperationException", "", errors.Unserved),
+    ("elbv2", "InvalidAction", "The action X is not valid for this web service.", errors.Unserved),
 ]
 
 
@@ -100,3 +102,19 @@ def test_the_request_id_and_the_call_are_kept() -> None:
 def test_a_connection_that_was_made_may_have_delivered_the_call(error: Exception, kind: type[errors.AwsError]) -> None:
     """A lost answer is ambiguous; a connection that never was is certainly not executed."""
     assert isinstance(translate(Call("ec2", "CreateVpc"), error), kind)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("404", 404, errors.Unserved),
+        ("InternalFailure", 501, errors.Unserved),
+        ("ResourceNotFoundException", 404, errors.Gone),
+        ("InternalFailure", 500, errors.Ambiguous),
+    ],
+)
+def test_what_an_endpoint_does_not_have_is_told_by_its_status(
+    code: str, status: int, kind: type[errors.AwsError]
+) -> None:
+    """Of what no code says; 501 says it whatever the code."""
+    assert classify("application-autoscaling", code, "", status).kind is kind

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from reconciler import errors
+from reconciler.aws.errors import translate
 from reconciler.controller.until import Applied, Ending, RequestHandled
 from reconciler.local.faults import Fault
 from reconciler.local.scripted import Script
 from reconciler.model.plan import RefusalCode, Verb
 from reconciler.model.planner import Consent
+from reconciler.model.resource import Call
 from reconciler.reconcile import request_tags
+from reconciler.reconcile.executor import Result
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from tests.controller.commands import apply, command
@@ -164,8 +169,69 @@ def test_a_request_on_what_is_not_there_any_more_ends(blue_green: EmulatedStack)
         command(blue_green).run(RequestHandled(address, "i1"))
 
 
+def refused(call: Call, code: str, status: int) -> errors.AwsError:
+    response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return translate(call, ClientError(response, call.operation))
+
+
+LACKING: dict[str, Callable[[Call], errors.AwsError]] = {
+    "unknown operation": lambda call: refused(call, "UnknownOperationException", 400),
+    "invalid action": lambda call: refused(call, "InvalidAction", 400),
+    "not found": lambda call: refused(call, "404", 404),
+    "not implemented": lambda call: refused(call, "InternalFailure", 501),
+    "unreachable": lambda call: translate(call, EndpointConnectionError(endpoint_url="http://localhost:1")),
+}
+
+
+@pytest.mark.parametrize("lack", LACKING)
+def test_services_of_aws_that_the_stack_does_not_need_need_not_be_there(blue_green: EmulatedStack, lack: str) -> None:
+    """An endpoint without autoscaling and schedules: nothing differs, and everything can be destroyed."""
+
+    def lacking(call: Call) -> None:
+        if call.service in {"application-autoscaling", "scheduler"}:
+            raise LACKING[lack](call)
+
+    blue_green.follow()
+    blue_green.transport.before = lacking
+    running = command(blue_green)
+    assert running.look().plan.actions == ()
+    active = running.revisions.active
+    assert active is not None
+    running.revisions.active = replace(
+        active, wish=replace(active.wish, leaving=True, deliveries=(), consent=Consent(delete_images=True))
+    )
+    plan = running.look().plan
+    assert (plan.refusals, {one.verb for one in plan.actions}) == ((), {Verb.DELETE})
+    assert running.run(Applied(patience=2700.0), agreed=plan) is Ending.REACHED
+
+
+def test_exec_that_ecs_does_not_take_is_noted_and_nothing_fails(blue_green: EmulatedStack) -> None:
+    """It is tried once, everything else is applied, and the command ends well; a later process tries it again."""
+    asked = []
+
+    def refusing(call: Call) -> None:
+        if call.operation == "UpdateService" and "enableExecuteCommand" in call.params:
+            asked.append(call.params)
+            raise refused(call, "InvalidParameterException", 400)
+
+    blue_green.follow()
+    blue_green.transport.before = refusing
+    blue_green.change({"desired_count: 1": "desired_count: 2\nexec: true"})
+    for tries in (1, 2):
+        done = apply(blue_green, wait=True)
+        assert (done.ending, done.left) == (Ending.REACHED, [])
+        assert [one for each in done.goal.passes for one in each.failed] == []
+        outcomes = [one for each in done.goal.passes for one in each.outcomes]
+        (noted,) = [one for one in outcomes if isinstance(one.error, errors.Declined)]
+        assert (str(noted.step.address), noted.result) == (f"service/{SERVICE}", Result.DONE)
+        assert len(asked) == tries
+    (service,) = blue_green.laptop.client("ecs").describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
+    assert (service["enableExecuteCommand"], service["desiredCount"]) == (False, 2)
+
+
 def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
-    """Everything goes, both versions with it."""
+    """Everything goes, both versions with it, and they before their service."""
+    sent: list[str] = []
     blue_green.change({"tag: v1": "tag: v2"})
     apply(blue_green)
     running = command(blue_green)
@@ -178,5 +244,8 @@ def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
     assert plan.refusals == ()
     assert {one.verb for one in plan.actions} == {Verb.DELETE}
     goal = Applied(patience=2700.0)
+    blue_green.transport.before = lambda call: sent.append(call.operation)
     assert running.run(goal, agreed=plan) is Ending.REACHED
     assert running.look().plan.actions == ()
+    about = [operation for operation in sent if operation in {"DeleteTaskSet", "DeleteService"}]
+    assert about == ["DeleteTaskSet", "DeleteTaskSet", "DeleteService"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from reconciler import errors, events
 from reconciler.clock import ManualClock
 from reconciler.controller.events import EventRecorder
+from reconciler.controller.pass_events import record_outcomes
 from reconciler.model.event import Event
+from reconciler.model.plan import Action, Verb
+from reconciler.model.resource import Address, Observed, Spec
+from reconciler.reconcile.executor import Result, StepOutcome
 
 
 def recorder() -> tuple[EventRecorder, list[Event]]:
@@ -57,3 +62,17 @@ def test_what_is_forgotten_may_begin_anew_without_an_end() -> None:
     told.resolve("later", "b.name", "it is over")
     told.emit_once("later", "a.name", "it failed")
     assert [one.name for one in heard] == ["a.name", "a.name"]
+
+
+def test_a_change_that_aws_has_declined_is_said_once_and_not_as_a_change() -> None:
+    """What was not changed is no change, though its step is done."""
+    told, heard = recorder()
+    web = Observed(Address("service", "web"), "arn", Spec())
+    action = Action(Verb.UPDATE, web.address, "it differs from the specs", old=web)
+    error = errors.Declined("`exec` stays as it is", fields=frozenset({"exec"}))
+    outcome = StepOutcome(action.steps()[0], action, Result.DONE, str(error), error)
+    for _ in range(2):
+        record_outcomes(told, [outcome])
+    assert [(one.name, one.address, one.message) for one in heard] == [
+        (events.CHANGE_DECLINED, "service/web", "`exec` stays as it is")
+    ]

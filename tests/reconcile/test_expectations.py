@@ -15,7 +15,15 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.reconcile.executor import Result
-from reconciler.reconcile.expectations import MADE_SECONDS, READS, TRIES, UNSEEN, WRITE_SECONDS, Expectations
+from reconciler.reconcile.expectations import (
+    DECLINED_SECONDS,
+    MADE_SECONDS,
+    READS,
+    TRIES,
+    UNSEEN,
+    WRITE_SECONDS,
+    Expectations,
+)
 from reconciler.reconcile.observe import StackId
 from reconciler.reconcile.pass_ import DesiredState, look
 from tests.harness.driving import converge
@@ -53,6 +61,19 @@ def test_what_was_made_and_does_not_show_is_neither_made_again_nor_built_on() ->
     assert verbs(told.mark_pending(world())) == ["wait shelf/s", "wait box/b"]
     assert verbs(told.mark_pending(world(seen()))) == ["create box/b"]
     assert verbs(world()) == ["create shelf/s", "create box/b"], "without the expectation"
+
+
+def test_what_aws_has_declined_is_not_compared_for_an_hour() -> None:
+    """Only the field that it declined, and only of that resource."""
+    clock = ManualClock()
+    told = Expectations(clock)
+    lower = seen(SHELF.spec.model_copy(update={"height": 1}))
+    told.declined(lower, frozenset({"height"}))
+    assert verbs(told.mark_pending(world(lower)), SHELF) == []
+    other = seen(lower.spec, "shelf-2")
+    assert verbs(told.mark_pending(world(other)), SHELF) == ["update shelf/s"]
+    clock.advance(DECLINED_SECONDS)
+    assert verbs(told.mark_pending(world(lower)), SHELF) == ["update shelf/s"]
 
 
 def test_a_read_that_hides_again_what_another_has_shown_is_not_believed() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.aws.client import AwsClient
+from reconciler.clock import SystemClock
 from reconciler.model.diff import Change
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ServiceApi, Spec
@@ -172,3 +173,54 @@ def test_without_the_sweep_nothing_is_known() -> None:
     denied = errors.Denied("no", call="resourcegroupstaggingapi.GetResources", code="AccessDenied")
     with pytest.raises(errors.Denied):
         sweep(Sweeping(denied))
+
+
+class Lacking:
+    """An endpoint that has no answer for one operation; the tag index has what it is given."""
+
+    def __init__(self, operation: str, refusal: errors.AwsError, tags: Mapping[str, str]) -> None:
+        self.operation, self.refusal, self.tags = operation, refusal, tags
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if call.operation == self.operation:
+            raise self.refusal
+        rows = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        return {"ResourceTagMappingList": [{"ResourceARN": Sweeping.ARN, "Tags": rows}] if rows else []}
+
+
+LACKS: list[errors.AwsError] = [
+    errors.Unserved("no such operation", code="UnknownOperationException"),
+    errors.Throttled("no connection", code="ConnectionFailed"),
+    errors.Ambiguous("no list in it", code="Garbled"),
+]
+
+
+def without(refusal: errors.AwsError, *wanted: Desired[Note], tags: Mapping[str, str] | None = None) -> ObservedState:
+    aws = AwsClient(Lacking("ListClusters", refusal, tags or {}), clock=SystemClock(1000))
+    try:
+        return observe(aws, ResourceTypes([Base()]), PLACE, wanted)
+    finally:
+        aws.close()
+
+
+@pytest.mark.parametrize("refusal", LACKS)
+def test_a_type_that_is_not_served_and_that_nobody_needs_is_absent(refusal: errors.AwsError) -> None:
+    """An emulator need not have every service of AWS."""
+    world = without(refusal)
+    assert (world.found, world.unreadable) == ({"base": ()}, {})
+
+
+@pytest.mark.parametrize("refusal", LACKS)
+def test_a_type_that_is_not_served_is_unknown_where_the_stack_has_some(refusal: errors.AwsError) -> None:
+    """The specs declare it, or the tag index knows one: that no answer comes says nothing of whether it is there."""
+    one = Desired(Address("base", "one"), Note())
+    owned = {"reconciler:stack": "shop", "reconciler:address": "base/one"}
+    for world in (without(refusal, one), without(refusal, tags=owned)):
+        assert set(world.unreadable) == {"base"}
+    other = without(refusal, tags=owned | {"reconciler:address": "above/one"})
+    assert other.unreadable == {}
+
+
+def test_a_type_that_may_not_be_read_is_unknown_even_where_nobody_needs_it() -> None:
+    """A permission that is missing is a person's to give."""
+    assert set(without(errors.Denied("no", code="AccessDenied")).unreadable) == {"base"}

@@ -195,6 +195,22 @@ def test_a_service_that_drains_is_being_deleted_and_one_that_is_gone_is_absent()
     assert gone.hold(Service().observe(scope(DESIRED))) == []
 
 
+def test_task_sets_are_deleted_before_their_service() -> None:
+    """Those of an EXTERNAL service, whatever their scale; CodeDeploy's go with the service."""
+    sets = [
+        {"id": "ecs-svc/1", "status": "PRIMARY", "stabilityStatus": "STEADY_STATE"},
+        {"id": "ecs-svc/2", "status": "ACTIVE", "stabilityStatus": "STABILIZING"},
+        {"id": "ecs-svc/3", "status": "DRAINING", "stabilityStatus": "STABILIZING"},
+    ]
+    for controller, deleted in (("EXTERNAL", ["ecs-svc/1", "ecs-svc/2"]), ("CODE_DEPLOY", [])):
+        talk = Talk(DeleteTaskSet=[{}, errors.Gone("", code="TaskSetNotFoundException")])
+        said = item(deploymentController={"type": controller}, taskSets=sets)
+        talk.hold(Service().delete(observed(said, SPEC.model_copy(update={"controller": controller}))))
+        assert talk.operations() == [*("DeleteTaskSet" for _ in deleted), "DeleteService"]
+        where = {"cluster": "c", "service": f"{ECS}:service/c/web", "force": True}
+        assert talk.params("DeleteTaskSet") == [{**where, "taskSet": identifier} for identifier in deleted]
+
+
 def test_ten_services_are_one_call() -> None:
     """Wanted and swept services are asked about together, each once, ten at a time for each cluster."""
     swept: dict[str, dict[str, str]] = {f"{ECS}:service/c/s{number}": {} for number in range(11)}
@@ -369,6 +385,40 @@ def test_only_what_differs_is_sent(change: dict[str, Any], sent: dict[str, Any])
     assert update(observed(item()), SPEC.model_copy(update=change)) == sent
 
 
+NO_MORE = Deployment(min_percent=50, max_percent=100)
+
+
+def test_a_service_that_cannot_be_rebalanced_is_created_without() -> None:
+    """ECS rebalances a new service across zones, and refuses that together with a maximum of 100 percent."""
+    for limits, sent in ((NO_MORE, "DISABLED"), (Deployment(max_percent=101), None), (None, None)):
+        talk = Talk(CreateService={"service": item()})
+        talk.hold(Service().create(replace(DESIRED, spec=SPEC.model_copy(update={"deployment": limits}))))
+        assert talk.params("CreateService")[0].get("availabilityZoneRebalancing") == sent
+
+
+def test_rebalancing_follows_the_limit_in_the_same_call() -> None:
+    """UpdateService refuses a maximum of 100 percent while rebalancing is on; with a higher one it is on again."""
+    limited = SPEC.model_copy(update={"deployment": NO_MORE})
+    assert update(observed(item()), limited) == {
+        "deploymentConfiguration": {"minimumHealthyPercent": 50, "maximumPercent": 100},
+        "availabilityZoneRebalancing": "DISABLED",
+    }
+    there = {"maximumPercent": 100, "minimumHealthyPercent": 50}
+    unbalanced = observed(item(deploymentConfiguration=there, availabilityZoneRebalancing="DISABLED"), limited)
+    assert paths(unbalanced, limited) == []
+    raised = SPEC.model_copy(update={"deployment": Deployment(max_percent=150)})
+    assert update(unbalanced, raised) == {
+        "deploymentConfiguration": {"maximumPercent": 150},
+        "availabilityZoneRebalancing": "ENABLED",
+    }
+
+
+def test_rebalancing_stays_as_it_is_where_the_limit_allows_both() -> None:
+    """Between limits above 100 percent it is nobody's concern but that of whoever has set it."""
+    higher = SPEC.model_copy(update={"deployment": Deployment(max_percent=150)})
+    assert update(observed(item()), higher) == {"deploymentConfiguration": {"maximumPercent": 150}}
+
+
 def test_other_capacity_starts_a_deployment() -> None:
     """ECS leaves running tasks where they are when the capacity providers change, so new ones are asked for."""
     spot = (Strategy(provider="FARGATE_SPOT"),)
@@ -382,6 +432,27 @@ def test_other_capacity_starts_a_deployment() -> None:
     said = item(capacityProviderStrategy=items)
     del said["launchType"]
     assert update(observed(said), SPEC) == {"capacityProviderStrategy": [], "forceNewDeployment": True}
+
+
+def test_exec_is_a_call_of_its_own_and_may_be_declined() -> None:
+    """Whatever else changes is done first; what ECS refuses of ECS Exec alone is told apart from a failure."""
+    old, new = observed(item()), SPEC.model_copy(update={"exec": True, "desired_count": 5})
+    changes = diff(old, new)
+    talk = Talk()
+    talk.hold(Service().update(old, replace(DESIRED, spec=new), changes))
+    sent = [
+        {key: value for key, value in params.items() if key != "cluster"} for params in talk.params("UpdateService")
+    ]
+    assert sent == [{"service": old.id, "desiredCount": 5}, {"service": old.id, "enableExecuteCommand": True}]
+
+    refusal = errors.Invalid("not for this controller", call="ecs.UpdateService", code="InvalidParameterException")
+    with pytest.raises(errors.Declined) as declined:
+        Talk(UpdateService=[{}, refusal]).hold(Service().update(old, replace(DESIRED, spec=new), changes))
+    assert declined.value.fields == {"exec"}
+    denied = errors.Denied("no", call="ecs.UpdateService", code="AccessDeniedException")
+    for answers in ([{}, denied], [refusal]):
+        with pytest.raises(errors.AwsError):
+            Talk(UpdateService=list(answers)).hold(Service().update(old, replace(DESIRED, spec=new), changes))
 
 
 def test_another_launch_type_is_refused() -> None:

@@ -40,6 +40,7 @@ MEANINGS: Final[Mapping[str, type[AwsError]]] = {
     "denied": errors.Denied,
     "protected": errors.Protected,
     "invalid": errors.Invalid,
+    "unserved": errors.Unserved,
 }
 
 

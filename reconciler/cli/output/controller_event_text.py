@@ -19,6 +19,7 @@ SIGNS = {
     events.CHANGED: ("ok", "green"),
     events.SPEC_REJECTED: ("bad", "red"),
     events.ACTION_FAILED: ("bad", "red"),
+    events.CHANGE_DECLINED: ("warn", "yellow"),
     events.PASS_FAILED: ("warn", "yellow"),
     events.CLOCK_DIFFERS: ("warn", "yellow"),
     events.PLAN_BLOCKED: ("bad", "red"),

@@ -71,6 +71,7 @@ class Progress(Observer):
             case Result.DONE:
                 done = Verb.UPDATE if outcome.action.verb is Verb.ROLL else outcome.action.verb
                 sign, style, text = "ok", "green", f"{done.past} ({seconds:.1f}s)"
+                text += f"; {outcome.because}" if outcome.because else ""
             case Result.WAITING:
                 sign, style, text = "wait", "yellow", f"waiting: {outcome.because}"
             case Result.SKIPPED:

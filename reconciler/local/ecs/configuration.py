@@ -91,6 +91,46 @@ def _check(configuration: Params, sent: Params) -> None:
             raise invalid(f"There can be at most {HOOKS_MOST} lifecycle hooks of type {kind}.")
 
 
+ONLY_ECS = {"deploymentCircuitBreaker": "deployment circuit breaker", "alarms": "deployment alarms"}
+"""What finds failures in deployments of the ECS controller, and only there (API reference, DeploymentCircuitBreaker,
+DeploymentAlarms)."""
+
+
+def check_controller(controller: str, new: Params) -> None:
+    """Raises `Refusal` for what only the ECS controller takes, where it is switched on (aws/aws-cdk#16646)."""
+    if controller == "ECS":
+        return
+    if new.get("strategy", "ROLLING") != "ROLLING":
+        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
+    for member, name in ONLY_ECS.items():
+        if new.get(member, {}).get("enable"):
+            raise invalid(f"The {name} cannot be used with the {controller} deployment controller.")
+
+
+def shown(controller: str, configuration: Params) -> Params:
+    """Of a service whose deployments somebody else controls, only the limits are answered: a circuit breaker that is
+    sent switched off does not come back (cloudposse/terraform-aws-ecs-alb-service-task#165)."""
+    limits = ("maximumPercent", "minimumHealthyPercent")
+    return configuration if controller == "ECS" else {name: configuration[name] for name in limits}
+
+
+def zone_rebalancing(wanted: str | None, present: str | None, configuration: Params) -> str:
+    """availabilityZoneRebalancing after a create, where `present` is None, or an update.
+
+    CreateService without it settles for DISABLED where the two do not go together, and UpdateService is refused
+    (hashicorp/terraform-provider-aws#44117; ECS's message, as users quote it).
+    """
+    most = configuration["maximumPercent"]
+    chosen = wanted or present or ("ENABLED" if most > 100 else "DISABLED")
+    if chosen == "ENABLED" and most <= 100:
+        begins = "" if present is None else "The service couldn't be updated because "
+        raise invalid(
+            f"{begins}Availability Zone Rebalancing does not support maximumPercent <= 100 % as deployment "
+            "configuration."
+        )
+    return chosen
+
+
 def check_traffic(world: World, configuration: Params, launch: Launch) -> None:
     """What CreateService and UpdateService refuse about the load balancers of a deployment that shifts traffic."""
     if configuration["strategy"] == "ROLLING":

@@ -168,6 +168,10 @@ def normalised(params: Params) -> Params:
 
 
 def _container(item: Params, network_mode: str | None) -> Params:
+    """Nothing is added inside what was sent but ports and times: Terraform compares the rest as it stands
+    (hashicorp/terraform-provider-aws internal/service/ecs/container_definitions.go, reduce), and quoted answers have no
+    more (awsdocs/amazon-ecs-developer-guide#140, aws/amazon-ecs-cli#741, fabfuel/ecs-deploy#107).
+    """
     item.setdefault("cpu", 0)
     item.setdefault("essential", True)
     for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls"):
@@ -178,20 +182,11 @@ def _container(item: Params, network_mode: str | None) -> Params:
             mapping["hostPort"] = mapping.get("containerPort")
         else:
             mapping.setdefault("hostPort", 0)
-    for mount in item["mountPoints"]:
-        mount.setdefault("readOnly", False)
     item["environment"] = sorted(item["environment"], key=lambda entry: str(entry.get("name", "")))
     if "secrets" in item:
         item["secrets"] = sorted(item["secrets"], key=lambda entry: str(entry["name"]))
     if "healthCheck" in item:
         item["healthCheck"] = {**HEALTH_DEFAULTS, **item["healthCheck"]}
-    if "logConfiguration" in item:
-        item["logConfiguration"].setdefault("options", {})
-        item["logConfiguration"].setdefault("secretOptions", [])
-    if "linuxParameters" in item:
-        item["linuxParameters"].setdefault("capabilities", {"add": [], "drop": []})
-        item["linuxParameters"].setdefault("devices", [])
-        item["linuxParameters"].setdefault("tmpfs", [])
     return item
 
 

@@ -51,15 +51,19 @@ def update_service(world: World, params: Params) -> Params:
     if "desiredCount" in params:
         check_count(params["desiredCount"])
     sent = {key for key, value in params.items() if value is not None}
+    configuration.check_controller(controller, params.get("deploymentConfiguration", {}))
     if controller != "ECS":
         _check_sent(controller, sent, params)
     config = configuration.merged(found.configuration, params.get("deploymentConfiguration"))
+    rebalancing = configuration.zone_rebalancing(
+        params.get("availabilityZoneRebalancing"), found.zone_rebalancing, config
+    )
     wanted = found.launch
     if controller == "ECS" and wanted is not None:
         wanted = launch.changed(world, owner, wanted, params)
         configuration.check_traffic(world, config, wanted)
     _apply(found, params)
-    found.configuration = config
+    found.configuration, found.zone_rebalancing = config, rebalancing
     if controller != found.controller:
         _adopt(found)
     if controller == "ECS" and wanted is not None:
@@ -90,8 +94,6 @@ def _adopt(found: Service) -> None:
 
 
 def _check_sent(controller: str, sent: set[str], params: Params) -> None:
-    if params.get("deploymentConfiguration", {}).get("strategy", "ROLLING") != "ROLLING":
-        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
     refused = sorted(sent - ALWAYS)
     if params.get("forceNewDeployment") is False and "forceNewDeployment" in refused:
         refused.remove("forceNewDeployment")
@@ -114,4 +116,3 @@ def _apply(found: Service, params: Params) -> None:
     found.managed_tags = params.get("enableECSManagedTags", found.managed_tags)
     found.propagate_tags = params.get("propagateTags", found.propagate_tags)
     found.execute_command = params.get("enableExecuteCommand", found.execute_command)
-    found.zone_rebalancing = params.get("availabilityZoneRebalancing", found.zone_rebalancing)

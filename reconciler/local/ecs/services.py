@@ -64,8 +64,7 @@ def _made(world: World, owner: Cluster, params: Params) -> Service:
     if "desiredCount" not in params and params.get("schedulingStrategy", "REPLICA") == "REPLICA":
         raise invalid("desiredCount must be specified for the REPLICA scheduling strategy.")
     config = configuration.merged(None, params.get("deploymentConfiguration"))
-    if controller != "ECS" and params.get("deploymentConfiguration", {}).get("strategy", "ROLLING") != "ROLLING":
-        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
+    configuration.check_controller(controller, params.get("deploymentConfiguration", {}))
     tags = tags_of(params)
     started = None
     if controller == "EXTERNAL":
@@ -97,7 +96,7 @@ def _made(world: World, owner: Cluster, params: Params) -> Service:
         propagate_tags=params.get("propagateTags", "NONE"),
         managed_tags=params.get("enableECSManagedTags", False),
         execute_command=params.get("enableExecuteCommand", False),
-        zone_rebalancing=params.get("availabilityZoneRebalancing", "ENABLED" if controller == "ECS" else "DISABLED"),
+        zone_rebalancing=configuration.zone_rebalancing(params.get("availabilityZoneRebalancing"), None, config),
         role_arn=role or f"arn:aws:iam::{world.account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
         tags=tags,
     )
@@ -200,18 +199,19 @@ def list_services(world: World, params: Params) -> Params:
 
 
 def delete_service(world: World, params: Params) -> Params:
-    """DRAINING until its tasks are gone; refused while it is scaled above 0, unless forced."""
+    """DRAINING until its tasks are gone; refused while it is scaled above 0, unless forced.
+
+    So Terraform deletes a service, whatever its controller: UpdateService to 0, then DeleteService
+    (hashicorp/terraform-provider-aws internal/service/ecs/service.go, resourceServiceDelete).
+    """
     owner = cluster(world, params.get("cluster"))
     found = any_service(world, owner.name, params["service"])
     if found is None or found.status == "INACTIVE":
         raise Refusal("ServiceNotFoundException", "Service not found.")
     if found.status == "DRAINING":
         return {"service": show.service(world, found, tags=False)}
-    if not params.get("force"):
-        if any(item.task_set and item.task_set.scale > 0 for item in found.deployments):
-            raise invalid("The service cannot be stopped while the primary deployment is scaled above 0.")
-        if found.desired_count > 0:
-            raise invalid("The service cannot be stopped while it is scaled above 0.")
+    if found.desired_count > 0 and not params.get("force"):
+        raise invalid("The service cannot be stopped while it is scaled above 0.")
     found.status, found.desired_count = "DRAINING", 0
     if under_way := found.rollout:
         under_way.status, under_way.status_reason = "STOPPED", "The service was deleted."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.local.ecs import configuration
 from reconciler.local.ecs.launch import NEWEST_PLATFORM, fargate
 from reconciler.local.ecs.lookup import shown_tags
 from reconciler.local.ecs.state import Deployment, Launch, Params, Service, Task
@@ -26,9 +27,9 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
         "pendingCount": sum(one.pending() for one in item.deployments),
         **_placement(item.launch, platform_as_asked=True),
         "taskDefinition": item.launch.task_definition if item.launch else None,
-        "deploymentConfiguration": item.configuration,
+        "deploymentConfiguration": configuration.shown(item.controller, item.configuration),
         "taskSets": [task_set(world, item, one, tags=False) for one in item.deployments] if by_sets else None,
-        "deployments": [] if by_sets else [deployment(one) for one in item.deployments],
+        "deployments": _deployments(item),
         "roleArn": item.role_arn,
         "events": list(item.events),
         "createdAt": item.created_at,
@@ -49,6 +50,13 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
         "enableExecuteCommand": item.execute_command,
         "availabilityZoneRebalancing": item.zone_rebalancing,
     }
+
+
+def _deployments(item: Service) -> list[Params] | None:
+    """CodeDeploy's service has task sets and no such member (cloud-custodian/cloud-custodian#9351)."""
+    if item.controller == "CODE_DEPLOY":
+        return None
+    return [deployment(one) for one in item.deployments] if item.controller == "ECS" else []
 
 
 def _placement(launch: Launch | None, *, platform_as_asked: bool) -> Params:

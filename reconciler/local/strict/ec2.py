@@ -13,12 +13,11 @@ from functools import partial
 from typing import Any
 from xml.sax.saxutils import escape
 
+from reconciler.local.network import attach
 from reconciler.local.refusal import Refusal
-from reconciler.local.strict.rule import After, Before, Form, groups, listed
+from reconciler.local.strict.rule import After, Before, Form, groups
 from reconciler.local.wire import Response
 from reconciler.local.world import World
-
-OFFICIAL_ENDPOINTS = re.compile(r"com\.amazonaws\.(?:[a-z0-9-]+\.)+[a-z0-9.-]+")
 
 
 def _blocked(message: str) -> Refusal:
@@ -95,6 +94,14 @@ def delete_network_interface(world: World, form: Form) -> None:
     interface = world.network.ec2.enis.get(form.get("NetworkInterfaceId", ""))
     if interface is not None and interface.status == "in-use":
         raise Refusal("InvalidNetworkInterface.InUse", f"Network interface '{interface.id}' is currently in use.")
+
+
+def detach_network_interface(world: World, form: Form) -> None:
+    """DetachNetworkInterface: what another service has attached is that one's to detach
+    (hashicorp/terraform-provider-aws, waitForNLBNetworkInterfacesToDetach, quotes the refusal)."""
+    attachment = form.get("AttachmentId", "")
+    if any(item.requester_managed and item.attachment_id == attachment for item in _interfaces(world)):
+        raise Refusal("OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments.")
 
 
 def release_address(world: World, form: Form) -> None:
@@ -188,27 +195,6 @@ def authorize(world: World, form: Form) -> None:  # noqa: ARG001 — every rule 
             raise Refusal("InvalidParameterValue", f"Invalid {protocol.upper()} port range ({low}-{high})")
 
 
-def create_vpc_endpoint(world: World, form: Form) -> None:
-    """CreateVpcEndpoint, "ServiceName": InvalidServiceName for one that is not there."""
-    name = str(form.get("ServiceName", ""))
-    if not OFFICIAL_ENDPOINTS.fullmatch(name) or f".{world.region}." not in name:
-        raise Refusal("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
-
-
-def delete_vpc_endpoints(world: World, form: Form) -> None:
-    """moto looks for the routes of a gateway endpoint where they are not; they go here."""
-    ec2 = world.network.ec2
-    for endpoint_id in listed(form, "VpcEndpointId"):
-        endpoint = ec2.vpc_end_points.get(endpoint_id)
-        if endpoint is None or endpoint.vpc_endpoint_type == "Interface":
-            continue
-        for table_id in endpoint.route_table_ids or []:
-            if table := ec2.route_tables.get(table_id):
-                kept = {key: route for key, route in table._routes.items() if route.gateway_id != endpoint_id}
-                table._routes = kept
-        endpoint.route_table_ids = []
-
-
 def create_tags(world: World, form: Form) -> None:  # noqa: ARG001 — every rule has this signature
     """EC2 user guide, "Tag restrictions": `aws:` is reserved."""
     if any(str(tag.get("Key", "")).lower().startswith("aws:") for tag in groups(form, "Tag")):
@@ -228,8 +214,9 @@ def nat_gateway_created(world: World, form: Form, response: Response) -> Respons
     body = response.body
     if b"<connectivityType>" not in body:
         body = body.replace(b"</natGateway>", f"<connectivityType>{kind}</connectivityType></natGateway>".encode())
-    gateway._eni.status, gateway._eni.requester_managed = "in-use", True
+    body = body.replace(gateway._eni.private_ip_address.encode(), world.network.readdress(gateway._eni).encode())
     gateway._eni.description = f"Interface for NAT Gateway {gateway.id}"
+    attach(gateway._eni, "amazon-aws", "nat_gateway")
     seconds = world.timings.nat_gateway_provisioning
     if not seconds:
         return Response(response.status, response.headers, body)
@@ -263,25 +250,8 @@ def nat_gateway_deleted(world: World, form: Form, response: Response) -> Respons
     return None
 
 
-def vpc_endpoint_created(world: World, form: Form, response: Response) -> Response | None:
-    """Its interfaces have the groups that were asked for and addresses of their subnets."""
-    found = re.search(rb"<vpcEndpointId>(vpce-[0-9a-f]+)", response.body)
-    endpoint = world.network.ec2.vpc_end_points[found[1].decode()] if found else None
-    if endpoint is None:
-        return None
-    endpoint.vpc_endpoint_type = endpoint.vpc_endpoint_type or "Gateway"
-    for interface_id in endpoint.network_interface_ids or []:
-        interface = world.network.ec2.enis[interface_id]
-        wanted = listed(form, "SecurityGroupId")
-        chosen = [world.network.ec2.get_security_group_from_id(group_id) for group_id in wanted]
-        interface._group_set = [group for group in chosen if group] or interface._group_set
-        interface.status, interface.requester_managed = "in-use", True
-        interface.description = f"VPC Endpoint Interface {endpoint.id}"
-    return None
-
-
 def rules_described(world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
-    """DescribeSecurityGroupRules: the description of a rule whose source is a group. moto leaves it out."""
+    """SecurityGroupRule, "Description", of a rule whose source is a group: moto leaves it out of every answer."""
     by_id = {
         rule.id: (rule.source_group or {}).get("Description")
         for by_vpc in world.network.ec2.groups.values()
@@ -295,6 +265,15 @@ def rules_described(world: World, form: Form, answer: Response) -> Response | No
 
     body = re.sub(rb"<securityGroupRuleId>([^<]+)</securityGroupRuleId>", with_description, answer.body)
     return replace(answer, body=body)
+
+
+def rules_modified(world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
+    """ModifySecurityGroupRules: moto keeps the new description of a rule whose source is a group as one of a range."""
+    group = world.network.ec2.get_security_group_from_id(form.get("GroupId", ""))
+    for rule in () if group is None else (*group.ingress_rules, *group.egress_rules):
+        if rule.source_group and "Description" in (rule.ip_range or {}):
+            rule.source_group["Description"] = rule.ip_range.pop("Description")
+    return None
 
 
 def descriptions_updated(direction: str, world: World, form: Form, answer: Response) -> Response | None:  # noqa: ARG001
@@ -326,24 +305,25 @@ BEFORE: dict[tuple[str, str], Before] = {
     ("ec2", "CreateRoute"): create_route,
     ("ec2", "CreateSubnet"): create_subnet,
     ("ec2", "CreateTags"): create_tags,
-    ("ec2", "CreateVpcEndpoint"): create_vpc_endpoint,
     ("ec2", "DeleteNatGateway"): delete_nat_gateway,
     ("ec2", "DeleteNetworkInterface"): delete_network_interface,
     ("ec2", "DeleteRouteTable"): delete_route_table,
     ("ec2", "DeleteSecurityGroup"): delete_security_group,
     ("ec2", "DeleteSubnet"): delete_subnet,
     ("ec2", "DeleteVpc"): delete_vpc,
-    ("ec2", "DeleteVpcEndpoints"): delete_vpc_endpoints,
     ("ec2", "DetachInternetGateway"): detach_internet_gateway,
+    ("ec2", "DetachNetworkInterface"): detach_network_interface,
     ("ec2", "DisassociateRouteTable"): disassociate_route_table,
     ("ec2", "ReleaseAddress"): release_address,
     ("ec2", "ReplaceRoute"): create_route,
 }
 AFTER: dict[tuple[str, str], After] = {
+    ("ec2", "AuthorizeSecurityGroupEgress"): rules_described,
+    ("ec2", "AuthorizeSecurityGroupIngress"): rules_described,
     ("ec2", "DescribeSecurityGroupRules"): rules_described,
+    ("ec2", "ModifySecurityGroupRules"): rules_modified,
     ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress"): partial(descriptions_updated, "egress_rules"),
     ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress"): partial(descriptions_updated, "ingress_rules"),
     ("ec2", "CreateNatGateway"): nat_gateway_created,
-    ("ec2", "CreateVpcEndpoint"): vpc_endpoint_created,
     ("ec2", "DeleteNatGateway"): nat_gateway_deleted,
 }

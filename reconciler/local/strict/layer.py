@@ -11,13 +11,13 @@ import orjson
 
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
-from reconciler.local.strict import ec2, iam, others
+from reconciler.local.strict import ec2, endpoints, iam, others
 from reconciler.local.strict.rule import After, Before, Rewrite
 from reconciler.local.wire import Call, Response, read_cbor
 from reconciler.local.world import World
 
-BEFORE: dict[tuple[str, str], Before] = {**ec2.BEFORE, **iam.BEFORE, **others.BEFORE}
-AFTER: dict[tuple[str, str], After] = {**ec2.AFTER, **iam.AFTER, **others.AFTER}
+BEFORE: dict[tuple[str, str], Before] = {**ec2.BEFORE, **endpoints.BEFORE, **iam.BEFORE, **others.BEFORE}
+AFTER: dict[tuple[str, str], After] = {**ec2.AFTER, **endpoints.AFTER, **iam.AFTER, **others.AFTER}
 REWRITE: dict[tuple[str, str], Rewrite] = {**others.REWRITE}
 EC2_PAGE = (5, 1000)
 

@@ -132,7 +132,7 @@ class Rolling(Block):
     min_percent: Annotated[Whole, Field(ge=0, le=100)] = 100
     """Minimum share of the desired count that stays healthy."""
     max_percent: Annotated[Whole, Field(ge=100, le=1000)] = 200
-    """Maximum share of the desired count that runs."""
+    """Maximum share of the desired count that runs. At 100, ECS does not rebalance tasks across Availability Zones."""
     circuit_breaker: Flag = True
     """Fails the deployment if tasks keep failing."""
     rollback: Flag = True

@@ -80,6 +80,27 @@ class CodeDeploy:
         return self.stage.weights(self.stage.production)
 
 
+def test_its_service_has_task_sets_instead_of_deployments(stage: Stage) -> None:
+    """DescribeServices: no `deployments` (cloud-custodian#9351), and of the configuration the limits alone."""
+    behind = {"deploymentController": {"type": "CODE_DEPLOY"}, "loadBalancers": stage.behind(stage.blue)}
+    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
+    stage.service(**behind, deploymentConfiguration=off)
+    seen = stage.seen()
+    assert "deployments" not in seen
+    assert [one["status"] for one in seen["taskSets"]] == ["PRIMARY"]
+    assert seen["deploymentConfiguration"] == {"maximumPercent": 200, "minimumHealthyPercent": 100}
+
+
+def test_its_service_is_deleted_once_it_is_scaled_to_nothing(laptop: Laptop, stage: Stage) -> None:
+    """As Terraform does it, without `force`; while tasks are wanted, it is refused."""
+    stage.service(deploymentController={"type": "CODE_DEPLOY"}, loadBalancers=stage.behind(stage.blue))
+    with refused("InvalidParameterException", "scaled above 0"):
+        stage.ecs.delete_service(cluster="demo", service="web")
+    stage.update(desiredCount=0)
+    stage.ecs.delete_service(cluster="demo", service="web")
+    laptop.until(lambda: stage.seen()["status"] == "INACTIVE")
+
+
 READY = {
     "blueGreenDeploymentConfiguration": {
         "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 60},

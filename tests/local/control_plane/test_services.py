@@ -226,3 +226,23 @@ def test_tasks_are_spread_over_the_zones(stage: Stage) -> None:
     stage.service(desiredCount=4)
     zones = [task["availabilityZone"] for task in stage.tasks(serviceName="web")]
     assert sorted(zones) == ["us-west-2a", "us-west-2a", "us-west-2c", "us-west-2c"]
+
+
+def test_rebalancing_needs_room_for_one_more_task(stage: Stage) -> None:
+    """Developer guide, "Balancing an Amazon ECS service across Availability Zones": not with a maximum of 100 percent.
+
+    A new service has it unless that is so; an update is refused, and is not half done.
+    """
+    narrow = {"minimumHealthyPercent": 0, "maximumPercent": 100}
+    assert stage.service("narrow", deploymentConfiguration=narrow)["availabilityZoneRebalancing"] == "DISABLED"
+    words = "Availability Zone Rebalancing does not support maximumPercent <= 100 %"
+    with refused("InvalidParameterException", words):
+        stage.service("both", deploymentConfiguration=narrow, availabilityZoneRebalancing="ENABLED")
+    assert stage.service()["availabilityZoneRebalancing"] == "ENABLED"
+    with refused("InvalidParameterException", words):
+        stage.update(deploymentConfiguration=narrow)
+    assert stage.seen()["deploymentConfiguration"]["maximumPercent"] == 200
+    both = stage.update(deploymentConfiguration=narrow, availabilityZoneRebalancing="DISABLED")
+    assert (both["deploymentConfiguration"]["maximumPercent"], both["availabilityZoneRebalancing"]) == (100, "DISABLED")
+    with refused("InvalidParameterException", words):
+        stage.update(availabilityZoneRebalancing="ENABLED")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from ipaddress import ip_address, ip_network
+from typing import Any, get_args
 
 import pytest
 
 from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.local.timings import Timings
+from reconciler.spec.documents.network import Endpoint
 from tests.local.control_plane.stage import TRUST, Stage, refused
 
 MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []})
@@ -38,8 +40,24 @@ def test_a_rule_from_a_group_has_a_description_that_can_be_changed(plain: Stage)
         rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [made[1]]}])
         return [rule.get("Description", "") for rule in rules["SecurityGroupRules"] if "ReferencedGroupInfo" in rule]
 
-    ec2.authorize_security_group_ingress(GroupId=made[1], IpPermissions=permissions("from the <first>"))
+    authorized = ec2.authorize_security_group_ingress(GroupId=made[1], IpPermissions=permissions("from the <first>"))
+    (rule,) = authorized["SecurityGroupRules"]
+    assert rule["Description"] == "from the <first>"
     assert described() == ["from the <first>"]
+    changed = {
+        "IpProtocol": "tcp",
+        "FromPort": 80,
+        "ToPort": 80,
+        "ReferencedGroupId": made[0],
+        "Description": "changed",
+    }
+    ec2.modify_security_group_rules(
+        GroupId=made[1],
+        SecurityGroupRules=[{"SecurityGroupRuleId": rule["SecurityGroupRuleId"], "SecurityGroupRule": changed}],
+    )
+    assert described() == ["changed"]
+    (group,) = ec2.describe_security_groups(GroupIds=[made[1]])["SecurityGroups"]
+    assert group["IpPermissions"][0]["UserIdGroupPairs"][0]["Description"] == "changed"
     ec2.update_security_group_rule_descriptions_ingress(GroupId=made[1], IpPermissions=permissions("other"))
     assert described() == ["other"]
 
@@ -122,9 +140,40 @@ def test_a_task_keeps_its_group_its_subnet_and_the_gateway() -> None:
 
 def test_interfaces_of_aws_are_not_ours_to_delete(stage: Stage) -> None:
     """EC2 API reference, DeleteNetworkInterface: detach it first; InvalidNetworkInterface.InUse."""
-    interface = stage.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    interface = stage.ec2.describe_network_interfaces()["NetworkInterfaces"][0]
     with refused("InvalidNetworkInterface.InUse"):
-        stage.ec2.delete_network_interface(NetworkInterfaceId=interface)
+        stage.ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+    with refused("OperationNotPermitted", "You are not allowed to manage"):
+        stage.ec2.detach_network_interface(AttachmentId=interface["Attachment"]["AttachmentId"])
+
+
+def test_an_interface_says_what_it_is_attached_to(stage: Stage) -> None:
+    """DescribeNetworkInterfaces, "Attachment": of a task, a load balancer, a NAT gateway and an endpoint alike."""
+    stage.service(desiredCount=1)
+    address = stage.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    stage.ec2.create_nat_gateway(SubnetId=stage.subnets[0], AllocationId=address)
+    stage.ec2.create_vpc_endpoint(
+        VpcId=stage.vpc,
+        ServiceName="com.amazonaws.us-west-2.logs",
+        VpcEndpointType="Interface",
+        SubnetIds=stage.subnets[:1],
+    )
+    found = stage.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    owners = {one["Attachment"]["InstanceOwnerId"] + " " + one["InterfaceType"] for one in found}
+    assert owners == {
+        "amazon-ecs interface",
+        "amazon-elb interface",
+        "amazon-aws nat_gateway",
+        "amazon-aws vpc_endpoint",
+    }
+    for one in found:
+        attached = one["Attachment"]
+        assert (one["Status"], attached["Status"], attached["DeviceIndex"]) == ("in-use", "attached", 1)
+        assert attached["DeleteOnTermination"] is False
+        assert "InstanceId" not in attached
+        assert attached["AttachmentId"].startswith("ela-" if attached["InstanceOwnerId"] == "amazon-aws" else "eni-")
+        blocks = {subnet["SubnetId"]: subnet["CidrBlock"] for subnet in stage.ec2.describe_subnets()["Subnets"]}
+        assert ip_address(one["PrivateIpAddress"]) in ip_network(blocks[one["SubnetId"]])
 
 
 def test_a_subnet_is_of_28_at_least(plain: Stage) -> None:
@@ -238,6 +287,58 @@ def test_endpoints_are_of_services_there_are_and_can_be_deleted(plain: Stage) ->
     routes = plain.ec2.describe_route_tables(RouteTableIds=[plain.table])["RouteTables"][0]["Routes"]
     assert not any("DestinationPrefixListId" in route for route in routes)
     plain.ec2.delete_security_group(GroupId=plain.group)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "com.amazonaws.us-west-2.nonsense",
+        "com.amazonaws.eu-west-1.logs",
+        "com.amazonaws.vpce.us-west-2.vpce-svc-0123456789abcdef0",
+    ],
+)
+def test_an_endpoint_of_no_service_is_refused(plain: Stage, name: str) -> None:
+    """EC2 API reference, error codes: InvalidServiceName, also where the name looks like one."""
+    with refused("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"):
+        plain.ec2.create_vpc_endpoint(
+            VpcId=plain.vpc, ServiceName=name, VpcEndpointType="Interface", SubnetIds=plain.subnets[:1]
+        )
+    with refused("InvalidServiceName"):
+        plain.ec2.describe_vpc_endpoint_services(ServiceNames=[name])
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"ServiceNames": ["com.amazonaws.us-west-2.ecr.api"]}, ["ecr.api"]),
+        ({"Filters": [{"Name": "service-name", "Values": ["com.amazonaws.us-west-2.logs"]}]}, ["logs"]),
+        ({"Filters": [{"Name": "service-type", "Values": ["Gateway"]}]}, ["dynamodb", "s3"]),
+        (
+            {
+                "ServiceNames": ["com.amazonaws.us-west-2.s3"],
+                "Filters": [
+                    {"Name": "service-type", "Values": ["Interface"]},
+                    {"Name": "owner", "Values": ["amazon", "self"]},
+                ],
+            },
+            ["s3"],
+        ),
+        ({"Filters": [{"Name": "owner", "Values": ["self"]}]}, []),
+    ],
+)
+def test_endpoint_services_are_listed(plain: Stage, asked: dict[str, Any], found: list[str]) -> None:
+    """EC2 API reference, DescribeVpcEndpointServices: names and details, by name, type and owner."""
+    answer = plain.ec2.describe_vpc_endpoint_services(**asked)
+    assert answer["ServiceNames"] == [f"com.amazonaws.us-west-2.{name}" for name in found]
+    assert [one["ServiceName"] for one in answer["ServiceDetails"]] == answer["ServiceNames"]
+
+
+def test_every_endpoint_of_the_specs_has_a_service(plain: Stage) -> None:
+    """What a Network document may name can be made."""
+    there = set(plain.ec2.describe_vpc_endpoint_services()["ServiceNames"])
+    for name in get_args(Endpoint):
+        services = ("ecr.api", "ecr.dkr") if name == "ecr" else (name,)
+        assert {f"com.amazonaws.us-west-2.{one}" for one in services} <= there
 
 
 def test_tags_of_aws_are_not_ours_to_write(plain: Stage) -> None:

@@ -48,6 +48,35 @@ def test_units_ports_and_defaults_come_back_normalised(definitions: Stage) -> No
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [
+        {"logConfiguration": {"logDriver": "awsfirelens"}},
+        {"linuxParameters": {"initProcessEnabled": True}},
+        {"linuxParameters": {"capabilities": {"drop": ["ALL"]}}},
+        {"mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}]},
+        {"volumesFrom": [{"sourceContainer": "other"}]},
+        {"mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": False}]},
+        {"logConfiguration": {"logDriver": "awsfirelens", "options": {}, "secretOptions": []}},
+        {"linuxParameters": {"capabilities": {"add": [], "drop": []}, "devices": [], "tmpfs": []}},
+    ],
+)
+def test_inside_a_container_nothing_is_added(definitions: Stage, sent: dict[str, Any]) -> None:
+    """Else Terraform, which compares these members as they stand, plans a new revision for ever."""
+    definitions.definition(container=sent, volumes=[{"name": "data"}])
+    body = definitions.ecs.describe_task_definition(taskDefinition="web")["taskDefinition"]
+    added = {
+        "cpu": 0,
+        "essential": True,
+        "environment": [],
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+    }
+    assert body["containerDefinitions"] == [{"name": "web", "image": "web:v1", **added, **sent}]
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"cpu": "256", "memory": "4096"},

@@ -37,6 +37,23 @@ def test_the_service_itself_takes_nothing_that_belongs_to_a_set(stage: Stage) ->
     assert seen["taskSets"] == []
 
 
+@pytest.mark.parametrize("controller", ["EXTERNAL", "CODE_DEPLOY"])
+@pytest.mark.parametrize("found_by", ["deploymentCircuitBreaker", "alarms"])
+def test_only_ecs_itself_finds_failures(stage: Stage, controller: str, found_by: str) -> None:
+    """API reference, DeploymentCircuitBreaker and DeploymentAlarms: "when the DeploymentController is set to ECS"."""
+    external = {"taskDefinition": None, "launchType": None, "networkConfiguration": None}
+    settings: dict[str, Any] = {"deploymentController": {"type": controller}}
+    settings |= external if controller == "EXTERNAL" else {"loadBalancers": stage.behind(stage.blue)}
+    names = {"alarmNames": []} if found_by == "alarms" else {}
+    on, off = ({found_by: {**names, "enable": enable, "rollback": False}} for enable in (True, False))
+    with refused("InvalidParameterException", controller):
+        stage.service(**settings, deploymentConfiguration=on)
+    stage.service(**settings, deploymentConfiguration=off)
+    with refused("InvalidParameterException", controller):
+        stage.update(deploymentConfiguration=on)
+    assert stage.update(deploymentConfiguration=off)["status"] == "ACTIVE"
+
+
 @pytest.mark.parametrize("scale", [0, 1, 33.3, 33.4, 50, 99.9, 100])
 def test_the_computed_count_rounds_up(sets: Stage, scale: float) -> None:
     """TaskSet, "computedDesiredCount": the service's desired count times the scale, rounded up."""
