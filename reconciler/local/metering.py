@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.local import target_tracking
 from reconciler.local.cloudwatch.evaluate import evaluate
-from reconciler.local.cloudwatch.state import KEPT, MINUTE, Distribution, Metric, metric, minute_of, moment_of
+from reconciler.local.cloudwatch.state import KEPT, MINUTE, Distribution, Metric, metric, minute_of, moment_of, single
 from reconciler.local.elb.state import TargetGroup
 from reconciler.local.ports import Traffic, Usage
 from reconciler.local.world import World
@@ -70,7 +70,7 @@ def usage(world: World, found: Mapping[str, Usage]) -> None:
                 services[metric(ECS, name, dimensions)].add(value)
     for minute in _minutes(world):
         for key, values in services.items():
-            world.cloudwatch.put(key, minute, Distribution.of(values.values), "Percent")
+            world.cloudwatch.put(key, minute, values, "Percent")
     _reported(world)
 
 
@@ -91,7 +91,7 @@ def traffic(world: World, found: Sequence[Traffic]) -> None:
         group = world.elb.target_groups[arn]
         for minute in minutes:
             for key, value in _of_group(world, group, balancers[0], requests[minute, arn]):
-                world.cloudwatch.put(key, minute, Distribution.of({value: 1.0}), "Count")
+                world.cloudwatch.put(key, minute, single(value), "Count")
     _reported(world)
 
 
@@ -134,7 +134,7 @@ def _counted(row: Traffic) -> Iterator[tuple[Metric, float]]:
     for dimensions in both:
         if _chose_a_target(row):
             yield metric(ELB, "RequestCount", dimensions), 1.0
-        if row.by == "target":
+        if row.by == "target" and row.status >= 200:
             yield metric(ELB, f"HTTPCode_Target_{row.status // 100}XX_Count", dimensions), 1.0
         if row.seconds is not None:
             yield metric(ELB, "TargetResponseTime", dimensions), row.seconds

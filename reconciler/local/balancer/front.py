@@ -7,7 +7,6 @@ takes over the same sockets with the same table.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -115,10 +114,12 @@ class Balancer:
 
     def counts(self) -> Mapping[Count, int]:
         """Requests since it was asked before; what a process that is gone has counted is lost."""
-        with self._talk, contextlib.suppress(EOFError, OSError):
-            if self._channel is not None:
-                return self._ask(self._channel, Tell())
-        return {}
+        try:
+            with self._talk:
+                return self._ask(self._channel, Tell()) if self._channel is not None else {}
+        except (EOFError, OSError):
+            self._lost()  # an answer that comes late must not be taken for that to the next question
+            return {}
 
     def settled(self, seconds: float = 10.0) -> bool:
         """Wait until all that was configured up to now holds; False when it takes longer."""

@@ -16,6 +16,7 @@ from reconciler.local.cloudwatch.state import (
     metric,
     minute_of,
     moment_of,
+    single,
 )
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
@@ -53,7 +54,7 @@ def _distribution(item: Params) -> Distribution:
             "A metric datum has exactly one of the parameters Value, Values and StatisticValues.",
         )
     if "Value" in item:
-        return Distribution.of({item["Value"]: 1.0})
+        return single(item["Value"])
     if "Values" in item:
         counts = item.get("Counts", [1.0] * len(item["Values"]))
         if len(counts) != len(item["Values"]):

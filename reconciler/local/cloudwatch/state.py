@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 Params = dict[str, Any]
 """Parameters or an answer, spelt as AWS spells them."""
 
 MINUTE = 60
-KEPT = 6 * 60
+KEPT = 3 * 60
 """Minutes for which metrics are kept."""
 HISTORY = 100
 """State changes of an alarm that are kept."""
@@ -44,7 +45,10 @@ def moment_of(minute: int) -> datetime:
 
 @dataclass(slots=True)
 class Distribution:
-    """Values with how often each was seen. `values` is incomplete where statistics were put instead of values."""
+    """Values with how often each was seen. `values` is incomplete where statistics were put instead of values.
+
+    One that has been put is shared, and not changed any more.
+    """
 
     samples: float = 0.0
     total: float = 0.0
@@ -73,6 +77,13 @@ class Distribution:
             self.values[value] = self.values.get(value, 0.0) + times
         self.add_statistics(other.samples, other.total, other.low, other.high)
 
+    def __or__(self, other: Distribution) -> Distribution:
+        """Both together."""
+        both = Distribution()
+        both.merge(self)
+        both.merge(other)
+        return both
+
     def percentile(self, percent: float) -> float | None:
         """The value that so many percent do not exceed; None where only statistics are known."""
         if sum(self.values.values()) < self.samples:
@@ -83,6 +94,12 @@ class Distribution:
             if seen >= wanted:
                 return value
         return None
+
+
+@lru_cache(maxsize=1024)
+def single(value: float) -> Distribution:
+    """One value, seen once. Most metrics of most minutes are such, and equal: they share one object."""
+    return Distribution.of({value: 1.0})
 
 
 @dataclass(slots=True)
@@ -130,10 +147,7 @@ class CloudWatchState:
             series = self.series[key] = Series(unit)
         series.unit = unit
         known = series.minutes.get(minute)
-        if known is None:
-            series.minutes[minute] = values
-        else:
-            known.merge(values)
+        series.minutes[minute] = values if known is None else known | values
         self.awake = True
 
     def forget_before(self, minute: int) -> None:
