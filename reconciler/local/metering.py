@@ -3,8 +3,8 @@
     end of the minute ──► runner.measure, balancing.measure ──► usage, traffic ──► alarms, scaling ──► next minute
 
 Where neither the tasks nor the balancer have anything to measure and no alarm can change, no timer is set, so that
-days of a stepped clock cost nothing. Where a minute of the clock is shorter than a tenth of a second, several minutes
-are measured at once, and share what was counted.
+days of a stepped clock cost nothing. Where a minute of the clock is shorter than half a second, several minutes are
+measured at once, and share what was counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reconciler.local.elb.state import TargetGroup
 from reconciler.local.ports import Traffic, Usage
 from reconciler.local.world import World
 
-SHORTEST = 0.1
+SHORTEST = 0.5
 """Seconds of the machine between two measurements."""
 REPORTS = 2
 ECS, ELB = "AWS/ECS", "AWS/ApplicationELB"

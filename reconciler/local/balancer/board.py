@@ -16,8 +16,10 @@ from reconciler.local.balancer.upstream import Pool
 from reconciler.local.balancer.wire import Client
 from reconciler.local.ports import FixedResponse, Forward, ListenerRoutes, Redirect
 
-LOG_STEP = math.log(1.05)
-"""Response times are counted by steps of five percent."""
+STEPS = 1 / math.log(1.05)
+"""Response times are counted by steps of five percent; step 0 is at less than a microsecond."""
+LOWEST = 1e-6
+BASE = 400
 
 
 class Count(NamedTuple):
@@ -34,11 +36,11 @@ class Count(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        return None if self.step is None else math.exp(self.step * LOG_STEP)
+        return None if self.step is None else math.exp((self.step - BASE) / STEPS)
 
 
 def step(seconds: float) -> int:
-    return round(math.log(max(seconds, 1e-6)) / LOG_STEP)
+    return int(math.log(seconds + LOWEST) * STEPS + BASE + 0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -616,6 +616,22 @@ def test_a_balancer_that_dies_is_replaced_and_refuses_nobody(stage: Stage) -> No
         until(lambda: stage.balancer.restarts == restarts + 1)
 
 
+def test_a_balancer_that_does_not_answer_is_replaced(stage: Stage) -> None:
+    """What it has counted is lost, the minute has its report all the same, and the next one counts again."""
+    with Scripted(echo()) as target:
+        place = stage.forward(target.state())
+        process, restarts = stage.balancer._process, stage.balancer.restarts
+        assert process is not None
+        assert stage.balancer._channel is not None
+        stage.balancer._channel.settimeout(0.2)
+        os.kill(process.pid, signal.SIGSTOP)
+        assert taken(stage) == ()
+        os.kill(process.pid, signal.SIGCONT)
+        until(lambda: stage.balancer.restarts == restarts + 1)
+        assert get(place) == (200, b"ok")
+        assert [row.requests for row in taken(stage)] == [1]
+
+
 def test_a_listener_that_cannot_be_opened_is_absent_and_the_rest_works(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
