@@ -80,6 +80,8 @@ def traffic(world: World, found: Sequence[Traffic]) -> None:
     counted: dict[tuple[int, Metric], Distribution] = defaultdict(Distribution)
     requests: dict[tuple[int, str], int] = defaultdict(int)
     for row in found:
+        if row.listener_arn not in world.elb.listeners:
+            continue  # of an account that has been reset
         for minute, share in _shares(row.requests, minutes):
             for key, value in _counted(row):
                 counted[minute, key].add(value, share)

@@ -71,7 +71,7 @@ def _distribution(item: Params) -> Distribution:
 
 def list_metrics(world: World, params: Params) -> Params:
     wanted = {(one["Name"], one.get("Value")) for one in params.get("Dimensions", ())}
-    every = sorted(key for key in world.cloudwatch.series if _listed(key, params, wanted))
+    every = sorted((key for key in world.cloudwatch.series if _listed(key, params, wanted)), key=repr)
     wrong = _invalid("The parameter NextToken is invalid.")
     rows, following = page(every, params.get("NextToken"), LISTED, repr, wrong)
     return {"Metrics": [_shown(key) for key in rows], "NextToken": following}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -109,6 +110,26 @@ def test_answers_of_the_load_balancer_are_its_own(serving: Stage) -> None:
     alone = {"LoadBalancer": tail(serving.alb)}
     names = "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_502_Count", "HTTPCode_ELB_503_Count", "RequestCount"
     assert [sums(serving.laptop, name, alone) for name in names] == [[7], [2], [5], [2]]
+
+
+def test_traffic_of_another_account_is_none_of_this_one(serving: Stage) -> None:
+    """What a balancer had counted when the account was reset; the listeners of the new one are others."""
+    foreign = serving.production.replace("/alb/", "/old/")
+    script(serving, Traffic(foreign, serving.blue, 200, "target", 7, 0.1), ended(serving, 200, 1, serving.blue))
+    serving.advance(60)
+    listed = serving.laptop.client("cloudwatch").list_metrics(MetricName="RequestCount")["Metrics"]
+    balancers = {one["Value"] for row in listed for one in row["Dimensions"] if one["Name"] == "LoadBalancer"}
+    assert balancers == {tail(serving.alb)}
+
+
+def test_metrics_are_listed_in_pages(laptop: Laptop) -> None:
+    """Each once, however many there are."""
+    names = [f"m{number} '" for number in range(1100)]
+    laptop.client("cloudwatch").put_metric_data(
+        Namespace="mine", MetricData=[{"MetricName": name, "Value": 1} for name in names]
+    )
+    pages = laptop.client("cloudwatch").get_paginator("list_metrics").paginate(Namespace="mine")
+    assert sorted(one["MetricName"] for page in pages for one in page["Metrics"]) == sorted(names)
 
 
 def test_unhealthy_targets_are_counted_while_a_listener_uses_the_group(serving: Stage) -> None:
@@ -300,6 +321,22 @@ def test_the_json_protocol_is_understood(laptop: Laptop) -> None:
     }
     answer = orjson.loads(laptop.aws.handle(Request("POST", "/", headers, orjson.dumps(asked))).body)
     assert answer == {"Label": "m", "Datapoints": [{"Timestamp": now - 60, "Unit": "None", "Sum": 4.0}]}
+
+
+def test_a_compressed_request_is_understood(laptop: Laptop) -> None:
+    """SDKs compress what is longer than ten kilobytes; what is not gzip is refused."""
+    body = b'{"Namespace": "mine", "MetricData": [{"MetricName": "m", "Value": 4}]}'
+    headers = {
+        **SIGNED,
+        "content-type": "application/x-amz-json-1.0",
+        "content-encoding": "gzip",
+        "x-amz-target": "GraniteServiceVersion20100801.PutMetricData",
+    }
+    assert laptop.aws.handle(Request("POST", "/", headers, gzip.compress(body))).status == 200
+    assert len(laptop.client("cloudwatch").list_metrics()["Metrics"]) == 1
+    for wrong in (body, gzip.compress(body)[:-9]):
+        with pytest.raises(ValueError, match="body"):
+            laptop.aws.handle(Request("POST", "/", headers, wrong))
 
 
 def test_dashboards_are_moto_s(laptop: Laptop) -> None:
