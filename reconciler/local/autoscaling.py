@@ -1,45 +1,25 @@
 """Application Auto Scaling for ECS services: targets, policies and scheduled actions are kept, checked and shown.
 
-Registering moves the desired count into the bounds at once, as on AWS. Nothing scales by itself: the laptop's tasks
-report no metrics, so a target-tracking policy has its alarms and they have no data; schedules do not fire.
+Registering moves the desired count into the bounds at once, as on AWS. Target tracking scales (target_tracking.py);
+step scaling does not, and schedules do not fire.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
-
+from reconciler.local import target_tracking
 from reconciler.local.ecs.state import Service
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
+from reconciler.local.scalable_target import DIMENSION, ScalableTarget, service_of
 from reconciler.local.world import Operation, Params, World
 
-DIMENSION = "ecs:service:DesiredCount"
 SERVICE_ROLE = (
     "role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 )
-SUSPENDED = {
-    "DynamicScalingInSuspended": False,
-    "DynamicScalingOutSuspended": False,
-    "ScheduledScalingSuspended": False,
-}
 POLICY_TYPES = {
     "TargetTrackingScaling": "TargetTrackingScalingPolicyConfiguration",
     "StepScaling": "StepScalingPolicyConfiguration",
 }
-
-
-@dataclass(slots=True)
-class ScalableTarget:
-    arn: str
-    resource: str
-    low: int
-    high: int
-    created_at: datetime
-    suspended: dict[str, bool] = field(default_factory=lambda: dict(SUSPENDED))
-    tags: dict[str, str] = field(default_factory=dict)
-    policies: dict[str, Params] = field(default_factory=dict)  # by name, as described
-    schedules: dict[str, Params] = field(default_factory=dict)
 
 
 def _invalid(message: str) -> Refusal:
@@ -69,8 +49,7 @@ def _service(world: World, resource: str) -> Service | None:
     pieces = resource.split("/")
     if len(pieces) != 3 or pieces[0] != "service":
         raise _invalid("Unsupported service namespace, resource type or scalable dimension")
-    found = world.ecs.services.get((pieces[1], pieces[2]))
-    return found if found and found.status == "ACTIVE" else None
+    return service_of(world, resource)
 
 
 def register_scalable_target(world: World, params: Params) -> Params:
@@ -140,7 +119,7 @@ def deregister_scalable_target(world: World, params: Params) -> Params:
     """Its policies, their alarms and its scheduled actions go with it; the desired count stays."""
     found = _target(world, params)
     for policy in list(found.policies.values()):
-        _delete_alarms(world, policy)
+        target_tracking.delete_alarms(world, policy)
     del world.scaling[found.resource]
     return {}
 
@@ -171,40 +150,10 @@ def put_scaling_policy(world: World, params: Params) -> Params:
         "Alarms": before["Alarms"] if before else [],
         "CreationTime": before["CreationTime"] if before else world.now,
     }
-    if kind == "TargetTrackingScaling" and not policy["Alarms"]:
-        policy["Alarms"] = _create_alarms(world, found.resource, configuration)
+    if kind == "TargetTrackingScaling":
+        policy["Alarms"] = target_tracking.put_alarms(world, policy)
     found.policies[name] = policy
     return {"PolicyARN": policy["PolicyARN"], "Alarms": policy["Alarms"]}
-
-
-def _create_alarms(world: World, resource: str, configuration: Params) -> list[Params]:
-    """AWS makes two alarms for target tracking, and they are nobody else's to manage."""
-    metric = configuration.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType", "Custom")
-    made = []
-    for side, comparison in (("High", "GreaterThanThreshold"), ("Low", "LessThanThreshold")):
-        name = f"TargetTracking-{resource}-Alarm{side}-{world.ids.uuid()}"
-        world.rest.ask(
-            "monitoring",
-            "PutMetricAlarm",
-            {
-                "AlarmName": name,
-                "Namespace": "AWS/ECS",
-                "MetricName": metric,
-                "Statistic": "Average",
-                "Period": 60,
-                "EvaluationPeriods": 3 if side == "High" else 15,
-                "Threshold": configuration["TargetValue"] * (1.0 if side == "High" else 0.9),
-                "ComparisonOperator": comparison,
-            },
-        )
-        world.rest.state("cloudwatch").alarms[name].state_value = "INSUFFICIENT_DATA"
-        made.append({"AlarmName": name, "AlarmARN": world.arn("cloudwatch", f"alarm:{name}")})
-    return made
-
-
-def _delete_alarms(world: World, policy: Params) -> None:
-    for alarm in policy["Alarms"]:
-        world.rest.state("cloudwatch").alarms.pop(alarm["AlarmName"], None)
 
 
 def describe_scaling_policies(world: World, params: Params) -> Params:
@@ -223,7 +172,7 @@ def delete_scaling_policy(world: World, params: Params) -> Params:
     policy = found.policies.pop(params["PolicyName"], None)
     if policy is None:
         raise Refusal("ObjectNotFoundException", f"No scaling policy found for policy name: {params['PolicyName']}")
-    _delete_alarms(world, policy)
+    target_tracking.delete_alarms(world, policy)
     return {}
 
 
@@ -271,8 +220,14 @@ def delete_scheduled_action(world: World, params: Params) -> Params:
     return {}
 
 
-def describe_scaling_activities(world: World, params: Params) -> Params:  # noqa: ARG001 — every operation has this signature
-    return {"ScalingActivities": []}
+def describe_scaling_activities(world: World, params: Params) -> Params:
+    resource = _key({**params, "ResourceId": params.get("ResourceId", "")})
+    rows = [row for item in world.scaling.values() if resource in ("", item.resource) for row in item.activities]
+    return {
+        "ScalingActivities": sorted(rows, key=lambda row: row["StartTime"], reverse=True)[
+            : params.get("MaxResults", 50)
+        ]
+    }
 
 
 def _by_arn(world: World, arn: str) -> ScalableTarget:

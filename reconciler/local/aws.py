@@ -13,19 +13,19 @@ import queue
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 
 from reconciler.clock import Clock
-from reconciler.local import strict, wire
+from reconciler.local import metering, strict, wire
 from reconciler.local.constraints import check as check_constraints
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
 from reconciler.local.ids import Ids
 from reconciler.local.network import Network
-from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED
-from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
+from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
+from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner, Traffic, Usage
 from reconciler.local.refusal import LostAnswer, Refusal
 from reconciler.local.rest import MOVED_BY_TASKS, STEADY, Rest
 from reconciler.local.scheduler import tasks
@@ -97,6 +97,7 @@ class LaptopAws:
             probe=probe,
             balancing=balancing,
             checks=self._checks,
+            speed=self.clock.speed,
             ids=self._ids,
         )
 
@@ -147,7 +148,7 @@ class LaptopAws:
     def _answer(self, call: Call) -> Response:
         """One operation, carried out: ours, or moto's with the strict layer around it."""
         try:
-            if call.service in OWNED:
+            if call.service in OWNED and (call.service not in SHARED or call.operation in OWNED[call.service]):
                 return self._answer_ourselves(call)
             prepared = strict.before(self.world, call)
             if isinstance(prepared, Response):
@@ -304,6 +305,12 @@ class LaptopAws:
             entries = [entry for one in service.deployments for entry in one.launch.load_balancers]
             if any(entry["targetGroupArn"] == group_arn for entry in entries):
                 self.world.touch(service)
+
+    def on_usage(self, usage: Mapping[str, Usage]) -> None:
+        self._report(lambda: metering.usage(self.world, usage))
+
+    def on_traffic(self, traffic: Sequence[Traffic]) -> None:
+        self._report(lambda: metering.traffic(self.world, traffic))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         self._report(lambda: self.world.after(seconds, action))

@@ -26,11 +26,10 @@ from reconciler.local import admission, wire
 from reconciler.local.aws import LaptopAws
 from reconciler.local.faults import Fault
 from reconciler.local.refusal import LostAnswer, Refusal
-from reconciler.local.wire import Request
+from reconciler.local.wire import LARGEST_BODY, Request
 from reconciler.log import log
 
 OWN = "/_reconciler/"
-LARGEST_BODY = 64 * 1024 * 1024
 SECURITY_HEADERS = (
     ("x-content-type-options", "nosniff"),
     ("cross-origin-resource-policy", "same-origin"),

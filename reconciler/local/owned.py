@@ -1,10 +1,11 @@
-"""The services that are ours, operation by operation. What is missing here is unknown: moto is not asked."""
+"""The services that are ours, operation by operation. What is missing here is unknown, except in `SHARED`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from reconciler.local import autoscaling, tagging
+from reconciler.local.cloudwatch import api as cloudwatch
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import api as ecs
 from reconciler.local.elb import api as elb
@@ -12,13 +13,17 @@ from reconciler.local.world import Operation
 
 OWNED: dict[str, Mapping[str, Operation]] = {
     "application-autoscaling": autoscaling.OPERATIONS,
+    "cloudwatch": cloudwatch.OPERATIONS,
     "codedeploy": codedeploy.OPERATIONS,
     "ecs": ecs.OPERATIONS,
     "elbv2": elb.OPERATIONS,
     "resourcegroupstaggingapi": tagging.OPERATIONS,
 }
+SHARED = frozenset({"cloudwatch"})
+"""Services of ours whose other operations are moto's: dashboards have nothing to do with metrics and alarms."""
 CONSTRAINT_ERRORS = {
     "application-autoscaling": "ValidationException",
+    "cloudwatch": "ValidationError",
     "ecs": "InvalidParameterException",
     "elbv2": "ValidationError",
     "resourcegroupstaggingapi": "InvalidParameterException",

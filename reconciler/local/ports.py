@@ -24,7 +24,7 @@ A target, as the probe sees it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -86,11 +86,28 @@ class TaskLaunch:
     private_address: str
     containers: tuple[ContainerLaunch, ...]
     zone: str = ""
+    cpu: float = 0.0  # vCPUs that it has reserved; 0: none
+    memory: float = 0.0  # MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a task uses at present, in percent of what it has reserved; None where that is not known."""
+
+    cpu: float | None = None
+    memory: float | None = None
 
 
 class TaskRunner(Protocol):
+    @property
+    def metered(self) -> bool:
+        """Whether anything is to be measured at all."""
+
     def bind(self, control: ControlPlane) -> None:
         """Called once, before anything else: who is to be told."""
+
+    def measure(self) -> None:
+        """Exactly one `on_usage` follows."""
 
     def start(self, task: TaskLaunch) -> None:
         """Start the task: exactly one `on_started` or `on_failed_to_start` follows."""
@@ -252,9 +269,31 @@ class ListenerRoutes:
     idle_timeout: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests to a listener that ended alike; `group_arn` is "" where no target group was chosen.
+
+    `by` says whether the target or the load balancer itself gave this status. `seconds` is how long the target took.
+    """
+
+    listener_arn: str
+    group_arn: str
+    status: int
+    by: Literal["target", "elb"]
+    requests: int = 1
+    seconds: float | None = None
+
+
 class LoadBalancing(Protocol):
+    @property
+    def metered(self) -> bool:
+        """Whether anything is to be measured at all."""
+
     def bind(self, control: ControlPlane) -> None:
         """Called once, before anything else."""
+
+    def measure(self) -> None:
+        """Exactly one `on_traffic` follows, with the requests since the one before."""
 
     def configure(self, table: tuple[ListenerRoutes, ...]) -> None:
         """From now on exactly these listeners, atomically; requests under way end as they began."""
@@ -286,6 +325,12 @@ class ControlPlane(Protocol):
 
     def on_targets_changed(self, group_arn: str) -> None:
         """`states(group_arn)` is not what it was."""
+
+    def on_usage(self, usage: Mapping[str, Usage]) -> None:
+        """The answer to `TaskRunner.measure`, by task."""
+
+    def on_traffic(self, traffic: Sequence[Traffic]) -> None:
+        """The answer to `LoadBalancing.measure`."""
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Run `action` once the clock is that many seconds further, inside a tick."""

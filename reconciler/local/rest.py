@@ -1,7 +1,7 @@
 """The rest of AWS: everything that moto answers, and what our own services must know of it.
 
 moto is used through two doors only: a request goes in as the HTTP it was (`dispatch`), and the few facts that ECS and
-ELB need at every turn (roles, log groups, alarms; what is EC2's is in `network`) are read from its state, here and
+ELB need at every turn (roles, log groups; what is EC2's is in `network`) are read from its state, here and
 nowhere else. moto's state is the process's: one AWS emulator at a time.
 """
 
@@ -52,7 +52,6 @@ HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
     "logs": "Logs_20140328",
-    "monitoring": "GraniteServiceVersion20100801",
     "secretsmanager": "secretsmanager",
     "ssm": "AmazonSSM",
     "tagging": "ResourceGroupsTaggingAPI_20170126",
@@ -168,10 +167,6 @@ class Rest:
                 document = role.assume_role_policy_document
                 return principal in (document if isinstance(document, str) else orjson.dumps(document).decode())
         return False
-
-    def alarm_states(self, names: list[str]) -> dict[str, str]:
-        alarms = self.state("cloudwatch").alarms
-        return {name: str(alarms[name].state_value) for name in names if name in alarms}
 
     # ---- logs -------------------------------------------------------------------------------------------------------
 

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 
 from reconciler.clock import Clock, SystemClock
+from reconciler.local import usage
 from reconciler.local.addresses import Place
 from reconciler.local.background import Background
 from reconciler.local.containers import Container
 from reconciler.local.nursery import Nursery
 from reconciler.local.ports import ControlPlane, TaskLaunch
 from reconciler.local.task_user import TaskUser
+from reconciler.local.usage import Used
 
 
 class Outside:
@@ -72,6 +74,11 @@ class Running:
     @property
     def all_started(self) -> bool:
         return bool(self.containers) and all(container.process for container in self.containers.values())
+
+    def used(self) -> Used:
+        """What the processes of all its containers have used."""
+        pids = [one.process.pid for one in self.containers.values() if one.process and one.exit_code is None]
+        return sum(map(usage.of, pids), Used())
 
     async def until(self, true: Callable[[], bool]) -> None:
         while not true():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.local.ports import (
@@ -19,6 +19,8 @@ from reconciler.local.ports import (
     TargetGroupSettings,
     TargetState,
     TaskLaunch,
+    Traffic,
+    Usage,
 )
 
 INITIAL = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
@@ -41,6 +43,8 @@ class Script:
     exits_after: float | None = None
     exit_code: int = 0
     stops_after: float = 0.0  # SIGTERM to exit; at most the container's stop timeout
+    cpu: float | None = None  # percent of what the task has reserved; None: nothing is measured
+    memory: float | None = None
     logs: tuple[str, ...] = ()
     logged_at: int = 1_767_225_600_000  # milliseconds since 1970: the start of a manual clock
 
@@ -68,6 +72,14 @@ class ScriptedTasks:
     def control(self) -> ControlPlane:
         assert self._control is not None, "bind comes first"
         return self._control
+
+    @property
+    def metered(self) -> bool:
+        return any(one.cpu is not None or one.memory is not None for one in self.scripts)
+
+    def measure(self) -> None:
+        scripts = {task_id: self._script(task) for task_id, task in self.running.items()}
+        self.control.on_usage({task_id: Usage(one.cpu, one.memory) for task_id, one in scripts.items()})
 
     def _script(self, task: TaskLaunch) -> Script:
         images = [container.image for container in task.containers]
@@ -269,13 +281,26 @@ def _state(text: str) -> HealthState:
 
 @dataclass(slots=True)
 class ScriptedListeners:
-    """A `LoadBalancing` that keeps the table it was given, and every one before."""
+    """A `LoadBalancing` that keeps the table it was given, and every one before.
+
+    `requests` says what has been asked, and how it ended, since it was called before; None: nothing is measured.
+    """
 
     table: tuple[ListenerRoutes, ...] = ()
     history: list[tuple[ListenerRoutes, ...]] = field(default_factory=list)
+    requests: Callable[[], Sequence[Traffic]] | None = None
+    _control: ControlPlane | None = None
 
     def bind(self, control: ControlPlane) -> None:
-        """Nothing to report."""
+        self._control = control
+
+    @property
+    def metered(self) -> bool:
+        return self.requests is not None
+
+    def measure(self) -> None:
+        assert self._control is not None, "bind comes first"
+        self._control.on_traffic(self.requests() if self.requests is not None else ())
 
     def configure(self, table: tuple[ListenerRoutes, ...]) -> None:
         if table != self.table:

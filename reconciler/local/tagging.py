@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from reconciler.local.cloudwatch import alarms
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import tags as ecs_tags
 from reconciler.local.elb import tags as elb_tags
@@ -55,6 +56,8 @@ def ours(world: World) -> Iterator[Tagged]:
     for group in world.codedeploy.groups.values():
         arn = world.arn("codedeploy", f"deploymentgroup:{group.application}/{group.name}")
         yield Tagged(arn, "codedeploy:deploymentgroup", group.tags)
+    for alarm in world.cloudwatch.alarms.values():
+        yield Tagged(alarm.arn, "cloudwatch:alarm", alarm.tags)
     for target in world.scaling.values():
         yield Tagged(target.arn, "application-autoscaling:scalable-target", target.tags)
 
@@ -144,6 +147,8 @@ def _tags(world: World, arn: str) -> dict[str, str] | None:
             return ecs_tags.of(world, arn)
         case "codedeploy":
             return codedeploy.tags(world, arn)
+        case "cloudwatch" if ":alarm:" in arn:
+            return alarms.tags(world, arn)
         case _:
             return None
 

@@ -12,19 +12,24 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import time
 from pathlib import Path
 
 from reconciler.clock import Clock
-from reconciler.local import programs, task_user
+from reconciler.local import programs, task_user, usage
 from reconciler.local.addresses import Addresses, NoAddressLeft
 from reconciler.local.background import Background
 from reconciler.local.containers import Container
 from reconciler.local.nursery import Nursery
-from reconciler.local.ports import ControlPlane, TaskLaunch
+from reconciler.local.ports import ControlPlane, TaskLaunch, Usage
 from reconciler.local.programs import CannotStart
 from reconciler.local.registry import CannotPull, Registry
 from reconciler.local.running import Outside, Running
 from reconciler.local.task_user import TaskUser
+from reconciler.local.usage import Used
+
+SHORTEST_MEASURE = 1.0
+"""Seconds of the machine: CPU time is counted in hundredths of a second, and in less there would be too few."""
 
 
 class Tasks:
@@ -51,10 +56,20 @@ class Tasks:
         self._user = user
         self._tasks: dict[str, Running] = {}
         self._outside: Outside | None = None
+        self._measured = 0.0  # when, on the machine's clock
+        self._used: dict[str, Used] = {}
+        self._usage: dict[str, Usage] = {}
         background.soon(nursery.remove_in_the_end, scratch)
 
     def bind(self, control: ControlPlane) -> None:
         self._outside = Outside(control, self._nursery, self._background, self._clock, self._user)
+
+    @property
+    def metered(self) -> bool:
+        return usage.MEASURABLE
+
+    def measure(self) -> None:
+        self._background.soon(self._measure)
 
     def start(self, task: TaskLaunch) -> None:
         self._background.soon(self._start, task)
@@ -90,6 +105,19 @@ class Tasks:
         for container in running.containers.values() if running else ():
             if container.launch.essential:
                 container.signal(signal.SIGKILL)
+
+    def _measure(self) -> None:
+        """CPU since the measurement before; where that was a moment ago, what it has found is told again."""
+        assert self._outside is not None
+        passed = time.monotonic() - self._measured
+        if passed >= SHORTEST_MEASURE:
+            self._measured += passed
+            before, self._used = self._used, {name: running.used() for name, running in self._tasks.items()}
+            self._usage = {
+                name: _usage(self._tasks[name].launch, before.get(name), used, passed)
+                for name, used in self._used.items()
+            }
+        self._outside.control.on_usage({name: one for name, one in self._usage.items() if name in self._tasks})
 
     async def _reset(self) -> None:
         for running in self._tasks.values():
@@ -160,3 +188,10 @@ class Tasks:
                 task_user.give(self._user, folder)
             except OSError as error:
                 raise CannotStart(f"CannotCreateContainerError: {error}") from error
+
+
+def _usage(launch: TaskLaunch, before: Used | None, now: Used, seconds: float) -> Usage:
+    """In percent of what the task has reserved, which is all that it gets on Fargate."""
+    cpu = (now.cpu - before.cpu) / seconds / launch.cpu * 100 if before and launch.cpu else None
+    memory = now.memory / 2**20 / launch.memory * 100 if launch.memory else None
+    return Usage(None if cpu is None else min(max(cpu, 0.0), 100.0), None if memory is None else min(memory, 100.0))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import io
 import re
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -37,6 +38,7 @@ CLIENT_NAMES = {
 SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 HOST = re.compile(r"^(?:api\.)?(?P<service>[a-z0-9-]+)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com")
 CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)$")
+LARGEST_BODY = 64 * 1024 * 1024
 READING_METHODS = frozenset({"GET", "HEAD"})
 READS = ("Describe", "List", "Get", "BatchGet", "Query", "Scan", "Head", "Search", "Filter", "Simulate", "Lookup")
 
@@ -76,9 +78,11 @@ class Call:
 
 
 def recognise(request: Request, default_region: str) -> Call:
-    """Raises ValueError where the body of a form is not text."""
+    """Raises ValueError where the body of a form is not text, or a compressed one cannot be read."""
     signing_name, region = _scope(request, default_region)
     service = CLIENT_NAMES.get(signing_name, signing_name)
+    if request.headers.get("content-encoding") == "gzip" and service != "s3":  # there it is the object's own
+        request = _decompressed(request)
     content_type = request.headers.get("content-type", "")
     form: Mapping[str, str] = {}
     protocol: Protocol = "rest"
@@ -94,6 +98,19 @@ def recognise(request: Request, default_region: str) -> Call:
     if service == "elbv2" and form.get("Version") == "2012-06-01":
         service = "elb"  # the classic load balancer signs with the same name
     return Call(request, signing_name, service, region, operation, protocol, form)
+
+
+def _decompressed(request: Request) -> Request:
+    """SDKs compress what is long, such as PutMetricData."""
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        body = stream.decompress(request.body, LARGEST_BODY)
+    except zlib.error as error:
+        raise ValueError(f"the body is not gzip: {error}") from error
+    if not stream.eof:
+        raise ValueError(f"the body is cut short, or larger than {LARGEST_BODY} bytes")
+    headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
+    return replace(request, headers={**headers, "content-length": str(len(body))}, body=body)
 
 
 def _first_of_each(form: str) -> dict[str, str]:

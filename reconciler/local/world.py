@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reconciler.local.cloudwatch.state import CloudWatchState
 from reconciler.local.codedeploy.state import CodeDeployState
 from reconciler.local.ecs.state import EcsState, Service, ServiceKey
 from reconciler.local.elb.state import ElbState
@@ -50,10 +51,12 @@ class World:
     probe: TargetProbe
     balancing: LoadBalancing
     checks: Checks = field(default_factory=Checks)
+    speed: float = 1.0  # seconds of the clock in one of the machine's
     ids: Ids = field(default_factory=Ids)
     ecs: EcsState = field(default_factory=EcsState)
     elb: ElbState = field(default_factory=ElbState)
     codedeploy: CodeDeployState = field(default_factory=CodeDeployState)
+    cloudwatch: CloudWatchState = field(default_factory=CloudWatchState)
     scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
     roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created
     lambda_hook: Callable[[str, Params], str] | None = None  # answers AWS_LAMBDA lifecycle hooks: SUCCEEDED | FAILED

@@ -147,9 +147,9 @@ class Desk:
         with urllib.request.urlopen(f"http://{host}:{port}/", timeout=30) as answer:
             return str(answer.headers["X-App-Version"])
 
-    def push(self, tag: str, *, build: str = "", ill_while: Path | None = None) -> str:
+    def push(self, tag: str, *, build: str = "", ill_while: Path | None = None, failing: bool = False) -> str:
         """The app, with its version baked in; its digest. `build` makes it another image than the tag's first; /healthz
-        fails for as long as the file `ill_while` exists."""
+        fails for as long as the file `ill_while` exists; where it is `failing`, every second request of / is a 500."""
         folder = self.place / "images" / f"{tag}{build}"
         shutil.copytree(ROOT / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
         with (folder / "Dockerfile").open("a", encoding="utf-8") as file:
@@ -162,6 +162,14 @@ class Desk:
             ill = f"return Answer(500, b'ill') if os.path.exists({str(ill_while)!r}) else self._healthy"
             text = text.replace("import html\n", "import html\nimport os\n").replace(healthy, ill)
             pages.write_text(text, encoding="utf-8")
+        if failing:
+            pages = folder / "pages.py"
+            text = pages.read_text(encoding="utf-8")
+            answer = 'return self._html if "text/html"'
+            assert text.count(answer) == 1
+            counted = f"if next(REQUESTS) % 2:\n            return Answer(500, b'broken')\n        {answer}"
+            text = text.replace("import html\n", "import html\nimport itertools\n").replace(answer, counted)
+            pages.write_text(text + "\n\nREQUESTS = itertools.count()\n", encoding="utf-8")
         return push(self.place / "state", folder, SERVICE, tag, self.endpoint)
 
     # -- the local AWS emulator

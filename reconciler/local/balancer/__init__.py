@@ -7,7 +7,6 @@ downstream.py a client's connection    exchange.py one request    relay.py one a
 rules.py choice.py answers.py table.py what is decided, without any I/O
 """
 
-from reconciler.local.balancer.board import Count
 from reconciler.local.balancer.front import Balancer
 
-__all__ = ["Balancer", "Count"]
+__all__ = ["Balancer"]

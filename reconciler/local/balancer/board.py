@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +16,31 @@ from reconciler.local.balancer.upstream import Pool
 from reconciler.local.balancer.wire import Client
 from reconciler.local.ports import FixedResponse, Forward, ListenerRoutes, Redirect
 
+STEPS = 1 / math.log(1.05)
+"""Response times are counted by steps of five percent; step 0 is at less than a microsecond."""
+LOWEST = 1e-6
+BASE = 400
+
 
 class Count(NamedTuple):
-    """What is counted: `by` says whether the target or the balancer itself gave this status."""
+    """What is counted: `by` says whether the target or the balancer itself gave this status.
+
+    `step` is the response time of a target on a logarithmic scale: a counter for each costs a request next to nothing.
+    """
 
     listener_arn: str
     group_arn: str
     status: int
     by: Literal["target", "elb"]
+    step: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.step is None else math.exp((self.step - BASE) / STEPS)
+
+
+def step(seconds: float) -> int:
+    return int(math.log(seconds + LOWEST) * STEPS + BASE + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,11 @@ class Board:
         for client in list(self.clients):
             if client.listener_arn not in self.served and not client.busy:
                 client.close()
+
+    def taken(self) -> dict[Count, int]:
+        """What has been counted since it was taken before."""
+        counts, self.counts = self.counts, Counter()
+        return dict(counts)
 
     def sweep(self) -> None:
         """Once a second: connections that nobody has used for too long go."""

@@ -35,7 +35,7 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Answered with the counts since the balancer started: {Count: number}."""
+    """Answered with the counts since the one before: {Count: number}."""
 
 
 def send(end: socket.socket, message: Any, descriptors: Sequence[int] = ()) -> None:

@@ -7,7 +7,6 @@ takes over the same sockets with the same table.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ from reconciler.local.balancer.board import Count
 from reconciler.local.balancer.channel import MOST_DESCRIPTORS, Listen, Serve, Tell, receive, send
 from reconciler.local.balancer.table import Group, Table, group
 from reconciler.local.nursery import Child, Nursery
-from reconciler.local.ports import ControlPlane, Forward, ListenerRoutes, TargetGroupSettings, TargetState
+from reconciler.local.ports import ControlPlane, Forward, ListenerRoutes, TargetGroupSettings, TargetState, Traffic
 
 PROGRAM = (sys.executable, "-m", "reconciler.local.balancer.process")
 SLOWEST_ANSWER = 10.0  # seconds; one that takes longer is taken for dead
@@ -65,6 +64,8 @@ class Balancer:
         self._listeners: tuple[ListenerRoutes, ...] = ()
         self._changes = 0
         self._held = 0
+        self._measuring = False
+        self._control: ControlPlane | None = None
         self._closed = False
         self._news = threading.Condition()
         self._talk = threading.Lock()
@@ -75,6 +76,7 @@ class Balancer:
         targets.on_change.append(self._target_changed)
 
     def bind(self, control: ControlPlane) -> None:
+        self._control = control
         self._thread.start()
 
     def configure(self, table: tuple[ListenerRoutes, ...]) -> None:
@@ -101,12 +103,23 @@ class Balancer:
         with self._news:
             return dict(self._unopened)
 
+    @property
+    def metered(self) -> bool:
+        return True
+
+    def measure(self) -> None:
+        with self._news:
+            self._measuring = True
+            self._news.notify_all()
+
     def counts(self) -> Mapping[Count, int]:
-        """Requests since the balancer's process started; empty while there is none."""
-        with self._talk, contextlib.suppress(EOFError, OSError):
-            if self._channel is not None:
-                return self._ask(self._channel, Tell())
-        return {}
+        """Requests since it was asked before; what a process that is gone has counted is lost."""
+        try:
+            with self._talk:
+                return self._ask(self._channel, Tell()) if self._channel is not None else {}
+        except (EOFError, OSError):
+            self._lost()  # an answer that comes late must not be taken for that to the next question
+            return {}
 
     def settled(self, seconds: float = 10.0) -> bool:
         """Wait until all that was configured up to now holds; False when it takes longer."""
@@ -166,13 +179,21 @@ class Balancer:
     # ---- the process -----------------------------------------------------------------------------------------------
 
     def _hand_over(self) -> None:
-        """The thread: whenever something has changed, the process is told, and started first if need be."""
+        """The thread: whenever something has changed, the process is told, and started first if need be.
+
+        In between, it is asked what it has counted.
+        """
         pause = RETRY
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._closed or self._changes > self._held)
+                self._news.wait_for(lambda: self._closed or self._measuring or self._changes > self._held)
                 if self._closed:
                     break
+                measuring, self._measuring = self._measuring, False
+            if measuring:
+                self._report()
+                continue
+            with self._news:
                 change = self._changes
                 listeners = self._listeners
                 fresh = {arn: opened for arn, opened in self._open.items() if not opened.handed}
@@ -199,6 +220,14 @@ class Balancer:
                 self._held = max(self._held, change)
                 self._news.notify_all()
         self._lost()
+
+    def _report(self) -> None:
+        assert self._control is not None
+        rows = (
+            Traffic(one.listener_arn, one.group_arn, one.status, one.by, times, one.seconds)
+            for one, times in self.counts().items()
+        )
+        self._control.on_traffic(tuple(rows))
 
     def _ask(
         self, channel: socket.socket, message: Listen | Serve | Tell, descriptors: Sequence[int] = ()

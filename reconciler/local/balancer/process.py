@@ -44,7 +44,7 @@ class Process:
                     self._servers.pop(arn).close()
                 return None
             case Tell():
-                return dict(self._board.counts)
+                return self._board.taken()
             case _:
                 assert_never(message)
 

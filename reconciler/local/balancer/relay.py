@@ -9,7 +9,7 @@ import time
 from aiohttp.http import HttpVersion11
 from aiohttp.http_parser import RawRequestMessage, RawResponseMessage
 
-from reconciler.local.balancer.board import Board, Count, Served
+from reconciler.local.balancer.board import Board, Count, Served, step
 from reconciler.local.balancer.choice import cookies
 from reconciler.local.balancer.table import Endpoint, Group
 from reconciler.local.balancer.upstream import BODILESS, Upstream
@@ -64,13 +64,16 @@ class Relay:
             pump = asyncio.create_task(self._pump(upstream, deadline, seconds))
         else:
             upstream.send(head + self._framed(self._complete, last=True))
+        sent = self._board.loop.time()
         try:
             response, body = await upstream.head()
             while response.code < 200 and response.code != 101:
                 if self._request.version >= HttpVersion11:
                     self._client.send(block(_status_line(response), kept(response.raw_headers)))
                 response, body = await upstream.head()
-            self._board.counts[Count(self._served.listener.listener_arn, self._group.arn, response.code, "target")] += 1
+            took = step(self._board.loop.time() - sent)
+            listener = self._served.listener.listener_arn
+            self._board.counts[Count(listener, self._group.arn, response.code, "target", took)] += 1
             if response.code == 101:
                 await self._tunnel(upstream, response, deadline)
             keep = await self._pass_on(upstream, response, body, deadline, seconds)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from reconciler.local.cloudwatch import alarms
 from reconciler.local.codedeploy import traffic
 from reconciler.local.codedeploy.checks import settings_of
 from reconciler.local.codedeploy.ends import close, current_event, end, fail, succeed
@@ -262,4 +263,4 @@ def _ringing(world: World, item: Release) -> str:
     if not rules.get("enabled"):
         return ""
     names = [alarm["name"] for alarm in rules.get("alarms", [])]
-    return ", ".join(name for name, state in world.rest.alarm_states(names).items() if state == "ALARM")
+    return ", ".join(alarms.in_alarm(world, names))

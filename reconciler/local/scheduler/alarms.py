@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.local.cloudwatch.alarms import in_alarm
 from reconciler.local.ecs.state import Rollout, Service
 from reconciler.local.world import World
 
@@ -9,7 +10,7 @@ from reconciler.local.world import World
 def begin(world: World, service: Service, rollout: Rollout) -> None:
     rules = service.configuration["alarms"]
     if rules["enable"]:
-        rollout.ignored_alarms = ringing_now(world, rules["alarmNames"])
+        rollout.ignored_alarms = in_alarm(world, rules["alarmNames"])
         _poll(world, service, rollout)
 
 
@@ -24,10 +25,6 @@ def ringing(world: World, service: Service, rollout: Rollout) -> list[str]:
     rules = service.configuration["alarms"]
     if not rules["enable"] or rollout.over or rollout.rollback:
         return []
-    found = [name for name in ringing_now(world, rules["alarmNames"]) if name not in rollout.ignored_alarms]
+    found = [name for name in in_alarm(world, rules["alarmNames"]) if name not in rollout.ignored_alarms]
     rollout.triggered_alarms = found
     return found
-
-
-def ringing_now(world: World, names: list[str]) -> list[str]:
-    return [name for name, state in world.rest.alarm_states(names).items() if state == "ALARM"]

@@ -174,7 +174,16 @@ def launch(world: World, task: Task) -> TaskLaunch:
             _container(world, task, item, streams) for item in task.definition.body["containerDefinitions"]
         ),
         zone=task.zone,
+        cpu=_reserved(task, "cpu") / 1024,
+        memory=_reserved(task, "memory"),
     )
+
+
+def _reserved(task: Task, member: str) -> float:
+    """CPU units or MiB of the task; where only its containers say, the sum of theirs."""
+    body = task.definition.body
+    given = task.overrides.get(member) or body.get(member)
+    return float(given) if given else float(sum(item.get(member) or 0 for item in body["containerDefinitions"]))
 
 
 def _container(world: World, task: Task, definition: Params, streams: Mapping[str, tuple[str, str]]) -> ContainerLaunch:

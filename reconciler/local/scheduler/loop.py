@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.local import metering
 from reconciler.local.codedeploy import engine
 from reconciler.local.ecs.state import Service
 from reconciler.local.scheduler import fleet, native, rolling, sets
@@ -15,6 +16,7 @@ def settle(world: World) -> None:
         del world.touched[key]
         if service := world.ecs.services.get(key):
             look(world, service)
+    metering.arm(world)
 
 
 def look(world: World, service: Service) -> None:

@@ -1,4 +1,4 @@
-"""ECR, CloudWatch Logs and CloudWatch: digests, immutable tags, retention, alarms that have seen no data yet."""
+"""ECR and CloudWatch Logs: digests, immutable tags, retention."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from reconciler.local.strict.rule import After, Before, Form, Rewrite
 from reconciler.local.wire import Response
 from reconciler.local.world import World
 
-NEW_ALARM = "Unchecked: Initial alarm creation"
-"""moto's words for an alarm whose state nobody has set."""
 MOST_LOG_GROUPS = 50
 RETENTION_DAYS = (
     1,
@@ -102,21 +100,12 @@ def log_groups_named(world: World, params: Form, response: Response) -> Response
     return replace(response, body=orjson.dumps({"logGroups": shown}))
 
 
-def alarm_put(world: World, params: Form, response: Response) -> Response | None:  # noqa: ARG001 — see `After`
-    """PutMetricAlarm: "its state is immediately set to INSUFFICIENT_DATA"; moto begins with OK."""
-    alarm = world.rest.state("cloudwatch").alarms.get(params.get("AlarmName", ""))
-    if alarm is not None and alarm.state_value == "OK" and alarm.state_reason == NEW_ALARM:
-        alarm.state_value = "INSUFFICIENT_DATA"
-    return None
-
-
 BEFORE: dict[tuple[str, str], Before] = {
     ("ecr", "PutImage"): put_image,
     ("logs", "PutRetentionPolicy"): put_retention_policy,
 }
 REWRITE: dict[tuple[str, str], Rewrite] = {("ecr", "PutImage"): put_image_with_digest}
 AFTER: dict[tuple[str, str], After] = {
-    ("cloudwatch", "PutMetricAlarm"): alarm_put,
     ("ecr", "PutImage"): expire,
     ("logs", "DescribeLogGroups"): log_groups_named,
 }

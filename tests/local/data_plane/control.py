@@ -6,7 +6,9 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+from reconciler.local.ports import Traffic, Usage
 
 
 class Recorder:
@@ -19,6 +21,8 @@ class Recorder:
         self.exits: list[tuple[str, str, int]] = []
         self.health: list[tuple[str, str, bool]] = []
         self.changed: list[str] = []
+        self.usage: list[dict[str, Usage]] = []
+        self.traffic: list[tuple[Traffic, ...]] = []
         self.lines: list[tuple[str, str, str]] = []
         self._news = threading.Condition()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -67,6 +71,16 @@ class Recorder:
     def on_targets_changed(self, group_arn: str) -> None:
         with self._news:
             self.changed.append(group_arn)
+            self._news.notify_all()
+
+    def on_usage(self, usage: Mapping[str, Usage]) -> None:
+        with self._news:
+            self.usage.append(dict(usage))
+            self._news.notify_all()
+
+    def on_traffic(self, traffic: Sequence[Traffic]) -> None:
+        with self._news:
+            self.traffic.append(tuple(traffic))
             self._news.notify_all()
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:

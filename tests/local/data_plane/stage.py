@@ -159,9 +159,9 @@ class Stage:
         self._addresses = Addresses()
         self._background = Background("stage")
         self._nursery = Nursery()
-        self._control = Recorder()
+        self.control = Recorder()
         self.balancer = Balancer(self._addresses, self._nursery, self._background, self.health)
-        self.balancer.bind(self._control)
+        self.balancer.bind(self.control)
 
     def serve(self, *routes: Route, idle_timeout: float = 60.0, port: int = 8000) -> tuple[str, int]:
         """One listener with these rules; where it is, once it holds."""
@@ -179,7 +179,7 @@ class Stage:
         self._background.close()
         self._nursery.close()
         self._addresses.close()
-        self._control.close()
+        self.control.close()
 
 
 def listener(*routes: Route, idle_timeout: float = 60.0, port: int = 8000, name: str = "listener") -> ListenerRoutes:

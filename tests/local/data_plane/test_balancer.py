@@ -11,13 +11,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from reconciler.local.addresses import Place
-from reconciler.local.balancer import Count
-from reconciler.local.ports import Condition, FixedResponse, Redirect, Route, TargetGroupSettings
+from reconciler.local.ports import Condition, FixedResponse, Redirect, Route, TargetGroupSettings, Traffic
 from tests.local.data_plane.stage import Connection, Scripted, Stage, default, echo, listener, to
 
 Where = tuple[str, int]
@@ -479,17 +479,47 @@ def test_a_listener_that_is_gone_is_closed_and_may_come_back(stage: Stage) -> No
 
 
 def test_requests_are_counted_by_listener_group_and_status(stage: Stage) -> None:
-    """What a target answered is told apart from what the balancer did."""
+    """What a target answered is told apart from what the balancer did, and each request is told once."""
     with Scripted(echo()) as target:
         place = stage.forward(target.state())
-        before = Counter(stage.balancer.counts())
+        taken(stage)
         get(place)
         get(place)
         get(stage.forward())
-        assert Counter(stage.balancer.counts()) - before == {
-            Count("listener", "group", 200, "target"): 2,
-            Count("listener", "group", 503, "elb"): 1,
-        }
+    counted: Counter[Traffic] = Counter()
+    for row in taken(stage):
+        counted[replace(row, requests=0, seconds=None)] += row.requests
+    assert counted == {
+        Traffic("listener", "group", 200, "target", 0): 2,
+        Traffic("listener", "group", 503, "elb", 0): 1,
+    }
+    assert taken(stage) == ()
+
+
+def taken(stage: Stage) -> tuple[Traffic, ...]:
+    """The requests since it was called before."""
+    known = len(stage.control.traffic)
+    stage.balancer.measure()
+    stage.control.until(lambda: len(stage.control.traffic) > known)
+    return stage.control.traffic[-1]
+
+
+def test_the_time_until_a_target_answers_is_measured(stage: Stage) -> None:
+    """From when the request has left until the head of the answer arrives, to within a few percent."""
+
+    def slow(connection: Connection) -> None:
+        connection.head()
+        threading.Event().wait(0.3)
+        connection.answer()
+
+    with Scripted(slow) as target:
+        place = stage.forward(target.state())
+        taken(stage)
+        get(place)
+        (row,) = taken(stage)
+    assert row.requests == 1
+    assert row.seconds is not None
+    assert 0.28 < row.seconds < 1.0
 
 
 # ---- changes under load ---------------------------------------------------------------------------------------------
@@ -584,6 +614,22 @@ def test_a_balancer_that_dies_is_replaced_and_refuses_nobody(stage: Stage) -> No
         os.kill(stage.balancer._process.pid, signal.SIGKILL)
         assert get(place) == (200, b"ok")
         until(lambda: stage.balancer.restarts == restarts + 1)
+
+
+def test_a_balancer_that_does_not_answer_is_replaced(stage: Stage) -> None:
+    """What it has counted is lost, the minute has its report all the same, and the next one counts again."""
+    with Scripted(echo()) as target:
+        place = stage.forward(target.state())
+        process, restarts = stage.balancer._process, stage.balancer.restarts
+        assert process is not None
+        assert stage.balancer._channel is not None
+        stage.balancer._channel.settimeout(0.2)
+        os.kill(process.pid, signal.SIGSTOP)
+        assert taken(stage) == ()
+        os.kill(process.pid, signal.SIGCONT)
+        until(lambda: stage.balancer.restarts == restarts + 1)
+        assert get(place) == (200, b"ok")
+        assert [row.requests for row in taken(stage)] == [1]
 
 
 def test_a_listener_that_cannot_be_opened_is_absent_and_the_rest_works(

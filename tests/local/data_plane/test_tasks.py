@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reconciler.clock import SystemClock
-from reconciler.local import containers, programs
+from reconciler.local import containers, programs, usage
 from reconciler.local.addresses import Addresses
 from reconciler.local.data_plane import DataPlane
 from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
@@ -314,3 +315,46 @@ def test_closing_waits_for_no_program_that_will_not_end(
     plane.close()
     assert not alive(int(control.lines[0][2]))
     assert control.exits == []
+
+
+# ---- usage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not usage.MEASURABLE, reason="no /proc")
+def test_the_usage_of_a_task_is_measured_in_percent_of_what_it_has_reserved(
+    plane: DataPlane, control: Recorder
+) -> None:
+    """CPU time and memory of all processes of a task, those included that its program has started."""
+    busy, idle = shell("sh -c 'while :; do :; done' & wait"), shell("sleep 60")
+    plane.runner.start(replace(task(busy, name="busy"), cpu=4.0, memory=512.0))
+    plane.runner.start(replace(task(idle, name="idle"), cpu=4.0, memory=512.0))
+    control.until(lambda: len(control.started) == 2)
+
+    def measured() -> bool:
+        plane.runner.measure()
+        return any(one.cpu for found in control.usage for one in found.values())
+
+    control.until(measured)
+    found = control.usage[-1]
+    assert found["busy"].cpu is not None
+    assert found["idle"].cpu is not None
+    assert 1 < found["busy"].cpu <= 30
+    assert found["idle"].cpu < 1
+    assert all(one.memory is not None and 0 < one.memory < 10 for one in found.values())
+
+
+@pytest.mark.skipif(not usage.MEASURABLE, reason="no /proc")
+def test_a_task_that_is_over_has_no_usage(plane: DataPlane, control: Recorder) -> None:
+    """Also within the second for which a measurement is told again."""
+    plane.runner.start(replace(task(shell("sleep 60")), cpu=1.0, memory=512.0))
+    control.until(lambda: control.started)
+    plane.runner.measure()
+    control.until(lambda: control.usage)
+    plane.runner.kill("t1")
+    control.until(lambda: control.exits)
+
+    def gone() -> bool:
+        plane.runner.measure()
+        return control.usage[-1] == {}
+
+    control.until(gone)
