@@ -1,7 +1,7 @@
 """AWS's own VPC endpoint services, as DescribeVpcEndpointServices lists them.
 
-VPC user guide, AWS PrivateLink, "AWS services that integrate with AWS PrivateLink" and "Gateway endpoints"; a service
-that is in few regions only counts as one of each.
+The list is kept by hand, after "AWS services that integrate with AWS PrivateLink" and "Gateway endpoints" in the VPC
+user guide: a rarer or newer service may be missing, and one that is in few regions only counts as one of each.
 """
 
 from __future__ import annotations
