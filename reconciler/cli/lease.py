@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler import errors
+from reconciler import errors, private_files
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Transport
@@ -48,6 +48,10 @@ def open_store(
     if endpoint is not None:
         name += "." + re.sub(r"[^0-9A-Za-z.-]+", "_", endpoint)
     if text is None:
+        try:
+            private_files.narrow_folder(state_folder())
+        except OSError as error:
+            raise errors.StoreUnreachable(f"the store's folder {state_folder()}: {error.strerror}") from error
         return Sqlite(state_folder() / f"{name}.db", name)
     scheme, _, location = text.partition(":")
     if scheme == "sqlite" and location:
