@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler import errors, private_files
+from reconciler.cli.output.terminal import echo
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Transport
@@ -113,7 +114,7 @@ def _acquired(lease: Lease, clock: Clock, stack: str) -> bool:
     if lease.acquire():
         return True
     first = lease.seen
-    click.echo(
+    echo(
         f"stack {stack!r} is locked by {_holder_of(lease)}; "
         f"waiting up to {lease.ttl:.0f} s to see whether the lock holder is alive",
         err=True,

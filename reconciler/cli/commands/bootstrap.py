@@ -12,6 +12,7 @@ import click
 from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 if TYPE_CHECKING:
     from reconciler.cli.operator_specs import Operator
@@ -85,13 +86,13 @@ def bootstrap(
     operator = _operator(specs, environment, inside, settings)
     texts = _files(operator, specs, place, all_types=all_types)
     if output == "render":
-        click.echo("---\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
+        echo("---\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
         return Exit.DONE
     where = out or (place / "operator" if inside else Path("operator"))
     _write(where, texts, overwrite=overwrite)
     if not applied:
         next_ = f"reconciler apply {place if inside else where}"
-        click.echo(f"{len(texts)} files written to {where}. Review and commit them, then run: {next_}", err=True)
+        echo(f"{len(texts)} files written to {where}. Review and commit them, then run: {next_}", err=True)
         return Exit.DONE
     from reconciler.cli.commands.apply import apply
 
@@ -152,7 +153,7 @@ def _files(operator: Operator, specs: Specs, place: Path, *, all_types: bool) ->
         operated = _checked(files(operator, _placeholder()), operator, place)
     found, folded = fitted(_statements(operated, operator, all_types=all_types))
     for how in folded:
-        click.echo(f"warning: the policy was shortened to fit the limit of {LARGEST:,} characters: {how}", err=True)
+        echo(f"warning: the policy was shortened to fit the limit of {LARGEST:,} characters: {how}", err=True)
     if size(found) > LARGEST:
         raise errors.SpecInvalid(
             f"the controller's policy has {size(found):,} characters, more than the limit of {LARGEST:,}; split the "
