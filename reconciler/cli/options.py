@@ -141,6 +141,7 @@ def auto_approve(function: F) -> F:
 
 
 def notify(function: F) -> F:
+    """Targets of notifications; `RECONCILER_NOTIFY` adds to them, for those whose URL is a secret."""
     return click.option(
         "--notify",
         multiple=True,

@@ -37,6 +37,8 @@ sns = ServiceApi("sns")
 
 
 SECRET: Final = "RECONCILER_WEBHOOK_SECRET"
+TARGETS: Final = "RECONCILER_NOTIFY"
+"""Further targets, separated by spaces: the URL of a webhook is a secret, and command lines are not for those."""
 SIGNATURE: Final = "X-Reconciler-Signature-256"
 
 MOST_WAITING: Final = 100
@@ -136,6 +138,11 @@ class Topic:
         except errors.ReconcilerError as refusal:
             passing = isinstance(refusal, errors.Throttled | errors.Ambiguous)
             raise Undelivered(str(refusal), again=passing) from refusal
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The targets that are not on the command line."""
+    return tuple(environ.get(TARGETS, "").split())
 
 
 def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str, str] = os.environ) -> Target:

@@ -33,10 +33,12 @@ from reconciler.notifications.notifier import (
     QUIET_SECONDS,
     SECRET,
     SIGNATURE,
+    TARGETS,
     Notifier,
     Slack,
     Undelivered,
     Webhook,
+    from_environment,
     parse,
 )
 from reconciler.notifications.webhook_client import Answered, Unreachable, forbidden, place_of
@@ -652,6 +654,12 @@ def test_a_handshake_that_hangs_does_not_hold_the_thread_for_long(monkeypatch: p
         with pytest.raises(Unreachable, match=r"^TimeoutError$"):
             webhook_client.post(place, b"{}", {})
         assert time.monotonic() - began < SOON
+
+
+def test_targets_whose_url_is_a_secret_come_from_the_environment() -> None:
+    """Separated by any white space, as a file or a secret may end in a line break."""
+    assert from_environment({TARGETS: f"slack:{URL} webhook:{URL}\n"}) == (f"slack:{URL}", f"webhook:{URL}")
+    assert from_environment({}) == ()
 
 
 def test_a_url_is_in_no_representation() -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--git-token", metavar="SECRET", help="Git password: ssm:/path or secretsmanager:name.")
 @click.option("--webhook-secret", metavar="SECRET", help="Signing key of webhooks: ssm:/path or secretsmanager:name.")
 @options.notify
+@click.option("--notify-secret", metavar="SECRET", help="Targets slack:URL and webhook:URL, separated by spaces: "
+              "ssm:/path or secretsmanager:name.")  # fmt: skip
 @click.option(
     "--inside", is_flag=True, help="Add the controller to the specs that it reconciles, so that it manages itself."
 )
@@ -122,7 +124,18 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
     cluster = settings["cluster"]
     if cluster is not None and not cluster.startswith("arn:"):
         cluster = f"arn:{partition_of(stack.region)}:ecs:{stack.region}:{account}:cluster/{cluster}"
-    secrets = {"RECONCILER_GIT_TOKEN": settings["git_token"], "RECONCILER_WEBHOOK_SECRET": settings["webhook_secret"]}
+    for target in settings["notify"]:
+        if not target.startswith("sns:"):
+            raise click.UsageError(
+                f"the URL of a {target.partition(':')[0]} target is a secret, and the specs are committed. Store the "
+                "whole target in SSM or Secrets Manager, for example with `aws ssm put-parameter --type SecureString "
+                f"--name /{name}/notify --value …`, and pass --notify-secret ssm:/{name}/notify"
+            )
+    secrets = {
+        "RECONCILER_GIT_TOKEN": settings["git_token"],
+        "RECONCILER_WEBHOOK_SECRET": settings["webhook_secret"],
+        "RECONCILER_NOTIFY": settings["notify_secret"],
+    }
     return Operator(
         name=name,
         stack=stack.name,

@@ -188,11 +188,12 @@ class ControllerProcess:
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
-        from reconciler.notifications.notifier import Notifier, parse
+        from reconciler.notifications import notifier
 
-        found = [Notifier(parse(text, unfenced), stack=stack) for text in self.notify]
-        for notifier in found:
-            inside.callback(notifier.close, NOTIFIED_SECONDS / len(found))
+        texts = (*self.notify, *notifier.from_environment())
+        found = [notifier.Notifier(notifier.parse(text, unfenced), stack=stack) for text in texts]
+        for one in found:
+            inside.callback(one.close, NOTIFIED_SECONDS / len(found))
         return found
 
     def _controller(
