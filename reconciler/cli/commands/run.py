@@ -181,7 +181,13 @@ class ControllerProcess:
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
         notifiers = self._notifiers(unfenced, stack, inside)
-        accepted = AcceptedRevision(store.copies, self.environment, epoch=lambda: lease.epoch, fence=signed_in.gate)
+        accepted = AcceptedRevision(
+            store.copies,
+            self.environment,
+            epoch=lambda: lease.epoch,
+            fence=signed_in.gate,
+            verified=self.source.verified,
+        )
         controller = self._controller(specs.stack, signed_in, notifiers, accepted)
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
