@@ -19,6 +19,7 @@ from reconciler import __version__, errors, private_files
 from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, plan_document
 from reconciler.cli.session import Stack
 from reconciler.model.plan import Plan
+from reconciler.printable import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def write(path: Path, stack: Stack, plan: Plan) -> None:
     """Write the file for the user alone, and atomically: a half-written plan must not look like one."""
     written = orjson.loads(dumps(document(stack, plan)))
     try:
-        private_files.write(path, f"{dumps(written | {'checksum': checksum(written)})}\n".encode())
+        private_files.write(path, escaped(f"{dumps(written | {'checksum': checksum(written)})}\n").encode())
     except OSError as error:
         raise errors.ReconcilerError(f"cannot write {path}: {error.strerror}") from error
 

@@ -134,6 +134,17 @@ def test_options_that_are_part_of_the_plan_are_refused_beside_it(
     assert _refused(file, *more).code == Exit.USAGE
 
 
+def test_the_file_can_be_read_on_a_terminal(specs: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reviewed there; characters that nobody sees are escapes of the same JSON."""
+    from reconciler.cli.output import plan_json
+
+    monkeypatch.setattr(plan_json, "_refusal", lambda refusal: {"because": f"{refusal.because} \u202e\x9b31m"})
+    assert run("diff", specs, "--out", file).code == Exit.BLOCKED
+    text = file.read_text(encoding="utf-8")
+    assert json.loads(text)["refusals"][0]["because"].endswith("\u202e\x9b31m")
+    assert text.isascii()
+
+
 def test_the_file_is_the_users_alone_and_follows_no_link(specs: Path, file: Path, tmp_path: Path) -> None:
     """Another user of the machine can neither read the plan nor have something overwritten by it."""
     victim = tmp_path / "victim"
