@@ -113,7 +113,7 @@ class Sqlite:
             return
         try:
             private_files.create_folder(self.path.parent)
-            _check_folder(self.path.parent)
+            _check_folder(self.path)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600)
             self._release()
             self._handle = handle
@@ -209,13 +209,14 @@ class _Copies:
         return Copy(version, epoch, revision, data if isinstance(data, bytes) else b"")
 
 
-def _check_folder(folder: Path) -> None:
-    """Raises `errors.StoreUnreachable` for a folder in which other users can replace the file."""
-    mode = folder.stat().st_mode
+def _check_folder(path: Path) -> None:
+    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can replace it."""
+    folder, mode = path.parent, path.parent.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         raise errors.StoreUnreachable(
             f"other users can write to {folder}, the store's folder, and take the lease away; "
-            f"run `chmod go-w {folder}`, or name another one with --store"
+            f"run `chmod go-w {folder}`, or pass --store sqlite:{folder / 'reconciler' / path.name}, which creates a "
+            "folder for you alone"
         )
 
 
