@@ -25,6 +25,7 @@ MEANINGS = {
     "RECONCILER_GIT_USERNAME": "User name for Git over HTTPS, where the host needs a particular one.",
     "RECONCILER_GIT_SSH_KEY": "File with the private key for Git over SSH.",
     "RECONCILER_GIT_KNOWN_HOSTS": "File with the public keys of SSH hosts. Without it: SSH's own.",
+    "RECONCILER_NOTIFY": "Further targets of notifications for `run`, separated by spaces, in addition to `--notify`.",
     "RECONCILER_WEBHOOK_SECRET": "Key with which notifications to `webhook:` targets are signed.",
     "AWS_ENDPOINT_URL": "The emulator that `reconciler local` commands talk to, like `--endpoint`; "
     "for all other commands, as for boto3.",

@@ -23,6 +23,7 @@ CLOCK_DIFFERS: Final = "clock.differs"  # this machine's clock differs from AWS'
 CLOCK_AGREES: Final = "clock.agrees"
 LEASE_LOST: Final = "lease.lost"  # another process holds it: nothing more is written
 LEASE_UNSURE: Final = "lease.unsure"  # a renewal failed; seconds left
+STORE_MOVED_ASIDE: Final = "store.moved_aside"  # the file is no database: a new store was started in its place
 SOURCE_UNREACHABLE: Final = "source.unreachable"  # once at the start; the last good revision remains active
 SOURCE_REACHABLE: Final = "source.reachable"
 ROLLOUT_PHASE: Final = "rollout.phase"  # a rollout has changed its phase

@@ -11,7 +11,7 @@ from reconciler import errors
 from reconciler.cli import plan_file
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.plan_json import dumps
-from reconciler.cli.output.terminal import Look, interactive, say
+from reconciler.cli.output.terminal import Look, echo, interactive, printed, say
 from reconciler.cli.session import Stack
 from reconciler.cli.signals import stopping, unwind
 
@@ -37,7 +37,7 @@ def confirm(question: str, expected: str, output: str, look: Look) -> None:
     if output == "json" or not interactive():
         why = "-o json does not prompt" if output == "json" else "not a terminal"
         raise errors.NotApproved(f"{why}; nothing was changed. Pass --auto-approve (-y)")
-    answer = click.prompt(look.paint(question, "bold"), default="", show_default=False, err=True)
+    answer = click.prompt(printed(look.paint(question, "bold")), default="", show_default=False, err=True)
     if answer.strip() != expected:
         raise errors.NotApproved("not confirmed; nothing was changed")
 
@@ -45,7 +45,7 @@ def confirm(question: str, expected: str, output: str, look: Look) -> None:
 def unchanged(stack: Stack, plan: Plan, output: str) -> Exit:
     """The end of a command that changes nothing: there is nothing to change, or the plan is blocked."""
     if output == "json":
-        click.echo(dumps(plan_file.document(stack, plan) | {"done": 0}))
+        echo(dumps(plan_file.document(stack, plan) | {"done": 0}))
     return Exit.BLOCKED if plan.refusals else Exit.DONE
 
 
@@ -70,7 +70,7 @@ def execute(
     )
 
     def stop(_: signal.Signals) -> None:
-        click.echo("Stopping after in-flight calls (Ctrl-C again to stop immediately)", err=True)
+        echo("Stopping after in-flight calls (Ctrl-C again to stop immediately)", err=True)
         controller.wake.set()
 
     with stopping(stop, unwind, controller.stop) as stopped:
@@ -85,9 +85,9 @@ def execute(
     report_calls(stack)
     if output == "json":
         result = {"done": done, "failed": failed, "timed_out": timed_out, "interrupted": interrupted}
-        click.echo(dumps(plan_file.document(stack, approved) | result))
+        echo(dumps(plan_file.document(stack, approved) | result))
     if interrupted:
-        click.echo(f"Interrupted: {_changes(done)} applied. Run `reconciler apply` to continue.", err=True)
+        echo(f"Interrupted: {_changes(done)} applied. Run `reconciler apply` to continue.", err=True)
         return stopped.code
     if failed:
         say(look.paint(f"Failed: {_changes(done)} applied, {failed} failed.", "red"), look, err=True)
@@ -95,11 +95,11 @@ def execute(
     if timed_out and not goal.in_place:
         pending = _pending(goal)
         text = f"{_changes(done)} applied, {pending} {_plural('resource', pending)} still pending"
-        click.echo(f"Timed out: {text}. Re-run, or raise --timeout.", err=True)
+        echo(f"Timed out: {text}. Re-run, or raise --timeout.", err=True)
         return Exit.TIMED_OUT
     _report_deferred(goal)
     if output == "text" and leaving:
-        click.echo(f"Destroy complete: {_changes(done)}.")
+        echo(f"Destroy complete: {_changes(done)}.")
     return code
 
 
@@ -122,21 +122,21 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
     """Printed once, between the changes and the progress of the rollouts."""
     done, failed = goal.counts()
     if output == "text" and done and not stack.target.leaving:
-        click.echo(f"{'Applied' if failed else 'Apply complete'}: {_changes(done)}.", err=bool(failed))
+        echo(f"{'Applied' if failed else 'Apply complete'}: {_changes(done)}.", err=bool(failed))
     for address, not_ready in controller.queue.missing.items():
-        click.echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
+        echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
     for address, turn in controller.queue.turns.items():
         if turn.seen is not None and turn.seen.waits:
-            click.echo(f"{address}: the new version is waiting: {turn.seen.waits}.", err=True)
+            echo(f"{address}: the new version is waiting: {turn.seen.waits}.", err=True)
 
 
 def _report_deferred(goal: Applied) -> None:
     """What is left to the next reconciliation."""
     deferred = goal.last.plan.deferred if goal.last is not None else ()
     if deferred:
-        click.echo("Deferred to the controller or the next `reconciler apply`:", err=True)
+        echo("Deferred to the controller or the next `reconciler apply`:", err=True)
     for entry in deferred:
-        click.echo(f"  {entry.action.verb} {entry.action.address}: {entry.because}", err=True)
+        echo(f"  {entry.action.verb} {entry.action.address}: {entry.because}", err=True)
 
 
 def _pending(goal: Applied) -> int:
@@ -155,9 +155,9 @@ def report_calls(stack: Stack) -> None:
     if not stack.verbose:
         return
     counts = stack.aws.counts
-    click.echo(f"{counts.total()} AWS calls, {stack.aws.writes.total()} of them writes:", err=True)
+    echo(f"{counts.total()} AWS calls, {stack.aws.writes.total()} of them writes:", err=True)
     for name, count in sorted(counts.items()):
-        click.echo(f"  {count:4} {name}", err=True)
+        echo(f"  {count:4} {name}", err=True)
 
 
 def _changes(count: int) -> str:

@@ -44,7 +44,7 @@ def last_accepted(
     store = open_store(where.store, transport, stack.name, identity.account, identity.region, identity.endpoint)
     with contextlib.closing(store):
         try:
-            archive = AcceptedRevision(store.copies, environment).read()
+            archive = AcceptedRevision(store.copies, environment, verified=source.verified).read()
         except errors.CopyUnusable as error:
             raise errors.CopyUnusable(f"the last accepted revision cannot be restored: {error}") from error
     if archive is None:

@@ -8,13 +8,12 @@ which takes no more from them than which stack it was started for (cli/last_acce
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler import errors, events
+from reconciler import errors, events, private_files
 from reconciler.cli.lease import state_folder
 from reconciler.log import log
 from reconciler.source.archive import Archive, pack, unpack
@@ -40,12 +39,9 @@ def keep(place: str, environment: str | None, sources: Iterable[Source]) -> None
     """
     file = _file(place, environment)
     data = pack(Archive(Fetched(Revision(""), tuple(sources), (), place), environment))
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
-            opened.write(data)
-        temporary.replace(file)
+        private_files.narrow_folder(file.parent)
+        private_files.write(file, data)
     except OSError as error:  # such as a read-only file system: the history of the repository may still help
         log.debug(events.MEMORY_FAILED, because=f"the specs could not be kept: {error.strerror}")
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler import errors
+from reconciler import errors, private_files
+from reconciler.cli.output.terminal import echo
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Transport
@@ -48,6 +49,10 @@ def open_store(
     if endpoint is not None:
         name += "." + re.sub(r"[^0-9A-Za-z.-]+", "_", endpoint)
     if text is None:
+        try:
+            private_files.narrow_folder(state_folder())
+        except OSError as error:
+            raise errors.StoreUnreachable(f"the store's folder {state_folder()}: {error.strerror}") from error
         return Sqlite(state_folder() / f"{name}.db", name)
     scheme, _, location = text.partition(":")
     if scheme == "sqlite" and location:
@@ -109,7 +114,7 @@ def _acquired(lease: Lease, clock: Clock, stack: str) -> bool:
     if lease.acquire():
         return True
     first = lease.seen
-    click.echo(
+    echo(
         f"stack {stack!r} is locked by {_holder_of(lease)}; "
         f"waiting up to {lease.ttl:.0f} s to see whether the lock holder is alive",
         err=True,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from reconciler import log
+from reconciler.printable import escaped
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO}
 
@@ -16,6 +17,10 @@ def configure(verbose: int = 0, **bound: Any) -> None:
     """`verbose`: 0 warnings, 1 also every write, 2 every call. `bound` is added to every line of all threads."""
     level = LEVELS.get(verbose, logging.DEBUG)
     log.configure(level, partial(_prepare, level, bound))
+
+
+def _printable(_: Any, __: str, line: Any) -> str:
+    return escaped(str(line))
 
 
 def _prepare(level: int, bound: dict[str, Any]) -> None:
@@ -42,7 +47,7 @@ def _prepare(level: int, bound: dict[str, Any]) -> None:
     if not terminal:
         chain.append(tracebacks)
     structlog.configure(
-        processors=[*chain, renderer],
+        processors=[*chain, renderer, _printable],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ import click
 from reconciler import __version__, errors
 from reconciler.cli import commands
 from reconciler.cli.output.exits import HELP, Exit
+from reconciler.cli.output.terminal import echo
 
 click.UsageError.exit_code = Exit.USAGE  # Click's own 2 would read as "changes pending"
 
@@ -92,27 +94,29 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         result: Any = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue(), err=True, nl=False)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
     except errors.Refused as error:
-        click.echo(f"blocked ({error.code}): {error}", err=True)
+        echo(f"blocked ({error.code}): {error}", err=True)
         sys.exit(Exit.BLOCKED)
     except errors.Denied as error:
         from reconciler.cli.output.denied import explain
 
-        click.echo(explain(error), err=True)
+        echo(explain(error), err=True)
         sys.exit(Exit.FAILED)
     except errors.ReconcilerError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(Exit.FAILED)
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(EMULATOR):
             raise
         text = f"{error.name} is not installed; `demo` and `local` need the local AWS emulator (the extra `local`)"
-        click.echo(f"error: {text}", err=True)
+        echo(f"error: {text}", err=True)
         sys.exit(Exit.FAILED)
     except BrokenPipeError:
         # the reader of our output has closed it

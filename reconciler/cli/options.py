@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from reconciler import errors
+from reconciler.cli.output.terminal import echo
 from reconciler.model import duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -107,7 +108,7 @@ def output(*formats: str) -> Callable[[F], F]:
                 return function(**keywords)
             except errors.ReconcilerError as error:
                 if keywords["output"] in ("json", "jsonl"):
-                    click.echo(json.dumps({"format_version": 1, **_document(error)}))
+                    echo(json.dumps({"format_version": 1, **_document(error)}))
                 raise
 
         return option(cast(F, command))
@@ -140,6 +141,7 @@ def auto_approve(function: F) -> F:
 
 
 def notify(function: F) -> F:
+    """Targets of notifications; `RECONCILER_NOTIFY` adds to them, for those whose URL is a secret."""
     return click.option(
         "--notify",
         multiple=True,

@@ -1,22 +1,25 @@
 """Plan file: a plan that was reviewed, with the digest that the plan must have again when it is applied.
 
-The file does not hold the calls. `apply PLAN` makes the plan again from the same specs and the account as it is now,
-and goes on only if the digest is the same.
+The file does not hold the calls. `apply PLAN` makes the plan again from the same specs, the consent in the file and the
+account as it is now, and goes on only if the digest is the same. The digest covers the consent, so that a plan that was
+blocked does not become another one by an edit; the checksum covers what people read. Neither is a signature.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from reconciler import __version__, errors
+from reconciler import __version__, errors, private_files
 from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, plan_document
 from reconciler.cli.session import Stack
 from reconciler.model.plan import Plan
+from reconciler.printable import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +50,25 @@ def document(stack: Stack, plan: Plan) -> dict[str, Any]:
     )
 
 
+def checksum(document: dict[str, Any]) -> str:
+    """Of everything else in the file."""
+    content = {name: value for name, value in document.items() if name != "checksum"}
+    return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def write(path: Path, stack: Stack, plan: Plan) -> None:
-    """Write the file atomically: a half-written plan must not look like one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write the file for the user alone, and atomically: a half-written plan must not look like one."""
+    written = orjson.loads(dumps(document(stack, plan)))
     try:
-        temporary.write_text(dumps(document(stack, plan)) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        private_files.write(path, escaped(f"{dumps(written | {'checksum': checksum(written)})}\n").encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise errors.ReconcilerError(f"cannot write {path}: {error.strerror}") from error
 
 
 def read(path: Path) -> PlanFile:
-    """Raises `errors.ReconcilerError` if the file is not a plan file."""
+    """Raises `errors.ReconcilerError` if the file is not a plan file, or was edited; `errors.Refused` if the plan was
+    blocked.
+    """
     try:
         loaded = orjson.loads(path.read_bytes())
         version = loaded["format_version"]
@@ -67,6 +76,13 @@ def read(path: Path) -> PlanFile:
             raise errors.StalePlan(
                 f"{path} has format version {version}, this reconciler uses {FORMAT_VERSION}; create the plan again"
             )
+        if loaded["checksum"] != checksum(loaded):
+            raise errors.StalePlan(
+                f"{path} has been edited since `reconciler diff --out` wrote it; create the plan again"
+            )
+        if loaded["refusals"]:
+            because = "; ".join(refusal["because"] for refusal in loaded["refusals"])
+            raise errors.Refused(f"the plan in {path} is blocked: {because}", code=loaded["refusals"][0]["code"])
         return PlanFile(
             folder=Path(loaded["folder"]),
             environment=loaded["environment"],
@@ -99,6 +115,6 @@ def verify(approved: PlanFile, stack: Stack, plan: Plan) -> None:
         raise errors.StalePlan("the specs have changed since the plan was created; run `reconciler diff --out` again")
     if approved.digest != plan.digest:
         raise errors.StalePlan(
-            "the account has changed since the plan was created "
+            "the account has changed since the plan was created, or the plan was edited "
             f"(digest {plan.digest[:7]}, expected {approved.digest[:7]}); run `reconciler diff --out` again"
         )

@@ -20,6 +20,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import (
@@ -117,7 +118,7 @@ def send(
     refusal = _refusal(session, rollout, observed, request)
     if refusal is not None:
         raise errors.Refused(f"{verb} {rollout.delivery.name}: {refusal.why}", code=refusal.code)
-    click.echo(stack.banner, err=True)
+    echo(stack.banner, err=True)
     state = observed.marks
     stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
     if now:
@@ -207,7 +208,7 @@ def _answer(session: RolloutSession, rollout: ServiceRollout, request: Request, 
 
 def _report(verb: RequestVerb, name: str, answer: Response | None) -> Exit:
     if answer is None:
-        click.echo(
+        echo(
             f"{verb} {name}: request recorded, not yet acknowledged. The controller or the next `reconciler apply` "
             "executes it; `--now` executes it here. It expires after 1 h.",
             err=True,
@@ -215,7 +216,7 @@ def _report(verb: RequestVerb, name: str, answer: Response | None) -> Exit:
         return Exit.TIMED_OUT
     if answer.refusal is not None:
         raise errors.Refused(f"{verb} {name}: {answer.refusal.why}", code=answer.refusal.code)
-    click.echo(f"{verb} {name}: accepted. Run `reconciler status {name}` to see the result.")
+    echo(f"{verb} {name}: accepted. Run `reconciler status {name}` to see the result.")
     return Exit.DONE
 
 
@@ -238,5 +239,5 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
     if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:
-        click.echo(under_way(turn))
+        echo(under_way(turn))
     return _report(request.verb, rollout.delivery.name, goal.answer)

@@ -19,7 +19,7 @@ from reconciler.aws.loopback import is_loopback
 from reconciler.cli import options
 from reconciler.cli.emulator_client import clock_of
 from reconciler.cli.options import Where, find_specs
-from reconciler.cli.output.terminal import Look, look_of
+from reconciler.cli.output.terminal import Look, echo, look_of, say
 
 if TYPE_CHECKING:
     from reconciler.aws.client import AwsClient, Transport
@@ -202,7 +202,7 @@ def _own(folder: Path, environment: str | None, color: str, *, note: str | None 
     specs = load_sources(sources, environment, folder=discovery.shown_folder(folder), found=findings)
     if specs.diagnostics:
         look, closing = look_of(sys.stderr, color), "" if specs.ok else NOTHING_SENT if note is None else note
-        click.echo(text(report(specs), color=look.color, note=closing), err=True, color=look.color)
+        say(text(report(specs), paint=look.paint, note=closing), look, err=True)
     if not specs.ok:
         raise errors.SpecInvalid(f"the specs in {folder} are invalid")
     last_valid.keep(str(folder.resolve()), environment, sources)
@@ -220,7 +220,7 @@ def _known_specs(folder: Path, environment: str | None, color: str) -> tuple[Spe
         if known is None:
             why = "no valid ones are known, neither from an earlier command on this machine nor from the Git history"
             raise errors.SpecInvalid(f"{error}, and {why}; nothing was sent to AWS") from error
-        click.echo(f"warning: {error}; using them {known.origin}", err=True)
+        echo(f"warning: {error}; using them {known.origin}", err=True)
         return known.specs, known.origin
 
 

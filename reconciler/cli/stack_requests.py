@@ -15,6 +15,7 @@ import click
 
 from reconciler import errors
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def request_reconciliation(stack: Stack, *, wait: bool, timeout: float, accept_h
     carriers = open_carriers(stack)
     id = carriers.request(**({request_tags.ACCEPTED: accept_history} if accept_history is not None else {}))
     if not wait:
-        click.echo(f"Reconciliation requested ({id}); it starts with the next pass.")
+        echo(f"Reconciliation requested ({id}); it starts with the next pass.")
         return Exit.DONE
     clock, never = stack.aws.clock, threading.Event()
     end = clock.monotonic() + timeout * clock.speed
@@ -107,10 +108,10 @@ def request_reconciliation(stack: Stack, *, wait: bool, timeout: float, accept_h
         if clock.monotonic() >= end:
             silent = carriers.handled_at(id) is None
             why = "is `reconciler run` running?" if silent else f"{accept_history} is not applied yet."
-            click.echo(f"Timed out waiting for the controller; {why}", err=True)
+            echo(f"Timed out waiting for the controller; {why}", err=True)
             return Exit.TIMED_OUT
         clock.wait(never, POLL_SECONDS)
-    click.echo(f"Reconciled at revision {revision}.")
+    echo(f"Reconciled at revision {revision}.")
     return Exit.DONE
 
 
@@ -118,7 +119,7 @@ def suspend_stack(stack: Stack, why: str) -> Exit:
     from reconciler.reconcile import request_tags
 
     open_carriers(stack).request(**{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why)})
-    click.echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
+    echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
     return Exit.DONE
 
 
@@ -128,10 +129,10 @@ def resume_stack(stack: Stack) -> Exit:
     carriers = open_carriers(stack)
     suspended = [service for service in carriers.services if request_tags.SUSPEND in service.tags]
     if not suspended:
-        click.echo(f"Stack {stack.target.place.stack} is not suspended; nothing to do.")
+        echo(f"Stack {stack.target.place.stack} is not suspended; nothing to do.")
         return Exit.DONE
     carriers.request()
     for service in suspended:
         stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
-    click.echo(f"Stack {stack.target.place.stack} resumed.")
+    echo(f"Stack {stack.target.place.stack} resumed.")
     return Exit.DONE

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from reconciler import errors
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
@@ -64,7 +63,7 @@ def retry_task(stack: Stack, address: Address) -> Exit:
     if status.task is None or status.state != "failed":
         hint = "a change of its document runs it again" if status.state == "succeeded" else status.because
         raise errors.Refused(f"retry {address}: it has not failed ({status.state}); {hint}", code="not-failed")
-    click.echo(stack.banner, err=True)
+    echo(stack.banner, err=True)
     stack.aws.run(request_retry(status.task, uuid.uuid4().hex[:8], stack.identity.who))
-    click.echo(f"retry {address}: requested. The controller or the next `reconciler apply` runs it again.")
+    echo(f"retry {address}: requested. The controller or the next `reconciler apply` runs it again.")
     return Exit.DONE

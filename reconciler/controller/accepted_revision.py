@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from reconciler import errors
 from reconciler.source.archive import Archive, pack, unpack
-from reconciler.source.base import Fetched
+from reconciler.source.base import Fetched, Proof
 from reconciler.store.base import Copies, Copy
 
 LARGEST: Final = 350 * 1024
@@ -26,7 +27,8 @@ class AcceptedRevision:
     """The copy of one stack, read once in each leadership term.
 
     `environment` is what the specs are loaded with. `epoch` is that of the lease, and `fence` raises `errors.LeaseLost`
-    once it is not held.
+    once it is not held. `verified` is `Source.verified`: whoever can write the store decides nothing that the source
+    would refuse.
     """
 
     def __init__(
@@ -36,14 +38,17 @@ class AcceptedRevision:
         *,
         epoch: Callable[[], int] = lambda: 0,
         fence: Callable[[], None] = lambda: None,
+        verified: Callable[[Archive], Archive] = lambda stored: stored,
     ) -> None:
         self._copies, self._environment, self._epoch, self._fence = copies, environment, epoch, fence
+        self._verified = verified
         self._found: Copy | None = None
         self._stored = ""
+        self._proof: Proof | None = None
 
     def read(self) -> Archive | None:
         """The stored revision; None if there is none. Raises `errors.StoreUnreachable` and `errors.CopyUnusable`."""
-        self._stored = ""
+        self._stored, self._proof = "", None
         self._found = self._copies.read()
         if self._found is None:
             return None
@@ -51,7 +56,8 @@ class AcceptedRevision:
         if archive.environment != self._environment:
             its = "no environment" if archive.environment is None else f"the environment {archive.environment}"
             raise errors.CopyUnusable(f"{archive.revision} was accepted for {its}")
-        self._stored = archive.revision.id
+        archive = self._verified(archive)
+        self._stored, self._proof = archive.revision.id, archive.fetched.proof
         return archive
 
     def write(self, fetched: Fetched, *, follows: str) -> None:
@@ -63,7 +69,7 @@ class AcceptedRevision:
         """
         if fetched.revision.id == self._stored:
             return
-        archive = Archive(fetched, self._environment, follows)
+        archive = Archive(self._traced(fetched, follows), self._environment, follows)
         data = pack(archive)
         fits = len(data) <= LARGEST
         if not fits:
@@ -72,7 +78,7 @@ class AcceptedRevision:
             self._fence()
             copy = Copy(secrets.token_hex(16), self._epoch(), str(archive.revision), data)
             if self._copies.swap("" if self._found is None else self._found.version, copy):
-                self._found, self._stored = copy, fetched.revision.id
+                self._found, self._stored, self._proof = copy, fetched.revision.id, archive.fetched.proof
                 if not fits:
                     raise errors.CopyUnusable(f"{fetched.revision} is too large to be stored")
                 return
@@ -80,3 +86,11 @@ class AcceptedRevision:
             if self._found is not None and self._found.epoch > copy.epoch:
                 raise errors.LeaseLost(f"another process has stored revision {self._found.revision} since")
         raise errors.StoreUnreachable("the copy of the specs keeps being changed by another process")
+
+    def _traced(self, fetched: Fetched, follows: str) -> Fetched:
+        """With a proof, the one that it follows `follows`, if there is any."""
+        if fetched.proof is None:
+            return fetched
+        from reconciler.source.commit import traced
+
+        return replace(fetched, proof=traced(fetched.proof, self._proof, follows) or replace(fetched.proof, history=()))

@@ -162,13 +162,14 @@ class RevisionTracker:
         mine = self.active.revision
         if not self._followed and not self._withheld and applied not in (None, mine.id, *self._predecessors()):
             try:
-                newest = self._fetched(applied, accepted).revision
+                fetched = self._fetched(applied, accepted)
             except errors.RevisionRejected as error:
                 self._withheld, self.recorder.revision = str(error), ""
                 self._reject(error)
                 return self._withheld
-            if newest.id != mine.id:
-                raise errors.SourceUnreachable(f"{self.source.name} has moved to {newest.short}")
+            if fetched.revision.id != mine.id:
+                raise errors.SourceUnreachable(f"{self.source.name} has moved to {fetched.revision.short}")
+            self._fetched_active = fetched
         self._followed = not self._withheld
         if self._followed:
             self._store(applied)

@@ -199,7 +199,8 @@ class Plan:
 
     `waiting`: what cannot be planned until AWS is ready. `deferred`: actions that are left to a later pass on purpose.
     `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `failed`:
-    tasks that failed, and run again only on request. `names`: addresses by id.
+    tasks that failed, and run again only on request. `names`: addresses by id. `allowed`: the guard's limits and what
+    the user has allowed in advance, as they were when the plan was made.
     """
 
     stack: str
@@ -213,6 +214,7 @@ class Plan:
     failed: tuple[Note, ...] = ()
     names: Mapping[str, Address] = field(default_factory=dict)
     unchanged: int = 0
+    allowed: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.actions)
@@ -236,9 +238,14 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Digest of everything that the plan does, now or later. Plans with equal digests do the same."""
+        """Digest of everything that the plan does, now or later, of why it may not, and of what it was allowed.
+
+        Plans with equal digests do the same with the same consent.
+        """
         rows = [_row(action) for action in (*self.actions, *(one.action for one in self.deferred))]
-        text = json.dumps([self.stack, sorted(rows, key=json.dumps)], sort_keys=True, default=str)
+        refusals = [[one.code, str(one.address), one.because] for one in self.refusals]
+        parts = [self.stack, sorted(rows, key=json.dumps), sorted(refusals), list(self.allowed)]
+        text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

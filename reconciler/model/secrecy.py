@@ -1,76 +1,120 @@
-"""Detection and masking of secrets, by the name of a field or by the form of a value."""
+"""Detection and masking of secrets, by the name of a field or by the form of a value.
+
+What is taken for one is in secret_patterns.yaml.
+"""
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
-_NAME = re.compile(
-    r"(?:^|[_.-])(?:PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRET|SECRETS|TOKEN|API_?KEY|APIKEY|PRIVATE_?KEY|ACCESS_?KEY"
-    r"|ENCRYPTION_?KEY|SIGNING_?KEY|CREDENTIAL|CREDENTIALS|SECRET_?KEY(?:_BASE)?)(?:$|[_.-]?\d+$)",
-    re.IGNORECASE | re.ASCII,
-)
-_SHAPE = re.compile(
-    r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"  # AWS access keys
-    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
-    r"|\bgh[pousr]_[A-Za-z0-9]{36,}"  # GitHub
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"  # Slack
-    r"|\bsk_live_[A-Za-z0-9]{16,}"  # Stripe
-    r"|\bAIza[A-Za-z0-9_-]{35}"  # Google
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"  # JSON web tokens
-    r"|\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,64}:[^\s/@$]{3,64}@",  # passwords in URLs
-    re.ASCII,
-)
+import yaml
+
 _ASSIGNED = re.compile(
     r"""(["']?)([A-Za-z_][A-Za-z0-9_.-]{2,60})\1[ \t]*[:=][ \t]*(?=[^\s{\[|>&*#])("[^"]*"?|'[^']*'?|[^\s,}\]#]+)""",
     re.ASCII,
 )
 _HARMLESS = re.compile(
-    r"""["']?(?:\$\{[^}]*\}|ssm:|secretsmanager:|arn:|true\b|false\b|null\b|~|["']{1,2}$|$)""", re.IGNORECASE
+    r"""["']?(?:\$\{[^}]*(?:\}|$)|ssm:|secretsmanager:|arn:|/(?:run|var|etc|mnt|opt|tmp)/|true\b|false\b|null\b|~|["']{1,2}$|$)""",
+    re.IGNORECASE,
 )
 
 
-def secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a secret: DB_PASSWORD, API_KEY, but not TOKEN_URL."""
-    return _NAME.search(name) is not None
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """An entry of the table. `entropy` is in bits for each character; what matches `unless` is no secret."""
+
+    name: str
+    where: str
+    pattern: re.Pattern[str]
+    entropy: float = 0.0
+    unless: re.Pattern[str] | None = None
+
+    def believes(self, value: str) -> bool:
+        """Whether a value whose name or form matched is one."""
+        ordinary = self.unless is not None and self.unless.match(value) is not None
+        return not ordinary and (not self.entropy or entropy(value) >= self.entropy)
+
+    def masked(self, line: str) -> str:
+        def stars(found: re.Match[str]) -> str:
+            return "*" * len(found[0]) if self.believes(found[0]) else found[0]
+
+        return self.pattern.sub(stars, line)
+
+
+@cache
+def patterns(where: str) -> tuple[Pattern, ...]:
+    """The patterns of names, or of values."""
+    text = files(__package__).joinpath("secret_patterns.yaml").read_text(encoding="utf-8")
+    table = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return tuple(_pattern(name, **fields) for name, fields in table.items() if fields["where"] == where)
+
+
+def _pattern(name: str, *, where: str, pattern: str, entropy: float = 0.0, unless: str | None = None) -> Pattern:
+    ordinary = None if unless is None else re.compile(unless, re.ASCII)
+    return Pattern(name, where, re.compile(pattern, re.ASCII), entropy, ordinary)
+
+
+def entropy(text: str) -> float:
+    """Shannon's, in bits for each character."""
+    counts, size = Counter(text), len(text)
+    return -sum(count / size * math.log2(count / size) for count in counts.values())
+
+
+def secret(name: str, value: str) -> bool:
+    """Whether a variable of this name and value holds a secret: DB_PASSWORD, API_KEY, but not TOKEN_URL."""
+    if harmless(value):
+        return False
+    return any(one.pattern.search(name) is not None and one.believes(value) for one in patterns("name"))
 
 
 def secret_value(text: str) -> bool:
-    """Whether a value has the form of a secret: access keys, private keys, passwords in URLs."""
-    return _SHAPE.search(text) is not None
+    """Whether a value contains the form of a secret: access keys, private keys, passwords in URLs."""
+    return masked_values(text) != text
 
 
 def sensitive(path: Iterable[str], *values: Any) -> bool:
     """Whether the value at `path` must not be shown: its name is a secret's, or it contains one at any depth."""
-    names = [step for step in path if secret_name(step)]
-    return any(_holds(value, bool(names)) for value in values)
+    names = tuple(path)
+    return any(_holds(value, names) for value in values)
 
 
-def _holds(value: Any, named: bool) -> bool:
+def _holds(value: Any, names: tuple[str, ...]) -> bool:
     match value:
         case str():
-            return masked(value) != value or (named and not harmless(value))
+            return masked(value) != value or any(secret(name, value) for name in names)
         case Mapping():
-            return any(_holds(item, named or secret_name(str(key))) for key, item in value.items())
+            return any(_holds(item, (*names, str(key))) for key, item in value.items())
         case list() | tuple():
-            return any(_holds(item, named) for item in value)
+            return any(_holds(item, names) for item in value)
         case _:
             return False
 
 
 def harmless(text: str) -> bool:
-    """Whether a value under a secret's name is not one: empty, a placeholder `${…}`, a switch, a reference."""
+    """Whether a value under a secret's name is not one: empty, a placeholder `${…}`, a switch, a path, a reference."""
     return _HARMLESS.match(text) is not None
 
 
 def masked(line: str) -> str:
     """A source line with secrets masked, at the same length."""
-    line = _SHAPE.sub(lambda found: "*" * len(found[0]), line)
-    return _ASSIGNED.sub(_starred, line)
+    return _ASSIGNED.sub(_starred, masked_values(line))
+
+
+def masked_values(line: str) -> str:
+    for one in patterns("value"):
+        line = one.masked(line)
+    return line
 
 
 def _starred(found: re.Match[str]) -> str:
-    if not secret_name(found[2]) or harmless(found[3]):
+    value = found[3].strip("\"'")
+    if not secret(found[2], value):
         return found[0]
     return found[0][: found.start(3) - found.start()] + "*" * len(found[3])

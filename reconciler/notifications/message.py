@@ -11,7 +11,6 @@ masked, and markup is escaped.
 from __future__ import annotations
 
 import re
-import unicodedata
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from reconciler import events
 from reconciler.model.event import Event
 from reconciler.model.resource import Address
 from reconciler.model.secrecy import masked
+from reconciler.printable import hidden
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import Outcome
 
@@ -164,5 +164,5 @@ def _one_line(value: Any) -> str:
 def _clean(text: str) -> str:
     """One line, with secrets masked, without control and direction characters."""
     words = " ".join(masked(text).split())
-    shown = "".join(char for char in words if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co"))
+    shown = "".join(char for char in words if not hidden(char))
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"

@@ -37,6 +37,8 @@ sns = ServiceApi("sns")
 
 
 SECRET: Final = "RECONCILER_WEBHOOK_SECRET"
+TARGETS: Final = "RECONCILER_NOTIFY"
+"""Further targets, separated by spaces: the URL of a webhook is a secret, and command lines are not for those."""
 SIGNATURE: Final = "X-Reconciler-Signature-256"
 
 MOST_WAITING: Final = 100
@@ -46,6 +48,8 @@ FIRST_PAUSE: Final = 1.0
 QUIET_SECONDS: Final = 3600.0
 """Recurring drift is sent at most once in this time."""
 MOST_REMEMBERED: Final = 1000
+BLOCK: Final = 3000
+"""Characters of a text in a block of Slack's."""
 
 _REPEATS = frozenset({events.DRIFT_FOUND, events.DRIFT_REPAIRED})
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
@@ -74,18 +78,21 @@ Post = Callable[[Place, bytes, Mapping[str, str]], Answered]
 
 @dataclass(frozen=True, slots=True)
 class Slack:
+    """Slack shows `blocks` of plain text, in which it formats nothing and links nothing; what takes only `text`, such
+    as Mattermost, shows that.
+    """
+
     place: Place
     post: Post = post
     label: str = "slack"
 
     def send(self, notice: Message) -> None:
-        lines = [f"*{_escaped(notice.headline)}*", _escaped(notice.message)]
-        if notice.details.get("cause"):
-            lines.append(f"Cause: {_escaped(notice.details['cause'])}")
-        if notice.revision:
-            lines.append(f"Revision: {_escaped(notice.revision)}")
-        lines += [f"Next: `{_escaped(one)}`" for one in notice.next]
-        _post(self.post, self.place, orjson.dumps({"text": "\n".join(line for line in lines if line)}), {})
+        cause = notice.details.get("cause", "")
+        rows = [notice.message, f"Cause: {cause}" if cause else ""]
+        rows += [f"Revision: {notice.revision}" if notice.revision else "", *(f"Next: {one}" for one in notice.next)]
+        lines = [_escaped(row, BLOCK) for row in (notice.headline, *rows) if row]
+        blocks = [{"type": "section", "text": {"type": "plain_text", "text": line, "emoji": False}} for line in lines]
+        _post(self.post, self.place, orjson.dumps({"text": "\n".join(lines), "mrkdwn": False, "blocks": blocks}), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,11 @@ class Topic:
         except errors.ReconcilerError as refusal:
             passing = isinstance(refusal, errors.Throttled | errors.Ambiguous)
             raise Undelivered(str(refusal), again=passing) from refusal
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The targets that are not on the command line."""
+    return tuple(environ.get(TARGETS, "").split())
 
 
 def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str, str] = os.environ) -> Target:
@@ -279,6 +291,13 @@ def _post(send: Post, place: Place, body: bytes, headers: Mapping[str, str]) -> 
     raise Undelivered(f"{place.host} returned status {answered.status}", again=passing, pause=answered.pause)
 
 
-def _escaped(text: str) -> str:
-    """Escapes Slack's `<!channel>`, `<links>` and back-ticks."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+_MENTION = re.compile(r"(?<!\w)@(?=\w)|@(?=everyone|here|channel|all\b)", re.ASCII)
+
+
+def _escaped(text: str, most: int) -> str:
+    """Escapes `&`, `<` and `>`, as Slack asks for in every text: `<!channel>` and `<links>` are made of them.
+
+    A mention such as `@everyone` calls nobody: Discord and Mattermost know it in plain text, too.
+    """
+    shown = _MENTION.sub("@ ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+    return shown if len(shown) <= most else _escaped(f"{text[: len(text) * 2 // 3]}…", most)

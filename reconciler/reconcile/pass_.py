@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler import errors, events
@@ -75,9 +75,19 @@ def planned(
         **{"suspended_by": suspended_by(wish, world), **known},
     )  # fmt: skip
     whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent)
-    found, drifts = filtered(whole, context)
+    found, drifts = filtered(replace(whole, allowed=_allowed(wish)), context)
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
+
+
+def _allowed(wish: DesiredState) -> tuple[str, ...]:
+    guard, consent = wish.guard, wish.consent
+    return (
+        f"max-delete {guard.max_delete}",
+        f"max-delete-percent {guard.max_delete_percent}",
+        f"delete-images {consent.delete_images}",
+        *(f"replace {address}" for address in sorted(map(str, consent.replace))),
+    )
 
 
 def suspended_by(wish: DesiredState, world: ObservedState) -> str:

@@ -5,6 +5,7 @@ It holds what the specs hold and nothing else, and no files of other environment
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler import errors
-from reconciler.source.base import Fetched, Revision
+from reconciler.source.base import Fetched, Proof, Revision
 from reconciler.spec.discovery import LARGEST_FOLDER
 from reconciler.spec.load import Source as File
 
@@ -54,6 +55,7 @@ def pack(archive: Archive, *, files: bool = True) -> bytes:
         "follows": archive.follows,
         "folder": archive.fetched.folder,
         "files": _files(archive.fetched.sources, archive.environment) if files else None,
+        "proof": _proof(archive.fetched.proof) if files else None,
     }
     return zlib.compress(json.dumps(document).encode(), 9)  # names of files need not be UTF-8: they are escaped
 
@@ -74,13 +76,34 @@ def unpack(data: bytes, *, folder: str = "") -> Archive:
         folder = folder or str(document["folder"])
         above = "" if folder == "." else f"{folder}/"
         sources = tuple(File(name, f"{above}{name}", content.encode()) for name, content in document["files"])
-        return Archive(Fetched(revision, sources, (), folder), document["environment"], str(document["follows"]))
+        fetched = Fetched(revision, sources, (), folder, _proven(document.get("proof")))
+        return Archive(fetched, document["environment"], str(document["follows"]))
     except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise errors.CopyUnusable("it is incomplete or damaged") from error
 
 
 def _files(sources: Iterable[File], environment: str | None) -> list[tuple[str, str]]:
     return [(one.relative, one.data.decode()) for one in sources if one.environment in (None, environment)]
+
+
+_PROOF: Final = ("trees", "history")
+
+
+def _proof(proof: Proof | None) -> dict[str, Any] | None:
+    if proof is None:
+        return None
+    return {"commit": _text(proof.commit), **{name: [_text(one) for one in getattr(proof, name)] for name in _PROOF}}
+
+
+def _proven(document: dict[str, Any] | None) -> Proof | None:
+    if document is None:
+        return None
+    trees, history = (tuple(base64.b64decode(one) for one in document[name]) for name in _PROOF)
+    return Proof(base64.b64decode(document["commit"]), trees, history)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _revision(document: dict[str, Any]) -> Revision:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.spec import load
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.specs import Specs
+
+if TYPE_CHECKING:
+    from reconciler.source.archive import Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,30 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What a signature is checked against without the repository: the signed commit, and the trees that lead from it
+    to the spec files, as Git stores them.
+
+    `history` holds commits that lead from it to the revision that it followed.
+    """
+
+    commit: bytes
+    trees: tuple[bytes, ...]
+    history: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
-    """A revision and its spec files. `findings` are problems of whole files; `folder` is the name of their root."""
+    """A revision and its spec files. `findings` are problems of whole files; `folder` is the name of their root.
+
+    `proof` is there where signatures are checked.
+    """
 
     revision: Revision
     sources: tuple[load.Source, ...]
     findings: tuple[Diagnostic, ...]
     folder: str
+    proof: Proof | None = None
 
     def specs(self, environment: str | None = None) -> Specs:
         """The parsed specs with their diagnostics. Never raises for their content."""
@@ -74,4 +94,10 @@ class Source(Protocol):
 
         Raises `errors.SourceUnreachable` (try again later) and `errors.RevisionRejected` (the revision has to change),
         which is `errors.HistoryRewritten` if it does not follow `after`.
+        """
+
+    def verified(self, stored: Archive) -> Archive:
+        """A revision that was stored earlier; `follows` is empty if that is not proven.
+
+        Raises `errors.CopyUnusable` if the source would not accept its signature.
         """

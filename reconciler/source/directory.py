@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from reconciler import errors
 from reconciler.clock import Clock
+from reconciler.source.archive import Archive
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.diagnostics import Diagnostic
@@ -55,6 +56,10 @@ class Directory:
             if not rested:
                 return False
             return look != self._taken or self._last is None or self._last.revision.id != since
+
+    def verified(self, stored: Archive) -> Archive:
+        """A folder has no signatures."""
+        return stored
 
     def fetch(self, after: str | None = None) -> Fetched:
         """A folder has no order, so any content follows `after`."""

@@ -14,10 +14,8 @@ import struct
 import tempfile
 import threading
 import zlib
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +27,12 @@ from dulwich.repo import Repo
 
 from reconciler import errors
 from reconciler.clock import Clock
+from reconciler.source import commit as commits
 from reconciler.source import signatures, transport
-from reconciler.source.base import Fetched, Revision
+from reconciler.source.archive import Archive
+from reconciler.source.base import Fetched
 from reconciler.source.credentials import Credentials
 from reconciler.source.location import Location
-from reconciler.source.tree import Reader
 
 INTERVAL_SECONDS: Final = 30.0
 DEPTHS: Final = (1, 64, 1024, 16384)
@@ -117,44 +116,40 @@ class Git:
     def _judged(self, tip: ObjectID, after: str | None) -> Fetched | errors.RevisionRejected:
         """The content of `tip`, or its rejection; neither changes, so both are cached."""
         try:
-            return self._read(self._commit(tip, after))
+            return self._read(*self._commit(tip, after))
         except errors.RevisionRejected as error:
             return error
         except errors.SourceUnreachable:
             self._discard()
             raise
 
-    def _commit(self, tip: ObjectID, after: str | None) -> Commit:
-        """The commit, with enough history to check that it follows `after`."""
+    def _commit(self, tip: ObjectID, after: str | None) -> tuple[Commit, tuple[bytes, ...]]:
+        """The commit, with enough history to check that it follows `after`; and the commits in between."""
         wanted = ObjectID(after.encode()) if after is not None and self._must_descend else None
         if self._repository is not None and len(self._repository.object_store.packs) < MOST_PACKS:
             commit = self._learn(self._repository, tip, DEPTHS[1])
-            if wanted is None or self._descends(self._repository, commit, wanted):
-                return commit
+            history = self._history(self._repository, commit, wanted)
+            if history is not None:
+                return commit, history
         for depth in DEPTHS:
             commit = self._learn(self._begin(), tip, depth)
             assert self._repository is not None
-            if wanted is None or self._descends(self._repository, commit, wanted):
-                return commit
+            history = self._history(self._repository, commit, wanted)
+            if history is not None:
+                return commit, history
             if not self._repository.get_shallow():
                 break
         because = f"it does not descend from {after[:7] if after else ''}, the revision applied last"
-        raise _rejected(commit, because, errors.HistoryRewritten)
+        raise commits.rejected(commit, because, errors.HistoryRewritten)
 
-    def _read(self, commit: Commit) -> Fetched:
+    def verified(self, stored: Archive) -> Archive:
+        """With `signers`, what they signed of it."""
+        return commits.verified(stored, self.location.path, self._signers) if self._signers else stored
+
+    def _read(self, commit: Commit, history: tuple[bytes, ...]) -> Fetched:
         assert self._repository is not None
-        revision = revision_of(commit)
-        try:
-            signed_by = ""
-            if self._signers:
-                assert revision.at is not None
-                signed_by = signatures.signer(commit.raw_without_sig(), commit.gpgsig, self._signers, revision.at)
-            reader = Reader(self._repository.object_store.__getitem__, self.location.path or ".")
-            reader.read(commit.tree, self.location.path)
-        except errors.RevisionRejected as error:
-            raise _rejected(commit, str(error)) from error
-        revision = Revision(revision.id, revision.author, revision.subject, revision.at, signed_by)
-        return Fetched(revision, tuple(reader.sources), tuple(reader.findings), self.location.path or ".")
+        lookup = self._repository.object_store.__getitem__
+        return commits.read(commit, lookup, self.location.path, self._signers, history=history)
 
     def _tip(self, client: GitClient, path: str) -> ObjectID:
         """The commit of the branch. Raises `errors.SourceUnreachable` for a missing branch, which may return."""
@@ -195,23 +190,16 @@ class Git:
             found.check()
             return found
 
-    def _descends(self, repository: Repo, commit: Commit, wanted: ObjectID) -> bool:
-        """Whether `wanted` is the commit or one of its ancestors, as far as they were fetched."""
-        queue, seen = deque([commit.id]), {commit.id}
+    def _history(self, repository: Repo, commit: Commit, wanted: ObjectID | None) -> tuple[bytes, ...] | None:
+        """The commits between the commit and `wanted`, as far as they were fetched; None if it does not descend."""
         shallow = repository.get_shallow()
-        while queue:
-            id = queue.popleft()
-            if id == wanted:
-                return True
-            if id in shallow:
-                continue
+
+        def lookup(id: ObjectID) -> Commit | None:
             with self._understood():
-                found = repository.object_store[id]
-                parents = found.parents if isinstance(found, Commit) else []
-            new = [parent for parent in parents if parent not in seen]
-            seen.update(new)
-            queue.extend(new)
-        return False
+                found = None if id in shallow else repository.object_store[id]
+                return found if isinstance(found, Commit) else None
+
+        return () if wanted is None else commits.history(lookup, commit.id, wanted)
 
     def _begin(self) -> Repo:
         """Replace the repository by an empty one."""
@@ -254,33 +242,6 @@ class Git:
 
 def _id(found: Fetched | errors.RevisionRejected) -> str:
     return found.revision.id if isinstance(found, Fetched) else found.revision
-
-
-def revision_of(commit: Commit) -> Revision:
-    """Names and subject are untrusted: one line, printable, limited in length."""
-    author = commit.author.decode(errors="replace")
-    subject = commit.message.decode(errors="replace").strip().split("\n", 1)[0]
-    at = _when(commit.commit_time)
-    return Revision(commit.id.decode(), _printable(author, 100), _printable(subject, 100), at)
-
-
-def _when(seconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return datetime.fromtimestamp(0, UTC)
-
-
-def _printable(text: str, most: int) -> str:
-    clean = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
-
-
-def _rejected(
-    commit: Commit, reason: str, kind: type[errors.RevisionRejected] = errors.RevisionRejected
-) -> errors.RevisionRejected:
-    revision = revision_of(commit)
-    return kind(f"{revision}: {reason}", revision=revision.id, author=revision.author, subject=revision.subject)
 
 
 def _line(error: BaseException) -> str:

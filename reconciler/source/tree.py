@@ -27,12 +27,18 @@ _SUBMODULE: Final = 0o160000
 
 
 class Reader:
-    """Reads the spec files below one tree. `above` is the folder's name in messages."""
+    """Reads the spec files below one tree. `above` is the folder's name in messages.
 
-    def __init__(self, lookup: Callable[[ObjectID], ShaFile], above: str) -> None:
+    Of files that are not `wanted`, only the names are read.
+    """
+
+    def __init__(
+        self, lookup: Callable[[ObjectID], ShaFile], above: str, wanted: Callable[[File], bool] = lambda _: True
+    ) -> None:
         self.sources: list[File] = []
         self.findings: list[Diagnostic] = []
         self._lookup = lookup
+        self._wanted = wanted
         self._above = above
         self._entries = 0
         self._room = discovery.LARGEST_FOLDER
@@ -84,7 +90,7 @@ class Reader:
         elif len(self.sources) == discovery.MOST_FILES:
             self._find("E1018", f"more than {discovery.MOST_FILES} spec files", relative)
             self._full = True
-        else:
+        elif self._wanted(File(relative, self._shown(relative), b"")):
             self._take(relative, id)
 
     def _take(self, relative: str, id: ObjectID) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.spec import hidden
 from reconciler.spec.diagnostics import Diagnostic, did_you_mean
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.node import Position
@@ -16,9 +17,8 @@ LARGEST_FILE = 1024 * 1024
 LARGEST_FOLDER = 16 * 1024 * 1024
 MOST_FILES = 2000
 ENVIRONMENTS = "environments"
-_BIDIRECTIONAL = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _FORBIDDEN = re.compile(
-    f"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[{_BIDIRECTIONAL}]"
+    f"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[{hidden.BIDIRECTIONAL}]"
 )
 _BREAK = re.compile("\r\n|\r|\n")
 
@@ -102,14 +102,7 @@ def decode(source: Source) -> tuple[str, list[Diagnostic]]:
         found = Diagnostic("E1001", f"byte 0x{data[error.start]:02x} is not UTF-8", _place(source.shown, before))
         return "", [found]
     if (forbidden := _FORBIDDEN.search(text)) is not None:
-        character = forbidden[0]
-        position = _place(source.shown, text[: forbidden.start()])
-        if re.match(f"[{_BIDIRECTIONAL}]", character):
-            message = (
-                f"U+{ord(character):04X} changes the direction of text, so the file reads differently than it is parsed"
-            )
-            return "", [Diagnostic("E1003", message, position)]
-        return "", [Diagnostic("E1002", f"control character U+{ord(character):04X}", position)]
+        return "", [hidden.finding(forbidden[0], _place(source.shown, text[: forbidden.start()]))]
     return text, []
 
 

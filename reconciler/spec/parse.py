@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from reconciler.spec import hidden
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Entry, Mapping, Node, Position, Scalar, Sequence
@@ -17,7 +18,7 @@ from reconciler.spec.scalar import resolve
 DEEPEST = 50
 MOST_VALUES = 50_000
 """In all files together, aliases expanded."""
-_MOST_REPEATS = 100
+_MOST_FINDINGS = 100
 _CORE = "tag:yaml.org,2002:"
 _BREAK = re.compile("\r\n|\r|\n")
 _TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
@@ -62,7 +63,6 @@ class _Reader:
         self.found: list[Diagnostic] = []
         self.finished: list[Node] = []
         self.anchors: dict[str, Node | None] = {}
-        self.repeats = 0
 
     def documents(self, events: Iterator[Any]) -> list[Node]:
         for event in events:
@@ -99,7 +99,10 @@ class _Reader:
         end_column = end.column + 1 if end.line == start.line else start.column + 1 + len(text.partition("\n")[0])
         plain = event.implicit[0]  # neither quoted nor tagged
         value = resolve(text) if plain else text
-        return Scalar(self.file, start.line + 1, start.column + 1, end_column, 1, text, value)
+        node = Scalar(self.file, start.line + 1, start.column + 1, end_column, 1, text, value)
+        if character := hidden.first(text):
+            self._report(hidden.finding(character, node.position))
+        return node
 
     def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Sequence:
         node = Sequence(self.file, *self._span(event))
@@ -127,6 +130,8 @@ class _Reader:
         key = self._value(event, events, depth + 1)
         if not isinstance(key, Scalar) or not key.text:
             raise _Stop(Diagnostic("E1016", "a field's name must be plain text", self._at(event)))
+        if "\n" in key.text or "\t" in key.text:
+            raise _Stop(Diagnostic("E1022", "a field's name must be on one line, without tabs", key.position))
         if key.text == "<<" and event.implicit[0]:
             hint = "write the fields out, or use environments/ for what differs"
             raise _Stop(Diagnostic("E1010", "merge keys (<<) are not part of YAML 1.2", key.position, hint=hint))
@@ -152,10 +157,13 @@ class _Reader:
             )
 
     def _repeated(self, key: Scalar, first: Scalar) -> None:
-        self.repeats += 1
-        if self.repeats <= _MOST_REPEATS:
-            note = Note("first defined here", first.position)
-            self.found.append(Diagnostic("E1008", f"{shown(key.text)} is defined twice", key.position, notes=(note,)))
+        note = Note("first defined here", first.position)
+        self._report(Diagnostic("E1008", f"{shown(key.text)} is defined twice", key.position, notes=(note,)))
+
+    def _report(self, found: Diagnostic) -> None:
+        """A finding that does not end the reading; the first hundred are enough."""
+        if len(self.found) < _MOST_FINDINGS:
+            self.found.append(found)
 
     def _refuse_tag(self, event: Any) -> None:
         core = event.tag.removeprefix(_CORE)

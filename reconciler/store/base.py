@@ -26,7 +26,12 @@ class Record:
 
 
 class Records(Protocol):
-    """Storage of leases. All methods raise `errors.StoreUnreachable`."""
+    """Storage of leases. `read` and `swap` raise `errors.StoreUnreachable`."""
+
+    def lost(self) -> str:
+        """Why others do not see what was written here; empty if they do, as far as that is known without asking the
+        store. Never blocks, and is asked before each write.
+        """
 
     def read(self) -> Record | None:
         """The current record, never a stale one; None if there has never been one."""

@@ -59,6 +59,9 @@ class _Records:
         self._table = table
         self._key = {KEY: {"S": f"{stack}#lease"}}
 
+    def lost(self) -> str:
+        return ""  # a table that was deleted is noticed by the next renewal
+
     def read(self) -> Record | None:
         item = self._table.perform("GetItem", Key=self._key, ConsistentRead=True).get("Item")
         if item is None:

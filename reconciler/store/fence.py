@@ -36,6 +36,7 @@ class Fence:
 
     def __call__(self) -> None:
         """Raises `errors.LeaseLost`: nothing may be sent."""
+        self._lease.check()
         if self._lease.left(self._epoch) > self.margin:
             return
         if self._epoch == 0 or self._epoch != self._lease.epoch:

@@ -57,6 +57,7 @@ class Lease:
         self._hold: _Hold | None = None
         self._seen: Record | None = None
         self._seen_since = 0.0
+        self._epoch = 0
 
     @property
     def epoch(self) -> int:
@@ -91,7 +92,17 @@ class Lease:
             found = self._records.read()
             if found is not None and not self._free(found):
                 return False
-            return self._write(found, (found.epoch if found is not None else 0) + 1)
+            # a store that was replaced knows no epoch, and none may be ours a second time
+            return self._write(found, max(found.epoch if found is not None else 0, self._epoch) + 1)
+
+    def check(self) -> None:
+        """Raises `errors.LeaseLost` if the store that holds the lease was replaced; then it is not ours any more.
+
+        Never blocks, not even during a renewal.
+        """
+        if self._hold is not None and (reason := self._records.lost()):
+            self._hold = None
+            raise errors.LeaseLost(reason)
 
     def renew(self) -> None:
         """Hold the lease for another TTL from now.
@@ -102,6 +113,7 @@ class Lease:
         with self._lock:
             if self._hold is None:
                 raise errors.LeaseLost("the lease is not held")
+            self.check()
             ours = self._hold.record
             if self._write(ours, ours.epoch):
                 return
@@ -142,6 +154,7 @@ class Lease:
         record, now, now_at = self._record(self.holder, epoch), self._clock.monotonic(), self._clock.now()
         if not self._records.swap(found.version if found is not None else None, record):
             return False
+        self._epoch = epoch
         self._hold = _Hold(record, now + self.ttl, now_at + timedelta(seconds=self.ttl))
         return True
 

@@ -1,13 +1,16 @@
 """SQLite store, for one machine: one file.
 
 Every write is a transaction that locks first, so a conditional write is atomic between all processes of the machine.
-The file must be on a local disk: write-ahead logs do not work on network file systems.
+The file must be on a local disk: SQLite's locks do not work on every network file system. There is no write-ahead log:
+it would hold the newest lease in a second file, and whoever deletes only that one would free the lease.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from reconciler import errors
+from reconciler import errors, events, private_files
+from reconciler.log import log
 from reconciler.store.base import Copies, Copy, Record, Records
 
 PATIENCE_SECONDS: Final = 5.0
 """Time that a transaction waits for another process."""
+TRIES: Final = 3
+"""Tries to open the file, while others replace it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (
@@ -35,61 +41,118 @@ CREATE TABLE IF NOT EXISTS accepted (
 class Sqlite:
     """The `Store` of `stack` in the file at `path`, which is created if it does not exist.
 
-    The specs may name what is not for everybody: a new file is the user's alone.
+    The specs may name what is not for everybody: the file is the user's alone. Who deletes or replaces it ends the
+    lease in it; the next transaction uses the new one. A file that is no database is moved aside.
+
+    Each transaction has a connection of its own: a longer one would answer from its cache if the file was emptied and
+    filled again by another process. The file is held open beside it, so that its inode stands for no other file.
     """
 
     def __init__(self, path: Path, stack: str) -> None:
         """Raises `errors.StoreUnreachable`."""
-        self.path = path
+        self.path = path.absolute()
         self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(
-                path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise _unreachable(path, error) from error
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise _unreachable(path, error) from error
+        self._handle: int | None = None
+        self._file = (0, 0)
+        self._connect().close()
         self.records: Records = _Records(self, stack)
         self.copies: Copies = _Copies(self, stack)
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            self._release()
+
+    def lost(self) -> str:
+        """Why the open file is not the store any more; empty if it is. Never blocks."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return f"the store {self.path} was deleted or moved"
+        except OSError as error:
+            return f"the store {self.path} was made inaccessible: {error.strerror}"
+        return "" if _identity(found) == self._file else f"the store {self.path} was replaced by another file"
 
     @contextmanager
     def transaction(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
         """An atomic transaction. Raises `errors.StoreUnreachable`."""
         with self._lock:
+            connection = self._connect()
             try:
-                self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+                yield connection
+                connection.execute("COMMIT")
             except sqlite3.Error as error:
+                self._move_aside(error)
                 raise _unreachable(self.path, error) from error
             finally:
-                self._roll_back()
+                connection.close()  # undoes what was not committed
 
-    def _roll_back(self) -> None:
-        """A transaction that is left open would block every other one."""
+    def _connect(self) -> sqlite3.Connection:
+        for _ in range(TRIES):
+            self._hold()
+            connection = None
+            try:
+                connection = sqlite3.connect(
+                    self.path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                connection.execute("PRAGMA journal_mode = DELETE")
+                connection.executescript(_SCHEMA)
+                if not self.lost():
+                    return connection
+                connection.close()
+            except sqlite3.Error as error:
+                if connection is not None:
+                    connection.close()
+                if not self._move_aside(error):
+                    raise _unreachable(self.path, error) from error
+        raise errors.StoreUnreachable(f"the store {self.path} keeps being replaced")
+
+    def _hold(self) -> None:
+        """Open the file that is there now, unless it is open, with mode 0600; created, or narrowed to that."""
+        if self._handle is not None and not self.lost():
+            return
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+            private_files.create_folder(self.path.parent)
+            _check_folder(self.path)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600)
+            self._release()
+            self._handle = handle
+            found = os.fstat(handle)
+            _check_file(self.path, found)
+            os.fchmod(handle, 0o600)
+        except OSError as error:
             raise _unreachable(self.path, error) from error
+        self._file = _identity(found)
+
+    def _release(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _move_aside(self, error: sqlite3.Error) -> bool:
+        """Make room for a new store if the file is no database, or a damaged one. True if it has gone."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return False
+        if self.lost():  # another process has done so
+            return True
+        aside = self.path.with_name(f"{self.path.name}.damaged-{secrets.token_hex(4)}")
+        try:
+            os.rename(self.path, aside)
+        except FileNotFoundError:
+            return True
+        except OSError as failure:
+            raise _unreachable(self.path, failure) from error
+        log.warning(events.STORE_MOVED_ASIDE, path=str(self.path), moved_to=str(aside), reason=str(error))
+        return True
 
 
 class _Records:
     def __init__(self, store: Sqlite, stack: str) -> None:
         self._store = store
         self._stack = stack
+
+    def lost(self) -> str:
+        return self._store.lost()
 
     def read(self) -> Record | None:
         with self._store.transaction(writing=False) as connection:
@@ -144,6 +207,29 @@ class _Copies:
             return None
         version, epoch, revision, data = row
         return Copy(version, epoch, revision, data if isinstance(data, bytes) else b"")
+
+
+def _check_folder(path: Path) -> None:
+    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can replace it."""
+    folder, mode = path.parent, path.parent.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        raise errors.StoreUnreachable(
+            f"other users can write to {folder}, the store's folder, and take the lease away; "
+            f"run `chmod go-w {folder}`, or pass --store sqlite:{folder / 'reconciler' / path.name}, which creates a "
+            "folder for you alone"
+        )
+
+
+def _check_file(path: Path, found: os.stat_result) -> None:
+    """Raises `errors.StoreUnreachable` for what SQLite cannot use, or is somebody else's."""
+    if not stat.S_ISREG(found.st_mode):
+        raise errors.StoreUnreachable(f"the store {path} is not a regular file")
+    if found.st_uid != os.geteuid():
+        raise errors.StoreUnreachable(f"the store {path} belongs to another user, who could take the lease away")
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _unreachable(path: Path, error: Exception) -> errors.StoreUnreachable:

@@ -136,6 +136,31 @@ def test_the_specs_are_good_and_hold_the_container_down(out: Path) -> None:
     loop.make_context("run", list(arguments)).close()
 
 
+HOOK = "https://hooks.slack.com/" + "services/T00000000/B00000000/x1y2z3"
+
+
+@pytest.mark.parametrize("target", [f"slack:{HOOK}", "webhook:https://example.com/x1y2z3"])
+def test_the_url_of_a_webhook_is_not_written(out: Path, target: str) -> None:
+    """The specs are committed. It is refused without being repeated, and says what to do instead."""
+    for form in (("--out", out), ("-o", "render")):
+        ran = bootstrap(*form, "--notify", target)
+        assert ran.code == Exit.USAGE
+        assert "--notify-secret ssm:" in ran.err
+        assert "x1y2z3" not in ran.out + ran.err
+    assert not out.exists()
+
+
+def test_webhooks_are_passed_by_reference_and_topics_by_name(out: Path) -> None:
+    """ECS puts the targets into the variable that `run` adds to those of its command line."""
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:deployments"
+    ran = bootstrap("--out", out, "--notify-secret", "ssm:/my-app/notify", "--notify", f"sns:{topic}")
+    assert ran.code == 0, ran.err
+    assert run("validate", out).code == 0
+    container = documents(out)["Service"]["task"]["containers"]["operator"]
+    assert container["secrets"] == {"RECONCILER_NOTIFY": "ssm:/my-app/notify"}
+    assert container["command"][-2:] == ["--notify", f"sns:{topic}"]
+
+
 def test_what_is_there_already_is_used(out: Path) -> None:
     """A cluster, subnets and groups by their names in AWS; then nothing of the sort is made."""
     ran = bootstrap(

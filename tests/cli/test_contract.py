@@ -393,6 +393,14 @@ def test_each_emulator_has_a_lease_of_its_own(tmp_path: Path, monkeypatch: pytes
             store.close()
 
 
+def test_the_folder_of_the_state_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an earlier version created it for everybody to read."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "reconciler").mkdir(mode=0o755)
+    lease.open_store(None, Mock(), "app", "123456789012", "eu-west-1", None).close()
+    assert lease.state_folder().stat().st_mode & 0o777 == 0o700
+
+
 def test_another_module_that_is_missing_is_not_taken_for_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> int:
         raise ModuleNotFoundError("No module named 'yaml'", name="yaml")

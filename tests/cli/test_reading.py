@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from reconciler import printable
 from reconciler.aws.retry import is_read
-from reconciler.cli.output import printable
 from reconciler.cli.output.events_text import group_line
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import Look

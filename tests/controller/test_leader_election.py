@@ -39,6 +39,9 @@ class Unreachable:
     def __init__(self, inner: Records) -> None:
         self.inner, self.failures = inner, 1
 
+    def lost(self) -> str:
+        return self.inner.lost()
+
     def read(self) -> Record | None:
         if self.failures:
             self.failures -= 1

@@ -12,7 +12,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.guard import Guard, check
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import DeferralCode, Deferred, Plan, Verb
+from reconciler.model.plan import DeferralCode, Deferred, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.reconcile.observe import StackId, observe
@@ -187,6 +187,15 @@ def test_the_digest_is_of_what_would_be_done() -> None:
     world = ToyAws()
     world.put("shelf", "s", height=3)
     assert first != made(world, want("shelf", "s", height=1)).digest
+
+
+def test_the_digest_is_of_refusals_and_consent_too() -> None:
+    """A plan that is blocked, or that was allowed more, is another one although it has the same actions."""
+    found = made(ToyAws(), want("shelf", "s", height=1))
+    refusal = Refusal(RefusalCode.GUARD, None, "too many")
+    others = [replace(found, refusals=(refusal,)), replace(found, allowed=("max-delete 3",))]
+    others += [replace(one, refusals=(replace(refusal, because="more"),)) for one in others]
+    assert len({one.digest for one in (found, *others)}) == 5
 
 
 def test_secrets_are_neither_in_changes_shown_nor_in_the_digest_text() -> None:

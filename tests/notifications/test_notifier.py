@@ -33,10 +33,12 @@ from reconciler.notifications.notifier import (
     QUIET_SECONDS,
     SECRET,
     SIGNATURE,
+    TARGETS,
     Notifier,
     Slack,
     Undelivered,
     Webhook,
+    from_environment,
     parse,
 )
 from reconciler.notifications.webhook_client import Answered, Unreachable, forbidden, place_of
@@ -337,13 +339,30 @@ def test_slack_gets_a_text_with_what_to_type_and_no_mark_up_of_others(hooks: Hoo
     """A commit's subject can neither call the channel nor write a link."""
     notifier = Notifier(parse(f"slack:{hooks.url}", environ={}), stack="shop")
     notifier(promotion())
-    notifier(entry(message="<!channel> <https://evil.example|click> `x` & more"))
+    notifier(entry(message="<!channel> <https://evil.example|click> `x` & more *bold* _it_ ~no~ @everyone"))
     notifier.close(SOON)
-    first, second = (json.loads(body)["text"] for _, _, body in hooks.server.got)
-    assert first.splitlines()[0] == "*[shop] service/api waiting for promotion*"
-    assert "Next: `reconciler promote api`" in first
-    assert "<" not in second
-    assert "&lt;!channel&gt;" in second
+    first, second = (json.loads(body) for _, _, body in hooks.server.got)
+    assert first["text"].splitlines()[0] == "[shop] service/api waiting for promotion"
+    assert "Next: reconciler promote api" in first["text"]
+    for sent in (first, second):
+        assert (sent["mrkdwn"], [block["text"]["text"] for block in sent["blocks"]]) == (
+            False,
+            sent["text"].splitlines(),
+        )
+        assert {block["text"]["type"] for block in sent["blocks"]} == {"plain_text"}
+    assert "<" not in second["text"]
+    assert "&lt;!channel&gt;" in second["text"]
+    assert "@everyone" not in second["text"]
+
+
+def test_slack_takes_every_message(hooks: Hooks) -> None:
+    """A block has at most 3,000 characters, after the escapes."""
+    notifier = Notifier(parse(f"slack:{hooks.url}", environ={}), stack="shop")
+    notifier(entry(message="&" * 10_000))
+    notifier.close(SOON)
+    (sent,) = (json.loads(body) for _, _, body in hooks.server.got)
+    assert {len(block["text"]["text"]) <= 3000 for block in sent["blocks"]} == {True}
+    assert sent["blocks"][1]["text"]["text"].endswith("&amp;…")
 
 
 def test_a_server_that_is_busy_is_asked_again_and_a_redirect_is_not_followed(hooks: Hooks) -> None:
@@ -635,6 +654,12 @@ def test_a_handshake_that_hangs_does_not_hold_the_thread_for_long(monkeypatch: p
         with pytest.raises(Unreachable, match=r"^TimeoutError$"):
             webhook_client.post(place, b"{}", {})
         assert time.monotonic() - began < SOON
+
+
+def test_targets_whose_url_is_a_secret_come_from_the_environment() -> None:
+    """Separated by any white space, as a file or a secret may end in a line break."""
+    assert from_environment({TARGETS: f"slack:{URL} webhook:{URL}\n"}) == (f"slack:{URL}", f"webhook:{URL}")
+    assert from_environment({}) == ()
 
 
 def test_a_url_is_in_no_representation() -> None:

@@ -12,6 +12,7 @@ import pytest
 from moto import mock_aws
 
 from reconciler.aws.retry import is_read
+from reconciler.cli import plan_file
 from tests.conftest import REGION
 from tests.harness.account_snapshot import census
 from tests.harness.cli import recorded, run
@@ -49,7 +50,8 @@ def _plan(**fields: Any) -> Callable[[Path, Path], None]:
     def change(specs: Path, plan: Path) -> None:
         said = json.loads(plan.read_text(encoding="utf-8"))
         assert fields.keys() <= said.keys()
-        plan.write_text(json.dumps({**said, **fields}), encoding="utf-8")
+        edited = {**said, **fields}
+        plan.write_text(json.dumps({**edited, "checksum": plan_file.checksum(edited)}), encoding="utf-8")
 
     return change
 
@@ -75,6 +77,8 @@ BETWEEN: dict[str, Callable[[Path, Path], None]] = {
     "another stack": _plan(stack="other"),
     "another digest": _plan(digest="0" * 64),
     "another digest of the specs": _plan(specs="0" * 64),
+    "no folder": _plan(folder="/nowhere"),
+    "more consent": _plan(max_delete=99),
     "another version of the format": _plan(format_version="99.0"),
     "half of the file": lambda _, plan: plan.write_text(plan.read_text("utf-8")[:200], "utf-8") and None,  # type: ignore[func-returns-value]
     "an empty file": lambda _, plan: plan.write_text("", "utf-8") and None,  # type: ignore[func-returns-value]

@@ -81,11 +81,11 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
     found.close()
 
 
-def opened(repository: Repository, signers: str) -> Git:
+def opened(repository: Repository, signers: str, path: str = "") -> Git:
     return Git(
-        parse(f"{repository.folder}#main"),
+        parse(f"{repository.folder}#main" + (f":{path}" if path else "")),
         ManualClock(),
-        signers=allowed_signers(signers),
+        signers=allowed_signers(signers) if signers else (),
         cache=repository.folder.parent / "cache",
     )
 

@@ -66,16 +66,20 @@ def specs() -> Specs:
     return load_sources([Source(name, f"specs/{name}", text.encode()) for name, text in texts.items()])
 
 
+def tagged(part: str, style: str) -> str:
+    return f"<{style}>{part}</>"
+
+
 def test_text_shows_the_line_the_caret_and_the_hint(specs: Specs) -> None:
     """As a person reads it, to the character."""
     assert text(report(specs, seconds=0.21)) == SHOWN
 
 
 def test_color_adds_to_the_text_and_changes_nothing(specs: Specs) -> None:
-    """Without its escape sequences, coloured text is the plain value."""
-    painted = text(report(specs, seconds=0.21), color=True)
-    assert "\x1b[1;31merror[E1102]\x1b[0m" in painted
-    assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == SHOWN
+    """Without its styles, coloured text is the plain value."""
+    painted = text(report(specs, seconds=0.21), paint=tagged)
+    assert "<bold red>error[E1102]</>" in painted
+    assert re.sub(r"<[a-z ]+>|</>", "", painted) == SHOWN
 
 
 def test_hints_and_notes_all_have_a_place() -> None:
@@ -221,4 +225,4 @@ def test_no_report_repeats_a_secret(secret: str, form: str) -> None:
     specs = folder.lay(SECRETS[secret])
     assert specs.diagnostics
     assert secret not in FORMATS[form](report(specs))
-    assert secret not in text(report(specs), color=True)
+    assert secret not in text(report(specs), paint=tagged)

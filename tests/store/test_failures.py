@@ -18,13 +18,6 @@ RECORD = Record("one", 1, "a", 60.0, datetime(2026, 1, 1, tzinfo=UTC))
 HALF = "INSERT INTO lease VALUES ('shop', 'one', 1, 'a', 60.0, '2026-01-01T00:00:00+00:00')"
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
-    """What cannot be opened is said with its path."""
-    (tmp_path / "store.db").write_bytes(b"not a database, but long enough to be looked at" * 20)
-    with pytest.raises(errors.StoreUnreachable, match=r"store\.db"):
-        sqlite.Sqlite(tmp_path / "store.db", "shop")
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """A path that leads through a file is said, too."""
     (tmp_path / "file").write_text("")

@@ -29,6 +29,9 @@ class Shaky:
         self.fail = ""
         self.late: tuple[str | None, Record] | None = None
 
+    def lost(self) -> str:
+        return self.inner.lost()
+
     def read(self) -> Record | None:
         return self.inner.read()
 

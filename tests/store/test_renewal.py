@@ -51,6 +51,9 @@ class Down:
         self.inner = inner
         self.down = False
 
+    def lost(self) -> str:
+        return self.inner.lost()
+
     def read(self) -> Record | None:
         self._check()
         return self.inner.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import signal
 import subprocess
@@ -151,6 +152,27 @@ def test_a_leader_that_goes_is_replaced(tmp_path: Path, how: signal.Signals) -> 
     took.sort()
     print(f"{how.name}: p50 {took[len(took) // 2]:.2f} s, max {took[-1]:.2f} s of {len(took)}, TTL {ttl} s")
     assert took[-1] <= (ttl + 1.0 if how is signal.SIGKILL else 1.0)
+
+
+@pytest.mark.slow
+def test_a_store_that_is_deleted_has_one_writer_afterwards(tmp_path: Path) -> None:
+    """Two live processes, and a TTL of minutes: whoever has it in the new file writes alone from then on."""
+    file = tmp_path / "store.db"
+    with listening() as arrivals:
+        swarm = Swarm(file, arrivals.url, 120.0, stops=0)
+        try:
+            swarm.begin(2)
+            wait_until(lambda: len(arrivals.writes) > 10)
+            file.unlink()
+            _, words = swarm.until(lambda name, words: words[0] == "acquired")
+            assert words[1] in ("1", "2")
+            arrived = len(arrivals.writes)
+            wait_until(lambda: len(arrivals.writes) > arrived + 100)
+        finally:
+            swarm.close()
+    turns = [name for name, _ in itertools.groupby(name for _, name in arrivals.writes)]
+    print(f"{len(arrivals.writes)} writes, in turns of {turns}")
+    assert len(turns) <= 2
 
 
 def wait_until(true: Callable[[], bool]) -> None:

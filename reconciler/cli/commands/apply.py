@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from reconciler.cli.plan_file import PlanFile
 
 
+_CONSENT = ("allow_replace", "max_delete")
+
+
 def _plan_file(function: Callable[..., int]) -> Callable[..., int]:
-    """The command with `approved`, the plan file that FOLDER may be; its stack is opened as the file says."""
+    """The command with `approved`, the plan file that FOLDER may be; its stack is opened as the file says.
+
+    Raises `click.UsageError` for options that were decided when the plan was made.
+    """
 
     @functools.wraps(function)
     def command(folder: Path | None, environment: str | None, **keywords: Any) -> int:
@@ -26,8 +32,13 @@ def _plan_file(function: Callable[..., int]) -> Callable[..., int]:
 
         approved = plan_file.read(folder) if folder is not None and folder.is_file() else None
         if approved is not None:
-            folder, environment = approved.folder, environment or approved.environment
-            keywords |= {"allow_replace": approved.allow_replace, "max_delete": approved.max_delete}
+            given = {"environment": environment, **{name: keywords[name] for name in _CONSENT}}
+            for name, value in given.items():
+                if value not in (None, (), getattr(approved, name)):
+                    option = f"--{name.replace('_', '-')}"
+                    raise click.UsageError(f"{option} is part of the plan file; pass it to `reconciler diff --out`")
+            folder, environment = approved.folder, approved.environment
+            keywords |= {name: getattr(approved, name) for name in _CONSENT}
         return function(folder=folder, environment=environment, approved=approved, **keywords)
 
     return command

@@ -12,6 +12,7 @@ import click
 from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 if TYPE_CHECKING:
     from reconciler.cli.operator_specs import Operator
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--git-token", metavar="SECRET", help="Git password: ssm:/path or secretsmanager:name.")
 @click.option("--webhook-secret", metavar="SECRET", help="Signing key of webhooks: ssm:/path or secretsmanager:name.")
 @options.notify
+@click.option("--notify-secret", metavar="SECRET", help="Targets slack:URL and webhook:URL, separated by spaces: "
+              "ssm:/path or secretsmanager:name.")  # fmt: skip
 @click.option(
     "--inside", is_flag=True, help="Add the controller to the specs that it reconciles, so that it manages itself."
 )
@@ -85,13 +88,13 @@ def bootstrap(
     operator = _operator(specs, environment, inside, settings)
     texts = _files(operator, specs, place, all_types=all_types)
     if output == "render":
-        click.echo("---\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
+        echo("---\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
         return Exit.DONE
     where = out or (place / "operator" if inside else Path("operator"))
     _write(where, texts, overwrite=overwrite)
     if not applied:
         next_ = f"reconciler apply {place if inside else where}"
-        click.echo(f"{len(texts)} files written to {where}. Review and commit them, then run: {next_}", err=True)
+        echo(f"{len(texts)} files written to {where}. Review and commit them, then run: {next_}", err=True)
         return Exit.DONE
     from reconciler.cli.commands.apply import apply
 
@@ -121,7 +124,18 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
     cluster = settings["cluster"]
     if cluster is not None and not cluster.startswith("arn:"):
         cluster = f"arn:{partition_of(stack.region)}:ecs:{stack.region}:{account}:cluster/{cluster}"
-    secrets = {"RECONCILER_GIT_TOKEN": settings["git_token"], "RECONCILER_WEBHOOK_SECRET": settings["webhook_secret"]}
+    for target in settings["notify"]:
+        if not target.startswith("sns:"):
+            raise click.UsageError(
+                f"the URL of a {target.partition(':')[0]} target is a secret, and the specs are committed. Store the "
+                "whole target in SSM or Secrets Manager, for example with `aws ssm put-parameter --type SecureString "
+                f"--name /{name}/notify --value …`, and pass --notify-secret ssm:/{name}/notify"
+            )
+    secrets = {
+        "RECONCILER_GIT_TOKEN": settings["git_token"],
+        "RECONCILER_WEBHOOK_SECRET": settings["webhook_secret"],
+        "RECONCILER_NOTIFY": settings["notify_secret"],
+    }
     return Operator(
         name=name,
         stack=stack.name,
@@ -152,7 +166,7 @@ def _files(operator: Operator, specs: Specs, place: Path, *, all_types: bool) ->
         operated = _checked(files(operator, _placeholder()), operator, place)
     found, folded = fitted(_statements(operated, operator, all_types=all_types))
     for how in folded:
-        click.echo(f"warning: the policy was shortened to fit the limit of {LARGEST:,} characters: {how}", err=True)
+        echo(f"warning: the policy was shortened to fit the limit of {LARGEST:,} characters: {how}", err=True)
     if size(found) > LARGEST:
         raise errors.SpecInvalid(
             f"the controller's policy has {size(found):,} characters, more than the limit of {LARGEST:,}; split the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 
 @click.command()
@@ -20,5 +21,5 @@ def completion(shell: str) -> int:
 
     completion_class = get_completion_class(shell)
     assert completion_class is not None, "click supports the shells that the argument allows"
-    click.echo(completion_class(cli, {}, "reconciler", "_RECONCILER_COMPLETE").source())
+    echo(completion_class(cli, {}, "reconciler", "_RECONCILER_COMPLETE").source())
     return Exit.DONE

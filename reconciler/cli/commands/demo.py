@@ -26,6 +26,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.emulator_client import opened
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 from reconciler.cli.signals import ignore, stopping
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Story:
             self._say(f"The local AWS emulator is running on {self.emulator.url}.")
             self._say(f"The controller reconciles it with {self.specs}:")
             for note in self.emulator.notes:
-                click.echo(f"  note: {note}")
+                echo(f"  note: {note}")
             with self._controller():
                 self._first()
                 self._second()
@@ -111,8 +112,8 @@ class Story:
         self._until(lambda: REPOSITORY in self._repositories(), "the registry was not created")
         self._say("The registry has been created. Push the app as v1, v2 and v3 (v3 is broken on purpose):")
         for version in ("v1", "v2", "v3"):
-            click.echo(f"$ reconciler local push {self.app} --tag {version}")
-            click.echo(f"{REPOSITORY}:{version} {self._push(version, broken=version == 'v3')}")
+            echo(f"$ reconciler local push {self.app} --tag {version}")
+            echo(f"{REPOSITORY}:{version} {self._push(version, broken=version == 'v3')}")
         self._answers("v1", 80)
         self._phase("idle")
 
@@ -139,10 +140,10 @@ class Story:
         self._say(
             "The controller keeps running. Edit the specs and watch it reconcile; press Ctrl-C to stop everything."
         )
-        click.echo(f"  specs       {self.specs}  (a copy, safe to edit)")
+        echo(f"  specs       {self.specs}  (a copy, safe to edit)")
         for port in (80, 9000):
-            click.echo(f"  :{port:<10} {self._url(port)}")
-        click.echo(f"  commands    AWS_ENDPOINT_URL={self.emulator.url} reconciler status --specs {self.specs} --watch")
+            echo(f"  :{port:<10} {self._url(port)}")
+        echo(f"  commands    AWS_ENDPOINT_URL={self.emulator.url} reconciler status --specs {self.specs} --watch")
         while True:
             self._pause()
 
@@ -151,7 +152,7 @@ class Story:
     @contextmanager
     def _controller(self) -> Iterator[None]:
         """`reconciler run`, with its output."""
-        click.echo("\n$ reconciler run --interval 5")
+        echo("\n$ reconciler run --interval 5")
         line = [sys.executable, "-m", "reconciler", "run", str(self.specs), "--interval", "5", "-o", "text"]
         process = self._process = subprocess.Popen(line, env=self._environment())
         try:
@@ -206,7 +207,7 @@ class Story:
         self._until(answered, f"{version} did not answer on :{port}")
         took = time.monotonic() - self.started
         url = self._url(port)
-        click.echo(f"\n$ curl {url}\n{self._fetch(url)[1].strip()}    (:{port}, {took:.1f} s after the start)")
+        echo(f"\n$ curl {url}\n{self._fetch(url)[1].strip()}    (:{port}, {took:.1f} s after the start)")
 
     def _version(self, port: int) -> str:
         try:
@@ -243,7 +244,7 @@ class Story:
 
     def _run(self, command: str, *arguments: str, allowed: tuple[Exit, ...] = tuple(Exit)) -> None:
         """Run a command; Ctrl-C reaches it as well."""
-        click.echo(f"\n$ reconciler {' '.join([command, *arguments])}")
+        echo(f"\n$ reconciler {' '.join([command, *arguments])}")
         sys.stdout.flush()
         line = [sys.executable, "-m", "reconciler", command, *arguments, "--specs", str(self.specs)]
         code = subprocess.run(line, env=self._environment(), check=False).returncode
@@ -265,5 +266,5 @@ class Story:
         }
 
     def _say(self, text: str) -> None:
-        click.echo(f"\n{text}")
+        echo(f"\n{text}")
         sys.stdout.flush()

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import say
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_stack
 
 if TYPE_CHECKING:
@@ -55,15 +55,15 @@ def _show(stack: Stack, plan: Plan, previews: tuple[RolloutPreview, ...], output
             from reconciler.cli import plan_file
             from reconciler.cli.output.plan_json import dumps, rollouts_document
 
-            click.echo(dumps(plan_file.document(stack, plan) | {"rollouts": rollouts_document(previews)}))
+            echo(dumps(plan_file.document(stack, plan) | {"rollouts": rollouts_document(previews)}))
         case "markdown":
             from reconciler.cli.output.plan_markdown import plan_markdown
 
-            click.echo(plan_markdown(plan, stack.banner, previews))
+            echo(plan_markdown(plan, stack.banner, previews))
         case "github":
             from reconciler.cli.output.plan_github import plan_github
 
-            click.echo(plan_github(plan), nl=False)
+            echo(plan_github(plan), nl=False, commands=True)
         case _:
             from reconciler.cli.output.plan_text import plan_text
 

@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import say
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def events(stack: Stack, service: str | None, since: timedelta | None, follow: b
         for event in _followed(stack, state, known):
             say(json_line(event_document(event)) if output == "jsonl" else event_line(event, look), look)
     elif not known:
-        click.echo(f"no events for {spec.service}{in_the_last(since)}", err=True)
+        echo(f"no events for {spec.service}{in_the_last(since)}", err=True)
     elif output == "jsonl":
         for event in known:
-            click.echo(json_line(event_document(event)))
+            echo(json_line(event_document(event)))
     else:
         say(events_text(events.folded(known), look), look)
     return Exit.DONE

@@ -7,6 +7,7 @@ from textwrap import indent
 import click
 
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 
 @click.command()
@@ -20,16 +21,16 @@ def explain(rule: str | None) -> int:
     rules = catalogue()
     if rule is None:
         for name, entry in sorted(rules.items()):
-            click.echo(f"{name}  {entry.title}")
+            echo(f"{name}  {entry.title}")
         return Exit.DONE
     if rule.upper() not in rules:
         close = get_close_matches(rule.upper(), rules, n=1, cutoff=0.5)
         raise click.UsageError(f"no rule {rule!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
     entry = rules[rule.upper()]
-    click.echo(f"{entry.id}: {entry.title}\n\n{entry.why.strip()}")
+    echo(f"{entry.id}: {entry.title}\n\n{entry.why.strip()}")
     for title, example in (("Wrong", entry.bad), ("Right", entry.good)):
         if example:
-            click.echo(f"\n{title}:\n" + indent(example.strip(), "    "))
+            echo(f"\n{title}:\n" + indent(example.strip(), "    "))
     if entry.source:
-        click.echo(f"\nSource: {entry.source}")
+        echo(f"\nSource: {entry.source}")
     return Exit.DONE

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import say
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 
@@ -35,13 +35,13 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     wanted = subject_of(spec, context_of(target.desired, world, name))
     because = wanted.because if isinstance(wanted, NotReady) else wanted.not_ready
     if because:
-        click.echo(f"the specs define no release yet: {because}", err=True)
+        echo(f"the specs define no release yet: {because}", err=True)
     release = None if isinstance(wanted, NotReady) or because else wanted.release
     revisions = stack.aws.run(histories.revisions(histories.family_of(world, spec.task_definition), name))
     commits = stack.aws.run(histories.commits(state))
     rows = histories.history(revisions, state.runs, state.marks, release, commits)
     if output == "json":
-        click.echo(dumps({"format_version": FORMAT_VERSION, **history_document(spec.name, rows)}))
+        echo(dumps({"format_version": FORMAT_VERSION, **history_document(spec.name, rows)}))
     else:
         say(history_text(str(spec.service), rows, stack.look), stack.look)
     return Exit.DONE

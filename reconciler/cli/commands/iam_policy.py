@@ -11,7 +11,7 @@ import click
 from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import look_of, say
+from reconciler.cli.output.terminal import echo, look_of, say
 
 if TYPE_CHECKING:
     from reconciler.iam import Statement
@@ -61,15 +61,15 @@ def iam_policy(
         )
     )
     for how in folded:
-        click.echo(f"warning: the policy was shortened to fit IAM's size limit: {how}", err=True)
+        echo(f"warning: the policy was shortened to fit IAM's size limit: {how}", err=True)
     if output == "json":
-        click.echo(dumps(document(found)))
+        echo(dumps(document(found)))
         return Exit.DONE
     look = look_of(sys.stdout, color)
     for statement in found:
         say(look.paint(statement.sid.ljust(20), "bold") + look.paint(statement.why, "dim"), look)
         for line in described(statement):
-            click.echo(f"    {line}")
+            echo(f"    {line}")
     return Exit.DONE
 
 

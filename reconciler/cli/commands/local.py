@@ -14,6 +14,7 @@ import orjson
 from reconciler import errors
 from reconciler.cli.emulator_client import CLIENT_HEADERS, opened
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import EMULATOR
 from reconciler.cli.signals import ignore, stopping
 
@@ -46,14 +47,14 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
             raise errors.ReconcilerError(f"cannot listen on port {port}: {error.strerror}; try --port 0") from error
         with emulator:
             if output == "json":
-                click.echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
+                echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
             else:
-                click.echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
+                echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
                 shorter = "    # or --local on any reconciler command" if emulator.url == EMULATOR else ""
-                click.echo(f"  export AWS_ENDPOINT_URL={emulator.url}{shorter}")
+                echo(f"  export AWS_ENDPOINT_URL={emulator.url}{shorter}")
             sys.stdout.flush()
             for note in emulator.notes:
-                click.echo(f"note: {note}", err=True)
+                echo(f"note: {note}", err=True)
             stopped.stop.wait()
     return Exit.DONE
 
@@ -73,7 +74,7 @@ def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: 
         digest = push_image(state, folder, name, tag, endpoint)
     except ValueError as error:
         raise errors.ReconcilerError(str(error)) from error
-    click.echo(f"{name}:{tag} {digest}")
+    echo(f"{name}:{tag} {digest}")
     return Exit.DONE
 
 
@@ -84,9 +85,9 @@ def urls(endpoint: str, output: str) -> int:
     """Print the URL of each listener."""
     found = ask(endpoint, "urls")
     if output == "json":
-        click.echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
+        echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
     for arn, url in sorted(found.items()) if output == "text" else ():
-        click.echo(f"{url}  {arn.split(':listener/app/')[-1]}")
+        echo(f"{url}  {arn.split(':listener/app/')[-1]}")
     return Exit.DONE
 
 
@@ -110,10 +111,10 @@ def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
         ask(endpoint, "faults", method="DELETE")
     if kind is not None:
         made = ask(endpoint, "faults", method="POST", body={"kind": kind, **fields})
-        click.echo(made["id"])
+        echo(made["id"])
     elif not clear:
         for row in ask(endpoint, "faults"):
-            click.echo(f"{row['id']}  {row['kind']}  service={row['service']} operation={row['operation']}")
+            echo(f"{row['id']}  {row['kind']}  service={row['service']} operation={row['operation']}")
     return Exit.DONE
 
 

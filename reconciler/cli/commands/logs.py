@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import Look, say
+from reconciler.cli.output.terminal import Look, echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.model import duration
 
@@ -62,11 +62,11 @@ def logs(
     if container is not None and tasks and container not in sources.containers:
         raise click.UsageError(f"no container {container!r}; the tasks have: {', '.join(sources.containers)}")
     if tasks:
-        click.echo(f"{spec.service}: {whose_text(sources, previous=previous)}", err=True)
+        echo(f"{spec.service}: {whose_text(sources, previous=previous)}", err=True)
     if not previous and not state.in_production:
-        click.echo("no version receives production traffic; showing all tasks", err=True)
+        echo("no version receives production traffic; showing all tasks", err=True)
     for note in notes(sources):
-        click.echo(f"({note})", err=True)
+        echo(f"({note})", err=True)
     tail = queries.LogTail(stack.aws, None if back is None else stack.aws.clock.now() - back)
     printer = _Printer(stack.look, output, grep, sources)
     if not follow:
@@ -101,16 +101,16 @@ class _Printer:
                 continue
             self.shown += 1
             if self.output == "jsonl":
-                click.echo(json_line(log_document(line)))
+                echo(json_line(log_document(line)))
             else:
                 say(log_text(line, self.look, containers=self.sources.containers), self.look)
 
 
 def _no_tasks(spec: RolloutSpec, *, previous: bool) -> int:
     if previous:
-        click.echo(f"no stopped tasks of {spec.service} found (ECS keeps them for 1 h)", err=True)
+        echo(f"no stopped tasks of {spec.service} found (ECS keeps them for 1 h)", err=True)
     else:
-        click.echo(f"no running tasks of {spec.service}; --previous shows the logs of stopped tasks", err=True)
+        echo(f"no running tasks of {spec.service}; --previous shows the logs of stopped tasks", err=True)
     return Exit.FAILED
 
 
@@ -118,7 +118,7 @@ def _report_missing(batch: LogBatch, shown: int, since: timedelta | None, grep: 
     from reconciler.cli.output.events_text import in_the_last
 
     for stream in batch.cut:
-        click.echo(f"(older lines of {stream.container} of {stream.task[:4]} omitted; use --since)", err=True)
+        echo(f"(older lines of {stream.container} of {stream.task[:4]} omitted; use --since)", err=True)
     if shown == 0:
         what = f"no line contains {grep!r}" if grep is not None and batch.lines else "no log lines"
-        click.echo(f"{what}{in_the_last(since)}; use --since to look further back", err=True)
+        echo(f"{what}{in_the_last(since)}; use --since to look further back", err=True)

@@ -9,6 +9,7 @@ import click
 from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack, with_stack
 
 
@@ -37,15 +38,15 @@ def output(stack: Stack, name: str | None, output: str) -> int:
     if name is not None:
         values, unread = {name: _value(values, name, unread)}, {}
     for kind, why in unread.items():
-        click.echo(f"cannot read {kind}: {why}", err=True)
+        echo(f"cannot read {kind}: {why}", err=True)
     if output == "json":
-        click.echo(dumps({"format_version": FORMAT_VERSION, "stack": stack_name, "outputs": values, "unread": unread}))
+        echo(dumps({"format_version": FORMAT_VERSION, "stack": stack_name, "outputs": values, "unread": unread}))
     elif name is not None:
-        click.echo(values[name])
+        echo(values[name])
     else:
         width = max(map(len, values), default=0)
         for key, value in values.items():
-            click.echo(f"{key.ljust(width)}  {value}")
+            echo(f"{key.ljust(width)}  {value}")
     return Exit.FAILED if unread else Exit.DONE
 
 

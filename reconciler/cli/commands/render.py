@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import look_of, say
+from reconciler.cli.output.terminal import echo, look_of, say
 
 UNKNOWN_ACCOUNT = "000000000000"
 
@@ -42,12 +42,12 @@ def render(folder: Path | None, environment: str | None, output: str, account: s
             }
             for resource in desired
         ]
-        click.echo(dumps({"format_version": FORMAT_VERSION, "stack": specs.stack.name, "resources": resources}))
+        echo(dumps({"format_version": FORMAT_VERSION, "stack": specs.stack.name, "resources": resources}))
         return Exit.DONE
     look = look_of(sys.stdout, color)
     for resource in desired:
         say(look.paint(f"{resource.address}".ljust(44), "bold") + look.paint(resource.where, "dim"), look)
         for name, value in flat(declared(resource.spec)):
-            click.echo(f"    {name}  {show(value, {})}")
-    click.echo(f"\n{len(desired)} resources", err=True)
+            echo(f"    {name}  {show(value, {})}")
+    echo(f"\n{len(desired)} resources", err=True)
     return Exit.DONE

@@ -181,18 +181,25 @@ class ControllerProcess:
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
         notifiers = self._notifiers(unfenced, stack, inside)
-        accepted = AcceptedRevision(store.copies, self.environment, epoch=lambda: lease.epoch, fence=signed_in.gate)
+        accepted = AcceptedRevision(
+            store.copies,
+            self.environment,
+            epoch=lambda: lease.epoch,
+            fence=signed_in.gate,
+            verified=self.source.verified,
+        )
         controller = self._controller(specs.stack, signed_in, notifiers, accepted)
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
-        from reconciler.notifications.notifier import Notifier, parse
+        from reconciler.notifications import notifier
 
-        found = [Notifier(parse(text, unfenced), stack=stack) for text in self.notify]
-        for notifier in found:
-            inside.callback(notifier.close, NOTIFIED_SECONDS / len(found))
+        texts = (*self.notify, *notifier.from_environment())
+        found = [notifier.Notifier(notifier.parse(text, unfenced), stack=stack) for text in texts]
+        for one in found:
+            inside.callback(one.close, NOTIFIED_SECONDS / len(found))
         return found
 
     def _controller(

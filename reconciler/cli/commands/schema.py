@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 
 @click.command()
@@ -13,5 +14,5 @@ def schema() -> int:
     from reconciler.cli.output.plan_json import dumps
     from reconciler.spec.schema import json_schema
 
-    click.echo(dumps(json_schema()))
+    echo(dumps(json_schema()))
     return Exit.DONE

@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import look_of, say
+from reconciler.cli.output.terminal import echo, look_of, say
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,7 @@ def simulate(
     phase = None if fail_at is None else failing_phase(fail_at, spec, desired, first=first)
     rows = timeline(spec, desired, phase, first=first)
     if output == "json":
-        click.echo(dumps({"format_version": FORMAT_VERSION, **timeline_document(spec, rows)}))
+        echo(dumps({"format_version": FORMAT_VERSION, **timeline_document(spec, rows)}))
     else:
         look = look_of(sys.stdout, color)
         say(timeline_text(spec, rows, look), look)

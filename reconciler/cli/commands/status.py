@@ -13,7 +13,7 @@ import click
 from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import say
+from reconciler.cli.output.terminal import CLEAR, echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from reconciler.rollout_driver.targets import NotReady, ServiceRollout
 
 REFRESH_SECONDS = 2.0
-CLEAR = "\x1b[H\x1b[2J"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
             text = _json(session, statuses, tasks, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
-                click.echo(CLEAR + stack.banner + "\n")
+                echo(CLEAR + stack.banner + "\n")
             say(text, stack.look)
             sys.stdout.flush()
         last = text

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import say
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_stack
 
 
@@ -40,7 +40,7 @@ def tree(stack: Stack, output: str) -> int:
             "absent": [str(address) for address in absent],
             "unread": unread,
         }
-        click.echo(dumps(document))
+        echo(dumps(document))
     else:
         say(tree_text(name, nodes, stack.look, absent=absent, unread=unread), stack.look)
     return Exit.FAILED if unread else Exit.DONE

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import look_of
+from reconciler.cli.output.terminal import echo, look_of, say
 
 
 @click.command()
@@ -28,7 +28,7 @@ def validate(folder: Path | None, environment: str | None, output: str, color: s
     found = report(specs, seconds=time.monotonic() - started)
     if output == "text":
         look = look_of(sys.stdout, color)
-        click.echo(text(found, color=look.color), color=look.color, nl=False)
+        say(text(found, paint=look.paint), look, nl=False)
     else:
-        click.echo(FORMATS[output](found), nl=False)
+        echo(FORMATS[output](found), nl=False, commands=output == "github")
     return Exit.DONE if specs.ok else Exit.FAILED

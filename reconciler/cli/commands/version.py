@@ -11,6 +11,7 @@ import click
 from reconciler import __version__
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 LIBRARIES = ("boto3", "botocore", "pydantic", "PyYAML", "deepdiff", "click")
 
@@ -23,9 +24,9 @@ def version(output: str) -> int:
     if output == "json":
         from reconciler.cli.output.plan_json import dumps
 
-        click.echo(dumps({"reconciler": __version__, "python": platform.python_version(), **libraries}))
+        echo(dumps({"reconciler": __version__, "python": platform.python_version(), **libraries}))
         return Exit.DONE
-    click.echo(f"reconciler {__version__}")
-    click.echo(f"Python {platform.python_version()} on {sys.platform}", err=True)
-    click.echo(", ".join(f"{name} {number}" for name, number in libraries.items()), err=True)
+    echo(f"reconciler {__version__}")
+    echo(f"Python {platform.python_version()} on {sys.platform}", err=True)
+    echo(", ".join(f"{name} {number}" for name, number in libraries.items()), err=True)
     return Exit.DONE

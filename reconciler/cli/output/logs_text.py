@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reconciler.cli.output import printable
+from reconciler import printable
 from reconciler.cli.output.terminal import Look
 from reconciler.diagnosis.observations import Task, culprit, plain
 from reconciler.queries.logs import Line, LogSources

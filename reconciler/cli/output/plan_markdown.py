@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from reconciler.cli.output.plan_text import counts, plan_text
@@ -17,8 +18,9 @@ def plan_markdown(plan: Plan, title: str, previews: Sequence[RolloutPreview] = (
     body = plan_text(plan, plain, previews)
     if len(body) > LONGEST:
         body = body[:LONGEST] + "\n… (truncated; run `reconciler diff` for the rest)"
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", body)), 0)  # nothing in it ends the block
     open_ = " open" if plan.count(Verb.DELETE, Verb.REPLACE) or plan.refusals else ""
     return (
         f"### `reconciler` · {title}\n\n{counts(plan, plain, previews)}\n\n"
-        f"<details{open_}><summary>Plan</summary>\n\n```diff\n{body}\n```\n\n</details>\n"
+        f"<details{open_}><summary>Plan</summary>\n\n{fence}diff\n{body}\n{fence}\n\n</details>\n"
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import click
-
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.failure_text import failure_text
 from reconciler.cli.output.rollout_text import under_way
-from reconciler.cli.output.terminal import Look, say
+from reconciler.cli.output.terminal import Look, echo, say
 from reconciler.controller.controller import Controller
 from reconciler.controller.until import Applied, Ending, RolloutSummary
 from reconciler.rollout.engine import Phase
@@ -27,9 +25,7 @@ def report_rollouts(
     if code == Exit.DONE and waited and (waiting or controller.queue.missing):
         return Exit.PENDING
     if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
-        click.echo(
-            "Follow it with `reconciler status --watch`; the controller or `apply --wait` completes it.", err=True
-        )
+        echo("Follow it with `reconciler status --watch`; the controller or `apply --wait` completes it.", err=True)
     return code
 
 
@@ -40,7 +36,7 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
     if summary.interrupted:
         return Exit.INTERRUPTED
     for turn in summary.refused:
-        click.echo(f"error: {turn.job.address}: {turn.error}", err=True)
+        echo(f"error: {turn.job.address}: {turn.error}", err=True)
     if summary.refused:
         return Exit.FAILED
     diagnosed = {diagnosis.story.address for diagnosis in summary.diagnoses}
@@ -52,7 +48,7 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
     for turn in summary.turns:
         held = turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT
         if turn.step is not None and (held or not turn.at_rest) and turn not in summary.went_wrong:
-            click.echo(under_way(turn))
+            echo(under_way(turn))
     if summary.went_wrong:
         return Exit.ROLLED_BACK
     if summary.timed_out and waited:

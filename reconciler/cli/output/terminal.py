@@ -1,4 +1,8 @@
-"""Color and symbols, by what the stream can show. Piped output has no escape bytes."""
+"""Color and symbols, by what the stream can show, and the one place at which commands print.
+
+Piped output has no escape bytes. Everything that is printed may hold text from outside, so all control characters are
+escaped here but those of our own styles. A random mark tells the two apart.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,11 @@ from typing import TextIO
 
 import click
 
+from reconciler.printable import escaped
+
+_STYLE = f"\x1b{os.urandom(8).hex()}"
+"""Begins our own sequences in text that was not printed yet, in place of the escape byte."""
+CLEAR = f"{_STYLE}[H{_STYLE}[2J"
 UNICODE = {"arrow": "→", "dot": "·", "roll": "↷", "warn": "▲", "wait": "‖", "ok": "✔", "bad": "✖", "more": "…"}
 ASCII = {"arrow": "->", "dot": "-", "roll": ">>", "warn": "!", "wait": "||", "ok": "ok", "bad": "x", "more": "..."}
 
@@ -24,15 +33,14 @@ class Look:
         return (UNICODE if self.unicode else ASCII)[name]
 
     def paint(self, text: str, style: str) -> str:
+        """`text` in a color, "bold", "dim" or "bold COLOR"; for `echo` and `say` only, which know it as ours."""
         if not self.color or not text:
             return text
-        return (
-            click.style(text, bold=True)
-            if style == "bold"
-            else click.style(text, dim=True)
-            if style == "dim"
-            else (click.style(text, fg=style))
-        )
+        words = style.split()
+        color = next((word for word in words if word not in ("bold", "dim")), None)
+        sample = click.style("|", fg=color, bold="bold" in words or None, dim="dim" in words or None)
+        before, after = sample.replace("\x1b", _STYLE).split("|")
+        return f"{before}{text}{after}"
 
 
 def look_of(stream: TextIO, color: str = "auto") -> Look:
@@ -47,9 +55,19 @@ def look_of(stream: TextIO, color: str = "auto") -> Look:
     return Look(wanted, encoding.replace("-", "").startswith("utf"))
 
 
-def say(text: str, look: Look, *, err: bool = False) -> None:
+def printed(text: str, *, commands: bool = False) -> str:
+    """What is written for `text`: our own styles, and everything else escaped."""
+    return "\x1b".join(escaped(part, commands=commands) for part in text.split(_STYLE))
+
+
+def echo(text: object = "", *, err: bool = False, nl: bool = True, commands: bool = False) -> None:
+    """Print text without color. `commands`: it consists of commands for GitHub Actions."""
+    click.echo(printed(str(text), commands=commands), err=err, nl=nl)
+
+
+def say(text: str, look: Look, *, err: bool = False, nl: bool = True) -> None:
     """Print painted text; by itself, click strips color from everything that is not a terminal."""
-    click.echo(text, err=err, color=look.color)
+    click.echo(printed(text), err=err, nl=nl, color=look.color)
 
 
 def interactive() -> bool:

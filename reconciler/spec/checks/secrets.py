@@ -23,6 +23,13 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
                 elif secrecy.secret_value(value):
                     message = f"the value of {shown(variable)} looks like a secret; the task definition shows it"
                     yield Diagnostic("E7001", message, place, hint=f"store it in SSM: secrets: {{{variable}: ssm:/…}}")
-                elif secrecy.secret_name(variable) and not secrecy.harmless(value):
+                elif secrecy.secret(variable, value):
                     message = f"{shown(variable)} looks like a secret's name; the task definition shows its value"
                     yield Diagnostic("E7001", message, place, hint=f"store it in SSM: secrets: {{{variable}: ssm:/…}}")
+            for field in ("command", "entrypoint"):
+                for index, word in enumerate(getattr(container, field)):
+                    if secrecy.secret_value(word):
+                        place = specs.where(workload, "task", "containers", name, field, index)
+                        message = f"an argument in {shown(field)} looks like a secret; the task definition shows it"
+                        hint = "store it in SSM, and read it from a variable of 'secrets'"
+                        yield Diagnostic("E7001", message, place, hint=hint)

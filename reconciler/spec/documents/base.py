@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from reconciler.model import tagging
 from reconciler.spec.documents import values
-from reconciler.spec.documents.values import Flag, Reference, Text, Words
+from reconciler.spec.documents.values import Flag, Line, Reference, Words
 from reconciler.spec.messages import shown
 
 
@@ -40,7 +40,7 @@ def check_tag(key: str, value: str) -> None:
         raise values.problem("E1109", message, at=(key,))
 
 
-Tags: TypeAlias = Annotated[dict[str, Text], AfterValidator(_tags)]
+Tags: TypeAlias = Annotated[dict[str, Line], AfterValidator(_tags)]
 
 
 class Adoption(Block):

@@ -10,10 +10,10 @@ from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
+    Line,
     Many,
     Port,
     Reference,
-    Text,
     Words,
     lasting,
     matching,
@@ -99,5 +99,5 @@ class LoadBalancer(Document):
     listeners: dict[ListenerName, Listener]
     idle_timeout: Annotated[Duration, lasting("1s", "4000s")] | None = None
     deletion_protection: Flag = False
-    attributes: dict[str, Text] = Field(default_factory=dict)
+    attributes: dict[str, Line] = Field(default_factory=dict)
     """AWS's own attribute keys, such as routing.http2.enabled."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.role import Managed, RolePath
-from reconciler.spec.documents.values import Text, Whole, matching
+from reconciler.spec.documents.values import Line, Whole, matching
 
 AccountNumber = Annotated[str, *matching(r"\d{12}", 12, "an account number has twelve digits", 12)]
 
@@ -58,7 +58,7 @@ class DriftRule(Block):
     """Includes everything below it."""
     mode: Literal["enforce", "warn", "ignore"]
     """`enforce` corrects it, `warn` only reports it, `ignore` never writes the field."""
-    reason: Text
+    reason: Line
     """Shown wherever the rule is applied."""
 
 

@@ -37,6 +37,14 @@ def text(value: Any) -> str:
     raise problem("E1105", f"expected text, found {described(value)}")
 
 
+def line(value: Any) -> str:
+    found = text(value)
+    if "\n" in found or "\t" in found:
+        what = "a line break" if "\n" in found else "a tab"
+        raise problem("E1022", f"expected one line of text, found {what} in it", hint="write it on one line, in quotes")
+    return found
+
+
 def whole(value: Any) -> int:
     if isinstance(value, Written):
         if value.ambiguous:
@@ -183,7 +191,7 @@ def named(pattern: str, longest: int, rule: str, shortest: int = 1) -> Callable[
 def matching(pattern: str, longest: int, rule: str, shortest: int = 1) -> tuple[Any, ...]:
     """The metadata of a name field: `Annotated[str, *matching(...)]`."""
     schema = {"type": ["string", "number"], "pattern": f"^(?:{pattern})$", "minLength": shortest, "maxLength": longest}
-    return BeforeValidator(text), AfterValidator(named(pattern, longest, rule, shortest)), WithJsonSchema(schema)
+    return BeforeValidator(line), AfterValidator(named(pattern, longest, rule, shortest)), WithJsonSchema(schema)
 
 
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -193,7 +201,9 @@ ONE_OR_MANY = BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[s
 """A list that may be written as its only item."""
 
 Text: TypeAlias = Annotated[str, BeforeValidator(text), WithJsonSchema(_SCALAR)]
-Words: TypeAlias = Annotated[str, BeforeValidator(text), StringConstraints(min_length=1, max_length=1024)]
+"""Any text, such as a command or a script: line breaks and tabs are part of it."""
+Line: TypeAlias = Annotated[str, BeforeValidator(line), WithJsonSchema(_SCALAR)]
+Words: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=1024)]
 """Text that is not empty and goes to AWS as one field."""
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
@@ -208,7 +218,7 @@ Cidr: TypeAlias = Annotated[
     IPv4Network, BeforeValidator(cidr), PlainSerializer(str), WithJsonSchema({"type": "string", "format": "cidr"})
 ]
 Port: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1, le=65535)]
-Reference: TypeAlias = Annotated[str, BeforeValidator(text), StringConstraints(min_length=1, max_length=2048)]
+Reference: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=2048)]
 """The name of another document or a part of one; an AWS id or ARN for a resource outside the specs."""
 Many: TypeAlias = Annotated[
     tuple[Reference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": {"type": "string"}})

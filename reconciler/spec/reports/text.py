@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reconciler.spec.diagnostics import Diagnostic, Severity
 from reconciler.spec.reports.report import Report
 
-_RESET = "\x1b[0m"
-_COLORS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m", "gutter": "\x1b[34m", "message": "\x1b[1m"}
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", "gutter": "blue", "message": "bold"}
 NOTHING_SENT = "Nothing was sent to AWS."
 
 
-def text(report: Report, *, color: bool = False, note: str = NOTHING_SENT) -> str:
+Paint = Callable[[str, str], str]
+"""Gives a text a style: "bold", a color, or both."""
+
+
+def text(report: Report, *, paint: Paint = lambda part, _: part, note: str = NOTHING_SENT) -> str:
     """`note` is what the findings mean for the command."""
-    blocks = ["\n".join(_block(found, color)) for found in report.diagnostics]
+    blocks = ["\n".join(_block(found, paint)) for found in report.diagnostics]
     return "\n\n".join([*blocks, f"{report.summary} {note}".rstrip()]) + "\n"
 
 
-def _block(found: Diagnostic, color: bool) -> Iterator[str]:
+def _block(found: Diagnostic, paint: Paint) -> Iterator[str]:
     def painted(part: str, how: str) -> str:
-        return f"{_COLORS[how]}{part}{_RESET}" if color and part else part
+        return paint(part, _STYLES[how])
 
     severity = found.severity
     yield f"{painted(f'{severity.value}[{found.rule}]', severity)}: {painted(found.message, 'message')}"
