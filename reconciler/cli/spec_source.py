@@ -49,7 +49,6 @@ def opened(
     repository = location.parse(url)
     source = Git(
         repository,
-        clock,
         credentials=credentials.from_environment(repository, os.environ, clock, aws=lambda: _aws_keys(where)),
         signers=() if signers is None else signatures.allowed_signers(signers.read_text(encoding="utf-8")),
         must_descend=not any_history,

@@ -10,8 +10,8 @@ from dulwich.repo import Repo
 
 from reconciler import errors
 from reconciler.source.base import Fetched
-from reconciler.source.git import NONSENSE, revision_of
-from reconciler.source.tree import Reader
+from reconciler.source.git import revision_of
+from reconciler.source.tree import NONSENSE, Reader
 from reconciler.spec.discovery import shown_folder
 
 MOST: Final = 50

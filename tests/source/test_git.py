@@ -11,7 +11,6 @@ import pytest
 from dulwich.objects import Blob, Tag, Tree
 
 from reconciler import errors
-from reconciler.clock import ManualClock
 from reconciler.source import git as git_module
 from reconciler.source import transport as transport_module
 from reconciler.source import tree as tree_module
@@ -42,7 +41,7 @@ def source(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[
     made: list[Git] = []
 
     def make(url: str, **options: object) -> Git:
-        made.append(Git(parse(url), ManualClock(), cache=tmp_path / "cache", **options))  # type: ignore[arg-type]
+        made.append(Git(parse(url), cache=tmp_path / "cache", **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -394,12 +393,18 @@ def test_a_token_opens_the_host_and_is_never_told(
 def test_a_pack_without_end_is_given_up(
     repository: Repository, source: Callable[..., Git], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host cannot fill the disk."""
+    """A host cannot fill the disk, and what is too large is not fetched again at each look."""
     monkeypatch.setattr(transport_module, "LARGEST_PACK", 1_000)
-    repository.commit({"specs/a.yaml": bytes(range(256)) * 3_000})
+    tip = repository.commit({"specs/a.yaml": bytes(range(256)) * 3_000})
     for place in (f"{host.url}#main", f"{repository.folder}#main"):
-        with pytest.raises(errors.SourceUnreachable, match="MiB"):
-            source(place).fetch()
+        git = source(place)
+        with pytest.raises(errors.RevisionRejected, match="pack is larger") as caught:
+            git.fetch()
+        assert caught.value.revision == tip
+        asked = len(host.requests)
+        with pytest.raises(errors.RevisionRejected):
+            git.fetch()
+        assert len(host.requests) - asked <= 2
 
 
 def test_the_objects_do_not_pile_up(
