@@ -16,6 +16,7 @@ ReconcilerError
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
 ├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
+│   └── SourcePending        they are still being read
 ├── StoreUnreachable         time: the lease, or the copy of the specs, could not be read or written
 ├── CopyUnusable             time: the stored copy of the specs cannot be used; the next accepted revision replaces it
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
@@ -114,6 +115,10 @@ class LeaseLost(ReconcilerError):
 
 class SourceUnreachable(ReconcilerError):
     code = "source-unreachable"
+
+
+class SourcePending(SourceUnreachable):
+    """Nothing is wrong: there is no answer yet."""
 
 
 class StoreUnreachable(ReconcilerError):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.rollout.spec import RolloutSpec
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
-    from reconciler.source.base import Source
+    from reconciler.source.background import Background
     from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
 
@@ -94,7 +94,9 @@ def run(
         stopping = inside.enter_context(signals.stopping(on_signal, signals.vanish))
         stop = stopping.stop
         found = inside.enter_context(
-            spec_source.opened(folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers)
+            spec_source.opened(
+                folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers, ready=wake.set
+            )
         )
         process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake)
         if listen is not None:
@@ -115,7 +117,7 @@ def run(
 class ControllerProcess:
     """Process of the controller. Its health and metrics are served before the first valid revision, too."""
 
-    source: Source
+    source: Background
     environment: str | None
     where: Where
     interval: float
@@ -184,7 +186,7 @@ class ControllerProcess:
         accepted = AcceptedRevision(store.copies, self.environment, epoch=lambda: lease.epoch, fence=signed_in.gate)
         controller = self._controller(specs.stack, signed_in, notifiers, accepted)
         self._status = lambda: status.of(controller, lease, notifiers)
-        with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
+        with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
