@@ -12,6 +12,7 @@ ReconcilerError
 │   └── RevisionRejected     this revision must not be applied; the last good one remains active
 │       └── HistoryRewritten     it does not descend from the revision applied last
 ├── CredentialsMissing       the user: no credentials found; exit 1
+├── AwsConfigurationInvalid  the user: an AWS profile, endpoint or region is not valid; exit 1
 ├── Undecidable              the user: an IAM policy holds something that reconciler cannot evaluate
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
@@ -99,6 +100,10 @@ class HistoryRewritten(RevisionRejected):
 
 class CredentialsMissing(ReconcilerError):
     code = "credentials-missing"
+
+
+class AwsConfigurationInvalid(ReconcilerError):
+    code = "aws-configuration-invalid"
 
 
 class Undecidable(ReconcilerError):

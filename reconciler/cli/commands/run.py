@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from reconciler import errors, events
 from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
 from reconciler.cli.options import Where
+from reconciler.cli.output.queued import drain, queued
 from reconciler.cli.output.terminal import Look, look_of
 from reconciler.log import log
 
@@ -80,6 +82,8 @@ def run(
     from reconciler.cli import logs
     from reconciler.clock import SystemClock
 
+    inside = contextlib.ExitStack()
+    inside.enter_context(queued())
     text = output == "text" or (output is None and sys.stdout.isatty())
     look = look_of(sys.stdout, color) if text else None
     level = verbose if text else max(verbose, 1)
@@ -90,15 +94,16 @@ def run(
         wake.set()
         log.info(events.STOPPING, signal=number.name)
 
-    with contextlib.ExitStack() as inside:
+    with inside:
         stopping = inside.enter_context(signals.stopping(on_signal, signals.vanish))
-        stop = stopping.stop
+        stop, ends = stopping.stop, list[Callable[[], None]]()
+        inside.enter_context(signals.hurried(stop, lambda: _call(ends), lambda: _abandon(stopping)))
         found = inside.enter_context(
             spec_source.opened(
                 folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers, ready=wake.set
             )
         )
-        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake)
+        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake, ends)
         if listen is not None:
             inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
 
@@ -111,6 +116,18 @@ def run(
         if first is not None:
             process.serve(*process.sign_in(first, restored), inside)
         return stopping.code
+
+
+def _call(ends: Iterable[Callable[[], None]]) -> None:
+    for end in ends:
+        end()
+
+
+def _abandon(stopping: signals.Stopping) -> NoReturn:
+    """Exit without what is still under way: the lease expires, as after a crash."""
+    log.error(events.STOPPING, because="what is under way did not end in time and is abandoned")
+    drain()
+    os._exit(stopping.code)
 
 
 @dataclass(slots=True)
@@ -126,6 +143,8 @@ class ControllerProcess:
     level: int
     stop: threading.Event
     wake: threading.Event
+    ends: list[Callable[[], None]]
+    """What ends calls that are in flight when the process is to stop."""
     health: Health = field(init=False)
     metrics: Metrics = field(init=False)
     _status: Callable[[], ControllerStatus] = field(init=False)
@@ -173,7 +192,7 @@ class ControllerProcess:
         from reconciler.store.lease import Lease
 
         inside.callback(signed_in.aws.close)
-        inside.enter_context(signals.hurried(self.stop, signed_in.aws.close))
+        self.ends.append(signed_in.aws.close)
         assert specs.stack is not None
         stack, identity = specs.stack.name, signed_in.identity
         named = last_accepted.StackName(stack, identity.region)
