@@ -106,7 +106,7 @@ def current() -> Exchange | None:
 
 def size(count: int) -> str:
     """`256 MiB`"""
-    for unit, factor in (("MiB", 1024**2), ("KiB", 1024)):
+    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
         if count >= factor:
             return f"{count / factor:g} {unit}"
     return f"{count} bytes"

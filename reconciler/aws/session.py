@@ -29,6 +29,8 @@ from reconciler.aws.retry import is_read
 from reconciler.exchange import Exceeded, Exchange
 from reconciler.model.resource import Call
 
+SILENCE_SECONDS: Final = 60.0
+CALL_SECONDS: Final = 2 * SILENCE_SECONDS
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of an answer with all its pages."""
 
@@ -54,7 +56,7 @@ class Identity:
 class Boto:
     """Performs calls with boto3: the product's `Transport`."""
 
-    _seconds: float = 120.0
+    _seconds: float = CALL_SECONDS
     _stop: threading.Event | None = None
 
     def __init__(
@@ -68,7 +70,7 @@ class Boto:
         stack: str = "",
         anonymous: bool = False,
         fence: Callable[[], None] | None = None,
-        read_timeout: float = 60,
+        read_timeout: float = SILENCE_SECONDS,
         stop: threading.Event | None = None,
     ) -> None:
         """`anonymous` signs with credentials that mean nothing: the local AWS emulator takes any.

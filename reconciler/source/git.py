@@ -36,7 +36,8 @@ from reconciler.source.tree import NONSENSE, Reader
 from reconciler.source.tree import read as read_object
 
 INTERVAL_SECONDS: Final = 30.0
-DEPTHS: Final = (1, 64, 1024, 16384)
+DEEPEST: Final = 16384
+DEPTHS: Final = (1, 64, 1024, DEEPEST)
 """Depths at which the last commit is searched, one after the other."""
 CLOSING_SECONDS: Final = 2.0
 """Time for which `close` waits for what is under way; it is given up then."""

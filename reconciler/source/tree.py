@@ -31,8 +31,6 @@ from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.load import Source as File
 from reconciler.spec.node import Position
 
-MOST_ENTRIES: Final = 20_000
-DEEPEST: Final = 32
 LARGEST_NODE: Final = 2 * 1024 * 1024
 """Bytes of a commit, a tag or one folder's list of entries; in memory they take ten times as much."""
 NONSENSE: Final = (
@@ -111,12 +109,14 @@ class Reader:
         return None
 
     def _walk(self, tree: ObjectID, below: str, depth: int) -> None:
-        if depth > DEEPEST:
-            raise errors.RevisionRejected(f"folders are nested more than {DEEPEST} deep")
+        if depth > discovery.DEEPEST:
+            raise errors.RevisionRejected(f"folders are nested more than {discovery.DEEPEST} deep")
         for name, mode, id in sorted(self._tree(tree)):
             self._entries += 1
-            if self._entries > MOST_ENTRIES:
-                raise errors.RevisionRejected(f"more than {MOST_ENTRIES} files and folders below {self._above}")
+            if self._entries > discovery.MOST_ENTRIES:
+                raise errors.RevisionRejected(
+                    f"more than {discovery.MOST_ENTRIES:,} files and folders below {self._above}"
+                )
             if self._full:
                 return
             if name.startswith("."):

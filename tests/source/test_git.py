@@ -13,10 +13,10 @@ from dulwich.objects import Blob, Tag, Tree
 from reconciler import errors
 from reconciler.source import git as git_module
 from reconciler.source import transport as transport_module
-from reconciler.source import tree as tree_module
 from reconciler.source.credentials import Credentials
 from reconciler.source.git import Git
 from reconciler.source.location import parse
+from reconciler.spec import discovery
 from tests.source.repositories import MAIN, STACK, Host, Repository, hosting
 
 GIT = [("Content-Type", "application/x-git-upload-pack-advertisement")]
@@ -195,7 +195,7 @@ def test_a_tree_that_holds_itself_many_times_ends(
 
 def test_nesting_without_end_is_refused(repository: Repository, source: Callable[..., Git]) -> None:
     """Folders in folders end at the limit."""
-    deep = "/".join(["d"] * (tree_module.DEEPEST + 2))
+    deep = "/".join(["d"] * (discovery.DEEPEST + 2))
     repository.commit({f"specs/{deep}/a.yaml": b"a: 1"})
     with pytest.raises(errors.RevisionRejected, match="deep"):
         source(f"{repository.folder}#main").fetch()
