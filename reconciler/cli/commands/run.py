@@ -124,8 +124,8 @@ def _call(ends: Iterable[Callable[[], None]]) -> None:
 
 
 def _abandon(stopping: signals.Stopping) -> NoReturn:
-    """Exit without what is still under way: the lease expires, as after a crash."""
-    log.error(events.STOPPING, because="what is under way did not end in time and is abandoned")
+    """Exit without waiting for calls in flight: the lease expires, as after a crash."""
+    log.error(events.STOPPING, because="calls in flight did not end in time and are abandoned")
     drain()
     os._exit(stopping.code)
 
