@@ -265,6 +265,8 @@ class Git:
             yield
         except _REFUSED as error:
             raise errors.SourceUnreachable(f"{self.name}: authentication failed; check the credentials") from error
+        except (errors.CredentialsMissing, errors.AwsError) as error:  # with which CodeCommit is asked
+            raise errors.SourceUnreachable(f"{self.name}: {error}") from error
         except NotGitRepository as error:
             raise errors.SourceUnreachable(f"{self.name}: repository not found, or access denied") from error
         except _FAILED as error:

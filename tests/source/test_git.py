@@ -390,6 +390,21 @@ def test_a_token_opens_the_host_and_is_never_told(
     assert "sesame" not in told
 
 
+def test_credentials_that_cannot_be_had_now_are_an_outage(
+    repository: Repository, source: Callable[..., Git], host: Host
+) -> None:
+    """Those of AWS, with which CodeCommit is asked, may be there at the next look."""
+
+    def login() -> tuple[str, str]:
+        raise errors.CredentialsMissing("the endpoint of the container does not answer")
+
+    repository.commit(FILES)
+    git = source(f"{host.url}#main", credentials=Credentials(login=login))
+    for ask in (git.fetch, lambda: git.changed(None)):
+        with pytest.raises(errors.SourceUnreachable, match="does not answer"):
+            ask()
+
+
 def test_a_pack_without_end_is_given_up(
     repository: Repository, source: Callable[..., Git], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
