@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from docs import environment, tags
+from docs import environment, limits, tags
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.output.exits import HELP
 from reconciler.model.diff import fields
@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
     return {
         "commands.md": _commands(),
         "environment.md": NOTE + environment.page(),
+        "limits.md": NOTE + limits.page(),
         "resource-types.md": _resource_types(),
         "rules.md": _rules(),
         "tags.md": NOTE + tags.page(),

@@ -12,11 +12,13 @@ ReconcilerError
 │   └── RevisionRejected     this revision must not be applied; the last good one remains active
 │       └── HistoryRewritten     it does not descend from the revision applied last
 ├── CredentialsMissing       the user: no credentials found; exit 1
+├── AwsConfigurationInvalid  the user: an AWS profile, endpoint or region is not valid; exit 1
 ├── Undecidable              the user: an IAM policy holds something that reconciler cannot evaluate
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
 ├── Declined             AWS does not take one change of several; everything else of the step was done
 ├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
+│   └── SourcePending        they are still being read
 ├── StoreUnreachable         time: the lease, or the copy of the specs, could not be read or written
 ├── CopyUnusable             time: the stored copy of the specs cannot be used; the next accepted revision replaces it
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
@@ -102,6 +104,10 @@ class CredentialsMissing(ReconcilerError):
     code = "credentials-missing"
 
 
+class AwsConfigurationInvalid(ReconcilerError):
+    code = "aws-configuration-invalid"
+
+
 class Undecidable(ReconcilerError):
     code = "undecidable-policy"
 
@@ -126,6 +132,10 @@ class Declined(ReconcilerError):
 
 class SourceUnreachable(ReconcilerError):
     code = "source-unreachable"
+
+
+class SourcePending(SourceUnreachable):
+    """Nothing is wrong: there is no answer yet."""
 
 
 class StoreUnreachable(ReconcilerError):

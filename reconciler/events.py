@@ -47,3 +47,4 @@ LISTENING: Final = "server.listening"
 NOTIFY_FAILED: Final = "notify.failed"
 NOTIFY_DROPPED: Final = "notify.dropped"
 REQUEST_FAILED: Final = "server.request_failed"
+OUTPUT_LOST: Final = "output.lost"  # nobody reads stdout or stderr, or it cannot be written: what was lost

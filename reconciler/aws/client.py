@@ -33,6 +33,9 @@ T = TypeVar("T")
 CONCURRENCY = 16
 """Calls under way at once to one AWS service. How many a second is for `RateLimiter` to say, not for this."""
 
+ANSWER_SECONDS = 60.0
+"""Time after which a call that was not answered is not sent again: it may hold whatever waits for it."""
+
 MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a conversation raises over an answer that lacks what it reads, or holds it in another shape."""
 
@@ -57,9 +60,10 @@ class AwsClient:
         mine: OwnershipGuard | None = None,
         pace: RateLimiter | None = None,
         memory: ResponseCache | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         """`pace`: shared by all that call in one account; without it, this one keeps to its own. `memory`: of answers
-        that never change."""
+        that never change. `stop`: set by `close`; the transport may end its calls with it."""
         self.transport = transport
         self.clock = clock or SystemClock()
         self.mine = mine or OwnershipGuard()
@@ -68,7 +72,7 @@ class AwsClient:
         self.propagation = Propagation(self.clock)
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._gates: dict[tuple[str, bool], threading.Semaphore] = {}
         self._pools: dict[tuple[str, bool], ThreadPoolExecutor] = {}
@@ -159,7 +163,7 @@ class AwsClient:
         writing = not is_read(call)
         if writing:
             self._assert_ours(call, creating=creating)
-        attempt = 0
+        attempt, began = 0, self.clock.monotonic()
         while True:
             attempt += 1
             self.pace.wait(call, self._stop, urgent=urgent)
@@ -172,7 +176,8 @@ class AwsClient:
                 if isinstance(refusal, errors.Throttled):
                     self.pace.throttled(call)
                 pause = policy.pause(call, refusal, attempt, 0.0 if policy.finishes(raw) else waited)
-                if pause is None or self._stop.is_set():
+                unanswered = refusal.code == "NoAnswer" and self.clock.monotonic() - began >= ANSWER_SECONDS
+                if pause is None or unanswered or self._stop.is_set():
                     raise refusal from raw.__cause__
                 log.debug(events.AWS_RETRY, call=str(call), code=refusal.code, attempt=attempt, pause=round(pause, 2))
                 self.clock.wait(self._stop, pause)

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import orjson
 
-from reconciler import events
+from reconciler import errors, events
 from reconciler.log import log
 from reconciler.model.resource import Call
 
@@ -44,7 +44,17 @@ _CHANGES: Final = {
 def folder() -> Path:
     """`~/.cache/reconciler/revisions`, or where XDG_CACHE_HOME says."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "reconciler" / "revisions"
+    return (Path(root) if root.startswith("/") else home() / ".cache") / "reconciler" / "revisions"
+
+
+def home() -> Path:
+    """Raises `errors.ReconcilerError` for a user without one, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise errors.ReconcilerError(
+            "this user has no home folder; set HOME, or both XDG_STATE_HOME and XDG_CACHE_HOME"
+        ) from error
 
 
 class ResponseCache:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -22,11 +22,19 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
 from reconciler import __version__, errors
-from reconciler.aws import models, response_check, tls
+from reconciler.aws import bounded, models, response_check, tls
 from reconciler.aws.errors import translate
 from reconciler.aws.loopback import is_loopback
 from reconciler.aws.retry import is_read
+from reconciler.exchange import Exceeded, Exchange
 from reconciler.model.resource import Call
+
+SILENCE_SECONDS: Final = 60.0
+CALL_SECONDS: Final = 2 * SILENCE_SECONDS
+LARGEST_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of an answer with all its pages."""
+
+bounded.install()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,9 @@ class Identity:
 class Boto:
     """Performs calls with boto3: the product's `Transport`."""
 
+    _seconds: float = CALL_SECONDS
+    _stop: threading.Event | None = None
+
     def __init__(
         self,
         region: str,
@@ -59,12 +70,14 @@ class Boto:
         stack: str = "",
         anonymous: bool = False,
         fence: Callable[[], None] | None = None,
-        read_timeout: float = 60,
+        read_timeout: float = SILENCE_SECONDS,
+        stop: threading.Event | None = None,
     ) -> None:
         """`anonymous` signs with credentials that mean nothing: the local AWS emulator takes any.
 
         `fence` is called before each write is signed and again before it is sent; what it raises, `perform` raises, and
-        nothing is sent. `read_timeout` is in seconds.
+        nothing is sent. `read_timeout` is the longest silence in seconds; a call as a whole, with its credentials and
+        pages, has twice that. Calls in flight end when `stop` is set.
         """
         try:
             inner = models.session(profile, region)
@@ -83,6 +96,8 @@ class Boto:
             max_pool_connections=16,
             user_agent=_AGENT + (f" stack/{_agent(stack)}" if stack else ""),
         )
+        self._seconds = 2 * read_timeout
+        self._stop = stop
         self._fence = fence
         self.on_date: Callable[[datetime], None] = lambda _: None
         """Called with the time that each response of AWS carries."""
@@ -92,7 +107,17 @@ class Boto:
             self._assume(assume_role, external_id)
 
     def perform(self, call: Call) -> dict[str, Any]:
-        client = self._client(call.service)
+        try:
+            with self._exchange():
+                return self._perform(call)
+        except Exceeded as error:
+            raise errors.Ambiguous(str(error), call=str(call), code="NoAnswer") from error
+
+    def _exchange(self) -> Exchange:
+        return Exchange(self._seconds, LARGEST_ANSWER, stop=self._stop)
+
+    def _perform(self, call: Call) -> dict[str, Any]:
+        client = self._usable(call)
         method = _METHOD_NAMES.get((call.service, call.operation)) or _remember(client, call)
         try:
             if is_read(call) and client.can_paginate(method) and not _pages_by_hand(call):
@@ -100,18 +125,41 @@ class Boto:
                 return _whole(client.get_paginator(method).paginate(**call.params), shape)
             answer: dict[str, Any] = getattr(client, method)(**call.params)
             return answer
-        except (BotoCoreError, ClientError, *GARBLED) as error:
+        except (BotoCoreError, ClientError, OSError, *GARBLED) as error:
             raise translate(call, error) from error
+
+    def _usable(self, call: Call) -> Any:
+        """The client for a call. Making it reads the AWS configuration and may look for credentials.
+
+        Raises `errors.AwsConfigurationInvalid`, and what looking for credentials raises.
+        """
+        try:
+            return self._client(call.service)
+        except (BotoCoreError, ClientError, OSError, ValueError) as error:
+            raise _unusable(call, error) from error
 
     def credentials(self) -> tuple[str, str, str]:
         """Access key, secret key and session token of now, for what signs by itself.
 
         Raises `errors.CredentialsMissing`."""
-        found = self._session.get_credentials()
-        if found is None:
-            raise errors.CredentialsMissing("no AWS credentials; set AWS_PROFILE or sign in")
-        frozen = found.get_frozen_credentials()
+        found = self._credentials("no AWS credentials; set AWS_PROFILE or sign in")
+        try:
+            with self._exchange():
+                frozen = found.get_frozen_credentials()
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise errors.CredentialsMissing(f"the AWS credentials cannot be renewed: {error}") from error
         return frozen.access_key, frozen.secret_key, frozen.token or ""
+
+    def _credentials(self, missing: str) -> Any:
+        """Raises `errors.CredentialsMissing`, with the message `missing` if there are none."""
+        try:
+            with self._exchange():
+                found = self._session.get_credentials()
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise errors.CredentialsMissing(f"the AWS credentials cannot be read: {error}") from error
+        if found is None:
+            raise errors.CredentialsMissing(missing)
+        return found
 
     def identity(self) -> Identity:
         """Who the credentials belong to.
@@ -168,9 +216,7 @@ class Boto:
         """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-        source = self._session.get_credentials()
-        if source is None:
-            raise errors.CredentialsMissing(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
+        source = self._credentials(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
         asked = {"RoleSessionName": "reconciler"} | ({"ExternalId": external_id} if external_id is not None else {})
         create = self._session._session.create_client
         fetcher = AssumeRoleCredentialFetcher(create, source, role, extra_args=asked)
@@ -196,6 +242,13 @@ def _remember(client: Any, call: Call) -> str:
         return _METHOD_NAMES[(call.service, call.operation)]
     except KeyError:
         raise errors.Invalid("botocore knows no such operation", call=str(call), code="UnknownOperation") from None
+
+
+def _unusable(call: Call, error: Exception) -> errors.ReconcilerError:
+    found = translate(call, error)
+    if isinstance(error, OSError | ValueError) or found.code == type(error).__name__:  # a complaint of botocore's own
+        return errors.AwsConfigurationInvalid(f"the AWS configuration is not valid: {' '.join(str(error).split())}")
+    return found
 
 
 def _fenced(client: Any, service: str, fence: Callable[[], None]) -> None:

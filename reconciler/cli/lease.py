@@ -29,8 +29,10 @@ CONTEND_SECONDS = 1.0
 
 def state_folder() -> Path:
     """State of this machine that may be lost: XDG_STATE_HOME, else ~/.local/state."""
+    from reconciler.aws.response_cache import home
+
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "reconciler"
+    return (Path(base) if base else home() / ".local" / "state") / "reconciler"
 
 
 def open_store(

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from reconciler import __version__, errors
-from reconciler.cli import commands
+from reconciler.cli import commands, streams
 from reconciler.cli.output.exits import HELP, Exit
 from reconciler.cli.output.terminal import echo
 
@@ -91,35 +91,41 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; every expected error is one line on stderr."""
     gc.set_threshold(*COLLECT)
     atexit.register(gc.freeze)  # the process ends: no need to search all of its memory for cycles first
+    streams.prepare()
+    code = _run(arguments)
+    sys.exit(streams.finish(code))
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        echo(shown.getvalue(), err=True, nl=False)
-        sys.exit(error.exit_code)
+        return _failed(shown.getvalue().removesuffix("\n"), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        echo("interrupted", err=True)
-        sys.exit(Exit.INTERRUPTED)
+        return _failed("interrupted", Exit.INTERRUPTED)
     except errors.Refused as error:
-        echo(f"blocked ({error.code}): {error}", err=True)
-        sys.exit(Exit.BLOCKED)
+        return _failed(f"blocked ({error.code}): {error}", Exit.BLOCKED)
     except errors.Denied as error:
         from reconciler.cli.output.denied import explain
 
-        echo(explain(error), err=True)
-        sys.exit(Exit.FAILED)
+        return _failed(explain(error))
     except errors.ReconcilerError as error:
-        echo(f"error: {error}", err=True)
-        sys.exit(Exit.FAILED)
+        return _failed(f"error: {error}")
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(EMULATOR):
             raise
-        text = f"{error.name} is not installed; `demo` and `local` need the local AWS emulator (the extra `local`)"
-        echo(f"error: {text}", err=True)
-        sys.exit(Exit.FAILED)
+        return _failed(
+            f"error: {error.name} is not installed; `demo` and `local` need the local AWS emulator (the extra `local`)"
+        )
     except BrokenPipeError:
-        # the reader of our output has closed it
-        sys.stderr.close()
-        sys.exit(Exit.FAILED)
-    sys.exit(result if isinstance(result, int) else Exit.DONE)
+        return Exit.FAILED  # the reader of our output has closed it
+    except OSError as error:
+        return _failed(f"error: {streams.said(error)}")
+    return result if isinstance(result, int) else Exit.DONE
+
+
+def _failed(text: str, code: int = Exit.FAILED) -> int:
+    streams.complain(lambda: echo(text, err=True))
+    return code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -242,7 +243,7 @@ def sign_in(
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
 
-    gate = Gate()
+    gate, stop = Gate(), threading.Event()
     logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
     transport = Boto(
         specs.stack.region,
@@ -253,6 +254,7 @@ def sign_in(
         stack=specs.stack.name,
         anonymous=where.local,
         fence=gate,
+        stop=stop,
     )
     identity = transport.identity()
     if specs.stack.account is not None and specs.stack.account != identity.account:
@@ -265,7 +267,7 @@ def sign_in(
         clock = time = ServerTime(clock)
         transport.on_date = time.answered
     limiter = NoLimit(clock) if is_loopback(identity.endpoint) else RateLimiter(clock)
-    client = AwsClient(around(transport), clock=clock, pace=limiter, memory=cache)
+    client = AwsClient(around(transport), clock=clock, pace=limiter, memory=cache, stop=stop)
     return SignedIn(client, transport, identity, gate)
 
 

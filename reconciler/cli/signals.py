@@ -20,8 +20,11 @@ from typing import Final, NoReturn
 from reconciler.cli.output.exits import Exit
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+CUT_SECONDS = 5.0
+"""Time for the calls in flight after SIGTERM; then they are ended."""
 HAND_OVER_SECONDS = 8.0
-"""Time limit for the calls in flight after SIGTERM; ECS sends SIGKILL after thirty seconds."""
+"""Time after SIGTERM by which the process has ended, whatever it waits for; ECS sends SIGKILL after thirty seconds."""
+_LAST_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -92,14 +95,19 @@ def stopping(
 
 
 @contextmanager
-def hurried(stop: threading.Event, close: Callable[[], None]) -> Iterator[None]:
-    """Time limit for the shutdown: `close` is called `HAND_OVER_SECONDS` after `stop`, and ends retries and waits."""
+def hurried(stop: threading.Event, close: Callable[[], None], end: Callable[[], object]) -> Iterator[None]:
+    """Time limit for the shutdown: `close` is called `CUT_SECONDS` after `stop`, and ends retries and waits.
+
+    `end` is called shortly before `HAND_OVER_SECONDS`, if that did not help.
+    """
     over = threading.Event()
 
     def watch() -> None:
         stop.wait()
-        if not over.wait(HAND_OVER_SECONDS):
+        if not over.wait(CUT_SECONDS):
             close()
+        if not over.wait(HAND_OVER_SECONDS - CUT_SECONDS - _LAST_SECONDS):
+            end()
 
     thread = threading.Thread(target=watch, name="hand-over", daemon=True)
     thread.start()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import SignedIn
     from reconciler.clock import Clock
     from reconciler.controller.revisions import Compile
+    from reconciler.source.background import Background
     from reconciler.source.base import Source
     from reconciler.source.credentials import AwsKeys
     from reconciler.spec.documents.stack import Stack
@@ -25,38 +26,48 @@ if TYPE_CHECKING:
 
 RESTORE_SECONDS = 60.0
 """Pause before the last accepted revision is looked for again."""
+PENDING_SECONDS = 0.1
+"""Pause before a source that has not answered yet is looked at again."""
 MOST_ERRORS = 5
 """Errors that are logged in one line; `reconciler validate` shows all of them."""
 
 
 @contextlib.contextmanager
 def opened(
-    folder: Path | None, url: str | None, where: Where, *, poll: float, any_history: bool, signers: Path | None
-) -> Iterator[Source]:
-    """The Git repository at `url`, else the folder, watched. `signers` is a file of trusted commit signers.
+    folder: Path | None,
+    url: str | None,
+    where: Where,
+    *,
+    poll: float,
+    any_history: bool,
+    signers: Path | None,
+    ready: Callable[[], object],
+) -> Iterator[Background]:
+    """The Git repository at `url`, else the folder, read in the background. `signers` is a file of trusted commit
+    signers. `ready` is called once an answer is there that was not waited for.
 
     Raises `click.UsageError` if there is no folder.
     """
     from reconciler.clock import SystemClock
     from reconciler.source import credentials, location, signatures
+    from reconciler.source.background import Background
     from reconciler.source.directory import Directory
     from reconciler.source.git import Git
 
     clock = SystemClock()
     if url is None or not location.is_git(url):
-        yield Directory(options.find_specs(folder if url is None else Path(url)), clock)
+        yield Background(Directory(options.find_specs(folder if url is None else Path(url)), clock), ready)
         return
     repository = location.parse(url)
     source = Git(
         repository,
-        clock,
         credentials=credentials.from_environment(repository, os.environ, clock, aws=lambda: _aws_keys(where)),
         signers=() if signers is None else signatures.allowed_signers(signers.read_text(encoding="utf-8")),
         must_descend=not any_history,
         interval=poll,
     )
     with contextlib.closing(source):
-        yield source
+        yield Background(source, ready)
 
 
 def _aws_keys(where: Where) -> AwsKeys:
@@ -103,6 +114,9 @@ def first_valid(
             problem = _problem(specs) or f"the Stack is not {stack!r}, which this controller is for"
         except errors.RevisionRejected as error:
             problem = str(error)
+        except errors.SourcePending:
+            clock.wait(stop, PENDING_SECONDS)
+            continue
         except errors.SourceUnreachable as error:
             name, problem = events.SOURCE_UNREACHABLE, str(error)
         if clock.monotonic() - asked_at >= RESTORE_SECONDS:
@@ -120,8 +134,10 @@ def first_valid(
 
 def place_of(source: Source) -> str:
     """The absolute path of a folder, or the URL of a repository."""
+    from reconciler.source.background import Background
     from reconciler.source.directory import Directory
 
+    source = source.inner if isinstance(source, Background) else source
     return str(source.folder.resolve()) if isinstance(source, Directory) else source.name
 
 

@@ -81,6 +81,7 @@ class Controller:
         self._agreed: Plan | None = None
         self._written: set[str] = set()
         self._number = 0
+        self._pending = False
 
     @property
     def world(self) -> ObservedState | None:
@@ -174,6 +175,7 @@ class Controller:
             return self._waits(
                 f"nothing of the stack exists, which {active.revision} would create: it was only restored"
             )
+        self._pending = False
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
             try:
@@ -181,6 +183,9 @@ class Controller:
                 return self.revisions.withheld(tags.revision or None, tags.accepted)
             except errors.StoreUnreachable as error:
                 return self._waits(f"{active.revision} is applied once it is stored: {error}")
+            except errors.SourcePending as error:
+                self._pending = True
+                return str(error)
             except errors.SourceUnreachable as error:
                 unknown = error
         return self._waits(f"cannot determine whether {active.revision} follows the applied revision: {unknown}")
@@ -208,7 +213,9 @@ class Controller:
         self.timer.planned()
         if self.revisions.recorded and not report.suspended:
             self.timer.touched |= self.stack_requests.restored(active.revision.short, self.revisions.restored)
-        if withheld:
+        if withheld and self._pending:
+            self.timer.requeue_soon(wrote=False)
+        elif withheld:
             self.timer.requeue()  # requests are still read
         else:
             self._applied(active, report, began)

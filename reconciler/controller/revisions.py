@@ -115,6 +115,7 @@ class RevisionTracker:
     _after: str | None = field(init=False, default=None)
     _accepted: str | None = field(init=False, default=None)
     _taken_after: str | None = field(init=False, default=None)
+    _follows: tuple[str, str | None] | None = field(init=False, default=None)
     _fetched_active: Fetched | None = field(init=False, default=None)
     _stored: Archive | None = field(init=False, default=None)
     _stored_read: bool = field(init=False, default=False)
@@ -138,6 +139,8 @@ class RevisionTracker:
                 self._reached()
                 return False
             fetched = self._fetched(applied, accepted)
+        except errors.SourcePending:
+            return False
         except errors.SourceUnreachable as error:
             self.unreachable = str(error)
             self.recorder.emit_once("source", events.SOURCE_UNREACHABLE, str(error))
@@ -160,7 +163,8 @@ class RevisionTracker:
         """
         assert self.active is not None
         mine = self.active.revision
-        if not self._followed and not self._withheld and applied not in (None, mine.id, *self._predecessors()):
+        known = applied in (None, mine.id, *self._predecessors()) or self._follows == (mine.id, applied)
+        if not self._followed and not self._withheld and not known:
             try:
                 fetched = self._fetched(applied, accepted)
             except errors.RevisionRejected as error:
@@ -186,12 +190,14 @@ class RevisionTracker:
     def _fetched(self, applied: str | None, accepted: str) -> Fetched:
         self._after = self._expected(applied)
         try:
-            return self.source.fetch(after=self._after)
+            fetched = self.source.fetch(after=self._after)
         except errors.HistoryRewritten as error:
-            if _is_accepted(error.revision, accepted):
-                self._accepted = error.revision
-                return self.source.fetch()
-            raise
+            if not _is_accepted(error.revision, accepted):
+                raise
+            self._accepted = error.revision
+            fetched = self.source.fetch()
+        self._follows = fetched.revision.id, self._after
+        return fetched
 
     def _take(self, fetched: Fetched, applied: str | None) -> bool:
         try:

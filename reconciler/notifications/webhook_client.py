@@ -11,22 +11,23 @@ import ipaddress
 import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from reconciler import __version__, errors
+from reconciler.exchange import Bounded, Exceeded, Exchange
 
 SECONDS: Final = 5.0
 """Time limit once the name is resolved: connect, TLS, send, and the head of the response."""
 LARGEST_HEAD: Final = 8 * 1024
+_PART: Final = 4096
 LONGEST_PAUSE: Final = 60.0
 """Upper limit for Retry-After."""
 
@@ -119,15 +120,27 @@ def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
         **headers,
     }
     addresses = _addresses(place)
-    end = time.monotonic() + SECONDS
     try:
-        with closing(_connected(place, addresses, end)) as connection:
+        with (
+            Exchange(SECONDS, LARGEST_HEAD + _PART) as exchange,
+            closing(_connected(place, addresses, exchange)) as connection,
+        ):
             connection.request("POST", place.target, body, fields)
-            return _answer(connection.sock, end)
+            return _answer(connection.sock)
+    except Exceeded as error:
+        raise Unreachable(str(error)) from None
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(f"the certificate is not trusted: {error.verify_message}") from None
     except (HTTPError, OSError, ValueError) as error:
         raise Unreachable(type(error.__cause__ or error).__name__) from None
+
+
+class _Http(Bounded, HTTPConnection):
+    pass
+
+
+class _Https(Bounded, HTTPSConnection):
+    pass
 
 
 def _addresses(place: Place) -> tuple[IP, ...]:
@@ -146,15 +159,15 @@ def _addresses(place: Place) -> tuple[IP, ...]:
     return addresses
 
 
-def _connected(place: Place, addresses: tuple[IP, ...], end: float) -> HTTPConnection:
+def _connected(place: Place, addresses: tuple[IP, ...], exchange: Exchange) -> HTTPConnection:
     """A connection to the first address that accepts one. The certificate is checked against the host name."""
-    made: Callable[..., HTTPConnection] = HTTPConnection
+    made: Callable[..., HTTPConnection] = _Http
     if place.secure:
-        made = partial(HTTPSConnection, server_hostname=place.host, ssl_context=_trust())
+        made = partial(_Https, server_hostname=place.host, ssl_context=_trust())
     last: Exception = OSError("an unspecified address")
     for address in addresses[:4]:
         # urllib3 applies the timeout twice: to the TCP connection, and again to the TLS handshake
-        connection = made(str(address), place.port, timeout=_left(end) / 2)
+        connection = made(str(address), place.port, timeout=exchange.left() / 2)
         try:
             connection.connect()
         except HTTPError as error:  # the address does not answer; a failed handshake raises OSError
@@ -169,13 +182,12 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _answer(sock: socket.socket, end: float) -> Answered:
-    """Status and Retry-After. urllib3 does not read the head: its read timeout starts again with every byte, it accepts
-    heads of several megabytes, and it logs the URL when a header of the answer is malformed."""
+def _answer(sock: Any) -> Answered:
+    """Status and Retry-After. urllib3 does not read the head: it accepts heads of several megabytes, and it logs the
+    URL when a header of the answer is malformed."""
     text = b""
     while b"\r\n\r\n" not in text and len(text) < LARGEST_HEAD:
-        sock.settimeout(_left(end))
-        more = sock.recv(4096)
+        more = sock.recv(_PART)
         if not more:
             break
         text += more
@@ -185,13 +197,6 @@ def _answer(sock: socket.socket, end: float) -> Answered:
         raise ValueError("not an HTTP response")
     asked = next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("retry-after:")), "")
     return Answered(int(words[1]), min(LONGEST_PAUSE, float(asked)) if re.fullmatch(r"\d{1,6}", asked) else None)
-
-
-def _left(end: float) -> float:
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 def _literal(host: str) -> IP | None:

@@ -5,7 +5,8 @@
     GET /metrics   Prometheus text format
 
 Every request is bounded: 8 KiB and five seconds in total, eight at a time, one per connection. Further ones are refused
-immediately, so that clients cannot exhaust the process.
+immediately, so that clients cannot exhaust the process. This machine has places of its own, for the health check of the
+container: others must not be able to have the process replaced.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from reconciler.server.health import Health, Verdict
 from reconciler.server.metrics import Metrics
 
 MOST_AT_ONCE: Final = 8
+MOST_LOCAL: Final = 2
+"""Further requests at a time from this machine, where others can connect, too."""
 LARGEST_REQUEST: Final = 8 * 1024
 REQUEST_SECONDS: Final = 5.0
 CLOSING_SECONDS: Final = 0.25
@@ -168,29 +171,39 @@ class _Server(socketserver.TCPServer):
         self.address_family = family
         self.pages = pages
         self._free = threading.Semaphore(MOST_AT_ONCE)
+        self._local = threading.Semaphore(0 if pages.loopback_only else MOST_LOCAL)
         super().__init__(address, _Request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
+        place = self._place(client_address[0])
+        if place is None:
             self._turn_away(request)
             return
-        thread = threading.Thread(target=self._serve, args=(request, client_address), name="http", daemon=True)
+        thread = threading.Thread(target=self._serve, args=(request, client_address, place), name="http", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the machine has no threads left
-            self._free.release()
+            place.release()
             self._turn_away(request)
+
+    def _place(self, client: str) -> threading.Semaphore | None:
+        """A place for a request, to be released when it has ended."""
+        if self._free.acquire(blocking=False):
+            return self._free
+        if http_guard.is_loopback_address(client) and self._local.acquire(blocking=False):
+            return self._local
+        return None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.exception(events.REQUEST_FAILED)
 
-    def _serve(self, request: Any, client_address: Any) -> None:
+    def _serve(self, request: Any, client_address: Any, place: threading.Semaphore) -> None:
         try:
             self.finish_request(request, client_address)
         except Exception:  # noqa: BLE001 - a fault in one response must not stop the server
             self.handle_error(request, client_address)
         finally:
-            self._free.release()
+            place.release()
             self.shutdown_request(request)
 
     def _turn_away(self, request: Any) -> None:

@@ -14,30 +14,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from dulwich.errors import FileFormatException, ObjectFormatException
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 
 from reconciler import errors
 from reconciler.source import signatures
 from reconciler.source.archive import Archive
 from reconciler.source.base import Fetched, Proof, Revision
-from reconciler.source.tree import Reader
+from reconciler.source.tree import NONSENSE, Reader
 from reconciler.spec.load import Source as File
 
 Lookup = Callable[[ObjectID], ShaFile]
 """Raises `KeyError`."""
 MOST_HISTORY: Final = 64
 """Commits of a proof; a revision that follows another one at a greater distance is not known to follow it."""
-DAMAGED: Final = (
-    FileFormatException,
-    ObjectFormatException,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What dulwich raises for objects that are none."""
 
 
 def read(
@@ -102,7 +91,7 @@ def verified(stored: Archive, path: str, signers: tuple[signatures.Signer, ...])
         raise errors.CopyUnusable(str(error)) from error
     except errors.SourceUnreachable as error:
         raise errors.CopyUnusable(f"{fetched.revision} is not what was signed: {error}") from error
-    except DAMAGED as error:
+    except NONSENSE as error:
         raise errors.CopyUnusable("its proof is damaged") from error
     return replace(stored, fetched=found, follows=stored.follows if proven else "")
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -80,7 +81,7 @@ class Directory:
     def _look(self) -> tuple[_Look, bool]:
         """The current state of the folder, and whether it has been stable."""
         try:
-            look = frozenset(_scan(str(self.folder), ""))
+            look = frozenset(islice(_scan(str(self.folder), ""), discovery.MOST_ENTRIES))
         except OSError as error:
             raise errors.SourceUnreachable(f"{self.name}: {error.strerror or 'input/output error'}") from error
         now = self._clock.monotonic()
@@ -95,6 +96,8 @@ class Directory:
 
 def _scan(folder: str, below: str) -> Iterator[tuple[str, int, int, int, int]]:
     """Path, size, times and inode of each spec file, without opening it."""
+    if below.count("/") > discovery.DEEPEST:
+        return
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):

@@ -10,51 +10,42 @@ after any error.
 from __future__ import annotations
 
 import shutil
-import struct
 import tempfile
 import threading
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import urllib3
-from dulwich.client import GitClient, HTTPProxyUnauthorized, HTTPUnauthorized
+from dulwich.client import GitClient, HTTPProxyUnauthorized, HTTPUnauthorized, InvalidWants, StrangeHostname
 from dulwich.errors import FileFormatException, GitProtocolError, HangupException, NotGitRepository
 from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.repo import Repo
 
 from reconciler import errors
-from reconciler.clock import Clock
+from reconciler.exchange import size
 from reconciler.source import commit as commits
+from reconciler.source import pack as packs
 from reconciler.source import signatures, transport
 from reconciler.source.archive import Archive
 from reconciler.source.base import Fetched
 from reconciler.source.credentials import Credentials
 from reconciler.source.location import Location
+from reconciler.source.tree import NONSENSE
+from reconciler.source.tree import read as read_object
 
 INTERVAL_SECONDS: Final = 30.0
-DEPTHS: Final = (1, 64, 1024, 16384)
+DEEPEST: Final = 16384
+DEPTHS: Final = (1, 64, 1024, DEEPEST)
 """Depths at which the last commit is searched, one after the other."""
+CLOSING_SECONDS: Final = 2.0
+"""Time for which `close` waits for what is under way; it is given up then."""
 MOST_PACKS: Final = 64
 """Number of fetches after which the repository is created again."""
 
 _REFUSED = (HTTPUnauthorized, HTTPProxyUnauthorized)
-_FAILED = (GitProtocolError, HangupException, OSError, urllib3.exceptions.HTTPError)
-NONSENSE = (
-    AssertionError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    FileFormatException,
-    LookupError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""Exceptions that dulwich raises for an invalid response."""
+_FAILED = (GitProtocolError, HangupException, InvalidWants, OSError, StrangeHostname, urllib3.exceptions.HTTPError)
 
 
 class Git:
@@ -63,7 +54,6 @@ class Git:
     def __init__(
         self,
         location: Location,
-        clock: Clock,
         *,
         credentials: Credentials | None = None,
         signers: tuple[signatures.Signer, ...] = (),
@@ -76,12 +66,12 @@ class Git:
         """
         self.location = location
         self.interval = interval
-        self._clock = clock
         self._credentials = credentials or Credentials()
         self._signers = signers
         self._must_descend = must_descend
         self._cache = cache
         self._lock = threading.Lock()
+        self._stop = threading.Event()
         self._repository: Repo | None = None
         self._last: tuple[str | None, str, Fetched | errors.RevisionRejected] | None = None
 
@@ -90,12 +80,18 @@ class Git:
         return str(self.location)
 
     def close(self) -> None:
-        with self._lock:
+        """End what is under way, and delete the objects."""
+        self._stop.set()
+        ended = self._lock.acquire(timeout=CLOSING_SECONDS)
+        try:
             self._discard()
+        finally:
+            if ended:
+                self._lock.release()
 
     def changed(self, since: str | None) -> bool:
         """Whether the branch points to another commit. One or two requests."""
-        with self._connected() as (client, path):
+        with self._asking() as (client, path):
             tip = self._tip(client, path).decode()
         last = self._last
         if last is not None and last[1] == tip:
@@ -104,7 +100,7 @@ class Git:
 
     def fetch(self, after: str | None = None) -> Fetched:
         with self._lock:
-            with self._connected() as (client, path):
+            with self._asking() as (client, path):
                 tip = self._tip(client, path)
             if self._last is None or self._last[:2] != (after, tip.decode()):
                 self._last = (after, tip.decode(), self._judged(tip, after))
@@ -118,7 +114,10 @@ class Git:
         try:
             return self._read(*self._commit(tip, after))
         except errors.RevisionRejected as error:
-            return error
+            if error.revision:
+                return error
+            id = tip.decode()  # of a commit that cannot be read nothing else is known
+            return errors.RevisionRejected(f"{id[:7]}: {error}", revision=id)
         except errors.SourceUnreachable:
             self._discard()
             raise
@@ -163,32 +162,49 @@ class Git:
         return ObjectID(tip)
 
     def _learn(self, repository: Repo, tip: ObjectID, depth: int) -> Commit:
-        """Fetch `tip`. Raises `errors.SourceUnreachable`."""
-        if tip not in repository.object_store:
-            with self._connected() as (client, path), tempfile.SpooledTemporaryFile(16 * 1024 * 1024) as pack:
-                local = self.location.scheme == "file"
+        """Fetch `tip`. Raises `errors.SourceUnreachable` and `errors.RevisionRejected`."""
+        with tempfile.SpooledTemporaryFile(16 * 1024 * 1024) as pack:
+            if tip not in repository.object_store:
+                self._receive(repository, tip, depth, pack)
+        with self._understood():
+            return self._commit_of(repository, tip)
+
+    def _receive(self, repository: Repo, tip: ObjectID, depth: int, pack: IO[bytes]) -> None:
+        """Fetch `tip` into the repository. Raises `errors.RevisionRejected` if what it contains is too large."""
+        limits = transport.FETCH_SECONDS, transport.LARGEST_PACK + transport.LARGEST_REFS
+        local = self.location.scheme == "file"
+        try:
+            with self._connected(*limits) as (client, path):
                 result = client.fetch_pack(
                     path,
                     lambda *_, **__: [tip],
                     repository.get_graph_walker(),
-                    transport.BoundedPack(pack, self._clock, self.name),
+                    transport.BoundedPack(pack),
                     progress=lambda _: None,
                     depth=None if local else depth,
                 )
+            with self._understood():
                 if pack.tell():
                     pack.seek(0)
-                    repository.object_store.add_thin_pack(pack.read, None)
+                    packs.check(pack)
+                    pack.seek(0)
+                    _add(repository, pack)
                 repository.update_shallow(result.new_shallow, result.new_unshallow)
-        with self._understood():
-            found = repository.object_store[tip]
-            for _ in range(8):
-                if not isinstance(found, Tag):
-                    break
-                found = repository.object_store[found.object[1]]
-            if not isinstance(found, Commit):
-                raise errors.SourceUnreachable(f"{self.name}: {tip.decode()[:7]} is not a commit")
-            found.check()
-            return found
+        except transport.PackTooLarge:
+            raise errors.RevisionRejected(f"its pack is larger than {size(transport.LARGEST_PACK)}") from None
+        except packs.TooLarge as error:
+            raise errors.RevisionRejected(str(error)) from None
+
+    def _commit_of(self, repository: Repo, tip: ObjectID) -> Commit:
+        """The commit that `tip` is, or that it is a tag of."""
+        found = read_object(repository.object_store.__getitem__, tip)
+        for _ in range(8):
+            if not isinstance(found, Tag):
+                break
+            found = read_object(repository.object_store.__getitem__, found.object[1])
+        if not isinstance(found, Commit):
+            raise errors.SourceUnreachable(f"{self.name}: {tip.decode()[:7]} is not a commit")
+        return found
 
     def _history(self, repository: Repo, commit: Commit, wanted: ObjectID | None) -> tuple[bytes, ...] | None:
         """The commits between the commit and `wanted`, as far as they were fetched; None if it does not descend."""
@@ -196,7 +212,7 @@ class Git:
 
         def lookup(id: ObjectID) -> Commit | None:
             with self._understood():
-                found = None if id in shallow else repository.object_store[id]
+                found = None if id in shallow else read_object(repository.object_store.__getitem__, id)
                 return found if isinstance(found, Commit) else None
 
         return () if wanted is None else commits.history(lookup, commit.id, wanted)
@@ -218,10 +234,17 @@ class Git:
             shutil.rmtree(self._repository.path, ignore_errors=True)
             self._repository = None
 
+    def _asking(self) -> AbstractContextManager[tuple[GitClient, str]]:
+        """A connection to ask where the branches are."""
+        return self._connected(transport.REFS_SECONDS, transport.LARGEST_REFS)
+
     @contextmanager
-    def _connected(self) -> Iterator[tuple[GitClient, str]]:
+    def _connected(self, seconds: float, most_bytes: int) -> Iterator[tuple[GitClient, str]]:
         """A connection to the host. Raises `errors.SourceUnreachable`."""
-        with self._understood(), transport.connected(self.location, self._credentials) as found:
+        with (
+            self._understood(),
+            transport.connected(self.location, self._credentials, seconds, most_bytes, self._stop) as found,
+        ):
             yield found
 
     @contextmanager
@@ -231,6 +254,8 @@ class Git:
             yield
         except _REFUSED as error:
             raise errors.SourceUnreachable(f"{self.name}: authentication failed; check the credentials") from error
+        except (errors.CredentialsMissing, errors.AwsError) as error:  # with which CodeCommit is asked
+            raise errors.SourceUnreachable(f"{self.name}: {error}") from error
         except NotGitRepository as error:
             raise errors.SourceUnreachable(f"{self.name}: repository not found, or access denied") from error
         except _FAILED as error:
@@ -238,6 +263,13 @@ class Git:
         except NONSENSE as error:
             what = type(error).__name__
             raise errors.SourceUnreachable(f"{self.name}: the response is not valid Git protocol ({what})") from error
+
+
+def _add(repository: Repo, pack: IO[bytes]) -> None:
+    try:
+        repository.object_store.add_thin_pack(pack.read, None)
+    except (FileFormatException, ValueError) as error:
+        raise errors.RevisionRejected(f"it contains a malformed object: {_line(error)}") from error
 
 
 def _id(found: Fetched | errors.RevisionRejected) -> str:

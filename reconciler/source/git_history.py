@@ -11,8 +11,7 @@ from dulwich.repo import Repo
 from reconciler import errors
 from reconciler.source.base import Fetched
 from reconciler.source.commit import revision_of
-from reconciler.source.git import NONSENSE
-from reconciler.source.tree import Reader
+from reconciler.source.tree import NONSENSE, Reader
 from reconciler.spec.discovery import shown_folder
 
 MOST: Final = 50

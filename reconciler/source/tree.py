@@ -7,23 +7,75 @@ Every visited entry counts, because a tree of a few hundred bytes can contain it
 from __future__ import annotations
 
 import stat
+import struct
+import zlib
 from collections.abc import Callable
 from typing import Final
 
-from dulwich.errors import FileFormatException, ObjectFormatException
+from dulwich.errors import (
+    ApplyDeltaError,
+    ChecksumMismatch,
+    FileFormatException,
+    MissingCommitError,
+    ObjectMissing,
+    RefFormatError,
+    WrongObjectException,
+)
 from dulwich.objects import Blob, ObjectID, ShaFile, Tree
+from dulwich.pack import UnresolvedDeltas
 
 from reconciler import errors
+from reconciler.exchange import size
 from reconciler.spec import discovery
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.load import Source as File
 from reconciler.spec.node import Position
 
-MOST_ENTRIES: Final = 20_000
-DEEPEST: Final = 32
+LARGEST_NODE: Final = 2 * 1024 * 1024
+"""Bytes of a commit, a tag or one folder's list of entries; in memory they take ten times as much."""
+NONSENSE: Final = (
+    ApplyDeltaError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ChecksumMismatch,
+    EOFError,
+    FileFormatException,
+    LookupError,
+    MissingCommitError,
+    ObjectMissing,
+    RefFormatError,
+    TypeError,
+    UnresolvedDeltas,
+    ValueError,
+    WrongObjectException,
+    struct.error,
+    zlib.error,
+)
+"""Exceptions that dulwich raises for invalid data."""
 _SPEC: Final = (".yaml", ".yml")
 _LINK: Final = 0o120000
 _SUBMODULE: Final = 0o160000
+
+
+def read(lookup: Callable[[ObjectID], ShaFile], id: ObjectID) -> ShaFile:
+    """An object that is what it claims to be.
+
+    Raises `errors.RevisionRejected`, and `errors.SourceUnreachable` for a missing one."""
+    name = id.decode(errors="replace")[:12]
+    try:
+        found = lookup(id)
+    except KeyError:
+        raise errors.SourceUnreachable(f"the object {name} is missing from the received pack") from None
+    except NONSENSE as error:
+        raise errors.RevisionRejected(f"the object {name} is damaged: {error}") from error
+    if not isinstance(found, Blob) and found.raw_length() > LARGEST_NODE:
+        raise errors.RevisionRejected(f"the object {name} is larger than {size(LARGEST_NODE)} and no file")
+    try:
+        found.check()
+    except NONSENSE as error:
+        raise errors.RevisionRejected(f"the object {name} is damaged: {error}") from error
+    return found
 
 
 class Reader:
@@ -63,12 +115,14 @@ class Reader:
         return None
 
     def _walk(self, tree: ObjectID, below: str, depth: int) -> None:
-        if depth > DEEPEST:
-            raise errors.RevisionRejected(f"folders are nested more than {DEEPEST} deep")
+        if depth > discovery.DEEPEST:
+            raise errors.RevisionRejected(f"folders are nested more than {discovery.DEEPEST} deep")
         for name, mode, id in sorted(self._tree(tree)):
             self._entries += 1
-            if self._entries > MOST_ENTRIES:
-                raise errors.RevisionRejected(f"more than {MOST_ENTRIES} files and folders below {self._above}")
+            if self._entries > discovery.MOST_ENTRIES:
+                raise errors.RevisionRejected(
+                    f"more than {discovery.MOST_ENTRIES:,} files and folders below {self._above}"
+                )
             if self._full:
                 return
             if name.startswith("."):
@@ -97,11 +151,11 @@ class Reader:
         blob = self._object(id)
         if not isinstance(blob, Blob):
             raise errors.RevisionRejected(f"{relative} is not a file")
-        size = blob.raw_length()
-        if size > discovery.LARGEST_FILE:
+        length = blob.raw_length()
+        if length > discovery.LARGEST_FILE:
             self._find("E1004", "the file is larger than 1 MiB", relative)
             return
-        self._room -= size
+        self._room -= length
         if self._room < 0:
             self._find("E1018", "the spec files are larger than 16 MiB together", relative)
             self._full = True
@@ -126,14 +180,7 @@ class Reader:
     def _object(self, id: ObjectID | None) -> ShaFile:
         if id is None:
             raise errors.RevisionRejected("a folder is missing from the repository")
-        try:
-            found = self._lookup(id)
-            found.check()
-        except KeyError:
-            raise errors.SourceUnreachable(f"the object {id.decode()[:12]} is missing from the received pack") from None
-        except (FileFormatException, ObjectFormatException) as error:
-            raise errors.RevisionRejected(f"the object {id.decode()[:12]} is damaged: {error}") from error
-        return found
+        return read(self._lookup, id)
 
     def _find(self, rule: str, message: str, relative: str) -> None:
         self.findings.append(Diagnostic(rule, message, Position(self._shown(relative), 1, 1, 2)))

@@ -16,6 +16,8 @@ from reconciler.source.base import Source
 JITTER: Final = 0.1
 """Random part of an interval, so that many reconcilers do not poll a host at the same time."""
 
+CLOSING_SECONDS: Final = 1.0
+
 
 class Watch:
     """`with Watch(source, clock, last=…, wake=…): …`
@@ -42,7 +44,7 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(CLOSING_SECONDS)  # a host may hold it
 
     def _run(self) -> None:
         while not self._clock.wait(self._stop, self._source.interval * random.uniform(1 - JITTER, 1 + JITTER)):

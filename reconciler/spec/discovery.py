@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from reconciler.spec import hidden
@@ -16,6 +17,10 @@ from reconciler.spec.node import Position
 LARGEST_FILE = 1024 * 1024
 LARGEST_FOLDER = 16 * 1024 * 1024
 MOST_FILES = 2000
+MOST_ENTRIES = 20_000
+"""Files and folders that are looked at, whatever their names."""
+DEEPEST = 32
+"""Folders in folders."""
 ENVIRONMENTS = "environments"
 _FORBIDDEN = re.compile(
     f"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[{hidden.BIDIRECTIONAL}]"
@@ -48,7 +53,7 @@ def read(folder: Path) -> tuple[list[Source], list[Diagnostic]]:
     sources: list[Source] = []
     found: list[Diagnostic] = []
     room = LARGEST_FOLDER
-    for path in _walk(root, root, above, found):
+    for path in _walk(root, root, above, found, [MOST_ENTRIES]):
         relative = path.relative_to(root).as_posix()
         here = _whole(path, root, above)
         if len(sources) == MOST_FILES:
@@ -116,12 +121,21 @@ def _place(file: str, before: str) -> Position:
     return Position(file, len(earlier) + 1, len(last) + 1, len(last) + 2)
 
 
-def _walk(folder: Path, root: Path, above: str, found: list[Diagnostic]) -> Iterator[Path]:
+def _walk(folder: Path, root: Path, above: str, found: list[Diagnostic], room: list[int]) -> Iterator[Path]:
+    """`room` holds the number of entries that may still be looked at."""
+    here = _whole(folder, root, above)
+    if len(folder.relative_to(root).parts) > DEEPEST:
+        found.append(Diagnostic("E1018", f"folders are nested more than {DEEPEST} deep", here))
+        return
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as scanned:
+            entries = sorted(islice(scanned, room[0] + 1), key=lambda entry: entry.name)
     except OSError as error:
-        here = _whole(folder, root, above)
         found.append(Diagnostic("E1019", f"the folder cannot be read: {error.strerror or 'input/output error'}", here))
+        return
+    room[0] -= len(entries)
+    if room[0] < 0:
+        found.append(Diagnostic("E1018", f"more than {MOST_ENTRIES:,} files and folders", here))
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -140,7 +154,7 @@ def _walk(folder: Path, root: Path, above: str, found: list[Diagnostic]) -> Iter
             elif spec:
                 found.append(Diagnostic("E1019", "this is not a regular file", here))
         elif entry.is_dir():
-            yield from _walk(path, root, above, found)
+            yield from _walk(path, root, above, found, room)
         elif spec and entry.is_file():
             yield path
         elif spec:

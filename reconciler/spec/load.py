@@ -5,7 +5,7 @@ All problems are reported at once, sorted by position.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from reconciler.spec.node import Mapping, Position, Sequence
 from reconciler.spec.parse import Budget, parse
 from reconciler.spec.specs import Specs, ordered
 from reconciler.spec.validate import validate
+
+MOST_DOCUMENTS = 10_000
+MOST_SERVICES = 1_000
 
 __all__ = ["Source", "Specs", "load", "load_sources"]
 
@@ -38,6 +41,7 @@ def load_sources(
     chosen, unknown = discovery.of_environment(sources, environment, folder)
     findings += unknown
     base, partial, broken = _nodes(chosen, findings)
+    findings += _too_many((*base, *partial))
     if not findings and not base and not partial:
         findings.append(Diagnostic("E1013", f"no documents in {folder}", Position(folder, 1, 1, 2)))
     bases, nameless, repeated = merge.unique(base)
@@ -93,6 +97,14 @@ def _nodes(sources: list[Source], findings: list[Diagnostic]) -> tuple[list[Mapp
                     Diagnostic("E1015", f"a document is a mapping with kind and name, not {what}", root.position)
                 )
     return base, partial, broken
+
+
+def _too_many(roots: tuple[Mapping, ...]) -> Iterator[Diagnostic]:
+    """The first document of each sort that exceeds a limit."""
+    services = [root for root in roots if root.text("kind") == "Service"]
+    for found, most, what in ((roots, MOST_DOCUMENTS, "documents"), (services, MOST_SERVICES, "services")):
+        if len(found) > most:
+            yield Diagnostic("E1023", f"more than {most:,} {what}", found[most].position)
 
 
 def _finished(findings: list[Diagnostic], sources: list[Source]) -> tuple[Diagnostic, ...]:

@@ -30,6 +30,7 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout_driver import driver
+from reconciler.source.background import Background
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.specs import Specs
@@ -346,6 +347,40 @@ def test_a_source_that_is_down_stops_nothing(running: Running) -> None:
     running.files.down = False
     running.go(30)
     assert len(running.said(events.SOURCE_REACHABLE)) == 1
+
+
+def test_a_source_that_hangs_stops_nothing(running: Running) -> None:
+    """A rollout under way goes on to its end, and drift is repaired, with the revision that was accepted last."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(30)
+    over = threading.Event()
+
+    class Hanging(Files):
+        def changed(self, since: str | None) -> bool:
+            assert over.wait(60)
+            return False
+
+    source = Background(Hanging(running.files.folder), lambda: None, patience=0.01)
+    running.loop.revisions.source = source  # type: ignore[attr-defined]
+    running.stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, enableExecuteCommand=True)
+    running.go(600)
+    assert running.outcomes() == [Outcome.PROMOTED]
+    assert running.said(events.DRIFT_REPAIRED)
+    assert running.said(events.SOURCE_UNREACHABLE) == []
+    over.set()
+
+
+def test_a_source_that_is_slow_delays_what_it_says_and_loses_none_of_it(running: Running) -> None:
+    """A new process that never gets an answer at once applies a new revision all the same, checked as ever."""
+    ready = threading.Event()
+    running.files.edit("services/frontend.yaml", "desired_count: 1", "desired_count: 2")
+    running.restart()
+    running.loop.revisions.source = Background(running.files, ready.set, patience=0.0)  # type: ignore[attr-defined]
+    for _ in range(30):
+        running.go(2)
+        ready.wait(0.05)
+    assert running.stage.service()["desiredCount"] == 2
+    assert running.said(events.PASS_FAILED) == []
 
 
 def test_a_restart_in_any_phase_goes_on_where_it_was(running: Running) -> None:

@@ -32,6 +32,8 @@ class Branch:
     revision: Revision = field(default_factory=lambda: Revision("one"))
     before: tuple[str, ...] = ()
     down: bool = False
+    pending: bool = False
+    waiting: bool = False
     fetched: list[str | None] = field(default_factory=list)
     name: str = "specs"
     interval: float = 1.0
@@ -41,7 +43,7 @@ class Branch:
 
     def changed(self, since: str | None) -> bool:
         self._reach()
-        return since != self.revision.id
+        return self.waiting or since != self.revision.id
 
     def fetch(self, after: str | None = None) -> Fetched:
         self._reach()
@@ -53,6 +55,8 @@ class Branch:
     def _reach(self) -> None:
         if self.down:
             raise errors.SourceUnreachable("the host does not answer")
+        if self.pending:
+            raise errors.SourcePending("it has not answered yet")
 
 
 @dataclass(slots=True)
@@ -143,6 +147,27 @@ def test_what_may_not_be_wanted_here_is_rejected(case: Case) -> None:
     assert not case.revisions.look("one")
     assert (case.enforced, case.revisions.rejected) == ("one", case.refusal)
     assert len(case.said(events.SPEC_REJECTED)) == 1
+
+
+def test_a_source_that_has_not_answered_yet_is_no_outage(case: Case) -> None:
+    """The last good revision stays, and nothing is said."""
+    case.revisions.look(None)
+    case.branch.pending = True
+    assert not case.revisions.look(None)
+    assert (case.enforced, case.revisions.unreachable, case.said(events.SOURCE_UNREACHABLE)) == ("one", "", [])
+
+
+def test_an_answer_that_came_late_is_not_asked_for_again(case: Case) -> None:
+    """Whether the revision follows the applied one was found out by a look; asked twice, a slow host never says it."""
+    case.branch.push("two", before=("one",))
+    case.revisions.look(None)
+    case.branch.pending = True
+    with pytest.raises(errors.SourcePending):
+        case.revisions.withheld("one")
+    case.branch.pending, case.branch.waiting = False, True
+    assert not case.revisions.look("one")
+    case.branch.pending = True
+    assert case.revisions.withheld("one") == ""
 
 
 def test_a_source_that_goes_away_is_said_once_and_so_is_its_return(case: Case) -> None:

@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from docs import environment, tags
+from docs import environment, limits, tags
 from reconciler.model import ownership
 from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address
@@ -105,3 +105,45 @@ def test_keys_of_tags_are_found_in_every_form() -> None:
     """The test above would see a new one."""
     forms = 'A = "reconciler:plain"\nB = f"{ownership.PREFIX}joined"\nC = f"{PREFIX}{name}"\nD = "reconciler: no key"'
     assert keys_in(ast.parse(forms)) == ({"reconciler:plain", "reconciler:joined"}, True)
+
+
+def test_every_limit_is_in_the_reference() -> None:
+    """Whatever limits what comes from outside; a constant that is new is listed there, or here with its reason."""
+    listed = [constant for rows in limits.GROUPS.values() for _, constant, _, _ in rows]
+    assert len(listed) == len(set(listed))
+    for constant in listed:
+        assert limits.value(constant) > 0, constant
+    named = re.compile(r"^((?:MOST|LARGEST|LONGEST|DEEPEST)[A-Z_]*)\b[^=\n]*= ", re.MULTILINE)
+    found = set[str]()
+    for package in ("source", "spec", "aws", "server", "notifications", "controller"):
+        for file in sorted((ROOT / "reconciler" / package).rglob("*.py")):
+            module = ".".join(file.relative_to(ROOT / "reconciler").with_suffix("").parts).removesuffix(".__init__")
+            found |= {f"{module}.{name}" for name in named.findall(file.read_text(encoding="utf-8"))}
+    assert found - {*listed, *OF_OUR_OWN} == set()
+    assert OF_OUR_OWN - found == set()
+
+
+OF_OUR_OWN = frozenset(
+    {
+        "aws.response_cache.LARGEST",  # files that we wrote
+        "aws.response_cache.MOST",
+        "controller.revisions.MOST_TOLD",
+        "controller.schedule.MOST_DOUBLINGS",
+        "notifications.message.LONGEST",
+        "notifications.notifier.MOST_REMEMBERED",
+        "notifications.webhook_client.LONGEST_PAUSE",
+        "server.metrics.MOST_SERVICES",
+        "source.archive.LARGEST",  # of what is stored
+        "source.git.MOST_PACKS",
+        "source.git_history.MOST",
+        "source.transport.LONGEST_COMPLAINT",
+        "spec.checks.listener_rules.MOST_CONDITIONS",  # AWS's own
+        "spec.checks.policies.LARGEST_INLINE",
+        "spec.checks.policies.MOST_MANAGED",
+        "spec.checks.security_groups.MOST_RULES",
+        "spec.checks.tasks.LARGEST_DEFINITION",
+        "spec.checks.tasks.MOST_CONTAINERS",
+        "spec.scalar.LONGEST_NUMBER",
+    }
+)
+"""Limits of what is told, kept or repeated, and quotas of AWS that `validate` knows."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
-from reconciler import errors, events
+from reconciler import errors, events, http_guard
 from reconciler.clock import ManualClock
 from reconciler.controller.status import ControllerStatus
 from reconciler.server import app
@@ -165,6 +167,40 @@ def test_whoever_says_nothing_is_hung_up_on(case: Case, monkeypatch: pytest.Monk
     with socket.create_connection(case.place, timeout=5) as sock:
         sock.sendall(b"GET /healthz HT")
         assert _everything(sock) == b""
+
+
+def test_a_head_that_drips_is_cut(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One deadline is for all of it, however often a byte comes."""
+    monkeypatch.setattr(app, "REQUEST_SECONDS", 0.3)
+    began = time.monotonic()
+    with socket.create_connection(case.place, timeout=5) as sock, contextlib.suppress(OSError):
+        while time.monotonic() - began < 5:
+            sock.sendall(b"G")
+            time.sleep(0.02)
+    assert time.monotonic() - began < 2
+
+
+def test_slow_strangers_do_not_take_the_health_check_away(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container's own health check has a place that nobody else gets; otherwise ECS replaces the operator."""
+    monkeypatch.setattr(http_guard, "is_loopback_address", lambda text: text == "127.0.0.1")
+    server = serve("0.0.0.0", 0, case.health, case.metrics)
+    try:
+        place = ("127.0.0.1", urlsplit(server.url).port or 0)
+        strangers = [
+            socket.create_connection(place, timeout=5, source_address=("127.0.0.2", 0)) for _ in range(app.MOST_AT_ONCE)
+        ]
+        try:
+            with socket.create_connection(place, timeout=5, source_address=("127.0.0.2", 0)) as sock:
+                assert _everything(sock).startswith(b"HTTP/1.1 503 ")
+            for _ in range(3):
+                with socket.create_connection(place, timeout=5) as sock:
+                    sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                    assert _everything(sock).startswith(b"HTTP/1.1 200 ")
+        finally:
+            for sock in strangers:
+                sock.close()
+    finally:
+        server.close()
 
 
 def test_more_than_so_many_at_once_are_turned_away(case: Case) -> None:

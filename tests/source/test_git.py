@@ -11,13 +11,12 @@ import pytest
 from dulwich.objects import Blob, Tag, Tree
 
 from reconciler import errors
-from reconciler.clock import ManualClock
 from reconciler.source import git as git_module
 from reconciler.source import transport as transport_module
-from reconciler.source import tree as tree_module
 from reconciler.source.credentials import Credentials
 from reconciler.source.git import Git
 from reconciler.source.location import parse
+from reconciler.spec import discovery
 from tests.source.repositories import MAIN, STACK, Host, Repository, hosting
 
 GIT = [("Content-Type", "application/x-git-upload-pack-advertisement")]
@@ -42,7 +41,7 @@ def source(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[
     made: list[Git] = []
 
     def make(url: str, **options: object) -> Git:
-        made.append(Git(parse(url), ManualClock(), cache=tmp_path / "cache", **options))  # type: ignore[arg-type]
+        made.append(Git(parse(url), cache=tmp_path / "cache", **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -196,7 +195,7 @@ def test_a_tree_that_holds_itself_many_times_ends(
 
 def test_nesting_without_end_is_refused(repository: Repository, source: Callable[..., Git]) -> None:
     """Folders in folders end at the limit."""
-    deep = "/".join(["d"] * (tree_module.DEEPEST + 2))
+    deep = "/".join(["d"] * (discovery.DEEPEST + 2))
     repository.commit({f"specs/{deep}/a.yaml": b"a: 1"})
     with pytest.raises(errors.RevisionRejected, match="deep"):
         source(f"{repository.folder}#main").fetch()
@@ -391,15 +390,36 @@ def test_a_token_opens_the_host_and_is_never_told(
     assert "sesame" not in told
 
 
+def test_credentials_that_cannot_be_had_now_are_an_outage(
+    repository: Repository, source: Callable[..., Git], host: Host
+) -> None:
+    """Those of AWS, with which CodeCommit is asked, may be there at the next look."""
+
+    def login() -> tuple[str, str]:
+        raise errors.CredentialsMissing("the endpoint of the container does not answer")
+
+    repository.commit(FILES)
+    git = source(f"{host.url}#main", credentials=Credentials(login=login))
+    for ask in (git.fetch, lambda: git.changed(None)):
+        with pytest.raises(errors.SourceUnreachable, match="does not answer"):
+            ask()
+
+
 def test_a_pack_without_end_is_given_up(
     repository: Repository, source: Callable[..., Git], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host cannot fill the disk."""
+    """A host cannot fill the disk, and what is too large is not fetched again at each look."""
     monkeypatch.setattr(transport_module, "LARGEST_PACK", 1_000)
-    repository.commit({"specs/a.yaml": bytes(range(256)) * 3_000})
+    tip = repository.commit({"specs/a.yaml": bytes(range(256)) * 3_000})
     for place in (f"{host.url}#main", f"{repository.folder}#main"):
-        with pytest.raises(errors.SourceUnreachable, match="MiB"):
-            source(place).fetch()
+        git = source(place)
+        with pytest.raises(errors.RevisionRejected, match="pack is larger") as caught:
+            git.fetch()
+        assert caught.value.revision == tip
+        asked = len(host.requests)
+        with pytest.raises(errors.RevisionRejected):
+            git.fetch()
+        assert len(host.requests) - asked <= 2
 
 
 def test_the_objects_do_not_pile_up(

@@ -140,7 +140,7 @@ def test_ssh_is_run_by_words_and_asks_no_questions(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(ssh.parent), prepend=":")
     location = parse("ssh://git@git.example.com:2222/ana/shop';whoami.git#main")
     key = credentials.Credentials(ssh_key=tmp_path / "a key", known_hosts=tmp_path / "known")
-    source = Git(location, ManualClock(), credentials=key, cache=tmp_path / "cache")
+    source = Git(location, credentials=key, cache=tmp_path / "cache")
     with pytest.raises(errors.SourceUnreachable, match="Host key verification failed"):
         source.fetch()
     words = (tmp_path / "words").read_text().splitlines()
@@ -157,4 +157,4 @@ def test_a_machine_without_ssh_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     """A missing program is a source that cannot be reached, by name."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(errors.SourceUnreachable, match="'ssh'"):
-        Git(parse("git@git.example.com:ana/shop.git"), ManualClock()).fetch()
+        Git(parse("git@git.example.com:ana/shop.git")).fetch()

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from reconciler import errors
-from reconciler.clock import ManualClock
 from reconciler.source.git import Git
 from reconciler.source.location import parse
 from reconciler.source.signatures import allowed_signers, fingerprint, signer
@@ -84,7 +83,6 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
 def opened(repository: Repository, signers: str, path: str = "") -> Git:
     return Git(
         parse(f"{repository.folder}#main" + (f":{path}" if path else "")),
-        ManualClock(),
         signers=allowed_signers(signers) if signers else (),
         cache=repository.folder.parent / "cache",
     )

@@ -103,6 +103,18 @@ def test_a_file_larger_than_a_mebibyte_is_not_read(specs: Path) -> None:
     assert told(load(specs)) == ["E1004 specs/stack.yaml 1:1"]
 
 
+def test_folders_have_limits(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nesting without end, and more entries than anybody means, are one finding each."""
+    deep = specs
+    for _ in range(discovery.DEEPEST + 1):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    (deep / "x.yaml").write_text("nonsense: [")
+    assert [(one.rule, "deep" in one.message) for one in load(specs).diagnostics] == [("E1018", True)]
+    monkeypatch.setattr(discovery, "MOST_ENTRIES", 10)
+    assert [(one.rule, "10 files" in one.message) for one in load(specs).diagnostics] == [("E1018", True)]
+
+
 def test_all_files_together_have_limits(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many files or too many bytes end the reading with one finding."""
     for number in range(3):

@@ -10,6 +10,7 @@ import textwrap
 import pytest
 
 from reconciler.spec import checks, parse
+from reconciler.spec import load as load_module
 from tests.spec import folder
 
 KIBI = 1024
@@ -59,6 +60,18 @@ def test_findings_have_an_end() -> None:
     found = folder.alone("---\nkind: Clustre\nname: x\n" * 600).diagnostics
     assert len(found) == checks.MOST_FINDINGS + 1
     assert found[-1].rule == "E1020"
+
+
+def test_documents_and_services_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One finding says so, at the first document that is too many."""
+    monkeypatch.setattr(load_module, "MOST_DOCUMENTS", 4)
+    monkeypatch.setattr(load_module, "MOST_SERVICES", 2)
+    text = "".join(f"---\nkind: Service\nname: s{number}\n" for number in range(4)) + "---\nkind: Cluster\nname: c\n"
+    found = [one for one in folder.alone(text).diagnostics if one.rule == "E1023"]
+    assert [(one.position.line, one.message) for one in found] == [
+        (8, "more than 2 services"),
+        (14, "more than 4 documents"),
+    ]
 
 
 HOSTILE = {

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from reconciler import errors, events
 from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
 from reconciler.cli.options import Where
+from reconciler.cli.output.queued import drain, queued
 from reconciler.cli.output.terminal import Look, look_of
 from reconciler.log import log
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.rollout.spec import RolloutSpec
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
-    from reconciler.source.base import Source
+    from reconciler.source.background import Background
     from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
 
@@ -80,6 +82,8 @@ def run(
     from reconciler.cli import logs
     from reconciler.clock import SystemClock
 
+    inside = contextlib.ExitStack()
+    inside.enter_context(queued())
     text = output == "text" or (output is None and sys.stdout.isatty())
     look = look_of(sys.stdout, color) if text else None
     level = verbose if text else max(verbose, 1)
@@ -90,13 +94,16 @@ def run(
         wake.set()
         log.info(events.STOPPING, signal=number.name)
 
-    with contextlib.ExitStack() as inside:
+    with inside:
         stopping = inside.enter_context(signals.stopping(on_signal, signals.vanish))
-        stop = stopping.stop
+        stop, ends = stopping.stop, list[Callable[[], None]]()
+        inside.enter_context(signals.hurried(stop, lambda: _call(ends), lambda: _abandon(stopping)))
         found = inside.enter_context(
-            spec_source.opened(folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers)
+            spec_source.opened(
+                folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers, ready=wake.set
+            )
         )
-        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake)
+        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake, ends)
         if listen is not None:
             inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
 
@@ -111,11 +118,23 @@ def run(
         return stopping.code
 
 
+def _call(ends: Iterable[Callable[[], None]]) -> None:
+    for end in ends:
+        end()
+
+
+def _abandon(stopping: signals.Stopping) -> NoReturn:
+    """Exit without waiting for calls in flight: the lease expires, as after a crash."""
+    log.error(events.STOPPING, because="calls in flight did not end in time and are abandoned")
+    drain()
+    os._exit(stopping.code)
+
+
 @dataclass(slots=True)
 class ControllerProcess:
     """Process of the controller. Its health and metrics are served before the first valid revision, too."""
 
-    source: Source
+    source: Background
     environment: str | None
     where: Where
     interval: float
@@ -124,6 +143,8 @@ class ControllerProcess:
     level: int
     stop: threading.Event
     wake: threading.Event
+    ends: list[Callable[[], None]]
+    """What ends calls that are in flight when the process is to stop."""
     health: Health = field(init=False)
     metrics: Metrics = field(init=False)
     _status: Callable[[], ControllerStatus] = field(init=False)
@@ -171,7 +192,7 @@ class ControllerProcess:
         from reconciler.store.lease import Lease
 
         inside.callback(signed_in.aws.close)
-        inside.enter_context(signals.hurried(self.stop, signed_in.aws.close))
+        self.ends.append(signed_in.aws.close)
         assert specs.stack is not None
         stack, identity = specs.stack.name, signed_in.identity
         named = last_accepted.StackName(stack, identity.region)
@@ -190,7 +211,7 @@ class ControllerProcess:
         )
         controller = self._controller(specs.stack, signed_in, notifiers, accepted)
         self._status = lambda: status.of(controller, lease, notifiers)
-        with Watch(self.source, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
+        with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:

@@ -15,6 +15,10 @@ AccountNumber = Annotated[str, *matching(r"\d{12}", 12, "an account number has t
 Quota = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
+MOST_DRIFT_RULES = 100
+LONGEST_PATTERN = 256
+
+
 class Guard(Block):
     """How much one apply may delete without confirmation."""
 
@@ -51,10 +55,14 @@ class DriftRule(Block):
     match: Annotated[
         str,
         *matching(
-            r"[A-Za-z0-9*?./_:-]+", 256, "a pattern over addresses such as service/api or security-group-rules/*"
+            r"[A-Za-z0-9*?./_:-]+",
+            LONGEST_PATTERN,
+            "a pattern over addresses such as service/api or security-group-rules/*",
         ),
     ]
-    path: Annotated[str, *matching(r"[\x21-\x7e]+", 256, "a pattern over fields such as desired_count or tags.*")] = "*"
+    path: Annotated[
+        str, *matching(r"[\x21-\x7e]+", LONGEST_PATTERN, "a pattern over fields such as desired_count or tags.*")
+    ] = "*"
     """Includes everything below it."""
     mode: Literal["enforce", "warn", "ignore"]
     """`enforce` corrects it, `warn` only reports it, `ignore` never writes the field."""
@@ -73,5 +81,5 @@ class Stack(Document):
     guard: Guard = Field(default_factory=Guard)
     quotas: Quotas = Field(default_factory=Quotas)
     roles: RoleDefaults = Field(default_factory=RoleDefaults)
-    drift: Annotated[tuple[DriftRule, ...], Field(max_length=100)] = ()
+    drift: Annotated[tuple[DriftRule, ...], Field(max_length=MOST_DRIFT_RULES)] = ()
     """For the controller (`reconciler run`). Without a rule, drift is corrected."""

@@ -1,0 +1,139 @@
+"""Reference of the limits for what comes from outside: the numbers come from the code, the meanings from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from reconciler.exchange import size
+
+REJECTED = "the revision is rejected"
+E1018 = f"E1018; in Git, {REJECTED}"
+UNREACHABLE = "the source counts as unreachable"
+NOT_ANSWERED = "the call counts as not answered"
+
+
+def count(number: float) -> str:
+    return f"{number:,}"
+
+
+def seconds(number: float) -> str:
+    return f"{number:g} s"
+
+
+Row = tuple[str, str, Callable[..., str], str]
+"""What is limited, `module.CONSTANT`, how the value is written, and what happens beyond it."""
+
+GROUPS: dict[str, tuple[Row, ...]] = {
+    "Specs": (
+        ("one spec file", "spec.discovery.LARGEST_FILE", size, "E1004"),
+        ("all spec files together", "spec.discovery.LARGEST_FOLDER", size, "E1018"),
+        ("spec files", "spec.discovery.MOST_FILES", count, "E1018"),
+        (
+            "files and folders of any kind",
+            "spec.discovery.MOST_ENTRIES",
+            count,
+            E1018,
+        ),
+        ("folders in folders", "spec.discovery.DEEPEST", count, E1018),
+        ("documents", "spec.load.MOST_DOCUMENTS", count, "E1023"),
+        ("services", "spec.load.MOST_SERVICES", count, "E1023"),
+        ("levels of nesting in YAML", "spec.parse.DEEPEST", count, "E1005"),
+        ("values in all files, aliases counted in full", "spec.parse.MOST_VALUES", count, "E1006"),
+        ("findings that are shown", "spec.checks.MOST_FINDINGS", count, "E1020"),
+        ("drift rules of a Stack, each a pattern", "spec.documents.stack.MOST_DRIFT_RULES", count, "E1106"),
+        ("characters of such a pattern", "spec.documents.stack.LONGEST_PATTERN", count, "E1106"),
+        (
+            "copy of the last accepted revision, compressed",
+            "controller.accepted_revision.LARGEST",
+            size,
+            "it is not stored, and the log says so",
+        ),
+    ),
+    "Git": (
+        ("time for what a host says about its branches", "source.transport.REFS_SECONDS", seconds, UNREACHABLE),
+        ("what a host says about its branches", "source.transport.LARGEST_REFS", size, UNREACHABLE),
+        ("time for one pack", "source.transport.FETCH_SECONDS", seconds, UNREACHABLE),
+        ("silence of a host", "source.transport.SILENCE_SECONDS", seconds, UNREACHABLE),
+        ("one pack", "source.transport.LARGEST_PACK", size, REJECTED),
+        ("objects in a pack", "source.pack.MOST_OBJECTS", count, REJECTED),
+        ("one object of a pack, unpacked", "source.pack.LARGEST_OBJECT", size, REJECTED),
+        ("an object with those that it is a delta of, unpacked", "source.pack.LARGEST_CHAIN", size, REJECTED),
+        ("all objects of a pack, unpacked", "source.pack.LARGEST_INFLATED", size, REJECTED),
+        ("a commit, a tag, or the list of one folder", "source.tree.LARGEST_NODE", size, REJECTED),
+        ("commits back to the last applied one", "source.git.DEEPEST", count, REJECTED),
+        (
+            "commits between a stored revision and the one before it",
+            "source.commit.MOST_HISTORY",
+            count,
+            "it is not known to follow that one",
+        ),
+    ),
+    "AWS": (
+        ("silence of a service", "aws.session.SILENCE_SECONDS", seconds, NOT_ANSWERED),
+        ("time for a call with its credentials and pages", "aws.session.CALL_SECONDS", seconds, NOT_ANSWERED),
+        ("answer with all its pages", "aws.session.LARGEST_ANSWER", size, NOT_ANSWERED),
+        (
+            "time after which an unanswered call is not sent again",
+            "aws.client.ANSWER_SECONDS",
+            seconds,
+            "the pass fails and is repeated",
+        ),
+        ("pages of a log stream that are read at a time", "queries.logs.PAGES", count, "older lines are left out"),
+        ("tasks whose logs are read", "queries.logs.MOST_TASKS", count, "the others are counted"),
+    ),
+    "Smoke tests": (
+        ("time for one request", "rollout_driver.smoke_tests.ANSWER_SECONDS", seconds, "the request failed"),
+        ("body that is looked at", "rollout_driver.smoke_tests.MOST_BYTES", size, "the rest is not read"),
+    ),
+    "Notifications": (
+        ("time for one webhook", "notifications.webhook_client.SECONDS", seconds, "the attempt failed"),
+        ("head of the response", "notifications.webhook_client.LARGEST_HEAD", size, "the rest is not read"),
+        ("notifications that wait", "notifications.notifier.MOST_WAITING", count, "the oldest is dropped and counted"),
+    ),
+    "HTTP endpoint": (
+        ("one request", "server.app.LARGEST_REQUEST", size, "431"),
+        ("time for one request", "server.app.REQUEST_SECONDS", seconds, "the connection is closed"),
+        ("requests at a time", "server.app.MOST_AT_ONCE", count, "503"),
+        ("further ones from the machine itself", "server.app.MOST_LOCAL", count, "503"),
+    ),
+    "Process": (
+        (
+            "output of `run` that waits to be read",
+            "cli.output.queued.MOST_WAITING",
+            lambda n: f"{n:,} characters",
+            "what is new is lost, and counted in the log",
+        ),
+        ("time for calls in flight after SIGTERM", "cli.signals.CUT_SECONDS", seconds, "they are ended"),
+        (
+            "time until the process has ended",
+            "cli.signals.HAND_OVER_SECONDS",
+            seconds,
+            "it exits; the lease expires",
+        ),
+    ),
+}
+
+INTRODUCTION = """\
+What is read from outside has limits, so that nobody who writes specs, hosts them or answers a request can hold up or \
+exhaust the controller.
+Times are those of a whole exchange, from connecting to the last byte.
+A revision that is rejected is reported with the reason, and the last accepted one remains active; so it does while \
+the source is unreachable.
+"""
+
+
+def value(constant: str) -> float:
+    """Raises `AttributeError` for a constant that does not exist."""
+    module, name = constant.rsplit(".", 1)
+    found: float = getattr(import_module(f"reconciler.{module}"), name)
+    return found
+
+
+def page() -> str:
+    parts = ["# Limits\n", INTRODUCTION]
+    for title, rows in GROUPS.items():
+        parts.append(f"## {title}\n\n| what | at most | beyond it |\n| --- | --- | --- |")
+        parts += [f"| {what} | {shown(value(constant))} | {beyond} |" for what, constant, shown, beyond in rows]
+        parts.append("")
+    return "\n".join(parts)
