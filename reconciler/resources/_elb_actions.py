@@ -57,8 +57,8 @@ class Action(resource.Spec):
     @field_validator("forward")
     @classmethod
     def _one_has_it_all(cls, forward: tuple[Forward, ...] | None) -> tuple[Forward, ...] | None:
-        """AWS returns the weight 1 or none for a single target group."""
-        if forward is not None and len(forward) == 1:
+        """AWS returns the weight 1 or none for a single target group. With the weight 0 it receives nothing."""
+        if forward is not None and len(forward) == 1 and forward[0].weight:
             return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
         return forward
 

@@ -104,10 +104,15 @@ def weighted(**weights: int) -> dict[str, Any]:
     ids=["arn alone", "arn and weight", "all the weight", "some weight"],
 )
 def test_a_lone_target_group_has_all_the_traffic(answer: dict[str, Any]) -> None:
-    """However AWS spells a forward to one target group, and with whatever weight, it is the same."""
+    """However AWS spells a forward to one target group, and with whatever weight above 0, it is the same."""
     wanted = Action(forward=(Forward(target_group=BLUE, weight=7),))
 
     assert action_of(answer) == wanted == Action(forward=(Forward(target_group=BLUE, weight=100),))
+
+
+def test_a_lone_target_group_without_weight_receives_nothing() -> None:
+    """Somebody has taken production away: that differs from what the specs declare."""
+    assert action_of(weighted(blue=0)) == Action(forward=(Forward(target_group=BLUE, weight=0),))
 
 
 def test_the_order_of_target_groups_means_nothing() -> None:
