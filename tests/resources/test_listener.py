@@ -167,6 +167,39 @@ def test_where_the_traffic_starts_is_said_once() -> None:
     assert not diff(found, new.spec)
 
 
+BOTH = (Forward(target_group=BLUE, weight=100), Forward(target_group=GREEN, weight=0))
+
+
+@pytest.mark.parametrize(
+    ("shown_by", "promoted", "first"),
+    [
+        ([], (), "blue"),
+        ([], (GREEN,), "green"),
+        (["green"], (BLUE,), "blue"),
+        (["green"], (GREEN,), "green"),
+        (["green"], (), "green"),
+        (["green", "green"], (BLUE,), "green"),
+        (["green", "blue"], (GREEN,), "green"),
+        (["green"], (BLUE, GREEN), "green"),
+    ],
+)
+def test_a_listener_that_is_new_sends_requests_to_what_was_promoted(
+    shown_by: list[str], promoted: tuple[str, ...], first: str
+) -> None:
+    """One other listener may be the test listener, which shows a version that nobody has promoted yet."""
+    others = [
+        item(f"{ARN[:-1]}{number}", 9000 + number, [weighted(**({"blue": 0, "green": 0} | {group: 100}))])
+        for number, group in enumerate(shown_by)
+    ]
+    new = Desired(WANT.address, WANT.spec.model_copy(update={"initial_action": Action(forward=BOTH)}))
+    found = Listener().continuing(new, None, observe(talk(*others)), set(promoted)).spec.initial_action
+    assert found is not None
+    assert {one.target_group: one.weight for one in found.forward or ()} == {
+        BLUE: 100 * (first == "blue"),
+        GREEN: 100 * (first == "green"),
+    }
+
+
 def test_one_action_takes_the_place_of_another(aws: AwsClient) -> None:
     """Forward, redirect and reply follow each other, and each is read back as it was written."""
     stack = Stack(aws, "ours")
