@@ -191,7 +191,7 @@ class ResourceType(ABC, Generic[S]):
         return frozenset()
 
     def in_production(self, found: Observed[S]) -> frozenset[str]:
-        """Ids of the target groups of the version of `found` that was promoted last, if a rollout shifts its traffic."""
+        """Ids of the target groups of the version of `found` that was promoted last, if a rollout shifts traffic."""
         return frozenset()
 
     def forwards(self, spec: S) -> Mapping[Link, int]:

@@ -209,7 +209,7 @@ def continued(
             (here if listener_of(one.id) == listener else elsewhere).append(action)
     sent = [forwards(action) for action in here or elsewhere]
     agreed = sent[0] if sent and all(one == sent[0] for one in sent) else {}
-    if len(sent) < 2 and not here or not agreed:
+    if (len(sent) < 2 and not here) or not agreed:
         served = [group for group in groups if group in promoted]
         agreed = {served[0]: WHOLE} if len(served) == 1 else agreed
     if not agreed:
