@@ -57,6 +57,7 @@ class _Planner:
         self, stack: str, desired: Sequence[Desired[Any]], world: ObservedState, kinds: ResourceTypes, consent: Consent
     ) -> None:
         self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
+        self.promoted = frozenset(group for one in world for group in kinds[one.address.kind].in_production(one))
         self.desired = {want.address: want for want in desired}
         self.needs: dict[Address, frozenset[Address]] = {}
         self.owned = frozenset(found.id for found in world if self._ours(found))
@@ -148,7 +149,7 @@ class _Planner:
         want = raw.resolved(self.ids)
         if found is None:
             found = self._in_its_place(want)
-        want = kind.continuing(want, found, self.world)
+        want = kind.continuing(want, found, self.world, self.promoted)
         if kind.lookup:
             self._look_up(want, found)
         elif found is None:

@@ -191,6 +191,10 @@ class ResourceType(ABC, Generic[S]):
         """Ids of the target groups in which every task of `found` is healthy, as long as nothing of it is changing."""
         return frozenset()
 
+    def in_production(self, found: Observed[S]) -> frozenset[str]:
+        """Ids of the target groups of the version of `found` that was promoted last, if a rollout shifts traffic."""
+        return frozenset()
+
     def forwards(self, spec: S) -> Mapping[Link, int]:
         """Target groups that one of this type names, with the weights by which it sends requests to them."""
         return {}
@@ -202,8 +206,13 @@ class ResourceType(ABC, Generic[S]):
         """
         return new
 
-    def continuing(self, new: Desired[S], old: Observed[S] | None, world: Iterable[Observed[Any]]) -> Desired[S]:
-        """`new` with the first value of a field that another owner changes later as that owner has it elsewhere now."""
+    def continuing(
+        self, new: Desired[S], old: Observed[S] | None, world: Iterable[Observed[Any]], promoted: Set[str]
+    ) -> Desired[S]:
+        """`new` with the first value of a field that another owner changes later as that owner has it elsewhere now.
+
+        `promoted` are the target groups `in_production`.
+        """
         return new
 
     def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:

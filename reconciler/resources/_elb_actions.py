@@ -57,8 +57,8 @@ class Action(resource.Spec):
     @field_validator("forward")
     @classmethod
     def _one_has_it_all(cls, forward: tuple[Forward, ...] | None) -> tuple[Forward, ...] | None:
-        """AWS returns the weight 1 or none for a single target group."""
-        if forward is not None and len(forward) == 1:
+        """AWS returns the weight 1 or none for a single target group. With the weight 0 it receives nothing."""
+        if forward is not None and len(forward) == 1 and forward[0].weight:
             return (Forward(target_group=forward[0].target_group, weight=WHOLE),)
         return forward
 
@@ -192,10 +192,14 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     return Action(forward=(*chosen, *(Forward(target_group=group, weight=0) for group in sorted(idle, key=str))))
 
 
-def continued(initial: Action | None, listener: Any, world: Iterable[Observed[Any]]) -> Action | None:
+def continued(
+    initial: Action | None, listener: Any, world: Iterable[Observed[Any]], promoted: Set[str]
+) -> Action | None:
     """`initial`, with the weights by which these target groups receive requests already.
 
-    Those of the same listener and its rules come first: requests move between them. Others count if they agree.
+    Those of the same listener and its rules come first: requests move between them. Others count if several agree: a
+    single one may be the test listener, which shows a version that was not promoted. Otherwise all requests go to the
+    target group that is in `promoted`.
     """
     groups = forwards(initial).keys()
     here, elsewhere = list[Action](), list[Action]()
@@ -204,9 +208,13 @@ def continued(initial: Action | None, listener: Any, world: Iterable[Observed[An
         if action is not None and _receiving(action) and _receiving(action) <= groups:
             (here if listener_of(one.id) == listener else elsewhere).append(action)
     sent = [forwards(action) for action in here or elsewhere]
-    if not sent or any(one != sent[0] for one in sent):
+    agreed = sent[0] if sent and all(one == sent[0] for one in sent) else {}
+    if (len(sent) < 2 and not here) or not agreed:
+        served = [group for group in groups if group in promoted]
+        agreed = {served[0]: WHOLE} if len(served) == 1 else agreed
+    if not agreed:
         return initial
-    weights = ((group, sent[0].get(group, 0)) for group in sorted(groups, key=str))
+    weights = ((group, agreed.get(group, 0)) for group in sorted(groups, key=str))
     return Action(forward=tuple(Forward(target_group=group, weight=weight) for group, weight in weights))
 
 

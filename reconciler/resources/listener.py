@@ -99,9 +99,13 @@ class Listener(ResourceType[ListenerSpec]):
         return replace(new, spec=spec)
 
     def continuing(
-        self, new: Desired[ListenerSpec], old: Observed[ListenerSpec] | None, world: Iterable[Observed[Any]]
+        self,
+        new: Desired[ListenerSpec],
+        old: Observed[ListenerSpec] | None,
+        world: Iterable[Observed[Any]],
+        promoted: Set[str],
     ) -> Desired[ListenerSpec]:
-        action = _elb_actions.continued(new.spec.initial_action, None if old is None else old.id, world)
+        action = _elb_actions.continued(new.spec.initial_action, None if old is None else old.id, world, promoted)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:

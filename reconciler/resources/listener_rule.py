@@ -113,9 +113,13 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
 
     def continuing(
-        self, new: Desired[ListenerRuleSpec], old: Observed[ListenerRuleSpec] | None, world: Iterable[Observed[Any]]
+        self,
+        new: Desired[ListenerRuleSpec],
+        old: Observed[ListenerRuleSpec] | None,
+        world: Iterable[Observed[Any]],
+        promoted: Set[str],
     ) -> Desired[ListenerRuleSpec]:
-        action = _elb_actions.continued(new.spec.initial_action, new.spec.listener, world)
+        action = _elb_actions.continued(new.spec.initial_action, new.spec.listener, world, promoted)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(

@@ -75,6 +75,10 @@ class Service(ResourceType[ServiceSpec]):
             _service_health.target_groups(found.facts["item"]) if found.health is _service_health.READY else frozenset()
         )
 
+    def in_production(self, found: Observed[ServiceSpec]) -> frozenset[str]:
+        primary = (one for one in found.facts.get("sets", ()) if one.get("status") == "PRIMARY")
+        return frozenset(group for one in primary for group in _service_health.target_groups(one))
+
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
             (_ecs.last(want.spec.cluster), want.spec.name): want

@@ -286,11 +286,16 @@ class LivingStack:
     def unserved(self) -> dict[str, tuple[int, str]]:
         """Load balancer → targets that it should have by the specs, and what the outsider gets, where that is less."""
         found, served = {}, self.outsider.served()
-        for name, least in _wanted(self.commits.documents, self.commits.documents).items():
+        for name, least in wanted_targets(self.commits.documents).items():
             has = served.get(name)
             if least is not None and (has is None or has.share_lost or has.healthy < least):
                 found[name] = (least, "no listener" if has is None else f"{has.healthy}, {has.share_lost:.0%} lost")
         return found
+
+
+def wanted_targets(documents: Sequence[Document]) -> dict[str, int | None]:
+    """Load balancer → targets that it should have by these documents."""
+    return _wanted(documents, documents)
 
 
 def _wanted(before: Sequence[Document], after: Sequence[Document]) -> dict[str, int | None]:

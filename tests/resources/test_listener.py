@@ -104,10 +104,15 @@ def weighted(**weights: int) -> dict[str, Any]:
     ids=["arn alone", "arn and weight", "all the weight", "some weight"],
 )
 def test_a_lone_target_group_has_all_the_traffic(answer: dict[str, Any]) -> None:
-    """However AWS spells a forward to one target group, and with whatever weight, it is the same."""
+    """However AWS spells a forward to one target group, and with whatever weight above 0, it is the same."""
     wanted = Action(forward=(Forward(target_group=BLUE, weight=7),))
 
     assert action_of(answer) == wanted == Action(forward=(Forward(target_group=BLUE, weight=100),))
+
+
+def test_a_lone_target_group_without_weight_receives_nothing() -> None:
+    """Somebody has taken production away: that differs from what the specs declare."""
+    assert action_of(weighted(blue=0)) == Action(forward=(Forward(target_group=BLUE, weight=0),))
 
 
 def test_the_order_of_target_groups_means_nothing() -> None:
@@ -160,6 +165,39 @@ def test_where_the_traffic_starts_is_said_once() -> None:
     assert sent["DefaultActions"] == [weighted(blue=100, green=0)]
     (found,) = observe(talk(item(actions=[weighted(green=100, blue=0)])))
     assert not diff(found, new.spec)
+
+
+BOTH = (Forward(target_group=BLUE, weight=100), Forward(target_group=GREEN, weight=0))
+
+
+@pytest.mark.parametrize(
+    ("shown_by", "promoted", "first"),
+    [
+        ([], (), "blue"),
+        ([], (GREEN,), "green"),
+        (["green"], (BLUE,), "blue"),
+        (["green"], (GREEN,), "green"),
+        (["green"], (), "green"),
+        (["green", "green"], (BLUE,), "green"),
+        (["green", "blue"], (GREEN,), "green"),
+        (["green"], (BLUE, GREEN), "green"),
+    ],
+)
+def test_a_listener_that_is_new_sends_requests_to_what_was_promoted(
+    shown_by: list[str], promoted: tuple[str, ...], first: str
+) -> None:
+    """One other listener may be the test listener, which shows a version that nobody has promoted yet."""
+    others = [
+        item(f"{ARN[:-1]}{number}", 9000 + number, [weighted(**({"blue": 0, "green": 0} | {group: 100}))])
+        for number, group in enumerate(shown_by)
+    ]
+    new = Desired(WANT.address, WANT.spec.model_copy(update={"initial_action": Action(forward=BOTH)}))
+    found = Listener().continuing(new, None, observe(talk(*others)), set(promoted)).spec.initial_action
+    assert found is not None
+    assert {one.target_group: one.weight for one in found.forward or ()} == {
+        BLUE: 100 * (first == "blue"),
+        GREEN: 100 * (first == "green"),
+    }
 
 
 def test_one_action_takes_the_place_of_another(aws: AwsClient) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.rollout.actions import SetWeights, WriteState
+from reconciler.rollout.blue_green import requests
 from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
 from reconciler.rollout.engines.task_sets import TaskSets
 from reconciler.rollout.release import Version
@@ -265,6 +266,16 @@ def test_rollback_clears_up_shares_that_nobody_gave() -> None:
     assert written(found).quarantine == ("b",)
     nowhere = step(saying(replace(BLOCKED, production=(0, 0)), RequestVerb.ROLLBACK, "a"))
     assert nowhere.decisions[0] == SetWeights("production", (100, 0), (0, 0))
+
+
+@pytest.mark.parametrize("production", [(63, 37), (0, 0), None])
+def test_a_blocked_rollout_offers_a_rollback_only_where_that_helps(production: tuple[int, int] | None) -> None:
+    """Where production goes to targets of others, only whoever pointed it there can bring it back."""
+    facts = replace(BLOCKED, production=production)
+    found = step(facts)
+    assert found.phase is Phase.BLOCKED
+    offered = RequestVerb.ROLLBACK in requests.verbs(CAREFUL, facts, found, NOW)
+    assert ("`reconciler rollback`" in found.because) is offered
 
 
 @pytest.mark.parametrize("left", [HOUR, -MINUTE])

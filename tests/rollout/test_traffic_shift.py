@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from reconciler.rollout.actions import DeleteTaskSet, SetPrimary, SetWeights, UpdateHealthCheck
+from reconciler.rollout.actions import DeleteTaskSet, ScaleTaskSet, SetPrimary, SetWeights, UpdateHealthCheck
 from reconciler.rollout.engine import Phase, RolloutHealth
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause
-from reconciler.rollout.state import ObservedService
+from reconciler.rollout.state import WHOLE, ObservedService, Scaling
 from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 from reconciler.rollout.strategy import Share, Strategy
 from tests.rollout.facts import (
@@ -62,6 +63,40 @@ def test_a_canary_goes_step_by_step() -> None:
     assert only(step(next_one, CANARY)) == SetWeights("production", (50, 50), (90, 10))
     last = seen(BLUE, GREEN, production=(50, 50), marks=marked(due(DeadlineKind.TO, weight=100)), looks=GOOD_LOOKS)
     assert only(step(last, CANARY)) == SetWeights("production", (0, 100), (50, 50))
+
+
+SHRUNK: dict[str, Any] = {"scale": 0, "running": 0, "healthy": (), "steady": False}
+
+
+@pytest.mark.parametrize("stage", [DeadlineKind.GATE, DeadlineKind.TO])
+@pytest.mark.parametrize("scaling", [Scaling.ACTIVE, Scaling.SUSPENDED])
+def test_blue_gets_its_tasks_back_if_somebody_scales_it_down(stage: DeadlineKind, scaling: Scaling) -> None:
+    """It is the one that serves, for as long as green is not promoted."""
+    where = seen(replace(BLUE, **SHRUNK), GREEN, marks=marked(due(stage, weight=10)), looks=GOOD_LOOKS, scaling=scaling)
+    assert only(step(where, CANARY)) == ScaleTaskSet(BLUE.id, WHOLE)
+
+
+@pytest.mark.parametrize("stage", [DeadlineKind.VERIFY, DeadlineKind.WARM])
+@pytest.mark.parametrize("wait_over", [False, True])
+def test_green_gets_its_tasks_back_if_somebody_scales_it_down(stage: DeadlineKind, wait_over: bool) -> None:
+    """Otherwise production would have no tasks, beside a blue that is healthy, for as long as nobody notices."""
+    found = step(replace(switched(stage, wait_over), sets=(WAS_BLUE, replace(LIVE, **SHRUNK)), looks=0))
+    assert only(found) == ScaleTaskSet(LIVE.id, WHOLE)
+    assert found.health is not RolloutHealth.HEALTHY
+
+
+def test_every_version_with_a_share_of_production_gets_its_tasks_back() -> None:
+    """Whichever side somebody scales down while production is shared, and however far."""
+    half = shared(50, DeadlineKind.AT)
+    some = replace(GREEN, scale=50, running=1)
+    found = step(replace(half, sets=(replace(BLUE, **SHRUNK), some), looks=0), CANARY)
+    assert found.decisions == (ScaleTaskSet(BLUE.id, WHOLE), ScaleTaskSet(GREEN.id, WHOLE))
+
+
+def test_a_suspended_service_stays_as_somebody_has_scaled_it() -> None:
+    """Whoever suspended it works on it by hand."""
+    where = replace(switched(DeadlineKind.WARM), sets=(WAS_BLUE, replace(LIVE, **SHRUNK)), looks=0)
+    assert not step(replace(where, marks=replace(where.marks, suspended=Pause("ana")))).decisions
 
 
 @pytest.mark.parametrize(

@@ -429,6 +429,9 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
         if one.scale and one.failed < MOST_FAILED and one.release != BAD:
             yield f"{one.release} keeps stopping", blamed(with_set(state, one.id, failed=MOST_FAILED))
         yield f"{one.release} deleted by hand", blamed(without(state, one))
+        if one.scale and any(other.primary for other in seen.alive):
+            none: dict[str, Any] = {"scale": 0, "running": 0, "healthy": (), "failing": 0}
+            yield f"{one.release} scaled to 0 by hand", blamed(with_set(state, one.id, **none))
     for to in (all_on(0), all_on(1), (50, 50), (10, 90), None):
         if to != seen.production:
             after = replace(seen, production=to)

@@ -6,7 +6,6 @@ from reconciler.rollout import task_protection
 from reconciler.rollout.actions import (
     DeleteTaskSet,
     RolloutAction,
-    ScaleTaskSet,
     SetPrimary,
     SetWeights,
     SuspendScaling,
@@ -14,7 +13,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.blue_green.context import FIRST_STAGES, LOOK_EVERY, POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting, quarantined
-from reconciler.rollout.state import WHOLE, ObservedService, Scaling, TaskSet, all_on
+from reconciler.rollout.state import ObservedService, Scaling, TaskSet, all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, deadline
 
 
@@ -131,8 +130,6 @@ def _standing(s: RolloutContext, live: TaskSet) -> tuple[Phase, str, RolloutHeal
 
 def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
     decisions: list[RolloutAction] = [*_preferred(live), *_followed(s, live)]
-    if live.scale != WHOLE:
-        decisions.append(ScaleTaskSet(live.id, WHOLE))
     if "production" in s.seen.bare and s.seen.production is not None:
         decisions.append(SetWeights("production", s.seen.production, s.seen.production))
     if live.release == s.seen.wanted:  # and an empty target group has the same health check again
@@ -172,9 +169,10 @@ def blocked(s: RolloutContext, because: str = "") -> RolloutStep:
     if s.seen.deleting:
         return s.step(Phase.BLOCKED, "the service is being deleted", health=RolloutHealth.DEGRADED, wake=POLL_EVERY)
     why = because or "the production listener does not forward to exactly this service's two target groups"
+    way = "" if s.seen.production is None else " or run `reconciler rollback`"
     return s.step(
         Phase.BLOCKED,
-        f"{why}; restore the listener by hand or run `reconciler rollback`",
+        f"{why}; restore the listener by hand{way}",
         *s.mark(deadline=None),
         health=RolloutHealth.DEGRADED,
         wake=None,

@@ -60,6 +60,14 @@ class RolloutContext:
         return self.seen.marks
 
     @property
+    def serving(self) -> tuple[TaskSet, ...]:
+        """The task sets that production depends on, unless no version was found to serve yet."""
+        if self.live is None or self.shape is TrafficState.NOTHING_LIVE:
+            return ()
+        assert self.seen.production is not None
+        return tuple(one for one in (self.live, self.green) if one is not None and self.seen.production[one.slot])
+
+    @property
     def going_back(self) -> bool:
         """Whether the target ran in production before, so that it was tested and promoted already."""
         back = self.marks.rollback_target

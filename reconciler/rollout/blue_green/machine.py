@@ -64,12 +64,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.rollout import request_handler
-from reconciler.rollout.actions import SuspendScaling
+from reconciler.rollout.actions import ScaleTaskSet, SuspendScaling
 from reconciler.rollout.attempts import Rejection
 from reconciler.rollout.blue_green import cleanup, context, initial, pre_promotion, requests, traffic_shift
 from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutStep
-from reconciler.rollout.state import ObservedService, Scaling
+from reconciler.rollout.state import WHOLE, ObservedService, Scaling
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
@@ -83,6 +83,10 @@ def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         return answer
     if s.marks.suspended is not None:
         return request_handler.paused(s.marks.suspended, ordinary)
+    shrunk = tuple(ScaleTaskSet(one.id, WHOLE) for one in s.serving if one.scale != WHOLE)
+    if shrunk:
+        because = "production runs on a task set that was scaled down outside the controller; scaling it up"
+        return replace(ordinary, decisions=shrunk, wake_at=now, because=because, ended=None)
     begun = any(one.release == s.flight for one in seen.alive)
     if begun and seen.scaling is Scaling.ACTIVE and not ordinary.decisions:
         return replace(ordinary, decisions=(SuspendScaling(suspend=True),), wake_at=now)
