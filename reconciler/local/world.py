@@ -1,4 +1,4 @@
-"""The laptop's AWS account: everything our services know, and what they need to act.
+"""The laptop's AWS account in one region: everything our services know, and what they need to act.
 
 State is mutable and only ever touched under the one lock of `LaptopAws`. Nothing in here takes time: `now` moves in
 `Timers`, what is due later is put there, and a service that may have something to do is marked with `touch`.
@@ -17,7 +17,7 @@ from reconciler.local.elb.state import ElbState
 from reconciler.local.faults import Faults
 from reconciler.local.ids import Ids
 from reconciler.local.network import Network
-from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
+from reconciler.local.ports import ListenerRoutes, LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.rest import Rest
 from reconciler.local.timers import Timers
 from reconciler.local.timings import Timings
@@ -49,13 +49,15 @@ class World:
     runner: TaskRunner
     probe: TargetProbe
     balancing: LoadBalancing
+    region_named: Callable[[str], World | None]  # None: there is no region of that name
     checks: Checks = field(default_factory=Checks)
     ids: Ids = field(default_factory=Ids)
     ecs: EcsState = field(default_factory=EcsState)
     elb: ElbState = field(default_factory=ElbState)
     codedeploy: CodeDeployState = field(default_factory=CodeDeployState)
     scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
-    roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created
+    roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created; all regions'
+    listeners: dict[str, tuple[ListenerRoutes, ...]] = field(default_factory=dict)  # region → its table; all regions'
     lambda_hook: Callable[[str, Params], str] | None = None  # answers AWS_LAMBDA lifecycle hooks: SUCCEEDED | FAILED
     strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
     tag_listings: dict[str, list[Any]] = field(default_factory=dict)  # filters → what GetResources pages through
