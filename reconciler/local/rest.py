@@ -58,6 +58,8 @@ TARGETS = {
     "tagging": "ResourceGroupsTaggingAPI_20170126",
 }
 
+GLOBAL = frozenset({"iam", "s3"})
+"""Services of which moto has one state for all regions."""
 STEADY = frozenset({"ec2", "ecr", "iam", "logs", "scheduler", "ssm"})
 """Services in which time and the scheduler change nothing but what `MOVED_BY_TASKS` show."""
 MOVED_BY_TASKS = frozenset(
@@ -142,7 +144,7 @@ class Rest:
 
     def state(self, service: str) -> Any:
         backends: Any = get_backend(service)  # type: ignore[call-overload]  # its overloads want literals
-        return backends[self.account]["aws" if service == "iam" else self.region]
+        return backends[self.account]["aws" if service in GLOBAL else self.region]
 
     @property
     def iam(self) -> Any:

@@ -126,6 +126,20 @@ def test_names_of_buckets_are_global_and_buckets_are_in_a_region(laptop: Laptop)
         east.create_bucket(Bucket="things")
 
 
+def test_a_bucket_of_another_region_is_answered_by_a_redirect(laptop: Laptop) -> None:
+    """S3: only the bucket's own region answers for it; SDKs that follow find it, and the location is told anywhere."""
+    europe, east = laptop.session.client("s3", region_name=EUROPE), laptop.client("s3", region=EAST)
+    europe.create_bucket(Bucket="things", CreateBucketConfiguration={"LocationConstraint": EUROPE})
+    europe.put_object(Bucket="things", Key="a/b", Body=b"x")
+    with refused("PermanentRedirect"):
+        east.list_objects_v2(Bucket="things")
+    assert east.get_bucket_location(Bucket="things")["LocationConstraint"] == EUROPE
+    follows = laptop.session.client("s3", region_name=EAST)
+    assert follows.get_object(Bucket="things", Key="a/b")["Body"].read() == b"x"
+    unsigned = laptop.aws.handle(Request("GET", "/things/a/b", {}, b""))
+    assert unsigned.status in (200, 403), "whether it is public, and not where it is"
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "code"),
     [
