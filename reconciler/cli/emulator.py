@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import click
+
 from reconciler import errors
 from reconciler.aws.session import Boto
+from reconciler.cli.emulator_client import regions_of
 from reconciler.clock import SystemClock
 from reconciler.local.aws import LaptopAws
 from reconciler.local.data_plane import DataPlane
@@ -39,7 +43,7 @@ class Emulator:
         return self.data.notes
 
     def push(self, folder: Path, repository: str, tag: str) -> str:
-        return push(self.state, folder, repository, tag, self.url)
+        return push(self.state, folder, the_repository(self.url, name=repository), tag, self.url)
 
     def close(self) -> None:
         self._server.close()
@@ -54,31 +58,57 @@ class Emulator:
         self.close()
 
 
-def push(state: Path, folder: Path, repository: str, tag: str, endpoint: str) -> str:
-    """Store `folder` as an image and register it in ECR; the digest.
+@dataclass(frozen=True, slots=True, order=True)
+class Repository:
+    """An ECR repository in its region."""
 
-    Raises `errors.ReconcilerError` if the repository does not exist.
-    """
-    pushed = Registry(state / "images").push(folder, repository, tag)
+    name: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.region})"
+
+
+def push(state: Path, folder: Path, repository: Repository, tag: str, endpoint: str) -> str:
+    """Store `folder` as an image and register it in ECR; the digest."""
+    pushed = Registry(state / "images").push(folder, repository.name, tag)
     image = {
-        "repositoryName": repository,
+        "repositoryName": repository.name,
         "imageManifest": pushed.manifest,
         "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
         "imageTag": tag,
     }
-    if repository not in repositories(endpoint):
-        raise errors.ReconcilerError(f"repository {repository} does not exist yet; `reconciler apply` creates it")
     try:
-        _boto(endpoint).perform(Call("ecr", "PutImage", image))
+        _boto(endpoint, repository.region).perform(Call("ecr", "PutImage", image))
     except errors.Exists:
         return pushed.digest  # the same image exists already
     return pushed.digest
 
 
-def repositories(endpoint: str) -> list[str]:
-    answer = _boto(endpoint).perform(Call("ecr", "DescribeRepositories"))
-    return sorted(item["repositoryName"] for item in answer["repositories"])
+def the_repository(endpoint: str, *, name: str | None = None, region: str | None = None) -> Repository:
+    """The only repository of this name, in this region; None stands for any.
+
+    Raises `errors.ReconcilerError` if there is none, and `click.UsageError` if there is more than one.
+    """
+    existing = repositories(endpoint)
+    found = [one for one in existing if name in (None, one.name) and region in (None, one.region)]
+    if len(found) == 1:
+        return found[0]
+    if name is not None and not found:
+        where = f" in {region}" if region else ""
+        raise errors.ReconcilerError(f"repository {name} does not exist yet{where}; `reconciler apply` creates it")
+    listed = ", ".join(str(one) for one in existing) or "none"
+    raise click.UsageError(f"pass --repository and --region; existing repositories: {listed}")
 
 
-def _boto(endpoint: str) -> Boto:
-    return Boto(REGION, endpoint=endpoint, anonymous=True)
+def repositories(endpoint: str) -> list[Repository]:
+    """Of every region in which anything has been called."""
+    return sorted(
+        Repository(item["repositoryName"], region)
+        for region in regions_of(endpoint)
+        for item in _boto(endpoint, region).perform(Call("ecr", "DescribeRepositories"))["repositories"]
+    )
+
+
+def _boto(endpoint: str, region: str) -> Boto:
+    return Boto(region, endpoint=endpoint, anonymous=True)

@@ -34,6 +34,12 @@ def clock_of(endpoint: str | None) -> Clock:
     return SystemClock(health["speed"], now=datetime.fromisoformat(health["now"]))
 
 
+def regions_of(endpoint: str | None) -> tuple[str, ...]:
+    """Regions in which anything has been called; empty if the endpoint is not the emulator."""
+    health = _ask(endpoint, "health")
+    return tuple(health["regions"]) if isinstance(health, dict) else ()
+
+
 def urls_of(endpoint: str | None) -> Mapping[str, str]:
     """Listener ARN → URL; empty for AWS itself."""
     urls = _ask(endpoint, "urls")

@@ -1,4 +1,4 @@
-"""The local AWS emulator: one account in one region, in this process.
+"""The local AWS emulator: one account in every region, in this process.
 
 `handle` answers a request; `tick` lets time do its work up to the clock's now. Both hold the one lock: moto has none
 and would lose conditional writes, and the scheduler must see whole states. With a system clock `start` begins a thread
@@ -18,31 +18,28 @@ from datetime import datetime
 from types import TracebackType
 
 from reconciler.clock import Clock
-from reconciler.local import metering, strict, wire
+from reconciler.local import metering, regions, strict, wire
 from reconciler.local.constraints import check as check_constraints
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
-from reconciler.local.ids import Ids
-from reconciler.local.network import Network
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
 from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner, Traffic, Usage
 from reconciler.local.refusal import LostAnswer, Refusal
-from reconciler.local.rest import MOVED_BY_TASKS, STEADY, Rest
+from reconciler.local.rest import MOVED_BY_TASKS, STEADY
 from reconciler.local.scheduler import tasks
-from reconciler.local.scheduler.loop import settle
 from reconciler.local.stale import StaleReads
-from reconciler.local.timers import Timers
 from reconciler.local.timings import Timings
 from reconciler.local.wire import Call, Request, Response
 from reconciler.local.world import Checks, World
 
-ANY_REGION = ("us-east-1", "aws-global")
-"""Regions by which the global services are signed for."""
 CALLS_KEPT = 100_000
 
 
 class LaptopAws:
-    """`faults` may be changed at any time. `world` is the state: for tests to look at, and nobody to change."""
+    """`region` is meant where a request names none, and `world` is its state: for tests to look at, not to change.
+
+    `faults` may be changed at any time.
+    """
 
     def __init__(
         self,
@@ -64,8 +61,6 @@ class LaptopAws:
         self.calls: deque[tuple[str, str]] = deque(maxlen=CALLS_KEPT)
         """The last calls, (service, operation): for a test to count, and to clear at will."""
         self._seed = seed
-        self._timings = timings or Timings()
-        self._checks = checks or Checks()
         self._ports = (runner, probe, balancing)
         self._lock = threading.RLock()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -74,32 +69,17 @@ class LaptopAws:
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._stale = StaleReads()
-        self._rest = Rest(account, region)
         self._changes = 0
-        self.world = self._new_world()
+        self.regions = regions.Regions(
+            account, timings or Timings(), checks or Checks(), self.faults, self._ports, speed=clock.speed
+        )
+        self.regions.reset(seed, clock.now())
         for port in self._ports:
             port.bind(self)
 
-    def _new_world(self) -> World:
-        runner, probe, balancing = self._ports
-        self._rest.reset(self._seed)
-        self._changes += 1
-        self._ids = Ids(random.Random(self._seed))
-        return World(
-            region=self.region,
-            account=self.account,
-            timings=self._timings,
-            timers=Timers(self.clock.now()),
-            faults=self.faults,
-            rest=self._rest,
-            network=Network(self._rest),
-            runner=runner,
-            probe=probe,
-            balancing=balancing,
-            checks=self._checks,
-            speed=self.clock.speed,
-            ids=self._ids,
-        )
+    @property
+    def world(self) -> World:
+        return self.regions.world(self.region)
 
     # ---- requests ---------------------------------------------------------------------------------------------------
 
@@ -148,18 +128,18 @@ class LaptopAws:
     def _answer(self, call: Call) -> Response:
         """One operation, carried out: ours, or moto's with the strict layer around it."""
         try:
+            regions.check(call)
             if call.service in OWNED and (call.service not in SHARED or call.operation in OWNED[call.service]):
                 return self._answer_ourselves(call)
-            prepared = strict.before(self.world, call)
+            world = self.regions.world(call.region)
+            prepared = strict.before(world, call)
             if isinstance(prepared, Response):
                 return prepared
-            return strict.after(self.world, call, self.world.rest.dispatch(prepared))
+            return strict.after(world, call, world.rest.dispatch(prepared))
         except Refusal as refusal:
             return wire.refuse(call, refusal, self._request_id())
 
     def _answer_ourselves(self, call: Call) -> Response:
-        if call.region not in (self.region, *ANY_REGION):
-            raise Refusal("UnrecognizedClientException", f"The AWS emulator has {self.region} only, not {call.region}.")
         model = wire.operation_model(call)
         operation = OWNED[call.service].get(call.operation)
         if operation is None:
@@ -168,18 +148,21 @@ class LaptopAws:
         params = wire.parameters(call)
         if code := CONSTRAINT_ERRORS.get(call.service, ""):
             check_constraints(model.input_shape, params, code)
-        return wire.answer(call, operation(self.world, params), self._request_id())
+        if call.service == "ecs":
+            regions.check_arns(call.region, params)
+        return wire.answer(call, operation(self.regions.world(call.region), params), self._request_id())
 
     def _request_id(self) -> str:
-        return self._ids.uuid()
+        return self.regions.ids.uuid()
 
     def inject(self, fault: Fault) -> str:
         """Add a fault, which tasks that run already meet too. The id under which it can be removed."""
         with self._lock:
             added = self.faults.add(fault)
             self._changes += 1
-            for service in self.world.ecs.services.values():
-                self.world.touch(service)
+            for world in self.regions:
+                for service in world.ecs.services.values():
+                    world.touch(service)
             self._run()
             self._wake.set()
         return added
@@ -196,12 +179,12 @@ class LaptopAws:
         with self._lock:
             self._run()
             steady = service in STEADY and operation not in MOVED_BY_TASKS
-            return self._rest.changes if steady else self._changes
+            return self.regions.changes if steady else self._changes
 
     def _run(self) -> None:
-        due = self.world.timers.next_at
-        self._changes += due is not None and due <= self.clock.now()
-        self.world.timers.run_until(self.clock.now(), self._drain, lambda: settle(self.world))
+        timers = self.regions.timers
+        self._changes += timers.next_at is not None and timers.next_at <= self.clock.now()
+        timers.run_until(self.clock.now(), self._drain, self.regions.settle)
 
     def _drain(self) -> bool:
         """Take in what the ports have reported."""
@@ -219,7 +202,7 @@ class LaptopAws:
     def wake_at(self) -> datetime | None:
         """When something is due next; None while nothing is."""
         with self._lock:
-            return self.world.timers.next_at
+            return self.regions.timers.next_at
 
     def start(self) -> LaptopAws:
         """Tick by itself from now on, in a thread of its own."""
@@ -250,8 +233,8 @@ class LaptopAws:
     def urls(self) -> dict[str, str]:
         """Listener ARN → where it can really be reached."""
         with self._lock:
-            where = self.world.balancing.addresses()
-            listeners = self.world.elb.listeners
+            where = self._ports[2].addresses()
+            listeners = {arn: listener for world in self.regions for arn, listener in world.elb.listeners.items()}
         return {
             arn: f"{listeners[arn].protocol.lower()}://{host}:{port}"
             for arn, (host, port) in where.items()
@@ -268,7 +251,8 @@ class LaptopAws:
             self.faults.clear()
             self._stale.clear()
             self.calls.clear()
-            self.world = self._new_world()
+            self.regions.reset(self._seed, self.clock.now())
+            self._changes += 1
 
     def __enter__(self) -> LaptopAws:
         return self
@@ -284,36 +268,51 @@ class LaptopAws:
         self._inbox.put(action)
         self._wake.set()
 
+    def _report_task(self, task_id: str, action: Callable[[World], None]) -> None:
+        def report() -> None:
+            if world := self.regions.of_task(task_id):
+                action(world)
+
+        self._report(report)
+
     def on_started(self, task_id: str, address: str, ports: Mapping[int, int]) -> None:
-        self._report(lambda: tasks.started(self.world, task_id, address, ports))
+        self._report_task(task_id, lambda world: tasks.started(world, task_id, address, ports))
 
     def on_failed_to_start(self, task_id: str, stopped_reason: str) -> None:
-        self._report(lambda: tasks.failed_to_start(self.world, task_id, stopped_reason))
+        self._report_task(task_id, lambda world: tasks.failed_to_start(world, task_id, stopped_reason))
 
     def on_exit(self, task_id: str, container: str, exit_code: int, reason: str = "") -> None:
-        self._report(lambda: tasks.exited(self.world, task_id, container, exit_code, reason))
+        self._report_task(task_id, lambda world: tasks.exited(world, task_id, container, exit_code, reason))
 
     def on_container_health(self, task_id: str, container: str, healthy: bool) -> None:
-        self._report(lambda: tasks.container_health(self.world, task_id, container, healthy))
+        self._report_task(task_id, lambda world: tasks.container_health(world, task_id, container, healthy))
 
     def on_targets_changed(self, group_arn: str) -> None:
         self._report(lambda: self._targets_changed(group_arn))
 
     def _targets_changed(self, group_arn: str) -> None:
-        tasks.drained(self.world, group_arn)
-        for service in self.world.ecs.services.values():
+        world = self.regions.of_group(group_arn)
+        if world is None:
+            return
+        tasks.drained(world, group_arn)
+        for service in world.ecs.services.values():
             entries = [entry for one in service.deployments for entry in one.launch.load_balancers]
             if any(entry["targetGroupArn"] == group_arn for entry in entries):
-                self.world.touch(service)
+                world.touch(service)
 
     def on_usage(self, usage: Mapping[str, Usage]) -> None:
-        self._report(lambda: metering.usage(self.world, usage))
+        self._report(lambda: self._measured(lambda world: metering.usage(world, usage)))
 
     def on_traffic(self, traffic: Sequence[Traffic]) -> None:
-        self._report(lambda: metering.traffic(self.world, traffic))
+        self._report(lambda: self._measured(lambda world: metering.traffic(world, traffic)))
+
+    def _measured(self, take: Callable[[World], None]) -> None:
+        """Tasks and balancers of every region are measured at once: each world takes what is its own."""
+        for world in self.regions:
+            take(world)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        self._report(lambda: self.world.after(seconds, action))
+        self._report(lambda: self.regions.timers.after(seconds, action))
 
-    def write_logs(self, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
-        self._report(lambda: self.world.rest.put_logs(group, stream, lines))
+    def write_logs(self, region: str, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
+        self._report(lambda: self.regions.world(region).rest.put_logs(group, stream, lines))

@@ -100,7 +100,9 @@ class Container:
 
     def _write(self, lines: tuple[tuple[int, str], ...]) -> None:
         if not self.running.silent:
-            self.running.outside.control.write_logs(self.launch.log_group, self.launch.log_stream, lines)
+            self.running.outside.control.write_logs(
+                self.launch.log_region, self.launch.log_group, self.launch.log_stream, lines
+            )
 
     # ---- dependencies -----------------------------------------------------------------------------------------------
 

@@ -88,6 +88,7 @@ class Endpoint:
                 return 200, {
                     "status": "ok",
                     "region": self.laptop.region,
+                    "regions": sorted(world.region for world in self.laptop.regions),
                     "account": self.laptop.account,
                     "now": clock.now().isoformat(),
                     "speed": clock.speed,

@@ -134,9 +134,9 @@ class Laptop:
     listeners: ScriptedListeners
     session: boto3.Session
 
-    def client(self, service: str, *, attempts: int = 1) -> Any:
+    def client(self, service: str, *, attempts: int = 1, region: str | None = None) -> Any:
         """A client that makes one attempt unless told, so that a fault is seen as it is."""
-        return _shared.client(self.aws.region, service, attempts)
+        return _shared.client(region or self.aws.region, service, attempts)
 
     def advance(self, seconds: float) -> None:
         """Time passes, and everything that is due in it happens in its order."""

@@ -4,7 +4,7 @@
 
 Where neither the tasks nor the balancer have anything to measure and no alarm can change, no timer is set, so that
 days of a stepped clock cost nothing. Where a minute of the clock is shorter than half a second, several minutes are
-measured at once, and share what was counted.
+measured at once, and share what was counted. Tasks and balancers are measured for all regions together, whichever asks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reconciler.local.world import World
 
 SHORTEST = 0.5
 """Seconds of the machine between two measurements."""
-REPORTS = 2
+USAGE, TRAFFIC = "usage", "traffic"
 ECS, ELB = "AWS/ECS", "AWS/ApplicationELB"
 CHOSEN_A_TARGET = (502, 504)
 """The balancer's own statuses after it had chosen a target."""
@@ -52,13 +52,15 @@ def _measure(world: World) -> None:
     state = world.cloudwatch
     state.armed = False
     if not state.awaited:  # else the next measurement is for this minute as well
-        state.until, state.awaited = minute_of(world.now), REPORTS
+        state.until, state.awaited = minute_of(world.now), {USAGE, TRAFFIC}
         world.runner.measure()
         world.balancing.measure()
 
 
 def usage(world: World, found: Mapping[str, Usage]) -> None:
     """What the runner has measured, by task."""
+    if USAGE not in world.cloudwatch.awaited:
+        return  # another region has asked, or it was asked for before the account was reset
     services: dict[Metric, Distribution] = defaultdict(Distribution)
     for task_id, one in found.items():
         task = world.ecs.tasks.get(task_id)
@@ -71,17 +73,21 @@ def usage(world: World, found: Mapping[str, Usage]) -> None:
     for minute in _minutes(world):
         for key, values in services.items():
             world.cloudwatch.put(key, minute, values, "Percent")
-    _reported(world)
+    _reported(world, USAGE)
 
 
 def traffic(world: World, found: Sequence[Traffic]) -> None:
     """What the balancer has counted, and how many targets of each group are healthy."""
+    state = world.cloudwatch
+    rows = [row for row in found if row.listener_arn in world.elb.listeners]  # others are of other regions
+    if TRAFFIC not in state.awaited:
+        state.early += rows if state.since is not None else ()
+        return
+    rows, state.early = [*state.early, *rows], []
     minutes = list(_minutes(world))
     counted: dict[tuple[int, Metric], Distribution] = defaultdict(Distribution)
     requests: dict[tuple[int, str], int] = defaultdict(int)
-    for row in found:
-        if row.listener_arn not in world.elb.listeners:
-            continue  # of an account that has been reset
+    for row in rows:
         for minute, share in _shares(row.requests, minutes):
             for key, value in _counted(row):
                 counted[minute, key].add(value, share)
@@ -94,12 +100,12 @@ def traffic(world: World, found: Sequence[Traffic]) -> None:
         for minute in minutes:
             for key, value in _of_group(world, group, balancers[0], requests[minute, arn]):
                 world.cloudwatch.put(key, minute, single(value), "Count")
-    _reported(world)
+    _reported(world, TRAFFIC)
 
 
 def _minutes(world: World) -> Iterable[int]:
     state = world.cloudwatch
-    return range(state.since, state.until) if state.awaited and state.since is not None else ()
+    return range(state.since, state.until) if state.since is not None else ()
 
 
 def _shares(count: int, minutes: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -109,12 +115,10 @@ def _shares(count: int, minutes: Sequence[int]) -> Iterator[tuple[int, int]]:
             yield minute, share
 
 
-def _reported(world: World) -> None:
+def _reported(world: World, what: str) -> None:
     """Once all of the minute is known, the alarms are evaluated and act."""
     state = world.cloudwatch
-    if not state.awaited:
-        return  # it was asked for before the account was reset
-    state.awaited -= 1
+    state.awaited.discard(what)
     if not state.awaited:
         state.since = state.until
         state.forget_before(state.until - KEPT)

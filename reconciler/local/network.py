@@ -6,6 +6,7 @@ Read from moto's EC2 state, and written in one respect only: network interfaces 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,8 +61,8 @@ class AddressesExhausted(Exception):
 @dataclass(slots=True)
 class Network:
     rest: Rest
+    _public: Iterator[int]  # numbers of public addresses, which no two regions share
     _cursors: dict[str, int] = field(default_factory=dict)
-    _public: int = 0
 
     @property
     def ec2(self) -> Any:
@@ -123,16 +124,21 @@ class Network:
         made.requester_id = requester
         attach(made, requester)
         if public:
-            self._public += 1
-            made.public_ip = f"198.51.{100 + self._public // 254 % 100}.{self._public % 254 + 1}"
+            number = next(self._public)
+            made.public_ip = f"198.51.{100 + number // 254 % 100}.{number % 254 + 1}"
         return Interface(
             made.id,
             subnet,
             made.private_ip_address,
             made.public_ip or "",
             made.mac_address,
-            f"ip-{made.private_ip_address.replace('.', '-')}.{self.rest.region}.compute.internal",
+            f"ip-{made.private_ip_address.replace('.', '-')}.{self._private_domain}",
         )
+
+    @property
+    def _private_domain(self) -> str:
+        """VPC user guide, "DNS attributes for your VPC": us-east-1 has a domain of its own."""
+        return "ec2.internal" if self.rest.region == "us-east-1" else f"{self.rest.region}.compute.internal"
 
     def close_interface(self, interface_id: str) -> None:
         self.ec2.enis.pop(interface_id, None)

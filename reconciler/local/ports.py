@@ -67,6 +67,8 @@ class ContainerLaunch:
     essential: bool = True
     stop_timeout: float = 30.0
     start_timeout: float | None = None
+    digest: str = ""  # of the image, where ECR has resolved it: what its tag means now may be another one
+    log_region: str = ""
     log_group: str = ""  # "": output is dropped
     log_stream: str = ""
     health_check: ContainerHealthCheck | None = None
@@ -296,7 +298,11 @@ class LoadBalancing(Protocol):
         """Exactly one `on_traffic` follows, with the requests since the one before."""
 
     def configure(self, table: tuple[ListenerRoutes, ...]) -> None:
-        """From now on exactly these listeners, atomically; requests under way end as they began."""
+        """From now on exactly these listeners, atomically; requests under way end as they began.
+
+        The table is of all regions. A port belongs to its load balancer: others, of this region or another one, may
+        have listeners on the same.
+        """
 
     def addresses(self) -> Mapping[str, tuple[str, int]]:
         """Where each listener (by ARN) can really be reached: host and port. One that could not be opened is absent."""
@@ -335,5 +341,5 @@ class ControlPlane(Protocol):
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Run `action` once the clock is that many seconds further, inside a tick."""
 
-    def write_logs(self, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
+    def write_logs(self, region: str, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
         """Put lines (milliseconds since 1970, text) into CloudWatch Logs; the stream is there once a task starts."""

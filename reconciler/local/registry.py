@@ -16,7 +16,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -95,9 +95,11 @@ class Registry:
         path.unlink()
         return True
 
-    def resolve(self, image: str) -> Program:
-        """What to run for an image; raises CannotPull."""
+    def resolve(self, image: str, digest: str = "") -> Program:
+        """What to run for an image, of which `digest` is known already; raises CannotPull."""
         reference = parse(image)
+        if digest:
+            reference = replace(reference, digest=digest)
         if not reference.private:
             program = public_images.program(reference.repository)
             if program is not None:

@@ -1,4 +1,4 @@
-"""The rest of AWS: everything that moto answers, and what our own services must know of it.
+"""The rest of AWS in one region: everything that moto answers, and what our own services must know of it.
 
 moto is used through two doors only: a request goes in as the HTTP it was (`dispatch`), and the few facts that ECS and
 ELB need at every turn (roles, log groups; what is EC2's is in `network`) are read from its state, here and
@@ -57,6 +57,8 @@ TARGETS = {
     "tagging": "ResourceGroupsTaggingAPI_20170126",
 }
 
+GLOBAL = frozenset({"iam", "s3"})
+"""Services of which moto has one state for all regions."""
 STEADY = frozenset({"ec2", "ecr", "iam", "logs", "scheduler", "ssm"})
 """Services in which time and the scheduler change nothing but what `MOVED_BY_TASKS` show."""
 MOVED_BY_TASKS = frozenset(
@@ -137,17 +139,11 @@ class Rest:
         host = HOSTS.get(call.signing_name, f"{call.signing_name}.{call.region}.amazonaws.com")
         return f"https://{host}{path}"
 
-    def reset(self, seed: int = 0) -> None:
-        """An empty half of an account; the same calls will give the same ids again."""
-        self.changes += 1
-        BackendDict.reset()
-        mock_random.seed(seed)
-
     # ---- facts ------------------------------------------------------------------------------------------------------
 
     def state(self, service: str) -> Any:
         backends: Any = get_backend(service)  # type: ignore[call-overload]  # its overloads want literals
-        return backends[self.account]["aws" if service == "iam" else self.region]
+        return backends[self.account]["aws" if service in GLOBAL else self.region]
 
     @property
     def iam(self) -> Any:
@@ -185,6 +181,12 @@ class Rest:
         if found is not None and stream in found.streams:
             self.changes += 1
             found.streams[stream].put_log_events([{"timestamp": at, "message": text} for at, text in lines])
+
+
+def forget_everything(seed: int = 0) -> None:
+    """An empty half of an account, in every region; the same calls will give the same ids again."""
+    BackendDict.reset()
+    mock_random.seed(seed)
 
 
 def _check_route(address: str) -> None:

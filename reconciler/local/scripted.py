@@ -111,7 +111,7 @@ class ScriptedTasks:
                 self.control.after(wait, functools.partial(self._report, task.task_id, container.name, script.healthy))
             if container.log_group and script.logs:
                 lines = tuple((script.logged_at, line) for line in script.logs)
-                self.control.write_logs(container.log_group, container.log_stream, lines)
+                self.control.write_logs(container.log_region, container.log_group, container.log_stream, lines)
         if script.exits_after is not None:
             self.control.after(script.exits_after, lambda: self._all_exit(task.task_id, script.exit_code))
 

@@ -162,7 +162,9 @@ class Tasks:
     def _prepare(self, running: Running, folder: Path) -> None:
         """Every image is looked up before anything else is done. Raises CannotPull, CannotStart."""
         launch = running.launch
-        found = [(container, self._registry.resolve(container.image)) for container in launch.containers]
+        found = [
+            (container, self._registry.resolve(container.image, container.digest)) for container in launch.containers
+        ]
         try:
             running.place = self._addresses.take(lowest_port=self._user.lowest_port if self._user else 0)
         except NoAddressLeft as error:

@@ -1,4 +1,4 @@
-"""The laptop's AWS account: everything our services know, and what they need to act.
+"""The laptop's AWS account in one region: everything our services know, and what they need to act.
 
 State is mutable and only ever touched under the one lock of `LaptopAws`. Nothing in here takes time: `now` moves in
 `Timers`, what is due later is put there, and a service that may have something to do is marked with `touch`.
@@ -18,7 +18,7 @@ from reconciler.local.elb.state import ElbState
 from reconciler.local.faults import Faults
 from reconciler.local.ids import Ids
 from reconciler.local.network import Network
-from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
+from reconciler.local.ports import ListenerRoutes, LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.rest import Rest
 from reconciler.local.timers import Timers
 from reconciler.local.timings import Timings
@@ -50,6 +50,7 @@ class World:
     runner: TaskRunner
     probe: TargetProbe
     balancing: LoadBalancing
+    region_named: Callable[[str], World | None]  # None: there is no region of that name
     checks: Checks = field(default_factory=Checks)
     speed: float = 1.0  # seconds of the clock in one of the machine's
     ids: Ids = field(default_factory=Ids)
@@ -58,7 +59,8 @@ class World:
     codedeploy: CodeDeployState = field(default_factory=CodeDeployState)
     cloudwatch: CloudWatchState = field(default_factory=CloudWatchState)
     scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
-    roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created
+    roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created; all regions'
+    listeners: dict[str, tuple[ListenerRoutes, ...]] = field(default_factory=dict)  # region → its table; all regions'
     lambda_hook: Callable[[str, Params], str] | None = None  # answers AWS_LAMBDA lifecycle hooks: SUCCEEDED | FAILED
     strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
     tag_listings: dict[str, list[Any]] = field(default_factory=dict)  # filters → what GetResources pages through

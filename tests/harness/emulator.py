@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.aws.session import Boto
-from reconciler.cli.emulator import REGION, push
+from reconciler.cli.emulator import REGION, Repository, push
 from reconciler.cli.emulator_client import CLIENT_HEADERS
 from reconciler.model.resource import Call
 
@@ -107,11 +107,12 @@ class Going:
 class Desk:
     place: Path
     endpoint: str
+    region: str = REGION
     going: list[Going] = field(default_factory=list)
     aws: Boto = field(init=False)
 
     def __post_init__(self) -> None:
-        self.aws = Boto(REGION, endpoint=self.endpoint, anonymous=True)
+        self.aws = Boto(self.region, endpoint=self.endpoint, anonymous=True)
 
     # -- the shell
 
@@ -119,7 +120,7 @@ class Desk:
         """What one machine keeps for itself, another does not know."""
         environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
         environment |= {"XDG_STATE_HOME": str(self.place / machine), "NO_COLOR": "1"}
-        environment |= KEYS | {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.endpoint}
+        environment |= KEYS | {"AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.endpoint}
         going = Going(_process([*RECONCILER, *words], self.place, environment))
         self.going.append(going)
         return going
@@ -170,7 +171,7 @@ class Desk:
             counted = f"if next(REQUESTS) % 2:\n            return Answer(500, b'broken')\n        {answer}"
             text = text.replace("import html\n", "import html\nimport itertools\n").replace(answer, counted)
             pages.write_text(text + "\n\nREQUESTS = itertools.count()\n", encoding="utf-8")
-        return push(self.place / "state", folder, SERVICE, tag, self.endpoint)
+        return push(self.place / "state", folder, Repository(SERVICE, self.region), tag, self.endpoint)
 
     # -- the local AWS emulator
 
@@ -211,16 +212,20 @@ class Desk:
 
 
 @contextmanager
-def local_session(place: Path, *, speed: float, terms: Mapping[str, str] | None = None) -> Iterator[Desk]:
-    """`terms` are patterns in deployment.yaml and what takes their places."""
+def local_session(
+    place: Path, *, speed: float, terms: Mapping[str, str] | None = None, region: str = REGION
+) -> Iterator[Desk]:
+    """`terms` are patterns in deployment.yaml and what takes their places; the specs are moved to `region`."""
     shutil.copytree(ROOT / "specs", place / "specs")
+    for file in (place / "specs").rglob("*.yaml"):
+        file.write_text(file.read_text(encoding="utf-8").replace(REGION, region), encoding="utf-8")
     words = ["local", "up", "--port", "0", "--clock", str(speed), "--state", str(place / "state"), "-o", "json"]
     laptop = Going(_process([*RECONCILER, *words], place, dict(os.environ)))
     here: Desk | None = None
     try:
         laptop.until('"endpoint"')
         told = next(line for line in laptop.lines if line.startswith("{"))
-        here = Desk(place, json.loads(told)["endpoint"])
+        here = Desk(place, json.loads(told)["endpoint"], region)
         if terms:
             here.save(terms, "deployment.yaml")
         yield here

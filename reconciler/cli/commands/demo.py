@@ -109,7 +109,7 @@ class Story:
     # -- the story
 
     def _first(self) -> None:
-        self._until(lambda: REPOSITORY in self._repositories(), "the registry was not created")
+        self._until(self._has_repository, "the registry was not created")
         self._say("The registry has been created. Push the app as v1, v2 and v3 (v3 is broken on purpose):")
         for version in ("v1", "v2", "v3"):
             echo(f"$ reconciler local push {self.app} --tag {version}")
@@ -224,10 +224,10 @@ class Story:
         urls = sorted(self.emulator.aws.urls().values(), key=lambda url: int(url.rpartition(":")[2]) % 10_000)
         return urls[0] if port == 80 else urls[-1]
 
-    def _repositories(self) -> list[str]:
+    def _has_repository(self) -> bool:
         from reconciler.cli.emulator import repositories
 
-        return repositories(self.emulator.url)
+        return any(one.name == REPOSITORY for one in repositories(self.emulator.url))
 
     def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS

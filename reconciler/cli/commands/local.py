@@ -63,18 +63,21 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--tag", required=True, help="Tag of the image, such as v2.")
 @click.option("--repository", help="ECR repository. Default: the only one.")
+@click.option("--region", help="Region of the repository. Default: the only one in which it exists.")
 @click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder of the emulator for images.")
 @click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_default=True)
-def push(folder: Path, tag: str, repository: str | None, state: Path, endpoint: str) -> int:
+def push(folder: Path, tag: str, repository: str | None, region: str | None, state: Path, endpoint: str) -> int:
     """Push FOLDER as an image, without a container engine. Its digest is that of the folder's content."""
     from reconciler.cli.emulator import push as push_image
+    from reconciler.cli.emulator import the_repository
 
-    name = repository or _only_repository(endpoint)
+    ask(endpoint, "health")
+    found = the_repository(endpoint, name=repository, region=region)
     try:
-        digest = push_image(state, folder, name, tag, endpoint)
+        digest = push_image(state, folder, found, tag, endpoint)
     except ValueError as error:
         raise errors.ReconcilerError(str(error)) from error
-    echo(f"{name}:{tag} {digest}")
+    echo(f"{found.name}:{tag} {digest}")
     return Exit.DONE
 
 
@@ -87,7 +90,7 @@ def urls(endpoint: str, output: str) -> int:
     if output == "json":
         echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
     for arn, url in sorted(found.items()) if output == "text" else ():
-        echo(f"{url}  {arn.split(':listener/app/')[-1]}")
+        echo(f"{url}  {arn.split(':')[3]}  {arn.split(':listener/app/')[-1]}")
     return Exit.DONE
 
 
@@ -134,13 +137,3 @@ def ask(endpoint: str, name: str, *, method: str = "GET", body: Any = None) -> A
         raise errors.ReconcilerError(
             f"no local AWS emulator on {endpoint}; start it with `reconciler local up`"
         ) from error
-
-
-def _only_repository(endpoint: str) -> str:
-    from reconciler.cli.emulator import repositories
-
-    names = repositories(endpoint)
-    if len(names) != 1:
-        listed = ", ".join(names) or "none"
-        raise click.UsageError(f"pass --repository; existing repositories: {listed}")
-    return names[0]

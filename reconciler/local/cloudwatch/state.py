@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from reconciler.local.ports import Traffic
+
 Params = dict[str, Any]
 """Parameters or an answer, spelt as AWS spells them."""
 
@@ -137,7 +139,8 @@ class CloudWatchState:
     alarms: dict[str, Alarm] = field(default_factory=dict)
     awake: bool = False
     armed: bool = False  # a timer is set for the end of the minute
-    awaited: int = 0  # reports that the present measurement still lacks
+    awaited: set[str] = field(default_factory=set)  # reports that the present measurement still lacks
+    early: list[Traffic] = field(default_factory=list)  # what was counted for another region's measurement
     since: int | None = None  # the first minute that has not been measured yet
     until: int = 0  # the end of the minutes that the present measurement is for
 

@@ -11,7 +11,26 @@ from reconciler.local.network import AddressesExhausted, Subnet
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
-HOSTED_ZONES = {"us-west-2": "Z1H1FL5HABSF5", "us-east-1": "Z35SXDOTRQ7X7K"}
+HOSTED_ZONES = {
+    "ap-northeast-1": "Z14GRHDCWA56QT",
+    "ap-northeast-2": "ZWKZPGTI48KDX",
+    "ap-northeast-3": "Z5LXEXXYW11ES",
+    "ap-south-1": "ZP97RAFLXTNZK",
+    "ap-southeast-1": "Z1LMS91P8CMLE5",
+    "ap-southeast-2": "Z1GM3OXH4ZPM65",
+    "ca-central-1": "ZQSVJUPU6J1EY",
+    "eu-central-1": "Z215JYRZR1TBD5",
+    "eu-north-1": "Z23TAZ6LKFMNIO",
+    "eu-west-1": "Z32O12XQLNTSW2",
+    "eu-west-2": "ZHURV8PSTC4K8",
+    "eu-west-3": "Z3Q77PNBQS71R4",
+    "sa-east-1": "Z2P70J7HTTTPLU",
+    "us-east-1": "Z35SXDOTRQ7X7K",
+    "us-east-2": "Z3AADJGX6KTTL2",
+    "us-west-1": "Z368ELLRRE2KJ0",
+    "us-west-2": "Z1H1FL5HABSF5",
+}
+"""AWS General Reference, "Elastic Load Balancing endpoints": the Route 53 hosted zone of each region's names."""
 GROUPS_PER_INTERFACE = 5
 
 
@@ -136,7 +155,7 @@ def shown(world: World, balancer: LoadBalancer) -> Params:
     return {
         "LoadBalancerArn": balancer.arn,
         "DNSName": balancer.dns_name,
-        "CanonicalHostedZoneId": HOSTED_ZONES.get(world.region, "Z1H1FL5HABSF5"),
+        "CanonicalHostedZoneId": HOSTED_ZONES.get(world.region, f"Z{world.region.replace('-', '').upper()}"),
         "CreatedTime": balancer.created_at,
         "LoadBalancerName": balancer.name,
         "Scheme": balancer.scheme,

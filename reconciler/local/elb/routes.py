@@ -32,7 +32,8 @@ def publish(world: World) -> None:
     """Give the balancer its whole table anew, and the health checker what is in use."""
     table = [_listener(world, item) for item in world.elb.listeners.values()]
     active = {arn for arn, balancer in world.elb.load_balancers.items() if balancer.state == "active"}
-    world.balancing.configure(tuple(item for item in table if item.load_balancer_arn in active))
+    world.listeners[world.region] = tuple(item for item in table if item.load_balancer_arn in active)
+    world.balancing.configure(tuple(item for listeners in world.listeners.values() for item in listeners))
     users = world.elb.users()
     for group in world.elb.target_groups.values():
         _watch(world, group, in_use=group.arn in users)

@@ -77,8 +77,11 @@ def pull(world: World, task: Task, pinned: Mapping[str, str]) -> None:
 
 def _digest(world: World, image: re.Match[str]) -> str:
     wanted = {"imageDigest": image["digest"]} if image["digest"] else {"imageTag": image["tag"] or "latest"}
+    registry = world.region_named(image["region"])
+    if registry is None:
+        raise _no_image(image[0], "no such host")
     try:
-        answer = world.rest.ask("ecr", "BatchGetImage", {"repositoryName": image["name"], "imageIds": [wanted]})
+        answer = registry.rest.ask("ecr", "BatchGetImage", {"repositoryName": image["name"], "imageIds": [wanted]})
     except Refusal as refusal:
         raise _no_image(image[0], "not found") from refusal
     if not answer.get("images"):
@@ -93,28 +96,36 @@ def _no_image(image: str, detail: str) -> CannotStart:
     )
 
 
-def prepare_logs(world: World, task: Task) -> dict[str, tuple[str, str]]:
-    """Container → log group and stream; the streams are made."""
-    streams: dict[str, tuple[str, str]] = {}
+def prepare_logs(world: World, task: Task) -> dict[str, tuple[str, str, str]]:
+    """Container → region, log group and stream; the streams are made."""
+    streams: dict[str, tuple[str, str, str]] = {}
     for definition in task.definition.body["containerDefinitions"]:
         configuration = definition.get("logConfiguration") or {}
         if configuration.get("logDriver") != "awslogs":
             continue
         options = configuration.get("options", {})
-        group = options.get("awslogs-group", "")
-        if not world.rest.log_group_exists(group):
+        group, region = options.get("awslogs-group", ""), options.get("awslogs-region") or world.region
+        logs = world.region_named(region)
+        if logs is None:
+            raise _no_log_stream(
+                f"RequestError: send request failed caused by: dial tcp: lookup logs.{region}: no host"
+            )
+        if not logs.rest.log_group_exists(group):
             if options.get("awslogs-create-group") != "true":
-                raise CannotStart(
-                    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 "
-                    "times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group "
-                    "does not exist. : exit status 1"
-                )
-            world.rest.create_log_group(group)
+                raise _no_log_stream("ResourceNotFoundException: The specified log group does not exist.")
+            logs.rest.create_log_group(group)
         prefix = options.get("awslogs-stream-prefix", "")
         stream = f"{prefix}/{definition['name']}/{task.id}" if prefix else task.id
-        world.rest.ensure_log_stream(group, stream)
-        streams[definition["name"]] = (group, stream)
+        logs.rest.ensure_log_stream(group, stream)
+        streams[definition["name"]] = (region, group, stream)
     return streams
+
+
+def _no_log_stream(detail: str) -> CannotStart:
+    return CannotStart(
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed "
+        f"to create Cloudwatch log stream: {detail} : exit status 1"
+    )
 
 
 def secrets(world: World, definition: Params) -> dict[str, str]:
@@ -122,20 +133,24 @@ def secrets(world: World, definition: Params) -> dict[str, str]:
 
 
 def _secret(world: World, reference: str) -> str:
+    """By its ARN, of whatever region, or a parameter of this region by its name."""
+    pieces = reference.split(":")
+    owner = world.region_named(pieces[3]) if len(pieces) > 5 else world
+    if owner is None:
+        raise _no_secret(f"{reference}: no such region")
     try:
         if ":secretsmanager:" not in reference:
             name = reference.partition(":parameter")[2] or reference
-            answer = world.rest.ask("ssm", "GetParameters", {"Names": [name], "WithDecryption": True})
+            answer = owner.rest.ask("ssm", "GetParameters", {"Names": [name], "WithDecryption": True})
             if not answer["Parameters"]:
                 raise _no_secret(f"invalid ssm parameters: {name}")
             return str(answer["Parameters"][0]["Value"])
-        pieces = reference.split(":")
         if len(pieces) not in (7, 10):
             raise _no_secret("unexpected ARN format with parameters when trying to retrieve ASM secret")
         key, stage, version = pieces[7:] or ("", "", "")
         asked = {"SecretId": ":".join(pieces[:7])}
         asked |= {name: value for name, value in (("VersionStage", stage), ("VersionId", version)) if value}
-        value = str(world.rest.ask("secretsmanager", "GetSecretValue", asked)["SecretString"])
+        value = str(owner.rest.ask("secretsmanager", "GetSecretValue", asked)["SecretString"])
     except Refusal as refusal:
         raise _no_secret(f"{refusal.code}: {refusal.message}") from refusal
     if not key:
@@ -186,17 +201,20 @@ def _reserved(task: Task, member: str) -> float:
     return float(given) if given else float(sum(item.get(member) or 0 for item in body["containerDefinitions"]))
 
 
-def _container(world: World, task: Task, definition: Params, streams: Mapping[str, tuple[str, str]]) -> ContainerLaunch:
+def _container(
+    world: World, task: Task, definition: Params, streams: Mapping[str, tuple[str, str, str]]
+) -> ContainerLaunch:
     name = definition["name"]
     override: Params = next(
         (item for item in task.overrides.get("containerOverrides", []) if item.get("name") == name), {}
     )
     plain = {item["name"]: item.get("value", "") for item in definition["environment"]}
     added = {item["name"]: item.get("value", "") for item in override.get("environment", [])}
-    group, stream = streams.get(name, ("", ""))
+    region, group, stream = streams.get(name, ("", "", ""))
     return ContainerLaunch(
         name=name,
         image=definition["image"],
+        digest=next(item.image_digest for item in task.containers if item.name == name),
         environment={
             "AWS_DEFAULT_REGION": world.region,
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
@@ -212,6 +230,7 @@ def _container(world: World, task: Task, definition: Params, streams: Mapping[st
         essential=definition["essential"],
         stop_timeout=float(definition.get("stopTimeout", DEFAULT_STOP_TIMEOUT)),
         start_timeout=float(definition["startTimeout"]) if "startTimeout" in definition else None,
+        log_region=region,
         log_group=group,
         log_stream=stream,
         health_check=_health_check(definition.get("healthCheck")),

@@ -13,6 +13,7 @@ from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
 from reconciler.local.strict import ec2, endpoints, iam, others
 from reconciler.local.strict.rule import After, Before, Rewrite
+from reconciler.local.strict.s3 import redirected
 from reconciler.local.wire import Call, Response, read_cbor
 from reconciler.local.world import World
 
@@ -24,6 +25,8 @@ EC2_PAGE = (5, 1000)
 
 def before(world: World, call: Call) -> Call | Response:
     """The call as moto is to see it, or the answer already; a `Refusal` when AWS would not take it."""
+    if call.service == "s3":
+        return redirected(world, call) or call
     params = parameters(call)
     key = (call.service, call.operation)
     if call.service == "ec2":

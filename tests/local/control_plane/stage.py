@@ -36,9 +36,9 @@ def refused(code: str, words: str = "") -> Iterator[None]:
 class Stage:
     """A stack on an AWS emulator, built piece by piece as it is asked for."""
 
-    def __init__(self, laptop: Laptop) -> None:
-        self.laptop = laptop
-        self.ec2, self.elb, self.ecs = laptop.client("ec2"), laptop.client("elbv2"), laptop.client("ecs")
+    def __init__(self, laptop: Laptop, region: str = "us-west-2") -> None:
+        self.laptop, self.region = laptop, region
+        self.ec2, self.elb, self.ecs = (laptop.client(name, region=region) for name in ("ec2", "elbv2", "ecs"))
         self.iam = laptop.client("iam")
         self.advance = laptop.advance
 
@@ -59,7 +59,7 @@ class Stage:
         return self
 
     def subnet(self, cidr: str, zone: str) -> str:
-        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=f"us-west-2{zone}")
+        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=f"{self.region}{zone}")
         return str(made["Subnet"]["SubnetId"])
 
     def security_group(self, name: str) -> str:

@@ -118,9 +118,3 @@ def test_a_body_that_is_no_json_is_refused(laptop: Laptop) -> None:
     response = laptop.aws.handle(Request("POST", "/", _signed("ecs", **target), b"{nonsense"))
     assert response.status == 400
     assert b"SerializationException" in response.body
-
-
-def test_another_region_is_not_this_one(laptop: Laptop) -> None:
-    """The AWS emulator is one region: elsewhere the credentials are not valid, as in a region that is not enabled."""
-    with refused("UnrecognizedClientException"):
-        laptop.session.client("ecs", region_name="eu-central-1").list_clusters()

@@ -88,7 +88,7 @@ class Recorder:
             heapq.heappush(self._due, (time.monotonic() + seconds / self.speed, next(self._order), action))
             self._news.notify_all()
 
-    def write_logs(self, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
+    def write_logs(self, region: str, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
         with self._news:
             self.lines.extend((group, stream, text) for _, text in lines)
             self._news.notify_all()

@@ -54,6 +54,16 @@ def test_a_tag_that_moves_leaves_its_old_content_under_its_digest(registry: Regi
     assert [pushed.digest for pushed in registry.pushed()] == [new.digest]
 
 
+def test_a_digest_that_is_known_already_is_run_whatever_its_tag_means_now(registry: Registry, folder: Path) -> None:
+    """ECS resolves a tag once; since then it may have been moved, or be that of a push to another region."""
+    old = registry.push(folder, "app", "v1")
+    (folder / "new.txt").write_text("new")
+    registry.push(folder, "app", "v1")
+    content = registry.resolve(f"{HOST}/app:v1", old.digest).content
+    assert content is not None
+    assert not (content / "app" / "new.txt").exists()
+
+
 def test_a_pushed_folder_that_is_changed_later_is_still_what_was_pushed(registry: Registry, folder: Path) -> None:
     """The registry keeps a copy."""
     registry.push(folder, "app", "v1")
