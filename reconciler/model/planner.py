@@ -10,7 +10,7 @@ plan creates, replaces or revises has no id yet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,12 +39,14 @@ def draft(
     kinds: ResourceTypes,
     *,
     consent: Consent | None = None,
+    serving: Mapping[Address, Set[str]] | None = None,
 ) -> Plan:
     """The plan from `world` to `desired`, for resources that `stack` owns or may adopt.
 
-    Its actions have no order yet: filters may still remove some. Raises `errors.SpecInvalid` for circular references.
+    Its actions have no order yet: filters may still remove some. `serving`: what the tasks of a service are in, by the
+    listeners and rules of its requests. Raises `errors.SpecInvalid` for circular references.
     """
-    return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
+    return _Planner(stack, desired, world, kinds, consent or Consent(), serving or {}).plan()
 
 
 def immutable_changes(found: Observed[Any], want: Desired[Any]) -> int:
@@ -54,9 +56,15 @@ def immutable_changes(found: Observed[Any], want: Desired[Any]) -> int:
 
 class _Planner:
     def __init__(
-        self, stack: str, desired: Sequence[Desired[Any]], world: ObservedState, kinds: ResourceTypes, consent: Consent
+        self,
+        stack: str,
+        desired: Sequence[Desired[Any]],
+        world: ObservedState,
+        kinds: ResourceTypes,
+        consent: Consent,
+        serving: Mapping[Address, Set[str]],
     ) -> None:
-        self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
+        self.stack, self.world, self.kinds, self.consent, self.serving = stack, world, kinds, consent, serving
         self.desired = {want.address: want for want in desired}
         self.needs: dict[Address, frozenset[Address]] = {}
         self.owned = frozenset(found.id for found in world if self._ours(found))
@@ -196,7 +204,7 @@ class _Planner:
 
     def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
         kind = self.kinds[want.address.kind]
-        want = kind.claiming(found, want, self.owned)
+        want = kind.claiming(found, want, self.owned - self.serving.get(want.address, frozenset()))
         changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)

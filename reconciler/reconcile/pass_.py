@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,10 +74,24 @@ def planned(
         world, wanted, kinds, wish.deliveries, wish.guard, wish.rules, leaving=wish.leaving,
         **{"suspended_by": suspended_by(wish, world), **known},
     )  # fmt: skip
-    whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent)
+    serving = _serving(wish.deliveries, world, kinds)
+    whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent, serving=serving)
     found, drifts = filtered(whole, context)
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
+
+
+def _serving(
+    deliveries: Iterable[RolloutSpec], world: ObservedState, kinds: ResourceTypes
+) -> dict[Address, frozenset[str]]:
+    """What each service has tasks in, in any version, by the listeners and rules of its requests."""
+    uses = {one.address: kinds["service"].in_use(one) for one in world.found.get("service", ())}
+    return {
+        entry: uses[delivery.service]
+        for delivery in deliveries
+        for entry in (delivery.production, delivery.test)
+        if entry is not None and delivery.service in uses
+    }
 
 
 def suspended_by(wish: DesiredState, world: ObservedState) -> str:

@@ -222,14 +222,22 @@ def sent_elsewhere(present: Action | None, wanted: Action | None) -> bool:
     return bool(_receiving(present)) and _receiving(present).isdisjoint(forwards(wanted))
 
 
-def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:
-    """Whether a rollout has never shifted these requests: nobody or other target groups of the stack receive them."""
+def claimed(present: Action | None, initial: Action | None, owned: Set[str]) -> Action | None:
+    """What lets the rollout that is to shift these requests begin; None if it can, or if they are somebody else's.
+
+    It names both target groups of the service, because ECS refuses one that no listener names. Requests that go to
+    another target group of the stack go on to it; the rollout moves them once its version is healthy.
+    """
     if present is None or initial is None:
-        return False
+        return None
     if present.forward is None:
-        return present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND))
-    named = forwards(present).keys()
-    return named <= owned and named.isdisjoint(forwards(initial))
+        return initial if present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND)) else None
+    named, groups = forwards(present), forwards(initial).keys()
+    if groups <= named.keys() or not named.keys() <= owned:
+        return None
+    receiving = [item for item in present.forward if item.weight]
+    added = (Forward(target_group=group, weight=0) for group in sorted(groups - _receiving(present), key=str))
+    return Action(forward=(*receiving, *added))
 
 
 def _receiving(action: Action) -> set[Link]:

@@ -108,9 +108,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     def claiming(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]
     ) -> Desired[ListenerRuleSpec]:
-        if not _elb_actions.unclaimed(old.spec.action, new.spec.initial_action, owned):
-            return new
-        return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
+        action = _elb_actions.claimed(old.spec.action, new.spec.initial_action, owned)
+        return new if action is None else replace(new, spec=new.spec.model_copy(update={"action": action}))
 
     def continuing(
         self, new: Desired[ListenerRuleSpec], old: Observed[ListenerRuleSpec] | None, world: Iterable[Observed[Any]]
@@ -124,7 +123,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         """It catches other requests only once it sends them to the new target groups, in the same call if it can."""
         action = _elb_actions.handed_over(old.spec.action, new.spec.action, usage)
         kept: dict[str, Any] = {"action": action}
-        if _elb_actions.sent_elsewhere(action or old.spec.action, new.spec.action or new.spec.initial_action):
+        if _elb_actions.sent_elsewhere(action or old.spec.action, new.spec.initial_action or new.spec.action):
             kept |= {name: getattr(old.spec, name) for name in CONDITIONS}
         return replace(new, spec=new.spec.model_copy(update=kept))
 

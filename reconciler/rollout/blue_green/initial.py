@@ -58,7 +58,7 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         return zero.wait(s, PHASE)
     if health.confirmed_healthy(s.policy, s.seen):
         decisions: list[RolloutAction] = []
-        if s.seen.production != all_on(candidate.slot):
+        if s.seen.production != all_on(candidate.slot) or "production" in s.seen.bare:
             decisions.append(SetWeights("production", all_on(candidate.slot), s.seen.production))
         ended = s.ended(s.target, Outcome.PROMOTED, PHASE, Actor.ENGINE)
         never_up = [one for one in s.seen.alive if one is not candidate and one.scale and not one.well]
