@@ -156,7 +156,7 @@ class _Planner:
         want = raw.resolved(self.ids)
         if found is None:
             found = self._in_its_place(want)
-        want = kind.continuing(want, found, self.world)
+        want = kind.continuing(want, found, self.world, self.serving.get(address, frozenset()))
         if kind.lookup:
             self._look_up(want, found)
         elif found is None:

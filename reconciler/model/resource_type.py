@@ -201,8 +201,19 @@ class ResourceType(ABC, Generic[S]):
         """
         return new
 
-    def continuing(self, new: Desired[S], old: Observed[S] | None, world: Iterable[Observed[Any]]) -> Desired[S]:
-        """`new` with the first value of a field that another owner changes later as that owner has it elsewhere now."""
+    def continuing(
+        self, new: Desired[S], old: Observed[S] | None, world: Iterable[Observed[Any]], serving: Set[str]
+    ) -> Desired[S]:
+        """`new` with the first value of a field that another owner changes later as that owner has it elsewhere now;
+        `serving` is what the service that it is for has tasks in."""
+        return new
+
+    def succeeds(self, old: Observed[S] | None, new: Desired[S], other: Observed[Any]) -> bool:
+        """Whether `new` is to take requests that `other` takes now, and `old` does not take yet."""
+        return False
+
+    def waiting(self, new: Desired[S]) -> Desired[S]:
+        """`new` as it is created while others serve the requests that it is to take: it takes none."""
         return new
 
     def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:

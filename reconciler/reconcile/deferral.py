@@ -4,7 +4,8 @@ What exists is used by something: tasks run on subnets, listeners send requests 
 to it. A change is made in the order make, attach, prove healthy, detach, delete, over as many passes as that takes:
 
 - What something still refers to is not deleted, nor is what tasks use, in any version.
-- A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`).
+- A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`),
+  and a new rule takes requests that are served today once its own targets are healthy (succession.py).
 - A service that leaves goes once new services are healthy and no listener sends requests to it any more.
 - Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
   leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
@@ -16,7 +17,7 @@ Nothing is remembered between passes: an action is deferred for as long as what 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import ordering, ownership
@@ -29,6 +30,7 @@ from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile import in_flight
 from reconciler.reconcile.expectations import UNSEEN
+from reconciler.reconcile.succession import begun, entries_of, succession
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -41,6 +43,7 @@ SENDS_REQUESTS: Final = "{} still sends requests to it"
 NOT_HEALTHY_YET: Final = "waiting for {}, which is new, to become healthy"
 NOT_SERVED_YET: Final = "{} is not served anywhere else yet"
 TASKS_IN_GROUP: Final = "tasks of {} are still in its target group"
+TAKEN_LATER: Final = "{} does not take its requests yet"
 IN_STEPS: Final = "completed once nothing needs the previous settings"
 
 
@@ -55,15 +58,6 @@ def deferral(
     return _Deferral(plan, world, desired, kinds, tuple(deliveries)).plan()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A listener or listener rule: the target groups that it names, and those of them that it sends requests to."""
-
-    found: Observed[Any]
-    named: frozenset[str]
-    receiving: frozenset[str]
-
-
 class _Deferral:
     def __init__(
         self,
@@ -75,11 +69,7 @@ class _Deferral:
     ) -> None:
         self.draft, self.desired, self.kinds, self.deliveries = plan, desired, kinds, deliveries
         self.world = tuple(one for one in world if UNSEEN not in one.facts)
-        self.entries = {
-            one.id: _Entry(one, frozenset(map(str, groups)), frozenset(str(each) for each in groups if groups[each]))
-            for one in self.world
-            if (groups := kinds[one.address.kind].forwards(one.spec))
-        }
+        self.entries = entries_of(self.world, kinds)
         self.services = tuple(one for one in self.world if one.address.kind == "service")
         self.uses = {one.id: kinds["service"].in_use(one) for one in self.services} if self.services else {}
         self.proven = frozenset(
@@ -87,6 +77,7 @@ class _Deferral:
         )
         self.new = sorted(self._new_services())
         self.waiting = dict(self._leaving_services())
+        self.succession = succession(plan, self.entries, kinds, deliveries, self.new)
         self.usage = self._usage()
 
     def plan(self) -> Plan:
@@ -99,6 +90,7 @@ class _Deferral:
             if because:
                 deferred.append(Deferred(action, because))
                 continue
+            action = begun(action, self.entries, self.kinds, self.proven)
             due, later = self._grown(action) if action.address in followers else (action, None)
             deferred += [] if later is None else [Deferred(later, WITH_ITS_RELEASE)]
             now, later = self._split(due) if due is not None else (None, None)
@@ -126,7 +118,10 @@ class _Deferral:
         others = any(one.id in revised for one in runs) or bool(rolls - {one.address for one in flying})
         needed = None if others else in_flight.needed(flying, self.uses, self.world)
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
-        return Usage(used, lost, self.proven, bool(flying) or others, needed)
+        changed = {action.drop.id for action in self.draft.actions if action.old is not None}
+        named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
+        awaited, exchanged = frozenset(self.succession.awaited), self.succession.exchanged
+        return Usage(used, lost, self.proven, bool(flying) or others, needed, named, awaited, exchanged)
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
@@ -175,6 +170,8 @@ class _Deferral:
         entry = self.entries.get(id)
         if entry is None:
             return ""
+        if id in self.succession.awaited:
+            return TAKEN_LATER.format(self.succession.awaited[id])
         others = [each for each in self.entries.values() if each is not entry]
         production = {delivery.service: delivery.production for delivery in self.deliveries}
         for one in self.services:

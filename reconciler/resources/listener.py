@@ -97,9 +97,14 @@ class Listener(ResourceType[ListenerSpec]):
         return new if action is None else replace(new, spec=new.spec.model_copy(update={"default_action": action}))
 
     def continuing(
-        self, new: Desired[ListenerSpec], old: Observed[ListenerSpec] | None, world: Iterable[Observed[Any]]
+        self,
+        new: Desired[ListenerSpec],
+        old: Observed[ListenerSpec] | None,
+        world: Iterable[Observed[Any]],
+        serving: Set[str],
     ) -> Desired[ListenerSpec]:
-        action = _elb_actions.continued(new.spec.initial_action, None if old is None else old.id, world)
+        at = None if old is None else old.id
+        action = _elb_actions.continued(new.spec.initial_action, at, world, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
