@@ -284,6 +284,9 @@ BESIDES: dict[str, Callable[[tuple[Document, ...]], tuple[Document, ...]]] = {
     "the listener": lambda documents: _everywhere(
         _service(documents, lambda service: service["traffic"].update(listener="production")), "production"
     ),
+    "traffic.match": lambda documents: _service(
+        documents, lambda service: service["traffic"].update(match={"path": "/*", "priority": 10})
+    ),
     "the cluster": lambda documents: _everywhere(documents, "my-app-cluster"),
     "the container": lambda documents: _everywhere(documents, "frontend"),
 }
@@ -296,15 +299,15 @@ def _renames(documents: tuple[Document, ...], groups: Sequence[str], besides: st
     return Change(f"the service, {' and '.join(groups) or 'no group'}, {besides}", changed)
 
 
-@pytest.mark.parametrize("groups", [(FIRST,), (SECOND,)], ids=["first", "second"])
+@pytest.mark.parametrize("groups", [(), (FIRST,), (SECOND,)], ids=["neither", "first", "second"])
 @pytest.mark.parametrize(
     ("world", "moment"), [("blue_green", AT_REST), ("canary", str(Phase.SHIFTING))], indirect=["world"]
 )
-def test_a_service_renamed_with_one_of_its_target_groups_goes_on_serving(
+def test_a_service_renamed_with_a_target_group_goes_on_serving(
     world: World, moment: str, groups: tuple[str, ...]
 ) -> None:
-    """The listener names the new group before the service under its new name has a task in it, and sends requests to
-    the old one until then."""
+    """The listener names the new group before the service has a task in it under its new name, and sends requests to
+    the old one until then. Both groups may have tasks of the service under its old name."""
     documents = world.brought_to(moment)
     inventory = _inventory(world.stack) if moment == AT_REST else None
     change = _renames(documents, groups, "nothing else")

@@ -142,7 +142,10 @@ def _idle(s: RolloutContext, one: TaskSet) -> bool:
 
 
 def _by_traffic(s: RolloutContext) -> list[int]:
-    """The slots, first one without tasks of another service, which the new one may replace; then by traffic."""
+    """The slots, first one without tasks of another service, which the new one may replace; then by traffic.
+
+    Where there are some in both, the one with less of the traffic comes first.
+    """
     production, strangers = s.seen.production, s.seen.strangers
     assert production is not None
-    return sorted((0, 1), key=lambda slot: (strangers[slot] > 0, -production[slot]))
+    return sorted((0, 1), key=lambda slot: (strangers[slot] > 0, production[slot] * (1 if strangers[slot] else -1)))
