@@ -30,7 +30,7 @@ from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile import in_flight
 from reconciler.reconcile.expectations import UNSEEN
-from reconciler.reconcile.succession import begun, entries_of, succession
+from reconciler.reconcile.succession import TAKEN_LATER, TAKES_LATER, begun, entries_of, succession
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -43,7 +43,6 @@ SENDS_REQUESTS: Final = "{} still sends requests to it"
 NOT_HEALTHY_YET: Final = "waiting for {}, which is new, to become healthy"
 NOT_SERVED_YET: Final = "{} is not served anywhere else yet"
 TASKS_IN_GROUP: Final = "tasks of {} are still in its target group"
-TAKEN_LATER: Final = "{} does not take its requests yet"
 IN_STEPS: Final = "completed once nothing needs the previous settings"
 
 
@@ -90,7 +89,8 @@ class _Deferral:
             if because:
                 deferred.append(Deferred(action, because))
                 continue
-            action = begun(action, self.entries, self.kinds, self.proven)
+            action, rest = begun(action, self.entries, self.kinds, self.proven)
+            deferred += [] if rest is None else [rest]
             due, later = self._grown(action) if action.address in followers else (action, None)
             deferred += [] if later is None else [Deferred(later, WITH_ITS_RELEASE)]
             now, later = self._split(due) if due is not None else (None, None)
@@ -297,6 +297,9 @@ class _Deferral:
         if action.verb is Verb.REPLACE:
             assert action.old is not None
             return self._needs(action.old.id) or IN_USE
+        entry = self.entries.get(action.drop.id)
+        if entry is not None and not entry.receiving:
+            return TAKES_LATER
         return IN_USE if self.usage.lost else IN_STEPS
 
 

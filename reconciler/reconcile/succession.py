@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.diff import diff
+from reconciler.model.plan import Action, Deferred, Plan, Verb
 from reconciler.model.resource import Address, Observed
 from reconciler.model.resource_type import ResourceType, ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
+
+TAKES_LATER: Final = "takes these requests once its targets are healthy"
+TAKEN_LATER: Final = "{} does not take its requests yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +72,23 @@ def succession(
     return Succession(awaited, frozenset(exchanged))
 
 
-def begun(action: Action, entries: Mapping[str, Entry], kinds: ResourceTypes, proven: frozenset[str]) -> Action:
-    """A creation that takes no requests at first if these are served, and its own targets are not healthy."""
+def begun(
+    action: Action, entries: Mapping[str, Entry], kinds: ResourceTypes, proven: frozenset[str]
+) -> tuple[Action, Deferred | None]:
+    """A creation that takes no requests at first, if these are served and its own targets are not healthy, and what is
+    left for later.
+    """
     if action.verb is not Verb.CREATE or action.new is None:
-        return action
+        return action, None
     kind, served = kinds[action.address.kind], list(_predecessors(action, entries, kinds))
     groups = kind.forwards(action.new.spec)
     own = frozenset(str(group) for group in groups if groups[group])
     if not served or own <= proven.union(*(entry.receiving for entry in served)):
-        return action
-    return replace(action, new=kind.waiting(action.new))
+        return action, None
+    first = kind.waiting(action.new)
+    there = Observed(action.address, "", first.spec)
+    later = replace(action, verb=Verb.UPDATE, changes=diff(there, action.new.spec), old=there)
+    return replace(action, new=first), Deferred(later, TAKES_LATER)
 
 
 def _predecessors(action: Action, entries: Mapping[str, Entry], kinds: ResourceTypes) -> Iterator[Entry]:
