@@ -68,9 +68,10 @@ class _Deferral:
     ) -> None:
         self.draft, self.desired, self.kinds, self.deliveries = plan, desired, kinds, deliveries
         self.world = tuple(one for one in world if UNSEEN not in one.facts)
-        self.entries = entries_of(self.world, kinds)
         self.services = tuple(one for one in self.world if one.address.kind == "service")
         self.uses = {one.id: kinds["service"].in_use(one) for one in self.services} if self.services else {}
+        in_place = (one.id for one in self.services if one.facts.get("established", True))
+        self.entries = entries_of(self.world, kinds, frozenset[str]().union(*(self.uses[id] for id in in_place)))
         self.proven = frozenset(
             group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
         )

@@ -22,11 +22,15 @@ TAKEN_LATER: Final = "{} does not take its requests yet"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A listener or listener rule: the target groups that it names, and those of them that it sends requests to."""
+    """A listener or listener rule: the target groups that it names, and those of them that it sends requests to.
+
+    `serves`: whether a version that was in place, or something of somebody else's, answers these.
+    """
 
     found: Observed[Any]
     named: frozenset[str]
     receiving: frozenset[str]
+    serves: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,17 @@ class Succession:
     exchanged: frozenset[str]
 
 
-def entries_of(world: Iterable[Observed[Any]], kinds: ResourceTypes) -> dict[str, Entry]:
-    """The listeners and rules that name target groups, by id."""
-    return {
-        one.id: Entry(one, frozenset(map(str, groups)), frozenset(str(each) for each in groups if groups[each]))
-        for one in world
-        if (groups := kinds[one.address.kind].forwards(one.spec))
-    }
+def entries_of(world: Iterable[Observed[Any]], kinds: ResourceTypes, serving: frozenset[str]) -> dict[str, Entry]:
+    """The listeners and rules that name target groups, by id. `serving` are those of services that were in place."""
+    several = tuple(world)
+    idle = frozenset(one.id for one in several if one.address.kind == "target-group") - serving
+    found = {}
+    for one in several:
+        groups = kinds[one.address.kind].forwards(one.spec)
+        if groups:
+            receiving = frozenset(str(group) for group in groups if groups[group])
+            found[one.id] = Entry(one, frozenset(map(str, groups)), receiving, bool(receiving - idle))
+    return found
 
 
 def succession(
@@ -67,7 +75,7 @@ def succession(
     for delivery in deliveries:
         if delivery.service in new and delivery.production in at:
             inside = at[delivery.production].found
-            within = (id for id, entry in entries.items() if _around(entry.found, kinds) == inside.id)
+            within = (id for id, entry in entries.items() if entry.serves and _around(entry.found, kinds) == inside.id)
             awaited |= dict.fromkeys(within, inside.address)
     return Succession(awaited, frozenset(exchanged))
 
@@ -97,7 +105,7 @@ def _predecessors(action: Action, entries: Mapping[str, Entry], kinds: ResourceT
     if action.new is None or type(kind).succeeds is ResourceType.succeeds:
         return
     for entry in entries.values():
-        if entry.receiving and kind.succeeds(action.old, action.new, entry.found):
+        if entry.serves and kind.succeeds(action.old, action.new, entry.found):
             yield entry
 
 

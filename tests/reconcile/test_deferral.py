@@ -224,12 +224,23 @@ def rule(*paths: str, id: str = "", **weights: int) -> tuple[Desired[Any], Obser
     return Desired(address, spec, tags(address)), Observed(address, str(address), spec, tags(address), facts=facts)
 
 
-@pytest.mark.parametrize(("served", "ready", "begins"), [("old", False, False), ("old", True, True), ("", False, True)])
+@pytest.mark.parametrize(
+    ("served", "in_place", "ready", "begins"),
+    [
+        ("old", True, False, False),
+        ("old", True, True, True),
+        ("old", False, False, True),
+        ("strange", False, False, False),
+        ("", True, False, True),
+    ],
+    ids=["wait", "healthy", "nobody serves yet", "somebody else serves", "nobody serves"],
+)
 def test_a_new_rule_takes_requests_that_are_served_once_its_targets_are_healthy(
-    served: str, ready: bool, begins: bool
+    served: str, in_place: bool, ready: bool, begins: bool
 ) -> None:
     """What is left of it is deferred, so that the plan shows it."""
-    web, shop = service("web", "old"), service("shop", "new", ready=ready, established=ready)
+    web = service("web", "old", ready=in_place, established=in_place)
+    shop = service("shop", "new", ready=ready, established=ready)
     door = listener(DOOR, **({served: 100} if served else {}))
     wanted = rule("/shop/*", new=100)[0]
     groups = [group("old"), group("new")]
