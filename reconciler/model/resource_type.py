@@ -196,9 +196,7 @@ class ResourceType(ABC, Generic[S]):
 
     def claiming(self, old: Observed[S], new: Desired[S], owned: Set[str]) -> Desired[S]:
         """`new` with a field that another owner changes later, where that owner has not begun to; so it is set again.
-
-        `owned` are the ids of what the stack owns, without what the service that it is for has tasks in.
-        """
+        `owned` are the ids of what the stack owns, without what the service that it is for has tasks in."""
         return new
 
     def continuing(
