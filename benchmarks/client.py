@@ -49,7 +49,8 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.controller.until import has_ended
     from reconciler.model.guard import Guard
     from reconciler.model.observed_state import ObservedState
-    from reconciler.model.resource_type import Depth, discover
+    from reconciler.model.resource_type import Depth
+    from reconciler.model.type_registry import discover
     from reconciler.reconcile.expectations import Expectations
     from reconciler.reconcile.observe import StackId, observe
     from reconciler.reconcile.pass_ import DesiredState, act, look

@@ -16,7 +16,7 @@ from benchmarks import stack
 from benchmarks.client import specs_of
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.spec.compile import compile_specs
 from tests.model.ordered_plan import plan
 

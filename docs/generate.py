@@ -13,7 +13,7 @@ from docs import environment, limits, tags
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.output.exits import HELP
 from reconciler.model.diff import fields
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.spec.rules import catalogue
 
 REFERENCE = Path(__file__).parent / "reference"

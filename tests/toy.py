@@ -15,7 +15,8 @@ from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, Ref, ServiceApi
-from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, ResourceTypes, Scope
+from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
+from reconciler.model.type_registry import ResourceTypes
 
 STACK = "toys"
 toy = ServiceApi("toy")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
     from reconciler.model.resource import Address
-    from reconciler.model.resource_type import ResourceTypes
+    from reconciler.model.type_registry import ResourceTypes
     from reconciler.reconcile.pass_ import DesiredState
     from reconciler.spec.specs import Specs
     from reconciler.store.fence import Fence
@@ -160,7 +160,7 @@ def open_stack(
     """
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
-    from reconciler.model.resource_type import discover
+    from reconciler.model.type_registry import discover
 
     found = find_specs(folder)
     specs, instead = _known_specs(found, environment, color) if last_valid else (_own(found, environment, color), "")

@@ -28,7 +28,8 @@ from reconciler.controller.stack_requests import StackRequests
 from reconciler.controller.until import Ending, Observer, Until
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan, RefusalCode, Verb
-from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile import pass_
 from reconciler.reconcile.drift import DriftPolicy
 from reconciler.reconcile.executor import Result, StepOutcome

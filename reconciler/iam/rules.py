@@ -16,7 +16,8 @@ from reconciler.aws.catalogue import service_facts
 from reconciler.aws.retry import is_read
 from reconciler.model.permissions import Binding, Operation
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import ResourceType, discover
+from reconciler.model.resource_type import ResourceType
+from reconciler.model.type_registry import discover
 from reconciler.rollout.engine import Engine, engines
 
 FREE: Final = frozenset({("sts", "GetCallerIdentity")})

@@ -17,8 +17,8 @@ from reconciler.iam.rules import action
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation
 from reconciler.model.resource import Address, Desired, Ref
-from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.tagging import tag_value
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.observe import StackId
 from reconciler.rollout.engine import engines
 from reconciler.rollout.spec import RolloutSpec

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from reconciler.model.diff import ABSENT, Change, value_at
+from reconciler.model.diff import ABSENT, Change, diff, value_at
 from reconciler.model.ownership import NAME
 from reconciler.model.resource import Address, Desired, Keep, Observed, Path, S
 from reconciler.model.secrecy import sensitive
@@ -157,3 +157,8 @@ def _shown(path: Path, value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def immutable_changes(found: Observed[Any], want: Desired[Any]) -> int:
+    """How many fields of `found` AWS would have to replace it for. Of two under one address the new one has fewer."""
+    return sum(change.immutable for change in diff(found, adopted(want, found).spec))

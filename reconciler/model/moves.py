@@ -15,8 +15,8 @@ from typing import Any
 from reconciler.model import ownership
 from reconciler.model.plan import Note
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import ResourceTypes
 from reconciler.model.tagging import tag_value
+from reconciler.model.type_registry import ResourceTypes
 
 Found = tuple[Observed[Any], ...]
 

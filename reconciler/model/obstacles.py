@@ -14,7 +14,8 @@ from reconciler.model import ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
-from reconciler.model.resource_type import ResourceType, ResourceTypes
+from reconciler.model.resource_type import ResourceType
+from reconciler.model.type_registry import ResourceTypes
 
 
 def obstacle(

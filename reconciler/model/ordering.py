@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from reconciler.errors import SpecInvalid
 from reconciler.model.plan import Action, Plan, PlanStep, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 
 T = TypeVar("T")
 

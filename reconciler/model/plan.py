@@ -174,6 +174,8 @@ class DeferralCode(StrEnum):
     SENDS_REQUESTS = "sends-requests"  # a listener still sends requests to it
     NOT_HEALTHY = "not-healthy"  # what replaces it was never healthy
     NOT_SERVED = "not-served"  # its requests are not served elsewhere
+    TAKEN_LATER = "taken-later"  # another listener or rule does not take its requests yet
+    TAKES_LATER = "takes-later"  # it takes requests once its targets are healthy
     TASKS_IN_GROUP = "tasks-in-group"  # tasks are in its target group
     IN_STEPS = "in-steps"  # the rest of an update whose first part is done now
     NOT_APPROVED = "not-approved"  # it was not part of the approved plan

@@ -10,18 +10,19 @@ plan creates, replaces or revises has no id yet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model import adoption, moves, obstacles, ordering, ownership
-from reconciler.model.adoption import adopted
+from reconciler.model.adoption import adopted, immutable_changes
 from reconciler.model.diff import Change, declared, diff, value_at
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
-from reconciler.model.resource_type import Replace, ResourceTypes
+from reconciler.model.resource_type import Replace
+from reconciler.model.type_registry import ResourceTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +40,27 @@ def draft(
     kinds: ResourceTypes,
     *,
     consent: Consent | None = None,
+    serving: Mapping[Address, Set[str]] | None = None,
 ) -> Plan:
     """The plan from `world` to `desired`, for resources that `stack` owns or may adopt.
 
-    Its actions have no order yet: filters may still remove some. Raises `errors.SpecInvalid` for circular references.
+    Its actions have no order yet: filters may still remove some. `serving`: what the tasks of a service are in, by the
+    listeners and rules of its requests. Raises `errors.SpecInvalid` for circular references.
     """
-    return _Planner(stack, desired, world, kinds, consent or Consent()).plan()
-
-
-def immutable_changes(found: Observed[Any], want: Desired[Any]) -> int:
-    """How many fields of `found` AWS would have to replace it for. Of two under one address the new one has fewer."""
-    return sum(change.immutable for change in diff(found, adopted(want, found).spec))
+    return _Planner(stack, desired, world, kinds, consent or Consent(), serving or {}).plan()
 
 
 class _Planner:
     def __init__(
-        self, stack: str, desired: Sequence[Desired[Any]], world: ObservedState, kinds: ResourceTypes, consent: Consent
+        self,
+        stack: str,
+        desired: Sequence[Desired[Any]],
+        world: ObservedState,
+        kinds: ResourceTypes,
+        consent: Consent,
+        serving: Mapping[Address, Set[str]],
     ) -> None:
-        self.stack, self.world, self.kinds, self.consent = stack, world, kinds, consent
+        self.stack, self.world, self.kinds, self.consent, self.serving = stack, world, kinds, consent, serving
         self.promoted = frozenset(group for one in world for group in kinds[one.address.kind].in_production(one))
         self.desired = {want.address: want for want in desired}
         self.needs: dict[Address, frozenset[Address]] = {}
@@ -149,7 +153,7 @@ class _Planner:
         want = raw.resolved(self.ids)
         if found is None:
             found = self._in_its_place(want)
-        want = kind.continuing(want, found, self.world, self.promoted)
+        want = kind.continuing(want, found, self.world, self.promoted, self.serving.get(address, frozenset()))
         if kind.lookup:
             self._look_up(want, found)
         elif found is None:
@@ -197,7 +201,7 @@ class _Planner:
 
     def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
         kind = self.kinds[want.address.kind]
-        want = kind.claiming(found, want, self.owned)
+        want = kind.claiming(found, want, self.owned - self.serving.get(want.address, frozenset()))
         changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)

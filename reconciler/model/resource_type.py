@@ -15,13 +15,10 @@ The file is long because it is the whole contract: whoever adds a type reads thi
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
@@ -201,18 +198,29 @@ class ResourceType(ABC, Generic[S]):
 
     def claiming(self, old: Observed[S], new: Desired[S], owned: Set[str]) -> Desired[S]:
         """`new` with a field that another owner changes later, where that owner has not begun to; so it is set again.
-
-        `owned` are the ids of what the stack owns.
-        """
+        `owned` are the ids of what the stack owns, without what the service that it is for has tasks in."""
         return new
 
     def continuing(
-        self, new: Desired[S], old: Observed[S] | None, world: Iterable[Observed[Any]], promoted: Set[str]
+        self,
+        new: Desired[S],
+        old: Observed[S] | None,
+        world: Iterable[Observed[Any]],
+        promoted: Set[str],
+        serving: Set[str],
     ) -> Desired[S]:
         """`new` with the first value of a field that another owner changes later as that owner has it elsewhere now.
 
-        `promoted` are the target groups `in_production`.
+        `promoted` are the target groups `in_production`; `serving` is what the service that it is for has tasks in.
         """
+        return new
+
+    def succeeds(self, old: Observed[S] | None, new: Desired[S], other: Observed[Any]) -> bool:
+        """Whether `new` is to take requests that `other` takes now, and `old` does not take yet."""
+        return False
+
+    def waiting(self, new: Desired[S]) -> Desired[S]:
+        """`new` as it is created while others serve the requests that it is to take: it takes none."""
         return new
 
     def retaining(self, old: Observed[S], new: Desired[S], usage: Usage) -> Desired[S]:
@@ -314,43 +322,3 @@ class LookedUpType(ResourceType[S]):
 
     def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         raise AssertionError(f"{old.address} is only looked up")
-
-
-class ResourceTypes(Mapping[str, ResourceType[Any]]):
-    """All resource types by name."""
-
-    def __init__(self, kinds: Iterable[ResourceType[Any]]) -> None:
-        self._kinds: dict[str, ResourceType[Any]] = {}
-        for kind in kinds:
-            if kind.kind in self._kinds:
-                raise TypeError(f"two resource types call themselves {kind.kind!r}")
-            self._kinds[kind.kind] = kind
-
-    def __getitem__(self, name: str) -> ResourceType[Any]:
-        return self._kinds[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kinds)
-
-    def __len__(self) -> int:
-        return len(self._kinds)
-
-
-@cache
-def discover() -> ResourceTypes:
-    """Every type in reconciler/resources, one module each; modules with an underscore are shared."""
-    package = "reconciler.resources"
-    found: list[ResourceType[Any]] = []
-    for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
-        if module.startswith("_"):
-            continue
-        members = vars(importlib.import_module(f"{package}.{module}")).values()
-        found += [
-            member()
-            for member in members
-            if isinstance(member, type)
-            and issubclass(member, ResourceType)
-            and "kind" in vars(member)
-            and member.__module__ == f"{package}.{module}"
-        ]
-    return ResourceTypes(found)

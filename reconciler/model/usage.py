@@ -12,6 +12,10 @@ class Usage:
     """`used` are the ids and names of everything that tasks run on, in any version. `lost` are those of them that the
     plan deletes or that are gone. `proven` are the target groups in which every task of a stable service is healthy.
 
+    `named` are the target groups that a listener or rule names which the plan does not change. `awaited` are the ids of
+    listeners and rules whose requests a new one is to take, and does not take yet; `exchanged` are those whose requests
+    are to be taken by one that takes others now.
+
     `several`: tasks of more than one version run, or are about to. `needed` are the ids of what they may need, in any
     version; None if that cannot be told from what is observed. Nothing that they may need is taken away.
     """
@@ -21,6 +25,9 @@ class Usage:
     proven: frozenset[str] = NOTHING
     several: bool = False
     needed: frozenset[str] | None = None
+    named: frozenset[str] = NOTHING
+    awaited: frozenset[str] = NOTHING
+    exchanged: frozenset[str] = NOTHING
 
     def may_need(self, *ids: object) -> bool:
         """Whether tasks of a service with several versions may need one of these."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from reconciler.model.resource import Address, Observed, ResourceHealth
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
 
 ATTRIBUTES: Final = ("arn", "dns_name", "public_ip", "uri", "zone_id")

@@ -10,7 +10,7 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Batch, Calls, Observed, ResourceHealth, ServiceApi
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.queries import versions
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.rollout.spec import RolloutSpec

@@ -17,7 +17,8 @@ from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.resource_type import Depth, ResourceTypes, discover
+from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import ResourceTypes, discover
 from reconciler.reconcile.observe import StackId, observe
 from reconciler.rollout import stored_state
 from reconciler.rollout.describe import revision_of

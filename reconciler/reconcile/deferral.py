@@ -4,7 +4,8 @@ What exists is used by something: tasks run on subnets, listeners send requests 
 to it. A change is made in the order make, attach, prove healthy, detach, delete, over as many passes as that takes:
 
 - What something still refers to is not deleted, nor is what tasks use, in any version.
-- A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`).
+- A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`),
+  and a new rule takes requests that are served today once its own targets are healthy (succession.py).
 - A service that leaves goes once new services are healthy and no listener sends requests to it any more.
 - Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
   leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
@@ -16,7 +17,7 @@ Nothing is remembered between passes: an action is deferred for as long as what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from reconciler.model import ordering, ownership
@@ -25,11 +26,12 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Consequence, Deferred, Plan, Verb
 from reconciler.model.plan import DeferralCode as Code
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile import in_flight, partial_update
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
+from reconciler.reconcile.succession import begun, entries_of, succession
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -43,6 +45,8 @@ TEXTS: Final[Mapping[Code, str]] = {
     Code.SENDS_REQUESTS: "{} still sends requests to it",
     Code.NOT_HEALTHY: "waiting for {}, which is new, to become healthy",
     Code.NOT_SERVED: "{} is not served anywhere else yet",
+    Code.TAKEN_LATER: "{} does not take its requests yet",
+    Code.TAKES_LATER: "takes these requests once its targets are healthy",
     Code.TASKS_IN_GROUP: "tasks of {} are still in its target group",
     Code.IN_STEPS: "completed once nothing needs the previous settings",
 }
@@ -62,15 +66,6 @@ def deferral(
     return _Deferral(plan, world, desired, kinds, tuple(deliveries)).plan()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A listener or listener rule: the target groups that it names, and those of them that it sends requests to."""
-
-    found: Observed[Any]
-    named: frozenset[str]
-    receiving: frozenset[str]
-
-
 class _Deferral:
     def __init__(
         self,
@@ -82,20 +77,18 @@ class _Deferral:
     ) -> None:
         self.draft, self.desired, self.kinds, self.deliveries = plan, desired, kinds, deliveries
         self.world = tuple(one for one in world if UNSEEN not in one.facts)
-        self.entries = {
-            one.id: _Entry(one, frozenset(map(str, groups)), frozenset(str(each) for each in groups if groups[each]))
-            for one in self.world
-            if (groups := kinds[one.address.kind].forwards(one.spec))
-        }
         self.services = tuple(one for one in self.world if one.address.kind == "service")
         users = [one for one in self.world if not kinds[one.address.kind].runs_to_completion]
         self.uses = {one.id: used for one in users if (used := kinds[one.address.kind].in_use(one))}
         self.uses |= {one.id: self.uses.get(one.id, frozenset()) for one in self.services}
+        in_place = (one.id for one in self.services if one.facts.get("established", True))
+        self.entries = entries_of(self.world, kinds, frozenset[str]().union(*(self.uses[id] for id in in_place)))
         self.proven = frozenset(
             group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
         )
         self.new = sorted(self._new_services())
         self.waiting = dict(self._leaving_services())
+        self.succession = succession(plan, self.entries, kinds, deliveries, self.new)
         self.usage = self._usage()
 
     def plan(self) -> Plan:
@@ -108,6 +101,8 @@ class _Deferral:
             if because is not None:
                 deferred.append(_deferred(action, because))
                 continue
+            action, rest = begun(action, self.entries, self.kinds, self.proven)
+            deferred += [] if rest is None else [_deferred(rest, (Code.TAKES_LATER, None))]
             due, later = self._grown(action) if action.address in following else (action, None)
             deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
@@ -138,7 +133,11 @@ class _Deferral:
         needed = None if others else in_flight.needed(flying, self.uses, self.world, running)
         self.several = bool(flying) or others
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
-        return Usage(used, lost, self.proven, self.several or bool(running), needed)
+        changed = {action.drop.id for action in self.draft.actions if action.old is not None}
+        named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
+        awaited, exchanged = frozenset(self.succession.awaited), self.succession.exchanged
+        several = self.several or bool(running)
+        return Usage(used, lost, self.proven, several, needed, named, awaited, exchanged)
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
@@ -194,6 +193,8 @@ class _Deferral:
         entry = self.entries.get(id)
         if entry is None:
             return None
+        if id in self.succession.awaited:
+            return Code.TAKEN_LATER, self.succession.awaited[id]
         others = [each for each in self.entries.values() if each is not entry]
         production = {delivery.service: delivery.production for delivery in self.deliveries}
         for one in self.services:
@@ -319,6 +320,9 @@ class _Deferral:
         if action.verb is Verb.REPLACE:
             assert action.old is not None
             return self._needs(action.old.id) or (Code.IN_USE, None)
+        entry = self.entries.get(action.drop.id)
+        if entry is not None and not entry.receiving:
+            return Code.TAKES_LATER, None
         return (Code.IN_USE if self.usage.lost else Code.IN_STEPS), None
 
 

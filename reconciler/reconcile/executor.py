@@ -24,7 +24,8 @@ from reconciler.model import ownership
 from reconciler.model.obstacles import foreign
 from reconciler.model.plan import Action, Plan, PlanStep, Verb
 from reconciler.model.resource import Address, Call, Desired, Observed
-from reconciler.model.resource_type import ResourceType, ResourceTypes
+from reconciler.model.resource_type import ResourceType
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.expectations import TRIES, Expectations
 
 WIDTH = 8  # steps running in parallel

@@ -19,7 +19,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, DeferralCode, Deferred, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.immovable import immovable

@@ -2,7 +2,8 @@
 
 AWS allows a target group one load balancer, and the versions of such a service alternate between its target groups. So
 the version that serves cannot be reached through another load balancer, and a rollout cannot begin there: it begins
-beside the version that serves. A rolling service can move, because ECS registers its tasks in several target groups.
+beside the version that serves. Its clients would have to follow by DNS besides, and only a person knows when they have.
+A rolling service can move, because ECS registers its tasks in several target groups.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.obstacles import outermost
 from reconciler.model.plan import Refusal, RefusalCode
 from reconciler.model.resource import Address, Desired
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
 
 
@@ -39,6 +40,6 @@ def immovable(
         holder = min(map(str, holders))
         because = f"its tasks are in target groups of {holder}, and AWS allows a target group one load balancer"
         hint = (
-            f"declare it on {balancer} under another name, with other target groups; it replaces this one once healthy"
+            f"add it to {balancer} as a second service, with other target groups; remove this one once clients use that"
         )
         yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, hint, desired[delivery.service].where)

@@ -23,7 +23,8 @@ from reconciler.log import log
 from reconciler.model import moves, ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import Depth, ResourceType, ResourceTypes, Scope
+from reconciler.model.resource_type import Depth, ResourceType, Scope
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.expectations import UNSEEN, Expectations
 from reconciler.reconcile.read_plan import ReadPlan
 from reconciler.reconcile.tag_index import OwnedTagIndex

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.planner import Consent, draft
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.drift import Drift, DriftRule
 from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import Expectations
@@ -74,7 +75,8 @@ def planned(
         world, wanted, kinds, wish.deliveries, wish.guard, wish.rules, leaving=wish.leaving,
         **{"suspended_by": suspended_by(wish, world), **known},
     )  # fmt: skip
-    whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent)
+    serving = _serving(wish.deliveries, world, kinds)
+    whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent, serving=serving)
     found, drifts = filtered(replace(whole, allowed=_allowed(wish)), context)
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
@@ -88,6 +90,19 @@ def _allowed(wish: DesiredState) -> tuple[str, ...]:
         f"delete-images {consent.delete_images}",
         *(f"replace {address}" for address in sorted(map(str, consent.replace))),
     )
+
+
+def _serving(
+    deliveries: Iterable[RolloutSpec], world: ObservedState, kinds: ResourceTypes
+) -> dict[Address, frozenset[str]]:
+    """What each service has tasks in, in any version, by the listeners and rules of its requests."""
+    uses = {one.address: kinds["service"].in_use(one) for one in world.found.get("service", ())}
+    return {
+        entry: uses[delivery.service]
+        for delivery in deliveries
+        for entry in (delivery.production, delivery.test)
+        if entry is not None and delivery.service in uses
+    }
 
 
 def suspended_by(wish: DesiredState, world: ObservedState) -> str:

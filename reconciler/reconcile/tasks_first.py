@@ -10,7 +10,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, DeferralCode, Deferred, Plan, Verb
 from reconciler.model.resource import Address, Desired, ResourceHealth
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 

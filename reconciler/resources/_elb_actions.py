@@ -171,13 +171,13 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     """`new`, as far as requests can be handed over from `old` to it now.
 
     A target group is named before a service may use it, receives requests once all tasks in it are healthy, and is
-    named until no task uses it any more. A load balancer sends requests by weight, whether a group has healthy targets
-    or not: until then the weights stay as they are. Requests to a group that the specs give no share, and that no task
-    uses, reach nobody, and wait for nothing.
+    named until no task uses it any more or another listener or rule names it. A load balancer sends requests by weight,
+    whether a group has healthy targets or not: until then the weights stay as they are. Requests to a group that the
+    specs give no share, and that no task uses, reach nobody, and wait for nothing.
     """
     if new is None or new.forward is None or old is None or old.forward is None:
         return new
-    before, after = _receiving(old), _receiving(new)
+    before, after = receiving(old), receiving(new)
     unproven = after - before - usage.proven
     reached = {group for group in before if group not in forwards(new) or _in_use(group, usage)}
     chosen = old.forward if unproven and reached else new.forward
@@ -185,7 +185,8 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
     idle = {
         item.target_group
         for item in (*new.forward, *old.forward)
-        if item.target_group not in named and (item in new.forward or _in_use(item.target_group, usage))
+        if item.target_group not in named
+        and (item in new.forward or (_in_use(item.target_group, usage) and item.target_group not in usage.named))
     }
     if chosen is new.forward and not idle:
         return new
@@ -193,9 +194,9 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
 
 
 def continued(
-    initial: Action | None, listener: Any, world: Iterable[Observed[Any]], promoted: Set[str]
+    initial: Action | None, listener: Any, world: Iterable[Observed[Any]], promoted: Set[str], serving: Set[str]
 ) -> Action | None:
-    """`initial`, with the weights by which these target groups receive requests already.
+    """`initial`, with the weights by which these target groups, or those in `serving`, receive requests already.
 
     Those of the same listener and its rules come first: requests move between them. Others count if several agree: a
     single one may be the test listener, which shows a version that was not promoted. Otherwise all requests go to the
@@ -205,7 +206,7 @@ def continued(
     here, elsewhere = list[Action](), list[Action]()
     for one in world:
         action = getattr(one.spec, ENTRIES.get(one.address.kind, ""), None)
-        if action is not None and _receiving(action) and _receiving(action) <= groups:
+        if action is not None and receiving(action) and receiving(action) <= groups | serving:
             (here if listener_of(one.id) == listener else elsewhere).append(action)
     sent = [forwards(action) for action in here or elsewhere]
     agreed = sent[0] if sent and all(one == sent[0] for one in sent) else {}
@@ -214,7 +215,8 @@ def continued(
         agreed = {served[0]: WHOLE} if len(served) == 1 else agreed
     if not agreed:
         return initial
-    weights = ((group, agreed.get(group, 0)) for group in sorted(groups, key=str))
+    named = groups | {group for group, weight in agreed.items() if weight}
+    weights = ((group, agreed.get(group, 0)) for group in sorted(named, key=str))
     return Action(forward=tuple(Forward(target_group=group, weight=weight) for group, weight in weights))
 
 
@@ -227,20 +229,29 @@ def sent_elsewhere(present: Action | None, wanted: Action | None) -> bool:
     """Whether all requests still go to target groups that `wanted` does not name."""
     if present is None or wanted is None or wanted.forward is None:
         return False
-    return bool(_receiving(present)) and _receiving(present).isdisjoint(forwards(wanted))
+    return bool(receiving(present)) and receiving(present).isdisjoint(forwards(wanted))
 
 
-def unclaimed(present: Action | None, initial: Action | None, owned: Set[str]) -> bool:
-    """Whether a rollout has never shifted these requests: nobody or other target groups of the stack receive them."""
+def claimed(present: Action | None, initial: Action | None, owned: Set[str]) -> Action | None:
+    """What lets the rollout that is to shift these requests begin; None if it can, or if they are somebody else's.
+
+    It names both target groups of the service, because ECS refuses one that no listener names. Requests that go to
+    another target group of the stack go on to it; the rollout moves them once its version is healthy.
+    """
     if present is None or initial is None:
-        return False
+        return None
     if present.forward is None:
-        return present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND))
-    named = forwards(present).keys()
-    return named <= owned and named.isdisjoint(forwards(initial))
+        return initial if present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND)) else None
+    named, groups = forwards(present), forwards(initial).keys()
+    if groups <= named.keys() or not named.keys() <= owned:
+        return None
+    served = [item for item in present.forward if item.weight]
+    added = (Forward(target_group=group, weight=0) for group in sorted(groups - receiving(present), key=str))
+    return Action(forward=(*served, *added))
 
 
-def _receiving(action: Action) -> set[Link]:
+def receiving(action: Action | None) -> set[Link]:
+    """Target groups that an action sends requests to."""
     return {group for group, weight in forwards(action).items() if weight}
 
 

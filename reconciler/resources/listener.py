@@ -93,10 +93,8 @@ class Listener(ResourceType[ListenerSpec]):
     def claiming(
         self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], owned: Set[str]
     ) -> Desired[ListenerSpec]:
-        if not _elb_actions.unclaimed(old.spec.default_action, new.spec.initial_action, owned):
-            return new
-        spec = new.spec.model_copy(update={"default_action": new.spec.initial_action})
-        return replace(new, spec=spec)
+        action = _elb_actions.claimed(old.spec.default_action, new.spec.initial_action, owned)
+        return new if action is None else replace(new, spec=new.spec.model_copy(update={"default_action": action}))
 
     def continuing(
         self,
@@ -104,8 +102,10 @@ class Listener(ResourceType[ListenerSpec]):
         old: Observed[ListenerSpec] | None,
         world: Iterable[Observed[Any]],
         promoted: Set[str],
+        serving: Set[str],
     ) -> Desired[ListenerSpec]:
-        action = _elb_actions.continued(new.spec.initial_action, None if old is None else old.id, world, promoted)
+        at = None if old is None else old.id
+        action = _elb_actions.continued(new.spec.initial_action, at, world, promoted, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:

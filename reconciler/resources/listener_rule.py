@@ -18,12 +18,9 @@ from reconciler.model.diff import Change
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
-from reconciler.resources import _elb, _elb_actions, _gone, _tags
+from reconciler.resources import _conditions, _elb, _elb_actions, _gone, _tags
 from reconciler.resources._elb import elbv2
 from reconciler.resources._elb_actions import Action
-
-CONDITIONS = ("paths", "hosts", "methods", "headers")
-"""Fields of the spec that say which requests a rule catches. AWS replaces them as a whole."""
 
 LOWEST, HIGHEST = 1, 50_000
 """Priorities that ELB takes."""
@@ -103,14 +100,32 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         return _elb.renamed_part(old, new)
 
     def forwards(self, spec: ListenerRuleSpec) -> Mapping[Link, int]:
-        return _elb_actions.forwards(spec.action or spec.initial_action)
+        """A rule that takes no requests yet sends none, whatever its weights."""
+        groups = _elb_actions.forwards(spec.action or spec.initial_action)
+        return dict.fromkeys(groups, 0) if _conditions.takes_none(spec) else groups
+
+    def succeeds(
+        self, old: Observed[ListenerRuleSpec] | None, new: Desired[ListenerRuleSpec], other: Observed[Any]
+    ) -> bool:
+        """It takes requests that the listener, or another of its rules, has now."""
+        if other.id == new.spec.listener:
+            theirs = new.spec.model_copy(update=dict.fromkeys(("paths", "hosts"), ()))
+        elif isinstance(other.spec, ListenerRuleSpec) and other.spec.listener == new.spec.listener:
+            theirs = other.spec
+        else:
+            return False
+        if old is not None and (other.id == old.id or _conditions.covers(old.spec, _filled(new.spec, old.spec))):
+            return False
+        return _conditions.overlap(theirs, new.spec)
+
+    def waiting(self, new: Desired[ListenerRuleSpec]) -> Desired[ListenerRuleSpec]:
+        return replace(new, spec=new.spec.model_copy(update=_conditions.NONE_YET))
 
     def claiming(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]
     ) -> Desired[ListenerRuleSpec]:
-        if not _elb_actions.unclaimed(old.spec.action, new.spec.initial_action, owned):
-            return new
-        return replace(new, spec=new.spec.model_copy(update={"action": new.spec.initial_action}))
+        action = _elb_actions.claimed(old.spec.action, new.spec.initial_action, owned)
+        return new if action is None else replace(new, spec=new.spec.model_copy(update={"action": action}))
 
     def continuing(
         self,
@@ -118,19 +133,31 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         old: Observed[ListenerRuleSpec] | None,
         world: Iterable[Observed[Any]],
         promoted: Set[str],
+        serving: Set[str],
     ) -> Desired[ListenerRuleSpec]:
-        action = _elb_actions.continued(new.spec.initial_action, new.spec.listener, world, promoted)
+        at = new.spec.listener
+        action = _elb_actions.continued(new.spec.initial_action, at, world, promoted, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], usage: Usage
     ) -> Desired[ListenerRuleSpec]:
-        """It catches other requests only once it sends them to the new target groups, in the same call if it can."""
+        """It catches other requests only once it sends them to the new target groups, in the same call if it can.
+
+        Requests that another rule is to take, it takes until that one does.
+        """
         action = _elb_actions.handed_over(old.spec.action, new.spec.action, usage)
-        kept: dict[str, Any] = {"action": action}
-        if _elb_actions.sent_elsewhere(action or old.spec.action, new.spec.action or new.spec.initial_action):
-            kept |= {name: getattr(old.spec, name) for name in CONDITIONS}
-        return replace(new, spec=new.spec.model_copy(update=kept))
+        kept: dict[str, Any] = {}
+        if _conditions.takes_none(old.spec):
+            stays = not _elb_actions.receiving(old.spec.action) <= usage.proven
+        else:
+            stays = _elb_actions.sent_elsewhere(action or old.spec.action, new.spec.initial_action or new.spec.action)
+        if not stays and old.id in usage.awaited | usage.exchanged:
+            both = _conditions.widened(old.spec, _filled(new.spec, old.spec))
+            stays, kept = both is None and old.id in usage.awaited, both or {}
+        if stays:
+            kept = {name: getattr(old.spec, name) for name in _conditions.FIELDS}
+        return replace(new, spec=new.spec.model_copy(update={"action": action, **kept}))
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec
@@ -138,7 +165,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             answer = yield elbv2.create_rule(
                 ListenerArn=spec.listener,
                 Priority=spec.priority,
-                Conditions=_conditions(spec),
+                Conditions=_written(spec),
                 Actions=_elb_actions.actions(spec.action, spec.initial_action, new),
                 Tags=_tags.pairs(new.tags),
             )
@@ -157,8 +184,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         if "priority" in fields:
             yield from _move(old, new)
         settings: dict[str, Any] = {}
-        if not fields.isdisjoint(CONDITIONS):  # what is not declared stays as it is
-            settings["Conditions"] = [*_conditions(_filled(spec, old.spec)), *old.facts["conditions"]]
+        if not fields.isdisjoint(_conditions.FIELDS):  # what is not declared stays as it is
+            settings["Conditions"] = [*_written(_filled(spec, old.spec)), *old.facts["conditions"]]
         if "action" in fields and spec.action is not None:
             settings["Actions"] = _elb_actions.written(spec.action)
         if settings:
@@ -169,7 +196,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     ) -> Mapping[Path, Any]:
         """Conditions are replaced as a whole, and patterns by regular expression are not among ours."""
         lost = _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
-        fields = [change.field for change in changes if change.field in CONDITIONS]
+        fields = [change.field for change in changes if change.field in _conditions.FIELDS]
         if fields and old.facts["patterns"]:
             lost[fields[0], "RegexValues"] = old.facts["patterns"]
         return lost
@@ -213,10 +240,12 @@ def _holder(listener: Any, priority: int) -> Calls[tuple[str, dict[str, str]]]:
 
 
 def _filled(spec: ListenerRuleSpec, present: ListenerRuleSpec) -> ListenerRuleSpec:
-    return spec.model_copy(update={name: getattr(present, name) for name in CONDITIONS if getattr(spec, name) is None})
+    return spec.model_copy(
+        update={name: getattr(present, name) for name in _conditions.FIELDS if getattr(spec, name) is None}
+    )
 
 
-def _conditions(spec: ListenerRuleSpec) -> list[dict[str, Any]]:
+def _written(spec: ListenerRuleSpec) -> list[dict[str, Any]]:
     """`Conditions` of a call, all of which have to hold."""
     return list(_each_condition(spec))
 

@@ -57,6 +57,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
         marks=describe.remembered(item),
         scaling=_scaling(found.scalable),
         tuned=_tuned(subject, found.groups),
+        inherited=(subject.groups[0] in subject.inherited, subject.groups[1] in subject.inherited),
         others=len(item.get("taskSets") or ()) - len(raw),
         deleting=item["status"] != "ACTIVE",
         waits=waits(subject.release.id, sets, subject.not_ready),

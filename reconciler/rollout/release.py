@@ -105,7 +105,8 @@ class RolloutTarget:
 
     `groups` are the two target groups; slot 0 is the first. `attached` are the target groups of a service whose
     deployments ECS runs, with those that it may not leave yet. `former` are the stack's other target groups, which the
-    service's listeners may still name. `scalable` is `service/<cluster>/<name>` if the service
+    service's listeners may still name. `inherited` are those of `groups` in which a service has tasks that leaves the
+    specs: this one under its former name. `scalable` is `service/<cluster>/<name>` if the service
     scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets. `roles` are the
     stack's roles with the time of their creation, None for what was created just now.
 
@@ -123,6 +124,7 @@ class RolloutTarget:
     test: TrafficEntry | None = None
     attached: tuple[Attachment, ...] = ()
     former: frozenset[str] = frozenset()
+    inherited: frozenset[str] = frozenset()
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()
     roles: tuple[tuple[str, datetime | None], ...] = ()

@@ -90,7 +90,8 @@ class ObservedService:
     `production` and `test` are None if the listener forwards to unmanaged targets or does not forward. `bare`: the
     listeners that name only one of the two groups. `tuned`: whether each slot's target group has the health check of
     the wanted release. `strangers`: targets in each slot's group that are neither draining nor running tasks of the
-    newest task set there. `others` counts task sets in neither group, created outside. `definition` is the wanted
+    newest task set there. `inherited`: whether those may be of a service that leaves the specs, and goes once this one
+    is healthy. `others` counts task sets in neither group, created outside. `definition` is the wanted
     revision, `differs` lists other differences of a deployment run by ECS. `alarms` are in alarm state. `errors` is the
     share of 5xx responses of the new version, in percent. `waits`: why the wanted release is not started yet, if
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
@@ -113,6 +114,7 @@ class ObservedService:
     scaling: Scaling = Scaling.NONE
     tuned: tuple[bool, bool] = (True, True)
     strangers: tuple[int, int] = (0, 0)
+    inherited: tuple[bool, bool] = (False, False)
     others: int = 0
     definition: str = ""
     differs: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.followers import digests
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.resolution import ResolutionContext

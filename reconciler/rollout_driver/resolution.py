@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import ownership
+from reconciler.model.adoption import immutable_changes
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.planner import immutable_changes
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.expectations import UNSEEN
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.rollout import observe_deployments
 from reconciler.rollout.engine import Engine, Prefetched, engines
 from reconciler.rollout.release import (
@@ -169,6 +169,7 @@ def subject_of(
         test=_entry(delivery.test, found) if delivery.moves_traffic else None,
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
         former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
+        inherited=_left_behind(context) & set(groups),
         attached=() if delivery.moves_traffic else _attached(delivery, service, context),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
         roles=tuple(_roles(context)),
@@ -186,6 +187,13 @@ def _roles(context: ResolutionContext) -> Iterable[tuple[str, datetime | None]]:
 
 def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:
     return frozenset(one.id for one in found.values() if one.address.kind == "target-group")
+
+
+def _left_behind(context: ResolutionContext) -> frozenset[str]:
+    """What services have tasks in that leave the specs."""
+    in_use = discover()["service"].in_use
+    leaving = (one for at, one in context.found.items() if at.kind == "service" and at not in context.wanted)
+    return frozenset(name for one in leaving for name in in_use(one))
 
 
 def _slots(

@@ -50,7 +50,7 @@ def _may_break(written: list[Written]) -> bool:
 
 def _found(specs: Specs, stack: Stack) -> Iterator[Diagnostic]:
     """One finding of a rule at each position: of several resources the first, or the one with the most tags."""
-    from reconciler.model.resource_type import discover
+    from reconciler.model.type_registry import discover
     from reconciler.spec.compile import compile_each
 
     kinds = discover()

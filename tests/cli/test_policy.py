@@ -26,7 +26,7 @@ from reconciler.model.escalation import TARGETS
 from reconciler.model.planner import Consent
 from reconciler.model.policy_evaluation import Request, is_allowed
 from reconciler.model.resource import Address, Call, Desired, Ref
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.observe import StackId
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.role import RoleSpec

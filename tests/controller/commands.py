@@ -13,7 +13,7 @@ from reconciler.controller.schedule import COMMAND
 from reconciler.controller.until import Ending, Observer, has_begun, has_ended
 from reconciler.model.event import Event
 from reconciler.model.plan import Plan
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.source.base import Revision

@@ -21,7 +21,8 @@ from reconciler.local.faults import Fault
 from reconciler.model.event import Event
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
-from reconciler.model.resource_type import Depth, discover
+from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.drift import DriftMode, DriftRule
 from reconciler.reconcile.pass_ import DesiredState

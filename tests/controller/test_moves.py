@@ -13,7 +13,7 @@ import pytest
 from reconciler.controller.until import Ending
 from reconciler.local.timings import Timings
 from reconciler.model.guard import Guard
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from tests.controller.commands import apply
 from tests.controller.test_controller import Files, Running

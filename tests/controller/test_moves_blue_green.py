@@ -177,3 +177,35 @@ def test_requests_move_to_a_rule_and_back_while_the_second_target_group_serves(m
     assert moving.lost() == []
     assert moving.groups() == {"my-app-frontend-tg-1": 0, "my-app-frontend-tg-2": 1}
     moving.at_rest()
+
+
+@pytest.mark.parametrize("in_two_steps", [True, False])
+def test_another_load_balancer_has_a_service_of_its_own(moving: Moving, in_two_steps: bool) -> None:
+    """Both answer once the second is healthy, until the first is removed; the first also where it leaves in the same
+    commit."""
+    folder = moving.running.files.folder
+    first = moving.watches[0]
+    first.balancer = "my-app-alb"
+    second = ListenerWatch(moving.laptop, balancer="my-app-alb-2")
+    moving.watches.append(second)
+    balancer = (folder / "load-balancer.yaml").read_text(encoding="utf-8")
+    service = (folder / WEB).read_text(encoding="utf-8")
+    new = service.replace("name: my-app-frontend\ncluster", "name: my-app-frontend-2\ncluster")
+    new = new.replace("my-app-alb", "my-app-alb-2").replace(GROUPS, "[my-app-frontend-2-a, my-app-frontend-2-b]")
+    (folder / "load-balancer-2.yaml").write_text(balancer.replace("my-app-alb", "my-app-alb-2"), encoding="utf-8")
+    (folder / "services" / "frontend-2.yaml").write_text(new, encoding="utf-8")
+    moving.running.files.number += 1
+    if in_two_steps:
+        moving.go(300)
+        assert moving.lost() == []
+        assert second.served
+        moving.at_rest()
+        moving.running.files.number += 1
+    (folder / WEB).unlink()
+    (folder / "load-balancer.yaml").unlink()
+    moving.go(500)
+    assert second.began is not None
+    assert second.lost == []
+    assert second.began < first.lost[0][0]
+    assert set(moving.groups()) == {"my-app-frontend-2-a", "my-app-frontend-2-b"}
+    moving.at_rest()

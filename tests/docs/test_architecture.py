@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.engine import Phase
 

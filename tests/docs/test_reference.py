@@ -10,8 +10,8 @@ from docs import environment, limits, tags
 from reconciler.model import ownership
 from reconciler.model.image_tags import IMAGES
 from reconciler.model.resource import Address
-from reconciler.model.resource_type import discover
 from reconciler.model.tagging import PER_RESOURCE
+from reconciler.model.type_registry import discover
 from reconciler.rollout.stored_state import KEYS, VERDICT_KEYS
 from reconciler.spec import tag_limits
 

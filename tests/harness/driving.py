@@ -17,7 +17,8 @@ from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.resource import Address
-from reconciler.model.resource_type import Depth, ResourceTypes
+from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.executor import StepOutcome
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import owned_ids

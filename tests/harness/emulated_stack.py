@@ -31,7 +31,7 @@ from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from reconciler.reconcile.drift import DriftMode, DriftRule
 from reconciler.reconcile.observe import StackId, owned_ids

@@ -36,7 +36,7 @@ from reconciler.aws.retry import is_read
 from reconciler.aws.session import Boto
 from reconciler.clock import Clock, ManualClock
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import ResourceTypes, discover
+from reconciler.model.type_registry import ResourceTypes, discover
 from reconciler.reconcile import executor, observe
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import StackId, owned_ids

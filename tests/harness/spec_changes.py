@@ -89,10 +89,10 @@ def _at(documents: Sequence[Document], number: int, label: str, path: Path) -> I
     shown = f"{label}: {_spelled(path)}"
     if isinstance(path[-1], str) and _is_keyed(documents[number]["kind"], path):
         new = f"{path[-1]}-x"
-        yield Change(f"{shown} renamed everywhere", tuple(_renamed(one, path[-1], new) for one in documents))
+        yield Change(f"{shown} renamed everywhere", tuple(renamed(one, path[-1], new) for one in documents))
     if isinstance(now, str) and (path[-1] == "name" or path[-2:-1] in NAMING):
         new = f"{now}-x"
-        yield Change(f"{shown} renamed everywhere", tuple(_renamed(one, now, new) for one in documents))
+        yield Change(f"{shown} renamed everywhere", tuple(renamed(one, now, new) for one in documents))
         yield Change(f"{shown} renamed alone", _with(documents, number, path, new))
         return
     if now is not ABSENT:
@@ -154,12 +154,13 @@ def _with(documents: Sequence[Document], number: int, path: Path, value: Any) ->
     return tuple(changed if index == number else one for index, one in enumerate(documents))
 
 
-def _renamed(value: Any, old: str, new: str) -> Any:
+def renamed(value: Any, old: str, new: str) -> Any:
+    """A document, or a part of one, in which every name and value `old` is `new`."""
     match value:
         case dict():
-            return {(new if key == old else key): _renamed(item, old, new) for key, item in value.items()}
+            return {(new if key == old else key): renamed(item, old, new) for key, item in value.items()}
         case list():
-            return [_renamed(item, old, new) for item in value]
+            return [renamed(item, old, new) for item in value]
         case _:
             return new if value == old else value
 

@@ -33,7 +33,7 @@ from reconciler.model.event import Event
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb

@@ -23,7 +23,8 @@ from reconciler.aws.retry import is_read
 from reconciler.model import ownership
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ServiceApi, T
-from reconciler.model.resource_type import ResourceType, Scope, discover
+from reconciler.model.resource_type import ResourceType, Scope
+from reconciler.model.type_registry import discover
 from tests.conftest import ACCOUNT, REGION
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import reconciler
 from reconciler.iam import calls
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 
 PRODUCT = Path(reconciler.__file__).parent
 ELSEWHERE = ("resources/", "local/", "spec/", "diagnosis/")

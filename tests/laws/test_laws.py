@@ -14,7 +14,8 @@ from reconciler.aws.retry import is_read
 from reconciler.model import ownership
 from reconciler.model.diff import Change, diff, fields
 from reconciler.model.resource import Desired, Observed, ResourceHealth, Spec
-from reconciler.model.resource_type import FieldMark, discover
+from reconciler.model.resource_type import FieldMark
+from reconciler.model.type_registry import discover
 from tests.laws.account import Stack, faults
 from tests.laws.example import Edit, Example
 

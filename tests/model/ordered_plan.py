@@ -10,7 +10,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.planner import Consent, draft
 from reconciler.model.resource import Desired
-from reconciler.model.resource_type import ResourceTypes
+from reconciler.model.type_registry import ResourceTypes
 
 
 def plan(

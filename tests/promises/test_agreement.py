@@ -32,7 +32,8 @@ from reconciler.model import ownership, resource
 from reconciler.model.guard import Guard
 from reconciler.model.plan import Action, Plan, RefusalCode, Verb
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
-from reconciler.model.resource_type import FieldMark, ResourceTypes, Scope
+from reconciler.model.resource_type import FieldMark, Scope
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.drift import REVERTS, Drift, DriftMode, DriftRule

@@ -22,7 +22,7 @@ from reconciler.aws.session import Boto
 from reconciler.clock import ManualClock
 from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.spec.load import load
 from reconciler.spec.rules import catalogue
 from tests.conftest import REGION

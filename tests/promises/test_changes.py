@@ -24,7 +24,7 @@ from reconciler.spec.load import load_sources
 from tests.harness.account_snapshot import alike, census
 from tests.harness.forked_runs import apart
 from tests.harness.seed import SEED as FOLDER
-from tests.harness.spec_changes import Change, Document, changes
+from tests.harness.spec_changes import Change, Document, changes, renamed
 from tests.harness.transitions import MOST_REFUSED, LivingStack, living
 from tests.promises.conftest import Record
 
@@ -255,3 +255,75 @@ def test_a_change_that_once_ended_badly_ends_well(world: World, moment: str, wha
     documents = world.brought_to(moment)
     change = next(one for one in possible(documents) if one.what == what)
     assert _judge(world.stack, change, _taken_back(documents, _inventory(world.stack))).wrong == []
+
+
+def _everywhere(documents: Sequence[Document], *names: str) -> tuple[Document, ...]:
+    """With these names changed in all documents."""
+    for name in names:
+        documents = tuple(renamed(one, name, f"{name}-x") for one in documents)
+    return tuple(documents)
+
+
+def _service(documents: Sequence[Document], change: Callable[[Document], None]) -> tuple[Document, ...]:
+    """With the service changed. Its registry has the same name, and keeps it."""
+    changed = copy.deepcopy(tuple(documents))
+    for document in changed:
+        if document["kind"] == "Service":
+            change(document)
+    return changed
+
+
+def _rename(service: Document) -> None:
+    service["name"] += "-x"
+
+
+FIRST, SECOND = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
+BESIDES: dict[str, Callable[[tuple[Document, ...]], tuple[Document, ...]]] = {
+    "nothing else": lambda documents: documents,
+    "a new version": lambda documents: with_image(documents, "v3"),
+    "the listener": lambda documents: _everywhere(
+        _service(documents, lambda service: service["traffic"].update(listener="production")), "production"
+    ),
+    "traffic.match": lambda documents: _service(
+        documents, lambda service: service["traffic"].update(match={"path": "/*", "priority": 10})
+    ),
+    "the cluster": lambda documents: _everywhere(documents, "my-app-cluster"),
+    "the container": lambda documents: _everywhere(documents, "frontend"),
+}
+RENAMES = [(groups, besides) for groups in ((), (FIRST,), (SECOND,), (FIRST, SECOND)) for besides in BESIDES]
+"""The target groups that are renamed in the commit that renames the service, and what else is changed in it."""
+
+
+def _renames(documents: tuple[Document, ...], groups: Sequence[str], besides: str) -> Change:
+    changed = BESIDES[besides](_service(_everywhere(documents, *groups), _rename))
+    return Change(f"the service, {' and '.join(groups) or 'no group'}, {besides}", changed)
+
+
+@pytest.mark.parametrize("groups", [(), (FIRST,), (SECOND,)], ids=["neither", "first", "second"])
+@pytest.mark.parametrize(
+    ("world", "moment"), [("blue_green", AT_REST), ("canary", str(Phase.SHIFTING))], indirect=["world"]
+)
+def test_a_service_renamed_with_a_target_group_goes_on_serving(
+    world: World, moment: str, groups: tuple[str, ...]
+) -> None:
+    """The listener names the new group before the service has a task in it under its new name, and sends requests to
+    the old one until then. Both groups may have tasks of the service under its old name."""
+    documents = world.brought_to(moment)
+    inventory = _inventory(world.stack) if moment == AT_REST else None
+    change = _renames(documents, groups, "nothing else")
+    found = _judge(world.stack, change, _taken_back(documents, inventory))
+    assert (found.wrong, found.because) == ([], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("world", "moment"), [one for one in MOMENTS if one[0] != "rolling"], indirect=["world"])
+def test_a_service_renamed_with_anything_else_goes_on_serving(world: World, moment: str) -> None:
+    """With its target groups, its listener, its cluster or its container, and with a new version."""
+    documents = world.brought_to(moment)
+    healing = documents if moment != FAILED else with_image(documents, "v3")
+    wrong = []
+    for groups, besides in RENAMES:
+        change = _renames(documents, groups, besides)
+        found = apart(lambda change=change: _judge(world.stack, change, _taken_back(healing, None)))  # type: ignore[misc]
+        wrong += [(change.what, found.wrong)] if found.wrong else []
+    assert wrong == []

@@ -9,7 +9,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from tests.harness.decoys import Decoys
 from tests.harness.drift_injection import Damage, inflict, possible
 from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, run, stack

@@ -11,7 +11,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.model import guard
 from reconciler.model.guard import Guard
 from reconciler.model.plan import Plan, RefusalCode, Verb
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.pass_ import look
 from tests.harness.decoys import Decoys
 from tests.harness.forked_runs import EVERY_TYPE, Account, Stack, run, stack

@@ -14,7 +14,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import has_token
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.pass_ import look
 from tests.harness.account_snapshot import told
 from tests.harness.crash import Crash, CrashGate, How, Point

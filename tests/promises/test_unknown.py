@@ -169,7 +169,8 @@ def test_a_body_that_makes_no_sense_is_an_error_that_tells_none_of_it(body: str)
     """What a type would read as nothing at all is not handed on as an answer that lists nothing; and what stands in the
     body may be a secret."""
     from reconciler.aws.client import AwsClient
-    from reconciler.model.resource_type import Scope, discover
+    from reconciler.model.resource_type import Scope
+    from reconciler.model.type_registry import discover
     from tests.conftest import ACCOUNT
 
     with answering(*[(200, XML, BODIES[body])] * 40) as url:

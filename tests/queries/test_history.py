@@ -111,7 +111,7 @@ def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
         (job,) = stage.jobs(stage.infrastructure())
         assert isinstance(job, ServiceRollout)
         world_spec = next(one for one in stage.wish.desired if one.address == job.delivery.task_definition)
-        from reconciler.model.resource_type import discover
+        from reconciler.model.type_registry import discover
         from reconciler.reconcile.observe import observe
 
         world = observe(stage.aws, discover(), stage.wish.place, stage.wish.desired)

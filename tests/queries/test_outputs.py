@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.resource import Address, Observed, ResourceHealth
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.queries.outputs import listener_url, outputs
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec

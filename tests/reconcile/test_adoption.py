@@ -13,7 +13,7 @@ from reconciler.cli.output.plan_text import counts, plan_text
 from reconciler.cli.output.terminal import Look
 from reconciler.model.adoption import entry
 from reconciler.model.plan import Plan, RefusalCode, Verb
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from tests.harness.account_snapshot import census
 from tests.harness.emulated_stack import EmulatedStack, emulated_stack

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Call
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from tests.harness.emulated_stack import EmulatedStack, InProcess, emulated_stack
 

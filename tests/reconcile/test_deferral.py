@@ -12,10 +12,11 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import DeferralCode, Plan, Verb
 from reconciler.model.planner import draft
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import deferral
 from reconciler.resources._elb_actions import NOBODY, Action, Forward
 from reconciler.resources.listener import ListenerSpec
+from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.target_group import TargetGroupSpec
@@ -239,3 +240,68 @@ def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
     found = planned([job[0], web[0]], [runs, job[1], web[1]])
     assert done(found) == ["update role/web"]
     assert "update role/job" in waits(found)
+
+
+RULE = Address("listener-rule", "shop-production")
+
+
+def rule(*paths: str, id: str = "", **weights: int) -> tuple[Desired[Any], Observed[Any]]:
+    address = Address("listener-rule", id) if id else RULE
+    forwards = tuple(Forward(target_group=one, weight=weight) for one, weight in weights.items())
+    spec = ListenerRuleSpec(
+        listener=str(DOOR), priority=len(id) + 1, paths=paths, hosts=(), action=Action(forward=forwards)
+    )
+    facts = {"actions": (), "conditions": (), "patterns": [], "priorities": ()}
+    return Desired(address, spec, tags(address)), Observed(address, str(address), spec, tags(address), facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("served", "in_place", "ready", "begins"),
+    [
+        ("old", True, False, False),
+        ("old", True, True, True),
+        ("old", False, False, True),
+        ("strange", False, False, False),
+        ("", True, False, True),
+    ],
+    ids=["wait", "healthy", "nobody serves yet", "somebody else serves", "nobody serves"],
+)
+def test_a_new_rule_takes_requests_that_are_served_once_its_targets_are_healthy(
+    served: str, in_place: bool, ready: bool, begins: bool
+) -> None:
+    """What is left of it is deferred, so that the plan shows it."""
+    web = service("web", "old", ready=in_place, established=in_place)
+    shop = service("shop", "new", ready=ready, established=ready)
+    door = listener(DOOR, **({served: 100} if served else {}))
+    wanted = rule("/shop/*", new=100)[0]
+    groups = [group("old"), group("new")]
+    found = planned(
+        [web[0], shop[0], door[0], wanted, *(one[0] for one in groups)],
+        [web[1], shop[1], door[1], *(one[1] for one in groups)],
+        delivery("web"),
+        delivery("shop", RULE),
+    )
+    (created,) = (one for one in found.actions if one.address == RULE)
+    assert created.new is not None
+    assert (created.new.spec.paths == ("/shop/*",)) is begins
+    assert [one.address for one in (deferred.action for deferred in found.deferred)] == ([] if begins else [RULE])
+
+
+def test_who_has_the_requests_of_a_new_rule_keeps_them_until_it_takes_them() -> None:
+    """A rule that is to take other requests takes both meanwhile; one that leaves stays."""
+    web, shop = service("web", "old"), service("shop", "new")
+    there, groups = rule("/shop/*", id="web-production", old=100), [group("old"), group("new")]
+    changed = Desired(there[0].address, there[0].spec.model_copy(update={"paths": ("/web/*",)}), there[0].tags)
+    wanted, door = rule("/shop/*", new=100)[0], listener(DOOR)
+    world = [web[1], shop[1], door[1], there[1], *(one[1] for one in groups)]
+    rest = [web[0], shop[0], door[0], *(one[0] for one in groups)]
+
+    found = planned([*rest, changed, wanted], world)
+    (update,) = (one for one in found.actions if one.address == changed.address)
+    assert update.new is not None
+    assert set(update.new.spec.paths) == {"/shop/*", "/web/*"}
+
+    found = planned([*rest, wanted], world)
+    assert f"delete {changed.address}" not in done(found)
+    assert waits(found)[f"delete {changed.address}"] == DeferralCode.TAKEN_LATER
+    assert RULE in waits_for(found)

@@ -11,7 +11,7 @@ from reconciler.model.diff import diff
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Spec
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.deferral import deferral
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import ServiceSpec

@@ -10,7 +10,7 @@ import pytest
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Address, Desired, Observed, Ref
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.immovable import immovable
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec

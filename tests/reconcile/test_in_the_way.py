@@ -16,7 +16,8 @@ from reconciler.model.ownership import tags_for
 from reconciler.model.plan import Action, Refusal, RefusalCode, Verb
 from reconciler.model.planner import draft
 from reconciler.model.resource import Address, Desired, Observed, Ref, Spec
-from reconciler.model.resource_type import ResourceType, ResourceTypes, discover
+from reconciler.model.resource_type import ResourceType
+from reconciler.model.type_registry import ResourceTypes, discover
 from reconciler.reconcile.executor import Result
 from reconciler.reconcile.expectations import TRIES
 from reconciler.resources._elb_actions import Action as ListenerAction

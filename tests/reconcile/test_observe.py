@@ -15,7 +15,8 @@ from reconciler.clock import SystemClock
 from reconciler.model.diff import Change
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ServiceApi, Spec
-from reconciler.model.resource_type import Depth, ResourceType, ResourceTypes, Scope
+from reconciler.model.resource_type import Depth, ResourceType, Scope
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.observe import StackId, observe
 
 PATIENCE = 10.0

@@ -24,7 +24,8 @@ from reconciler.model.guard import Guard
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
-from reconciler.model.resource_type import Depth, discover
+from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import StackId, observe
 from reconciler.reconcile.pass_ import DesiredState, look

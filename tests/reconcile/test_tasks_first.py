@@ -10,7 +10,7 @@ from reconciler.model.diff import Change
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, DeferralCode, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.resources.image import ImageSpec
 from reconciler.resources.service import ServiceSpec

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.resource import Address, Desired, Link, Observed, Ref
 from reconciler.model.usage import Usage
-from reconciler.resources._elb_actions import NOBODY, Action, FixedResponse, Forward, handed_over, unclaimed
+from reconciler.resources._elb_actions import NOBODY, Action, FixedResponse, Forward, claimed, handed_over
 from reconciler.resources.listener_rule import ListenerRule, ListenerRuleSpec
 from reconciler.resources.role import Role, RoleSpec
 from reconciler.resources.security_group_rules import SecurityGroupRules, SecurityGroupRulesSpec
@@ -103,18 +103,23 @@ def test_a_group_that_is_yet_to_be_made_is_not_healthy() -> None:
 @pytest.mark.parametrize(
     ("present", "wanted"),
     [
-        (Action(fixed_response=NOBODY), True),
-        (forward(other=100), True),
-        (forward(other=100, blue=0), False),
-        (forward(blue=0, green=100), False),
-        (forward(strange=100), False),
-        (Action(fixed_response=FixedResponse(status="503", body="maintenance")), False),
+        (Action(fixed_response=NOBODY), {"blue": 100, "green": 0}),
+        (forward(other=100), {"other": 100, "blue": 0, "green": 0}),
+        (forward(other=100, blue=0), {"other": 100, "blue": 0, "green": 0}),
+        (forward(other=0, blue=100), {"blue": 100, "green": 0}),
+        (forward(blue=100), {"blue": 100, "green": 0}),
+        (forward(blue=0, green=100), None),
+        (forward(other=100, blue=0, green=0), None),
+        (forward(strange=100), None),
+        (Action(fixed_response=FixedResponse(status="503", body="maintenance")), None),
     ],
 )
-def test_a_rollout_takes_over_what_serves_nobody_or_another_service(present: Action, wanted: bool) -> None:
-    """What a person has set by hand is left to that person."""
-    owned = frozenset({"blue", "green", "other"})
-    assert unclaimed(present, forward(blue=100, green=0), owned) is wanted
+def test_a_rollout_can_begin_where_nobody_or_another_service_is_served(
+    present: Action, wanted: dict[str, int] | None
+) -> None:
+    """Both of its target groups are named, and receive nothing yet; what a person has set by hand is left as it is."""
+    found = claimed(present, forward(blue=100, green=0), frozenset({"blue", "green", "other"}))
+    assert (None if found is None else weights(found)) == wanted
 
 
 def observed(kind: str, spec: Any) -> Observed[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.controller.until import has_ended
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from reconciler.resources import task_definition
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack

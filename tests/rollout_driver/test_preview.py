@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.controller.until import has_begun
-from reconciler.model.resource_type import discover
+from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.outlook import Outlook, RolloutPreview

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model.resource_type import discover
 from reconciler.model.tagging import PER_RESOURCE
+from reconciler.model.type_registry import discover
 from tests.spec import folder
 
 ROOM = PER_RESOURCE - discover()["service"].tag_rules.added - 3

@@ -87,7 +87,7 @@ def statements_of(
     Raises `errors.SpecInvalid` for an invalid source.
     """
     from reconciler.iam import Extras, statements
-    from reconciler.model.resource_type import discover
+    from reconciler.model.type_registry import discover
     from reconciler.reconcile.observe import StackId
     from reconciler.spec.compile import compile_deliveries, compile_specs
 

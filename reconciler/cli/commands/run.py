@@ -233,7 +233,7 @@ class ControllerProcess:
         from reconciler.controller.revisions import RevisionTracker
         from reconciler.controller.schedule import Intervals
         from reconciler.model.observed_state import ObservedState
-        from reconciler.model.resource_type import discover
+        from reconciler.model.type_registry import discover
         from reconciler.rollout_driver.smoke_tests import SmokeTests
 
         def reach(spec: RolloutSpec, target: RolloutTarget) -> str:

@@ -20,8 +20,13 @@ from reconciler.rollout.strategy import Strategy
 
 
 def targets_healthy(seen: ObservedService, one: TaskSet) -> bool:
-    """All wanted tasks are healthy targets, in the zones of the other side, and the group has no other targets."""
-    return _complete(seen, one) and not seen.strangers[one.slot] and spread(seen, one)
+    """All wanted tasks are healthy targets, in the zones of the other side, and no others will stay in the group."""
+    return _complete(seen, one) and not _in_its_group(seen, one) and spread(seen, one)
+
+
+def _in_its_group(seen: ObservedService, one: TaskSet) -> int:
+    """Targets of others in its target group. A service that leaves goes once this one is healthy, and not before."""
+    return 0 if seen.inherited[one.slot] else seen.strangers[one.slot]
 
 
 def _complete(seen: ObservedService, one: TaskSet) -> bool:
@@ -147,10 +152,10 @@ def status(seen: ObservedService, one: TaskSet) -> str:
         return f"{one.running} of {needed} tasks running{waiting}"
     if one.well < needed:
         return f"{one.well} of {needed} tasks healthy"
-    if seen.strangers[one.slot]:
+    if others := _in_its_group(seen, one):
         return (
             task_protection.occupied(seen, one.slot)
-            or f"the target group has {seen.strangers[one.slot]} targets that are not tasks of this version"
+            or f"the target group has {others} targets that are not tasks of this version"
         )
     if not spread(seen, one):
         return f"tasks are healthy in {_list(sorted(one.zones))} only"

@@ -58,7 +58,7 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         return zero.wait(s, PHASE)
     if health.confirmed_healthy(s.policy, s.seen):
         decisions: list[RolloutAction] = []
-        if s.seen.production != all_on(candidate.slot):
+        if s.seen.production != all_on(candidate.slot) or "production" in s.seen.bare:
             decisions.append(SetWeights("production", all_on(candidate.slot), s.seen.production))
         ended = s.ended(s.target, Outcome.PROMOTED, PHASE, Actor.ENGINE)
         never_up = [one for one in s.seen.alive if one is not candidate and one.scale and not one.well]
@@ -142,7 +142,10 @@ def _idle(s: RolloutContext, one: TaskSet) -> bool:
 
 
 def _by_traffic(s: RolloutContext) -> list[int]:
-    """The slots, first one without tasks of another service, which the new one may replace; then by traffic."""
+    """The slots, first one without tasks of another service, which the new one may replace; then by traffic.
+
+    Where there are some in both, the one with less of the traffic comes first.
+    """
     production, strangers = s.seen.production, s.seen.strangers
     assert production is not None
-    return sorted((0, 1), key=lambda slot: (strangers[slot] > 0, -production[slot]))
+    return sorted((0, 1), key=lambda slot: (strangers[slot] > 0, production[slot] * (1 if strangers[slot] else -1)))
