@@ -11,9 +11,11 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
 
 _OUTPUT: Final = frozenset({errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors without a file's name that are those of a stream."""
@@ -69,7 +71,7 @@ def finish(code: int) -> int:
             _discard(stream.fileno())
         except OSError as error:
             if code == Exit.DONE:
-                sys.stderr.write(f"error: {said(error)}\n")
+                complain(partial(echo, f"error: {said(error)}", err=True))
             code = code or Exit.FAILED
             _discard(stream.fileno())
     return code

@@ -258,7 +258,7 @@ class Controller:
         wish = active.wish
         world = observe(
             self.aws, self.kinds, wish.place, wish.desired,
-            depth=depth, expectations=self._expectations, before=self.world,
+            depth=depth, expectations=self._expectations, before=self.world, leaving=wish.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
         self.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))

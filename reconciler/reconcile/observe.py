@@ -5,7 +5,8 @@ is every type that builds on it. Nothing is planned from an incomplete read. Det
 are read last, and nothing waits for them (`ResourceType.observe_details`).
 
 The exception is a type that the endpoint does not serve, and of which neither the specs nor the tag index nor the
-previous pass know anything: an emulator without Application Auto Scaling is enough for a stack without it.
+previous pass know anything: an emulator without Application Auto Scaling is enough for a stack without it. A stack that
+is destroyed does without such a type even where it may be served, and its answer cannot be understood.
 """
 
 from __future__ import annotations
@@ -54,12 +55,13 @@ def observe(
     depth: Depth = Depth.FULL,
     expectations: Expectations | None = None,
     before: ObservedState | None = None,
+    leaving: bool = False,
 ) -> ObservedState:
     """Everything that the stack owns or its specs declare, of every type.
 
     Writes in `expectations` that AWS does not show yet are included, marked as not actionable. `before` is the result
     of the previous pass with the same expectations: a pass of less than full depth takes over what it need not read,
-    and names it in `ObservedState.carried`. A fast pass must have one. Raises `errors.AwsError` if not even the tag
+    and names it in `ObservedState.carried`. A fast pass must have one. `leaving`: the stack is destroyed. Raises `errors.AwsError` if not even the tag
     index can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
@@ -69,7 +71,7 @@ def observe(
         else:
             swept = OwnedTagIndex.begin(aws, place.stack, pool)
         reading = ReadPlan(depth, before, swept, written)
-        seen = _Observation(aws, kinds, place, desired, reading, expectations, pool)
+        seen = _Observation(aws, kinds, place, desired, reading, expectations, pool, leaving=leaving)
         seen.read()
         world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
     for one in world:
@@ -92,7 +94,10 @@ class _Observation:
         reading: ReadPlan,
         expectations: Expectations | None,
         pool: Executor,
+        *,
+        leaving: bool,
     ) -> None:
+        self._leaving = leaving
         self.found: dict[str, tuple[Observed[Any], ...]] = {}
         self.unreadable: dict[str, errors.AwsError] = {}
         self.carried: set[str] = set()
@@ -181,7 +186,7 @@ class _Observation:
 
     def _does_without(self, name: str, error: errors.AwsError) -> bool:
         """Whether `error` says that the type is not served here, and nothing says that the stack has any of it."""
-        if not isinstance(error, errors.Unserved) and error.code not in NO_ANSWER:
+        if not isinstance(error, errors.Unserved) and not (self._leaving and error.code in NO_ANSWER):
             return False
         tagged = (ownership.address(tags) for tags in self._reading.swept.values())
         there = any(address is not None and address.kind == name for address in tagged)

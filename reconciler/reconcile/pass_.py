@@ -19,7 +19,7 @@ from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.drift import Drift, DriftRule
 from reconciler.reconcile.executor import StepOutcome, execute
-from reconciler.reconcile.expectations import Expectations
+from reconciler.reconcile.expectations import UNSEEN, Expectations
 from reconciler.reconcile.filters import Context, filtered
 from reconciler.reconcile.observe import StackId, made_meanwhile, observe, owned_ids
 from reconciler.reconcile.request_tags import RequestTags, candidates, merged
@@ -59,7 +59,7 @@ def look(
 
     `expectations`: writes of this process; without them every read is believed.
     """
-    world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations)
+    world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations, leaving=wish.leaving)
     return world, planned(wish, world, kinds)[0]
 
 
@@ -96,7 +96,9 @@ def _serving(
     deliveries: Iterable[RolloutSpec], world: ObservedState, kinds: ResourceTypes
 ) -> dict[Address, frozenset[str]]:
     """What each service has tasks in, in any version, by the listeners and rules of its requests."""
-    uses = {one.address: kinds["service"].in_use(one) for one in world.found.get("service", ())}
+    uses = {
+        one.address: kinds["service"].in_use(one) for one in world.found.get("service", ()) if UNSEEN not in one.facts
+    }
     return {
         entry: uses[delivery.service]
         for delivery in deliveries

@@ -25,7 +25,7 @@ from reconciler.cli.output.plan_text import plan_text
 from reconciler.cli.output.terminal import CLEAR, Look, echo, printed
 from reconciler.log import log
 from reconciler.model.diff import Change
-from reconciler.model.plan import Action, Deferred, Note, Plan, Refusal, RefusalCode, Verb
+from reconciler.model.plan import Action, DeferralCode, Deferred, Note, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address
 
 HOSTILE = "evil\x9b31m\x1b[8m\x1b]0;title\x07\u202e\u2066\u200b\r##[stop-commands]t\n::error::forged"
@@ -50,7 +50,7 @@ def plan(text: str) -> Plan:
         refusals=(Refusal(RefusalCode.LOSS, address, text, hint=text, where=f"{text}:3"),),
         warnings=(Note(address, text),),
         waiting=(Note(address, text),),
-        deferred=(Deferred(action, text),),
+        deferred=(Deferred(action, DeferralCode.IN_USE, text, address),),
         unsettled=(Note(address, text),),
         failed=(Note(address, text),),
     )

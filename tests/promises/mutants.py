@@ -220,14 +220,14 @@ MUTANTS = (
     Mutant(
         "a log group goes while two versions run",
         "reconciler/reconcile/deferral.py",
-        "elif self.usage.several and",
-        "elif not self.usage.several and",
+        "elif self.several and",
+        "elif not self.several and",
         "tests/promises/test_agreement.py",
     ),
     Mutant(
         "scaling changes before its release",
         "reconciler/reconcile/deferral.py",
-        "if action.address in followers else",
+        "if action.address in following else",
         "if action.address not in self.desired else",
         "tests/promises/test_agreement.py",
     ),

@@ -196,19 +196,23 @@ LACKS: list[errors.AwsError] = [
 ]
 
 
-def without(refusal: errors.AwsError, *wanted: Desired[Note], tags: Mapping[str, str] | None = None) -> ObservedState:
+def without(
+    refusal: errors.AwsError, *wanted: Desired[Note], tags: Mapping[str, str] | None = None, leaving: bool = True
+) -> ObservedState:
     aws = AwsClient(Lacking("ListClusters", refusal, tags or {}), clock=SystemClock(1000))
     try:
-        return observe(aws, ResourceTypes([Base()]), PLACE, wanted)
+        return observe(aws, ResourceTypes([Base()]), PLACE, wanted, leaving=leaving)
     finally:
         aws.close()
 
 
 @pytest.mark.parametrize("refusal", LACKS)
 def test_a_type_that_is_not_served_and_that_nobody_needs_is_absent(refusal: errors.AwsError) -> None:
-    """An emulator need not have every service of AWS."""
+    """An emulator need not have every service of AWS; what only fails to answer is done without to destroy a stack."""
     world = without(refusal)
     assert (world.found, world.unreadable) == ({"base": ()}, {})
+    served = not isinstance(refusal, errors.Unserved)
+    assert set(without(refusal, leaving=False).unreadable) == ({"base"} if served else set())
 
 
 @pytest.mark.parametrize("refusal", LACKS)

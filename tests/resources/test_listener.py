@@ -192,7 +192,7 @@ def test_a_listener_that_is_new_sends_requests_to_what_was_promoted(
         for number, group in enumerate(shown_by)
     ]
     new = Desired(WANT.address, WANT.spec.model_copy(update={"initial_action": Action(forward=BOTH)}))
-    found = Listener().continuing(new, None, observe(talk(*others)), set(promoted)).spec.initial_action
+    found = Listener().continuing(new, None, observe(talk(*others)), set(promoted), frozenset()).spec.initial_action
     assert found is not None
     assert {one.target_group: one.weight for one in found.forward or ()} == {
         BLUE: 100 * (first == "blue"),

@@ -35,10 +35,10 @@ class Remote:
     emulator: Emulator
     session: boto3.Session = field(default_factory=lambda: boto3.Session("AKIALAPTOPAWS0000000", "laptop"))
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = REGION) -> Any:
         return self.session.client(  # type: ignore[call-overload]  # its overloads want a literal
             service,
-            region_name=REGION,
+            region_name=region,
             endpoint_url=self.emulator.url,
             config=Config(retries={"total_max_attempts": 1}),
         )
