@@ -61,8 +61,9 @@ def observe(
 
     Writes in `expectations` that AWS does not show yet are included, marked as not actionable. `before` is the result
     of the previous pass with the same expectations: a pass of less than full depth takes over what it need not read,
-    and names it in `ObservedState.carried`. A fast pass must have one. `leaving`: the stack is destroyed. Raises `errors.AwsError` if not even the tag
-    index can be read.
+    and names it in `ObservedState.carried`. A fast pass must have one. `leaving`: the stack is destroyed.
+
+    Raises `errors.AwsError` if not even the tag index can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
