@@ -71,7 +71,7 @@ class Balancer:
         self._talk = threading.Lock()
         self._channel: socket.socket | None = None
         self._process: Child | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: dict[asyncio.Task[None], Child] = {}  # one that was replaced may be ending still
         self._thread = threading.Thread(target=self._hand_over, name="balancer", daemon=True)
         targets.on_change.append(self._target_changed)
 
@@ -257,7 +257,9 @@ class Balancer:
             inherit_output=True,
             pass_fds=(descriptor,),
         )
-        self._watching = asyncio.create_task(self._watch(process))
+        watching = asyncio.create_task(self._watch(process))
+        self._watching[watching] = process
+        watching.add_done_callback(self._watching.pop)
         return process
 
     async def _watch(self, process: Child) -> None:
@@ -271,12 +273,13 @@ class Balancer:
                 self._changed()
 
     async def _gone(self) -> None:
-        """It ends by itself when its channel closes; should it not, it is made to."""
-        if self._watching is not None and self._process is not None:
-            _, late = await asyncio.wait([self._watching], timeout=SLOWEST_ANSWER)
-            if late:
-                self._nursery.signal(self._process, signal.SIGKILL)
-                await self._watching
+        """Each ends by itself when its channel closes; should it not, it is made to."""
+        if not self._watching:
+            return
+        _, late = await asyncio.wait(self._watching.keys(), timeout=SLOWEST_ANSWER)
+        for watching in late:
+            self._nursery.signal(self._watching[watching], signal.SIGKILL)
+        await asyncio.gather(*late)
 
     def _lost(self) -> None:
         """There is no process any more, as far as we are concerned; it ends by itself when its channel closes."""
