@@ -45,10 +45,10 @@ def failed(work: Callable[[], object]) -> errors.ReconcilerError:
 BEHAVIOURS = pytest.mark.parametrize(
     "behave",
     [
-        silent,
+        pytest.param(silent, marks=pytest.mark.slow),
         dripping(b"x", b"HTTP/1.1 200 OK\r\nX-Slow: "),
-        dripping(b" ", OK + b"Content-Length: 1000000\r\n\r\n"),
-        dripping(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        pytest.param(dripping(b" ", OK + b"Content-Length: 1000000\r\n\r\n"), marks=pytest.mark.slow),
+        pytest.param(dripping(b"HTTP/1.1 100 Continue\r\n\r\n"), marks=pytest.mark.slow),
     ],
     ids=["silent", "head", "body", "continue"],
 )

@@ -91,8 +91,15 @@ CASES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("strategy", ["careful", "plain"])
-@pytest.mark.parametrize("case", CASES)
+PAIRS = [
+    pytest.param(case, strategy, marks=[] if number % 2 == (strategy == "plain") else [pytest.mark.slow])
+    for number, case in enumerate(CASES)
+    for strategy in ("careful", "plain")
+]
+"""Every case; `make test` takes each with one of the strategies."""
+
+
+@pytest.mark.parametrize(("case", "strategy"), PAIRS)
 def test_a_new_service_takes_requests_once_it_is_healthy(moving: Moving, case: str, strategy: str) -> None:
     """Until then they go where they went, and no request is lost."""
     services, wanted = CASES[case]

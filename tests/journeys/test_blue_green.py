@@ -187,6 +187,7 @@ def test_who_was_killed_keeps_the_next_out_for_no_longer_than_its_lease(here: De
     assert "whether the lock holder is alive" in ended.text
 
 
+@pytest.mark.slow
 def test_exit_codes_of_a_rollout_that_waits_for_a_person(here: Desk) -> None:
     """130 interrupted, 6 at a manual gate, 0 said and heard, 5 what makes no sense, 4 on its way."""
     here.save(MANUAL | LONG, "deployment.yaml")

@@ -117,6 +117,7 @@ def test_destroy_leaves_the_account_as_it_was(account: None, specs: Path) -> Non
     assert run("diff", other).code == 0
 
 
+@pytest.mark.slow
 def test_a_new_image_tag_is_one_rollout(applied: Path) -> None:
     """Changing the tag changes the task definition and rolls the service, and nothing else."""
     for tag in ("v1", "v2"):

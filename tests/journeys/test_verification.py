@@ -49,6 +49,7 @@ def rolled_back(here: Desk, tag: str) -> str:
     return ended.text
 
 
+@pytest.mark.slow
 def test_a_share_of_5xx_rolls_back(here: Desk) -> None:
     """`verify: {max_5xx}` over what the load balancer has counted for the new version's target group."""
     here.save({r"verify: \{.*?\}": "verify: {for: 8m, max_5xx: 5%}"}, "deployment.yaml")

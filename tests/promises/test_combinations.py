@@ -21,7 +21,7 @@ from tests.promises.test_changes import AT_REST, MOMENTS, World, documents_of, q
 __all__ = ["quiet", "world"]
 
 SEED = 20261130
-SAMPLED, ALL = 2, 25
+SAMPLED, ALL = 1, 25
 """Combinations of each world and phase, in `make test` and in full."""
 MOST_REFUSED = 250
 """Writes that AWS refuses while a fault lasts eight minutes, the retries in the calls among them."""
