@@ -130,13 +130,16 @@ class _Deferral:
         rolls = {action.address for action in self.draft.actions if action.rolls}
         flying = [one for one in staying if _versions(one) > 1 or one.address in rolls or one.id in self.waiting]
         others = any(one.id in revised for one in runs) or bool(rolls - {one.address for one in flying})
-        needed = None if others else in_flight.needed(flying, self.uses, self.world, running)
+        # tasks of what leaves were started for it as it was; those of what stays get what is declared now
+        gone = {one.id for one in self.world if one.address not in self.desired} - services
+        started = {name for id in gone & self.uses.keys() for name in self.uses[id]}
+        needed = None if others else in_flight.needed(flying, self.uses, self.world, started)
         self.several = bool(flying) or others
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
         changed = {action.drop.id for action in self.draft.actions if action.old is not None}
         named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
         awaited, exchanged = frozenset(self.succession.awaited), self.succession.exchanged
-        several = self.several or bool(running)
+        several = self.several or bool(started)
         return Usage(used, lost, self.proven, several, needed, named, awaited, exchanged)
 
     def _rolling(self) -> set[Address]:

@@ -232,7 +232,7 @@ def test_what_a_running_task_uses_stays_although_nothing_is_wanted_of_it(older: 
 
 
 def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
-    """Roles of others are."""
+    """Roles of others are, and those of a task that stays: it gets what is declared, as a service's tasks do."""
     from tests.reconcile.test_in_flight import narrowed
 
     job, web = narrowed("job"), narrowed("web")
@@ -240,6 +240,8 @@ def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
     found = planned([job[0], web[0]], [runs, job[1], web[1]])
     assert done(found) == ["update role/web"]
     assert "update role/job" in waits(found)
+    stays = Desired(runs.address, runs.spec, runs.tags)
+    assert set(done(planned([job[0], web[0], stays], [runs, job[1], web[1]]))) == {"update role/job", "update role/web"}
 
 
 RULE = Address("listener-rule", "shop-production")
