@@ -17,7 +17,7 @@ from reconciler.cli.signals import stopping, unwind
 
 if TYPE_CHECKING:
     from reconciler.controller.controller import Controller
-    from reconciler.controller.until import Applied
+    from reconciler.controller.goals import Applied
     from reconciler.model.plan import Plan
 
 APPLY_PATIENCE = 15 * 60.0
@@ -55,7 +55,8 @@ def execute(
     """Run `controller` until `approved`, its plan, is in place. `wait`: until every rollout has ended."""
     from reconciler.cli.output.rollout_result import report_rollouts
     from reconciler.cli.output.task_result import report_tasks
-    from reconciler.controller.until import FOREVER, Applied, Ending, has_begun, has_ended
+    from reconciler.controller.goals import Applied
+    from reconciler.controller.until import FOREVER, Ending, has_begun, has_ended
 
     leaving, look, speed = stack.target.leaving, stack.err_look, stack.aws.clock.speed
     resources = timeout if timeout is not None else DESTROY_PATIENCE if leaving else APPLY_PATIENCE

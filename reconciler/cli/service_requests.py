@@ -227,7 +227,8 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
     """
     from reconciler.cli.output.rollout_text import under_way
     from reconciler.cli.rollout_session import reporting_controller
-    from reconciler.controller.until import Ending, RequestHandled
+    from reconciler.controller.goals import RequestHandled
+    from reconciler.controller.until import Ending
 
     controller = reporting_controller(stack)
     goal = RequestHandled(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK, deployed=deployed)

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from reconciler import errors
 from reconciler.aws.errors import translate
-from reconciler.controller.until import Applied, Ending, RequestHandled
+from reconciler.controller.goals import Applied, RequestHandled
+from reconciler.controller.until import Ending
 from reconciler.local.faults import Fault
 from reconciler.local.scripted import Script
 from reconciler.model.plan import RefusalCode, Verb

@@ -10,9 +10,10 @@ from datetime import datetime
 from reconciler.aws.client import AwsClient
 from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
+from reconciler.controller.goals import IDLE_SECONDS, Applied
 from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
-from reconciler.controller.until import IDLE_SECONDS, Applied, Ending, Observer, RolloutSummary, has_ended
+from reconciler.controller.until import Ending, Observer, RolloutSummary, has_ended
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep

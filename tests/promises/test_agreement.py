@@ -24,9 +24,10 @@ from reconciler.clock import ManualClock
 from reconciler.controller import rollout_queue
 from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
+from reconciler.controller.goals import Applied
 from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND, Intervals
-from reconciler.controller.until import Applied, Ending
+from reconciler.controller.until import Ending
 from reconciler.errors import Refused
 from reconciler.model import ownership, resource
 from reconciler.model.guard import Guard

@@ -20,6 +20,7 @@ from reconciler.rollout.blue_green import (
     initial,
     machine,
     pre_promotion,
+    promotion,
     requests,
     traffic_shift,
     zero,
@@ -309,7 +310,7 @@ def hears_a_word_again_and_again(patch: pytest.MonkeyPatch) -> None:
 
 @bug(TIMED)
 def promotes_green_that_is_ill(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(requests, "_unfit", lambda s, green: None)
+    patch.setattr(promotion, "_unfit", lambda s, green: None)
 
 
 @bug(TIMED)

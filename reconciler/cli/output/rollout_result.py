@@ -7,7 +7,8 @@ from reconciler.cli.output.failure_text import failure_text
 from reconciler.cli.output.rollout_text import under_way
 from reconciler.cli.output.terminal import Look, echo, say
 from reconciler.controller.controller import Controller
-from reconciler.controller.until import Applied, Ending, RolloutSummary
+from reconciler.controller.goals import Applied
+from reconciler.controller.until import Ending, RolloutSummary
 from reconciler.rollout.engine import Phase
 
 

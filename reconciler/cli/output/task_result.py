@@ -9,7 +9,7 @@ from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.failure_text import failure_text
 from reconciler.cli.output.terminal import Look, say
 from reconciler.controller.controller import Controller
-from reconciler.controller.until import Applied
+from reconciler.controller.goals import Applied
 from reconciler.diagnosis.report import Story
 from reconciler.model.resource import Observed
 from reconciler.rollout_driver.failure_report import task_failure

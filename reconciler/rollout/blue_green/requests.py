@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.rollout.actions import RolloutAction, SetWeights
-from reconciler.rollout.blue_green import context, gates, health, pre_promotion, traffic_shift
+from reconciler.rollout.blue_green import context, pre_promotion, promotion, traffic_shift
 from reconciler.rollout.blue_green.context import FIRST_STAGES, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
 from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Pause, Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import ObservedService, TaskSet, all_on
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, deadline
+from reconciler.rollout.state import ObservedService, all_on
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, deadline
 from reconciler.rollout.strategy import Strategy
 
 LONGEST_EXTENSION: Final = timedelta(days=14)
@@ -53,9 +53,9 @@ class _Requests(Requests):
         s, ordinary = self.s, self.ordinary
         match request.verb:
             case RequestVerb.PROMOTE:
-                return _promote(s, ordinary, request)
+                return promotion.promote(s, ordinary, request, self.accepted)
             case RequestVerb.FINISH:
-                return _finish(s, ordinary, request)
+                return promotion.finish(s, request, self.accepted)
             case RequestVerb.ROLLBACK:
                 to = self.target(request)
                 if to is not None and not isinstance(to, RequestRefusal):
@@ -120,95 +120,6 @@ def _yes(request: Request) -> Response:
 def _does(s: RolloutContext, ordinary: RolloutStep, request: Request, **fields: Any) -> RolloutStep:
     """Accept the request by storing `fields`, without leaving the phase."""
     return _Requests(s, ordinary).accepted(request, **fields)
-
-
-def _promote(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
-    because = f"promotion requested by {request.by}"
-    if ordinary.phase is Phase.BLOCKED:
-        return RequestRefusal(
-            Code.TRAFFIC_CHANGED, "production traffic was changed outside reconciler; resolve that first"
-        )
-    match s.shape:
-        case TrafficState.BEFORE if s.green is not None and not s.left:
-            return _promote_green(s, s.green, ordinary, request)
-        case TrafficState.SHARED:
-            assert s.green is not None
-            due = s.due(s.green.release)
-            wrong = _unfit(s, s.green)
-            if wrong:
-                return wrong
-            if s.held and not (due is not None and due.stage is DeadlineKind.AT):
-                return _does(s, ordinary, request, hold=None)
-            if due is None or due.stage is not DeadlineKind.AT or due.weight != _share(s, s.green):
-                return RequestRefusal(Code.ALREADY_SHIFTING, "traffic is already shifting to the next step")
-            marks = traffic_shift.onwards(s, s.green, due, response=_yes(request), hold=None)
-            return s.step(Phase.SHIFTING, because, *marks)
-        case TrafficState.SWITCHED:
-            why = "already promoted; `reconciler finish` removes the previous version once verification has passed"
-            return RequestRefusal(Code.ALREADY_PROMOTED, why)
-        case TrafficState.NOTHING_LIVE:
-            return RequestRefusal(Code.INITIAL_DEPLOYMENT, "the initial deployment has no promotion gate")
-        case TrafficState.REST:
-            return NO_ROLLOUT
-        case _:
-            return RequestRefusal(Code.NOT_READY, "the new version is not running yet")
-
-
-def _promote_green(s: RolloutContext, green: TaskSet, ordinary: RolloutStep, request: Request) -> Answer:
-    due = s.due(green.release)
-    match due:
-        case Deadline(stage=DeadlineKind.GATE):
-            wrong = _unfit(s, green)
-            if wrong:
-                return wrong
-            marks = pre_promotion.approve(s, green, response=_yes(request), hold=None)
-            return s.step(Phase.SHIFTING, f"promotion requested by {request.by}", *marks)
-        case Deadline(stage=DeadlineKind.TO) if s.held:
-            return _does(s, ordinary, request, hold=None)
-        case Deadline(stage=DeadlineKind.TO):
-            return RequestRefusal(Code.ALREADY_SHIFTING, "already promoted; traffic is about to shift")
-        case Deadline(stage=DeadlineKind.TEST):
-            return RequestRefusal(Code.NOT_TESTED, "tests have not passed yet")
-        case _:
-            why = f"the new version is still scaling up: {health.status(s.seen, green)}"
-            if health.steady(s.seen, green):
-                why += ", which further checks have to confirm"
-            return RequestRefusal(Code.NOT_READY, why)
-
-
-def _finish(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
-    """End the bake time. A second `promote` must not do this, because it would end instant rollback by accident."""
-    if s.shape is not TrafficState.SWITCHED:
-        return RequestRefusal(Code.NO_PREVIOUS_VERSION, "there is no previous version running")
-    assert s.live is not None
-    due = s.due(s.live.release)
-    if due is None or due.stage is not DeadlineKind.WARM:
-        why = "the new version is still being verified; the previous version stays until that is done"
-        return RequestRefusal(Code.STILL_VERIFYING, why)
-    if s.seen.looks <= 0:
-        return RequestRefusal(
-            Code.UNHEALTHY, f"the version in production is not healthy: {health.status(s.seen, s.live)}"
-        )
-    soon = deadline(s.live.release, DeadlineKind.WARM, s.now, s.policy.drain)  # requests to blue may still be in flight
-    shorter = due if due.at is not None and soon.at is not None and due.at < soon.at else soon
-    ended = s.ended(s.live.release, Outcome.FAST_PROMOTED, Phase.BAKING, Actor.PERSON)
-    return _does(s, ordinary, request, deadline=shorter, ended=ended, hold=None)
-
-
-def _unfit(s: RolloutContext, green: TaskSet) -> RequestRefusal | None:
-    closed = gates.closed(s)
-    if closed is not None:
-        return RequestRefusal(Code.OUTSIDE_WINDOW, closed.because)
-    if s.seen.looks <= 0:
-        return RequestRefusal(Code.UNHEALTHY, f"the new version is not healthy: {health.status(s.seen, green)}")
-    if s.seen.alarms:
-        return RequestRefusal(Code.ALARM, f"in alarm: {', '.join(s.seen.alarms)}")
-    return None
-
-
-def _share(s: RolloutContext, green: TaskSet) -> int:
-    assert s.seen.production is not None
-    return s.seen.production[green.slot]
 
 
 def _rollback(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
