@@ -9,6 +9,8 @@ to write is settled first, by the lease, and checked at every write by the fence
 
 A revision that cannot be read or is not valid is reported; the last accepted one remains active, also in a new process,
 and its drift is corrected.
+
+It is one class because a round is read here from beginning to end.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ commit was withdrawn, which is when the history of the specs does not contain it
 
 The last accepted revision is also stored (controller/accepted_revision.py). A new process whose source has no good
 revision restores it, and is then where it was before: what the source says is judged by the restored revision.
+
+It is one class because every answer depends on which revision is active.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Planner: desired and observed resources in, plan out. Pure and deterministic.
 
-It is one class, because each decision reads what was decided before. What is a matter of its own has a module of its
+It is one class because each decision reads what was decided before. What is a matter of its own has a module of its
 own: the diff, ownership, adoption, moves, obstacles and the order of the steps.
 
 Resources are decided one after the other, each after those it refers to, because a reference to a resource that this

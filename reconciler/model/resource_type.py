@@ -10,7 +10,7 @@ expects with `except errors.Gone`. The rules, which `tests/laws/` checks for eve
   there, so that the diff compares field by field over what is declared.
 - Tags are part of the create call if AWS takes them there.
 
-The file is long because it is the whole contract: whoever adds a type reads this one module.
+It is one module because it is the whole contract: whoever adds a type reads this one.
 """
 
 from __future__ import annotations

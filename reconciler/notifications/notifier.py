@@ -8,6 +8,8 @@ A notification that cannot be delivered is counted and logged. Every event is in
     slack:https://hooks.slack.com/services/…      anything that takes {"text": …}
     webhook:https://…                             the whole message as JSON; signed with RECONCILER_WEBHOOK_SECRET
     sns:arn:aws:sns:REGION:ACCOUNT:TOPIC          plain text, with the event and the stack as attributes
+
+It is one module because a target is a few lines beside the queue that they share.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ to it. A change is made in the order make, attach, prove healthy, detach, delete
   higher bounds do not wait, nor does what is changed after the wanted version has failed.
 
 Nothing is remembered between passes: an action is deferred for as long as what it waits for can be seen.
+
+It is one class because every judgement rests on the same survey of what is in use.
 """
 
 from __future__ import annotations

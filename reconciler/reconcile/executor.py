@@ -3,6 +3,8 @@
 A failed step stops the steps that depend on it and nothing else. A step that AWS is not ready for is not a failure: it
 is left *waiting* for the next pass, which reads again. Only a write to a resource that the stack does not own stops
 everything, because it shows that the observed state is wrong.
+
+It is one class because the outcome of each step decides about the others.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Nothing happening: what the pass has read anyway, and nothing more. A rollout: three rounds of calls side by side, the
 last for the tasks themselves, because a healthy target counts only if it is a running task of the very set that is
 looked at; an address may have been somebody else's a minute ago.
+
+It is one module because the calls of a round depend on the answers of the one before.
 """
 
 from __future__ import annotations

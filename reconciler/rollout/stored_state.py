@@ -4,6 +4,8 @@ Everything else is observed. A deadline is absolute, in UTC, and belongs to one 
 be parsed counts as lost; its timer then starts again, so that it elapses later, never earlier. Every value is written
 as `tag_value` makes it, whatever text of a person, an error or another tool is in it: one value that ECS refuses would
 keep the rest from being written.
+
+It is one module because the tags are one format: what writes a field stands beside what reads it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Engines decide (rollout/), AWS holds the state. Between them there is one rule: after a write, nothing further is
 decided until AWS shows it, or has been read often enough (rollout/tracker.py). The next process needs nothing of this
 one's memory.
+
+It is one class because all of a step reads and writes the same trackers.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import tomllib
@@ -142,3 +143,19 @@ def test_contributing_names_the_make_targets() -> None:
     (targets,) = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(re.findall(r"^\| `make (\w+)` \|", text, re.MULTILINE)) == set(targets.split())
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == "exec make check test"
+
+
+LONG, LONGEST = 300, 350
+
+
+def test_a_long_module_says_why_it_is_one() -> None:
+    """Most have fewer than 300 lines; none has more than 350. A resource type and a part of the emulator need not."""
+    silent = list[str]()
+    for file in sorted((ROOT / "reconciler").rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        lines = text.count("\n")
+        assert lines <= LONGEST, f"{file.relative_to(ROOT)} has {lines} lines"
+        why = re.search(r"It is one (?:module|class) because ", ast.get_docstring(ast.parse(text)) or "")
+        if lines > LONG and why is None and not {"local", "resources"} & set(file.parts):
+            silent.append(str(file.relative_to(ROOT)))
+    assert silent == []

@@ -2,6 +2,8 @@
 
 start ─► up ─► test ─► gate ─► to (the first share of production)
            └──────┴───────┴──► failed: production was not touched
+
+It is one module because these phases share their deadlines and their ways to fail.
 """
 
 from __future__ import annotations

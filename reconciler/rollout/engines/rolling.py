@@ -7,6 +7,8 @@
 A stable service proves nothing, because it is stable after a rollback by ECS too. What counts is that the primary
 deployment has the requested revision. The stored deadline says which revision was requested, and is written after the
 request, so that a revision that was never requested is never taken for one that was rolled back.
+
+It is one module because an engine is one file, which the others do not know.
 """
 
 from __future__ import annotations
