@@ -104,6 +104,14 @@ SILENT: Final = Cause(
 )
 """There are no words that could fit a row."""
 
+JUDGED: Final = Cause(
+    "judged",
+    "the rollout's own tests or monitoring",
+    "{happened}",
+    "compare what the version answers with `test` and `verify` of its strategy",
+)
+"""AWS shows no trouble; the rollout found it."""
+
 
 @cache
 def table() -> tuple[Cause, ...]:

@@ -67,6 +67,7 @@ class Story:
     `address` is `service/api`. `happened` is what went wrong. `outcome` is "failed" or
     "was rolled back". `production` says what became of production, `done` what was done about it. All are
     whole phrases without a full stop. `of_service`: tasks of the service itself failed, and not another one.
+    `judged`: the rollout itself judged the running version, by a test, its responses or an alarm.
     """
 
     address: str
@@ -79,6 +80,7 @@ class Story:
     changed: tuple[Changed, ...] = ()
     next: tuple[str, ...] = ()
     of_service: bool = True
+    judged: bool = False
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reconciler.diagnosis import classify
-from reconciler.diagnosis.cause import SILENT, UNKNOWN, Level
+from reconciler.diagnosis.cause import JUDGED, SILENT, UNKNOWN, Level
 from reconciler.diagnosis.classify import Hit
 from reconciler.diagnosis.observations import Event, Target, Task, culprit, normalised, plain
 from reconciler.diagnosis.report import (
@@ -40,6 +40,8 @@ def conclude(evidence: Evidence, story: Story) -> Diagnosis:
     """The diagnosis; it always has a cause, if only an unknown one."""
     hits = _task_hits(evidence)
     found = _weighed(evidence, hits)
+    if story.judged and (found.cause is SILENT or found.cause.level is Level.NOISE):
+        found = Hit(JUDGED, {"happened": story.happened})
     finding = _finding(found, evidence)
     return Diagnosis(
         story=story,

@@ -256,12 +256,12 @@ class _Planner:
             return
         because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
-            hint = "give it a new name, or restore the field"
+            hint = "give it another `name`, or restore the field"
             if how is Replace.DELETE_FIRST:
                 hint = f"`--allow-replace {address}` deletes and re-creates it"
             self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
         elif how is Replace.NEVER:
-            self._refuse(RefusalCode.IMMUTABLE, want, because, "give it a new name, or restore the field")
+            self._refuse(RefusalCode.IMMUTABLE, want, because, "give it another `name`, or restore the field")
         elif ownership.protected(found.tags):
             self._refuse(RefusalCode.PROTECTED, want, f"{because}, and the resource is protected")
         else:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 ecs = ServiceApi("ecs")
 
 BEFORE_PRODUCTION: Final = frozenset({Phase.PRE_DEPLOYMENT, Phase.SCALING_UP, Phase.TESTING, Phase.AWAITING_PROMOTION})
+JUDGING: Final = frozenset({Phase.TESTING, Phase.SHIFTING, Phase.VERIFYING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class FailureReporter:
             done="" if blue is None else _done(seen, blue),
             changed=changed,
             next=(f"reconciler logs {delivery.name} --previous",),
+            judged=phase in JUDGING,
         )
 
     def _changed(

@@ -250,3 +250,21 @@ def test_a_task_is_told_by_the_target_with_its_address_before_others() -> None:
     folds = root_cause.conclude(evidence([stopped(1, **UNHEALTHY)], targets), STORY).tasks
 
     assert [fold.cause for fold in folds] == ["lb-path"]
+
+
+@pytest.mark.parametrize("tasks", [[], [stopped(1, **SCALED)]])
+def test_where_aws_shows_no_trouble_the_rollouts_own_judgement_is_the_cause(tasks: Sequence[Any]) -> None:
+    """A failed test is the cause, and not that AWS is silent, or that the version was removed after it."""
+    judged = Story("service/api", "8d02c1f0", "testing", happened="GET / returned a body without Hello", judged=True)
+    found = root_cause.conclude(evidence(tasks), judged)
+
+    assert found.finding.text == "GET / returned a body without Hello"
+    assert found.finding.counts
+    assert found.next[0] == "fix the specs and push"
+
+
+def test_a_failure_that_aws_shows_explains_a_failed_test() -> None:
+    """The test failed because the application ended."""
+    judged = Story("service/api", "8d02c1f0", "testing", happened="GET / did not answer", judged=True)
+
+    assert root_cause.conclude(evidence([stopped(1)]), judged).finding.id == "exit-1"

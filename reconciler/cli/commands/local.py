@@ -65,7 +65,7 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
 @click.option("--repository", help="ECR repository. Default: the only one.")
 @click.option("--region", help="Region of the repository. Default: the only one in which it exists.")
 @click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder of the emulator for images.")
-@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_default=True)
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
 def push(folder: Path, tag: str, repository: str | None, region: str | None, state: Path, endpoint: str) -> int:
     """Push FOLDER as an image, without a container engine. Its digest is that of the folder's content."""
     from reconciler.cli.emulator import push as push_image
@@ -82,7 +82,7 @@ def push(folder: Path, tag: str, repository: str | None, region: str | None, sta
 
 
 @local.command()
-@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_default=True)
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def urls(endpoint: str, output: str) -> int:
     """Print the URL of each listener."""
@@ -103,7 +103,7 @@ def urls(endpoint: str, output: str) -> int:
 @click.option("--probability", default=1.0)
 @click.option("--after", default=0.0, metavar="SECONDS", help="Delay, for crash and slow_start.")
 @click.option("--clear", is_flag=True, help="Remove all faults.")
-@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_default=True)
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
 def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
     """Inject a fault of KIND, or list the active faults.
 

@@ -24,5 +24,5 @@ def resume(stack: Stack, whole_stack: bool, **request: Any) -> int:
     if not whole_stack:
         return service_requests.send(stack, RequestVerb.RESUME, **request)
     if request["service"] or request["release"] or request["now"]:
-        raise click.UsageError("--stack and SERVICE, --release or --now are mutually exclusive")
+        raise click.UsageError("--stack takes no SERVICE, --release or --now")
     return resume_stack(stack)

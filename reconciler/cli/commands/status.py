@@ -149,8 +149,9 @@ def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
     sign, color = TASK_SIGNS.get(status.state, ("wait", "yellow"))
     if status.task is not None and status.state == "failed" and not watch:
         return failed_text(stack.aws, status.task, stack.look, verbose=stack.verbose)
-    because = f": {status.because}" if status.because else ""
-    words = stack.look.paint(f"{stack.look.sign(sign)} {status.state}{because}", color)
+    repeats = not status.because or status.because.startswith(status.state)
+    told = status.because or status.state if repeats else f"{status.state}: {status.because}"
+    words = stack.look.paint(f"{stack.look.sign(sign)} {told}", color)
     return f"{stack.look.paint(str(status.address), 'bold')}   {words}"
 
 

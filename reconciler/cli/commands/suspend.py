@@ -25,5 +25,5 @@ def suspend(stack: Stack, whole_stack: bool, **request: Any) -> int:
     if not whole_stack:
         return service_requests.send(stack, RequestVerb.SUSPEND, **request)
     if request["service"] or request["release"] or request["now"]:
-        raise click.UsageError("--stack and SERVICE, --release or --now are mutually exclusive")
+        raise click.UsageError("--stack takes no SERVICE, --release or --now")
     return suspend_stack(stack, request["why"])
