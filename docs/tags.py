@@ -113,6 +113,13 @@ GROUPS = (
                 "Protection after the document is gone: nothing refuses the deletion.",
             ),
             Tag(
+                ownership.REGION,
+                "the region of the Stack, on IAM roles only",
+                "us-west-2",
+                NOBODY,
+                "The role counts as that of a stack of this name in any region. The next pass restores the tag.",
+            ),
+            Tag(
                 ownership.MANAGED,
                 "`reconciler:sha256`, then the beginning of a hash of each key that the specs set, separated by "
                 "spaces; a list of the keys themselves, as earlier releases wrote it, is read as well",

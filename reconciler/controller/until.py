@@ -116,6 +116,11 @@ class RolloutSummary:
         return any(turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION for turn in self.turns)
 
     @property
+    def suspended(self) -> bool:
+        """Whether a request holds back a rollout that the specs ask for."""
+        return any(turn.seen is not None and turn.seen.marks.suspended is not None for turn in self.turns)
+
+    @property
     def went_wrong(self) -> tuple[StepResult, ...]:
         return tuple(turn for turn in self.turns if went_wrong(turn))
 

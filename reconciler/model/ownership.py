@@ -20,6 +20,7 @@ STACK = "reconciler:stack"
 ADDRESS = "reconciler:address"
 PROTECT = "reconciler:protect"
 MANAGED = "reconciler:tags"  # the keys of the tags in the specs, so that a tag removed from the specs is removed in AWS
+REGION = "reconciler:region"  # of the stack, on what is in no region: a stack of this name in another one owns others
 PREFIX = "reconciler:"
 NAME = "Name"  # the console shows it as the name of things that have none in AWS
 

@@ -38,7 +38,14 @@ def address_of(
 
 def is_this(tags: Mapping[str, str], new: Desired[Any]) -> bool:
     """Whether an existing resource is the one to create: created by an earlier attempt whose response was lost."""
-    return all(key in tags and tags[key] == new.tags.get(key) for key in (ownership.STACK, ownership.ADDRESS))
+    own = all(key in tags and tags[key] == new.tags.get(key) for key in (ownership.STACK, ownership.ADDRESS))
+    return own and tags.get(ownership.REGION) == new.tags.get(ownership.REGION)
+
+
+def in_region(tags: Mapping[str, str], scope: Scope) -> dict[str, str]:
+    """`tags` of a resource that is in no region; of a stack of this name in another region, with that in its name."""
+    owner, region = ownership.owner(tags), tags.get(ownership.REGION, scope.region)
+    return {**tags, ownership.STACK: f"{owner} in {region}"} if owner and region != scope.region else dict(tags)
 
 
 def from_sweep(arn: str, scope: Scope, want: Desired[Any] | None) -> dict[str, str] | None:

@@ -90,7 +90,7 @@ class Role(ResourceType[RoleSpec]):
         wanted = {want.spec.name: want for want in scope.wanted}
         found: list[tuple[Address, Mapping[str, Any], dict[str, str]]] = []
         for item in answer["RoleDetailList"]:
-            tags = _tags.of_pairs(item.get("Tags", ()))
+            tags = _tags.in_region(_tags.of_pairs(item.get("Tags", ())), scope)
             address = _tags.address_of(self.kind, item["RoleName"], tags, scope, wanted.get(item["RoleName"]))
             if address is not None:
                 found.append((address, item, tags))

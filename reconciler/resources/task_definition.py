@@ -164,8 +164,10 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     def update_tags(
         self, old: Observed[TaskDefinitionSpec], put: Mapping[str, str], drop: Iterable[str]
     ) -> Calls[None]:
-        """Where images begin to expire, those of every revision that is still remembered are tagged first."""
-        active = (yield from _revisions.list_active(old.spec.family)) if IMAGES in {*put, *drop} else []
+        """Where images begin to expire, those of every revision that is still remembered are tagged first. A move is
+        written to all of them: each would be found at its former address once the family leaves the specs."""
+        changed = {*put, *drop} & {IMAGES, ownership.ADDRESS}
+        active = (yield from _revisions.list_active(old.spec.family)) if changed else []
         ours = [arn for arn in active if arn == old.id or arn in old.facts["ids"]]
         if IMAGES in put:
             answers = yield from _gone.answers([_revisions.describe(arn) for arn in ours])
@@ -174,6 +176,11 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
                 yield from _in_use.hold(arn, images, put[IMAGES].split())
         elif IMAGES in drop:
             yield from _in_use.let_go(ours, old.tags[IMAGES].split())
+        if ownership.ADDRESS in put:
+            moved = _ecs.pairs({ownership.ADDRESS: put[ownership.ADDRESS]})
+            for arn in ours:
+                if arn != old.id:
+                    yield from _gone.let_go(ecs.tag_resource(resourceArn=arn, tags=moved))
         yield from _ecs.update_tags(old.id, put, drop)
 
 

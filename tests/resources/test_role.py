@@ -13,8 +13,9 @@ from reconciler.model.diff import diff
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.resource_type import Depth
 from reconciler.resources.role import Role, RoleSpec
+from tests.conftest import REGION
 from tests.laws.example import Edit, Example, wish
-from tests.resources.talk import Talk, pairs, scope, tagged
+from tests.resources.talk import STACK, Talk, pairs, scope, tagged
 
 ARN = "arn:aws:iam::123456789012:role/app/task"
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
@@ -249,3 +250,14 @@ def test_a_boundary_that_the_specs_do_not_mention_stays() -> None:
     (old,) = observe(talk(item(PermissionsBoundary={"PermissionsBoundaryArn": BOUNDARY})))
     assert old.spec.permissions_boundary == BOUNDARY
     assert "permissions_boundary" not in {change.field for change in diff(old, WANT.spec)}
+
+
+def test_a_role_of_a_stack_with_this_name_in_another_region_is_another_owners() -> None:
+    """IAM is in no region: it is a conflict where the specs name it, and none of this stack's business elsewhere."""
+    elsewhere = pairs({**tagged(WANT), ownership.REGION: "eu-west-1"})
+    (found,) = observe(talk(item(Tags=elsewhere)))
+    assert ownership.owner(found.tags) == f"{STACK} in eu-west-1"
+    assert observe(talk(item("left", Tags=elsewhere))) == []
+    here = pairs({**tagged(WANT), ownership.REGION: REGION})
+    (ours,) = observe(talk(item(Tags=here)))
+    assert ownership.owner(ours.tags) == STACK

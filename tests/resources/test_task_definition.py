@@ -613,3 +613,12 @@ def test_tasks_of_a_service_are_not_read_again() -> None:
     found = talk.hold(TaskDefinition().observe(where))
     assert TaskDefinition().in_use(*talk.hold(TaskDefinition().observe_runs(found, where))) == frozenset()
     assert "ListTasks" not in talk.operations()
+
+
+def test_a_move_is_written_to_every_revision() -> None:
+    """Each would be found at its former address once the family leaves the specs."""
+    old = Observed(DESIRED.address, arn(3), DESIRED.spec, DESIRED.tags, facts={"ids": ("web", arn(1), arn(2), arn(3))})
+    talk = Talk(ListTaskDefinitions={"taskDefinitionArns": [arn(3), arn(2), arn(9)]}, TagResource={})
+    talk.hold(TaskDefinition().update_tags(old, {ownership.ADDRESS: "task-definition/shop"}, ()))
+    moved = lower_pairs({ownership.ADDRESS: "task-definition/shop"})
+    assert talk.params("TagResource") == [{"resourceArn": one, "tags": moved} for one in (arn(2), arn(3))]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.model import ownership
 from reconciler.model.resource import Address, Desired, Keep, Path
 from reconciler.resources.role import RoleSpec
 from reconciler.spec.compile.context import Context, unstated
@@ -29,8 +30,14 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
         ),
+        tags=_in_region(context),
         kept=unstated(role, policies="policies") | ({} if "policies" in role.model_fields_set else _MANAGED),
     )
+
+
+def _in_region(context: Context) -> dict[str, str]:
+    """IAM is in no region, and stacks of one name in two regions are two stacks."""
+    return {ownership.REGION: context.stack.region}
 
 
 def trust(principals: Iterable[str], condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -81,6 +88,7 @@ def generated(
             policies={policy: said for policy, said in policies.items() if said["Statement"]},
             managed=(),
         ),
+        tags=_in_region(context),
         kept={("trust",): Keep.VALUE, ("path",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},
     )
     return replace(want, if_needed=want.adopt)
