@@ -125,6 +125,9 @@ class ResourceType(ABC, Generic[S]):
     named_by: ClassVar[str | None] = None
     """The field of its spec that is its name in AWS: AWS finds it by that, and cannot change it."""
 
+    indexed: ClassVar[bool] = True
+    """The tag index lists those that are tagged. It need not list what belongs to no region."""
+
     display_order: ClassVar[int] = 100
     """Position among its siblings in the tree of a stack; lower comes first."""
 
