@@ -159,6 +159,9 @@ class ResourceType(ABC, Generic[S]):
     PROGRESSING has not ended. It is not started before the images that it refers to have been pushed.
     """
 
+    starts_tasks: ClassVar[bool] = False
+    """It starts tasks again and again: one that leaves the stack goes before what those use that are running."""
+
     serves_tasks: ClassVar[bool] = False
     """Running tasks may use one by their task definition, and AWS deletes it nevertheless: kept in a rollout."""
 

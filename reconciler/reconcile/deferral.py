@@ -234,12 +234,13 @@ class _Deferral:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
         links = {id: ordering.links(old) for id, old in leaving.items()}
-        ends = {id for id, old in leaving.items() if self.kinds[old.address.kind].runs_to_completion}
+        types = {id: self.kinds[old.address.kind] for id, old in leaving.items()}
+        first = {id for id, kind in types.items() if kind.runs_to_completion or kind.starts_tasks}
         while todo:
             id = todo.pop()
             near = {
                 other
-                for other in leaving.keys() - ends  # a task is ended first, and what it uses goes then
+                for other in leaving.keys() - first  # tasks are ended, and no more are started; what they use goes then
                 if other in links[id] or (id in links[other] and other not in self.entries)
             }
             for other in sorted(near - kept.keys()):

@@ -18,6 +18,7 @@ from reconciler.resources._elb_actions import NOBODY, Action, Forward
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.role import RoleSpec
+from reconciler.resources.schedule import ScheduleSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.target_group import TargetGroupSpec
 from reconciler.resources.task import TaskSpec
@@ -229,6 +230,17 @@ def test_what_a_running_task_uses_stays_although_nothing_is_wanted_of_it(older: 
     assert waits(found)["delete role/job"] == DeferralCode.IN_USE
     assert ("delete role/other" in done(found)) is not older
     assert len(done(planned([], [newest, *roles]))) == 3
+
+
+def test_a_schedule_goes_while_a_task_that_it_started_runs() -> None:
+    """Otherwise it would start another one before that has ended, and would never go."""
+    address = Address("schedule", "job")
+    spec = ScheduleSpec(name="job", expression="rate(1 minute)", cluster="c", task_definition="job:1", role="job")
+    runs = replace(definition("job", "job:1"), facts={"runs": ["job:1"]})
+    found = planned([], [runs, Observed(address, "schedule-1", spec, tags(address))])
+    assert done(found) == [f"delete {address}"]
+    assert waits(found) == {"delete task-definition/job": DeferralCode.IN_USE}
+
 
 
 def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
