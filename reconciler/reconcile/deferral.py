@@ -152,11 +152,11 @@ class _Deferral:
             if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
         }
         due = {action.address for action in self.draft.actions if action.rolls}
-        found = {one.address: one for one in self.services}
+        found, ids = {one.address: one for one in self.services}, {one.address: one.id for one in self.world}
         alone = {
-            delivery.service
-            for delivery in self.deliveries
-            if delivery.service in due & found.keys() and changed_alone(delivery, self.desired, found[delivery.service])
+            each.service
+            for each in self.deliveries
+            if each.service in due & found.keys() and changed_alone(each, self.desired, ids, found[each.service])
         }
         return due - alone | under_way
 

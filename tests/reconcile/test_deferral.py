@@ -242,7 +242,6 @@ def test_a_schedule_goes_while_a_task_that_it_started_runs() -> None:
     assert waits(found) == {"delete task-definition/job": DeferralCode.IN_USE}
 
 
-
 def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
     """Roles of others are, and those of a task that stays: it gets what is declared, as a service's tasks do."""
     from tests.reconcile.test_in_flight import narrowed

@@ -83,7 +83,9 @@ def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         return answer
     if s.marks.suspended is not None:
         return request_handler.paused(s.marks.suspended, ordinary)
-    shrunk = tuple(ScaleTaskSet(one.id, WHOLE) for one in s.serving if one.scale != WHOLE and not _leaves(one, ordinary))
+    shrunk = tuple(
+        ScaleTaskSet(one.id, WHOLE) for one in s.serving if one.scale != WHOLE and not _leaves(one, ordinary)
+    )
     if shrunk:
         because = "production runs on a task set that was scaled down outside the controller; scaling it up"
         return replace(ordinary, decisions=shrunk, wake_at=now, because=because, ended=None)
