@@ -103,12 +103,12 @@ class _Deferral:
             if because is not None:
                 deferred.append(_deferred(action, because))
                 continue
-            action, rest = begun(action, self.entries, self.kinds, self.proven)
-            deferred += [] if rest is None else [_deferred(rest, (Code.TAKES_LATER, None))]
             due, later = self._grown(action) if action.address in following else (action, None)
             deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
+            now, rest = begun(now, self.entries, self.kinds, self.proven) if now is not None else (None, None)
             left += [] if now is None else [now]
+            deferred += [] if rest is None else [_deferred(rest, (Code.TAKES_LATER, None))]
             deferred += [] if later is None else [_deferred(later, self._reason(later))]
         return replace(self.draft, **self._without_dangling(left, deferred))
 

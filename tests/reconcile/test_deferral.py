@@ -364,3 +364,22 @@ def test_two_rules_exchange_their_requests() -> None:
         str(one.address): one.spec.paths for one in wanted
     }
     assert not second.deferred
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_rule_that_moves_to_another_listener_takes_what_is_served_there_once_its_targets_are_healthy(
+    ready: bool,
+) -> None:
+    """It is created there before the one that it replaces goes, as any other new rule."""
+    web, shop, legacy = service("web", "old"), service("shop", "new", ready=ready), service("legacy", "former")
+    groups = [group("old"), group("new"), group("former")]
+    door, other = listener(DOOR, old=100), listener(OTHER_DOOR, 81)
+    wanted, _ = rule("/shop/*", new=100)
+    there = rule("/shop/*", former=100)[1]
+    there = replace(there, spec=there.spec.model_copy(update={"listener": str(OTHER_DOOR)}))
+    rest, world = [web, shop, legacy, door, other, *groups], [there]
+    found = planned([wanted, *(one[0] for one in rest)], [*world, *(one[1] for one in rest)])
+    (created,) = found.actions
+    assert created.new is not None
+    assert (created.verb, created.new.spec.paths) == (Verb.CREATE, ("/shop/*",) if ready else ())
+    assert (waits(found).get(f"update {RULE}") == DeferralCode.TAKES_LATER) is not ready
