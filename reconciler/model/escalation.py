@@ -66,13 +66,15 @@ TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
 OF_ROLES: Final = tuple(action for target, actions in TARGETS.items() if ":role/" in target for action in actions)
 
 _VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
+_PLACE: Final = re.compile(r"arn:[^:]*:([^:]*):[^:]*:[^:]*:")
 
 
 def escalations(statements: Iterable[Mapping[str, Any]], own: Iterable[str] = ()) -> tuple[str, ...]:
     """The actions by which the holder of `statements` can escalate, sorted.
 
     `own` are patterns of the roles that it is itself. Conditions are taken to hold where they allow and not to hold
-    where they deny, since which values a request has is up to the holder.
+    where they deny, since which values a request has is up to the holder. What is allowed in one account, region and
+    partition is taken to be the holder's.
     """
     document = {"Statement": [one for one in map(_unconditional, statements) if one is not None]}
     wanted = [(action, target) for target, actions in TARGETS.items() for action in actions]
@@ -97,8 +99,11 @@ def covers_action(pattern: str, action: str) -> bool:
 def _unconditional(statement: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if statement["Effect"] == "Deny" and "Condition" in statement:
         return None
-    return {
+    found = {
         key: value if key == "Effect" else [_VARIABLE.sub("*", str(one)) for one in value]
         for key, value in statement.items()
         if key != "Condition"
     }
+    if statement["Effect"] == "Allow":
+        found["Resource"] = [_PLACE.sub(r"arn:*:\1:*:*:", one) for one in found["Resource"]]
+    return found

@@ -125,6 +125,9 @@ class ResourceType(ABC, Generic[S]):
     named_by: ClassVar[str | None] = None
     """The field of its spec that is its name in AWS: AWS finds it by that, and cannot change it."""
 
+    indexed: ClassVar[bool] = True
+    """The tag index lists those that are tagged. It need not list what belongs to no region."""
+
     display_order: ClassVar[int] = 100
     """Position among its siblings in the tree of a stack; lower comes first."""
 
@@ -155,6 +158,9 @@ class ResourceType(ABC, Generic[S]):
     """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
     PROGRESSING has not ended. It is not started before the images that it refers to have been pushed.
     """
+
+    starts_tasks: ClassVar[bool] = False
+    """It starts tasks again and again: one that leaves the stack goes before what those use that are running."""
 
     serves_tasks: ClassVar[bool] = False
     """Running tasks may use one by their task definition, and AWS deletes it nevertheless: kept in a rollout."""

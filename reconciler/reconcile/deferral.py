@@ -103,12 +103,12 @@ class _Deferral:
             if because is not None:
                 deferred.append(_deferred(action, because))
                 continue
-            action, rest = begun(action, self.entries, self.kinds, self.proven)
-            deferred += [] if rest is None else [_deferred(rest, (Code.TAKES_LATER, None))]
             due, later = self._grown(action) if action.address in following else (action, None)
             deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
+            now, rest = begun(now, self.entries, self.kinds, self.proven) if now is not None else (None, None)
             left += [] if now is None else [now]
+            deferred += [] if rest is None else [_deferred(rest, (Code.TAKES_LATER, None))]
             deferred += [] if later is None else [_deferred(later, self._reason(later))]
         return replace(self.draft, **self._without_dangling(left, deferred))
 
@@ -152,11 +152,11 @@ class _Deferral:
             if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
         }
         due = {action.address for action in self.draft.actions if action.rolls}
-        found = {one.address: one for one in self.services}
+        found, ids = {one.address: one for one in self.services}, {one.address: one.id for one in self.world}
         alone = {
-            delivery.service
-            for delivery in self.deliveries
-            if delivery.service in due & found.keys() and changed_alone(delivery, self.desired, found[delivery.service])
+            each.service
+            for each in self.deliveries
+            if each.service in due & found.keys() and changed_alone(each, self.desired, ids, found[each.service])
         }
         return due - alone | under_way
 
@@ -234,12 +234,13 @@ class _Deferral:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
         links = {id: ordering.links(old) for id, old in leaving.items()}
-        ends = {id for id, old in leaving.items() if self.kinds[old.address.kind].runs_to_completion}
+        types = {id: self.kinds[old.address.kind] for id, old in leaving.items()}
+        first = {id for id, kind in types.items() if kind.runs_to_completion or kind.starts_tasks}
         while todo:
             id = todo.pop()
             near = {
                 other
-                for other in leaving.keys() - ends  # a task is ended first, and what it uses goes then
+                for other in leaving.keys() - first  # tasks are ended, and no more are started; what they use goes then
                 if other in links[id] or (id in links[other] and other not in self.entries)
             }
             for other in sorted(near - kept.keys()):

@@ -30,22 +30,28 @@ def followers(delivery: RolloutSpec) -> Iterable[Address]:
             yield entry
 
 
-def digests(delivery: RolloutSpec, desired: Mapping[Address, Desired[Any]]) -> str:
-    """`SIZE.SPECS`: of what follows the release, and of what the release is declared as."""
+def digests(delivery: RolloutSpec, desired: Mapping[Address, Desired[Any]], ids: Mapping[Address, str]) -> str:
+    """`SIZE.SPECS`: of what follows the release, and of what the release is declared as; `ids` are those of images."""
     service = _dump(desired, delivery.service)
     size = {str(one): _dump(desired, one) for one in followers(delivery) if one != delivery.service}
     specs = {name: value for name, value in service.items() if name not in OF_NO_TASK}
-    release = [specs, _dump(desired, delivery.task_definition), str(delivery.health)]
+    images = [ids.get(image, "") for image in delivery.images]
+    release = [specs, _dump(desired, delivery.task_definition), str(delivery.health), images]
     return f"{_digest([service.get(COUNT), size])}.{_digest(release)}"
 
 
-def changed_alone(delivery: RolloutSpec, desired: Mapping[Address, Desired[Any]], service: Observed[Any]) -> bool:
+def changed_alone(
+    delivery: RolloutSpec,
+    desired: Mapping[Address, Desired[Any]],
+    ids: Mapping[Address, str],
+    service: Observed[Any],
+) -> bool:
     """Whether what follows the release was changed after the wanted one had been quarantined."""
     marks = stored_state.of_tags(service.tags)
     then = [one.judges.split(".")[1:] for one in marks.verdicts if marks.quarantined(one.release)]
     if not then:
         return False
-    size, specs = digests(delivery, desired).split(".")
+    size, specs = digests(delivery, desired, ids).split(".")
     return [size, specs] not in then and specs in [one[1] for one in then if len(one) == 2]
 
 

@@ -6,7 +6,8 @@ are read last, and nothing waits for them (`ResourceType.observe_details`).
 
 The exception is a type that the endpoint does not serve, and of which neither the specs nor the tag index nor the
 previous pass know anything: an emulator without Application Auto Scaling is enough for a stack without it. A stack that
-is destroyed does without such a type even where it may be served, and its answer cannot be understood.
+is destroyed does without such a type even where it may be served, and its answer cannot be understood, unless the tag
+index may lack it.
 """
 
 from __future__ import annotations
@@ -187,7 +188,8 @@ class _Observation:
 
     def _does_without(self, name: str, error: errors.AwsError) -> bool:
         """Whether `error` says that the type is not served here, and nothing says that the stack has any of it."""
-        if not isinstance(error, errors.Unserved) and not (self._leaving and error.code in NO_ANSWER):
+        left_out = self._leaving and self._kinds[name].indexed and error.code in NO_ANSWER
+        if not isinstance(error, errors.Unserved) and not left_out:
             return False
         tagged = (ownership.address(tags) for tags in self._reading.swept.values())
         there = any(address is not None and address.kind == name for address in tagged)

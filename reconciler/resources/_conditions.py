@@ -27,6 +27,10 @@ class Conditions(Protocol):
     def paths(self) -> tuple[str, ...] | None: ...
     @property
     def hosts(self) -> tuple[str, ...] | None: ...
+    @property
+    def methods(self) -> tuple[str, ...] | None: ...
+    @property
+    def headers(self) -> dict[str, tuple[str, ...]] | None: ...
 
 
 def takes_none(rule: Conditions) -> bool:
@@ -54,7 +58,8 @@ def widened(old: Conditions, new: Conditions) -> dict[str, Any] | None:
         return None
     (name,) = changed
     both = tuple(dict.fromkeys((*_given(old, name), *_given(new, name))))
-    values = (*both, *_given(new, "hosts" if name == "paths" else "paths"))
+    headers = [value for values in (new.headers or {}).values() for value in values]
+    values = (*both, *_given(new, "hosts" if name == "paths" else "paths"), *_given(new, "methods"), *headers)
     wildcards = sum(value.count("*") + value.count("?") for value in values)
     return {name: both} if max(len(values), wildcards) <= MOST else None
 

@@ -47,6 +47,7 @@ class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
     judges: ClassVar[bool] = True
+    indexed: ClassVar[bool] = False
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(case_sensitive=False)

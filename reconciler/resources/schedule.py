@@ -71,6 +71,7 @@ class Schedule(ResourceType[ScheduleSpec]):
         tagging="TagResource",
         passes={"role": "scheduler.amazonaws.com"},
     )
+    starts_tasks: ClassVar[bool] = True
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     observe_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
 

@@ -41,7 +41,7 @@ def judges_of(delivery: RolloutSpec, context: ResolutionContext) -> str:
     strategy = [str(getattr(policy, name)) for name in OF_THE_STRATEGY]
     settings = [str(getattr(service.spec, name)) for name in OF_THE_SERVICE]
     used = service.refs() | wanted[delivery.task_definition].refs() | set(delivery.groups)
-    return f"{_digest(RELEASE, [strategy, settings, _specs(used, context)])}.{digests(delivery, wanted)}"
+    return f"{_digest(RELEASE, [strategy, settings, _specs(used, context)])}.{digests(delivery, wanted, context.ids)}"
 
 
 def judges_of_task(want: Desired[Any], context: ResolutionContext) -> str:

@@ -16,8 +16,9 @@ from reconciler.model.type_registry import discover
 from reconciler.reconcile import deferral
 from reconciler.resources._elb_actions import NOBODY, Action, Forward
 from reconciler.resources.listener import ListenerSpec
-from reconciler.resources.listener_rule import ListenerRuleSpec
+from reconciler.resources.listener_rule import ListenerRule, ListenerRuleSpec
 from reconciler.resources.role import RoleSpec
+from reconciler.resources.schedule import ScheduleSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.resources.target_group import TargetGroupSpec
 from reconciler.resources.task import TaskSpec
@@ -231,6 +232,16 @@ def test_what_a_running_task_uses_stays_although_nothing_is_wanted_of_it(older: 
     assert len(done(planned([], [newest, *roles]))) == 3
 
 
+def test_a_schedule_goes_while_a_task_that_it_started_runs() -> None:
+    """Otherwise it would start another one before that has ended, and would never go."""
+    address = Address("schedule", "job")
+    spec = ScheduleSpec(name="job", expression="rate(1 minute)", cluster="c", task_definition="job:1", role="job")
+    runs = replace(definition("job", "job:1"), facts={"runs": ["job:1"]})
+    found = planned([], [runs, Observed(address, "schedule-1", spec, tags(address))])
+    assert done(found) == [f"delete {address}"]
+    assert waits(found) == {"delete task-definition/job": DeferralCode.IN_USE}
+
+
 def test_a_role_that_a_running_task_uses_is_not_narrowed() -> None:
     """Roles of others are, and those of a task that stays: it gets what is declared, as a service's tasks do."""
     from tests.reconcile.test_in_flight import narrowed
@@ -307,3 +318,68 @@ def test_who_has_the_requests_of_a_new_rule_keeps_them_until_it_takes_them() -> 
     assert f"delete {changed.address}" not in done(found)
     assert waits(found)[f"delete {changed.address}"] == DeferralCode.TAKEN_LATER
     assert RULE in waits_for(found)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_rule_that_waits_takes_its_requests_once_its_targets_are_healthy(ready: bool) -> None:
+    """And only when it takes them does the one go that had them; until then it names its target groups, and no more."""
+    web, shop = service("web", "old"), service("shop", "new", ready=ready, established=ready)
+    groups, door = [group("old"), group("new")], listener(DOOR, old=100)
+    leaving = rule("/shop/*", id="web-production", old=100)[1]
+    wanted, takes = rule("/shop/*", new=100)
+    waiting = replace(takes, spec=ListenerRule().waiting(wanted).spec)
+    desired = [web[0], shop[0], door[0], wanted, *(one[0] for one in groups)]
+    rest = [web[1], shop[1], door[1], leaving, *(one[1] for one in groups)]
+
+    found = planned(desired, [*rest, waiting])
+    assert done(found) == ([f"update {RULE}"] if ready else [])
+    assert waits(found)[f"delete {leaving.address}"] == DeferralCode.TAKEN_LATER
+    if ready:
+        (update,) = found.actions
+        assert update.new is not None
+        assert (update.new.spec.paths, update.new.spec.hosts) == (("/shop/*",), ())
+        assert done(planned(desired, [*rest, takes])) == [f"delete {leaving.address}"]
+    else:
+        assert waits(found)[f"update {RULE}"] == DeferralCode.TAKES_LATER
+
+
+def test_two_rules_exchange_their_requests() -> None:
+    """Each takes both for one pass, so that no request falls through to the listener's own action."""
+    services, groups = [service("web", "old"), service("shop", "new")], [group("old"), group("new")]
+    there = [rule("/a/*", id="a", old=100), rule("/b/*", new=100)]
+    wanted = [
+        Desired(one.address, one.spec.model_copy(update={"paths": paths}), one.tags)
+        for (one, _), paths in zip(there, [("/b/*",), ("/a/*",)], strict=True)
+    ]
+    door = listener(DOOR)
+    desired = [*wanted, door[0], *(one[0] for one in (*services, *groups))]
+    rest = [door[1], *(one[1] for one in (*services, *groups))]
+
+    first = planned(desired, [*rest, *(one[1] for one in there)])
+    after = {action.address: action.new.spec for action in first.actions if action.new is not None}
+    assert {frozenset(spec.paths) for spec in after.values()} == {frozenset({"/a/*", "/b/*"})}
+    both = [replace(one, spec=after[one.address]) for _, one in there]
+    second = planned(desired, [*rest, *both])
+    assert {str(one.address): one.new.spec.paths for one in second.actions if one.new is not None} == {
+        str(one.address): one.spec.paths for one in wanted
+    }
+    assert not second.deferred
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_rule_that_moves_to_another_listener_takes_what_is_served_there_once_its_targets_are_healthy(
+    ready: bool,
+) -> None:
+    """It is created there before the one that it replaces goes, as any other new rule."""
+    web, shop, legacy = service("web", "old"), service("shop", "new", ready=ready), service("legacy", "former")
+    groups = [group("old"), group("new"), group("former")]
+    door, other = listener(DOOR, old=100), listener(OTHER_DOOR, 81)
+    wanted, _ = rule("/shop/*", new=100)
+    there = rule("/shop/*", former=100)[1]
+    there = replace(there, spec=there.spec.model_copy(update={"listener": str(OTHER_DOOR)}))
+    rest, world = [web, shop, legacy, door, other, *groups], [there]
+    found = planned([wanted, *(one[0] for one in rest)], [*world, *(one[1] for one in rest)])
+    (created,) = found.actions
+    assert created.new is not None
+    assert (created.verb, created.new.spec.paths) == (Verb.CREATE, ("/shop/*",) if ready else ())
+    assert (waits(found).get(f"update {RULE}") == DeferralCode.TAKES_LATER) is not ready

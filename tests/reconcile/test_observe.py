@@ -18,6 +18,7 @@ from reconciler.model.resource import Address, Call, Calls, Desired, Observed, S
 from reconciler.model.resource_type import Depth, ResourceType, Scope
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.observe import StackId, observe
+from reconciler.resources.role import Role
 
 PATIENCE = 10.0
 PLACE = StackId("shop", "123456789012", "us-west-2")
@@ -196,12 +197,20 @@ LACKS: list[errors.AwsError] = [
 ]
 
 
+class Elsewhere(Base):
+    indexed: ClassVar[bool] = False
+
+
 def without(
-    refusal: errors.AwsError, *wanted: Desired[Note], tags: Mapping[str, str] | None = None, leaving: bool = True
+    refusal: errors.AwsError,
+    *wanted: Desired[Note],
+    tags: Mapping[str, str] | None = None,
+    leaving: bool = True,
+    kind: type[Base] = Base,
 ) -> ObservedState:
     aws = AwsClient(Lacking("ListClusters", refusal, tags or {}), clock=SystemClock(1000))
     try:
-        return observe(aws, ResourceTypes([Base()]), PLACE, wanted, leaving=leaving)
+        return observe(aws, ResourceTypes([kind()]), PLACE, wanted, leaving=leaving)
     finally:
         aws.close()
 
@@ -224,6 +233,14 @@ def test_a_type_that_is_not_served_is_unknown_where_the_stack_has_some(refusal: 
         assert set(world.unreadable) == {"base"}
     other = without(refusal, tags=owned | {"reconciler:address": "above/one"})
     assert other.unreadable == {}
+
+
+@pytest.mark.parametrize("refusal", LACKS)
+def test_what_the_tag_index_need_not_list_is_unknown_where_it_does_not_answer(refusal: errors.AwsError) -> None:
+    """A stack is not destroyed while its roles are left: IAM could not be reached, and the index has none of them."""
+    unserved = isinstance(refusal, errors.Unserved)
+    assert set(without(refusal, kind=Elsewhere).unreadable) == (set() if unserved else {"base"})
+    assert not Role.indexed
 
 
 def test_a_type_that_may_not_be_read_is_unknown_even_where_nobody_needs_it() -> None:

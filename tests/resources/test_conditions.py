@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reconciler.resources._conditions import NONE_YET, covers, overlap, takes_none, widened
@@ -9,8 +11,12 @@ from reconciler.resources.listener_rule import ListenerRule, ListenerRuleSpec
 from tests.resources.test_retaining import desired
 
 
-def rule(*paths: str, hosts: tuple[str, ...] = ()) -> ListenerRuleSpec:
-    return ListenerRuleSpec(listener="l", priority=1, paths=paths, hosts=hosts)
+def rule(*paths: str, hosts: tuple[str, ...] = (), **fields: Any) -> ListenerRuleSpec:
+    return ListenerRuleSpec(listener="l", priority=1, paths=paths, hosts=hosts, **fields)
+
+
+BY_HAND: dict[str, Any] = {"methods": ("GET",), "headers": {"X-Canary": ("yes",)}}
+"""Conditions that no specs state and that an adopted rule keeps."""
 
 
 @pytest.mark.parametrize(
@@ -62,12 +68,14 @@ def test_a_rule_takes_all_that_another_does(wide: ListenerRuleSpec, narrow: List
         (rule("/a", hosts=("a.b",)), rule("/a", hosts=("c.d",)), {"hosts": ("a.b", "c.d")}),
         (rule("/1", "/2", "/3"), rule("/4", "/5", "/6"), None),
         (rule("/1*", "/2*", "/3*"), rule("/4**", "/5*"), None),
+        (rule("/1", "/2", **BY_HAND), rule("/3", "/4", **BY_HAND), None),
+        (rule("/1", **BY_HAND), rule("/2", **BY_HAND), {"paths": ("/1", "/2")}),
     ],
 )
 def test_a_rule_takes_the_requests_of_two_where_one_rule_can(
     old: ListenerRuleSpec, new: ListenerRuleSpec, wanted: dict[str, tuple[str, ...]] | None
 ) -> None:
-    """ELB allows five values, and five wildcards in them; paths and hosts have to fit both."""
+    """ELB allows five values of all conditions, and five wildcards in them; paths and hosts have to fit both."""
     assert widened(old, new) == wanted
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import time
 
+import pytest
+
 from reconciler.rollout.actions import CreateTaskSet, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
+from reconciler.rollout.blue_green import health
 from reconciler.rollout.engine import Phase, RolloutHealth, Waiting
 from reconciler.rollout.state import Scaling
 from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
@@ -113,3 +116,30 @@ def test_autoscaling_goes_on_when_it_gave_up() -> None:
     """Whatever became of it, what was borrowed is given back."""
     found = step(seen(replace(STARTING, scale=0), marks=marked(quarantine=("b",)), scaling=Scaling.SUSPENDED))
     assert only(found) == SuspendScaling(suspend=False)
+
+
+def test_a_listener_that_names_one_target_group_names_both_once_it_is_promoted() -> None:
+    """Although its requests go where they are to go already."""
+    found = step(seen(FIRST, marks=UP, looks=GOOD_LOOKS, bare=frozenset({"production"})))
+    assert found.decisions[0] == SetWeights("production", (100, 0), (100, 0))
+
+
+@pytest.mark.parametrize(
+    ("strangers", "production", "slot"),
+    [((2, 0), (100, 0), 1), ((0, 2), (0, 100), 0), ((2, 2), (100, 0), 1), ((2, 2), (30, 70), 0), ((0, 0), (0, 100), 1)],
+)
+def test_it_begins_beside_the_tasks_of_the_service_that_it_replaces(
+    strangers: tuple[int, int], production: tuple[int, int], slot: int
+) -> None:
+    """Where there are none of them, or where fewer requests go."""
+    found = step(seen(strangers=strangers, production=production, inherited=(True, True)))
+    made = found.decisions[-1]
+    assert isinstance(made, CreateTaskSet)
+    assert made.slot == slot
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+def test_tasks_under_a_former_name_may_stay_in_its_target_group(inherited: bool) -> None:
+    """They go once it is healthy, so it does not wait for them; those of anybody else have to go first."""
+    facts = seen(FIRST, strangers=(2, 0), inherited=(inherited, False))
+    assert health.verdict(facts) == (1 if inherited else 0)

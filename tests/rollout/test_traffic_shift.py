@@ -93,6 +93,14 @@ def test_every_version_with_a_share_of_production_gets_its_tasks_back() -> None:
     assert found.decisions == (ScaleTaskSet(BLUE.id, WHOLE), ScaleTaskSet(GREEN.id, WHOLE))
 
 
+@pytest.mark.parametrize("where", [shared(50, DeadlineKind.AT), switched(DeadlineKind.VERIFY)])
+def test_a_rollback_waits_for_no_task_set_that_production_leaves(where: ObservedService) -> None:
+    """A version in alarm that somebody scaled down would get its tasks back first, and requests until then."""
+    found = step(replace(where, sets=(BLUE, replace(GREEN, scale=50, running=1)), alarms=("errors",)), CANARY)
+    assert kinds(found) == ["SetWeights", "WriteState"]
+    assert found.decisions[0] == SetWeights("production", (100, 0), where.production)
+
+
 def test_a_suspended_service_stays_as_somebody_has_scaled_it() -> None:
     """Whoever suspended it works on it by hand."""
     where = replace(switched(DeadlineKind.WARM), sets=(WAS_BLUE, replace(LIVE, **SHRUNK)), looks=0)

@@ -64,12 +64,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.rollout import request_handler
-from reconciler.rollout.actions import ScaleTaskSet, SuspendScaling
+from reconciler.rollout.actions import ScaleTaskSet, SetWeights, SuspendScaling
 from reconciler.rollout.attempts import Rejection
 from reconciler.rollout.blue_green import cleanup, context, initial, pre_promotion, requests, traffic_shift
 from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutStep
-from reconciler.rollout.state import WHOLE, ObservedService, Scaling
+from reconciler.rollout.state import WHOLE, ObservedService, Scaling, TaskSet
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
@@ -83,7 +83,9 @@ def step(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
         return answer
     if s.marks.suspended is not None:
         return request_handler.paused(s.marks.suspended, ordinary)
-    shrunk = tuple(ScaleTaskSet(one.id, WHOLE) for one in s.serving if one.scale != WHOLE)
+    shrunk = tuple(
+        ScaleTaskSet(one.id, WHOLE) for one in s.serving if one.scale != WHOLE and not _leaves(one, ordinary)
+    )
     if shrunk:
         because = "production runs on a task set that was scaled down outside the controller; scaling it up"
         return replace(ordinary, decisions=shrunk, wake_at=now, because=because, ended=None)
@@ -109,6 +111,12 @@ def _ordinary(s: RolloutContext) -> RolloutStep:
             return pre_promotion.step(s)
         case TrafficState.REST:
             return cleanup.rest(s)
+
+
+def _leaves(one: TaskSet, ordinary: RolloutStep) -> bool:
+    """Whether production leaves a task set now, as in a rollback, which waits for nothing."""
+    moves = [each for each in ordinary.decisions if isinstance(each, SetWeights) and each.listener == "production"]
+    return any(not each.weights[one.slot] for each in moves)
 
 
 def _rejected(s: RolloutContext) -> RolloutStep | None:
