@@ -207,3 +207,22 @@ def test_an_output_that_is_gone_is_reported_once() -> None:
             queue.write("x")
             queue.drain(SOON)
     assert [line["event"] for line in logs] == [events.OUTPUT_LOST]
+
+
+def test_a_report_of_a_full_disk_that_goes_there_too_is_not_reported_again() -> None:
+    """The log is written to stderr: a line about each line that is lost would never end."""
+    reported: list[str] = []
+    with open("/dev/full", "w") as stream:
+        queue = Queued(stream, "stderr")
+
+        def warning(*_: object, reason: str, **__: object) -> None:
+            reported.append(reason)
+            if len(reported) < 100:
+                queue.write("a line of the log")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reconciler.cli.output.queued.log.__class__.warning", warning)
+            queue.write("x")
+            queue.drain(SOON)
+            queue.drain(SOON)
+    assert reported == ["No space left on device"]

@@ -38,6 +38,7 @@ class Queued(io.TextIOBase):
         self._size = 0
         self._lost = 0
         self._gone = False
+        self._failing = False
         self._writing = False
         self._changed = threading.Condition()
         try:
@@ -100,6 +101,8 @@ class Queued(io.TextIOBase):
                 self._put(text)
             except (OSError, ValueError) as error:  # a stream in memory that was closed raises ValueError
                 self._failed(error)
+            else:
+                self._failing = False
             if lost:
                 log.warning(events.OUTPUT_LOST, stream=self._label, writes=lost)
 
@@ -118,6 +121,9 @@ class Queued(io.TextIOBase):
                 self._gone = True
                 self._queue.clear()
                 self._size = 0
+        if self._failing:
+            return  # on stderr, where the log is, a report of each failure would be the next one to fail
+        self._failing = True
         reason = getattr(error, "strerror", None) or "it was closed"
         log.warning(events.OUTPUT_LOST, stream=self._label, reason=reason)
 
