@@ -41,6 +41,8 @@ def put_metric_data(world: World, params: Params) -> Params:
         dimensions = {one["Name"]: one["Value"] for one in item.get("Dimensions", ())}
         points.append((metric(namespace, item["MetricName"], dimensions), at, _distribution(item), item))
     for key, at, values, item in points:
+        if values.samples <= 0:
+            continue  # nothing was seen
         world.cloudwatch.put(key, minute_of(at), values, item.get("Unit", "None"))
     world.cloudwatch.forget_before(minute_of(world.now) - KEPT)
     return {}
