@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 import threading
 import time
@@ -113,7 +114,10 @@ class Queued(io.TextIOBase):
             return
         data = text.encode(self.encoding, "backslashreplace")  # past its buffer, which a full pipe would keep locked
         while data:
-            data = data[os.write(self._fd, data) :]
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:  # another process has made the terminal or the pipe so
+                select.select([], [self._fd], [])
 
     def _failed(self, error: OSError | ValueError) -> None:
         with self._changed:
