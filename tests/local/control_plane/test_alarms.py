@@ -244,7 +244,9 @@ def test_an_expression_that_cannot_be_evaluated_is_refused_when_it_is_put(laptop
     assert laptop.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
-@pytest.mark.parametrize("expression", ["CEIL(m1 * 1e308)", "SUM([m1 * 1e307, m1 * 1.8e307])", "m1 ^ 9999", "ABS(m1 / 0)"])
+@pytest.mark.parametrize(
+    "expression", ["CEIL(m1 * 1e308)", "SUM([m1 * 1e307, m1 * 1.8e307])", "m1 ^ 9999", "ABS(m1 / 0)"]
+)
 def test_a_result_that_is_no_number_is_a_missing_point(laptop: Laptop, expression: str) -> None:
     """As a division by zero is."""
     put_math(laptop, expression)
