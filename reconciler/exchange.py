@@ -173,17 +173,35 @@ class BoundedSocket:
                 self._inner.settimeout(self._silence)
 
 
+class _Options:
+    """Socket options of urllib3, which goes through them for each address of a host, and gives each its whole timeout:
+    once the time is over, no further one is tried.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner or ()
+
+    def __iter__(self) -> Iterator[Any]:
+        exchange = _current.get()
+        if exchange is not None:
+            exchange.left()
+        return iter(self._inner)
+
+
 class Bounded:
     """Mixin for connection classes of http.client and of urllib3."""
 
     sock: Any
     timeout: Any
+    socket_options: Any
 
     def connect(self) -> None:
         exchange = _current.get()
         if exchange is not None:
             left = exchange.left()
             self.timeout = min(left, self.timeout) if isinstance(self.timeout, int | float) else left
+            if hasattr(self, "socket_options") and not isinstance(self.socket_options, _Options):
+                self.socket_options = _Options(self.socket_options)
         super().connect()  # type: ignore[misc]  # it is mixed in before the connection
         self.sock = BoundedSocket(self.sock)
 

@@ -16,8 +16,10 @@ _SEQUENCES: Final = re.compile(
 _SUSPECT: Final = re.compile(r"[^\n\t\x20-\x7e]")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _HIDDEN: Final = _UNSEEN - {"Co"}
-_COMMAND: Final = re.compile(r"^(\s*):(?=:[A-Za-z])|(?<=##)\[", re.MULTILINE)
-"""GitHub Actions reads commands from the log of a run: `::error::…` at the start of a line, `##[error]…` anywhere."""
+_COMMAND: Final = re.compile(r"^(\s*):(?=:[A-Za-z])|(?<=##)\[|(?<=##vso)\[|(?<=##teamcity)\[", re.MULTILINE)
+"""CI systems read commands from the log of a run: GitHub Actions `::error::…` at the start of a line and `##[error]…`
+anywhere, Azure Pipelines `##vso[…]` and TeamCity `##teamcity[…]`.
+"""
 TAB: Final = 4
 
 
@@ -29,7 +31,8 @@ def hidden(character: str) -> bool:
 def escaped(text: str, *, commands: bool = False) -> str:
     r"""`text` with hidden characters as JSON escapes, such as `\u202e`; line breaks and tabs stay.
 
-    JSON stays the same JSON. `commands`: the text consists of commands for GitHub Actions; otherwise it has none.
+    JSON stays the same JSON. `commands`: the text consists of commands for GitHub Actions; otherwise there are none in
+    it, for no CI system.
     """
     text = _SUSPECT.sub(lambda found: _escape(found[0]) if hidden(found[0]) else found[0], text)
     return text if commands else _COMMAND.sub(_harmless, text)

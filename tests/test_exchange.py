@@ -68,6 +68,21 @@ def test_a_handshake_that_trickles_is_given_up() -> None:
     assert time.monotonic() - began < 2
 
 
+def test_a_host_of_many_addresses_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of which answers: urllib3 gives each of them the whole timeout."""
+    began = time.monotonic()
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as server:
+        full = socket.create_connection(server.getsockname())
+        waiting = socket.socket()
+        waiting.setblocking(False)
+        waiting.connect_ex(server.getsockname())  # the one that may wait to be accepted; no other is answered
+        found = socket.getaddrinfo(*server.getsockname(), type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found * 20)
+        with closing(full), closing(waiting), pytest.raises(Exceeded, match=r"0\.3 s"), Exchange(0.3, LARGE):
+            read(Pooled("example.com", 80, timeout=0.2))
+    assert time.monotonic() - began < 2
+
+
 def test_a_proxy_that_trickles_is_given_up() -> None:
     """What it answers to CONNECT is read before there is any TLS."""
     began = time.monotonic()

@@ -57,6 +57,8 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
         ("::stop-commands::token", r"\u003a:stop-commands::token"),
         ("x\n  ::error file=a::b", "x\n  \\u003a:error file=a::b"),
         ("1 | ##[stop-commands]token", r"1 | ##\u005bstop-commands]token"),
+        ("1 | ##vso[task.setvariable variable=x]y", r"1 | ##vso\u005btask.setvariable variable=x]y"),
+        ("##teamcity[buildStop]", r"##teamcity\u005bbuildStop]"),
         ("::/0", "::/0"),
         ("a::b", "a::b"),
         ("arn:aws:iam::aws:policy/x", "arn:aws:iam::aws:policy/x"),

@@ -97,7 +97,7 @@ def read(path: Path) -> PlanFile:
         )
     except OSError as error:
         raise errors.ReconcilerError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.ReconcilerError(f"{path} is not a plan written by `reconciler diff --out`") from error
 
 

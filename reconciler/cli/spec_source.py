@@ -28,6 +28,8 @@ RESTORE_SECONDS = 60.0
 """Pause before the last accepted revision is looked for again."""
 PENDING_SECONDS = 0.1
 """Pause before a source that has not answered yet is looked at again."""
+PENDING_AT_MOST = 30.0
+"""Time after which a source that has not answered yet counts as unreachable: a folder on a network may hang."""
 MOST_ERRORS = 5
 """Errors that are logged in one line; `reconciler validate` shows all of them."""
 
@@ -101,7 +103,7 @@ def first_valid(
     """
     from reconciler.cli import last_valid
 
-    logged, unknown, asked_at = "", "", float("-inf")
+    logged, unknown, asked_at, began = "", "", float("-inf"), clock.monotonic()
     while not stop.is_set():
         beat()
         name, specs = events.SPEC_REJECTED, None
@@ -114,10 +116,10 @@ def first_valid(
             problem = _problem(specs) or f"the Stack is not {stack!r}, which this controller is for"
         except errors.RevisionRejected as error:
             problem = str(error)
-        except errors.SourcePending:
-            clock.wait(stop, PENDING_SECONDS)
-            continue
         except errors.SourceUnreachable as error:
+            if isinstance(error, errors.SourcePending) and clock.monotonic() - began < PENDING_AT_MOST:
+                clock.wait(stop, PENDING_SECONDS)
+                continue
             name, problem = events.SOURCE_UNREACHABLE, str(error)
         if clock.monotonic() - asked_at >= RESTORE_SECONDS:
             asked_at = clock.monotonic()
@@ -125,6 +127,7 @@ def first_valid(
                 return restored(specs)
             except errors.ReconcilerError as error:
                 unknown = str(error)
+        began = clock.monotonic()
         if f"{problem}{unknown}" != logged:
             log.error(name, source=source.name, message=f"{problem}; nothing is reconciled yet: {unknown}")
         logged = f"{problem}{unknown}"

@@ -10,7 +10,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-from reconciler.local.cloudwatch import alarms
+from reconciler.local.cloudwatch import alarms, queries
 from reconciler.local.cloudwatch.evaluate import points
 from reconciler.local.ecs.state import Service
 from reconciler.local.refusal import Refusal
@@ -20,6 +20,8 @@ from reconciler.local.world import World
 CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
 COOLDOWN = 300
 PERIOD = 60
+SMALLEST = 8.515920e-109
+"""The smallest target value, by the API reference."""
 SIDES = {"High": ("GreaterThanThreshold", 3, 1.0), "Low": ("LessThanThreshold", 15, 0.9)}
 """Comparison, evaluation periods, and the share of the target value at which the alarm's threshold is."""
 UTILIZATION = {
@@ -35,6 +37,8 @@ REQUESTS = "ALBRequestCountPerTarget"
 def put_alarms(world: World, policy: Params) -> list[Params]:
     """The policy's alarms, created or changed; they are nobody else's to manage. Raises ValidationException."""
     configuration = policy[CONFIGURATION]
+    if configuration["TargetValue"] < SMALLEST:
+        raise _invalid(f"TargetValue must be at least {SMALLEST}")
     watched = _watched(policy["ResourceId"], configuration)
     known = {_side(item["AlarmName"]): item["AlarmName"] for item in policy["Alarms"]}
     wanted = [side for side in SIDES if side == "High" or not configuration.get("DisableScaleIn")]
@@ -97,6 +101,10 @@ def _custom(custom: Params) -> Params:
         {**query, "MetricStat": {**query["MetricStat"], "Period": PERIOD}} if "MetricStat" in query else query
         for query in custom["Metrics"]
     ]
+    try:
+        queries.check(stats)
+    except Refusal as refusal:
+        raise _invalid(refusal.message) from refusal
     return {"Metrics": stats}
 
 
@@ -176,8 +184,8 @@ def _proposed(world: World, target: ScalableTarget, policy: Params, side: str, b
     if value is None:
         return None
     target_value: float = policy[CONFIGURATION]["TargetValue"]
-    count = ceil(round(base * value / target_value, 6))
-    return min(max(count, target.low), target.high)
+    count = ceil(round(min(target.high, base * value / target_value), 6))
+    return max(count, target.low)
 
 
 def _set(world: World, target: ScalableTarget, service: Service, count: int, policy: str) -> None:

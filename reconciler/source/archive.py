@@ -75,7 +75,7 @@ def unpack(data: bytes, *, folder: str = "") -> Archive:
             raise errors.CopyUnusable(f"revision {revision} was too large to be stored")
         folder = folder or str(document["folder"])
         above = "" if folder == "." else f"{folder}/"
-        sources = tuple(File(name, f"{above}{name}", content.encode()) for name, content in document["files"])
+        sources = tuple(File(name, above + name, content.encode()) for name, content in document["files"])
         fetched = Fetched(revision, sources, (), folder, _proven(document.get("proof")))
         return Archive(fetched, document["environment"], str(document["follows"]))
     except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

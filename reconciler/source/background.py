@@ -106,8 +106,12 @@ class Background:
         with self._lock:
             if self._running is not None:
                 raise errors.SourcePending(f"{self.name} has not answered yet")
-            job = self._running = _Job(question)
-        threading.Thread(target=self._run, args=(job,), name="source-read", daemon=True).start()
+            job = _Job(question)
+            try:
+                threading.Thread(target=self._run, args=(job,), name="source-read", daemon=True).start()
+            except RuntimeError as error:  # the machine has no threads left
+                raise errors.SourceUnreachable(f"{self.name} cannot be read: {error}") from error
+            self._running = job
         job.ended.wait(self._patience)
         with self._lock:
             if job.ended.is_set():

@@ -9,6 +9,7 @@ after any error.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -44,6 +45,7 @@ CLOSING_SECONDS: Final = 2.0
 MOST_PACKS: Final = 64
 """Number of fetches after which the repository is created again."""
 
+_ID: Final = re.compile(rb"[0-9a-f]{40}")
 _REFUSED = (HTTPUnauthorized, HTTPProxyUnauthorized)
 _FAILED = (GitProtocolError, HangupException, InvalidWants, OSError, StrangeHostname, urllib3.exceptions.HTTPError)
 
@@ -159,6 +161,8 @@ class Git:
         tip = found.refs.get(ref)  # type: ignore[call-overload]  # a ref is bytes
         if tip is None:
             raise errors.SourceUnreachable(f"{self.name}: branch {self.location.branch or 'HEAD'} not found")
+        if not _ID.fullmatch(tip):
+            raise GitProtocolError(f"{tip[:80]!r} is not the name of a commit")
         return ObjectID(tip)
 
     def _learn(self, repository: Repo, tip: ObjectID, depth: int) -> Commit:

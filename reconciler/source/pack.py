@@ -57,7 +57,7 @@ class _Reader:
         while not inflater.eof:
             data = inflater.decompress(inflater.unconsumed_tail or self._some(_BUFFER), _BUFFER)
             count += len(data)
-            first = first or data[:_ID_BYTES]
+            first += data[: _ID_BYTES - len(first)]
             if count > most:
                 raise zlib.error("an object is larger than stated")
         self._place -= len(inflater.unused_data)

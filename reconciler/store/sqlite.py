@@ -210,13 +210,20 @@ class _Copies:
 
 
 def _check_folder(path: Path) -> None:
-    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can replace it."""
-    folder, mode = path.parent, path.parent.stat().st_mode
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can create or replace files.
+
+    The sticky bit is no protection: SQLite writes into the file whatever is in a journal beside it, whoever made that.
+    """
+    folder, found = path.parent, path.parent.stat()
+    own = f"pass --store sqlite:{folder / 'reconciler' / path.name}, which creates a folder for you alone"
+    if found.st_uid not in (0, os.geteuid()):
         raise errors.StoreUnreachable(
-            f"other users can write to {folder}, the store's folder, and take the lease away; "
-            f"run `chmod go-w {folder}`, or pass --store sqlite:{folder / 'reconciler' / path.name}, which creates a "
-            "folder for you alone"
+            f"the store's folder {folder} belongs to another user, who could take the lease away; {own}"
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        advice = own if found.st_mode & stat.S_ISVTX else f"run `chmod go-w {folder}`, or {own}"
+        raise errors.StoreUnreachable(
+            f"other users can write to {folder}, the store's folder, and take the lease away; {advice}"
         )
 
 

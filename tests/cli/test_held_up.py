@@ -207,3 +207,40 @@ def test_an_output_that_is_gone_is_reported_once() -> None:
             queue.write("x")
             queue.drain(SOON)
     assert [line["event"] for line in logs] == [events.OUTPUT_LOST]
+
+
+def test_a_pipe_that_does_not_block_loses_nothing() -> None:
+    """Whoever shares it may have made it so: Node.js does. It is full as soon as its reader is slow."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    text = "".join(f"{number}\n" for number in range(50_000))
+    found: list[str] = []
+    with capture_logs() as logs, os.fdopen(reader) as read:
+        with os.fdopen(writer, "w") as stream:
+            queue = Queued(stream, "stdout")
+            queue.write(text)
+            queue.drain(0.2)  # nobody reads yet
+            thread = threading.Thread(target=lambda: found.append(read.read()))
+            thread.start()
+            queue.drain(SOON)
+        thread.join(SOON)
+    assert (found == [text], logs) == (True, [])
+
+
+def test_a_report_of_a_full_disk_that_goes_there_too_is_not_reported_again() -> None:
+    """The log is written to stderr: a line about each line that is lost would never end."""
+    reported: list[str] = []
+    with open("/dev/full", "w") as stream:
+        queue = Queued(stream, "stderr")
+
+        def warning(*_: object, reason: str, **__: object) -> None:
+            reported.append(reason)
+            if len(reported) < 100:
+                queue.write("a line of the log")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reconciler.cli.output.queued.log.__class__.warning", warning)
+            queue.write("x")
+            queue.drain(SOON)
+            queue.drain(SOON)
+    assert reported == ["No space left on device"]

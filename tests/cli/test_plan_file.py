@@ -154,3 +154,12 @@ def test_the_file_is_the_users_alone_and_follows_no_link(specs: Path, file: Path
     assert run("diff", specs, "--out", file).code == Exit.BLOCKED
     assert victim.read_text() == "keep"
     assert (file.is_symlink(), file.stat().st_mode & 0o777) == (False, 0o600)
+
+
+def test_a_file_that_is_nested_too_deeply_is_no_plan(specs: Path, file: Path) -> None:
+    """It is refused in one line, like other files that nobody has written with `diff --out`."""
+    assert run("diff", specs, "--max-delete", "99", "--out", file).code == Exit.PENDING
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"actions"', f'"deep": {"[" * 1000}{"]" * 1000}, "actions"', 1), encoding="utf-8")
+    ran = run("apply", file)
+    assert (ran.code, "is not a plan" in ran.err) == (Exit.FAILED, True)

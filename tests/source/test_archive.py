@@ -70,6 +70,7 @@ DAMAGED: list[Callable[[], bytes]] = [
     lambda: zlib.compress(b" " * (LARGEST + 1)),
     lambda: edited(files=[["stack.yaml"]]),
     lambda: edited(files=[[1, 2]]),
+    lambda: edited(files=[[1, "kind: Stack"]]),
     lambda: edited(files=7),
     lambda: edited(revision={}),
     lambda: edited(revision={**json.loads(zlib.decompress(pack(ARCHIVE)))["revision"], "at": "soon"}),

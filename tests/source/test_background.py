@@ -143,3 +143,18 @@ def test_what_was_fetched_for_another_predecessor_is_dropped(slow: Slow) -> None
     assert later(lambda: source.changed("one")) is True
     later(lambda: source.fetch("half"))
     assert later(lambda: source.changed("one")) is False
+
+
+def test_a_machine_without_threads_is_an_outage_that_ends(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is asked again once there are some, and is not taken for one under way for ever."""
+    source = Background(slow, lambda: None)
+    slow.free.set()
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(errors.SourceUnreachable, match="thread"):
+            source.fetch()
+    assert source.fetch().revision.id == "one"

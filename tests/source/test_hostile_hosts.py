@@ -161,6 +161,15 @@ def test_a_host_that_trickles_is_given_up(
             assert isinstance(failed(ask), errors.SourceUnreachable)
 
 
+@pytest.mark.parametrize("tip", [b"z" * 40, b"\xff" * 40, b"a" * 39, b"../" * 13 + b"a", b"0" * 64, b"ref:"])
+def test_a_branch_that_points_to_no_commit_is_an_outage(source: Callable[[str], Git], tip: bytes) -> None:
+    """What a host calls its commit is text from outside: a name that none can have ends no controller."""
+    with peer(serving(tip, packed(b""))) as port:
+        git = source(f"http://127.0.0.1:{port}/shop.git#main")
+        for ask in (git.fetch, lambda: git.changed(None)):
+            assert isinstance(failed(ask), errors.SourceUnreachable)
+
+
 @pytest.mark.parametrize("text", [packet(b"\x02counting..."), packet(b"\x01x"), b"1"], ids=["progress", "pack", "size"])
 def test_a_pack_that_trickles_is_given_up(source: Callable[[str], Git], text: bytes) -> None:
     """So is a pack, with all that is said beside it."""

@@ -39,6 +39,15 @@ def test_what_fits_is_taken() -> None:
     assert sorted(len(store[id].as_raw_string()) for id in store) == [0, 1000, 2000, 3000]
 
 
+@pytest.mark.parametrize("room", range(1, 16))
+def test_a_delta_may_begin_at_the_end_of_what_was_read(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Its stated size is then known only after further data; a pack is read in parts of 64 KiB."""
+    base = entry(BLOB, b"x" * 1000)
+    delta = entry(OFFSET_DELTA, repeating(1000, 3), base=distance(len(base)))
+    monkeypatch.setattr(module, "_BUFFER", 12 + len(base) + room)
+    check(io.BytesIO(pack([base, delta])))
+
+
 def test_an_object_that_inflates_to_too_much_is_refused_unseen() -> None:
     """By the size that it states: nothing of it is inflated, and a pack of a kilobyte costs no megabytes."""
     data = pack([entry(BLOB, bytes(64 * 1024 * KIB))])

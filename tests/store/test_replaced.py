@@ -213,14 +213,34 @@ def test_a_folder_in_which_others_may_write_is_refused(path: Path, mode: int) ->
     assert not path.exists()
 
 
-@pytest.mark.parametrize("mode", [0o755, 0o1777])
-def test_a_folder_in_which_nobody_else_can_replace_it_is_fine(path: Path, mode: int) -> None:
-    """Reading is up to the file's own mode; the sticky bit keeps others from replacing it."""
+def test_a_folder_with_the_sticky_bit_is_refused_too(path: Path) -> None:
+    """Others cannot replace the file there, but they can put a journal beside it, which SQLite copies into it."""
     path.parent.mkdir()
-    path.parent.chmod(mode)
+    path.parent.chmod(0o1777)
+    with pytest.raises(errors.StoreUnreachable, match="--store sqlite:") as caught:
+        Sqlite(path, "shop")
+    assert "chmod" not in str(caught.value)
+    with closing(Sqlite(path.parent / "reconciler" / path.name, "shop")):
+        pass
+
+
+def test_a_folder_in_which_nobody_else_can_replace_it_is_fine(path: Path) -> None:
+    """Reading is up to the file's own mode."""
+    path.parent.mkdir()
+    path.parent.chmod(0o755)
     with closing(Sqlite(path, "shop")):
         pass
-    assert _mode(path.parent) == mode
+    assert _mode(path.parent) == 0o755
+
+
+def test_a_folder_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner can replace the file, whoever owns that; only the superuser's folders are trusted."""
+    path.parent.mkdir(mode=0o755)
+    found, real = path.parent.stat(), Path.stat
+    other = os.stat_result((*found[:4], found.st_uid + 1, *found[5:]))
+    monkeypatch.setattr(Path, "stat", lambda self, **more: other if self == path.parent else real(self, **more))
+    with pytest.raises(errors.StoreUnreachable, match="another user"):
+        Sqlite(path, "shop")
 
 
 def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 import threading
 import time
@@ -38,6 +39,7 @@ class Queued(io.TextIOBase):
         self._size = 0
         self._lost = 0
         self._gone = False
+        self._failing = False
         self._writing = False
         self._changed = threading.Condition()
         try:
@@ -100,6 +102,8 @@ class Queued(io.TextIOBase):
                 self._put(text)
             except (OSError, ValueError) as error:  # a stream in memory that was closed raises ValueError
                 self._failed(error)
+            else:
+                self._failing = False
             if lost:
                 log.warning(events.OUTPUT_LOST, stream=self._label, writes=lost)
 
@@ -110,7 +114,10 @@ class Queued(io.TextIOBase):
             return
         data = text.encode(self.encoding, "backslashreplace")  # past its buffer, which a full pipe would keep locked
         while data:
-            data = data[os.write(self._fd, data) :]
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:  # another process has made the terminal or the pipe so
+                select.select([], [self._fd], [])
 
     def _failed(self, error: OSError | ValueError) -> None:
         with self._changed:
@@ -118,6 +125,9 @@ class Queued(io.TextIOBase):
                 self._gone = True
                 self._queue.clear()
                 self._size = 0
+        if self._failing:
+            return  # on stderr, where the log is, a report of each failure would be the next one to fail
+        self._failing = True
         reason = getattr(error, "strerror", None) or "it was closed"
         log.warning(events.OUTPUT_LOST, stream=self._label, reason=reason)
 

@@ -11,6 +11,7 @@ from reconciler.local.refusal import Refusal
 
 KNOWN = (ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Constant, ast.Name, ast.Load)
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
+MOST_ELEMENTS = 500
 NAMED = re.compile(rf"\b({'|'.join(STATES)})\s*\(\s*(?:\"([^\"]*)\"|'([^']*)'|([^()\"']+?))\s*\)")
 
 
@@ -31,6 +32,8 @@ def _parsed(rule: str) -> tuple[ast.expr, tuple[tuple[str, str], ...]]:
         body = ast.parse(" ".join(words.split()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise Refusal("ValidationError", f"Could not parse the alarm rule {rule!r}") from error
+    if sum(isinstance(node, ast.expr) for node in ast.walk(body)) > MOST_ELEMENTS:
+        raise Refusal("ValidationError", f"The alarm rule has more than {MOST_ELEMENTS} elements")
     named = sorted(node.id for node in ast.walk(body) if isinstance(node, ast.Name))
     if named != sorted(f"a{index}" for index in range(len(found))) or not all(map(_known, ast.walk(body))):
         raise Refusal("ValidationError", f"Could not parse the alarm rule {rule!r}")

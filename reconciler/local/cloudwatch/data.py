@@ -26,6 +26,8 @@ AHEAD = timedelta(hours=2)
 LISTED = 500
 MOST_POINTS = 1440
 """Data points in an answer of GetMetricStatistics."""
+MOST_AT_ONCE = 100_800
+"""Data points in a page of an answer of GetMetricData."""
 
 
 def put_metric_data(world: World, params: Params) -> Params:
@@ -41,6 +43,8 @@ def put_metric_data(world: World, params: Params) -> Params:
         dimensions = {one["Name"]: one["Value"] for one in item.get("Dimensions", ())}
         points.append((metric(namespace, item["MetricName"], dimensions), at, _distribution(item), item))
     for key, at, values, item in points:
+        if values.samples <= 0:
+            continue  # nothing was seen
         world.cloudwatch.put(key, minute_of(at), values, item.get("Unit", "None"))
     world.cloudwatch.forget_before(minute_of(world.now) - KEPT)
     return {}
@@ -131,7 +135,10 @@ def get_metric_data(world: World, params: Params) -> Params:
     ascending = params.get("ScanBy", "TimestampDescending") == "TimestampAscending"
     found = []
     for length in sorted({_length(asked, one) for one in asked}):
-        evaluated = queries.evaluated(world.cloudwatch, asked, _grid(params, length), length)
+        grid = _grid(params, length)
+        if len(grid) > MOST_AT_ONCE:
+            raise _invalid(f"The local AWS emulator answers up to {MOST_AT_ONCE:,} data points of a metric at once.")
+        evaluated = queries.evaluated(world.cloudwatch, asked, grid, length)
         for one in asked:
             if one.get("ReturnData", True) and _length(asked, one) == length:
                 at = sorted(evaluated[one["Id"]], reverse=not ascending)
@@ -159,13 +166,13 @@ def _label(one: Params) -> str:
     return str(one["MetricStat"]["Metric"]["MetricName"]) if "MetricStat" in one else str(one["Id"])
 
 
-def _grid(params: Params, length: int) -> list[int]:
+def _grid(params: Params, length: int) -> range:
     """The minutes at which the periods begin, on whole multiples of a period; EndTime is exclusive."""
     start, end = params["StartTime"], params["EndTime"]
     if start >= end:
         raise _invalid("The parameter StartTime must be less than the parameter EndTime.")
     first = minute_of(start) // length * length
-    return list(range(first, -int(-end.timestamp() // MINUTE), length))
+    return range(first, -int(-end.timestamp() // MINUTE), length)
 
 
 def _invalid(message: str, **extra: Any) -> Refusal:

@@ -9,7 +9,8 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from reconciler.local.refusal import Refusal
@@ -40,6 +41,7 @@ REDUCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
 }
 ROUNDINGS: dict[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
 LONGEST = 2048
+LARGEST = sys.float_info.max
 
 
 def refused(expression: str, because: str) -> Refusal:
@@ -88,7 +90,7 @@ class _Evaluation:
 
     def term(self, node: ast.expr) -> Term:
         match node:
-            case ast.Constant(value=int() | float() as number):
+            case ast.Constant(value=int() | float() as number) if abs(number) <= LARGEST:
                 return float(number)
             case ast.Name(id=name) if name in self.series:
                 return self.series[name]
@@ -151,8 +153,9 @@ class _Evaluation:
 
     def _each(self, change: Callable[[float], float], term: Term) -> Term:
         if isinstance(term, float):
-            return float(change(term))
-        return self._each_series(lambda values: {at: float(change(one)) for at, one in values.items()}, term)
+            found = _finite(change, term)
+            return {} if found is None else found
+        return self._each_series(lambda values: _known((at, _finite(change, values[at])) for at in values), term)
 
     def _both(self, combine: Callable[[float, float], float], left: Term, right: Term) -> Term:
         if isinstance(left, list):
@@ -160,25 +163,25 @@ class _Evaluation:
         if isinstance(right, list):
             return [self._series(self._both(combine, left, one)) for one in right]
         if isinstance(left, float) and isinstance(right, float):
-            found = _combined(combine, left, right)
+            found = _finite(combine, left, right)
             return {} if found is None else found
         first, second = self._series(left), self._series(right)
-        pairs = ((at, _combined(combine, first[at], second[at])) for at in sorted(first.keys() & second.keys()))
-        return {at: one for at, one in pairs if one is not None}
+        both = sorted(first.keys() & second.keys())
+        return _known((at, _finite(combine, first[at], second[at])) for at in both)
 
     def _choice(self, condition: Term, then: Term, otherwise: list[Term]) -> Values:
         chosen, first = self._series(condition), self._series(then)
         second = self._series(otherwise[0]) if otherwise else {}
-        picked = {at: (first if chosen[at] else second).get(at) for at in chosen}
-        return {at: one for at, one in picked.items() if one is not None}
+        return _known((at, (first if chosen[at] else second).get(at)) for at in chosen)
 
     def _reduced(self, reduce: Callable[[Sequence[float]], float], term: Term) -> Term:
         """Of several series the one across them; of one series the value of all its points."""
         if isinstance(term, list):
             every = sorted({at for one in term for at in one})
-            return {at: float(reduce([one[at] for one in term if at in one])) for at in every}
+            return _known((at, _finite(reduce, [one[at] for one in term if at in one])) for at in every)
         values = list(self._series(term).values())
-        return float(reduce(values)) if values else {}
+        found = _finite(reduce, values) if values else None
+        return {} if found is None else found
 
     def _repeated(self, values: Values) -> Values:
         found: Values = {}
@@ -190,9 +193,14 @@ class _Evaluation:
         return found
 
 
-def _combined(combine: Callable[[float, float], float], left: float, right: float) -> float | None:
+def _finite(calculate: Callable[..., float], *arguments: float | Sequence[float]) -> float | None:
+    """The result; None where there is none, as of a division by zero, or where it is too large."""
     try:
-        found = combine(left, right)
-    except (ZeroDivisionError, OverflowError):
+        found = calculate(*arguments)
+    except (ArithmeticError, ValueError):
         return None
-    return None if isinstance(found, complex) or math.isnan(found) else float(found)
+    return float(found) if not isinstance(found, complex) and math.isfinite(found) else None
+
+
+def _known(pairs: Iterable[tuple[int, float | None]]) -> Values:
+    return {at: one for at, one in pairs if one is not None}

@@ -40,6 +40,7 @@ def check(queries: Sequence[Params]) -> None:
             statistics.check(query["MetricStat"]["Stat"])
         elif unknown := expressions.names(query["Expression"]) - set(ids):
             raise expressions.refused(query["Expression"], f"{', '.join(sorted(unknown))} is not defined")
+    evaluated(CloudWatchState(), queries, (0,), 1)  # what an evaluation would refuse is refused now
 
 
 def values(

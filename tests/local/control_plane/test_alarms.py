@@ -232,3 +232,56 @@ def test_data_of_an_hour_ago_do_not_count(laptop: Laptop) -> None:
     put(laptop, 9, Timestamp=laptop.clock.now() - timedelta(hours=1))
     laptop.advance(60)
     assert state(laptop) == "INSUFFICIENT_DATA"
+
+
+@pytest.mark.parametrize("expression", ["RATE(m1)", "e1 + 1", "METRICS()", "m1 if m1 else 0", "1e999", "IF([m1], 1)"])
+def test_an_expression_that_cannot_be_evaluated_is_refused_when_it_is_put(laptop: Laptop, expression: str) -> None:
+    """Not at the end of the minute, when nobody asks and the clock would stop."""
+    with refused("ValidationError", "expression"):
+        put_math(laptop, expression)
+    put(laptop, 9)
+    laptop.advance(60)
+    assert laptop.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+@pytest.mark.parametrize(
+    "expression", ["CEIL(m1 * 1e308)", "SUM([m1 * 1e307, m1 * 1.8e307])", "m1 ^ 9999", "ABS(m1 / 0)"]
+)
+def test_a_result_that_is_no_number_is_a_missing_point(laptop: Laptop, expression: str) -> None:
+    """As a division by zero is."""
+    put_math(laptop, expression)
+    put(laptop, 9)
+    laptop.advance(60)
+    assert state(laptop) == "INSUFFICIENT_DATA"
+
+
+@pytest.mark.parametrize(
+    "datum",
+    [
+        {"Values": [9], "Counts": [0]},
+        {"Values": []},
+        {"StatisticValues": {"SampleCount": 0, "Sum": 0, "Minimum": 0, "Maximum": 0}},
+    ],
+)
+def test_a_datum_without_samples_is_no_data(laptop: Laptop, datum: dict[str, Any]) -> None:
+    """It has no average."""
+    laptop.client("cloudwatch").put_metric_alarm(**{**ALARM, "Statistic": "Average"})
+    laptop.client("cloudwatch").put_metric_data(Namespace="mine", MetricData=[{"MetricName": "m", **datum}])
+    laptop.advance(60)
+    assert state(laptop) == "INSUFFICIENT_DATA"
+
+
+def test_a_rule_that_is_too_deep_is_refused(laptop: Laptop) -> None:
+    """CloudWatch API reference, PutCompositeAlarm: up to 500 elements."""
+    with refused("ValidationError", "500"):
+        laptop.client("cloudwatch").put_composite_alarm(AlarmName="deep", AlarmRule="NOT " * 900 + "TRUE")
+
+
+def put_math(laptop: Laptop, expression: str) -> None:
+    metric = {"Metric": {"Namespace": "mine", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}
+    queries = [
+        {"Id": "m1", "MetricStat": metric, "ReturnData": False},
+        {"Id": "e1", "Expression": expression},
+    ]
+    plain = {name: ALARM[name] for name in ("AlarmName", "EvaluationPeriods", "Threshold", "ComparisonOperator")}
+    laptop.client("cloudwatch").put_metric_alarm(**plain, Metrics=queries)

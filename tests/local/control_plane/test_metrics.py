@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -344,3 +345,17 @@ def test_dashboards_are_moto_s(laptop: Laptop) -> None:
     cloudwatch = laptop.client("cloudwatch")
     cloudwatch.put_dashboard(DashboardName="d", DashboardBody='{"widgets": []}')
     assert [one["DashboardName"] for one in cloudwatch.list_dashboards()["DashboardEntries"]] == ["d"]
+
+
+def test_all_of_time_is_too_much_to_ask_for(laptop: Laptop) -> None:
+    """Every minute since 1970 would hold up the emulator, and nothing is kept of them."""
+    cloudwatch, now = laptop.client("cloudwatch"), laptop.clock.now()
+    metric = {"Namespace": "mine", "MetricName": "m"}
+    always: dict[str, Any] = {"StartTime": datetime(1970, 1, 2, tzinfo=UTC), "EndTime": now}
+    began = time.monotonic()
+    with refused("InvalidParameterValue", "100,800"):
+        query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+        cloudwatch.get_metric_data(MetricDataQueries=[query], **always)
+    with refused("InvalidParameterCombination", "datapoints"):
+        cloudwatch.get_metric_statistics(**metric, Period=60, Statistics=["Sum"], **always)
+    assert time.monotonic() - began < 2

@@ -223,3 +223,22 @@ def test_a_metric_of_one_s_own_is_tracked(scaled: Scaled) -> None:
         assert scaled.count == (6, 3)[number]
         scaled.scaling.delete_scaling_policy(**TARGET, PolicyName=name)
         scaled.stage.advance(3600)
+
+
+def test_a_policy_that_could_not_be_followed_is_refused(scaled: Scaled) -> None:
+    """When it is put: at the end of a minute nobody would get the answer."""
+    with refused("ValidationException", "TargetValue"):
+        scaled.policy(0)
+    metric = {"Metric": {"Namespace": "mine", "MetricName": "m"}, "Stat": "Sum"}
+    queries = [{"Id": "m1", "MetricStat": metric, "ReturnData": False}, {"Id": "e1", "Expression": "RATE(m1)"}]
+    with refused("ValidationException", "RATE"):
+        scaled.scaling.put_scaling_policy(
+            **TARGET,
+            PolicyName="own",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": 10,
+                "CustomizedMetricSpecification": {"Metrics": queries},
+            },
+        )
+    assert scaled.load(90, 4) == 2
