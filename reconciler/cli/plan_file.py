@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def read(path: Path) -> PlanFile:
         if loaded["refusals"]:
             because = "; ".join(refusal["because"] for refusal in loaded["refusals"])
             raise errors.Refused(f"the plan in {path} is blocked: {because}", code=loaded["refusals"][0]["code"])
+        if not _well_typed(loaded):
+            raise TypeError("a field is not of its type")
         return PlanFile(
             folder=Path(loaded["folder"]),
             environment=loaded["environment"],
@@ -99,6 +102,16 @@ def read(path: Path) -> PlanFile:
         raise errors.ReconcilerError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.ReconcilerError(f"{path} is not a plan written by `reconciler diff --out`") from error
+
+
+def _well_typed(loaded: Mapping[str, Any]) -> bool:
+    texts = ("folder", "stack", "account", "region", "specs", "digest", "made_by")
+    return (
+        all(isinstance(loaded[name], str) for name in texts)
+        and isinstance(loaded["environment"], str | None)
+        and isinstance(loaded["max_delete"], int | None)
+        and all(isinstance(one, str) for one in loaded["allow_replace"])
+    )
 
 
 def verify(approved: PlanFile, stack: Stack, plan: Plan) -> None:

@@ -105,6 +105,23 @@ def test_the_digest_covers_consent(specs: Path, file: Path, fields: dict[str, An
     assert (ran.code, json.loads(ran.out)["refusals"][0]["code"]) == (Exit.BLOCKED, "stale-plan")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"max_delete": "abc"}, {"allow_replace": [5]}, {"environment": 5}, {"digest": 5}, {"folder": []}],
+    ids=str,
+)
+def test_a_field_of_another_type_makes_it_no_plan_file(specs: Path, file: Path, fields: dict[str, Any]) -> None:
+    """One line says so, also where somebody has computed the checksum again."""
+    from reconciler.cli import plan_file
+
+    assert run("diff", specs, "--max-delete", "99", "--out", file).code == Exit.PENDING
+    _edit(file, **fields)
+    _edit(file, checksum=plan_file.checksum(json.loads(file.read_text(encoding="utf-8"))))
+    ran = _refused(file)
+    assert (ran.code, ran.err.count("\n")) == (Exit.FAILED, 1), ran.err
+    assert "is not a plan written by" in ran.err
+
+
 def test_consent_that_was_given_is_applied(specs: Path, file: Path) -> None:
     """`--max-delete` of `diff --out` is part of the plan."""
     assert run("diff", specs, "--max-delete", "99", "--out", file).code == Exit.PENDING
