@@ -54,7 +54,8 @@ class UpdateHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class CreateTaskSet:
-    """Create a task set of a release. The same `salt` always creates the same task set, however often it is sent.
+    """Create a task set of a release. The same `salt` always creates the same task set in a target group, however often
+    it is sent.
 
     `task_definition` is the wanted release's unless given.
     """

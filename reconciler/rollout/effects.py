@@ -41,7 +41,7 @@ def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> Obse
         case UpdateHealthCheck(slot):
             return replace(seen, tuned=(True, seen.tuned[1]) if slot == 0 else (seen.tuned[0], True))
         case CreateTaskSet(release, slot, scale, salt):
-            identifier = f"{release}-{salt}"
+            identifier = f"{release}-{salt}-{slot}"
             if any(one.id == identifier for one in seen.sets):
                 return seen
             made = TaskSet(identifier, release, slot, now, scale=scale, healthy=(), task_definition=f"{release}:1")

@@ -240,7 +240,9 @@ def _in_memory(memory: RolloutTracker) -> RolloutTracker:
 
 def _carried_out(state: State, decision: RolloutAction) -> ObservedService:
     if isinstance(decision, CreateTaskSet):
-        twin = next((one for one in state.seen.sets if one.id.startswith(f"{decision.release}-{decision.salt}")), None)
+        name = f"{decision.release}-{decision.salt}"
+        twins = (one for one in state.seen.sets if one.id.startswith(name) and one.slot == decision.slot)
+        twin = next(twins, None)
         if twin is not None and twin.id in state.ghosts.rewritten:
             decision = replace(decision, salt=f"{decision.salt}{'x' * len(state.seen.sets)}")
     seen = effects.after(decision, state.seen, NOW)

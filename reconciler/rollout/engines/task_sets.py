@@ -145,7 +145,7 @@ def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:
         taskDefinition=decision.task_definition or release.task_definition,
         loadBalancers=[balancer],
         scale={"value": float(decision.scale), "unit": "PERCENT"},
-        clientToken=_token(subject.service, decision.release, decision.salt),
+        clientToken=_token(subject.service, decision.release, decision.salt, str(decision.slot)),
         tags=describe.pairs(tags),
     )
 
