@@ -291,3 +291,11 @@ def test_other_steps_that_are_declared_meanwhile_are_no_verdict() -> None:
     assert only(step(between, halves)) == SetWeights("production", (50, 50), (90, 10))
     quarters = replace(CANARY, shares=(Share(25, 5 * MINUTE),))
     assert written(step(between, quarters)).deadline == due(DeadlineKind.TO, CANARY.healthy_within, weight=25)
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_production_does_not_go_back_to_a_blue_that_is_ill_for_a_step_of_the_strategy(healthy: bool) -> None:
+    """Somebody gave green a share that is no step, while its first step was about to begin."""
+    blue = BLUE if healthy else replace(BLUE, running=0, healthy=(), steady=False)
+    facts = seen(blue, GREEN, production=(30, 70), marks=marked(due(DeadlineKind.TO, -MINUTE, weight=10)), looks=3)
+    assert ("SetWeights" in kinds(step(facts, CANARY))) is healthy

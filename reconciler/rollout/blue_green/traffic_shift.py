@@ -50,8 +50,10 @@ def share(s: RolloutContext) -> RolloutStep:
         case DeadlineKind.TO if due.weight not in s.policy.weights:
             marks = onwards(s, green, replace(due, weight=weight))
             return s.step(Phase.SHIFTING, "the strategy has other traffic steps now", *marks)
-        case DeadlineKind.TO if weight == s.policy.weight_before(due.weight) or weight not in s.policy.weights:
+        case DeadlineKind.TO if weight == s.policy.weight_before(due.weight):
             return _onwards(s, green, blue, due)
+        case DeadlineKind.TO if weight not in s.policy.weights and (due.weight > weight or blue.well):
+            return _onwards(s, green, blue, due)  # the strategy had other steps; blue gets more only if it can serve
         case _:
             return blocked(s, f"green receives {weight} % of production traffic, which is not a step of the strategy")
 
