@@ -117,7 +117,7 @@ class RolloutSummary:
 
     @property
     def suspended(self) -> bool:
-        """Whether a request holds back a rollout that the specs ask for."""
+        """Whether a service waits for `resume`."""
         return any(turn.seen is not None and turn.seen.marks.suspended is not None for turn in self.turns)
 
     @property

@@ -37,7 +37,7 @@ def digests(delivery: RolloutSpec, desired: Mapping[Address, Desired[Any]], ids:
     specs = {name: value for name, value in service.items() if name not in OF_NO_TASK}
     images = [ids.get(image, "") for image in delivery.images]
     release = [specs, _dump(desired, delivery.task_definition), str(delivery.health), images]
-    return f"{_digest([service.get(COUNT), size])}.{_digest(release)}"
+    return f"{digest([service.get(COUNT), size], LENGTH)}.{digest(release, LENGTH)}"
 
 
 def changed_alone(
@@ -56,9 +56,14 @@ def changed_alone(
 
 
 def _dump(desired: Mapping[Address, Desired[Any]], address: Address) -> dict[str, Any]:
-    found: dict[str, Any] = desired[address].spec.model_dump(mode="json", fallback=str) if address in desired else {}
+    return plain(desired[address]) if address in desired else {}
+
+
+def plain(want: Desired[Any]) -> dict[str, Any]:
+    """The spec of a resource for a digest; references are written as text."""
+    found: dict[str, Any] = want.spec.model_dump(mode="json", fallback=str)
     return found
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:LENGTH]
+def digest(value: Any, length: int) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:length]

@@ -6,14 +6,12 @@ capacity, and under an engine that shifts traffic the health check.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired
 from reconciler.model.type_registry import discover
-from reconciler.reconcile.followers import digests
+from reconciler.reconcile.followers import digest, digests, plain
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.resolution import ResolutionContext
 
@@ -41,13 +39,14 @@ def judges_of(delivery: RolloutSpec, context: ResolutionContext) -> str:
     strategy = [str(getattr(policy, name)) for name in OF_THE_STRATEGY]
     settings = [str(getattr(service.spec, name)) for name in OF_THE_SERVICE]
     used = service.refs() | wanted[delivery.task_definition].refs() | set(delivery.groups)
-    return f"{_digest(RELEASE, [strategy, settings, _specs(used, context)])}.{digests(delivery, wanted, context.ids)}"
+    judges = digest([strategy, settings, _specs(used, context)], LENGTH)
+    return f"{RELEASE}{judges}.{digests(delivery, wanted, context.ids)}"
 
 
 def judges_of_task(want: Desired[Any], context: ResolutionContext) -> str:
     """Of the runs of a pre-deployment task: its network and capacity, and the permissions of its roles."""
     used = want.refs() | context.wanted[want.spec.task_definition.address].refs()
-    return _digest(TASK, [_dump(want), _specs(used, context)])
+    return TASK + digest([plain(want), _specs(used, context)], LENGTH)
 
 
 def _specs(used: Iterable[Address], context: ResolutionContext) -> dict[str, Any]:
@@ -55,12 +54,4 @@ def _specs(used: Iterable[Address], context: ResolutionContext) -> dict[str, Any
     several, kinds = frozenset(used), discover()
     counted = {one for one in several & context.wanted.keys() if kinds[one.kind].judges}
     counted |= {judge for one in several for judge in context.judges.get(one, ())}
-    return {str(one): _dump(context.wanted[one]) for one in counted}
-
-
-def _dump(want: Desired[Any]) -> Any:
-    return want.spec.model_dump(mode="json", fallback=str)
-
-
-def _digest(sort: str, value: Any) -> str:
-    return sort + hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:LENGTH]
+    return {str(one): plain(context.wanted[one]) for one in counted}

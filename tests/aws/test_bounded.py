@@ -17,29 +17,11 @@ from reconciler.aws.session import Boto
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
 from tests.conftest import REGION
-from tests.harness.peers import dripping, flooding, peer, silent
+from tests.harness.peers import dripping, failed, flooding, peer, silent
 
 CALL = Call("ecs", "ListClusters")
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-SOON = 5.0
 SHORT = 0.2
-
-
-def failed(work: Callable[[], object]) -> errors.ReconcilerError:
-    """What `work` ends with, in time."""
-    ended: list[errors.ReconcilerError] = []
-
-    def run() -> None:
-        try:
-            work()
-        except errors.ReconcilerError as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(SOON)
-    assert ended, "it is held, or it succeeded"
-    return ended[0]
 
 
 BEHAVIOURS = pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_an_aws_configuration_that_is_not_valid(tmp_path: Path, environment: dic
 
 
 def test_a_region_that_does_not_exist(tmp_path: Path) -> None:
-    """Its endpoint cannot be found, which is what is said."""
+    """The error names the endpoint, which cannot be found."""
     (tmp_path / "stack.yaml").write_text("kind: Stack\nname: shop\nregion: us-nowhere-9\n", encoding="utf-8")
     code, _, err = shell(f"{COMMAND} diff {tmp_path}", **KEYS)
     assert (code, "us-nowhere-9" in err, "Traceback" in err) == (Exit.FAILED, True, False)

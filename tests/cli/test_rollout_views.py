@@ -22,6 +22,7 @@ from reconciler.model.plan import Action, DeferralCode, Deferred, Verb
 from reconciler.model.resource import Address
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.request_handler import paused
 from reconciler.rollout.requests import Pause
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
@@ -126,6 +127,16 @@ def test_a_gate_is_exit_6_whoever_opens_it(waits_for: Waiting) -> None:
     assert outcome_of(ObservedService(RELEASE, 1), at_gate) == Exit.WAITING
     assert report(replace(summary, turns=(turn(UP),)), Look(), waited=True) == Exit.TIMED_OUT
     assert outcome_of(ObservedService(RELEASE, 1), UP) == Exit.PENDING
+
+
+def test_a_suspended_service_is_exit_6_for_whoever_waits() -> None:
+    """As `status` has it; without `--wait`, the rollouts are left to the controller."""
+    pause = Pause("ana")
+    seen = ObservedService(RELEASE, 1, marks=StoredState(suspended=pause))
+    step = paused(pause, UP)
+    summary = RolloutSummary((replace(turn(step), seen=seen),))
+    assert report(summary, Look(), waited=True) == outcome_of(seen, step) == Exit.WAITING
+    assert report(summary, Look(), waited=False) == Exit.DONE
 
 
 def test_status_says_what_a_hold_holds() -> None:

@@ -150,7 +150,7 @@ def test_what_may_not_be_wanted_here_is_rejected(case: Case) -> None:
 
 
 def test_a_source_that_has_not_answered_yet_is_no_outage(case: Case) -> None:
-    """The last good revision stays, and nothing is said."""
+    """The last good revision stays active, and there is no event."""
     case.revisions.look(None)
     case.branch.pending = True
     assert not case.revisions.look(None)

@@ -9,7 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from reconciler import errors
+
 DRIP_SECONDS = 0.05
+SOON = 5.0
+"""Seconds in which whatever has a deadline of its own must have ended."""
 
 
 @contextmanager
@@ -84,3 +88,20 @@ def flooding(text: bytes, head: bytes = b"") -> Callable[[socket.socket], None]:
             sock.sendall(text)
 
     return behave
+
+
+def failed(work: Callable[[], object]) -> errors.ReconcilerError:
+    """The error that `work` ends with, in time."""
+    ended: list[errors.ReconcilerError] = []
+
+    def run() -> None:
+        try:
+            work()
+        except errors.ReconcilerError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(SOON)
+    assert ended, "it has not ended, or it succeeded"
+    return ended[0]

@@ -414,7 +414,7 @@ def test_rebalancing_follows_the_limit_in_the_same_call() -> None:
 
 
 def test_rebalancing_stays_as_it_is_where_the_limit_allows_both() -> None:
-    """Between limits above 100 percent it is nobody's concern but that of whoever has set it."""
+    """Between limits above 100 percent, rebalancing stays as it was set."""
     higher = SPEC.model_copy(update={"deployment": Deployment(max_percent=150)})
     assert update(observed(item()), higher) == {"deploymentConfiguration": {"maximumPercent": 150}}
 

@@ -63,7 +63,7 @@ def later(work: Callable[[], object]) -> object:
 
 
 def test_a_quick_source_answers_at_once(slow: Slow) -> None:
-    """As if nothing were in between; and each question is asked anew."""
+    """The answers are those of the source itself, and each question is asked again."""
     slow.free.set()
     ready: list[int] = []
     source = Background(slow, lambda: ready.append(1), patience=SOON)

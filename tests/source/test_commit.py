@@ -174,7 +174,7 @@ def test_without_allowed_signers_nothing_is_verified(repository: Repository) -> 
 
 
 def test_the_controller_restores_nothing_that_was_edited_in_the_store(source: Git) -> None:
-    """Also where the whole copy is written anew, with everything in it that is not signed."""
+    """Also where the whole copy was replaced, with everything in it that is not signed."""
     copies = StoredCopy()
     AcceptedRevision(copies, "staging", verified=source.verified).write(source.fetch(), follows="")
     archive = AcceptedRevision(copies, "staging", verified=source.verified).read()

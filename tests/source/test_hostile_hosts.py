@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dulwich.objects import Blob, Tree
@@ -21,12 +20,11 @@ from reconciler.source import pack as pack_module
 from reconciler.source import transport, tree
 from reconciler.source.git import Git
 from reconciler.source.location import parse
-from tests.harness.peers import dripping, flooding, peer, request, silent
+from tests.harness.peers import SOON, dripping, failed, flooding, peer, request, silent
 from tests.source.packs import entry, pack
 from tests.source.repositories import STACK, Host, Repository, hosting
 
 FILES = {"specs/stack.yaml": STACK}
-SOON = 5.0
 TIP = b"a" * 40
 REFS = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
 RESULT = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-result\r\n\r\n"
@@ -62,23 +60,6 @@ def source(tmp_path: Path) -> Iterator[Callable[[str], Git]]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "REFS_SECONDS", 0.4)
     monkeypatch.setattr(transport, "FETCH_SECONDS", 0.4)
-
-
-def failed(work: Callable[[], Any]) -> BaseException:
-    """The error that `work` ends with, in time."""
-    ended: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except errors.ReconcilerError as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(SOON)
-    assert ended, "it is held, or it succeeded"
-    return ended[0]
 
 
 def packet(text: bytes) -> bytes:
@@ -172,7 +153,7 @@ def test_a_branch_that_points_to_no_commit_is_an_outage(source: Callable[[str], 
 
 @pytest.mark.parametrize("text", [packet(b"\x02counting..."), packet(b"\x01x"), b"1"], ids=["progress", "pack", "size"])
 def test_a_pack_that_trickles_is_given_up(source: Callable[[str], Git], text: bytes) -> None:
-    """So is a pack, with all that is said beside it."""
+    """So is a pack, with all progress messages beside it."""
     with peer(serving(TIP, trickled(text))) as port:
         error = failed(source(f"http://127.0.0.1:{port}/shop.git#main").fetch)
     assert isinstance(error, errors.SourceUnreachable)
@@ -190,7 +171,7 @@ def test_a_pack_that_trickles_is_given_up(source: Callable[[str], Git], text: by
 def test_a_host_that_never_ends_is_given_up(
     source: Callable[[str], Git], monkeypatch: pytest.MonkeyPatch, behave: Callable[[socket.socket], None]
 ) -> None:
-    """What is said about branches and beside a pack is limited in size, too."""
+    """The list of branches and the messages beside a pack are limited in size, too."""
     monkeypatch.setattr(transport, "REFS_SECONDS", 60.0)
     monkeypatch.setattr(transport, "FETCH_SECONDS", 60.0)
     monkeypatch.setattr(transport, "LARGEST_REFS", 100_000)

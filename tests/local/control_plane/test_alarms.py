@@ -119,7 +119,7 @@ def test_a_state_that_is_set_lasts_until_the_next_evaluation(laptop: Laptop) -> 
 
 
 def test_a_longer_period_is_evaluated_every_minute(laptop: Laptop) -> None:
-    """The last five minutes, each time anew."""
+    """Each evaluation looks at the last five minutes."""
     laptop.client("cloudwatch").put_metric_alarm(**{**ALARM, "Period": 300})
     for expected in ("OK", "OK", "ALARM"):
         put(laptop, 2)
