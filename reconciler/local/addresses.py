@@ -139,30 +139,36 @@ class Place:
 
     def listen(self, wanted: int, *, backlog: int = 1024) -> socket.socket:
         """A listening socket there; raises OSError when not even a higher port is to be had."""
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((self.address, self.port(wanted)))
-            listening.listen(backlog)
-            listening.setblocking(False)
-        except BaseException:
-            listening.close()
-            raise
-        return listening
+            return _listening(self.address, self.port(wanted), backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        return _listening(self.address, self.port(wanted), backlog)  # it was taken just after it had been free
 
     def give_back(self) -> None:
         self._addresses.give_back(self._owner)
 
 
+def _listening(address: str, port: int, backlog: int) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, port))
+        opened.listen(backlog)
+        opened.setblocking(False)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
 def _refusal(address: str, port: int) -> str | None:
     """Why nothing could listen there; None when it could."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            probe.listen(1)
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
+    try:
+        _listening(address, port, 1).close()
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
     return None
 
 

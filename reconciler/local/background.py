@@ -12,9 +12,13 @@ T = TypeVar("T")
 
 
 class Background:
-    """Starts at once; whoever made it closes it. Once closed, `soon` does nothing: late reports find nobody."""
+    """Starts at once; whoever made it closes it. Once closed, `soon` does nothing: late reports find nobody.
 
-    def __init__(self, name: str) -> None:
+    `at_the_end` runs on the thread when everything else there is over.
+    """
+
+    def __init__(self, name: str, at_the_end: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        self._at_the_end = at_the_end
         self.loop = asyncio.new_event_loop()
         self._closed = False
         self._lock = threading.Lock()
@@ -53,5 +57,7 @@ class Background:
         for task in left:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if self._at_the_end is not None:
+            self.loop.run_until_complete(self._at_the_end())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()

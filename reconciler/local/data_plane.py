@@ -29,8 +29,8 @@ class DataPlane:
         self._closed = False
         self.addresses = addresses or Addresses()
         self.registry = Registry(state / "images")
-        self._background = Background("data plane")
         self._nursery = Nursery()
+        self._background = Background("data plane", self._nursery.let_go)
         self._scratch = Path(tempfile.mkdtemp(prefix="reconciler-"))
         self.probe = HealthChecks(self._background, clock)
         self.balancing = Balancer(self.addresses, self._nursery, self._background, self.probe)

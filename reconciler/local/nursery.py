@@ -64,14 +64,18 @@ class Child(asyncio.SubprocessProtocol):
         """Until all its output has arrived, a moment at most."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._silent.wait(), LAST_WORDS)
-        assert self._transport is not None
-        self._transport.close()
+
+    def let_go(self) -> None:
+        """Close its pipes; a program that still runs is killed."""
+        if self._transport is not None:
+            self._transport.close()
 
 
 class Nursery:
     def __init__(self) -> None:
         self._reaper: subprocess.Popen[bytes] | None = None
         self._known: set[str] = set()  # what a reaper that had to be started again has to be told
+        self._children: set[Child] = set()
 
     async def spawn(
         self,
@@ -107,6 +111,7 @@ class Nursery:
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
+        self._children.add(child)
         self._tell(f"+{child.pid}")
         go = transport.get_pipe_transport(0)
         assert isinstance(go, asyncio.WriteTransport)
@@ -130,7 +135,17 @@ class Nursery:
             os.killpg(child.pid, signal.SIGKILL)
         self._tell(f"-{child.pid}")
         await child.last_words()
+        child.let_go()
+        self._children.discard(child)
         return code if code >= 0 else 128 - code
+
+    async def let_go(self) -> None:
+        """Kill whatever nobody has waited for to the end, and see it end."""
+        left, self._children = self._children, set()
+        for child in left:
+            self.signal(child, signal.SIGKILL)
+            child.let_go()
+        await asyncio.gather(*(child.last_words() for child in left))
 
     def remove_in_the_end(self, folder: Path) -> None:
         """Remove the folder when all is over, however that comes about."""

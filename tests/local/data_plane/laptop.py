@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -24,10 +23,9 @@ def main() -> None:
         line = "sleep 60 & echo $! $$; pwd; echo ready; wait"
         container = ContainerLaunch("main", "busybox", {}, command=("sh", "-c", line), log_group="g", log_stream="s")
         plane.runner.start(TaskLaunch("t1", "arn", "c", "service:s", "f", 1, "10.0.0.1", (container,)))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        plane.balancing.configure((listener(default(FixedResponse(200)), port=port),))
+        plane.balancing.configure((listener(default(FixedResponse(200))),))
         assert plane.balancing.settled()
+        assert not plane.balancing.unopened(), plane.balancing.unopened()
         control.until(lambda: control.lines and control.lines[-1][2] == "ready")
         assert plane.balancing._process is not None
         assert plane._nursery._reaper is not None

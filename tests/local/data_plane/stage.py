@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from reconciler.local.addresses import Addresses
@@ -157,8 +158,8 @@ class Stage:
     def __init__(self) -> None:
         self.health = Health()
         self._addresses = Addresses()
-        self._background = Background("stage")
         self._nursery = Nursery()
+        self._background = Background("stage", self._nursery.let_go)
         self.control = Recorder()
         self.balancer = Balancer(self._addresses, self._nursery, self._background, self.health)
         self.balancer.bind(self.control)
@@ -180,6 +181,14 @@ class Stage:
         self._nursery.close()
         self._addresses.close()
         self.control.close()
+
+
+def alive(process: int) -> bool:
+    """A process that has ended and that nobody has collected yet is not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def listener(*routes: Route, idle_timeout: float = 60.0, port: int = 8000, name: str = "listener") -> ListenerRoutes:

@@ -74,6 +74,27 @@ def test_a_port_that_is_taken_is_replaced_by_a_higher_one_and_that_is_said() -> 
     own.close()
 
 
+def test_a_port_that_is_taken_just_after_it_was_free_is_replaced_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may be faster than we are between the question and the answer."""
+    real = addresses._refusal
+    faster: list[socket.socket] = []
+
+    def refusal(address: str, port: int) -> str | None:
+        found = real(address, port)
+        if not faster:
+            faster.append(socket.create_server((address, port)))
+        return found
+
+    monkeypatch.setattr(addresses, "_refusal", refusal)
+    own = Addresses()
+    place = own.take()
+    opened = place.listen(8080)
+    assert opened.getsockname() == (place.address, 18080)
+    for used in (*faster, opened):
+        used.close()
+    own.close()
+
+
 def test_a_port_that_may_not_be_opened_is_replaced_by_a_higher_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without privileges port 80 is 10080."""
     real = socket.socket.bind

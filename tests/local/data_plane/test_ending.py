@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.local.data_plane.stage import alive
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -40,13 +42,6 @@ class Laptop:
             if client.connect_ex(tuple(self.told["listener"])) == 0:
                 found.append("listener")
         return found
-
-
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def until(true: Callable[[], object], why: Callable[[], object], seconds: float = 5.0) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from reconciler.local.addresses import Addresses
 from reconciler.local.data_plane import DataPlane
 from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
 from tests.local.data_plane.control import Recorder
+from tests.local.data_plane.stage import alive
 
 ROOT = Path(__file__).parents[3]
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
@@ -153,14 +153,6 @@ def test_what_a_program_has_started_ends_with_it(plane: DataPlane, control: Reco
     control.until(lambda: control.exits)
     child = int(control.lines[0][2])
     control.until(lambda: not alive(child))
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_the_end_of_an_essential_container_is_the_tasks(plane: DataPlane, control: Recorder) -> None:
