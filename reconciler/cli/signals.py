@@ -24,7 +24,8 @@ CUT_SECONDS = 5.0
 """Time for the calls in flight after SIGTERM; then they are ended."""
 HAND_OVER_SECONDS = 8.0
 """Time after SIGTERM by which the process has ended, whatever it waits for; ECS sends SIGKILL after thirty seconds."""
-_LAST_SECONDS = 0.5
+_LAST_SECONDS = 1.0
+"""Of these, time for the last lines of the log."""
 
 
 @dataclass(slots=True)
