@@ -106,7 +106,7 @@ def hurried(stop: threading.Event, close: Callable[[], None], end: Callable[[], 
     def watch() -> None:
         stop.wait()
         if not over.wait(CUT_SECONDS):
-            close()
+            threading.Thread(target=close, name="cut", daemon=True).start()  # whatever it waits for
         if not over.wait(HAND_OVER_SECONDS - CUT_SECONDS - _LAST_SECONDS):
             end()
 
