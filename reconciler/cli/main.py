@@ -90,8 +90,8 @@ EMULATOR = ("reconciler.local", "moto", "werkzeug", "aiohttp", "cbor2")
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; every expected error is one line on stderr.
 
-    Without `arguments` it is those of the process. If that was told to end, it does not wait for its threads, as Python
-    does: one of them may still talk to AWS.
+    Without `arguments` it is those of the process. If that was ended by a signal, it does not wait for its threads, as
+    Python does: one of them may still talk to AWS.
     """
     gc.set_threshold(*COLLECT)
     atexit.register(gc.freeze)  # the process ends: no need to search all of its memory for cycles first
