@@ -227,8 +227,8 @@ MUTANTS = (
     Mutant(
         "scaling changes before its release",
         "reconciler/reconcile/deferral.py",
-        "if action.address in following else",
-        "if action.address not in self.desired else",
+        "self._grown(action) if follows else",
+        "self._grown(action) if action.address not in self.desired else",
         "tests/promises/test_agreement.py",
     ),
     Mutant(
