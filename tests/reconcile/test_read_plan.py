@@ -210,7 +210,7 @@ def test_what_was_written_to_is_read_in_full(bench: Bench) -> None:
 
 
 def test_a_fast_pass_at_rest_lists_no_tasks_of_what_has_left_the_specs(bench: Bench) -> None:
-    """It takes over what ran, unless something has changed: an hour with a protected leftover is 12 such reads."""
+    """It takes over what ran, unless something has changed since; a leftover may be protected, and stay for years."""
     address, ecs = Address("task-definition", "left"), bench.laptop.client("ecs")
     tags = [{"key": ownership.STACK, "value": stack.NAME}, {"key": ownership.ADDRESS, "value": str(address)}]
     containers = [{"name": "app", "image": "app"}]
