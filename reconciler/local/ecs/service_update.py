@@ -101,9 +101,10 @@ def _check_sent(controller: str, sent: set[str], params: Params) -> None:
         return
     if controller == "CODE_DEPLOY" and refused[0] in CODE_DEPLOY_REFUSALS:
         raise invalid(CODE_DEPLOY_REFUSALS[refused[0]])
+    instead = "AWS CodeDeploy" if controller == "CODE_DEPLOY" else "CreateTaskSet"
     raise invalid(
-        f"Unable to update {refused[0]} on services with a {controller} deployment controller."
-        + (" Use CreateTaskSet to trigger a new deployment." if controller == "EXTERNAL" else "")
+        f"Unable to update {refused[0]} on services with a {controller} deployment controller. Use {instead} to "
+        "trigger a new deployment."
     )
 
 
