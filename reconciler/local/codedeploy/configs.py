@@ -8,8 +8,8 @@ from reconciler.local.codedeploy.state import Params
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
-PREFIX = "CodeDeployDefault."
-ALL_AT_ONCE = f"{PREFIX}ECSAllAtOnce"
+RESERVED = "CodeDeployDefault."
+ALL_AT_ONCE = f"{RESERVED}ECSAllAtOnce"
 MOST = 50
 """Custom configurations of an account."""
 INCREMENT_MOST = 99
@@ -58,9 +58,9 @@ def _built_in() -> dict[str, Params]:
         *((name, "Server", {"minimumHealthyHosts": hosts}) for name, hosts in servers.items()),
     ]
     return {
-        PREFIX + name: {
+        RESERVED + name: {
             "deploymentConfigId": f"00000000-0000-0000-0000-0000000000{index:02d}",
-            "deploymentConfigName": PREFIX + name,
+            "deploymentConfigName": RESERVED + name,
             "computePlatform": platform,
             **body,
         }
@@ -89,8 +89,8 @@ def check_for_ecs(world: World, name: str) -> None:
 def create_deployment_config(world: World, params: Params) -> Params:
     name, kept = params["deploymentConfigName"], world.codedeploy.configs
     check_name(name, "DeploymentConfig")
-    if name.startswith(PREFIX):
-        raise Refusal("InvalidDeploymentConfigNameException", f"The prefix {PREFIX} is reserved.")
+    if name.startswith(RESERVED):
+        raise Refusal("InvalidDeploymentConfigNameException", f"The prefix {RESERVED} is reserved.")
     if name in kept:
         raise Refusal("DeploymentConfigAlreadyExistsException", f"Deployment configuration {name} already exists")
     if params.get("computePlatform", "Server") != "ECS":
