@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from reconciler.local.codedeploy.configs import check_for_ecs
 from reconciler.local.codedeploy.state import Group, Params
+from reconciler.local.ecs.lookup import last
 from reconciler.local.elb.state import TargetGroup
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
@@ -205,6 +206,6 @@ def by_name(world: World, name: str) -> TargetGroup:
 
 
 def service_key(item: Group) -> tuple[str, str]:
-    """Cluster and name of the group's one service, as ECS's state has them."""
+    """Cluster and name of the group's one service, as ECS's state has them. Either may be given as an ARN."""
     service = item.settings["ecsServices"][0]
-    return service["clusterName"], service["serviceName"]
+    return last(service["clusterName"]), last(service["serviceName"])

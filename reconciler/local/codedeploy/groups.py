@@ -24,6 +24,10 @@ SETTINGS = (
     "serviceRoleArn",
     "triggerConfigurations",
 )
+WAITS = {
+    "deploymentReadyOption": "waitTimeInMinutes",
+    "terminateBlueInstancesOnDeploymentSuccess": "terminationWaitTimeInMinutes",
+}
 
 
 def create_deployment_group(world: World, params: Params) -> Params:
@@ -32,13 +36,24 @@ def create_deployment_group(world: World, params: Params) -> Params:
     check_name(name, "DeploymentGroup")
     if (owner.name, name) in world.codedeploy.groups:
         raise Refusal("DeploymentGroupAlreadyExistsException", f"Deployment group {name} already exists")
-    settings = {key: copy.deepcopy(params[key]) for key in SETTINGS if key in params}
-    settings.setdefault("deploymentConfigName", ALL_AT_ONCE)
-    made = Group(world.ids.uuid(), owner.name, name, settings, tags_of(params))
+    made = Group(world.ids.uuid(), owner.name, name, {}, tags_of(params))
+    made.settings = _merged({"deploymentConfigName": ALL_AT_ONCE}, params)
     check(world, made, params)
     world.codedeploy.groups[(owner.name, name)] = made
     _associate(world, made)
     return {"deploymentGroupId": made.id}
+
+
+def _merged(before: Params, params: Params) -> Params:
+    """Members that are not named stay; lists are replaced. AWS fills in waits of 0 minutes, and the AWS CLI (`aws ecs
+    deploy`) counts on them.
+    """
+    settings = {**before, **{key: copy.deepcopy(params[key]) for key in SETTINGS if key in params}}
+    waits = settings.get("blueGreenDeploymentConfiguration", {})
+    for option, wait in WAITS.items():
+        if option in waits:
+            waits[option].setdefault(wait, 0)
+    return settings
 
 
 def _associate(world: World, item: Group) -> None:
@@ -93,10 +108,10 @@ def list_deployment_groups(world: World, params: Params) -> Params:
 
 
 def update_deployment_group(world: World, params: Params) -> Params:
-    """Members that are not named stay; lists are replaced. A deployment under way keeps what it has begun with."""
+    """A deployment under way keeps what it has begun with."""
     found = group(world, params["applicationName"], params["currentDeploymentGroupName"])
     before = found.settings
-    found.settings = {**before, **{key: copy.deepcopy(params[key]) for key in SETTINGS if key in params}}
+    found.settings = _merged(before, params)
     try:
         check(world, found, params)
         new = params.get("newDeploymentGroupName", found.name)

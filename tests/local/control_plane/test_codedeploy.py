@@ -163,7 +163,9 @@ def test_groups_are_updated_listed_and_found(stage: Stage) -> None:
     answer = client.batch_get_deployment_groups(applicationName="app", deploymentGroupNames=["renamed", "group"])
     assert [item["deploymentGroupName"] for item in answer["deploymentGroupsInfo"]] == ["renamed"]
     assert "group" in answer["errorMessage"]
-    assert answer["deploymentGroupsInfo"][0]["autoRollbackConfiguration"]["enabled"]
+    (shown,) = answer["deploymentGroupsInfo"]
+    assert shown["autoRollbackConfiguration"]["enabled"]
+    assert shown["blueGreenDeploymentConfiguration"]["deploymentReadyOption"]["waitTimeInMinutes"] == 0  # filled in
     assert client.list_deployment_groups(applicationName="app")["deploymentGroups"] == ["renamed"]
     with refused("ApplicationAlreadyExistsException"):
         client.create_application(applicationName="app", computePlatform="ECS")

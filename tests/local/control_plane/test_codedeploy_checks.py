@@ -109,6 +109,7 @@ GROUPS: list[tuple[dict[str, Any], str, str]] = [
         "Topic ARN",
     ),
     ({"deploymentGroupName": "second"}, "ECSServiceMappingLimitExceededException", "group"),
+    ({"deploymentGroupName": "my group"}, "InvalidDeploymentGroupNameException", "my group"),
     ({}, "DeploymentGroupAlreadyExistsException", "group"),
 ]
 
@@ -132,6 +133,14 @@ def test_deployment_groups_are_checked(codedeploy: CodeDeploy) -> None:
             client.create_deployment_group(**codedeploy.settings(**changes))
         if fresh:
             client.create_deployment_group(**codedeploy.settings())
+
+
+def test_a_group_may_name_its_service_by_arn(codedeploy: CodeDeploy) -> None:
+    """EcsService: names or ARNs are stored (AWS CLI, `aws ecs deploy`); the target of a deployment has the names."""
+    seen = codedeploy.stage.seen()
+    codedeploy.update(ecsServices=[{"clusterName": seen["clusterArn"], "serviceName": seen["serviceArn"]}])
+    deployment = codedeploy.deploy(codedeploy.stage.definition("web:v2"))
+    assert codedeploy.target(deployment)["targetId"] == "demo:web"
 
 
 def test_the_pair_and_its_listeners_are_checked(codedeploy: CodeDeploy) -> None:

@@ -56,12 +56,16 @@ def test_the_command_line_deploys(server: Server, laptop: Laptop, stage: Stage, 
         "HOME": str(tmp_path),
     }
 
-    def aws(verb: str, /, **options: Any) -> Any:
+    def run(service: str, verb: str, /, **options: Any) -> str:
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
-        command = [program, "deploy", *verb.split(), *(str(word) for word in words), "--output", "json"]
+        command = [program, service, *verb.split(), *(str(word) for word in words), "--output", "json"]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
         assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout) if ended.stdout.strip() else {}
+        return ended.stdout
+
+    def aws(verb: str, /, **options: Any) -> Any:
+        answer = run("deploy", verb, **options)
+        return json.loads(answer) if answer.strip() else {}
 
     codedeploy = CodeDeploy(stage, **READY)
     group = {"application_name": "app", "deployment_group_name": "group"}
@@ -89,3 +93,28 @@ def test_the_command_line_deploys(server: Server, laptop: Laptop, stage: Stage, 
     second = codedeploy.deploy("web:1")
     assert aws("list-deployments", **group)["deployments"] == [second, deployment]
     assert aws("stop-deployment", deployment_id=second)["status"] == "Pending"
+    assert aws("stop-deployment", deployment_id=second)["status"] == "Succeeded"
+    terminate = {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0}
+    at_once = {"actionOnTimeout": "CONTINUE_DEPLOYMENT"}
+    codedeploy.update(
+        blueGreenDeploymentConfiguration={
+            "terminateBlueInstancesOnDeploymentSuccess": terminate,
+            "deploymentReadyOption": at_once,
+        }
+    )
+    for name, document in (("appspec.json", {"version": 0.0, "Resources": [target]}), ("task.json", task(stage))):
+        (tmp_path / name).write_text(json.dumps(document))
+    printed = run(
+        "ecs", "deploy", cluster="demo", service="web", task_definition=tmp_path / "task.json",
+        codedeploy_appspec=tmp_path / "appspec.json", codedeploy_application="app",
+        codedeploy_deployment_group="group",
+    )  # fmt: skip
+    assert "Successfully deployed" in printed
+    assert codedeploy.sets()[0] == ("PRIMARY", "web:3")
+
+
+def task(stage: Stage) -> dict[str, Any]:
+    """What `aws ecs deploy` registers."""
+    shown = stage.ecs.describe_task_definition(taskDefinition="web:2")["taskDefinition"]
+    wanted = ("family", "networkMode", "requiresCompatibilities", "cpu", "memory", "containerDefinitions")
+    return {name: shown[name] for name in wanted}
