@@ -12,6 +12,7 @@ no Ready.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from reconciler.local.codedeploy import hooks, preflight, reroute, traffic, watch
@@ -86,7 +87,7 @@ def _enter(world: World, item: Release, step: str) -> None:
             _install(world, item)
             world.after(world.timings.install_within, lambda: _look(world, item))
         case "AllowTestTraffic":
-            traffic.shift_test(world, item, item.green_group)
+            _moved(world, item, lambda: traffic.shift_test(world, item, item.green_group))
         case "Ready":
             item.status = "Ready"
             world.after(60.0 * ready_option(item)["waitTimeInMinutes"], lambda: _not_continued(world, item))
@@ -234,9 +235,10 @@ def _shift(world: World, item: Release) -> None:
         _look(world, item)
         return
     steps, minutes = traffic.shares(world, item)
-    item.shifted = steps[item.shift_step]
-    traffic.shift_production(world, item, item.green_group, item.shifted)
-    item.shift_step += 1
+    share = steps[item.shift_step]
+    if not _moved(world, item, lambda: traffic.shift_production(world, item, item.green_group, share)):
+        return
+    item.shifted, item.shift_step = share, item.shift_step + 1
     if item.shift_step < len(steps):
         world.after(60.0 * minutes, lambda: _shift(world, item))
         return
@@ -245,6 +247,16 @@ def _shift(world: World, item: Release) -> None:
     assert green is not None
     make_primary(world, service, green)
     world.after(world.timings.deployment_stage, lambda: _look(world, item))
+
+
+def _moved(world: World, item: Release, move: Callable[[], None]) -> bool:
+    """False where the listeners do not allow it, which fails the deployment."""
+    try:
+        move()
+    except Refusal as refusal:
+        fail(world, item, refusal.code, refusal.message)
+        return False
+    return True
 
 
 def stop(world: World, item: Release) -> None:

@@ -15,7 +15,6 @@ from reconciler.local.world import World
 
 Problem = tuple[str, str]
 """An error's code and message (ErrorInformation)."""
-LOAD_BALANCING = "ELASTIC_LOAD_BALANCING_INVALID"
 
 
 def gone(world: World, item: Release) -> Problem | None:
@@ -37,13 +36,14 @@ def problem(world: World, item: Release) -> Problem | None:
         return found
     try:
         item.spec = item.spec or appspec.read(item.revision)
+        if definition(world, item.spec.task_definition) is None:
+            return "INVALID_REVISION", f"The task definition {item.spec.task_definition} does not exist."
+        _check_traffic(world, item)
     except Refusal as refusal:
         return refusal.code, refusal.message
-    if definition(world, item.spec.task_definition) is None:
-        return "INVALID_REVISION", f"The task definition {item.spec.task_definition} does not exist."
     for event in item.events:
         event.hook = item.spec.hooks.get(event.name, "")
-    return _traffic(world, item)
+    return None
 
 
 def _role(world: World, item: Release) -> Problem | None:
@@ -61,22 +61,15 @@ def _role(world: World, item: Release) -> Problem | None:
     return None
 
 
-def _traffic(world: World, item: Release) -> Problem | None:
+def _check_traffic(world: World, item: Release) -> None:
     blue = world.ecs.services[item.service].primary
     assert blue is not None
+    item.blue, item.blue_group = blue.number, blue.launch.load_balancers[0]["targetGroupArn"]
     try:
         arns = [by_name(world, one["name"]).arn for one in traffic.pair(item.settings)["targetGroups"]]
     except Refusal as refusal:
-        return LOAD_BALANCING, refusal.message
-    item.blue = blue.number
-    item.blue_group = blue.launch.load_balancers[0]["targetGroupArn"]
+        raise traffic.invalid(refusal.message) from refusal
     if item.blue_group not in arns:
-        return LOAD_BALANCING, _elb("The target group of the primary task set is not one of the deployment group's")
+        raise traffic.invalid("The target group of the primary task set is not one of the deployment group's")
     item.green_group = next(arn for arn in arns if arn != item.blue_group)
-    if found := traffic.problem(world, item):
-        return LOAD_BALANCING, _elb(found)
-    return None
-
-
-def _elb(cause: str) -> str:
-    return f"The ELB could not be updated due to the following error: {cause}"
+    traffic.check(world, item)

@@ -6,6 +6,7 @@ from reconciler.local.codedeploy import preflight, traffic
 from reconciler.local.codedeploy.ends import fail, succeed
 from reconciler.local.codedeploy.state import Release
 from reconciler.local.ecs.task_sets import begin_draining, make_primary
+from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
 REROUTING = ("BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic")
@@ -23,9 +24,13 @@ def begin(world: World, item: Release) -> None:
     for event in item.events:
         rerouting = event.name in REROUTING
         event.status, event.started_at = ("InProgress", world.now) if rerouting else ("Skipped", None)
+    try:
+        traffic.shift_production(world, item, item.blue_group, 100.0)
+        traffic.shift_test(world, item, item.blue_group)
+    except Refusal as refusal:
+        fail(world, item, refusal.code, refusal.message)
+        return
     item.shifted = 0.0
-    traffic.shift_production(world, item, item.blue_group, 100.0)
-    traffic.shift_test(world, item, item.blue_group)
     make_primary(world, service, blue)
     world.after(world.timings.deployment_stage, lambda: _finish(world, item))
 

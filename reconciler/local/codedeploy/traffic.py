@@ -10,6 +10,7 @@ from reconciler.local.codedeploy.configs import config
 from reconciler.local.codedeploy.state import Params, Release
 from reconciler.local.elb.routes import publish
 from reconciler.local.elb.state import Rule, groups_of
+from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
 
@@ -57,8 +58,8 @@ def associate(world: World, settings: Params, live: str, other: str) -> None:
     publish(world)
 
 
-def problem(world: World, item: Release) -> str:
-    """Why the listeners are not as they must be before a deployment; empty where they are.
+def check(world: World, item: Release) -> None:
+    """Raises `Refusal` where the listeners are not as they must be before a deployment.
 
     In CodeDeploy's words, as its user guide ("Troubleshoot Amazon ECS deployment issues") and users quote them.
     """
@@ -67,22 +68,30 @@ def problem(world: World, item: Release) -> str:
     for listener in filter(None, (production, test)):
         found = rules(world, listener, groups)
         if not found:
-            return f"Primary taskset target group must be behind listener {listener}"
+            raise not_behind(listener)
         for rule in found:
             if set(groups_of(rule.actions)) - groups:
                 names = f"{item.blue_group}, {item.green_group}"
-                return f"Only target group in ECS deployment group ({names}) can be set on listener {listener}"
+                raise invalid(f"Only target group in ECS deployment group ({names}) can be set on listener {listener}")
     for rule in rules(world, production, groups):
         weights = groups_of(rule.actions)
         if item.blue_group not in weights:
-            where = production if rule.priority is None else rule.arn
-            return f"Primary taskset target group must be behind listener {where}"
+            raise not_behind(production if rule.priority is None else rule.arn)
         if weights.get(item.green_group, 0) > 0:
-            return "Green taskset target group cannot have non-zero weight prior to traffic shifting"
-    return ""
+            raise invalid("Green taskset target group cannot have non-zero weight prior to traffic shifting")
+
+
+def invalid(cause: str) -> Refusal:
+    message = f"The ELB could not be updated due to the following error: {cause}"
+    return Refusal("ELASTIC_LOAD_BALANCING_INVALID", message)
+
+
+def not_behind(listener: str) -> Refusal:
+    return invalid(f"Primary taskset target group must be behind listener {listener}")
 
 
 def shift_production(world: World, item: Release, towards: str, share: float) -> None:
+    """Raises `Refusal` where no rule of the listener forwards to the pair any more, as `shift_test` does."""
     _shift(world, item, production_listener(item.settings), towards, share)
 
 
@@ -93,7 +102,10 @@ def shift_test(world: World, item: Release, towards: str) -> None:
 
 def _shift(world: World, item: Release, listener: str, towards: str, share: float) -> None:
     other = item.blue_group if towards == item.green_group else item.green_group
-    for rule in rules(world, listener, {towards, other}):
+    found = rules(world, listener, {towards, other})
+    if not found:
+        raise not_behind(listener)
+    for rule in found:
         _write(rule, towards, other, share)
     publish(world)
 

@@ -16,7 +16,7 @@ from reconciler.local.inprocess import Laptop, laptop_session
 from reconciler.local.scripted import Script
 from reconciler.local.timings import Timings
 from tests.local.control_plane.codedeploy import HOUR, READY, CodeDeploy
-from tests.local.control_plane.stage import Stage, refused
+from tests.local.control_plane.stage import Stage, forward, refused
 
 STAGE = 20.0
 """Seconds that each stage of a deployment takes in `timed`."""
@@ -332,6 +332,22 @@ def test_a_scaling_event_during_the_shift_has_five_minutes(laptop: Laptop, stage
     if not steady:
         assert seen["errorInformation"]["code"] == "ECS_UPDATE_ERROR"
         assert codedeploy.production() == {stage.blue: 100, stage.green: 0}
+
+
+@pytest.mark.parametrize("which", ["production", "test"])
+def test_a_deployment_fails_if_its_listener_no_longer_forwards_to_the_pair(timed: Stage, which: str) -> None:
+    """It moves no traffic then: ELASTIC_LOAD_BALANCING_INVALID, and not a success."""
+    codedeploy = CodeDeploy(timed)
+    deployment = codedeploy.deploy(timed.definition("web:v2"))
+    until(codedeploy, deployment, status="InProgress")
+    listener = timed.production if which == "production" else timed.test
+    third = timed.target_group("third")
+    timed.elb.modify_listener(ListenerArn=listener, DefaultActions=[forward({third: 1})])
+    seen = until(codedeploy, deployment, status="Failed")
+    assert seen["errorInformation"]["code"] == "ELASTIC_LOAD_BALANCING_INVALID"
+    assert listener in seen["errorInformation"]["message"]
+    back = codedeploy.rollback_of(deployment)["deploymentId"]
+    assert until(codedeploy, back, status="Failed")["errorInformation"] == seen["errorInformation"]
 
 
 @pytest.mark.parametrize(
