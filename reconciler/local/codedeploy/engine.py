@@ -20,7 +20,7 @@ from reconciler.local.codedeploy.ends import end, fail, succeed
 from reconciler.local.codedeploy.state import EVENTS, LifecycleEvent, Params, Release
 from reconciler.local.ecs import launch
 from reconciler.local.ecs.state import Deployment, Service, TaskSet
-from reconciler.local.ecs.task_sets import begin_draining, make_primary
+from reconciler.local.ecs.task_sets import begin_draining, check_room, make_primary
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -183,6 +183,11 @@ def _install(world: World, item: Release) -> None:
     assert blue is not None
     assert item.spec is not None
     traffic.associate(world, item.settings, item.blue_group, item.green_group)
+    try:
+        check_room(service)
+    except Refusal as refusal:
+        fail(world, item, "ECS_UPDATE_ERROR", refusal.message)
+        return
     owner = world.ecs.clusters[service.cluster]
     spec = item.spec
     entry = {"targetGroupArn": item.green_group, "containerName": spec.container, "containerPort": spec.port}

@@ -110,6 +110,17 @@ def test_a_stop_rolls_back_as_it_says_or_else_as_configured(
     assert stage.weights(stage.test)[stage.blue] == (100 if rolled_back else 0)
 
 
+def test_task_sets_that_stopped_deployments_leave_behind_count(stage: Stage) -> None:
+    """CreateTaskSet: five of a service at most, those included that no rollback has deleted."""
+    codedeploy = CodeDeploy(stage, **READY)
+    for number in range(2, 6):
+        deployment = codedeploy.deploy(stage.definition(f"web:v{number}"))
+        codedeploy.client.stop_deployment(deploymentId=deployment, autoRollbackEnabled=False)
+    seen = codedeploy.seen(codedeploy.deploy(stage.definition("web:v6")))
+    assert (seen["status"], "rollbackInfo" in seen) == ("Failed", False)
+    assert "5 deployments exist on the service" in seen["errorInformation"]["message"]
+
+
 def test_before_the_replacement_exists_there_is_nothing_to_roll_back(stage: Stage) -> None:
     """User guide, list of hooks, "BeforeInstall": a rollback is not possible at this point."""
     codedeploy = CodeDeploy(stage)
