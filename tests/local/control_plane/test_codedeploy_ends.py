@@ -102,7 +102,7 @@ def test_a_stop_rolls_back_as_it_says_or_else_as_configured(
     codedeploy = CodeDeploy(stage, **READY, autoRollbackConfiguration={"enabled": True, "events": events})
     deployment = codedeploy.deploy(stage.definition("web:v2"))
     how = {} if asked is None else {"autoRollbackEnabled": asked}
-    codedeploy.client.stop_deployment(deploymentId=deployment, **how)
+    assert codedeploy.client.stop_deployment(deploymentId=deployment, **how)["status"] == "Pending"
     assert ("rollbackInfo" in codedeploy.seen(deployment)) is rolled_back
     stage.advance(60)
     green = [] if rolled_back else [("ACTIVE", "web:2")]
