@@ -1,4 +1,4 @@
-"""CodeDeploy through AWS's own clients: botocore's waiter and the AWS CLI."""
+"""CodeDeploy through AWS's own clients: botocore's waiter and the AWS CLI; and `reconciler local hooks`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from botocore.exceptions import WaiterError
 
 from reconciler.local.inprocess import Laptop
 from reconciler.local.server import Server, serve
+from tests.harness.cli import run
 from tests.local.control_plane.codedeploy import HOUR, READY, CodeDeploy
 from tests.local.control_plane.stage import Stage
 
@@ -40,6 +41,21 @@ def server(laptop: Laptop) -> Iterator[Server]:
         yield made
 
 
+def test_hooks_are_reported_by_whoever_lists_them(server: Server, stage: Stage) -> None:
+    """`reconciler local hooks` prints each function that is waited for, with the ids of its report."""
+    codedeploy = CodeDeploy(stage)
+    deployment = codedeploy.deploy(stage.definition("web:v2"), hooks=[{"AfterInstall": "check"}])
+    assert "check  AfterInstall  us-west-2" in run("local", "hooks", "--endpoint", server.url).out
+    (hook,) = json.loads(run("local", "hooks", "--endpoint", server.url, "-o", "json").out)["hooks"]
+    codedeploy.client.put_lifecycle_event_hook_execution_status(
+        deploymentId=hook["payload"]["DeploymentId"],
+        lifecycleEventHookExecutionId=hook["payload"]["LifecycleEventHookExecutionId"],
+        status="Succeeded",
+    )
+    assert codedeploy.events(deployment)["AfterInstall"] == "Succeeded"
+    assert run("local", "hooks", "--endpoint", server.url).out == ""
+
+
 @pytest.mark.slow
 def test_the_command_line_deploys(server: Server, laptop: Laptop, stage: Stage, tmp_path: Path) -> None:
     """`aws deploy`: what is created, continued, reported, waited for and stopped; skipped where it is not installed."""
@@ -56,7 +72,7 @@ def test_the_command_line_deploys(server: Server, laptop: Laptop, stage: Stage, 
         "HOME": str(tmp_path),
     }
 
-    def run(service: str, verb: str, /, **options: Any) -> str:
+    def call(service: str, verb: str, /, **options: Any) -> str:
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
         command = [program, service, *verb.split(), *(str(word) for word in words), "--output", "json"]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
@@ -64,7 +80,7 @@ def test_the_command_line_deploys(server: Server, laptop: Laptop, stage: Stage, 
         return ended.stdout
 
     def aws(verb: str, /, **options: Any) -> Any:
-        answer = run("deploy", verb, **options)
+        answer = call("deploy", verb, **options)
         return json.loads(answer) if answer.strip() else {}
 
     codedeploy = CodeDeploy(stage, **READY)
@@ -104,7 +120,7 @@ def test_the_command_line_deploys(server: Server, laptop: Laptop, stage: Stage, 
     )
     for name, document in (("appspec.json", {"version": 0.0, "Resources": [target]}), ("task.json", task(stage))):
         (tmp_path / name).write_text(json.dumps(document))
-    printed = run(
+    printed = call(
         "ecs", "deploy", cluster="demo", service="web", task_definition=tmp_path / "task.json",
         codedeploy_appspec=tmp_path / "appspec.json", codedeploy_application="app",
         codedeploy_deployment_group="group",
