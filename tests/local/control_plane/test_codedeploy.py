@@ -254,3 +254,22 @@ def test_a_deployment_keeps_the_settings_that_it_has_begun_with(laptop: Laptop, 
     laptop.advance(HOUR)
     second = codedeploy.deploy(stage.definition("web:v3"))
     assert codedeploy.seen(second)["status"] == "Ready"
+
+
+def test_a_service_leaves_codedeploy_only_between_deployments(stage: Stage) -> None:
+    """ECS developer guide, "Update Amazon ECS service parameters": to ECS or EXTERNAL, with no deployment under way and
+    one task set, which an external controller keeps.
+    """
+    codedeploy = CodeDeploy(stage)
+    deployment = codedeploy.deploy(stage.definition("web:v2"), hooks=[{"BeforeInstall": "check"}])
+    for controller in ("ECS", "EXTERNAL"):
+        with refused("InvalidParameterException", controller):
+            stage.update(deploymentController={"type": controller})
+    codedeploy.client.stop_deployment(deploymentId=deployment)
+    stage.update(deploymentController={"type": "EXTERNAL"})
+    assert codedeploy.sets() == [("PRIMARY", "web:1")]
+    stage.ecs.update_task_set(
+        cluster="demo", service="web", taskSet=stage.seen()["taskSets"][0]["id"], scale={"value": 50, "unit": "PERCENT"}
+    )
+    error = codedeploy.seen(codedeploy.deploy("web:2"))["errorInformation"]
+    assert error["code"] == "INVALID_ECS_SERVICE"
