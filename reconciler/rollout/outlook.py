@@ -25,7 +25,10 @@ class Outlook(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutPreview:
-    """Outlook of one service. `then` is the timeline of a new version in one line; `because` is a status message."""
+    """Outlook of one service. `then` is the timeline of a new version in one line; `because` is a status message.
+
+    `new_attempt`: the wanted version has failed, or may fail, by what is declared otherwise now, and is tried again.
+    """
 
     address: Address
     outlook: Outlook
@@ -35,6 +38,7 @@ class RolloutPreview:
     where: str = ""
     step: RolloutStep | None = None
     seen: ObservedService | None = None
+    new_attempt: bool = False
 
     @property
     def told(self) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from reconciler import errors
+from reconciler.model.plan import Plan
 from reconciler.model.resource import Address
+from reconciler.rollout import new_attempt, pre_deployment
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter, Waiting
 from reconciler.rollout.outlook import Outlook, RolloutPreview
@@ -41,19 +44,30 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
         seen, step = rollouts.look(job, known)
     except errors.AwsError as error:
         return RolloutPreview(job.address, Outlook.UNREAD, str(error), where=where)
-    outlook = _outlook(seen, step)
+    task = None if job.pre_deployment is None else job.pre_deployment.task
+    again = new_attempt.corrected(seen) or pre_deployment.corrected(task, seen)
+    outlook = _outlook(seen, step, again=again)
     because = seen.waits if outlook is Outlook.WAITS else step.because
     then = ""
     if outlook is Outlook.NEW:
-        before = job.delivery.pre_deployment
-        task = "" if before is None else before.address.name
-        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports, task=task)
-    return RolloutPreview(job.address, outlook, because, then, way(job.engine, bool(policy.shares)), where, step, seen)
+        name = "" if task is None else task.name
+        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports, task=name)
+    said = way(job.engine, bool(policy.shares))
+    again = again and outlook in (Outlook.NEW, Outlook.UNDER_WAY)
+    return RolloutPreview(job.address, outlook, because, then, said, where, step, seen, again)
 
 
-def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
+def with_attempts(plan: Plan, previews: Iterable[RolloutPreview]) -> Plan:
+    """The plan, with the new attempts that follow from the specs."""
+    return replace(plan, new_attempts=tuple(sorted(one.address for one in previews if one.new_attempt)))
+
+
+def _outlook(seen: ObservedService, step: RolloutStep, *, again: bool) -> Outlook:
+    """`again`: the specs judge the wanted release by something else than what it was started with."""
     if seen.waits and (step.phase is Phase.IDLE or step.waits_for is Waiting.DEPENDENCY):
         return Outlook.WAITS
+    if again and seen.marks.quarantined(seen.wanted):
+        return Outlook.NEW
     if any(isinstance(one, WriteState) and _lifts(one, seen.wanted) for one in step.decisions):
         return Outlook.NEW
     if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
@@ -68,7 +82,7 @@ def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
 
 
 def _lifts(write: WriteState, release: str) -> bool:
-    """Whether a new attempt begins at a release that failed."""
+    """Whether a request has a release that failed tried again."""
     return write.before.quarantined(release) and not write.after.quarantined(release)
 
 

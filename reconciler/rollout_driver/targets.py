@@ -43,11 +43,15 @@ class NotReady:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRollout:
-    """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release."""
+    """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release.
+
+    `new_attempts`: whether a quarantined release is tried again once the specs judge it by something else.
+    """
 
     delivery: RolloutSpec
     subject: RolloutTarget
     pre_deployment: TaskTarget | None = None
+    new_attempts: bool = True
 
     @property
     def engine(self) -> Engine:

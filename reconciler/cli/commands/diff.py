@@ -35,9 +35,11 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     from reconciler.cli.output.plan_text import effective
     from reconciler.cli.rollout_session import controller_of, open_rollouts
     from reconciler.rollout.outlook import Outlook
+    from reconciler.rollout_driver.preview import with_attempts
 
     report = controller_of(stack).look()
-    plan, previews = report.plan, open_rollouts(stack, report.world).previews()
+    previews = open_rollouts(stack, report.world).previews()
+    plan = with_attempts(report.plan, previews)
     if out is not None:
         plan_file.write(out, stack, plan)
     _show(stack, plan, previews, output)

@@ -28,6 +28,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "summary": {verb.value: plan.count(verb) for verb in Verb} | {"unchanged": plan.unchanged},
         "actions": [_action(action) for action in plan.actions],
         "waves": [[str(step) for step in wave] for wave in plan.waves()],
+        "new_attempts": [str(address) for address in plan.new_attempts],
         "waiting": [_note(note) for note in plan.waiting],
         "deferred": [deferred_document(entry) for entry in plan.deferred],
         "unsettled": [_note(note) for note in plan.unsettled],

@@ -172,7 +172,7 @@ def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
 def _headline(preview: RolloutPreview) -> str:
     match preview.outlook:
         case Outlook.NEW:
-            return f"new version, {preview.way}"
+            return f"{'new attempt' if preview.new_attempt else 'new version'}, {preview.way}"
         case Outlook.FIRST:
             return "initial deployment"
         case Outlook.UNDER_WAY:
@@ -194,6 +194,8 @@ def _outlook(preview: RolloutPreview, look: Look) -> Iterator[str]:
         yield look.paint(f"    then: {text}", "dim")
     elif preview.because:
         yield look.paint(f"    {preview.because}", "dim")
+    if preview.new_attempt and not preview.then:
+        yield look.paint("    tried again as it is declared now, if this attempt fails", "dim")
 
 
 def _deferred(plan: Plan, look: Look) -> Iterator[str]:
