@@ -127,7 +127,8 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
     for address, not_ready in controller.queue.missing.items():
         echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
     for address, turn in controller.queue.turns.items():
-        if turn.seen is not None and turn.seen.waits:
+        told = turn.step is not None and turn.seen is not None and turn.seen.waits in turn.step.because
+        if turn.seen is not None and turn.seen.waits and not told:  # otherwise the progress has said it
             echo(f"{address}: the new version is waiting: {turn.seen.waits}.", err=True)
 
 

@@ -77,7 +77,7 @@ def agreement(plan: Plan, context: Context) -> Plan:
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         replaces = action.verb is Verb.REPLACE and action.drop.id not in approved
-        if action.only_notes:
+        if action.only_notes or action.only_rolls:  # what is rolled out is decided with the rollouts
             left.append(action)
         elif action.address not in addresses or replaces:
             deferred.append(Deferred(action, DeferralCode.NOT_APPROVED, NOT_AGREED))

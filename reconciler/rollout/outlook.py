@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.model.resource import Address
 
@@ -21,6 +21,10 @@ class Outlook(StrEnum):
     GIVEN_UP = "given-up"  # the wanted version failed or was rolled back, and is quarantined
     WAITS = "waits"  # the wanted version cannot be rolled out yet
     UNREAD = "unread"
+
+
+MOVED: Final = frozenset({"verifying", "baking", "teardown", "blocked"})
+"""Phases in which production stays where it is, as text, because the phases are not loaded for each view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,30 @@ class RolloutPreview:
     def pending(self) -> bool:
         """Whether the wanted version is not in production, and no rollout of it is in progress."""
         unbegun = self.outlook is Outlook.FIRST and self.seen is not None and not self.seen.sets
-        return unbegun or self.outlook in (Outlook.NEW, Outlook.GIVEN_UP)
+        return unbegun or self.outlook is Outlook.NEW or self.quarantined
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether the wanted version is not rolled out any more, although another one may be on its way."""
+        if self.seen is None or self.outlook is Outlook.NEW:
+            return self.outlook is Outlook.GIVEN_UP
+        return self.outlook is Outlook.GIVEN_UP or self.seen.marks.quarantined(self.seen.wanted)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether a person has suspended the service, so that nothing of it is rolled out."""
+        return self.seen is not None and self.seen.marks.suspended is not None
+
+    @property
+    def rolling_back(self) -> bool:
+        """Whether another version takes the place of the wanted one."""
+        back = self.quarantined or (self.step is not None and self.step.phase == "rolling_back")
+        return self.outlook is Outlook.UNDER_WAY and back
+
+    @property
+    def moving(self) -> bool:
+        """Whether production is yet to move to another version than the wanted one."""
+        return self.rolling_back and self.step is not None and self.step.phase not in MOVED
 
     @property
     def due(self) -> bool:

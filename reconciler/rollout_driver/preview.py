@@ -11,6 +11,7 @@ from reconciler.model.resource import Address
 from reconciler.rollout import new_attempt, pre_deployment
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter, Waiting
+from reconciler.rollout.new_attempt import OVER
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.simulation import timeline_sentence
 from reconciler.rollout.state import ObservedService
@@ -47,7 +48,7 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
     task = None if job.pre_deployment is None else job.pre_deployment.task
     again = new_attempt.corrected(seen) or pre_deployment.corrected(task, seen)
     outlook = _outlook(seen, step, again=again)
-    because = seen.waits if outlook is Outlook.WAITS else step.because
+    because = (outlook is Outlook.WAITS and seen.waits) or step.because
     then = ""
     if outlook is Outlook.NEW:
         name = "" if task is None else task.name
@@ -70,14 +71,17 @@ def _outlook(seen: ObservedService, step: RolloutStep, *, again: bool) -> Outloo
         return Outlook.NEW
     if any(isinstance(one, WriteState) and _lifts(one, seen.wanted) for one in step.decisions):
         return Outlook.NEW
-    if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
+    quarantined = seen.marks.quarantined(seen.wanted)
+    if step.phase in OVER or (quarantined and step.phase is Phase.IDLE):
         return Outlook.GIVEN_UP
+    if quarantined:
+        return Outlook.UNDER_WAY
     started = seen.marks.task_run is not None
     if step.phase is Phase.INITIAL_DEPLOYMENT or (step.phase is Phase.PRE_DEPLOYMENT and not seen.sets):
         return Outlook.FIRST
     phases = (Phase.IDLE, Phase.SCALING_UP, Phase.PRE_DEPLOYMENT)
     if not seen.waits and _not_begun(seen) and not started and step.phase in phases:
-        return Outlook.NEW
+        return Outlook.NEW if seen.marks.suspended is None else Outlook.WAITS
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
 
 

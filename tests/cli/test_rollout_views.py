@@ -185,9 +185,9 @@ def test_a_cause_is_told_of_the_rollout_that_has_just_ended(of_it: bool) -> None
     found = ServiceStatus(WEB, observed, BACK, ())
     if of_it:
         with pytest.raises(Told):
-            _block(session, found, watch=False)
+            _block(session, found, {}, watch=False)
     else:
-        assert "rolled back" in _block(session, found, watch=False)
+        assert "rolled back" in _block(session, found, {}, watch=False)
 
 
 def test_why_other_releases_are_quarantined_is_shown() -> None:
@@ -212,6 +212,6 @@ def test_what_waits_for_a_version_is_shown() -> None:
     stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)))
     seen = ObservedService(RELEASE, 4)
     status = ServiceStatus(WEB, seen, REST, (), deferred=(entry,))
-    text = _block(SimpleNamespace(stack=stack), status, watch=False)  # type: ignore[arg-type]  # all that it reads
+    text = _block(SimpleNamespace(stack=stack), status, {}, watch=False)  # type: ignore[arg-type]  # all that it reads
     (line,) = [line for line in text.splitlines() if "desired_count" in line]
     assert line.split()[:5] == ["deferred:", "service/web", "desired_count", "4", "→"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
-from reconciler.model.diff import Change, declared
+from reconciler.model.diff import ABSENT, Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.resource import Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
@@ -47,7 +48,7 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
     for note in (*unsettled, *plan.warnings):
         lines.append(look.paint(_note(look.sign("warn"), note, ""), "yellow"))
     for refusal in plan.refusals:
-        lines += _refusal(refusal, look)
+        lines += refusal_lines(refusal, look)
     if plan.waiting or plan.failed or unsettled or plan.warnings or plan.refusals:
         lines.append("")
     lines.append(counts(plan, look, previews))
@@ -56,7 +57,7 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
 
 def effective(plan: Plan, previews: Sequence[RolloutPreview]) -> tuple[Action, ...]:
     """The actions that `apply` carries out: a quarantined version is not rolled out again."""
-    given_up = {preview.address for preview in previews if preview.outlook is Outlook.GIVEN_UP}
+    given_up = {preview.address for preview in previews if preview.quarantined}
     return tuple(action for action in plan.actions if not (action.only_rolls and action.address in given_up))
 
 
@@ -70,10 +71,9 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}."
         return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
-    rolls = len(
-        {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
-        | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST}
-    )
+    rolling = {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
+    rolling -= {preview.address for preview in previews if preview.quarantined or preview.suspended}
+    rolls = len(rolling | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST})
     words = [
         f"{plan.count(Verb.CREATE)} to create",
         *([f"{adopt} to adopt"] if adopt else []),
@@ -102,6 +102,10 @@ def _state(preview: RolloutPreview) -> tuple[str, str]:
             return ("new version", "waiting") if preview.deployed else ("service", "not deployed yet")
         case Outlook.UNREAD:
             return "service", "unreadable"
+        case _ if preview.step is not None and preview.step.phase == "blocked":
+            return "service", "blocked"
+        case _ if preview.rolling_back:
+            return "rollback", "in progress"
         case _:
             return "rollout", "pending" if preview.pending else "in progress"
 
@@ -175,8 +179,10 @@ def _headline(preview: RolloutPreview) -> str:
             return f"{'new attempt' if preview.new_attempt else 'new version'}, {preview.way}"
         case Outlook.FIRST:
             return "initial deployment"
+        case Outlook.UNDER_WAY if preview.step is not None and preview.step.phase == "blocked":
+            return "blocked"
         case Outlook.UNDER_WAY:
-            return f"rollout in progress, {preview.way}"
+            return f"{'rollback' if preview.rolling_back else 'rollout'} in progress, {preview.way}"
         case Outlook.GIVEN_UP:
             return "quarantined"
         case Outlook.WAITS:
@@ -224,11 +230,17 @@ def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:
         yield look.paint("~", "yellow") + f"   {name}  {old} {look.sign('arrow')} {new}{forces}"
 
 
+def change_text(change: Change, names: Mapping[str, Address], look: Look) -> str:
+    """A change within a sentence: `desired_count 2 → 4`"""
+    old, new = (ABSENT if side is None else side for side in sides(change, names))
+    return f"{path(change, names)} {old} {look.sign('arrow')} {new}"
+
+
 def _note(mark: str, note: Note, prefix: str) -> str:
     return f"{mark} {note.address}".ljust(NAME_WIDTH) + f"{prefix}{note.because}"
 
 
-def _refusal(refusal: Refusal, look: Look) -> Iterator[str]:
+def refusal_lines(refusal: Refusal, look: Look) -> Iterator[str]:
     what = f"{refusal.address}  " if refusal.address is not None else ""
     place = f"  {refusal.where}" if refusal.where else ""
     yield look.paint(f"{look.sign('bad')} blocked ({refusal.code}): ", "red") + f"{what}{refusal.because}{place}"
