@@ -98,13 +98,11 @@ def test_bounds_are_raised_at_once_and_lowered_with_the_release(
 
 
 def test_what_only_the_rollout_does_is_not_left_out_of_an_approved_plan() -> None:
-    """After a rollback, the version that is declared differs from the one that serves, and nothing is written for it."""
+    """After a rollback, what is declared is not what serves, and nothing is written for it."""
     there = Observed(SERVICE, "arn", service(1, 4), tags={})
     roll, both = (
-        Action(
-            Verb.ROLL, SERVICE, "", diff(there, service(2, count)), old=there, new=Desired(SERVICE, service(2, count))
-        )
-        for count in (4, 8)
+        Action(Verb.ROLL, SERVICE, "", diff(there, want.spec), old=there, new=want)
+        for want in (Desired(SERVICE, service(2, 4)), Desired(SERVICE, service(2, 8)))
     )
     agreed = Context(ObservedState(), {}, discover(), agreed=Plan("s"))
     found = agreement(Plan("s", (roll, both)), agreed)

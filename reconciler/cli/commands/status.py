@@ -17,8 +17,8 @@ from reconciler.cli.output.terminal import CLEAR, echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
-    from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.output.terminal import Look
+    from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.task_requests import TaskStatus
     from reconciler.model.plan import Action, Deferred, Plan
     from reconciler.model.resource import Address
