@@ -144,13 +144,17 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why this plan may not be executed: `code` for programs, `because` for people. `hint` is what to do."""
+    """Why this plan may not be executed: `code` for programs, `because` for people. `hint` is what to do.
+
+    `about` is the load balancer to which a target group is attached that another one is to send requests to.
+    """
 
     code: RefusalCode
     address: Address | None
     because: str
     hint: str = ""
     where: str = ""
+    about: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

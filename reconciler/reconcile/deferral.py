@@ -137,6 +137,11 @@ class _Deferral:
         started = {name for id in gone & self.uses.keys() for name in self.uses[id]}
         needed = None if others else in_flight.needed(flying, self.uses, self.world, started)
         self.several = bool(flying) or others
+        leaves = [one.address for one in flying if one.id in self.waiting]
+        alone = len(leaves) == len(flying) and not others  # only services that leave, so that nothing is rolled out
+        self.why_several: Reason = (
+            (Code.KEPT_TOGETHER, min(leaves)) if leaves and alone else (Code.SEVERAL_VERSIONS, None)
+        )
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
         changed = {action.drop.id for action in self.draft.actions if action.old is not None}
         named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
@@ -229,7 +234,7 @@ class _Deferral:
             if id in self.usage.used:
                 kept[id] = Code.IN_USE, None
             elif self.several and self.kinds[old.address.kind].serves_tasks:
-                kept[id] = Code.SEVERAL_VERSIONS, None
+                kept[id] = self.why_several
             elif id not in kept and (because := self._needs(id)) is not None:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)

@@ -32,6 +32,7 @@ class RolloutPreview:
     """Outlook of one service. `then` is the timeline of a new version in one line; `because` is a status message.
 
     `new_attempt`: the wanted version has failed, or may fail, by what is declared otherwise now, and is tried again.
+    `established`: a version was in place, of a service that was not observed.
     """
 
     address: Address
@@ -43,6 +44,7 @@ class RolloutPreview:
     step: RolloutStep | None = None
     seen: ObservedService | None = None
     new_attempt: bool = False
+    established: bool = False
 
     @property
     def told(self) -> bool:
@@ -52,7 +54,7 @@ class RolloutPreview:
     @property
     def deployed(self) -> bool:
         """Whether a version of the service has been deployed."""
-        return self.seen is not None and any(one.scale for one in self.seen.sets)
+        return self.established or (self.seen is not None and any(one.scale for one in self.seen.sets))
 
     @property
     def pending(self) -> bool:

@@ -30,7 +30,9 @@ def prospects(
     `known` is what was just read; AWS is read only for rollouts in progress.
     """
     found = [
-        RolloutPreview(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent
+        RolloutPreview(address, Outlook.WAITS, lack.because, established=lack.deployed)
+        for address, lack in missing.items()
+        if not lack.absent
     ]
 
     def look(job: ServiceRollout) -> RolloutPreview:

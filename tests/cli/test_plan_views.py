@@ -11,6 +11,7 @@ from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
 from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
+from reconciler.cli.output.values import LONGEST, SENSITIVE, sides
 from reconciler.model.diff import Change
 from reconciler.model.plan import Action, DeferralCode, Deferred, Note, Plan, Verb
 from reconciler.model.resource import Address
@@ -113,3 +114,30 @@ def test_a_quarantined_version_is_no_rollout() -> None:
     assert ", 1 rollout, " in counts(Plan("shop", (create,)), Look())
     image = Action(Verb.CREATE, Address("vpc", "main"), "")
     assert ", 1 rollout, " in counts(Plan("shop", (image,)), Look(), [RolloutPreview(SERVICE, Outlook.FIRST)])
+
+
+def test_the_count_of_a_quarantined_version_is_an_update() -> None:
+    """It belongs to the version that serves, and nothing is rolled out."""
+    changes = (Change(("task_definition",), "web:1", "web:2", rolls=True), Change(("desired_count",), 1, 2))
+    roll = Plan("shop", (Action(Verb.ROLL, SERVICE, "", changes),))
+    assert "0 to update, 1 rollout, " in counts(roll, Look(), [RolloutPreview(SERVICE, Outlook.NEW)])
+    assert "1 to update, 0 rollouts, " in counts(roll, Look(), [RolloutPreview(SERVICE, Outlook.GIVEN_UP)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (tuple(f"subnet-{number:04}" for number in range(30)), tuple(f"subnet-{number:04}" for number in range(29))),
+        ([f"web@sha256:{'a' * 64}"], [f"web@sha256:{'a' * 63}b"]),
+        ("x" * 300, "x" * 299 + "y"),
+        (["vpc-1"], ["vpc-2"]),
+    ],
+)
+def test_two_sides_that_differ_read_differently(old: object, new: object) -> None:
+    """Also beyond what there is room for in a line."""
+    change, names = Change(("value",), old, new), dict.fromkeys(("vpc-1", "vpc-2"), Address("vpc", "main"))
+    before, after = sides(change, names)
+    assert before != after
+    assert before is not None
+    assert len(before) <= LONGEST + 2
+    assert sides(Change(("value",), old, new, secret=True), {}) == (SENSITIVE, SENSITIVE)

@@ -162,10 +162,7 @@ def _text(
     if session.suspended_by:
         notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
     blocks = [look.paint(note, "yellow") for note in notes]
-    blocks += [
-        f"{look.sign('wait')} {address}   not deployed yet: {not_ready.because}"
-        for address, not_ready in session.missing.items()
-    ]
+    blocks += [f"{look.sign('wait')} {address}   {not_ready}" for address, not_ready in session.missing.items()]
     blocks += [_block(session, status, plan.names, watch=watch) for status in statuses]
     if any(status.pending for status in statuses):
         blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in plan.refusals]
@@ -217,9 +214,9 @@ def _block(session: RolloutSession, status: ServiceStatus, names: Mapping[str, A
 
 def _changes(action: Action, names: Mapping[str, Address], look: Look) -> str:
     """`service/api desired_count 0 → 2`, or the verb where no field differs."""
-    from reconciler.cli.output.plan_text import change_text
+    from reconciler.cli.output.values import change_text
 
-    changes = ", ".join(change_text(change, names, look) for change in action.changes if not change.rolls)
+    changes = ", ".join(change_text(change, names, look.sign("arrow")) for change in action.changes if not change.rolls)
     return f"{action.address} {changes or action.verb}"
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
-from reconciler.model.diff import ABSENT, Change, declared
+from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
-from reconciler.model.resource import Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
@@ -72,13 +71,16 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
     rolling = {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
-    rolling -= {preview.address for preview in previews if preview.quarantined or preview.suspended}
+    held = {preview.address for preview in previews if preview.quarantined or preview.suspended}
+    rolling -= held
+    updates = plan.count(Verb.UPDATE) - moves
+    updates += sum(a.verb is Verb.ROLL and not a.only_rolls and a.address in held for a in actions)
     rolls = len(rolling | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST})
     words = [
         f"{plan.count(Verb.CREATE)} to create",
         *([f"{adopt} to adopt"] if adopt else []),
         *([f"{moves} to move"] if moves else []),
-        f"{plan.count(Verb.UPDATE) - moves} to update",
+        f"{updates} to update",
         f"{rolls} {_plural('rollout', rolls)}",
         f"{plan.count(Verb.REPLACE)} to replace",
         f"{plan.count(Verb.DELETE)} to delete",
@@ -228,12 +230,6 @@ def _change(change: Change, plan: Plan, look: Look) -> Iterator[str]:
         yield look.paint("-", "red") + f"   {name}  {old}{forces}"
     else:
         yield look.paint("~", "yellow") + f"   {name}  {old} {look.sign('arrow')} {new}{forces}"
-
-
-def change_text(change: Change, names: Mapping[str, Address], look: Look) -> str:
-    """A change within a sentence: `desired_count 2 → 4`"""
-    old, new = (ABSENT if side is None else side for side in sides(change, names))
-    return f"{path(change, names)} {old} {look.sign('arrow')} {new}"
 
 
 def _note(mark: str, note: Note, prefix: str) -> str:

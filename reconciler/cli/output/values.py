@@ -69,7 +69,10 @@ def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str
         return SENSITIVE, SENSITIVE
     old = None if change.old is ABSENT else show(change.old, names)
     new = None if change.new is ABSENT else show(change.new, names)
-    return _apart(_text(change.old, names), _text(change.new, names)) if old == new else (old, new)
+    if old != new:
+        return old, new
+    known = names if _text(change.old, names) != _text(change.new, names) else {}
+    return _apart(_text(change.old, known), _text(change.new, known))
 
 
 def _apart(old: str, new: str) -> tuple[str, str]:
@@ -81,6 +84,12 @@ def _apart(old: str, new: str) -> tuple[str, str]:
         text + ("…" if len(whole) > start + LONGEST else "") for text, whole in zip(cut, (old, new), strict=True)
     )
     return before, after
+
+
+def change_text(change: Change, names: Mapping[str, Address], arrow: str) -> str:
+    """`path old → new` on one line."""
+    old, new = (str(ABSENT) if side is None else side for side in sides(change, names))
+    return f"{path(change, names)} {old} {arrow} {new}"
 
 
 def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
