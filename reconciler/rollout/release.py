@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from reconciler.model.stable_digest import digest, stable
-
 ID_LENGTH: Final = 12
 
 
@@ -82,6 +80,8 @@ _OF_NO_TASK: Final = frozenset({"id", "task_definition", "commit"})
 
 def release_id(content: str, like: Release) -> str:
     """The id of a release like this one whose task definition has the hash `content`; an upgrade does not change it."""
+    from reconciler.model.stable_digest import digest, stable  # imports pydantic, which no command starts with
+
     parts = {name: value for name, value in stable(like).items() if name not in _OF_NO_TASK}
     return digest([content, parts], ID_LENGTH)
 

@@ -275,7 +275,7 @@ def turn_line(turn: StepResult, look: Look) -> str:
     """A line of progress: `↷ service/api   scaling up: 1 of 2 tasks are running`"""
     if turn.step is None:
         return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
-    step = turn.step if turn.done or turn.seen is None else as_shown(turn.step, turn.seen)
+    step = turn.step if turn.done or turn.settling or turn.seen is None else as_shown(turn.step, turn.seen)
     sign = look.paint(look.sign(SIGNS[step.health]), COLORS[step.health])
     timed = step.until is not None and step.phase in TIMED
     until = f" (until {step.until:%H:%M:%S} UTC)" if timed else ""
