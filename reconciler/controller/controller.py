@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from reconciler import errors, events
@@ -42,7 +41,6 @@ from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
-from reconciler.rollout_driver.targets import ServiceRollout
 
 LOOK_SECONDS: Final = 15.0
 """How old a look may be when it is acted on. While a person reads the plan, others change the account or suspend it."""
@@ -162,12 +160,6 @@ class Controller:
     def _suspended(self) -> bool:
         return bool(self.stack_requests.tags.suspended) and not self._until.while_suspended
 
-    def _target(self, rollout: ServiceRollout) -> ServiceRollout:
-        """What a rollout is to reach; with an approved plan, only the new attempts that it contains begin."""
-        agreed, target = self._agreed, self._until.target(rollout)
-        approved = agreed is None or rollout.address in agreed.new_attempts
-        return target if approved else replace(target, new_attempts=False)
-
     # -- revisions
 
     def _fetch(self) -> None:
@@ -237,7 +229,8 @@ class Controller:
                 report.outcomes,
                 refused=report.refused,
                 only=self._until.services,
-                target=self._target,
+                target=self._until.target,
+                attempts=None if self._agreed is None else self._agreed.new_attempts,
                 stale=stale,
                 withheld=withheld,
                 withdrawn=self.revisions.withdrawn,

@@ -137,11 +137,9 @@ class _Deferral:
         started = {name for id in gone & self.uses.keys() for name in self.uses[id]}
         needed = None if others else in_flight.needed(flying, self.uses, self.world, started)
         self.several = bool(flying) or others
-        leaves = [one.address for one in flying if one.id in self.waiting]
-        alone = len(leaves) == len(flying) and not others  # only services that leave, so that nothing is rolled out
-        self.why_several: Reason = (
-            (Code.KEPT_TOGETHER, min(leaves)) if leaves and alone else (Code.SEVERAL_VERSIONS, None)
-        )
+        leave = [one.address for one in flying if one.id in self.waiting]
+        rollout = others or len(leave) < len(flying)  # otherwise only services that leave have tasks of their own
+        self.why: Reason = (Code.SEVERAL_VERSIONS, None) if rollout else (Code.KEPT_TOGETHER, min(leave, default=None))
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
         changed = {action.drop.id for action in self.draft.actions if action.old is not None}
         named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
@@ -234,7 +232,7 @@ class _Deferral:
             if id in self.usage.used:
                 kept[id] = Code.IN_USE, None
             elif self.several and self.kinds[old.address.kind].serves_tasks:
-                kept[id] = self.why_several
+                kept[id] = self.why
             elif id not in kept and (because := self._needs(id)) is not None:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
