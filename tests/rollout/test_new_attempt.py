@@ -113,6 +113,7 @@ def test_a_pre_deployment_task_that_runs_elsewhere_now_is_run_again(judges: str,
     assert pre_deployment.corrected(task, running) is lifted
     gone = Found("1f", ended=True, failure="exit code 1")
     marks = written(pre_deployment.step(task, running, step(running), gone, NOW, starts=True))
+    assert [one.judges.partition(".")[0] for one in marks.verdicts] == ["t00000"]
     facts = looked(marks)
     found = pre_deployment.step(task, facts, step(facts), None, NOW, starts=False)
     assert (kinds(found) == ["WriteState"] and not written(found).quarantined("b")) is lifted
