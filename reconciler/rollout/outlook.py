@@ -76,14 +76,17 @@ class RolloutPreview:
 
     @property
     def rolling_back(self) -> bool:
-        """Whether another version takes the place of the wanted one."""
-        back = self.quarantined or (self.step is not None and self.step.phase == "rolling_back")
-        return self.outlook is Outlook.UNDER_WAY and back
+        """Whether an earlier version takes the place of the wanted one."""
+        if self.outlook is not Outlook.UNDER_WAY or self.step is None or self.seen is None:
+            return False
+        back = self.seen.marks.rollback_target
+        return self.step.phase == "rolling_back" or (back is not None and back.release == self.step.release)
 
     @property
     def moving(self) -> bool:
         """Whether production is yet to move to another version than the wanted one."""
-        return self.rolling_back and self.step is not None and self.step.phase not in MOVED
+        leaves = self.outlook is Outlook.UNDER_WAY and (self.quarantined or self.rolling_back)
+        return leaves and self.step is not None and self.step.phase not in MOVED
 
     @property
     def due(self) -> bool:

@@ -15,8 +15,11 @@ from reconciler.cli.output.values import LONGEST, SENSITIVE, sides
 from reconciler.model.diff import Change
 from reconciler.model.plan import Action, DeferralCode, Deferred, Note, Plan, Verb
 from reconciler.model.resource import Address
+from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout.outlook import Outlook, RolloutPreview
+from reconciler.rollout.release import Version
 from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import StoredState
 
 SERVICE = Address("service", "web")
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -114,6 +117,26 @@ def test_a_quarantined_version_is_no_rollout() -> None:
     assert ", 1 rollout, " in counts(Plan("shop", (create,)), Look())
     image = Action(Verb.CREATE, Address("vpc", "main"), "")
     assert ", 1 rollout, " in counts(Plan("shop", (image,)), Look(), [RolloutPreview(SERVICE, Outlook.FIRST)])
+
+
+@pytest.mark.parametrize(
+    ("phase", "back", "state", "moving"),
+    [
+        (Phase.ROLLING_BACK, None, "rollback in progress", True),
+        (Phase.SHIFTING, Version("v1", "web:1"), "rollback in progress", True),
+        (Phase.BAKING, Version("v1", "web:1"), "rollback in progress", False),
+        (Phase.SHIFTING, None, "rollout in progress", True),
+        (Phase.BLOCKED, None, "service blocked", False),
+    ],
+)
+def test_what_is_under_way_beside_a_quarantined_version(
+    phase: Phase, back: Version | None, state: str, moving: bool
+) -> None:
+    """An earlier version that is rolled back to, or another one that is rolled out: the wanted one was rejected."""
+    seen = ObservedService("v2", 1, marks=StoredState(quarantine=("v2",), rollback_target=back))
+    preview = RolloutPreview(SERVICE, Outlook.UNDER_WAY, step=RolloutStep(phase, release="v1"), seen=seen)
+    assert counts(Plan("shop", unchanged=27), Look(), [preview]) == f"No changes. 27 resources up to date; 1 {state}."
+    assert preview.moving is moving
 
 
 def test_the_count_of_a_quarantined_version_is_an_update() -> None:

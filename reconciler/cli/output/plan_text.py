@@ -109,7 +109,8 @@ def _state(preview: RolloutPreview) -> tuple[str, str]:
         case _ if preview.rolling_back:
             return "rollback", "in progress"
         case _:
-            return "rollout", "pending" if preview.pending else "in progress"
+            pending = preview.pending and preview.outlook is not Outlook.UNDER_WAY
+            return "rollout", "pending" if pending else "in progress"
 
 
 def _plural(noun: str, count: int) -> str:
