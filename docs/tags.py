@@ -51,7 +51,7 @@ class Group:
 def _stored() -> Mapping[str, str]:
     """An example of each field of `StoredState`, as it is written."""
     state = StoredState(
-        deadline=Deadline(RELEASE, DeadlineKind.GATE, AT),
+        deadline=Deadline(RELEASE, DeadlineKind.GATE, AT, judges="r5b1e08"),
         request=Request(RequestVerb.PROMOTE, RELEASE, "5b1e08aa", AT, "ana", "looks good"),
         response=Response("5b1e08aa"),
         quarantine=(BEFORE,),
@@ -63,7 +63,7 @@ def _stored() -> Mapping[str, str]:
         previous=Version(BEFORE, "shop-web:6"),
         rollback_target=Version(BEFORE, "shop-web:6"),
         live=Version(RELEASE, "shop-web:7"),
-        task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918"),
+        task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918", judges="t3d60c1"),
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
     )
@@ -138,7 +138,8 @@ GROUPS = (
         (
             _state(
                 "deadline",
-                f"`RELEASE:KIND[WEIGHT]:TIME`; kinds: {KINDS}; time `-` waits for a person",
+                f"`RELEASE:KIND[WEIGHT]:TIME[:JUDGES]`; kinds: {KINDS}; time `-` waits for a person; `JUDGES` is a "
+                "digest of what the release was judged by when this attempt at it began",
                 "Use `reconciler extend`, `hold` or `promote`.",
                 "The clock of the phase starts again, so that it ends later and never sooner. During a traffic shift "
                 "the next share is found from the weights.",
@@ -188,10 +189,12 @@ GROUPS = (
                 NOBODY,
                 "`status` does not know why the release is quarantined.",
             ),
-            _state("hold", "`RELEASE:WHO`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."),
+            _state(
+                "hold", "`RELEASE:WHO[: WHY]`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."
+            ),
             _state(
                 "suspended",
-                "`-:WHO`",
+                "`-:WHO[: WHY]`",
                 "Use `reconciler suspend` and `resume`. Removing the tag resumes the service.",
                 "The service is reconciled again.",
             ),
@@ -215,7 +218,8 @@ GROUPS = (
             ),
             _state(
                 "task_run",
-                "`RELEASE:REVISION:TIME:TASK:started` or `…:failed`; task `-` until it is known",
+                "`RELEASE:REVISION:TIME:TASK:started[:JUDGES]` or `…:failed[:JUDGES]`; task `-` until it is known; "
+                "`JUDGES` is a digest of where and as what it runs, as it was declared when it was started",
                 "Use `reconciler retry`.",
                 "The pre-deployment task of the release runs again.",
             ),

@@ -24,7 +24,7 @@ from botocore.utils import get_environ_proxies
 from reconciler import __version__, errors
 from reconciler.aws import bounded, models, response_check, tls
 from reconciler.aws.errors import translate
-from reconciler.aws.loopback import is_loopback
+from reconciler.aws.loopback import check_url, is_loopback
 from reconciler.aws.retry import is_read
 from reconciler.exchange import Exceeded, Exchange
 from reconciler.model.resource import Call
@@ -190,7 +190,12 @@ class Boto:
             client = self._clients.get(service)
             if client is None:
                 client = self._made(service, self._config)
-                if is_loopback(client.meta.endpoint_url) and get_environ_proxies(client.meta.endpoint_url):
+                endpoint = client.meta.endpoint_url
+                check_url("endpoint", endpoint)
+                proxies = get_environ_proxies(endpoint)
+                if not is_loopback(endpoint):
+                    check_url("proxy", proxies.get(endpoint.partition(":")[0]))
+                elif proxies:
                     direct = Config(proxies={})  # no proxy reaches this machine
                     client = self._made(service, self._config.merge(direct))
                 tls.share(client)

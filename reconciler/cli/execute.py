@@ -125,9 +125,10 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
     if output == "text" and done and not stack.target.leaving:
         echo(f"{'Applied' if failed else 'Apply complete'}: {_changes(done)}.", err=bool(failed))
     for address, not_ready in controller.queue.missing.items():
-        echo(f"{address} not deployed yet: {not_ready.because}.", err=True)
+        echo(f"{address}: {not_ready}.", err=True)
     for address, turn in controller.queue.turns.items():
-        if turn.seen is not None and turn.seen.waits:
+        told = turn.step is not None and turn.seen is not None and turn.seen.waits in turn.step.because
+        if turn.seen is not None and turn.seen.waits and not told:  # otherwise the progress has said it
             echo(f"{address}: the new version is waiting: {turn.seen.waits}.", err=True)
 
 

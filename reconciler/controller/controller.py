@@ -230,6 +230,7 @@ class Controller:
                 refused=report.refused,
                 only=self._until.services,
                 target=self._until.target,
+                attempts=None if self._agreed is None else self._agreed.new_attempts,
                 stale=stale,
                 withheld=withheld,
                 withdrawn=self.revisions.withdrawn,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler import errors, events
@@ -42,6 +42,7 @@ class RolloutQueue:
         refused: Collection[Address] = (),
         only: Collection[Address] | None = None,
         target: Callable[[ServiceRollout], ServiceRollout] = lambda rollout: rollout,
+        attempts: Collection[Address] | None = None,
         stale: bool = False,
         withheld: str = "",
         withdrawn: str = "",
@@ -49,7 +50,8 @@ class RolloutQueue:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 
         `refused` are the resources that the plan was refused for. `only` restricts the queue to some services, `target`
-        says what each is to reach. `stale`: `world` was observed a while ago. `withheld`: why the active revision must
+        says what each is to reach. `attempts` are those of which a quarantined release may be tried again, if an
+        approved plan says so. `stale`: `world` was observed a while ago. `withheld`: why the active revision must
         not be applied. `withdrawn`: why the releases under way are not in the specs any more.
 
         A release whose dependency failed waits; what is under way continues. A service that cannot be read now existed
@@ -77,6 +79,7 @@ class RolloutQueue:
         if only is not None:
             jobs = tuple(job for job in jobs if job.address in only)
         jobs = tuple(target(job) for job in jobs)
+        jobs = tuple(replace(job, new_attempts=attempts is None or job.address in attempts) for job in jobs)
         there = {job.address for job in jobs}
         self.missing = missing
         self.jobs = jobs

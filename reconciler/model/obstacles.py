@@ -75,11 +75,19 @@ def _attached_elsewhere(
             continue
         because = f"{group.address} is attached to {holder}, and AWS allows a target group one load balancer"
         hint = f"name a new target group to move the service to {balancer}"
-        if holder not in desired:
-            old = kinds[holder.kind].renamed_from(holder.name, balancer.name)
-            hint = f"if {holder} was renamed, add `moved_from: {old}`; otherwise {hint}"
-        return Refusal(RefusalCode.CONFLICT, want.address, because, hint, want.where)
+        hint = if_renamed(holder, balancer, hint, kinds, desired)
+        return Refusal(RefusalCode.CONFLICT, want.address, because, hint, want.where, holder)
     return None
+
+
+def if_renamed(
+    holder: Address, balancer: Address, hint: str, kinds: ResourceTypes, desired: Mapping[Address, Desired[Any]]
+) -> str:
+    """`hint`, after the other explanation: `balancer` may be what was `holder`, which is not declared any more."""
+    if holder in desired:
+        return hint
+    old = kinds[holder.kind].renamed_from(holder.name, balancer.name)
+    return f"if {holder} was renamed, add `moved_from: {old}`; otherwise {hint}"
 
 
 def outermost(address: Address, kinds: ResourceTypes, desired: Mapping[Address, Desired[Any]]) -> Address | None:

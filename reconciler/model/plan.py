@@ -144,13 +144,17 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why this plan may not be executed: `code` for programs, `because` for people. `hint` is what to do."""
+    """Why this plan may not be executed: `code` for programs, `because` for people. `hint` is what to do.
+
+    `about` is the load balancer to which a target group is attached that another one is to send requests to.
+    """
 
     code: RefusalCode
     address: Address | None
     because: str
     hint: str = ""
     where: str = ""
+    about: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,8 @@ class Plan:
     `waiting`: what cannot be planned until AWS is ready. `deferred`: actions that are left to a later pass on purpose.
     `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `failed`:
     tasks that failed, and run again only on request. `names`: addresses by id. `allowed`: the guard's limits and what
-    the user has allowed in advance, as they were when the plan was made.
+    the user has allowed in advance, as they were when the plan was made. `new_attempts`: services whose version has
+    failed, or may fail, by what the specs declare otherwise now, and is tried again.
     """
 
     stack: str
@@ -217,6 +222,7 @@ class Plan:
     names: Mapping[str, Address] = field(default_factory=dict)
     unchanged: int = 0
     allowed: tuple[str, ...] = ()
+    new_attempts: tuple[Address, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.actions)
@@ -247,6 +253,7 @@ class Plan:
         rows = [_row(action) for action in (*self.actions, *(one.action for one in self.deferred))]
         refusals = [[one.code, str(one.address), one.because] for one in self.refusals]
         parts = [self.stack, sorted(rows, key=json.dumps), sorted(refusals), list(self.allowed)]
+        parts += [sorted(map(str, self.new_attempts))] if self.new_attempts else []
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

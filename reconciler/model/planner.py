@@ -214,8 +214,8 @@ class _Planner:
         if want.adopt:
             lost = adoption.losses(want, found, changes) | dict(kind.lost(found, want, changes))
             because, hint = adoption.refused(want, lost)
-            if because:
-                self._refuse(RefusalCode.LOSS, want, because, hint)
+            if because:  # its id stays, so that the losses of what refers to it are found, too
+                self.refusals.append(Refusal(RefusalCode.LOSS, want.address, because, hint, want.where))
                 return
             changes = adoption.with_losses(changes, lost)
         if not self._ours(found):

@@ -225,7 +225,8 @@ class Desired(Generic[S]):
 
     def token(self, *salt: str) -> str:
         """A client token that is the same for the same desired resource in every process."""
-        text = "\x1f".join((*sorted(f"{k}={v}" for k, v in self.tags.items()), self.spec.model_dump_json(), *salt))
+        spec = self.spec.model_dump_json(exclude_defaults=True)  # the same after an upgrade that adds a field
+        text = "\x1f".join((*sorted(f"{k}={v}" for k, v in self.tags.items()), spec, *salt))
         return hashlib.sha256(text.encode()).hexdigest()[:TOKEN_LENGTH]
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 from reconciler.model import ordering, ownership
 from reconciler.model.diff import diff
@@ -31,30 +31,12 @@ from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceH
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.model.usage import Usage
 from reconciler.reconcile import in_flight, partial_update
+from reconciler.reconcile.deferral_reasons import Reason, deferred_for
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
 from reconciler.reconcile.succession import begun, entries_of, listeners_for_tests, succession
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
-
-TEXTS: Final[Mapping[Code, str]] = {
-    Code.WITH_RELEASE: "updated once the new version is in production; if that is quarantined, with the next one or "
-    "after `reconciler retry`",
-    Code.IN_USE: "still used by running tasks; deleted once they have stopped",
-    Code.KEPT_TOGETHER: "kept together with {}",
-    Code.SEVERAL_VERSIONS: "tasks of the version being replaced may still need it; deleted after the rollout",
-    Code.REFERRED_TO: "{} still refers to it",
-    Code.SENDS_REQUESTS: "{} still sends requests to it",
-    Code.NOT_HEALTHY: "waiting for {}, which is new, to become healthy",
-    Code.NOT_SERVED: "{} is not served anywhere else yet",
-    Code.TAKEN_LATER: "{} does not take its requests yet",
-    Code.TAKES_LATER: "takes these requests once its targets are healthy",
-    Code.TASKS_IN_GROUP: "tasks of {} are still in its target group",
-    Code.IN_STEPS: "completed once nothing needs the previous settings",
-}
-
-Reason: TypeAlias = tuple[Code, Address | None]
-"""Why something waits, and for what."""
 
 
 def deferral(
@@ -103,16 +85,16 @@ class _Deferral:
         for action in self.draft.actions:
             because = kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action)
             if because is not None:
-                deferred.append(_deferred(action, because))
+                deferred.append(deferred_for(action, because))
                 continue
             follows = action.address in following and action.drop.id not in self.usage.unserved
             due, later = self._grown(action) if follows else (action, None)
-            deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
+            deferred += [] if later is None else [deferred_for(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
             now, rest = begun(now, self.entries, self.kinds, self.proven) if now is not None else (None, None)
             left += [] if now is None else [now]
-            deferred += [] if rest is None else [_deferred(rest, (Code.TAKES_LATER, None))]
-            deferred += [] if later is None else [_deferred(later, self._reason(later))]
+            deferred += [] if rest is None else [deferred_for(rest, (Code.TAKES_LATER, None))]
+            deferred += [] if later is None else [deferred_for(later, self._reason(later))]
         return replace(self.draft, **self._without_dangling(left, deferred))
 
     # -- what is in use
@@ -140,6 +122,9 @@ class _Deferral:
         started = {name for id in gone & self.uses.keys() for name in self.uses[id]}
         needed = None if others else in_flight.needed(flying, self.uses, self.world, started)
         self.several = bool(flying) or others
+        leave = [one.address for one in flying if one.id in self.waiting]
+        rollout = others or len(leave) < len(flying)  # otherwise only services that leave have tasks of their own
+        self.why: Reason = (Code.SEVERAL_VERSIONS, None) if rollout else (Code.KEPT_TOGETHER, min(leave, default=None))
         lost = used - {one.id for one in self.world} | used & {action.drop.id for action in self.draft.deletions()}
         changed = {action.drop.id for action in self.draft.actions if action.old is not None}
         named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
@@ -233,7 +218,7 @@ class _Deferral:
             if id in self.usage.used:
                 kept[id] = Code.IN_USE, None
             elif self.several and self.kinds[old.address.kind].serves_tasks:
-                kept[id] = Code.SEVERAL_VERSIONS, None
+                kept[id] = self.why
             elif id not in kept and (because := self._needs(id)) is not None:
                 kept[id] = because
         todo = sorted(kept.keys() & self.usage.used)
@@ -277,7 +262,7 @@ class _Deferral:
             left = [action for action in left if action not in blocked]
             deferred = [
                 *deferred,
-                *(_deferred(action, (Code.REFERRED_TO, users[action.drop.id])) for action in blocked),
+                *(deferred_for(action, (Code.REFERRED_TO, users[action.drop.id])) for action in blocked),
             ]
         return {"actions": tuple(left), "deferred": tuple(deferred)}
 
@@ -334,11 +319,6 @@ class _Deferral:
         if entry is not None and not entry.receiving:
             return Code.TAKES_LATER, None
         return (Code.IN_USE if self.usage.lost else Code.IN_STEPS), None
-
-
-def _deferred(action: Action, reason: Reason) -> Deferred:
-    code, about = reason
-    return Deferred(action, code, TEXTS[code].format(about), about)
 
 
 def _versions(service: Observed[Any]) -> int:

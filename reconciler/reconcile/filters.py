@@ -22,7 +22,7 @@ from reconciler.model.resource import Address, Desired
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
-from reconciler.reconcile.immovable import immovable
+from reconciler.reconcile.immovable import explained, immovable
 from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.rollout.spec import RolloutSpec
 
@@ -77,7 +77,7 @@ def agreement(plan: Plan, context: Context) -> Plan:
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         replaces = action.verb is Verb.REPLACE and action.drop.id not in approved
-        if action.only_notes:
+        if action.only_notes or action.only_rolls:  # what is rolled out is decided with the rollouts
             left.append(action)
         elif action.address not in addresses or replaces:
             deferred.append(Deferred(action, DeferralCode.NOT_APPROVED, NOT_AGREED))
@@ -123,7 +123,8 @@ def limits(plan: Plan, context: Context) -> Plan:
             )
         )
     if not context.leaving:
-        refusals += immovable(context.world, context.desired, context.kinds, context.deliveries)
+        stay = immovable(context.world, context.desired, context.kinds, context.deliveries)
+        refusals = [*explained(refusals, stay, context.deliveries)]
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)
     return replace(plan, refusals=tuple(refusals))
 

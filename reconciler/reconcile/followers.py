@@ -7,12 +7,11 @@ of the quarantine, so that the two can be told apart.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.stable_digest import digest, stable
 from reconciler.rollout import stored_state
 from reconciler.rollout.spec import RolloutSpec
 
@@ -36,7 +35,7 @@ def digests(delivery: RolloutSpec, desired: Mapping[Address, Desired[Any]], ids:
     size = {str(one): _dump(desired, one) for one in followers(delivery) if one != delivery.service}
     specs = {name: value for name, value in service.items() if name not in OF_NO_TASK}
     images = [ids.get(image, "") for image in delivery.images]
-    release = [specs, _dump(desired, delivery.task_definition), str(delivery.health), images]
+    release = [specs, _dump(desired, delivery.task_definition), delivery.health, images]
     return f"{digest([service.get(COUNT), size], LENGTH)}.{digest(release, LENGTH)}"
 
 
@@ -56,14 +55,5 @@ def changed_alone(
 
 
 def _dump(desired: Mapping[Address, Desired[Any]], address: Address) -> dict[str, Any]:
-    return plain(desired[address]) if address in desired else {}
-
-
-def plain(want: Desired[Any]) -> dict[str, Any]:
-    """The spec of a resource for a digest; references are written as text."""
-    found: dict[str, Any] = want.spec.model_dump(mode="json", fallback=str)
+    found: dict[str, Any] = stable(desired[address].spec) if address in desired else {}
     return found
-
-
-def digest(value: Any, length: int) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:length]

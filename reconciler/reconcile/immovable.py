@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.obstacles import outermost
+from reconciler.model.obstacles import if_renamed, outermost
 from reconciler.model.plan import Refusal, RefusalCode
 from reconciler.model.resource import Address, Desired
 from reconciler.model.type_registry import ResourceTypes
@@ -37,9 +37,20 @@ def immovable(
         holders = {kinds["target-group"].parent(groups[one], world) for one in used} - {None}
         if balancer is None or not holders or balancer in holders:
             continue
-        holder = min(map(str, holders))
+        holder = min(one for one in holders if one is not None)
         because = f"its tasks are in target groups of {holder}, and AWS allows a target group one load balancer"
         hint = (
             f"add it to {balancer} as a second service, with other target groups; remove this one once clients use that"
         )
-        yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, hint, desired[delivery.service].where)
+        hint = if_renamed(holder, balancer, hint, kinds, desired)
+        yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, hint, desired[delivery.service].where, holder)
+
+
+def explained(
+    refusals: Iterable[Refusal], immovables: Iterable[Refusal], deliveries: Iterable[RolloutSpec]
+) -> tuple[Refusal, ...]:
+    """`refusals` with `immovables`, without those of their listeners that follow from these and advise otherwise."""
+    several = tuple(immovables)
+    stay = {one.address for one in several}
+    entries = {entry for each in deliveries if each.service in stay for entry in (each.production, each.test)}
+    return (*(one for one in refusals if one.about is None or one.address not in entries), *several)

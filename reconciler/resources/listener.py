@@ -105,7 +105,10 @@ class Listener(ResourceType[ListenerSpec]):
         serving: Set[str],
     ) -> Desired[ListenerSpec]:
         at = None if old is None else old.id
-        action = _elb_actions.continued(new.spec.initial_action, at, world, promoted, serving)
+        reachable = [
+            one for one in world if _load_balancer_of(_elb_actions.listener_of(one.id)) == new.spec.load_balancer
+        ]
+        action = _elb_actions.continued(new.spec.initial_action, at, reachable, promoted, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from reconciler.rollout import verdicts
 from reconciler.rollout.attempts import TaskRun
 from reconciler.rollout.state import Weights
 from reconciler.rollout.stored_state import FIELDS, StoredState
@@ -31,10 +32,11 @@ class WriteState:
 def stored(marks: StoredState, fields: Mapping[str, Any], judges: str = "") -> tuple[WriteState, ...]:
     """The write that stores `fields`, or nothing if they have these values already.
 
-    A release that it quarantines is stored with the reason, and with `judges`, the digest of what it was judged by.
+    A release that it quarantines is stored with the reason. `judges` are the digests of what releases are judged by
+    now; an attempt keeps the one that it began with.
     """
-    after = replace(marks, **fields)
-    after = after.explained(marks, judges) if "quarantine" in fields else after
+    after = verdicts.begun(marks, replace(marks, **fields), judges)
+    after = verdicts.explained(marks, after, judges) if "quarantine" in fields else after
     return () if after == marks else (WriteState(marks, after),)
 
 

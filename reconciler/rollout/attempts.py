@@ -29,7 +29,7 @@ class TaskRun:
     """The last run of the pre-deployment task, until it has succeeded.
 
     `revision` is the number of its task definition's revision, `at` when ECS was about to be asked, `id` the task, as
-    far as it is known.
+    far as it is known. `judges` is the digest of where and as what it runs, as it was declared then.
     """
 
     release: str
@@ -37,9 +37,10 @@ class TaskRun:
     at: datetime
     id: str = ""
     failed: bool = False
+    judges: str = ""
 
     def text(self) -> str:
-        state = "failed" if self.failed else "started"
+        state = f"{'failed' if self.failed else 'started'}{self.judges and ':'}{self.judges}"
         return f"{self.release}:{self.revision}:{int(self.at.timestamp())}:{self.id or '-'}:{state}"
 
 
@@ -64,11 +65,11 @@ def _rejection(text: str) -> Rejection | None:
 
 
 def _task_run(text: str) -> TaskRun | None:
-    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11}):([\w-]+):(started|failed)", text)
+    match = re.fullmatch(r"([^:\s]+):(\d{1,9}):(\d{1,11}):([\w-]+):(started|failed)(?::(\w+))?", text)
     if match is None:
         return None
     at, id = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]
-    return TaskRun(match[1], int(match[2]), at, id, match[5] == "failed")
+    return TaskRun(match[1], int(match[2]), at, id, match[5] == "failed", match[6] or "")
 
 
 def _retry(text: str) -> Retry | None:

@@ -20,12 +20,10 @@ CHANGED: Final = "what {} was judged by has changed; trying again"
 
 
 def step(seen: ObservedService, ordinary: RolloutStep, now: datetime) -> RolloutStep:
-    """`ordinary`, or the one that lifts the quarantine."""
-    verdict, marks = seen.marks.verdict_of(seen.wanted), seen.marks
+    """`ordinary`, or the one that lifts the quarantine once what is left of the last attempt is gone."""
+    marks = seen.marks
     cleaned_up = ordinary.phase in OVER and ordinary.waits_for is Waiting.PERSON and not ordinary.decisions
-    if verdict is None or not cleaned_up or seen.waits or marks.suspended is not None:
-        return ordinary
-    if not judged_anew(verdict.judges, seen.judges):
+    if not cleaned_up or not marks.quarantined(seen.wanted) or not corrected(seen):
         return ordinary
     fields = {"quarantine": marks.without_quarantined(seen.wanted), "rollback_target": None, "deadline": None}
     return replace(
@@ -36,6 +34,17 @@ def step(seen: ObservedService, ordinary: RolloutStep, now: datetime) -> Rollout
         health=RolloutHealth.PROGRESSING,
         waits_for=Waiting.NOBODY,
     )
+
+
+def corrected(seen: ObservedService) -> bool:
+    """Whether the wanted release has failed, or is being rolled out, by something else than it is judged by now."""
+    marks = seen.marks
+    verdict, due = marks.verdict_of(seen.wanted), marks.deadline
+    if seen.waits or marks.suspended is not None:
+        return False
+    if marks.quarantined(seen.wanted):
+        return verdict is not None and judged_anew(verdict.judges, seen.judges)
+    return due is not None and due.release == seen.wanted and judged_anew(due.judges, seen.judges)
 
 
 def judged_anew(then: str, now: str) -> bool:

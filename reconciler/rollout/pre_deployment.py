@@ -40,13 +40,15 @@ FORGOTTEN: Final = timedelta(minutes=50)
 class PreDeployment:
     """The task of a service. `revision` is the number of its task definition's revision.
 
-    `lacks` is why it cannot be started yet. `tasks` is the number of tasks that the service starts with.
-    `judges` is the digest of where and as what it runs.
+    `lacks` is why it cannot be started yet, and `planned` whether the plan makes what it lacks; a revision that is not
+    registered yet is 0. `tasks` is the number of tasks that the service starts with. `judges` is the digest of where
+    and as what it runs.
     """
 
     name: str
     revision: int = 0
     lacks: str = ""
+    planned: bool = False
     tasks: int = 0
     judges: str = ""
 
@@ -77,10 +79,12 @@ def step(
     now: datetime,
     *,
     starts: bool,
+    attempts: bool = True,
 ) -> RolloutStep:
     """`ordinary`, or the step that has to come before it.
 
     `starts`: `ordinary` starts the wanted release. `found` is None if no run is in progress, or it could not be read.
+    `attempts`: whether the quarantine of a release is lifted whose task has changed.
     """
     s = _Situation(task, seen, ordinary, found or Found(), now, starts=starts)
     record = seen.marks.task_run
@@ -88,7 +92,7 @@ def step(
         return s.waiting(record) if found is None else s.in_progress(record)
     if task is None:
         return ordinary
-    if record is not None and s.corrected(record, task):
+    if attempts and record is not None and not task.lacks and corrected(task, seen):
         lifted = s.mark(quarantine=seen.marks.without_quarantined(record.release), task_run=None)
         return replace(ordinary, decisions=lifted, wake_at=now, because=f"{task} has changed; trying again")
     if not starts:
@@ -96,6 +100,19 @@ def step(
     if seen.wanted in seen.marks.cleared:
         return s.first_tasks(task)
     return s.begin(task)
+
+
+def corrected(task: PreDeployment | None, seen: ObservedService) -> bool:
+    """Whether the task that failed, or still runs, for the wanted release is not as it is declared now.
+
+    A task that failed is then run again once it lacks nothing.
+    """
+    record, marks = seen.marks.task_run, seen.marks
+    if task is None or record is None or record.release != seen.wanted or marks.suspended is not None:
+        return False
+    if (record.failed and not marks.quarantined(record.release)) or (task.lacks and not task.planned):
+        return False
+    return task.revision != record.revision or judged_anew(record.judges, task.judges)
 
 
 class _Situation:
@@ -114,19 +131,11 @@ class _Situation:
         self.marks = seen.marks
         self.name = "the pre-deployment task" if task is None else str(task)
 
-    def corrected(self, record: TaskRun, task: PreDeployment) -> bool:
-        """Whether the task that failed for the wanted release is not the declared one any more."""
-        verdict = self.marks.verdict_of(record.release)
-        same_release = record.release == self.seen.wanted and self.marks.quarantined(record.release)
-        if not same_release or task.lacks or self.marks.suspended is not None:
-            return False
-        return task.revision != record.revision or judged_anew("" if verdict is None else verdict.judges, task.judges)
-
     def begin(self, task: PreDeployment) -> RolloutStep:
         if task.lacks:
             held = self._step(f"{task} has not started: {task.lacks}", health=RolloutHealth.SUSPENDED)
             return replace(held, wake_at=None, waits_for=Waiting.SPEC)  # the next pass knows more
-        record = TaskRun(self.seen.wanted, task.revision, self.now.replace(microsecond=0))
+        record = TaskRun(self.seen.wanted, task.revision, self.now.replace(microsecond=0), judges=task.judges)
         return self._step(f"starting {task}", *self.mark(task_run=record), RunTask(record))
 
     def first_tasks(self, task: PreDeployment) -> RolloutStep:
@@ -138,7 +147,7 @@ class _Situation:
     def in_progress(self, record: TaskRun) -> RolloutStep:
         found, age, now = self.found, self.now - record.at, self.now.replace(microsecond=0)
         if found.again:
-            return self.waiting(record, *self.mark(task_run=TaskRun(record.release, record.revision, now)))
+            return self.waiting(record, *self.mark(task_run=replace(record, at=now, id="")))
         if found.ended:
             return self._failed(record, found.failure) if found.failure else self._succeeded(record)
         if found.id:
@@ -187,10 +196,10 @@ class _Situation:
             "quarantine": self.marks.with_quarantined(record.release),
         }
         if record.release != self.seen.wanted or self.marks.quarantined(record.release):
-            return self._recorded(why, self.mark(**fields))
+            return self._recorded(why, self.mark(record.judges, **fields))
         at = self.now.replace(microsecond=0)
         ended = RolloutResult(record.release, Outcome.FAILED, Phase.PRE_DEPLOYMENT, at, Actor.ENGINE, why)
-        noted = self._step(why, *self.mark(**fields, ended=ended), health=RolloutHealth.DEGRADED)
+        noted = self._step(why, *self.mark(record.judges, **fields, ended=ended), health=RolloutHealth.DEGRADED)
         return replace(noted, phase=Phase.FAILED, ended=ended)
 
     def _recorded(self, because: str, noted: tuple[WriteState, ...]) -> RolloutStep:
@@ -199,9 +208,10 @@ class _Situation:
             return self._step(because, *noted)
         return replace(self.ordinary, decisions=noted, wake_at=self.now, ended=None)
 
-    def mark(self, **fields: Any) -> tuple[WriteState, ...]:
+    def mark(self, judges: str = "", **fields: Any) -> tuple[WriteState, ...]:
+        """`judges`: the digest that a task which has failed was started with."""
         declared = self.seen.judges.partition(".")[2]
-        return stored(self.marks, fields, "" if self.task is None else f"{self.task.judges}.{declared}")
+        return stored(self.marks, fields, f"{judges}.{declared}")
 
     def _step(
         self,

@@ -7,9 +7,7 @@ a quarantine.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -81,10 +79,11 @@ _OF_NO_TASK: Final = frozenset({"id", "task_definition", "commit"})
 
 
 def release_id(content: str, like: Release) -> str:
-    """The id of a release like this one whose task definition has the hash `content`."""
-    parts = {one.name: getattr(like, one.name) for one in fields(like) if one.name not in _OF_NO_TASK}
-    text = json.dumps([content, parts], sort_keys=True, default=asdict)
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+    """The id of a release like this one whose task definition has the hash `content`; an upgrade does not change it."""
+    from reconciler.model.stable_digest import digest, stable  # imports pydantic, which no command starts with
+
+    parts = {name: value for name, value in stable(like).items() if name not in _OF_NO_TASK}
+    return digest([content, parts], ID_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)

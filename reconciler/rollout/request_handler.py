@@ -124,7 +124,7 @@ class Requests(ABC):
             case RequestVerb.RETRY:
                 return self._retry(request)
             case RequestVerb.SUSPEND:
-                return self.accepted(request, suspended=Pause(request.by))
+                return self.accepted(request, suspended=Pause(who(request)))
             case RequestVerb.RESUME:
                 if self.marks.suspended is None and self.marks.hold is None:
                     return RequestRefusal(Code.NOT_SUSPENDED, "the service is neither suspended nor on hold")
@@ -159,5 +159,10 @@ def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:
     )
 
 
+def who(request: Request) -> str:
+    """Who makes a request, and why, if that was given: `ana: database migration`"""
+    return f"{request.by}: {request.why}" if request.why else request.by
+
+
 def reason(request: Request) -> str:
-    return f"{request.verb} requested by {request.by}{f': {request.why}' if request.why else ''}"
+    return f"{request.verb} requested by {who(request)}"

@@ -104,7 +104,10 @@ class RequestRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A hold of one rollout (with `release`), or a suspension of the whole service (without)."""
+    """A hold of one rollout (with `release`), or a suspension of the whole service (without).
+
+    `by` is who asked for it, and why.
+    """
 
     by: str
     release: str = ""

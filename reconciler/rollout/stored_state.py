@@ -14,7 +14,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -53,17 +53,18 @@ class Deadline:
 
     `weight` is green's share of production traffic in the stages that shift traffic; before them, the share it may have
     had already, where 0 means that no requests are in flight to it. For a rolling deployment it is the number of the
-    requested revision.
+    requested revision. `judges` is the digest of what the release was judged by when this attempt at it began.
     """
 
     release: str
     stage: DeadlineKind
     at: datetime | None = None
     weight: int = 0
+    judges: str = ""
 
     def text(self) -> str:
         when = "-" if self.at is None else str(int(self.at.timestamp()))
-        return f"{self.release}:{self.stage}{self.weight or ''}:{when}"
+        return f"{self.release}:{self.stage}{self.weight or ''}:{when}{self.judges and ':'}{self.judges}"
 
     def passed(self, now: datetime) -> bool:
         return self.at is not None and now >= self.at
@@ -184,24 +185,6 @@ class StoredState:
             return found
         return Verdict(release, ended.outcome, ended.at, "" if found is None else found.judges, ended.why)
 
-    def explained(self, before: StoredState, judges: str) -> StoredState:
-        """With the reason for which releases were quarantined since `before`; without those that are not any more.
-
-        A release that is quarantined once more, such as by a request to roll back, has a new reason.
-        """
-        kept = [one for one in self.verdicts if one.release in self.quarantine]
-        ended = self.ended
-        if ended is not None and ended != before.ended and ended.outcome in STOPPED:
-            judged = ended.by in (Actor.ENGINE, Actor.TIMER) and ended.outcome is not Outcome.ABORTED
-            new = {one for one in self.quarantine if one not in before.quarantine} | set(self.quarantine[-1:])
-            kept = [one for one in kept if one.release not in new]
-            kept += [
-                Verdict(one, ended.outcome, ended.at, judges if judged else _of_a_person(judges), ended.why)
-                for one in self.quarantine
-                if one in new
-            ]
-        return replace(self, verdicts=tuple(kept))
-
     def hold_of(self, release: str) -> Pause | None:
         """The hold of that release's rollout."""
         return self.hold if self.hold is not None and self.hold.release == release else None
@@ -216,12 +199,6 @@ class StoredState:
         if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None
         return self.request
-
-
-def _of_a_person(judges: str) -> str:
-    """Nothing has judged it; what else was declared counts."""
-    _, dot, declared = judges.partition(".")
-    return f"-{dot}{declared}" if dot else ""
 
 
 def _with(releases: tuple[str, ...], release: str) -> tuple[str, ...]:
@@ -297,14 +274,14 @@ def _text(value: Any) -> str:
 
 
 def _deadline(text: str) -> Deadline | None:
-    match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,9}):(\d{1,11}|-)", text)
+    match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,9}):(\d{1,11}|-)(?::(\w+))?", text)
     if match is None or match[2] not in set(DeadlineKind):
         return None
     at = None if match[4] == "-" else datetime.fromtimestamp(int(match[4]), UTC)
     stage = DeadlineKind(match[2])
     if at is None and stage is not DeadlineKind.GATE:
         return None
-    return Deadline(match[1], stage, at, int(match[3] or 0))
+    return Deadline(match[1], stage, at, int(match[3] or 0), match[5] or "")
 
 
 def _releases(text: str) -> tuple[str, ...]:

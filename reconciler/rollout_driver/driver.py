@@ -175,9 +175,8 @@ class RolloutDriver:
             return self._after(StepResult(job, now, error=unread))
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
-        step = job.engine.decide(policy, seen, now)
+        step = self.task_runs.step(self.aws, job, seen, job.engine.decide(policy, seen, now), now)
         if free:
-            step = self.task_runs.step(self.aws, job, seen, step, now)
             try:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
             except errors.AwsError as unread:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired
+from reconciler.model.stable_digest import digest, stable
 from reconciler.model.type_registry import discover
-from reconciler.reconcile.followers import digest, digests, plain
+from reconciler.reconcile.followers import digests
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.resolution import ResolutionContext
 
@@ -36,8 +37,8 @@ def judges_of(delivery: RolloutSpec, context: ResolutionContext) -> str:
     """Of the releases of a service, with the digests of what a release is and of what follows it."""
     wanted, policy = context.wanted, delivery.policy
     service = wanted[delivery.service]
-    strategy = [str(getattr(policy, name)) for name in OF_THE_STRATEGY]
-    settings = [str(getattr(service.spec, name)) for name in OF_THE_SERVICE]
+    strategy = {name: value for name, value in stable(policy).items() if name in OF_THE_STRATEGY}
+    settings = {name: value for name, value in stable(service.spec).items() if name in OF_THE_SERVICE}
     used = service.refs() | wanted[delivery.task_definition].refs() | set(delivery.groups)
     judges = digest([strategy, settings, _specs(used, context)], LENGTH)
     return f"{RELEASE}{judges}.{digests(delivery, wanted, context.ids)}"
@@ -46,7 +47,7 @@ def judges_of(delivery: RolloutSpec, context: ResolutionContext) -> str:
 def judges_of_task(want: Desired[Any], context: ResolutionContext) -> str:
     """Of the runs of a pre-deployment task: its network and capacity, and the permissions of its roles."""
     used = want.refs() | context.wanted[want.spec.task_definition.address].refs()
-    return TASK + digest([plain(want), _specs(used, context)], LENGTH)
+    return TASK + digest([want.spec, _specs(used, context)], LENGTH)
 
 
 def _specs(used: Iterable[Address], context: ResolutionContext) -> dict[str, Any]:
@@ -54,4 +55,4 @@ def _specs(used: Iterable[Address], context: ResolutionContext) -> dict[str, Any
     several, kinds = frozenset(used), discover()
     counted = {one for one in several & context.wanted.keys() if kinds[one.kind].judges}
     counted |= {judge for one in several for judge in context.judges.get(one, ())}
-    return {str(one): plain(context.wanted[one]) for one in counted}
+    return {str(one): context.wanted[one].spec for one in counted}

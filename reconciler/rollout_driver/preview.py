@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from reconciler import errors
+from reconciler.model.plan import Plan
 from reconciler.model.resource import Address
+from reconciler.rollout import new_attempt, pre_deployment
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter, Waiting
+from reconciler.rollout.new_attempt import OVER
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.simulation import timeline_sentence
 from reconciler.rollout.state import ObservedService
@@ -26,7 +30,9 @@ def prospects(
     `known` is what was just read; AWS is read only for rollouts in progress.
     """
     found = [
-        RolloutPreview(address, Outlook.WAITS, lack.because) for address, lack in missing.items() if not lack.absent
+        RolloutPreview(address, Outlook.WAITS, lack.because, established=lack.deployed)
+        for address, lack in missing.items()
+        if not lack.absent
     ]
 
     def look(job: ServiceRollout) -> RolloutPreview:
@@ -41,34 +47,48 @@ def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -
         seen, step = rollouts.look(job, known)
     except errors.AwsError as error:
         return RolloutPreview(job.address, Outlook.UNREAD, str(error), where=where)
-    outlook = _outlook(seen, step)
-    because = seen.waits if outlook is Outlook.WAITS else step.because
+    task = None if job.pre_deployment is None else job.pre_deployment.task
+    again = new_attempt.corrected(seen) or pre_deployment.corrected(task, seen)
+    outlook = _outlook(seen, step, again=again)
+    because = (outlook is Outlook.WAITS and seen.waits) or step.because
     then = ""
     if outlook is Outlook.NEW:
-        before = job.delivery.pre_deployment
-        task = "" if before is None else before.address.name
-        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports, task=task)
-    return RolloutPreview(job.address, outlook, because, then, way(job.engine, bool(policy.shares)), where, step, seen)
+        name = "" if task is None else task.name
+        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports, task=name)
+    said = way(job.engine, bool(policy.shares))
+    again = again and outlook in (Outlook.NEW, Outlook.UNDER_WAY)
+    return RolloutPreview(job.address, outlook, because, then, said, where, step, seen, again)
 
 
-def _outlook(seen: ObservedService, step: RolloutStep) -> Outlook:
+def with_attempts(plan: Plan, previews: Iterable[RolloutPreview]) -> Plan:
+    """The plan, with the new attempts that follow from the specs."""
+    return replace(plan, new_attempts=tuple(sorted(one.address for one in previews if one.new_attempt)))
+
+
+def _outlook(seen: ObservedService, step: RolloutStep, *, again: bool) -> Outlook:
+    """`again`: the specs judge the wanted release by something else than what it was started with."""
     if seen.waits and (step.phase is Phase.IDLE or step.waits_for is Waiting.DEPENDENCY):
         return Outlook.WAITS
+    if again and seen.marks.quarantined(seen.wanted):
+        return Outlook.NEW
     if any(isinstance(one, WriteState) and _lifts(one, seen.wanted) for one in step.decisions):
         return Outlook.NEW
-    if seen.marks.quarantined(seen.wanted) or step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
+    quarantined = seen.marks.quarantined(seen.wanted)
+    if step.phase in OVER or (quarantined and step.phase is Phase.IDLE):
         return Outlook.GIVEN_UP
+    if quarantined:
+        return Outlook.UNDER_WAY
     started = seen.marks.task_run is not None
     if step.phase is Phase.INITIAL_DEPLOYMENT or (step.phase is Phase.PRE_DEPLOYMENT and not seen.sets):
         return Outlook.FIRST
     phases = (Phase.IDLE, Phase.SCALING_UP, Phase.PRE_DEPLOYMENT)
     if not seen.waits and _not_begun(seen) and not started and step.phase in phases:
-        return Outlook.NEW
+        return Outlook.NEW if seen.marks.suspended is None else Outlook.WAITS
     return Outlook.REST if step.phase is Phase.IDLE else Outlook.UNDER_WAY
 
 
 def _lifts(write: WriteState, release: str) -> bool:
-    """Whether a new attempt begins at a release that failed."""
+    """Whether a request has a release that failed tried again."""
     return write.before.quarantined(release) and not write.after.quarantined(release)
 
 

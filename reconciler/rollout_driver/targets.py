@@ -35,19 +35,31 @@ OTHER_CONTROLLER: Final = "AWS cannot change the deployment controller of the se
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """There is nothing to observe yet. `absent`: it is the service itself that does not exist."""
+    """There is nothing to observe yet.
+
+    `absent`: it is the service itself that does not exist. `deployed`: a version of it was in place, and another one
+    waits.
+    """
 
     because: str
     absent: bool = False
+    deployed: bool = False
+
+    def __str__(self) -> str:
+        return f"{'the new version is waiting' if self.deployed else 'not deployed yet'}: {self.because}"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRollout:
-    """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release."""
+    """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release.
+
+    `new_attempts`: whether a quarantined release is tried again once the specs judge it by something else.
+    """
 
     delivery: RolloutSpec
     subject: RolloutTarget
     pre_deployment: TaskTarget | None = None
+    new_attempts: bool = True
 
     @property
     def engine(self) -> Engine:
@@ -151,7 +163,7 @@ def subject_of(
     parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]
     absent = [part for part in parts if part not in found]
     if absent:
-        return NotReady(f"{absent[0]} does not exist yet")
+        return NotReady(f"{absent[0]} does not exist yet", deployed=bool(service.facts.get("established", True)))
     release, lack = wanted_release(delivery, context, commit)
     not_ready = not_ready or lack
     if not_ready:

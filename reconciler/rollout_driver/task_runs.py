@@ -67,12 +67,14 @@ def target_of(delivery: RolloutSpec, context: ResolutionContext) -> TaskTarget |
     if not revision and not definition.refs() and current is not None and not diff(current, definition.spec):
         revision = current.id
     if not revision:
-        return TaskTarget(replace(known, lacks=f"{address} is not registered yet"), want, family, optional)
+        lacks = f"{address} is not registered yet"
+        return TaskTarget(replace(known, lacks=lacks, planned=True), want, family, optional)
+    known = replace(known, revision=int(revision.rpartition(":")[2]))
     new = want.resolved({**context.ids, address: revision})
     if new.refs():
-        return TaskTarget(replace(known, lacks=f"{min(new.refs())} does not exist yet"), want, family, optional)
-    number = int(revision.rpartition(":")[2])
-    return TaskTarget(replace(known, revision=number), new, family, optional)
+        lacks = f"{min(new.refs())} does not exist yet"
+        return TaskTarget(replace(known, lacks=lacks, planned=True), want, family, optional)
+    return TaskTarget(known, new, family, optional)
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ class TaskRuns:
         self, aws: AwsClient, job: ServiceRollout, seen: ObservedService, ordinary: RolloutStep, now: datetime
     ) -> RolloutStep:
         """`ordinary`, or the step of a new attempt or of the pre-deployment task that has to come before it."""
-        ordinary = new_attempt.step(seen, ordinary, now)
+        ordinary = new_attempt.step(seen, ordinary, now) if job.new_attempts else ordinary
         target, record, found = job.pre_deployment, seen.marks.task_run, None
         if record is not None and not record.failed:
             try:
@@ -95,7 +97,7 @@ class TaskRuns:
                 found = None if record.id else Found(refused=str(unread))
         task = None if target is None else target.task
         starts = job.engine.starts(ordinary, seen)
-        return pre_deployment.step(task, seen, ordinary, found, now, starts=starts)
+        return pre_deployment.step(task, seen, ordinary, found, now, starts=starts, attempts=job.new_attempts)
 
     def start(self, aws: AwsClient, job: ServiceRollout, decision: RunTask) -> None:
         """Start the task. Raises `errors.AwsError` if it is not certain that ECS has not, or it will in a moment."""

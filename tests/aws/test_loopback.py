@@ -54,6 +54,26 @@ def test_a_proxy_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         Boto("us-west-2", endpoint="http://ecs.example", anonymous=True).perform(Call("ecs", "ListClusters"))
 
 
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS", "HTTPS_PROXY"])
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("http://127.0.0.1:abc", "the port of the"),
+        ("http://ana:secret@10.0.0.1:65536", "the port of the"),
+        ("ftp://10.0.0.1", "neither http nor https"),
+    ],
+)
+def test_a_url_that_is_configured_wrongly_is_named(
+    variable: str, url: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no answer of AWS, and asking again would not help; a password is not repeated."""
+    monkeypatch.setenv(variable, url)
+    with pytest.raises(errors.AwsConfigurationInvalid, match=wrong) as refused:
+        Boto("us-west-2", anonymous=True).perform(Call("ecs", "ListClusters"))
+    assert url.rpartition("@")[2].rpartition("/")[2] in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost:4566", "http://127.0.0.1:4566", "https://127.1.2.3", "http://[::1]:80"]
 )

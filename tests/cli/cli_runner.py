@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from reconciler.clock import Clock
 from tests.harness.cli import Ran, run
-from tests.harness.emulated_stack import SEED, EmulatedStack, StageClock
+from tests.harness.emulated_stack import EmulatedStack, StageClock
 
 Typed = Callable[..., Ran]
 
@@ -43,7 +43,7 @@ FOLDERS = frozenset({"tree", "diff", "apply", "destroy", "run", "reconcile"})
 
 
 def _save(stage: EmulatedStack, folder: Path) -> None:
-    shutil.copytree(SEED, folder, dirs_exist_ok=True)
+    shutil.copytree(stage.folder, folder, dirs_exist_ok=True)
     for file in folder.rglob("*.yaml"):
         text = file.read_text(encoding="utf-8")
         for old, new in stage.texts.items():

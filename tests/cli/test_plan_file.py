@@ -155,7 +155,7 @@ def test_the_file_can_be_read_on_a_terminal(specs: Path, file: Path, monkeypatch
     """It is reviewed there; characters that nobody sees are escapes of the same JSON."""
     from reconciler.cli.output import plan_json
 
-    monkeypatch.setattr(plan_json, "_refusal", lambda refusal: {"because": f"{refusal.because} \u202e\x9b31m"})
+    monkeypatch.setattr(plan_json, "refusal_document", lambda refusal: {"because": f"{refusal.because} \u202e\x9b31m"})
     assert run("diff", specs, "--out", file).code == Exit.BLOCKED
     text = file.read_text(encoding="utf-8")
     assert json.loads(text)["refusals"][0]["because"].endswith("\u202e\x9b31m")

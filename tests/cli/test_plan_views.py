@@ -11,11 +11,15 @@ from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
 from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
+from reconciler.cli.output.values import LONGEST, SENSITIVE, sides
 from reconciler.model.diff import Change
 from reconciler.model.plan import Action, DeferralCode, Deferred, Note, Plan, Verb
 from reconciler.model.resource import Address
+from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout.outlook import Outlook, RolloutPreview
+from reconciler.rollout.release import Version
 from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import StoredState
 
 SERVICE = Address("service", "web")
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,3 +117,50 @@ def test_a_quarantined_version_is_no_rollout() -> None:
     assert ", 1 rollout, " in counts(Plan("shop", (create,)), Look())
     image = Action(Verb.CREATE, Address("vpc", "main"), "")
     assert ", 1 rollout, " in counts(Plan("shop", (image,)), Look(), [RolloutPreview(SERVICE, Outlook.FIRST)])
+
+
+@pytest.mark.parametrize(
+    ("phase", "back", "state", "moving"),
+    [
+        (Phase.ROLLING_BACK, None, "rollback in progress", True),
+        (Phase.SHIFTING, Version("v1", "web:1"), "rollback in progress", True),
+        (Phase.BAKING, Version("v1", "web:1"), "rollback in progress", False),
+        (Phase.SHIFTING, None, "rollout in progress", True),
+        (Phase.BLOCKED, None, "service blocked", False),
+    ],
+)
+def test_what_is_under_way_beside_a_quarantined_version(
+    phase: Phase, back: Version | None, state: str, moving: bool
+) -> None:
+    """An earlier version that is rolled back to, or another one that is rolled out: the wanted one was rejected."""
+    seen = ObservedService("v2", 1, marks=StoredState(quarantine=("v2",), rollback_target=back))
+    preview = RolloutPreview(SERVICE, Outlook.UNDER_WAY, step=RolloutStep(phase, release="v1"), seen=seen)
+    assert counts(Plan("shop", unchanged=27), Look(), [preview]) == f"No changes. 27 resources up to date; 1 {state}."
+    assert preview.moving is moving
+
+
+def test_the_count_of_a_quarantined_version_is_an_update() -> None:
+    """It belongs to the version that serves, and nothing is rolled out."""
+    changes = (Change(("task_definition",), "web:1", "web:2", rolls=True), Change(("desired_count",), 1, 2))
+    roll = Plan("shop", (Action(Verb.ROLL, SERVICE, "", changes),))
+    assert "0 to update, 1 rollout, " in counts(roll, Look(), [RolloutPreview(SERVICE, Outlook.NEW)])
+    assert "1 to update, 0 rollouts, " in counts(roll, Look(), [RolloutPreview(SERVICE, Outlook.GIVEN_UP)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (tuple(f"subnet-{number:04}" for number in range(30)), tuple(f"subnet-{number:04}" for number in range(29))),
+        ([f"web@sha256:{'a' * 64}"], [f"web@sha256:{'a' * 63}b"]),
+        ("x" * 300, "x" * 299 + "y"),
+        (["vpc-1"], ["vpc-2"]),
+    ],
+)
+def test_two_sides_that_differ_read_differently(old: object, new: object) -> None:
+    """Also beyond what there is room for in a line."""
+    change, names = Change(("value",), old, new), dict.fromkeys(("vpc-1", "vpc-2"), Address("vpc", "main"))
+    before, after = sides(change, names)
+    assert before != after
+    assert before is not None
+    assert len(before) <= LONGEST + 2
+    assert sides(Change(("value",), old, new, secret=True), {}) == (SENSITIVE, SENSITIVE)

@@ -184,6 +184,14 @@ def test_a_loss_is_refused_until_the_document_accepts_it(name: str, legacy: Stag
     assert planned(stage).actions == ()
 
 
+def test_all_losses_are_refused_at_once(legacy: Stage) -> None:
+    """Also of what refers to a resource that would lose something: one edit of the documents accepts them."""
+    names = ("a policy of a role", "an environment variable", "a scaling policy")
+    stage = legacy(**{old: new for name in names for old, new in LOSSES[name][0].items()})
+    refused = {str(one.address) for one in planned(stage).refusals if one.code is RefusalCode.LOSS}
+    assert refused == {"role/app", "task-definition/web", "scaling/web"}
+
+
 def test_a_container_that_the_document_does_not_mention_is_a_loss(legacy: Stage) -> None:
     """A sidecar of another tool is not left out of the next revision in silence."""
     stage = legacy(SIDECAR)

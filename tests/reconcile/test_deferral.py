@@ -205,6 +205,19 @@ def test_a_service_that_stays_for_now_keeps_its_task_definition() -> None:
     assert waits(found)["delete task-definition/web"] == DeferralCode.IN_USE
 
 
+@pytest.mark.parametrize("rolls", [False, True])
+def test_what_a_service_that_leaves_may_need_is_kept_with_it(rolls: bool) -> None:
+    """A rollout is a reason only where there is one."""
+    web, shop = service("web", "old"), service("shop", "new", ready=False, established=False)
+    if rolls:
+        shop = (replace(shop[0], spec=shop[0].spec.model_copy(update={"task_definition": "t:2"})), shop[1])
+    role = Observed(Address("role", "web"), "role-1", RoleSpec(name="web", trust={}), tags(Address("role", "web")))
+    found = planned([shop[0]], [web[1], shop[1], role], delivery("shop"))
+    (kept,) = (one for one in found.deferred if one.action.address == role.address)
+    expected = (DeferralCode.SEVERAL_VERSIONS, None) if rolls else (DeferralCode.KEPT_TOGETHER, web[1].address)
+    assert (kept.code, kept.waits_for) == expected
+
+
 def test_a_task_that_leaves_is_ended_and_what_it_uses_goes_then() -> None:
     """It would be kept together with what it uses itself otherwise."""
     at, task = Address("role", "job"), Address("task", "job")

@@ -9,10 +9,11 @@ import pytest
 
 from reconciler.model.diff import diff
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.plan import Action, DeferralCode, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Spec
 from reconciler.model.type_registry import discover
 from reconciler.reconcile.deferral import deferral
+from reconciler.reconcile.filters import Context, agreement
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import ServiceSpec
 from reconciler.rollout.spec import RolloutSpec
@@ -94,3 +95,16 @@ def test_bounds_are_raised_at_once_and_lowered_with_the_release(
     """Policies decide when tasks go, so they wait, too."""
     found = split(SCALING, scaling(2, 6), new, {KEYS["deadline"]: "b:warm:1"})
     assert found[:2] == (now, later)
+
+
+def test_what_only_the_rollout_does_is_not_left_out_of_an_approved_plan() -> None:
+    """After a rollback, what is declared is not what serves, and nothing is written for it."""
+    there = Observed(SERVICE, "arn", service(1, 4), tags={})
+    roll, both = (
+        Action(Verb.ROLL, SERVICE, "", diff(there, want.spec), old=there, new=want)
+        for want in (Desired(SERVICE, service(2, 4)), Desired(SERVICE, service(2, 8)))
+    )
+    agreed = Context(ObservedState(), {}, discover(), agreed=Plan("s"))
+    found = agreement(Plan("s", (roll, both)), agreed)
+    assert found.actions == (roll,)
+    assert [(one.action, one.code) for one in found.deferred] == [(both, DeferralCode.NOT_APPROVED)]

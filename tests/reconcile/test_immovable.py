@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import RefusalCode
+from reconciler.model.plan import Refusal, RefusalCode
 from reconciler.model.resource import Address, Desired, Observed, Ref
 from reconciler.model.type_registry import discover
-from reconciler.reconcile.immovable import immovable
+from reconciler.reconcile.immovable import explained, immovable
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.resources.service import ServiceSpec
@@ -68,6 +68,17 @@ def test_a_service_that_serves_cannot_leave_its_load_balancer(
     told = [(one.code, one.address, one.where) for one in found]
     assert told == ([(RefusalCode.IMMUTABLE, WEB, "web.yaml:2")] if refused else [])
     assert all("load-balancer/second" in one.hint for one in found)
+
+
+def test_what_follows_from_it_is_not_refused_besides() -> None:
+    """One piece of advice: a new target group would not help, and the load balancer may only have another name."""
+    desired, rollouts = wanted(Ref(Address("load-balancer", "second"))), [delivery(SHIFTS)]
+    (stays,) = immovable(world(), desired, discover(), rollouts)
+    assert "moved_from: first" in stays.hint
+    attached = Refusal(RefusalCode.CONFLICT, DOOR, "attached", about=Address("load-balancer", "first"))
+    taken = Refusal(RefusalCode.CONFLICT, DOOR, "port 80 is held")
+    assert explained([attached, taken], [stays], rollouts) == (taken, stays)
+    assert explained([attached, taken], [], rollouts) == (attached, taken)
 
 
 def test_nothing_is_known_of_a_load_balancer_of_somebody_else() -> None:

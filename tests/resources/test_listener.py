@@ -200,6 +200,15 @@ def test_a_listener_that_is_new_sends_requests_to_what_was_promoted(
     }
 
 
+@pytest.mark.parametrize("at", [BALANCER.replace("/web/", "/other/"), ref("load-balancer/other")])
+def test_a_listener_of_another_load_balancer_does_not_go_on_with_what_serves(at: Any) -> None:
+    """AWS allows a target group one load balancer, so what serves through the first one cannot be reached here."""
+    others = [item(f"{ARN[:-1]}{number}", 80 + number, [weighted(green=100)]) for number in range(2)]
+    spec = WANT.spec.model_copy(update={"load_balancer": at, "initial_action": Action(forward=BOTH[:1])})
+    new = Desired(WANT.address, spec)
+    assert Listener().continuing(new, None, observe(talk(*others)), frozenset(), frozenset({GREEN})) == new
+
+
 def test_one_action_takes_the_place_of_another(aws: AwsClient) -> None:
     """Forward, redirect and reply follow each other, and each is read back as it was written."""
     stack = Stack(aws, "ours")

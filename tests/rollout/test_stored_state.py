@@ -50,6 +50,7 @@ DEADLINES = st.builds(
     st.sampled_from([one for one in DeadlineKind if one is not DeadlineKind.GATE]),
     MOMENTS,
     st.integers(0, 100),
+    st.just("") | RELEASES,
 ) | st.builds(Deadline, RELEASES, st.just(DeadlineKind.GATE), st.none() | MOMENTS)
 
 
@@ -112,6 +113,7 @@ TASK_RUNS = st.builds(
     MOMENTS,
     st.just("") | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
     st.booleans(),
+    st.just("") | RELEASES,
 )
 
 

@@ -7,14 +7,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 import pytest
 
 from reconciler.controller.until import has_ended
 from reconciler.model.observed_state import ObservedState
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.strategy import Strategy
+from reconciler.rollout_driver import judges
 from reconciler.rollout_driver.judges import judges_of, judges_of_task
-from reconciler.rollout_driver.resolution import context_of
+from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import Source, load_sources
 from tests.harness.emulated_stack import SHORT, emulated_stack
@@ -31,6 +35,13 @@ FILES = {
 
 def digests(texts: Mapping[str, str], *, rolling: bool = False) -> tuple[str, str]:
     """Of the service and of its pre-deployment task, in the example specs with other texts."""
+    delivery, context = compiled(texts, rolling=rolling)
+    assert delivery.pre_deployment is not None
+    return judges_of(delivery, context).partition(".")[0], judges_of_task(delivery.pre_deployment, context)
+
+
+def compiled(texts: Mapping[str, str], *, rolling: bool = False) -> tuple[RolloutSpec, ResolutionContext]:
+    """The service of the example specs with other texts, of which nothing exists."""
     sources = []
     for name, written in FILES.items():
         text = written
@@ -43,9 +54,7 @@ def digests(texts: Mapping[str, str], *, rolling: bool = False) -> tuple[str, st
     assert specs.ok, specs.diagnostics
     desired = compile_specs(specs, account="123456789012")
     (delivery,) = compile_deliveries(specs)
-    assert delivery.pre_deployment is not None
-    context = context_of(desired, ObservedState(), "shop")
-    return judges_of(delivery, context).partition(".")[0], judges_of_task(delivery.pre_deployment, context)
+    return delivery, context_of(desired, ObservedState(), "shop")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +82,25 @@ def test_what_judges_is_part_of_the_digest_and_nothing_else_is(texts: dict[str, 
     before, after = digests({}, rolling=rolling), digests(texts, rolling=rolling)
     changed = (before[0] != after[0], before[1] != after[1])
     assert changed == (of in ("release", "both"), of in ("task", "both"))
+
+
+@dataclass(frozen=True, slots=True)
+class NextStrategy(Strategy):
+    """The strategy in a later version, which judges by one thing more."""
+
+    max_4xx: float | None = None
+
+
+@pytest.mark.parametrize(("field", "same"), [({}, True), ({"max_4xx": 5.0}, False)])
+def test_an_upgrade_leads_to_no_new_attempt(
+    field: dict[str, float], same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field that a later version adds counts once the specs state it."""
+    delivery, context = compiled({})
+    before = judges_of(delivery, context)
+    monkeypatch.setattr(judges, "OF_THE_STRATEGY", (*judges.OF_THE_STRATEGY, "max_4xx"))
+    policy = NextStrategy(**{one.name: getattr(delivery.policy, one.name) for one in fields(Strategy)}, **field)
+    assert (judges_of(replace(delivery, policy=policy), context) == before) is same
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:

@@ -12,13 +12,18 @@ from typing import Any
 
 import pytest
 
+from reconciler.controller.goals import Applied
 from reconciler.controller.until import has_ended
 from reconciler.local.scripted import Script
 from reconciler.local.timings import Timings
 from reconciler.model.resource import Call
 from reconciler.resources._task_runs import family_of
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.outlook import Outlook
 from reconciler.rollout.requests import RequestVerb
+from reconciler.rollout_driver.preview import prospects, with_attempts
+from reconciler.rollout_driver.targets import jobs_of, known_of
+from tests.controller.commands import command
 from tests.harness.crash import Crash, CrashGate, How, Point
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.seed import SEED
@@ -179,6 +184,29 @@ def test_a_task_that_fails_holds_the_release_back(stage: EmulatedStack) -> None:
     stage.say(RequestVerb.RETRY, release=stage.last.seen.wanted)
     deployed(stage)
     assert sorted(one["containers"][0]["exitCode"] for one in runs(stage)) == [0, 0, 1]
+
+
+def test_a_corrected_task_is_tried_again_by_a_plan_that_says_so(stage: EmulatedStack) -> None:
+    """Its new revision is registered by the same plan; one that does not contain the attempt does not start it."""
+    exits(stage, 1)
+    assert stage.apply(has_ended).went_wrong
+    exits(stage, 0)
+    stage.change({"command: [migrate]": "command: [migrate, again]"})
+    controller = command(stage)
+    report = controller.look()
+    jobs, missing = jobs_of(stage.wish.deliveries, stage.wish.desired, report.world, stage.wish.place.stack)
+    previews = prospects(stage.rollouts, jobs, missing, known_of(jobs, report.world))
+    plan = with_attempts(report.plan, previews)
+    assert [(one.outlook, one.new_attempt, bool(one.then)) for one in previews] == [(Outlook.NEW, True, True)]
+    assert plan.new_attempts == (jobs[0].address,)
+    assert plan.digest != report.plan.digest
+
+    for agreed, ran in ((report.plan, 1), (plan, 2)):
+        controller = command(stage)
+        controller.look()
+        controller.run(Applied(goal=has_ended, rollout_patience=7200.0), agreed=agreed)
+        assert len(runs(stage)) == ran
+    assert stage.service()["runningCount"] == 1
 
 
 def test_an_image_that_is_not_pushed_starts_no_task(stage: EmulatedStack) -> None:

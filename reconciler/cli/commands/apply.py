@@ -76,21 +76,23 @@ def apply(
     from reconciler.cli.lease import held
     from reconciler.cli.output.plan_text import effective, plan_text
     from reconciler.cli.rollout_session import open_rollouts, reporting_controller
+    from reconciler.rollout_driver.preview import with_attempts
 
     look = stack.err_look
     with held(stack, "apply"):
         controller = reporting_controller(stack)
         report = controller.look()
-        plan = report.plan
+        previews = open_rollouts(stack, report.world).previews()
+        plan = with_attempts(report.plan, previews)
         if approved is not None:
             plan_file.verify(approved, stack, plan)
-        previews = open_rollouts(stack, report.world).previews()
         say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):
             return unchanged(stack, plan, output)
-        changing = effective(plan, previews) or plan.deferred or any(preview.due for preview in previews)
+        due = any(preview.due for preview in previews) or plan.new_attempts
+        changing = effective(plan, previews) or plan.deferred or due
         if approved is None and changing and not auto_approve:
             confirm("Apply these changes? Type 'yes' to confirm", "yes", output, look)
         return execute(stack, controller, plan, output=output, timeout=timeout, wait=wait)

@@ -34,17 +34,18 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     from reconciler.cli.execute import report_calls
     from reconciler.cli.output.plan_text import effective
     from reconciler.cli.rollout_session import controller_of, open_rollouts
-    from reconciler.rollout.outlook import Outlook
+    from reconciler.rollout_driver.preview import with_attempts
 
     report = controller_of(stack).look()
-    plan, previews = report.plan, open_rollouts(stack, report.world).previews()
+    previews = open_rollouts(stack, report.world).previews()
+    plan = with_attempts(report.plan, previews)
     if out is not None:
         plan_file.write(out, stack, plan)
     _show(stack, plan, previews, output)
     report_calls(stack)
     if plan.refusals:
         return Exit.BLOCKED
-    begins = any(preview.pending and preview.outlook is not Outlook.GIVEN_UP for preview in previews)
+    begins = any((preview.pending and not preview.quarantined) or preview.moving for preview in previews)
     pending = effective(plan, previews) or plan.waiting or plan.deferred or plan.failed or begins
     return Exit.PENDING if pending else Exit.DONE
 

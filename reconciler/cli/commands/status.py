@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +17,10 @@ from reconciler.cli.output.terminal import CLEAR, echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
+    from reconciler.cli.output.terminal import Look
     from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.task_requests import TaskStatus
-    from reconciler.model.plan import Deferred
+    from reconciler.model.plan import Action, Deferred, Plan
     from reconciler.model.resource import Address
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
@@ -33,7 +34,8 @@ REFRESH_SECONDS = 2.0
 class ServiceStatus:
     """One service as it was observed, the next step of its rollout, and the requests that it would accept.
 
-    `warnings` are about containers that failed although their tasks run. `deferred` follows the release.
+    `warnings` are about containers that failed although their tasks run. `deferred` follows the release. `pending` are
+    changes to the service and its scaling that are not made yet, such as a count that was changed in the account.
     """
 
     rollout: ServiceRollout
@@ -42,6 +44,7 @@ class ServiceStatus:
     verbs: tuple[RequestVerb, ...]
     warnings: tuple[str, ...] = ()
     deferred: tuple[Deferred, ...] = ()
+    pending: tuple[Action, ...] = ()
 
 
 @click.command()
@@ -52,53 +55,74 @@ class ServiceStatus:
 def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     """Show the rollout status of SERVICE, or of all services and one-off tasks.
 
-    Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back or a task failed,
-    and 6 if one is waiting for promotion or another request.
+    Exits with 0 if all are stable, 2 if a rollout is in progress or a change of a service is pending, 3 if a rollout
+    failed or was rolled back or a task failed, and 6 if one is waiting for promotion or another request.
     """
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.cli.task_requests import task_statuses
     from reconciler.model.resource_type import Depth
     from reconciler.reconcile.observe import observe
+    from reconciler.reconcile.pass_ import planned
 
     stop, last = threading.Event(), ""
     session = open_rollouts(stack)
     if service is not None:
         session.rollouts = (session.rollout(service),)
     while True:
-        statuses = [_observe(session, rollout) for rollout in session.rollouts]
+        plan, _ = planned(stack.target, session.world, stack.kinds)
+        statuses = [_observe(session, rollout, plan) for rollout in session.rollouts]
         tasks = () if service is not None else task_statuses(stack.target.desired, session.world)
         if output == "text":
-            text = _text(session, statuses, tasks, watch=watch)
+            text = _text(session, statuses, tasks, plan, watch=watch)
         else:
-            text = _json(session, statuses, tasks, output)
+            text = _json(session, statuses, tasks, plan, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
                 echo(CLEAR + stack.banner + "\n")
             say(text, stack.look)
             sys.stdout.flush()
         last = text
-        stable = all(status.step.wake_at is None and not status.observed.waits for status in statuses)
+        pending = any(status.pending for status in statuses) and not plan.refusals
+        stable = not pending and all(one.step.wake_at is None and not one.observed.waits for one in statuses)
         if not watch or (stable and not session.missing):
             return _exit(statuses, session.missing, tasks)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
-        if any(task.state == "running" for task in tasks):
+        if pending or any(task.state == "running" for task in tasks):
             target = stack.target
             session.world = observe(
                 stack.aws, stack.kinds, target.place, target.desired, depth=Depth.MEDIUM, before=session.world
             )
 
 
-def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
+def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> ServiceStatus:
     from reconciler.cli.rollout_session import rollout_warnings
+    from reconciler.model.plan import DeferralCode
+    from reconciler.reconcile.followers import followers
+    from reconciler.rollout.engine import RolloutHealth
 
     observed, step = session.driver.look(rollout)
     verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
     warnings = rollout_warnings(session.stack, rollout)
-    return ServiceStatus(rollout, observed, step, verbs, warnings, _deferred(session, rollout))
+    mine = set(followers(rollout.delivery))
+    with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
+    deferred = tuple(entry for entry in with_release if entry.action.address in mine)
+    pending = tuple(action for action in plan.actions if action.address in mine and not action.only_rolls)
+    if pending and step.at_rest and step.health is RolloutHealth.HEALTHY:
+        step = replace(step, health=RolloutHealth.SUSPENDED, because="it differs from the specs")
+    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending)
 
 
-def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str) -> str:
-    from reconciler.cli.output.plan_json import FORMAT_VERSION, deferred_document, dumps, json_line
+def _json(
+    session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan, output: str
+) -> str:
+    from reconciler.cli.output.plan_json import (
+        FORMAT_VERSION,
+        action_document,
+        deferred_document,
+        dumps,
+        json_line,
+        refusal_document,
+    )
     from reconciler.cli.output.rollout_json import status_document
 
     document = {
@@ -108,18 +132,27 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
         "controller_restored": session.restored or None,
         "services": [
             status_document(one.rollout, one.observed, one.step, one.verbs)
-            | {"warnings": list(one.warnings), "deferred": [deferred_document(entry) for entry in one.deferred]}
+            | {
+                "warnings": list(one.warnings),
+                "deferred": [deferred_document(entry) for entry in one.deferred],
+                "pending": [action_document(action) for action in one.pending],
+            }
             for one in statuses
         ],
         "not_deployed": [
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
         ],
+        "refusals": [refusal_document(refusal) for refusal in plan.refusals],
         "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in tasks],
     }
     return dumps(document) if output == "json" else json_line(document)
 
 
-def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], *, watch: bool) -> str:
+def _text(
+    session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan, *, watch: bool
+) -> str:
+    from reconciler.cli.output.plan_text import refusal_lines
+
     look = session.stack.look
     notes = []
     if session.stack.instead:
@@ -129,11 +162,10 @@ def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
     if session.suspended_by:
         notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
     blocks = [look.paint(note, "yellow") for note in notes]
-    blocks += [
-        f"{look.sign('wait')} {address}   not deployed yet: {not_ready.because}"
-        for address, not_ready in session.missing.items()
-    ]
-    blocks += [_block(session, status, watch=watch) for status in statuses]
+    blocks += [f"{look.sign('wait')} {address}   {not_ready}" for address, not_ready in session.missing.items()]
+    blocks += [_block(session, status, plan.names, watch=watch) for status in statuses]
+    if any(status.pending for status in statuses):
+        blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in plan.refusals]
     blocks += [_task(session, task, watch=watch) for task in tasks]
     return "\n\n".join(blocks) or "The specs define no services."
 
@@ -154,18 +186,18 @@ def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
     return f"{stack.look.paint(str(status.address), 'bold')}   {words}"
 
 
-def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> str:
+def _block(session: RolloutSession, status: ServiceStatus, names: Mapping[str, Address], *, watch: bool) -> str:
     from reconciler.cli.output.failure_text import failure_text
     from reconciler.cli.output.rollout_text import status_text
-    from reconciler.cli.output.values import change_text
     from reconciler.rollout.stored_state import Actor
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
-    names = {one.id: one.address for one in session.world} if status.deferred else {}
+    for action in status.pending:
+        text += "\n  " + stack.look.paint(f"pending: {_changes(action, names, stack.look)}", "yellow")
     for entry in status.deferred:
-        changes = ", ".join(change_text(change, names, stack.look.sign("arrow")) for change in entry.action.changes)
-        text += "\n  " + stack.look.paint(f"deferred: {entry.action.address} {changes}: {entry.because}", "yellow")
+        changes = _changes(entry.action, names, stack.look)
+        text += "\n  " + stack.look.paint(f"deferred: {changes}: {entry.because}", "yellow")
     for warning in status.warnings:
         text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)
@@ -180,16 +212,12 @@ def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> st
     return f"{text}\n{failure_text(diagnosis, stack.look, verbose=stack.verbose)}"
 
 
-def _deferred(session: RolloutSession, rollout: ServiceRollout) -> tuple[Deferred, ...]:
-    """What follows the release of a service, and is not done yet."""
-    from reconciler.model.plan import DeferralCode
-    from reconciler.reconcile.followers import followers
-    from reconciler.reconcile.pass_ import planned
+def _changes(action: Action, names: Mapping[str, Address], look: Look) -> str:
+    """`service/api desired_count 0 → 2`, or the verb where no field differs."""
+    from reconciler.cli.output.values import change_text
 
-    stack, mine = session.stack, set(followers(rollout.delivery))
-    plan, _ = planned(stack.target, session.world, stack.kinds)
-    with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
-    return tuple(entry for entry in with_release if entry.action.address in mine)
+    changes = ", ".join(change_text(change, names, look.sign("arrow")) for change in action.changes if not change.rolls)
+    return f"{action.address} {changes or action.verb}"
 
 
 def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]) -> int:
@@ -197,6 +225,7 @@ def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], ta
     from reconciler.cli.output.rollout_json import outcome_of
 
     codes = {outcome_of(status.observed, status.step) for status in statuses}
+    codes |= {Exit.PENDING for status in statuses if status.pending}
     codes |= {Exit.ROLLED_BACK for task in tasks if task.state == "failed"}
     for code in (Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
         if code in codes:

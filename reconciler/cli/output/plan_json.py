@@ -26,14 +26,15 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "changes": bool(plan.actions),
         "blocked": bool(plan.refusals),
         "summary": {verb.value: plan.count(verb) for verb in Verb} | {"unchanged": plan.unchanged},
-        "actions": [_action(action) for action in plan.actions],
+        "actions": [action_document(action) for action in plan.actions],
         "waves": [[str(step) for step in wave] for wave in plan.waves()],
+        "new_attempts": [str(address) for address in plan.new_attempts],
         "waiting": [_note(note) for note in plan.waiting],
         "deferred": [deferred_document(entry) for entry in plan.deferred],
         "unsettled": [_note(note) for note in plan.unsettled],
         "failed": [_note(note) for note in plan.failed],
         "warnings": [_note(note) for note in plan.warnings],
-        "refusals": [_refusal(refusal) for refusal in plan.refusals],
+        "refusals": [refusal_document(refusal) for refusal in plan.refusals],
     }
 
 
@@ -63,7 +64,7 @@ def json_line(document: Any) -> str:
     return orjson.dumps(document).decode()
 
 
-def _action(action: Action) -> dict[str, Any]:
+def action_document(action: Action) -> dict[str, Any]:
     return {
         "verb": action.verb.value,
         "address": str(action.address),
@@ -92,14 +93,14 @@ def _note(note: Note) -> dict[str, str]:
 
 def deferred_document(entry: Deferred) -> dict[str, Any]:
     return {
-        "action": _action(entry.action),
+        "action": action_document(entry.action),
         "code": entry.code.value,
         "because": entry.because,
         "waits_for": None if entry.waits_for is None else str(entry.waits_for),
     }
 
 
-def _refusal(refusal: Refusal) -> dict[str, Any]:
+def refusal_document(refusal: Refusal) -> dict[str, Any]:
     return {
         "code": refusal.code.value,
         "address": str(refusal.address) if refusal.address is not None else None,

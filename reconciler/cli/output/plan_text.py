@@ -47,7 +47,7 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
     for note in (*unsettled, *plan.warnings):
         lines.append(look.paint(_note(look.sign("warn"), note, ""), "yellow"))
     for refusal in plan.refusals:
-        lines += _refusal(refusal, look)
+        lines += refusal_lines(refusal, look)
     if plan.waiting or plan.failed or unsettled or plan.warnings or plan.refusals:
         lines.append("")
     lines.append(counts(plan, look, previews))
@@ -56,7 +56,7 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
 
 def effective(plan: Plan, previews: Sequence[RolloutPreview]) -> tuple[Action, ...]:
     """The actions that `apply` carries out: a quarantined version is not rolled out again."""
-    given_up = {preview.address for preview in previews if preview.outlook is Outlook.GIVEN_UP}
+    given_up = {preview.address for preview in previews if preview.quarantined}
     return tuple(action for action in plan.actions if not (action.only_rolls and action.address in given_up))
 
 
@@ -70,15 +70,17 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}."
         return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
-    rolls = len(
-        {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
-        | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST}
-    )
+    rolling = {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
+    held = {preview.address for preview in previews if preview.quarantined or preview.suspended}
+    rolling -= held
+    updates = plan.count(Verb.UPDATE) - moves
+    updates += sum(a.verb is Verb.ROLL and not a.only_rolls and a.address in held for a in actions)
+    rolls = len(rolling | {preview.address for preview in previews if preview.then or preview.outlook is Outlook.FIRST})
     words = [
         f"{plan.count(Verb.CREATE)} to create",
         *([f"{adopt} to adopt"] if adopt else []),
         *([f"{moves} to move"] if moves else []),
-        f"{plan.count(Verb.UPDATE) - moves} to update",
+        f"{updates} to update",
         f"{rolls} {_plural('rollout', rolls)}",
         f"{plan.count(Verb.REPLACE)} to replace",
         f"{plan.count(Verb.DELETE)} to delete",
@@ -102,8 +104,13 @@ def _state(preview: RolloutPreview) -> tuple[str, str]:
             return ("new version", "waiting") if preview.deployed else ("service", "not deployed yet")
         case Outlook.UNREAD:
             return "service", "unreadable"
+        case _ if preview.step is not None and preview.step.phase == "blocked":
+            return "service", "blocked"
+        case _ if preview.rolling_back:
+            return "rollback", "in progress"
         case _:
-            return "rollout", "pending" if preview.pending else "in progress"
+            pending = preview.pending and preview.outlook is not Outlook.UNDER_WAY
+            return "rollout", "pending" if pending else "in progress"
 
 
 def _plural(noun: str, count: int) -> str:
@@ -172,11 +179,13 @@ def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
 def _headline(preview: RolloutPreview) -> str:
     match preview.outlook:
         case Outlook.NEW:
-            return f"new version, {preview.way}"
+            return f"{'new attempt' if preview.new_attempt else 'new version'}, {preview.way}"
         case Outlook.FIRST:
             return "initial deployment"
+        case Outlook.UNDER_WAY if preview.step is not None and preview.step.phase == "blocked":
+            return "blocked"
         case Outlook.UNDER_WAY:
-            return f"rollout in progress, {preview.way}"
+            return f"{'rollback' if preview.rolling_back else 'rollout'} in progress, {preview.way}"
         case Outlook.GIVEN_UP:
             return "quarantined"
         case Outlook.WAITS:
@@ -194,6 +203,8 @@ def _outlook(preview: RolloutPreview, look: Look) -> Iterator[str]:
         yield look.paint(f"    then: {text}", "dim")
     elif preview.because:
         yield look.paint(f"    {preview.because}", "dim")
+    if preview.new_attempt and not preview.then:
+        yield look.paint("    tried again as it is declared now, if this attempt fails", "dim")
 
 
 def _deferred(plan: Plan, look: Look) -> Iterator[str]:
@@ -226,7 +237,7 @@ def _note(mark: str, note: Note, prefix: str) -> str:
     return f"{mark} {note.address}".ljust(NAME_WIDTH) + f"{prefix}{note.because}"
 
 
-def _refusal(refusal: Refusal, look: Look) -> Iterator[str]:
+def refusal_lines(refusal: Refusal, look: Look) -> Iterator[str]:
     what = f"{refusal.address}  " if refusal.address is not None else ""
     place = f"  {refusal.where}" if refusal.where else ""
     yield look.paint(f"{look.sign('bad')} blocked ({refusal.code}): ", "red") + f"{what}{refusal.because}{place}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 from reconciler.cli.output.rollout_text import turn_line
 from reconciler.cli.output.terminal import Look, say
 from reconciler.clock import Clock
 from reconciler.controller.until import Observer
+from reconciler.model import duration
 from reconciler.model.plan import Action, PlanStep, Verb
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
@@ -84,20 +86,23 @@ class Progress(Observer):
 class RolloutProgress:
     """Prints a line when the state of a rollout changes, and while it does not, a heartbeat.
 
-    Each heartbeat comes after twice the time of the one before: a promotion may be waited for for days.
+    Each heartbeat comes after twice the time of the one before, because a promotion may be waited for for days. It says
+    how long the state has been the same.
     """
 
     def __init__(self, clock: Clock, look: Look) -> None:
         self.clock, self.look = clock, look
-        self._printed: dict[Address, tuple[str, float, float]] = {}
-        """The last line of each rollout, when the next heartbeat is due, and how long after the line before."""
+        self._printed: dict[Address, tuple[str, float, float, float]] = {}
+        """The last line of each rollout, when it was new, when the next heartbeat is due, and the pause before it."""
 
     def report(self, turn: StepResult) -> None:
         line, now = turn_line(turn, self.look), self.clock.monotonic()
-        last, due, pause = self._printed.get(turn.job.address, ("", now, HEARTBEAT_SECONDS / 2))
+        last, began, due, pause = self._printed.get(turn.job.address, ("", now, now, HEARTBEAT_SECONDS / 2))
         same = line == last
         if (same and turn.at_rest) or ((same or (turn.settling and last)) and now < due):
             return
         pause = min(2 * pause, LONGEST_HEARTBEAT_SECONDS) if same else HEARTBEAT_SECONDS
-        self._printed[turn.job.address] = (line, now + pause, pause)
-        say(self.look.paint(line, "dim") if same else line, self.look, err=True)
+        began = began if same else now
+        self._printed[turn.job.address] = (line, began, now + pause, pause)
+        text = f"{line} [{duration.format(timedelta(seconds=round(now - began)))} elapsed]" if same else line
+        say(self.look.paint(text, "dim") if same else text, self.look, err=True)

@@ -31,7 +31,7 @@ def report_rollouts(
 
 
 def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 0) -> Exit:
-    """Print the results; the exit code is the worst of any service."""
+    """Print the results that the progress has not shown; the exit code is the worst of any service."""
     for diagnosis in summary.diagnoses:
         say("\n" + failure_text(diagnosis, look, verbose=verbose), look, err=True)
     if summary.interrupted:
@@ -40,12 +40,6 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
         echo(f"error: {turn.job.address}: {turn.error}", err=True)
     if summary.refused:
         return Exit.FAILED
-    diagnosed = {diagnosis.story.address for diagnosis in summary.diagnoses}
-    for turn in summary.went_wrong:
-        assert turn.step is not None
-        if str(turn.job.address) not in diagnosed:
-            text = f"{look.sign('bad')} {turn.job.address}   {turn.step.because}"
-            say(look.paint(text, "red"), look, err=True)
     for turn in summary.turns:
         held = turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT
         if turn.step is not None and (held or not turn.at_rest) and turn not in summary.went_wrong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.cli.output.terminal import Look
@@ -66,6 +67,9 @@ STOPPED = {
 }
 MOST_VERDICTS = 3
 
+TIMED = frozenset({Phase.INITIAL_DEPLOYMENT, *ORDER} - {Phase.AWAITING_PROMOTION})
+"""Phases whose deadline is shown; that of a promotion gate is part of its reason."""
+
 PROMOTED = frozenset({Phase.VERIFYING, Phase.BAKING, Phase.TEARDOWN})
 """All of production traffic goes to the new version."""
 
@@ -81,6 +85,23 @@ def phrase(step: RolloutStep, spec: RolloutSpec) -> str:
     if step.because.startswith(words) or (step.phase is Phase.IDLE and step.because):
         return step.because
     return f"{words}: {step.because}" if step.because else words
+
+
+def as_shown(step: RolloutStep, observed: ObservedService) -> RolloutStep:
+    """`step`, as idle while nothing of the wanted version has been started: it is what would be done next."""
+    marks = observed.marks
+    begun = marks.task_run is not None or any(one.release == observed.wanted for one in observed.sets)
+    begun = begun or (marks.deadline is not None and marks.deadline.release == observed.wanted)
+    idle = step.decisions or marks.suspended is not None or step.waits_for is Waiting.SPEC
+    if (
+        begun
+        or not idle
+        or step.release != observed.wanted
+        or step.phase not in (Phase.SCALING_UP, Phase.PRE_DEPLOYMENT)
+    ):
+        return step
+    because = "a new version is declared, and has not been started" if step.decisions else step.because
+    return replace(step, phase=Phase.IDLE, health=RolloutHealth.SUSPENDED, because=because)
 
 
 def status_text(
@@ -103,6 +124,7 @@ def _lines(
     now: datetime,
     look: Look,
 ) -> Iterator[str]:
+    step, verbal = as_shown(step, observed), step.phase
     words = words_of(step.phase, rollout.delivery)
     if step.because.startswith(words) or (step.phase is Phase.IDLE and step.health is not RolloutHealth.HEALTHY):
         words = phrase(step, rollout.delivery)
@@ -120,14 +142,16 @@ def _lines(
     rejection = observed.marks.rejection_of(observed.wanted)
     if rejection and rejection not in step.because:
         yield look.paint(f"  {observed.wanted[:6]} was {rejection}", "yellow")
-    yield from _verdicts(observed)
+    yield from _verdicts(observed, step)
     if step.phase in ORDER and rollout.delivery.moves_traffic:
-        yield "  " + _timeline(rollout.delivery, step, now, look)
+        back = observed.marks.rollback_target
+        going_back = back is not None and back.release == step.release
+        yield "  " + _timeline(rollout.delivery, step, now, look, going_back=going_back)
     if rollout.delivery.moves_traffic:
         yield from _traffic(rollout.delivery, observed, look)
     if observed.sets:
         yield from _table(observed)
-    if observed.marks.suspended is not None:
+    if observed.marks.suspended is not None and observed.marks.suspended.by not in step.because:
         yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
     hold = observed.marks.hold_of(step.release)
     if hold is not None:
@@ -140,16 +164,20 @@ def _lines(
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
     offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
-    if offered and step.phase is not Phase.IDLE:
+    if offered and verbal is not Phase.IDLE:
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
         yield look.paint(f"  reconciler {first} {rollout.delivery.name}{more}", "dim")
 
 
-def _verdicts(observed: ObservedService) -> Iterator[str]:
-    """Why other releases than the wanted one are quarantined, the newest first; `reconciler history` has them all."""
-    others = [one for one in reversed(observed.marks.quarantine) if one != observed.wanted]
-    for release in others[:MOST_VERDICTS]:
+def _verdicts(observed: ObservedService, step: RolloutStep) -> Iterator[str]:
+    """Why releases are quarantined, the newest first; `reconciler history` has them all.
+
+    The step says it of the wanted release, unless another one is on its way.
+    """
+    explained = "" if step.phase in ORDER else observed.wanted
+    several = [one for one in reversed(observed.marks.quarantine) if one != explained]
+    for release in several[:MOST_VERDICTS]:
         verdict = observed.marks.verdict_of(release)
         if verdict is not None:
             yield f"  {release[:6]} {STOPPED[verdict.outcome]} {verdict.at:%d %b %H:%M} UTC: {plain(verdict.why)}"
@@ -165,15 +193,18 @@ def _typed(verb: RequestVerb) -> str:
     return "extend --by 1h" if verb is RequestVerb.EXTEND else str(verb)
 
 
-def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look) -> str:
-    """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`"""
+def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look, *, going_back: bool = False) -> str:
+    """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`
+
+    A version that is rolled back to runs no pre-deployment task, and is neither tested nor held for promotion.
+    """
     policy, (production, test) = spec.policy, spec.ports
     stages = [(Phase.SCALING_UP, "scaled up")]
-    if spec.pre_deployment is not None:
+    if spec.pre_deployment is not None and not going_back:
         stages.insert(0, (Phase.PRE_DEPLOYMENT, str(spec.pre_deployment.address)))
-    if policy.tests:
+    if policy.tests and not going_back:
         stages.append((Phase.TESTING, f"tested on :{test}"))
-    if policy.promotion is not Promotion.AUTO:
+    if policy.promotion is not Promotion.AUTO and not going_back:
         stages.append((Phase.AWAITING_PROMOTION, "promotion"))
     shares = "".join(f"{share.weight}% {look.sign('arrow')} " for share in policy.shares)
     stages.append((Phase.SHIFTING, f"{shares}switch :{production}"))
@@ -244,9 +275,9 @@ def turn_line(turn: StepResult, look: Look) -> str:
     """A line of progress: `↷ service/api   scaling up: 1 of 2 tasks are running`"""
     if turn.step is None:
         return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
-    step = turn.step
+    step = turn.step if turn.done or turn.settling or turn.seen is None else as_shown(turn.step, turn.seen)
     sign = look.paint(look.sign(SIGNS[step.health]), COLORS[step.health])
-    timed = step.until is not None and step.phase is not Phase.AWAITING_PROMOTION  # whose reason says when it ends
+    timed = step.until is not None and step.phase in TIMED
     until = f" (until {step.until:%H:%M:%S} UTC)" if timed else ""
     refused = f"; AWS error: {turn.error}" if turn.error is not None else ""
     return f"  {sign} {turn.job.address}   {phrase(step, turn.job.delivery)}{until}{refused}"

@@ -13,6 +13,7 @@ from reconciler.model.resource import Address, Ref
 AFTER_APPLY = "(known after apply)"
 SENSITIVE = "(sensitive)"
 LONGEST = 160
+CONTEXT = 40
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{6})[0-9a-f]{58}")
 
@@ -68,7 +69,21 @@ def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str
         return SENSITIVE, SENSITIVE
     old = None if change.old is ABSENT else show(change.old, names)
     new = None if change.new is ABSENT else show(change.new, names)
-    return old, new
+    if old != new:
+        return old, new
+    known = names if _text(change.old, names) != _text(change.new, names) else {}
+    return _apart(_text(change.old, known), _text(change.new, known))
+
+
+def _apart(old: str, new: str) -> tuple[str, str]:
+    """Both from shortly before the place where they differ, which is beyond what is usually shown."""
+    same = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    start = max(0, same - CONTEXT)
+    cut = (f"{'…' if start else ''}{text[start : start + LONGEST]}" for text in (old, new))
+    before, after = (
+        text + ("…" if len(whole) > start + LONGEST else "") for text, whole in zip(cut, (old, new), strict=True)
+    )
+    return before, after
 
 
 def change_text(change: Change, names: Mapping[str, Address], arrow: str) -> str:

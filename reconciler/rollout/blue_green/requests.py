@@ -13,7 +13,7 @@ from reconciler.rollout.blue_green import context, pre_promotion, promotion, tra
 from reconciler.rollout.blue_green.context import FIRST_STAGES, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
-from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
+from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason, who
 from reconciler.rollout.requests import Pause, Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.state import ObservedService, all_on
@@ -231,7 +231,7 @@ def _restore_weights(s: RolloutContext, request: Request, why: str) -> Answer:
 def _hold(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
     if s.shape not in (TrafficState.BEFORE, TrafficState.SHARED, TrafficState.SWITCHED) or not s.flight:
         return NO_ROLLOUT
-    return _does(s, ordinary, request, hold=Pause(request.by, s.flight))
+    return _does(s, ordinary, request, hold=Pause(who(request), s.flight))
 
 
 def _extend(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
