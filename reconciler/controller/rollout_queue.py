@@ -86,7 +86,7 @@ class RolloutQueue:
     def clear(self) -> None:
         """Another process may have led since: nothing continues before the next pass."""
         self.jobs, self.missing, self.turns, self._known = (), {}, {}, {}
-        self.rollouts.memories.clear()
+        self.rollouts.forget()
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next turn; None if none is due."""

@@ -66,7 +66,8 @@ WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 class StepResult:
     """Result of one observation of one service.
 
-    `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, so nothing was decided.
+    `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, or not any more, so
+    nothing was decided; `step` is what would be done, or the last one that was if the read was a late one.
     `done` are the applied actions; `error` is why the others were not. `diagnosis` explains a failure that was found in
     this observation. `refused` is the number of observations in a row, this one included, in which AWS refused a call.
     """
@@ -148,9 +149,15 @@ class RolloutDriver:
     obituary: FailureReporter = field(default_factory=FailureReporter)
     fresh: frozenset[Address] = frozenset()
     memories: dict[Address, RolloutTracker] = field(default_factory=dict)
+    decided: dict[Address, RolloutStep] = field(default_factory=dict)
     task_runs: TaskRuns = field(default_factory=TaskRuns)
     refused: dict[Address, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def forget(self) -> None:
+        """Another process may have led since."""
+        self.memories.clear()
+        self.decided.clear()
 
     def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
         """Observe and decide. Writes nothing and remembers nothing.
@@ -182,8 +189,10 @@ class RolloutDriver:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
             except errors.AwsError as unread:
                 return self._after(StepResult(job, now, seen, step, error=unread))
-        if not free and (step.decisions or memory.awaited):
-            return StepResult(job, now, seen, step, settling=True)
+        if not free and (step.decisions or memory.awaited or memory.kept):
+            told = step if memory.waiting(now) else self.decided.get(job.address, step)
+            return StepResult(job, now, seen, replace(told, ended=None), settling=True)
+        self.decided[job.address] = step
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
@@ -250,6 +259,7 @@ class RolloutDriver:
         written: list[RolloutAction] = []
         done: list[RolloutAction] = []
         error: errors.ReconcilerError | None = None
+        answered = True
         for decision in step.decisions:
             if isinstance(decision, RunTests):
                 result = self.smoke.probe(job.delivery, job.subject, decision, now)
@@ -271,11 +281,12 @@ class RolloutDriver:
             except errors.ReconcilerError as refusal:
                 if isinstance(refusal, errors.Ambiguous):
                     written.append(decision)
+                    answered = False
                 error = refusal
                 break
             written.append(decision)
             done.append(decision)
-        self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now)
+        self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now, answered=answered)
         return tuple(done), error
 
     def _say(
