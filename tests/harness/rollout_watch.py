@@ -29,7 +29,7 @@ GATES = frozenset({DeadlineKind.GATE, DeadlineKind.WARM})
 
 @dataclass(slots=True)
 class RolloutWatch:
-    """`promote_after` and `teardown_after` are what the strategy says; None where there is no task set to watch."""
+    """`promote_after` and `teardown_after` are what the strategy says."""
 
     inner: Transport
     laptop: Laptop
@@ -111,7 +111,10 @@ class RolloutWatch:
     def _deletes(self, call: Call) -> None:
         """Not what production names, nor blue before the end of its time, nor the only side that is well."""
         sets = self._sets()
-        gone = next((one for one in sets if one["id"] == call.params["taskSet"] or one["taskSetArn"] == call.params["taskSet"]), None)
+        gone = next(
+            (one for one in sets if one["id"] == call.params["taskSet"] or one["taskSetArn"] == call.params["taskSet"]),
+            None,
+        )
         if gone is None or gone["status"] == "DRAINING":
             return
         self.deletions += 1
@@ -122,7 +125,11 @@ class RolloutWatch:
         well = [other for other in others if any(one.state == "healthy" for one in self.laptop.targets.states(other))]
         if not well and any(one.state == "healthy" for one in self.laptop.targets.states(group)):
             self.breach(f"{gone['externalId']} is deleted, the only side that is healthy")
-        younger = [one for one in sets if one["createdAt"] > gone["createdAt"] and weights.get(one["loadBalancers"][0]["targetGroupArn"])]
+        younger = [
+            one
+            for one in sets
+            if one["createdAt"] > gone["createdAt"] and weights.get(one["loadBalancers"][0]["targetGroupArn"])
+        ]
         if gone["status"] == "PRIMARY" or younger:
             began = [at for one in younger if (at := self._since.get((one["externalId"], DeadlineKind.WARM)))]
             if not began or self.laptop.clock.now() - min(began) < self.teardown_after:
