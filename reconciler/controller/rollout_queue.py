@@ -135,8 +135,10 @@ class RolloutQueue:
         self.turns[turn.job.address] = turn
         address = str(turn.job.address)
         if turn.error is not None and turn.stuck:
-            details = {"code": turn.error.code} if isinstance(turn.error, errors.AwsError) else {}
-            self.recorder.emit_once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
+            broken = isinstance(turn.error, errors.SafetyBreach)
+            details = {"code": turn.error.code} if broken or isinstance(turn.error, errors.AwsError) else {}
+            name = events.SAFETY_BREACHED if broken else events.ROLLOUT_REFUSED
+            self.recorder.emit_once(f"refused {address}", name, str(turn.error), address, details)
         if turn.step is None:
             return
         was = before.step.phase if before is not None and before.step is not None else None

@@ -22,7 +22,7 @@ from reconciler.diagnosis.report import Diagnosis
 from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls
-from reconciler.rollout import prefetch
+from reconciler.rollout import prefetch, safety
 from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
@@ -183,7 +183,7 @@ class RolloutDriver:
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = job.engine.decide(policy, seen, now)
-        if free:
+        if free and not self.aws.halted:
             step = self.task_runs.step(self.aws, job, seen, step, now)
             try:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
@@ -192,6 +192,10 @@ class RolloutDriver:
         if not free and (step.decisions or memory.awaited or memory.kept):
             told = step if memory.waiting(now) else self.decided.get(job.address, step)
             return StepResult(job, now, seen, replace(told, ended=None), settling=True)
+        if because := safety.breach(policy, seen, step.decisions, now):
+            self.aws.halt(f"nothing is written any more, because a safety check failed: {job.address}: {because}")
+        if self.aws.halted:
+            return self._after(StepResult(job, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
         self.decided[job.address] = step
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
