@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from reconciler import errors, events
 from reconciler.controller.events import EventRecorder
@@ -16,6 +17,10 @@ from reconciler.rollout import describe
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, restricted
+
+
+OWN: Final = {errors.SafetyBreach: events.SAFETY_BREACHED, errors.Contested: events.CONTESTED}
+"""The events of errors that are not AWS's."""
 
 
 @dataclass(slots=True)
@@ -135,9 +140,8 @@ class RolloutQueue:
         self.turns[turn.job.address] = turn
         address = str(turn.job.address)
         if turn.error is not None and turn.stuck:
-            broken = isinstance(turn.error, errors.SafetyBreach)
-            details = {"code": turn.error.code} if broken or isinstance(turn.error, errors.AwsError) else {}
-            name = events.SAFETY_BREACHED if broken else events.ROLLOUT_REFUSED
+            name = OWN.get(type(turn.error), events.ROLLOUT_REFUSED)
+            details = {"code": turn.error.code} if turn.error.code != errors.ReconcilerError.code else {}
             self.recorder.emit_once(f"refused {address}", name, str(turn.error), address, details)
         if turn.step is None:
             return

@@ -108,7 +108,7 @@ class RolloutTracker:
         """After `decisions` were sent; `answered`: AWS responded to all of them."""
         if not decisions:
             return self
-        kept = tuple((at, left) for at, one in self.kept if (left := _left(one, decisions)) is not None)
+        kept = tuple((at, left) for at, one in self.kept if (left := left_of(one, decisions)) is not None)
         return replace(
             self, since=now, began=False, awaited=decisions, answered=answered, kept=kept, shape=None, rereads=0
         )
@@ -123,7 +123,7 @@ class RolloutTracker:
 
     def _reread(self, seen: ObservedService, now: datetime) -> RolloutTracker:
         if self.awaited and all(visible(one, seen) for one in self.awaited):
-            kept = tuple((self.since, _of_now(one, seen)) for one in self.awaited if isinstance(one, KEPT))
+            kept = tuple((self.since, with_definition(one, seen)) for one in self.awaited if isinstance(one, KEPT))
             return replace(self, awaited=(), kept=(*self.kept, *kept), rereads=0)
         if self.awaited and now - self.since >= (LATEST if self.answered else SETTLE):
             return replace(self, rereads=min(REREADS, self.rereads + 1))
@@ -192,14 +192,14 @@ KEPT: Final = (CreateTaskSet, DeleteTaskSet, ScaleTaskSet, SetPrimary, SetWeight
 """Writes after which a read from before them leads astray; the others are only repeated."""
 
 
-def _of_now(decision: RolloutAction, seen: ObservedService) -> RolloutAction:
+def with_definition(decision: RolloutAction, seen: ObservedService) -> RolloutAction:
     """A write with what it meant, whatever is wanted later."""
     if isinstance(decision, UpdateService):
         return UpdateService(decision.task_definition or seen.definition)
     return decision
 
 
-def _left(old: RolloutAction, new: tuple[RolloutAction, ...]) -> RolloutAction | None:
+def left_of(old: RolloutAction, new: tuple[RolloutAction, ...]) -> RolloutAction | None:
     """What is left of an earlier write after later ones, or None."""
     for one in new:
         match old, one:

@@ -25,6 +25,7 @@ from reconciler.model.resource import Address, Calls
 from reconciler.rollout import prefetch, safety
 from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
+from reconciler.rollout.contest import UNDONE, Contest
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
@@ -150,6 +151,7 @@ class RolloutDriver:
     fresh: frozenset[Address] = frozenset()
     memories: dict[Address, RolloutTracker] = field(default_factory=dict)
     decided: dict[Address, RolloutStep] = field(default_factory=dict)
+    contests: dict[Address, Contest] = field(default_factory=dict)
     task_runs: TaskRuns = field(default_factory=TaskRuns)
     refused: dict[Address, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -158,6 +160,7 @@ class RolloutDriver:
         """Another process may have led since."""
         self.memories.clear()
         self.decided.clear()
+        self.contests.clear()
 
     def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
         """Observe and decide. Writes nothing and remembers nothing.
@@ -183,7 +186,9 @@ class RolloutDriver:
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = job.engine.decide(policy, seen, now)
+        contest = self.contests.get(job.address, Contest(seen.wanted))
         if free and not self.aws.halted:
+            contest = self.contests[job.address] = contest.look(seen, now)
             step = self.task_runs.step(self.aws, job, seen, step, now)
             try:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
@@ -197,10 +202,14 @@ class RolloutDriver:
         if self.aws.halted:
             return self._after(StepResult(job, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
         self.decided[job.address] = step
+        if contested := contest.of(step.decisions):
+            because = f"not written: {contested}, which somebody else has changed back {UNDONE} times within an hour"
+            return self._after(StepResult(job, now, seen, step, error=errors.Contested(because)))
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
         done, error = self._carry_out(job, step, now)
+        self.contests[job.address] = contest.wrote(done, seen)
         self._say(job, step, done, error)
         return self._after(StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis))
 
