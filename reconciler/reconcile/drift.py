@@ -87,8 +87,8 @@ class FlapDetector:
     def is_flapping(self, drift: Drift, now: float) -> bool:
         """Whether it was corrected too often within the window, now or earlier."""
         key = drift.address, drift.paths
-        times = self.times.get(key, ())
-        if len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS:
+        times = self.times.get(key)
+        if times is not None and len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS:
             self.flapping.add(key)
         return key in self.flapping
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.promises.conftest import FIGURES
+from tests.harness.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("reconciler", "tests", "specs", "docs", "pyproject.toml")

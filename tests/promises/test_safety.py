@@ -1,4 +1,4 @@
-"""S4, S5, S7 in the product itself: a step that must not be done is not done, nothing more is written, somebody is told.
+"""S4, S5, S7 in the product itself: what must not be done is not, nothing more is written, and somebody is told.
 
 Each bug is put into an engine, and the check (reconciler/rollout/safety.py) has to stop it. That it stops nothing else
 is for the walk through all states (tests/rollout/test_explorer.py), which asks it about each of them.

@@ -24,6 +24,8 @@ from tests.harness.peers import SOON, dripping, failed, flooding, peer, request,
 from tests.source.packs import entry, pack
 from tests.source.repositories import STACK, Host, Repository, hosting
 
+pytestmark = pytest.mark.promise("C6", "a Git host")
+
 FILES = {"specs/stack.yaml": STACK}
 TIP = b"a" * 40
 REFS = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
