@@ -203,7 +203,7 @@ class RolloutDriver:
             return self._after(StepResult(job, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
         self.decided[job.address] = step
         if contested := contest.of(step.decisions):
-            because = f"not written: {contested}, which somebody else has changed back {UNDONE} times within an hour"
+            because = f"not written: {contested}, changed back outside the controller {UNDONE} times within an hour"
             return self._after(StepResult(job, now, seen, step, error=errors.Contested(because)))
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
