@@ -147,6 +147,7 @@ HEAD = """\
 
 Each promise is held to by tests that try to break it, in many small worlds.
 A *world* is one account, or one process over an account, to which one bad thing (or a seeded mixture) happens.
+It is also one case of a test, or one state of a walk through everything that can happen to a rollout.
 A *violation* is a world that did not end as promised.
 `make test` runs a sample of it, `make promises` all of it."""
 
