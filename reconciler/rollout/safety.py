@@ -65,8 +65,9 @@ def _unfit(policy: Strategy, seen: ObservedService, green: TaskSet) -> str:
         return "is quarantined"
     if min(green.well, green.running) < seen.desired or seen.looks < policy.looks:
         return f"was not found healthy in {policy.looks} observations in a row"
-    if not any(one.well for one in seen.alive if one.slot != green.slot and _weight(seen, one)):
-        return ""  # nobody is served by the other side
+    others = [one for one in seen.alive if one.slot != green.slot and _weight(seen, one)]
+    if not any(one.well for one in others) or not any(one.primary for one in seen.alive):
+        return ""  # nobody is served by the other side, or it is a first deployment
     if due is None or (due.release, due.stage) != (green.release, DeadlineKind.TO):
         return "its promotion is not stored"
     return ""

@@ -214,7 +214,11 @@ def left_of(old: RolloutAction, new: tuple[RolloutAction, ...]) -> RolloutAction
                 return None
             case ScaleTaskSet(), ScaleTaskSet() if old.id == one.id:
                 return None
-            case (SetPrimary(), SetPrimary()) | (UpdateService(), UpdateService()):
+            case UpdateHealthCheck(), UpdateHealthCheck() if old.slot == one.slot:
+                return None
+            case (
+                (SetPrimary(), SetPrimary()) | (SuspendScaling(), SuspendScaling()) | (UpdateService(), UpdateService())
+            ):
                 return None
     return old
 

@@ -57,7 +57,7 @@ def test_it_stays_so_until_another_release_is_wanted_or_an_operator_speaks() -> 
 
 
 def test_what_a_rollout_changes_back_itself_is_not_contested() -> None:
-    """Production to green and back, as often as tasks are interrupted."""
+    """Production to green and back, as often as tasks are interrupted; scaling in suspended, and resumed."""
     forth, back = SetWeights("production", (0, 100), (100, 0)), SetWeights("production", (100, 0), (0, 100))
     contest = Contest(HERE.wanted)
     for _ in range(2 * UNDONE):
@@ -65,3 +65,8 @@ def test_what_a_rollout_changes_back_itself_is_not_contested() -> None:
             there = replace(HERE, production=action.weights)
             contest = contest.wrote((action,), there).look(there, NOW)
             assert not contest.of((forth, back))
+    for _ in range(2 * UNDONE):
+        for action, scaling in ((SuspendScaling(True), Scaling.SUSPENDED), (SuspendScaling(False), Scaling.ACTIVE)):
+            there = replace(HERE, scaling=scaling)
+            contest = contest.wrote((action,), there).look(there, NOW)
+            assert not contest.of((action,))
