@@ -68,12 +68,20 @@ def _judge(stack: LivingStack, names: Sequence[str], every: float, span: float) 
             wrong.append(f"{'afterwards' if yields else 'at first'}: {dict(stack.watched.writes)}")
         stack.watched.writes.clear()
     stack.commit(with_image(stack.commits.documents, "v3"))
+    if because := _not_in_place(stack):
+        wrong.append(f"left alone, and with another version: {because}")
+    return wrong
+
+
+def _not_in_place(stack: LivingStack) -> str:
+    """Why the newest version is not in place in the end, or "". Production that somebody moved is for a person."""
     settled = stack.settle()
     if settled and stack.retry():
         settled = stack.settle()
-    if not settled or stack.why_not_in_place():
-        wrong.append(f"left alone, and with another version: {stack.why_not_in_place()}")
-    return wrong
+    if not settled:
+        return f"never at rest: {dict(stack.watched.writes)}"
+    blocked = any(one.step is not None and one.step.phase is Phase.BLOCKED for one in stack.turns)
+    return "" if blocked else "; ".join(stack.why_not_in_place())
 
 
 def _check(
@@ -165,11 +173,8 @@ def _interleaved(stack: LivingStack, dice: random.Random) -> list[str]:
         _act(stack, [name])
     stack.settle()
     stack.commit(with_image(two_services(), "v2"))
-    settled = stack.settle()
-    if settled and stack.retry():
-        settled = stack.settle()
-    because = stack.why_not_in_place()
-    return [] if settled and not because else [f"{happens}: {because or dict(stack.watched.writes)}"]
+    because = _not_in_place(stack)
+    return [f"{happens}: {because}"] if because else []
 
 
 def _drawn(stack: LivingStack, count: int, record: Record) -> None:
