@@ -15,6 +15,8 @@ ReconcilerError
 ├── AwsConfigurationInvalid  the user: an AWS profile, endpoint or region is not valid; exit 1
 ├── Undecidable              the user: an IAM policy holds something that reconciler cannot evaluate
 ├── OwnershipBreach          a bug: a write to a resource that the stack does not own; not sent
+├── SafetyBreach             a bug: a rollout step that must not be done; not sent, and no other write any more
+├── Contested                the user: a write that somebody else has undone several times; not sent
 ├── LeaseLost                time: a write after the lease was lost; not sent
 ├── Declined             AWS does not take one change of several; everything else of the step was done
 ├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
@@ -114,6 +116,14 @@ class Undecidable(ReconcilerError):
 
 class OwnershipBreach(ReconcilerError):
     code = "ownership-breach"
+
+
+class SafetyBreach(ReconcilerError):
+    code = "safety-breach"
+
+
+class Contested(ReconcilerError):
+    code = "contested"
 
 
 class LeaseLost(ReconcilerError):

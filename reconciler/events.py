@@ -19,6 +19,7 @@ PASS_ENDED: Final = "pass.ended"
 ROLLOUT_STEP: Final = "rollout.step"  # an action of a rollout: phase, action, reason
 ROLLOUT_ENDED: Final = "rollout.ended"
 ROLLOUT_REFUSED: Final = "rollout.refused"
+SAFETY_BREACHED: Final = "safety.breached"  # a step that must not be done was decided: nothing more is written
 MEMORY_FAILED: Final = "memory.failed"
 CLOCK_DIFFERS: Final = "clock.differs"  # this machine's clock differs from AWS's, whose time counts for deadlines
 CLOCK_AGREES: Final = "clock.agrees"

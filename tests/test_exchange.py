@@ -19,6 +19,8 @@ from reconciler.exchange import Bounded, Exceeded, Exchange, size
 from tests.harness.peers import dripping, flooding, peer, request, silent
 from tests.harness.tls import self_signed
 
+pytestmark = pytest.mark.promise("C6", "any peer")
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
 LARGE = 10**9
 

@@ -72,6 +72,8 @@ class AwsClient:
         self.propagation = Propagation(self.clock)
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
+        self.halted = ""
+        """Why nothing is written any more; empty as long as it is."""
         self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._gates: dict[tuple[str, bool], threading.Semaphore] = {}
@@ -196,7 +198,13 @@ class AwsClient:
     def _recall(self, call: Call) -> dict[str, Any] | None:
         return None if self.memory is None else self.memory.recall(call)
 
+    def halt(self, because: str) -> None:
+        """Send no write any more, for as long as this process runs."""
+        self.halted = self.halted or because
+
     def _assert_ours(self, call: Call, *, creating: Collection[str] | None) -> None:
+        if self.halted:
+            raise errors.SafetyBreach(f"{call} was not sent: {self.halted}")
         if self.mine.covers(call) or (creating is not None and call.operation in creating):
             return
         raise errors.OwnershipBreach(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from reconciler import errors, events
 from reconciler.controller.events import EventRecorder
@@ -16,6 +17,9 @@ from reconciler.rollout import describe
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, restricted
+
+OWN: Final = {errors.SafetyBreach: events.SAFETY_BREACHED, errors.Contested: events.CONTESTED}
+"""The events of errors that are not AWS's."""
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ class RolloutQueue:
     def clear(self) -> None:
         """Another process may have led since: nothing continues before the next pass."""
         self.jobs, self.missing, self.turns, self._known = (), {}, {}, {}
-        self.rollouts.memories.clear()
+        self.rollouts.forget()
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next turn; None if none is due."""
@@ -138,8 +142,9 @@ class RolloutQueue:
         self.turns[turn.job.address] = turn
         address = str(turn.job.address)
         if turn.error is not None and turn.stuck:
-            details = {"code": turn.error.code} if isinstance(turn.error, errors.AwsError) else {}
-            self.recorder.emit_once(f"refused {address}", events.ROLLOUT_REFUSED, str(turn.error), address, details)
+            name = OWN.get(type(turn.error), events.ROLLOUT_REFUSED)
+            details = {"code": turn.error.code} if turn.error.code != errors.ReconcilerError.code else {}
+            self.recorder.emit_once(f"refused {address}", name, str(turn.error), address, details)
         if turn.step is None:
             return
         was = before.step.phase if before is not None and before.step is not None else None

@@ -40,6 +40,7 @@ TITLES: Final[Mapping[str, str]] = {
     events.ROLLOUT_PHASE: "rollout",
     events.ROLLOUT_ENDED: "rollout ended",
     events.ROLLOUT_REFUSED: "AWS refused a rollout call",
+    events.SAFETY_BREACHED: "stopped writing: a safety check failed",
     events.SOURCE_UNREACHABLE: "source unreachable",
     events.SOURCE_REACHABLE: "source reachable again",
     events.SUSPENDED: "stack suspended",
@@ -140,7 +141,7 @@ def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...
             return ("reconciler diff",)
         case events.ROLLOUT_PHASE if service and details.get("phase") == Phase.AWAITING_PROMOTION:
             return f"reconciler promote {service}", f"reconciler abort {service}", f"reconciler status {service}"
-        case events.ROLLOUT_PHASE | events.ROLLOUT_REFUSED if service:
+        case events.ROLLOUT_PHASE | events.ROLLOUT_REFUSED | events.SAFETY_BREACHED if service:
             return (f"reconciler status {service}",)
         case events.ROLLOUT_ENDED if service and details.get("outcome") not in WELL:
             return f"reconciler logs {service} --previous", f"reconciler history {service}"

@@ -77,19 +77,24 @@ class FlapDetector:
     """Detects corrections that keep being reverted: by another tool, another reconciler, or on purpose."""
 
     times: dict[tuple[Address, tuple[str, ...]], deque[float]] = field(default_factory=dict)
+    flapping: set[tuple[Address, tuple[str, ...]]] = field(default_factory=set)
 
     def record_fix(self, drift: Drift, now: float) -> None:
         """`drift` was corrected at `now`, in seconds of a monotonic clock."""
         self.times.setdefault((drift.address, drift.paths), deque(maxlen=REVERTS)).append(now)
 
     def is_flapping(self, drift: Drift, now: float) -> bool:
-        """Whether it was corrected too often within the window."""
-        times = self.times.get((drift.address, drift.paths))
-        return times is not None and len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS
+        """Whether it was corrected too often within the window, now or earlier."""
+        key = drift.address, drift.paths
+        times = self.times.get(key)
+        if times is not None and len(times) >= REVERTS and now - times[0] <= WINDOW_SECONDS:
+            self.flapping.add(key)
+        return key in self.flapping
 
     def forget(self) -> None:
         """The specs have changed, or an operator has intervened."""
         self.times.clear()
+        self.flapping.clear()
 
 
 @dataclass(slots=True)

@@ -1,12 +1,17 @@
 """Rollout tracker: in-memory state of one process, such as streaks of observations, test results and own writes.
 
-It may be lost at any time, which only costs time. AWS may return data from before the process's own last write. After a
-write nothing further is decided until the write is visible, or until several reads after `SETTLE` still do not show it.
-A new process does not know what its predecessor wrote, and waits as long.
+It may be lost at any time, which only costs time. AWS may return data from before the process's own writes, and a read
+may be older than the one before it. Hence three rules:
+
+- After a write, nothing further is decided until a read shows it, or until several reads after its time do not.
+- A read that does not show it any more is not acted on for as long as AWS may answer late.
+- A new process does not know what its predecessor wrote. It waits until reads have agreed for a while, and as long as
+  AWS may answer late it does so again whenever one shows another state that is not of its own making.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,7 +36,10 @@ from reconciler.rollout.blue_green.context import LOOK_EVERY
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet
 
 SETTLE: Final = timedelta(seconds=5)
-"""Time for a write to become visible."""
+"""Time for a write to become visible that AWS did not respond to, and for the reads of a new process to agree."""
+
+LATEST: Final = timedelta(seconds=30)
+"""Longest time by which AWS answers late: for so long a write that it responded to is there, whatever a read shows."""
 
 REREADS: Final = 3
 """Number of reads after that which have to agree that it is not visible."""
@@ -39,7 +47,9 @@ REREADS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class RolloutTracker:
-    """`since`: the last write, or the start of the process. `awaited`: writes that are not visible yet.
+    """`since`: the last write; before it, the start of the process or a later read that disagreed with the one before.
+    `awaited`: writes that are not visible yet; `answered`: whether AWS responded to them. `kept`: writes that were
+    visible, and when they were sent. `started`: the start of the process, whose last read showed `shape`.
 
     `missing_since`: when tasks of the newest task set were first seen to be missing, of `needed` ones. `failed_before`:
     how many of its tasks had failed when it was last complete, or when it was first observed.
@@ -48,6 +58,10 @@ class RolloutTracker:
     since: datetime
     began: bool = True
     awaited: tuple[RolloutAction, ...] = ()
+    answered: bool = True
+    kept: tuple[tuple[datetime, RolloutAction], ...] = ()
+    started: datetime | None = None
+    shape: Hashable = None
     rereads: int = 0
     of: str = ""
     looks: int = 0
@@ -59,8 +73,11 @@ class RolloutTracker:
 
     def look(self, seen: ObservedService, now: datetime) -> tuple[RolloutTracker, ObservedService, bool]:
         """Add one observation. Returns the tracker, the observation with its streak, and whether to decide."""
-        memory = self._missed(seen, now)
-        memory = memory._counted(memory._known(seen), now)._reread(seen, now)
+        memory = replace(self, kept=tuple((at, one) for at, one in self.kept if now - at < LATEST))
+        if not all(visible(one, seen) for _, one in memory.kept):
+            return memory, memory._known(seen), False
+        memory = memory._missed(seen, now)
+        memory = memory._counted(memory._known(seen), now)._reread(seen, now)._agreed(seen, now)
         return memory, memory._known(seen), not memory.waiting(now)
 
     def _known(self, seen: ObservedService) -> ObservedService:
@@ -87,11 +104,14 @@ class RolloutTracker:
             self, missing_since=since, needed=needed if lacks else 0, failed_before=min(before, newest.failed)
         )
 
-    def wrote(self, decisions: tuple[RolloutAction, ...], now: datetime) -> RolloutTracker:
-        """After `decisions` were sent, whether or not AWS answered."""
+    def wrote(self, decisions: tuple[RolloutAction, ...], now: datetime, *, answered: bool = True) -> RolloutTracker:
+        """After `decisions` were sent; `answered`: AWS responded to all of them."""
         if not decisions:
             return self
-        return replace(self, since=now, began=False, awaited=decisions, rereads=0)
+        kept = tuple((at, left) for at, one in self.kept if (left := left_of(one, decisions)) is not None)
+        return replace(
+            self, since=now, began=False, awaited=decisions, answered=answered, kept=kept, shape=None, rereads=0
+        )
 
     def learnt(self, tested: SmokeTestOutcome) -> RolloutTracker:
         return replace(self, tested=tested)
@@ -103,10 +123,23 @@ class RolloutTracker:
 
     def _reread(self, seen: ObservedService, now: datetime) -> RolloutTracker:
         if self.awaited and all(visible(one, seen) for one in self.awaited):
-            return replace(self, awaited=(), rereads=0)
-        if self.awaited and now - self.since >= SETTLE:
+            kept = tuple((self.since, with_definition(one, seen)) for one in self.awaited if isinstance(one, KEPT))
+            return replace(self, awaited=(), kept=(*self.kept, *kept), rereads=0)
+        if self.awaited and now - self.since >= (LATEST if self.answered else SETTLE):
             return replace(self, rereads=min(REREADS, self.rereads + 1))
         return self
+
+    def _agreed(self, seen: ObservedService, now: datetime) -> RolloutTracker:
+        """A new process, and what its last two reads show of what the one before it may have written."""
+        if self.awaited or (not self.began and self.started is None):
+            return self
+        started = self.since if self.started is None else self.started
+        if now - started >= LATEST:
+            return replace(self, started=None, shape=None)
+        shape = _shape(seen)
+        if self.shape in (None, shape):
+            return replace(self, started=started, shape=shape)
+        return replace(self, started=started, shape=shape, since=now, began=True)
 
     def _counted(self, seen: ObservedService, now: datetime) -> RolloutTracker:
         """Observations count if they are far enough apart; the first one that differs counts at once."""
@@ -150,9 +183,50 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
             wanted = definition or seen.definition
             primary = next((one for one in seen.sets if one.primary), None)
             begun = primary is not None and primary.task_definition == wanted and primary.state != "FAILED"
-            return begun and not seen.differs
+            return begun and not (seen.differs and wanted == seen.definition)
         case RunTests() | RunTask():
             return True
+
+
+KEPT: Final = (CreateTaskSet, DeleteTaskSet, ScaleTaskSet, SetPrimary, SetWeights, UpdateService, WriteState)
+"""Writes after which a read from before them leads astray; the others are only repeated."""
+
+
+def with_definition(decision: RolloutAction, seen: ObservedService) -> RolloutAction:
+    """A write with what it meant, whatever is wanted later."""
+    if isinstance(decision, UpdateService):
+        return UpdateService(decision.task_definition or seen.definition)
+    return decision
+
+
+def left_of(old: RolloutAction, new: tuple[RolloutAction, ...]) -> RolloutAction | None:
+    """What is left of an earlier write after later ones, or None."""
+    for one in new:
+        match old, one:
+            case WriteState(), WriteState():
+                undone = {name: getattr(old.before, name) for name in one.fields}
+                old = WriteState(old.before, replace(old.after, **undone))
+                if not old.fields:
+                    return None
+            case SetWeights(), SetWeights() if old.listener == one.listener:
+                return None
+            case CreateTaskSet(), DeleteTaskSet() | ScaleTaskSet():
+                return None
+            case ScaleTaskSet(), ScaleTaskSet() if old.id == one.id:
+                return None
+            case UpdateHealthCheck(), UpdateHealthCheck() if old.slot == one.slot:
+                return None
+            case (
+                (SetPrimary(), SetPrimary()) | (SuspendScaling(), SuspendScaling()) | (UpdateService(), UpdateService())
+            ):
+                return None
+    return old
+
+
+def _shape(seen: ObservedService) -> Hashable:
+    """What only a reconciler or a person writes. A request is for the next process to answer, whenever it is seen."""
+    sets = tuple((one.id, one.scale, one.primary, one.draining) for one in seen.sets)
+    return seen.production, seen.test, sets, replace(seen.marks, request=None)
 
 
 def _find(seen: ObservedService, identifier: str) -> TaskSet | None:

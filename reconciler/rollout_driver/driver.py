@@ -22,9 +22,10 @@ from reconciler.diagnosis.report import Diagnosis
 from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls
-from reconciler.rollout import prefetch
+from reconciler.rollout import prefetch, safety
 from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
+from reconciler.rollout.contest import UNDONE, Contest
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
@@ -66,7 +67,8 @@ WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 class StepResult:
     """Result of one observation of one service.
 
-    `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, so nothing was decided.
+    `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, or not any more, so
+    nothing was decided; `step` is what would be done, or the last one that was if the read was a late one.
     `done` are the applied actions; `error` is why the others were not. `diagnosis` explains a failure that was found in
     this observation. `refused` is the number of observations in a row, this one included, in which AWS refused a call.
     """
@@ -148,9 +150,17 @@ class RolloutDriver:
     obituary: FailureReporter = field(default_factory=FailureReporter)
     fresh: frozenset[Address] = frozenset()
     memories: dict[Address, RolloutTracker] = field(default_factory=dict)
+    decided: dict[Address, RolloutStep] = field(default_factory=dict)
+    contests: dict[Address, Contest] = field(default_factory=dict)
     task_runs: TaskRuns = field(default_factory=TaskRuns)
     refused: dict[Address, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def forget(self) -> None:
+        """Another process may have led since."""
+        self.memories.clear()
+        self.decided.clear()
+        self.contests.clear()
 
     def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
         """Observe and decide. Writes nothing and remembers nothing.
@@ -176,17 +186,29 @@ class RolloutDriver:
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = self.task_runs.step(self.aws, job, seen, job.engine.decide(policy, seen, now), now)
-        if free:
+        contest = self.contests.get(job.address, Contest(seen.wanted))
+        if free and not self.aws.halted:
+            contest = self.contests[job.address] = contest.look(seen, now)
             try:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
             except errors.AwsError as unread:
                 return self._after(StepResult(job, now, seen, step, error=unread))
-        if not free and (step.decisions or memory.awaited):
-            return StepResult(job, now, seen, step, settling=True)
+        if not free and (step.decisions or memory.awaited or memory.kept):
+            told = step if memory.waiting(now) else self.decided.get(job.address, step)
+            return StepResult(job, now, seen, replace(told, ended=None), settling=True)
+        if because := safety.breach(policy, seen, step.decisions, now):
+            self.aws.halt(f"nothing is written any more, because a safety check failed: {job.address}: {because}")
+        if self.aws.halted:
+            return self._after(StepResult(job, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
+        self.decided[job.address] = step
+        if contested := contest.of(step.decisions):
+            because = f"not written: {contested}, changed back outside the controller {UNDONE} times within an hour"
+            return self._after(StepResult(job, now, seen, step, error=errors.Contested(because)))
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
             diagnosis = self.obituary.write(self.aws, job, seen, step)
         done, error = self._carry_out(job, step, now)
+        self.contests[job.address] = contest.wrote(done, seen)
         self._say(job, step, done, error)
         return self._after(StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis))
 
@@ -249,6 +271,7 @@ class RolloutDriver:
         written: list[RolloutAction] = []
         done: list[RolloutAction] = []
         error: errors.ReconcilerError | None = None
+        answered = True
         for decision in step.decisions:
             if isinstance(decision, RunTests):
                 result = self.smoke.probe(job.delivery, job.subject, decision, now)
@@ -270,11 +293,12 @@ class RolloutDriver:
             except errors.ReconcilerError as refusal:
                 if isinstance(refusal, errors.Ambiguous):
                     written.append(decision)
+                    answered = False
                 error = refusal
                 break
             written.append(decision)
             done.append(decision)
-        self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now)
+        self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now, answered=answered)
         return tuple(done), error
 
     def _say(

@@ -44,6 +44,7 @@ class Health:
     _beat_at: float = field(init=False)
     _passed: bool = field(init=False, default=False)
     _failed: bool = field(init=False, default=False)
+    _halted: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.beat()
@@ -63,6 +64,7 @@ class Health:
         self.beat()
         if entry.name == events.PASS_FAILED:
             self._failed = True
+        self._halted = self._halted or entry.name == events.SAFETY_BREACHED
 
     # -- called by the server
 
@@ -81,6 +83,7 @@ class Health:
                 (not now.revision, "no revision is active"),
                 (bool(now.revision) and not self._passed and not self._failed, "no pass has ended yet"),
                 (self._failed, "the last pass failed"),
+                (self._halted, "nothing is written any more, because a safety check failed"),
                 (not self.live().well, "the controller is not responding"),
             )
             if wrong

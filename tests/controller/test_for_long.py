@@ -16,6 +16,8 @@ from reconciler.aws.client import CONCURRENCY
 from tests.controller.test_controller import Files, Running
 from tests.harness.emulated_stack import SEED, SERVICE, SHORT, emulated_stack
 
+pytestmark = pytest.mark.promise("L5", "a month of a controller")
+
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:

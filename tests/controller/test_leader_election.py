@@ -56,6 +56,7 @@ def lose() -> None:
     raise errors.LeaseLost("another process holds it")
 
 
+@pytest.mark.promise("L3", "a process that stands by")
 def test_a_lost_lease_is_acquired_again_in_a_new_epoch(tmp_path: Path) -> None:
     """Each term begins with `elected`, after the lease was acquired and before the controller runs."""
     with opened("sqlite", tmp_path) as store:
@@ -67,6 +68,7 @@ def test_a_lost_lease_is_acquired_again_in_a_new_epoch(tmp_path: Path) -> None:
         assert contender(store.records, clock, "two").acquire(), "it was released at the end"
 
 
+@pytest.mark.promise("L3", "a process that stands by")
 def test_what_the_controller_raises_ends_the_process_and_releases_the_lease(tmp_path: Path) -> None:
     """Only a lost lease is a reason to stand by."""
     with opened("sqlite", tmp_path) as store:
@@ -80,6 +82,7 @@ def test_what_the_controller_raises_ends_the_process_and_releases_the_lease(tmp_
         assert contender(store.records, clock, "two").acquire()
 
 
+@pytest.mark.promise("S18", "the store is down")
 def test_a_store_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
     """After a pause; nobody is elected meanwhile."""
     with opened("sqlite", tmp_path) as store:

@@ -39,7 +39,7 @@ from tests.rollout_driver.test_driver import ONE, TWO
 
 __all__ = ["running", "serving"]
 
-pytestmark = pytest.mark.apart
+pytestmark = [pytest.mark.apart, pytest.mark.promise("S18", "the source is down, and a process starts")]
 
 REQUESTS = [
     (wish, verb, ends)

@@ -241,6 +241,7 @@ def test_ecs_going_back_by_itself_is_exit_3(here: Desk) -> None:
     assert "my-app-worker" in ended.text
 
 
+@pytest.mark.promise("S3", "real requests during a rollout and a rollback")
 def test_no_request_is_lost_to_a_rollout_and_a_rollback(here: Desk) -> None:
     """Steady load on :80 from a process of its own: both versions answer, and every request is answered."""
     here.save(GATED | LONG, "deployment.yaml")

@@ -1,9 +1,7 @@
-"""What the tests of the promises share: an account in this process, and a place for the figures that they find."""
+"""What the tests of the promises share: an account in this process."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,9 +9,6 @@ import pytest
 from moto import mock_aws
 
 from tests.harness.forked_runs import Account, serial
-
-FIGURES = "PROMISES_FIGURES"
-"""Names the file that `make promises` reads the figures from."""
 
 Record = Callable[..., None]
 
@@ -23,22 +18,6 @@ def account() -> Iterator[Account]:
     """An empty account with AWS's rules, and the engine without threads."""
     with serial(), mock_aws():
         yield Account()
-
-
-@pytest.fixture
-def record(request: pytest.FixtureRequest) -> Record:
-    """Write down what was counted, `record("S2", "apply", worlds=336, violations=0)`; `make promises` makes a page of
-    it."""
-
-    def write(promise: str, what: str, **figures: Any) -> None:
-        path = os.environ.get(FIGURES)
-        if path is None:
-            return
-        row = {"promise": promise, "what": what, "test": request.node.nodeid, **figures}
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    return write
 
 
 def mostly_slow(everything: Iterable[Any], *quick: Any) -> list[Any]:

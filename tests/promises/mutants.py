@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.promises.conftest import FIGURES
+from tests.harness.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("reconciler", "tests", "specs", "docs", "pyproject.toml")
@@ -202,6 +202,41 @@ MUTANTS = (
         "if mode is DriftMode.IGNORE}",
         "if mode is DriftMode.IGNORE and drifted}",
         "tests/promises/test_agreement.py",
+    ),
+    Mutant(
+        "a read that does not show a write any more is believed",
+        "reconciler/rollout/tracker.py",
+        "if now - at < LATEST))",
+        "if now < at))",
+        "tests/promises/test_late_reads.py",
+    ),
+    Mutant(
+        "a rollout writes back what is undone without end",
+        "reconciler/rollout_driver/driver.py",
+        "if contested := contest.of(step.decisions):",
+        "if contested := contest.of(()):",
+        "tests/promises/test_neighbours.py",
+    ),
+    Mutant(
+        "what is contested is corrected again after an hour",
+        "reconciler/reconcile/drift.py",
+        "return key in self.flapping",
+        "return key in self.flapping and now - self.times[key][0] <= WINDOW_SECONDS",
+        "tests/reconcile/test_drift.py",
+    ),
+    Mutant(
+        "a safety check that fails stops one step and not the process",
+        "reconciler/aws/client.py",
+        "        if self.halted:\n            raise errors.SafetyBreach",
+        "        if not self.halted and self.halted:\n            raise errors.SafetyBreach",
+        "tests/promises/test_safety.py",
+    ),
+    Mutant(
+        "no step is checked before it is carried out",
+        "reconciler/rollout_driver/driver.py",
+        "safety.breach(policy, seen, step.decisions, now)",
+        "safety.breach(policy, seen, (), now)",
+        "tests/promises/test_safety.py",
     ),
     Mutant(
         "what tasks use is deleted at once",

@@ -418,4 +418,4 @@ def test_diff_apply_and_run_agree(record: Record, worlds: int) -> None:
             except AssertionError as error:
                 raise AssertionError(f"seed {seed}: {error}") from error
     assert len(met) == len(MET), met
-    record("S18", "diff, apply and run on the same account", worlds=worlds, violations=0, **met)
+    record("C4", "diff, apply and run on the same account", worlds=worlds, violations=0, **met)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from reconciler import errors
 from reconciler.aws.client import AwsClient
+from reconciler.aws.ownership_guard import OwnershipGuard
 from reconciler.aws.retry import is_read
 from reconciler.clock import ManualClock
 from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
+from reconciler.reconcile.observe import owned_ids
+from tests.conftest import ACCOUNT
 from tests.harness.decoys import Decoys
 from tests.harness.drift_injection import Damage, inflict, possible
 from tests.harness.forked_runs import EVERY_TYPE, SEED, Account, run, stack
@@ -74,3 +81,44 @@ def test_a_write_to_a_decoy_does_not_leave(account: Account, record: Record) -> 
             stopped += 1
     assert account.ledger.executed == before
     record("S1", "writes to decoys, asked for directly", worlds=stopped, violations=0)
+
+
+def _alike(text: str) -> tuple[str, ...]:
+    """What somebody else's thing may be called, or have for an id."""
+    other = "1" if text[-1] == "0" else "0"
+    elsewhere = text.replace(ACCOUNT, "999999999999")
+    return tuple({f"{text}-decoy", f"decoy-{text}", text[:-1] + other, text[:-1], elsewhere} - {text, ""})
+
+
+def _of_others(call: Call, guard: OwnershipGuard) -> Iterator[Call]:
+    """The call, about what looks like ours in each of the same ways."""
+
+    def renamed(value: Any, number: int) -> Any:
+        if isinstance(value, str) and guard.knows(call.service, value):
+            names = _alike(value)
+            return names[number % len(names)]
+        return [renamed(one, number) for one in value] if isinstance(value, list) else value
+
+    for number in range(5):
+        yield replace(call, params={key: renamed(value, number) for key, value in call.params.items()})
+
+
+@pytest.mark.parametrize(
+    "folder", [pytest.param(SEED, id="seed"), pytest.param(EVERY_TYPE, id="every type", marks=pytest.mark.slow)]
+)
+def test_no_write_passes_the_guard_under_a_name_that_looks_like_ours(
+    account: Account, record: Record, folder: object
+) -> None:
+    """Each write of a whole life that changes what is there, with every name and id in it nearly right."""
+    wanted, noting = stack(folder), Noting(account)  # type: ignore[arg-type]
+    report = run(noting, wanted)
+    guard = OwnershipGuard()
+    guard.add(*owned_ids(report.world, wanted.wish.place.stack, wanted.wish.wanted))
+    run(noting, wanted.leaving)
+    writes = [call for call in noting.calls if not is_read(call) and guard.covers(call)]
+    calls = [other for call in writes for other in _of_others(call, guard)]
+    through = sorted({str(call) for call in calls if guard.covers(call)})
+    record("S1", f"{wanted.wish.place.stack}: each write about what looks like ours", worlds=len(calls),
+           violations=len(through), writes=len(writes))  # fmt: skip
+    assert len(writes) > 20
+    assert through == []

@@ -127,7 +127,8 @@ def scene(
     with living.traffic() as traffic:
         yield Scene(living, ill, start)
     lost = sum(traffic.lost.values())
-    record("C1", f"{what}, live", worlds=1, violations=int(lost > outage), requests=traffic.answered,
+    for promise in ("S3", "C1"):
+        record(promise, f"{what}, live", worlds=1, violations=int(lost > outage), requests=traffic.answered,
            lost=lost)  # fmt: skip
     assert lost <= outage, traffic.lost
     assert traffic.answered > 0

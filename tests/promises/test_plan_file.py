@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,68 @@ def test_apply_does_that_plan_or_refuses(record: Record, tmp_path: Path, between
         if between is None:
             assert ran.code == 0, ran.err
             assert agreed == {"cluster/small-cluster", "repository/small-app"}
-            assert sorted(writes) == ["ecr.CreateRepository", "ecr.PutLifecyclePolicy", "ecs.CreateCluster"]
+            assert sorted(writes) == AGREED
         else:
             assert ran.code in (1, 5), ran.out + ran.err
             assert writes == []
             assert census() == before
     record("S16", f"between plan and apply: {between or 'nothing'}", worlds=1, violations=0)
+
+
+def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every value that is no list and no object, and where it is; an empty one of these, too."""
+    if isinstance(value, dict | list) and value:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(item, (*path, key))
+    else:
+        yield path, value
+
+
+def _another(value: Any) -> Any:
+    """Another value of the same type."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case _:
+            return "x"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("honest", [True, False], ids=["with its checksum", "without"])
+def test_whatever_is_changed_in_a_plan_file_it_does_that_plan_or_refuses(
+    record: Record, tmp_path: Path, honest: bool
+) -> None:
+    """Each value in it, one at a time: nothing is ever done that was not agreed to."""
+    specs, plan = tmp_path / "specs", tmp_path / "plan.json"
+    specs.mkdir()
+    (specs / "all.yaml").write_text(SPECS, encoding="utf-8")
+    with mock_aws():
+        assert run("diff", specs, "--out", plan).code == 2
+    written = json.loads(plan.read_text("utf-8"))
+    leaves = [one for one in _leaves(written) if one[0] != ("checksum",)]
+    wrong, refused = [], 0
+    for path, value in leaves:
+        edited = copy.deepcopy(written)
+        at: Any = edited
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = _another(value)
+        text = {**edited, "checksum": plan_file.checksum(edited)} if honest else edited
+        plan.write_text(json.dumps(text), encoding="utf-8")
+        with mock_aws(), recorded() as calls:
+            ran = run("apply", plan)
+            writes = sorted(str(call) for call in calls if not is_read(call))
+        refused += ran.code != 0
+        if writes not in ([], AGREED) or (writes and ran.code):
+            wrong.append(f"{path}: {ran.code}, {writes}")
+    record("S16", f"each value of a plan file changed, {'with' if honest else 'without'} its checksum",
+           worlds=len(leaves), violations=len(wrong), refused=refused)  # fmt: skip
+    assert wrong == []
+    assert refused
+
+
+AGREED = ["ecr.CreateRepository", "ecr.PutLifecyclePolicy", "ecs.CreateCluster"]

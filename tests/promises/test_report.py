@@ -37,5 +37,11 @@ def test_a_mutant_has_something_to_break(mutant: Mutant) -> None:
         assert (ROOT / test.partition("::")[0]).exists()
 
 
-def test_the_folders_that_are_run_are_there() -> None:
-    assert [one for one in TESTS if not (ROOT / one).is_dir()] == []
+def test_cases_are_counted_each_once() -> None:
+    """Two tests of a thing are two worlds, however often they were run."""
+    cases = [_row("S8", "the fence", worlds=1, violations=int(case == "b"), case=case) for case in ("a", "b", "a")]
+    assert "| the fence | 2 | 1 |  |  |" in page(cases)
+
+
+def test_what_is_run_is_there() -> None:
+    assert [one for one in TESTS if not (ROOT / one).exists()] == []

@@ -7,7 +7,7 @@ import pytest
 from reconciler.model.diff import Change
 from reconciler.model.plan import Action, Plan, Verb
 from reconciler.model.resource import Address, Ref
-from reconciler.reconcile.drift import DriftMode, DriftPolicy, DriftRule
+from reconciler.reconcile.drift import REVERTS, WINDOW_SECONDS, DriftMode, DriftPolicy, DriftRule
 from tests.toy import STACK, want
 
 WANTED = want("box", "b", shelf="shelf-1", color="red")
@@ -39,6 +39,21 @@ def test_a_new_version_and_what_follows_from_a_change_are_no_drift(change: Chang
         assert left.actions == plan.actions
         assert drifts == ()
         policy.corrected(drifts, {WANTED.address}, float(now))
+
+
+def test_what_was_contested_stays_so_until_the_specs_change() -> None:
+    """However much later: an hour would only begin the next round."""
+    policy, wanted = settled(), {WANTED.address: WANTED}
+    plan = Plan(STACK, (Action(Verb.UPDATE, WANTED.address, "", (CHANGED,), new=WANTED),))
+    for now in range(REVERTS):
+        _, drifts = policy.judge(plan, wanted, (), float(now))
+        policy.corrected(drifts, {WANTED.address}, float(now))
+    for now in (10.0, 2 * WINDOW_SECONDS, 100 * WINDOW_SECONDS):
+        left, (drift,) = policy.judge(plan, wanted, (), now)
+        assert drift.contested
+        assert left.actions == ()
+    policy.flaps.forget()
+    assert policy.judge(plan, wanted, (), now)[0].actions == plan.actions
 
 
 @pytest.mark.parametrize("policy", [DriftPolicy(), settled()], ids=["a command", "a running controller"])

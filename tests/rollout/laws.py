@@ -5,6 +5,7 @@ Nothing here asks the machine's own code what it thinks: health, age and approva
 
 from __future__ import annotations
 
+from reconciler.rollout import safety
 from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, ScaleTaskSet, SetWeights, WriteState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.requests import RequestVerb
@@ -20,6 +21,7 @@ class Broken(Exception):
 
 def looked(policy: Strategy, state: State, seen: ObservedService, step: RolloutStep) -> None:
     """What was concluded from a look at a state."""
+    _hold("guard", not (because := safety.breach(policy, seen, step.decisions, NOW)), because)
     rests = not step.decisions
     if step.phase is not Phase.IDLE or step.health is not RolloutHealth.HEALTHY:
         _hold("L4", bool(step.because), f"{step.phase} without a because")

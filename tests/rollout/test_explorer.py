@@ -31,6 +31,7 @@ from reconciler.rollout.state import WHOLE
 from reconciler.rollout.stored_state import Deadline, StoredState
 from reconciler.rollout.strategy import OnNewRevision, Promotion, Strategy
 from reconciler.rollout.tracker import RolloutTracker
+from tests.promises.conftest import Record
 from tests.rollout import world
 from tests.rollout.explorer import Report, explore, reached
 from tests.rollout.world import State
@@ -64,14 +65,20 @@ def _somebodys_fault(event: str) -> bool:
     return not _nobodys_fault(event)
 
 
+def _note(record: Record, what: str, report: Report) -> None:
+    print(f"{what}: {report}")
+    for promise in ("S4", "S5", "S7", "L4"):
+        record(promise, f"the walk: {what}", worlds=report.states, violations=len(report.broken[-1:]))
+
+
 SOME = [pytest.param(one, marks=[] if one in (TIMED, CANARY) else [pytest.mark.slow]) for one in POLICIES]
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str) -> None:
+def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str, record: Record) -> None:
     """From everywhere, whatever goes wrong once, at any moment, breaks no promise and comes to rest."""
     report = explore(POLICIES[name], starts(budget=1), only=_somebodys_fault)
-    print(f"{name}: {report}")
+    _note(record, name, report)
     assert not report.broken, "\n".join(report.broken)
     assert report.states > 10_000, "the world has become smaller than it was meant to be"
 
@@ -79,30 +86,30 @@ def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str) 
 @pytest.mark.parametrize(
     "name", [pytest.param(one, marks=[] if one == CANARY else [pytest.mark.slow]) for one in POLICIES]
 )
-def test_no_version_is_blamed_for_what_it_cannot_help(name: str) -> None:
+def test_no_version_is_blamed_for_what_it_cannot_help(name: str, record: Record) -> None:
     """Counts that change, interruptions and a lack of capacity, at any moment, neither fail nor quarantine anything."""
     report = explore(POLICIES[name], [world.at_rest("B", 1), world.asleep("B", 1)], only=_nobodys_fault)
-    print(f"{name}: {report}")
+    _note(record, name, report)
     assert not report.broken, "\n".join(report.broken)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wish_first", [True, False])
 @pytest.mark.parametrize("name", POLICIES)
-def test_what_no_version_can_help_and_a_newer_wish_come_together(name: str, wish_first: bool) -> None:
+def test_what_no_version_can_help_and_a_newer_wish_come_together(name: str, wish_first: bool, record: Record) -> None:
     """One of each, in either order: what is under way goes on to its end, and is not blamed."""
     first, then = (_newer_wish, _nobodys_fault) if wish_first else (_nobodys_fault, _newer_wish)
     report = explore(POLICIES[name], starts(budget=2), only=first, last=then)
-    print(f"{name}: {report}")
+    _note(record, name, report)
     assert not report.broken, "\n".join(report.broken)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
-def test_every_promise_holds_after_two_mishaps(name: str) -> None:
+def test_every_promise_holds_after_two_mishaps(name: str, record: Record) -> None:
     """The same for any two mishaps, as far as a million states go."""
     report = explore(POLICIES[name], starts(budget=2), most=1_000_000)
-    print(f"{name}: {report}")
+    _note(record, name, report)
     assert not report.broken, "\n".join(report.broken)
 
 
@@ -188,14 +195,16 @@ def test_a_fix_starts_at_once_while_neither_version_is_healthy(name: str, phase:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "phase"), PHASES_OF)
-def test_no_promise_is_broken_while_a_fix_replaces_two_versions_that_are_ill(name: str, phase: Phase) -> None:
+def test_no_promise_is_broken_while_a_fix_replaces_two_versions_that_are_ill(
+    name: str, phase: Phase, record: Record
+) -> None:
     """Whatever goes wrong once on its way, apart from production that somebody moves by hand."""
     report = explore(
         POLICIES[name],
         [_both_ill(name, phase, 1)],
         only=lambda event: _somebodys_fault(event) and "by hand" not in event,
     )
-    print(f"{name}, {phase}: {report}")
+    _note(record, f"{name}, {phase}, both ill", report)
     assert not report.broken, "\n".join(report.broken)
 
 

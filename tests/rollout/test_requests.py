@@ -40,6 +40,8 @@ from tests.rollout.facts import (
     written,
 )
 
+pytestmark = pytest.mark.promise("S7", "requests, each where it holds and where it does not")
+
 LIVE = replace(GREEN, primary=True)
 WAS_BLUE = replace(BLUE, primary=False)
 GATE = seen(BLUE, GREEN, test=(0, 100), marks=marked(due(DeadlineKind.GATE)), looks=1)

@@ -23,7 +23,7 @@ from reconciler.rollout.blue_green.context import LOOK_EVERY
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
-from reconciler.rollout.tracker import REREADS, SETTLE, RolloutTracker, visible
+from reconciler.rollout.tracker import LATEST, REREADS, SETTLE, RolloutTracker, visible
 from tests.rollout.facts import BLUE, GREEN, NOW, due, ill, marked, said, seen
 
 FRESH = RolloutTracker(NOW)
@@ -95,13 +95,58 @@ def test_nothing_is_decided_until_a_write_is_seen() -> None:
     assert memory.look(replace(WELL, production=(0, 100)), NOW + timedelta(seconds=2))[2]
 
 
-def test_a_write_that_is_never_seen_is_given_up_after_some_more_looks() -> None:
-    """Somebody may have undone it."""
-    memory = KNOWING.wrote((SetWeights("production", (0, 100), (100, 0)),), NOW)
+POINT = SetWeights("production", (0, 100), (100, 0))
+SHOWN = replace(WELL, production=(0, 100))
+
+
+@pytest.mark.parametrize(("answered", "wait"), [(False, SETTLE), (True, LATEST)])
+def test_a_write_that_is_never_seen_is_given_up_after_some_more_looks(answered: bool, wait: timedelta) -> None:
+    """Somebody may have undone it; one that AWS responded to has longer, because it happened."""
+    memory = KNOWING.wrote((POINT,), NOW, answered=answered)
+    memory, _, free = memory.look(WELL, NOW + wait - timedelta(seconds=1))
     for turn in range(REREADS):
+        assert not free
         assert memory.waiting(NOW)
-        memory, _, free = memory.look(WELL, NOW + SETTLE + turn * LOOK_EVERY)
+        memory, _, free = memory.look(WELL, NOW + wait + turn * LOOK_EVERY)
     assert free
+
+
+def _shown() -> RolloutTracker:
+    memory, _, free = KNOWING.wrote((POINT,), NOW).look(SHOWN, NOW + timedelta(seconds=1))
+    assert free
+    return memory
+
+
+def test_a_read_that_does_not_show_a_write_any_more_is_not_acted_on() -> None:
+    """Reads need not agree, and a late one would look as if somebody had undone the write. In time it is believed."""
+    memory, found, free = _shown().look(WELL, NOW + LATEST - timedelta(seconds=1))
+    assert not free
+    assert found.looks == _shown().looks
+    assert memory.look(SHOWN, NOW + LATEST - timedelta(seconds=1))[2]
+    assert memory.look(WELL, NOW + LATEST)[2]
+
+
+def test_a_later_write_takes_the_place_of_an_earlier_one() -> None:
+    """Of the same listener, or of the same field of the stored state."""
+    back = SetWeights("production", (100, 0), (0, 100))
+    memory, _, free = _shown().wrote((back,), NOW).look(WELL, NOW)
+    assert free
+    began, over = (WriteState(StoredState(), marked(due(one))) for one in (DeadlineKind.UP, DeadlineKind.TEST))
+    for write in (began, replace(over, before=began.after)):
+        memory, _, free = memory.wrote((write,), NOW).look(replace(WELL, marks=write.after), NOW)
+        assert free
+    assert not memory.look(replace(WELL, marks=began.after), NOW)[2]
+
+
+def test_a_new_process_waits_again_while_reads_disagree() -> None:
+    """It cannot know which of two states is the later one; after a while it takes what it is shown."""
+    memory = RolloutTracker(NOW)
+    for turn in range(6):
+        memory, _, free = memory.look((WELL, SHOWN)[turn % 2], NOW + turn * (SETTLE - timedelta(seconds=1)))
+        assert not free
+    assert memory.look(WELL, NOW + LATEST)[2]
+    _, _, free = memory.look(SHOWN, NOW + 6 * SETTLE - timedelta(seconds=6))
+    assert not free
 
 
 BEFORE = seen(BLUE, GREEN, scaling=Scaling.ACTIVE, tuned=(True, False))

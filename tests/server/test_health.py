@@ -100,6 +100,15 @@ def test_a_pass_that_failed_makes_it_unready_until_one_does_not() -> None:
     assert case.because() == []
 
 
+def test_a_safety_check_that_failed_makes_it_unready_for_good_and_does_not_restart_it() -> None:
+    """Nothing is written any more, and another process would find the same."""
+    case = Case()
+    case.health.on_entry(entry(events.SAFETY_BREACHED))
+    case.health.on_pass(report({"vpc/main": Result.DONE}))
+    assert case.because() == ["nothing is written any more, because a safety check failed"]
+    assert case.health.live().well
+
+
 def test_what_is_a_person_s_matter_does_not_make_it_unready() -> None:
     """A rejected revision, a blocked plan and a suspended stack are told, and no restart would help."""
     case = Case(replace(AT_WORK, rejected=True, suspended=True))

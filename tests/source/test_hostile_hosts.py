@@ -25,6 +25,8 @@ from tests.harness.peers import SOON, dripping, failed, flooding, peer, request,
 from tests.source.packs import entry, pack
 from tests.source.repositories import STACK, Host, Repository, hosting
 
+pytestmark = pytest.mark.promise("C6", "a Git host")
+
 FILES = {"specs/stack.yaml": STACK}
 TIP = b"a" * 40
 BLOB = hashlib.sha1(b"blob 0\0").digest()

@@ -14,6 +14,8 @@ from reconciler.store.base import Record
 from reconciler.store.dynamodb import DynamoDb
 from tests.store.stores import opened
 
+pytestmark = pytest.mark.promise("S18", "the store is down")
+
 RECORD = Record("one", 1, "a", 60.0, datetime(2026, 1, 1, tzinfo=UTC))
 HALF = "INSERT INTO lease VALUES ('shop', 'one', 1, 'a', 60.0, '2026-01-01T00:00:00+00:00')"
 

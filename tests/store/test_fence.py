@@ -22,6 +22,8 @@ from tests.store.endpoint import Arrivals, listening
 from tests.store.stores import contender
 
 TTL, MARGIN = 60.0, 10.0
+pytestmark = pytest.mark.promise("S8", "the fence before each write")
+
 LOSSES = (50.0, 50.1, 51.0, 55.0, 59.9, 60.0, 60.1, 90.0, 3_600.0, 86_400.0)
 """Seconds that a pause takes; from the margin on nothing may leave."""
 HARMLESS = (0.0, 1.0, 20.0, 49.9)

@@ -51,6 +51,7 @@ class Shaky:
         return self.inner.swap(*self.late)
 
 
+@pytest.mark.promise("S8", "one holder of the lease")
 def test_only_one_of_two_contenders_acquires(records: Records) -> None:
     """While one holds the lease nobody else does."""
     clock = ManualClock()
@@ -62,6 +63,7 @@ def test_only_one_of_two_contenders_acquires(records: Records) -> None:
     assert second.seen.holder == first.holder
 
 
+@pytest.mark.promise("L3", "a lease that ends or is released")
 def test_a_contender_waits_a_whole_ttl_from_its_own_first_look(records: Records) -> None:
     """A dead holder's lease is taken after the same version has stood for a TTL by the contender's own clock."""
     holders, others = ManualClock(), ManualClock()
@@ -76,6 +78,7 @@ def test_a_contender_waits_a_whole_ttl_from_its_own_first_look(records: Records)
     assert second.epoch == 2
 
 
+@pytest.mark.promise("L3", "a lease that ends or is released")
 def test_each_renewal_starts_the_contenders_wait_anew(records: Records) -> None:
     """A holder that renews is never taken over, however long others contend."""
     clock = ManualClock()
@@ -88,6 +91,7 @@ def test_each_renewal_starts_the_contenders_wait_anew(records: Records) -> None:
     assert first.epoch == 1
 
 
+@pytest.mark.promise("S8", "one holder of the lease")
 def test_the_holders_time_is_over_before_anybody_can_take_it(records: Records) -> None:
     """At the moment of a takeover the old holder has nothing left, without having been told."""
     clock = ManualClock()
@@ -109,6 +113,7 @@ def test_the_holders_ttl_counts_and_not_the_contenders(records: Records) -> None
     assert not second.acquire()
 
 
+@pytest.mark.promise("L3", "a lease that ends or is released")
 def test_a_released_lease_is_taken_at_once(records: Records) -> None:
     """A clean release lets the next one in without any waiting, in the next epoch."""
     clock = ManualClock()
@@ -121,6 +126,7 @@ def test_a_released_lease_is_taken_at_once(records: Records) -> None:
     assert second.epoch == 2
 
 
+@pytest.mark.promise("S8", "one holder of the lease")
 def test_a_former_holder_learns_of_its_loss(records: Records) -> None:
     """Renewing what another has taken fails, for good; acquiring it again is a new epoch."""
     clock = ManualClock()
@@ -245,6 +251,7 @@ def test_a_slow_store_shortens_our_time_and_not_the_others(records: Records) -> 
     assert first.left() == 30
 
 
+@pytest.mark.promise("S8", "one holder of the lease")
 def test_a_suspended_machine_does_not_believe_its_own_clock(records: Records) -> None:
     """A monotonic clock that slept with the machine is overruled by the time of day."""
 
@@ -274,6 +281,7 @@ def test_a_clock_that_is_set_back_gives_no_time(records: Records) -> None:
     assert first.left() <= 0
 
 
+@pytest.mark.promise("S8", "one holder of the lease")
 def test_epochs_only_grow(records: Records) -> None:
     """Each change of hands is a higher epoch, whoever it is."""
     clock = ManualClock()

@@ -17,6 +17,8 @@ import pytest
 
 from tests.store.endpoint import listening
 
+pytestmark = pytest.mark.promise("S8", "processes that compete, and are paused and killed")
+
 PATIENCE = 60.0
 
 

@@ -29,6 +29,7 @@ SIGNS = {
     events.CONTESTED: ("bad", "red"),
     events.ROLLOUT_PHASE: ("roll", "cyan"),
     events.ROLLOUT_REFUSED: ("bad", "red"),
+    events.SAFETY_BREACHED: ("bad", "red"),
     events.SOURCE_UNREACHABLE: ("warn", "yellow"),
     events.SUSPENDED: ("wait", "yellow"),
 }

@@ -1,0 +1,174 @@
+"""Watch over the writes of a rollout: what must not be sent, held against what is true and not against what was read.
+
+    watch = RolloutWatch(stack.watched, stack.laptop, promote_after=timedelta(minutes=2))
+    stack.restart(watch)
+    ...
+    watch.breaches
+
+It knows the account and the deadlines that were stored, and asks nothing of the product but the format of its tags.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler.aws.client import Transport
+from reconciler.aws.retry import is_read
+from reconciler.local.inprocess import Laptop
+from reconciler.model.resource import Call
+from reconciler.rollout import describe
+from reconciler.rollout.stored_state import Deadline, DeadlineKind
+from tests.harness.listener_watch import SERVED_PORT
+
+GATES = frozenset({DeadlineKind.GATE, DeadlineKind.WARM})
+
+
+@dataclass(slots=True)
+class RolloutWatch:
+    """`promote_after` and `teardown_after` are what the strategy says."""
+
+    inner: Transport
+    laptop: Laptop
+    cluster: str
+    service: str
+    promote_after: timedelta
+    teardown_after: timedelta
+    breaches: list[str] = field(default_factory=list)
+    started: Counter[str] = field(default_factory=Counter)
+    promotions: int = 0
+    deletions: int = 0
+    _since: dict[tuple[str, DeadlineKind], datetime] = field(default_factory=dict)
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if is_read(call):
+            return self.inner.perform(call)
+        match call.operation:
+            case "ModifyListener" | "ModifyRule":
+                self._points(call)
+            case "DeleteTaskSet":
+                self._deletes(call)
+        answer = self.inner.perform(call)
+        match call.operation:
+            case "CreateTaskSet":
+                self._starts(f"{call.params['externalId']} in {call.params['loadBalancers'][0]['targetGroupArn']}")
+            case "UpdateService" if "taskDefinition" in call.params:
+                self._starts(call.params["taskDefinition"].rpartition("/")[2])
+            case "RegisterTaskDefinition" | "RunTask":
+                self._starts(call.operation)
+            case "TagResource":
+                self._notes(self._deadline())
+        return answer
+
+    def breach(self, what: str) -> None:
+        if what not in self.breaches:
+            self.breaches.append(what)
+
+    # -- what was done
+
+    def _starts(self, what: str) -> None:
+        self.started[what] += 1
+        if self.started[what] > 1:
+            self.breach(f"{what} is started twice")
+
+    def _notes(self, due: Deadline | None) -> None:
+        """When a release was first found to be worth its gate, and when its bake time began."""
+        if due is not None and due.stage in GATES:
+            self._since.setdefault((due.release, due.stage), self.laptop.clock.now())
+
+    # -- what is about to be done
+
+    def _points(self, call: Call) -> None:
+        """Production goes to the younger side: only once it is approved, and well."""
+        if not self._serves(call):
+            return
+        actions = call.params.get("DefaultActions") or call.params["Actions"]
+        gets = {one["TargetGroupArn"]: one["Weight"] for one in actions[0]["ForwardConfig"]["TargetGroups"]}
+        has = self._weights()
+        alive = [one for one in self._sets() if one["status"] != "DRAINING"]
+        for one in alive:
+            group = one["loadBalancers"][0]["targetGroupArn"]
+            if gets.get(group, 0) <= has.get(group, 0) or not any(has.values()):
+                continue
+            healthy = [state.state for state in self.laptop.targets.states(group)].count("healthy")
+            if not healthy:
+                self.breach(f"production goes to {_name(group)}, which has no healthy target")
+            older = [other for other in alive if other["createdAt"] < one["createdAt"] and other is not one]
+            if older and gets[group]:
+                self._promotes(one["externalId"])
+
+    def _promotes(self, release: str) -> None:
+        due, gate = self._deadline(), self._since.get((release, DeadlineKind.GATE))
+        self.promotions += 1
+        if due is None or (due.release, due.stage) != (release, DeadlineKind.TO):
+            self.breach(f"{release} gets production, and is not approved: {due and due.text()}")
+        elif gate is None or self.laptop.clock.now() - gate < self.promote_after:
+            self.breach(f"{release} gets production before its time")
+
+    def _deletes(self, call: Call) -> None:
+        """Not what production names, nor blue before the end of its time, nor the only side that is well."""
+        sets = self._sets()
+        gone = next(
+            (one for one in sets if one["id"] == call.params["taskSet"] or one["taskSetArn"] == call.params["taskSet"]),
+            None,
+        )
+        if gone is None or gone["status"] == "DRAINING":
+            return
+        self.deletions += 1
+        group, weights = gone["loadBalancers"][0]["targetGroupArn"], self._weights()
+        if weights.get(group):
+            self.breach(f"{gone['externalId']} is deleted, and production forwards to it")
+        others = {one["loadBalancers"][0]["targetGroupArn"] for one in sets if one is not gone} - {group}
+        well = [other for other in others if any(one.state == "healthy" for one in self.laptop.targets.states(other))]
+        if not well and any(one.state == "healthy" for one in self.laptop.targets.states(group)):
+            self.breach(f"{gone['externalId']} is deleted, the only side that is healthy")
+        younger = [
+            one
+            for one in sets
+            if one["createdAt"] > gone["createdAt"] and weights.get(one["loadBalancers"][0]["targetGroupArn"])
+        ]
+        if gone["status"] == "PRIMARY" or younger:
+            began = [at for one in younger if (at := self._since.get((one["externalId"], DeadlineKind.WARM)))]
+            if not began or self.laptop.clock.now() - min(began) < self.teardown_after:
+                self.breach(f"{gone['externalId']} is deleted before its time")
+
+    # -- what is true
+
+    def _service(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.laptop.client("ecs").describe_services(
+            cluster=self.cluster, services=[self.service], include=["TAGS"]
+        )["services"][0]
+        return found
+
+    def _sets(self) -> list[dict[str, Any]]:
+        return list(self._service().get("taskSets", ()))
+
+    def _deadline(self) -> Deadline | None:
+        return describe.remembered(self._service()).deadline
+
+    def _serves(self, call: Call) -> bool:
+        arn = call.params.get("ListenerArn") or call.params["RuleArn"]
+        return any(arn in (one["ListenerArn"], *one["rules"]) for one in self._production())
+
+    def _production(self) -> Iterable[dict[str, Any]]:
+        elb = self.laptop.client("elbv2")
+        for balancer in elb.describe_load_balancers()["LoadBalancers"]:
+            for one in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+                if one["Port"] == SERVED_PORT:
+                    rules = elb.describe_rules(ListenerArn=one["ListenerArn"])["Rules"]
+                    yield {**one, "rules": [rule["RuleArn"] for rule in rules]}
+
+    def _weights(self) -> dict[str, int]:
+        for one in self._production():
+            return {
+                item["TargetGroupArn"]: item.get("Weight", 1)
+                for item in one["DefaultActions"][0].get("ForwardConfig", {}).get("TargetGroups", ())
+            }
+        return {}
+
+
+def _name(group_arn: str) -> str:
+    return group_arn.split("/")[1]
