@@ -45,6 +45,7 @@ PROMISES = {
     "S16": "`apply PLAN` does exactly that plan, or refuses.",
     "S17": "Unknown is not absent: a read that fails never leads to a creation or a deletion.",
     "S18": "`diff`, `apply` and `run` do the same to the same account.",
+    "S19": "After an upgrade or a downgrade in any phase, the other version goes on from what is stored.",
     "C1": "Whatever is changed in the specs, at rest or in a rollout: production serves on, and all comes to rest.",
     "L1": "From any damage to what is owned, back to what is wanted, and then not a write more.",
     "L2": "Progress under crashes, throttling, lost answers and bad days.",
