@@ -20,7 +20,7 @@ from typing import Final
 
 from reconciler import errors, events, private_files
 from reconciler.log import log
-from reconciler.store.base import Copies, Copy, Record, Records
+from reconciler.store.base import FORMAT, Copies, Copy, Record, Records, check_format
 
 PATIENCE_SECONDS: Final = 5.0
 """Time that a transaction waits for another process."""
@@ -46,6 +46,8 @@ class Sqlite:
 
     Each transaction has a connection of its own: a longer one would answer from its cache if the file was emptied and
     filled again by another process. The file is held open beside it, so that its inode stands for no other file.
+
+    The format is SQLite's `user_version`; 0 is that of a new file, and of one from before formats had numbers.
     """
 
     def __init__(self, path: Path, stack: str) -> None:
@@ -95,6 +97,7 @@ class Sqlite:
                 connection = sqlite3.connect(
                     self.path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
                 )
+                self._check_format(connection)
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.executescript(_SCHEMA)
                 if not self.lost():
@@ -106,6 +109,15 @@ class Sqlite:
                 if not self._move_aside(error):
                     raise _unreachable(self.path, error) from error
         raise errors.StoreUnreachable(f"the store {self.path} keeps being replaced")
+
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        """Raises `errors.StoreFormatUnknown`; gives a file without a number the first one."""
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found not in (0, FORMAT):
+            connection.close()
+            check_format(f"the store {self.path}", found)
+        if found == 0:
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _hold(self) -> None:
         """Open the file that is there now, unless it is open, with mode 0600; created, or narrowed to that."""

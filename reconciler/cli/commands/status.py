@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,10 @@ if TYPE_CHECKING:
     from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.task_requests import TaskStatus
     from reconciler.model.plan import Deferred
-    from reconciler.model.resource import Address
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
     from reconciler.rollout.state import ObservedService
-    from reconciler.rollout_driver.targets import NotReady, ServiceRollout
+    from reconciler.rollout_driver.targets import ServiceRollout
 
 REFRESH_SECONDS = 2.0
 
@@ -53,7 +51,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     """Show the rollout status of SERVICE, or of all services and one-off tasks.
 
     Exits with 0 if all are stable, 2 if a rollout is in progress, 3 if one failed or was rolled back or a task failed,
-    and 6 if one is waiting for promotion or another request.
+    5 if one is read-only, and 6 if one is waiting for promotion or another request.
     """
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.cli.task_requests import task_statuses
@@ -79,7 +77,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         last = text
         stable = all(status.step.wake_at is None and not status.observed.waits for status in statuses)
         if not watch or (stable and not session.missing):
-            return _exit(statuses, session.missing, tasks)
+            return _exit(session, statuses, tasks)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
         if any(task.state == "running" for task in tasks):
             target = stack.target
@@ -92,20 +90,24 @@ def _observe(session: RolloutSession, rollout: ServiceRollout) -> ServiceStatus:
     from reconciler.cli.rollout_session import rollout_warnings
 
     observed, step = session.driver.look(rollout)
-    verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
+    verbs: tuple[RequestVerb, ...] = ()
+    if not observed.marks.unreadable:
+        now = session.stack.aws.clock.now()
+        verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, now)
     warnings = rollout_warnings(session.stack, rollout)
     return ServiceStatus(rollout, observed, step, verbs, warnings, _deferred(session, rollout))
 
 
 def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], output: str) -> str:
     from reconciler.cli.output.plan_json import FORMAT_VERSION, deferred_document, dumps, json_line
-    from reconciler.cli.output.rollout_json import status_document
+    from reconciler.cli.output.rollout_json import read_only_document, status_document
 
     document = {
         "format_version": FORMAT_VERSION,
         "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
         "stack_suspended_by": session.suspended_by or None,
         "controller_restored": session.restored or None,
+        "read_only": read_only_document(session.unreadable),
         "services": [
             status_document(one.rollout, one.observed, one.step, one.verbs)
             | {"warnings": list(one.warnings), "deferred": [deferred_document(entry) for entry in one.deferred]}
@@ -127,6 +129,8 @@ def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
         notes.append(f"{look.sign('warn')} the specs are invalid; compared with them {session.stack.instead}")
     if session.restored:
         notes.append(f"{look.sign('warn')} the controller restored the last accepted revision, {session.restored}")
+    if session.unreadable:
+        notes.append(f"{look.sign('bad')} stack read-only: {session.unreadable}")
     if session.suspended_by:
         notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
     blocks = [look.paint(note, "yellow") for note in notes]
@@ -139,7 +143,14 @@ def _text(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
     return "\n\n".join(blocks) or "The specs define no services."
 
 
-TASK_SIGNS = {"failed": ("bad", "red"), "running": ("roll", "cyan"), "succeeded": ("ok", "green")}
+READ_ONLY = "read-only"
+"""State of a one-off task whose run this version cannot read."""
+TASK_SIGNS = {
+    READ_ONLY: ("bad", "red"),
+    "failed": ("bad", "red"),
+    "running": ("roll", "cyan"),
+    "succeeded": ("ok", "green"),
+}
 
 
 def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
@@ -193,13 +204,15 @@ def _deferred(session: RolloutSession, rollout: ServiceRollout) -> tuple[Deferre
     return tuple(entry for entry in with_release if entry.action.address in mine)
 
 
-def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]) -> int:
+def _exit(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...]) -> int:
     """The worst of all services and tasks. A one-off task that runs is no rollout: it may run for ever."""
     from reconciler.cli.output.rollout_json import outcome_of
 
     codes = {outcome_of(status.observed, status.step) for status in statuses}
     codes |= {Exit.ROLLED_BACK for task in tasks if task.state == "failed"}
-    for code in (Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
+    codes |= {Exit.BLOCKED for task in tasks if task.state == READ_ONLY}
+    codes |= {Exit.BLOCKED} if session.unreadable else set()
+    for code in (Exit.BLOCKED, Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
         if code in codes:
             return code
-    return Exit.PENDING if missing else Exit.DONE
+    return Exit.PENDING if session.missing else Exit.DONE

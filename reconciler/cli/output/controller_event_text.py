@@ -28,6 +28,7 @@ SIGNS = {
     events.CONTESTED: ("bad", "red"),
     events.ROLLOUT_PHASE: ("roll", "cyan"),
     events.ROLLOUT_REFUSED: ("bad", "red"),
+    events.READ_ONLY: ("bad", "red"),
     events.SOURCE_UNREACHABLE: ("warn", "yellow"),
     events.SUSPENDED: ("wait", "yellow"),
 }
@@ -37,6 +38,7 @@ PREFIXES = {
     events.DRIFT_REPAIRED: "drift corrected: ",
     events.SPEC_REJECTED: "rejected revision ",
     events.PLAN_BLOCKED: "blocked: ",
+    events.READ_ONLY: "read-only: ",
 }
 
 
