@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.model import image_tags, ownership
+from reconciler.model import formats, image_tags, ownership
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
 from reconciler.resources import _task_runs, task, task_definition
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags, stored_state
 from reconciler.rollout.attempts import Rejection, Retry, TaskRun
 from reconciler.rollout.engines import task_sets
 from reconciler.rollout.release import Version
@@ -67,7 +67,7 @@ def _stored() -> Mapping[str, str]:
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
     )
-    return stored_state.written(StoredState(), state)[0]
+    return state_tags.written(StoredState(), state)[0]
 
 
 NOBODY = "Nobody by hand."
@@ -131,11 +131,20 @@ GROUPS = (
     ),
     Group(
         "Rollout state",
-        "On the ECS service. Defined in `reconciler/rollout/stored_state.py`, requests and responses in "
-        "`reconciler/rollout/requests.py`. "
-        "A value that cannot be read counts as missing. Times are seconds since 1970, in UTC. "
+        "On the ECS service. Defined in `reconciler/rollout/stored_state.py` and `reconciler/rollout/state_tags.py`, "
+        "requests and responses in `reconciler/rollout/requests.py`. "
+        "Where one of these values cannot be read, the service is read-only until it can, or until the tag is removed "
+        "([upgrades](../guides/upgrade.md)); a request that cannot be read is not executed. "
+        "Times are seconds since 1970, in UTC. "
         "`-` in place of a release stands for the service as a whole.",
         (
+            Tag(
+                formats.KEY,
+                "the format of this group's tags, a number; without the tag, 1",
+                str(formats.STATE),
+                NOBODY,
+                "The values are read as those of format 1.",
+            ),
             _state(
                 "deadline",
                 f"`RELEASE:KIND[WEIGHT]:TIME[:JUDGES]`; kinds: {KINDS}; time `-` waits for a person; `JUDGES` is a "
@@ -243,6 +252,13 @@ GROUPS = (
         "Defined in `reconciler/reconcile/request_tags.py`.",
         (
             Tag(
+                formats.STACK_KEY,
+                "the format of this group's tags, a number; without the tag, 1",
+                str(formats.STACK),
+                NOBODY,
+                "The values are read as those of format 1.",
+            ),
+            Tag(
                 request_tags.REQUEST,
                 "an id",
                 "5b1e08aa",
@@ -344,6 +360,13 @@ GROUPS = (
                 "0d1f6c0a4be2f3a897c55e1b2d3f4a5b",
                 NOBODY,
                 "The revision is compared field by field, and read again in each pass instead of once.",
+            ),
+            Tag(
+                formats.RUN_KEY,
+                "the format of the tags of a run, a number; without the tag, 1",
+                str(formats.RUN),
+                NOBODY,
+                "The values are read as those of format 1.",
             ),
             Tag(
                 task.RUN,

@@ -7,6 +7,7 @@ ReconcilerError
 │   ├── WrongRegion          the stack is in another region
 │   ├── NotApproved          the plan was not confirmed
 │   ├── FileExists           a file that would be written exists with other content
+│   ├── UnknownFormat        a newer version has stored what this one cannot read
 │   └── LeaseHeld            another process holds the lease of the stack
 ├── SpecInvalid              the user: the specs are not valid; exit 1
 │   └── RevisionRejected     this revision must not be applied; the last good one remains active
@@ -22,6 +23,7 @@ ReconcilerError
 ├── SourceUnreachable        time: the specs could not be read; the last good revision remains active
 │   └── SourcePending        they are still being read
 ├── StoreUnreachable         time: the lease, or the copy of the specs, could not be read or written
+│   └── StoreFormatUnknown   and UnknownFormat: a newer version has written the store
 ├── CopyUnusable             time: the stored copy of the specs cannot be used; the next accepted revision replaces it
 └── AwsError                 one AWS call failed, translated once, by its code (aws/errors.py)
     ├── Gone                 it does not exist: success for a delete, absent for a read
@@ -78,6 +80,10 @@ class NotApproved(Refused):
 
 class FileExists(Refused):
     code = "file-exists"
+
+
+class UnknownFormat(Refused):
+    code = "unknown-format"
 
 
 class LeaseHeld(Refused):
@@ -150,6 +156,12 @@ class SourcePending(SourceUnreachable):
 
 class StoreUnreachable(ReconcilerError):
     code = "store-unreachable"
+
+
+class StoreFormatUnknown(UnknownFormat, StoreUnreachable):
+    """The lease cannot be trusted, so that nothing is written to the stack."""
+
+    code = "unknown-format"
 
 
 class CopyUnusable(ReconcilerError):

@@ -16,17 +16,19 @@ from reconciler.local.aws import LaptopAws
 from reconciler.local.data_plane import DataPlane
 from reconciler.local.registry import Registry
 from reconciler.local.server import serve
+from reconciler.model import formats
 from reconciler.model.resource import Call
 
 REGION = "us-west-2"
+FORMAT = 1
+"""Of what the emulator keeps in its folder."""
 
 
 class Emulator:
     """`with Emulator(state) as emulator:` serves `emulator.url`; on exit every process that it started has ended."""
 
     def __init__(self, state: Path, *, port: int = 0, speed: float = 1.0, region: str = REGION) -> None:
-        state.mkdir(parents=True, exist_ok=True)
-        self.state = state
+        self.state = checked(state)
         clock = SystemClock(speed)
         self.data = DataPlane(state, clock)
         try:
@@ -69,9 +71,23 @@ class Repository:
         return f"{self.name} ({self.region})"
 
 
+def checked(state: Path) -> Path:
+    """The emulator's folder, created if there is none. Raises `errors.UnknownFormat`."""
+    state.mkdir(parents=True, exist_ok=True)
+    file = state / "format"
+    try:
+        found = file.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:  # it is new, or of a release from before formats had numbers
+        file.write_text(f"{FORMAT}\n", encoding="utf-8")
+        return state
+    if found != str(FORMAT):
+        raise errors.UnknownFormat(f"{formats.unknown(str(state), found, FORMAT)}, or delete that folder")
+    return state
+
+
 def push(state: Path, folder: Path, repository: Repository, tag: str, endpoint: str) -> str:
     """Store `folder` as an image and register it in ECR; the digest."""
-    pushed = Registry(state / "images").push(folder, repository.name, tag)
+    pushed = Registry(checked(state) / "images").push(folder, repository.name, tag)
     image = {
         "repositoryName": repository.name,
         "imageManifest": pushed.manifest,

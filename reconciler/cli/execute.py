@@ -101,7 +101,7 @@ def execute(
     _report_deferred(goal)
     if output == "text" and leaving:
         echo(f"Destroy complete: {_changes(done)}.")
-    return code
+    return Exit.BLOCKED if code == Exit.DONE and goal.last is not None and goal.last.read_only else code
 
 
 def _report_warnings(stack: Stack, controller: Controller) -> None:

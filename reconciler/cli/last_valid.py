@@ -59,7 +59,7 @@ def kept(place: str, environment: str | None, *, shown: str = "") -> LastValid |
     try:
         fetched = unpack(file.read_bytes(), folder=shown or place).fetched
         at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    except (OSError, errors.CopyUnusable):
+    except (OSError, errors.CopyUnusable, errors.UnknownFormat):
         return None
     specs = fetched.specs(environment)
     return LastValid(specs, f"as they were on {at:%Y-%m-%d %H:%M} UTC", at) if specs.ok else None

@@ -19,6 +19,7 @@ import orjson
 from reconciler import __version__, errors, private_files
 from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, plan_document
 from reconciler.cli.session import Stack
+from reconciler.model import formats
 from reconciler.model.plan import Plan
 from reconciler.printable import escaped
 
@@ -74,9 +75,8 @@ def read(path: Path) -> PlanFile:
         loaded = orjson.loads(path.read_bytes())
         version = loaded["format_version"]
         if version != FORMAT_VERSION:
-            raise errors.StalePlan(
-                f"{path} has format version {version}, this reconciler uses {FORMAT_VERSION}; create the plan again"
-            )
+            because = formats.unknown(str(path), version, FORMAT_VERSION)
+            raise errors.UnknownFormat(f"{because}, or create the plan again")
         if loaded["checksum"] != checksum(loaded):
             raise errors.StalePlan(
                 f"{path} has been edited since `reconciler diff --out` wrote it; create the plan again"

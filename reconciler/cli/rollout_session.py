@@ -41,7 +41,8 @@ from reconciler.source.base import Revision
 class RolloutSession:
     """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way.
 
-    `restored` is the stored revision that the controller works from, and why.
+    `restored` is the stored revision that the controller works from, and why. `unreadable` is why the requests for the
+    stack cannot be read, or "".
     """
 
     stack: Stack
@@ -51,6 +52,7 @@ class RolloutSession:
     prefetched: dict[Address, Prefetched]
     suspended_by: str = ""
     restored: str = ""
+    unreadable: str = ""
     world: ObservedState = field(default_factory=ObservedState)
 
     def rollout(self, name: str | None) -> ServiceRollout:
@@ -105,7 +107,8 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     )
     prefetched = known_of(rollouts, world)
     tags = pass_.tags_of(target, world)
-    return RolloutSession(stack, driver, rollouts, missing, prefetched, tags.suspended, tags.restored, world)
+    told = (tags.suspended, tags.restored, tags.unreadable)
+    return RolloutSession(stack, driver, rollouts, missing, prefetched, *told, world)
 
 
 def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:

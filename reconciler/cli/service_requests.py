@@ -95,10 +95,12 @@ def send(
     from reconciler.rollout_driver.targets import pinned
 
     session, clock = open_rollouts(stack), stack.aws.clock
+    _check_readable(verb, "the stack", session.unreadable)
     if session.suspended_by and verb not in (WAYS_BACK if now else OF_THE_SERVICE):
         raise errors.Refused(_while_suspended(verb, session.suspended_by, now), code=RefusalCode.SUSPENDED)
     rollout = session.rollout(service)
     observed, step = session.driver.look(rollout)
+    _check_readable(verb, rollout.delivery.name, observed.marks.unreadable)
     deployed = _deployed(verb, observed)
     if deployed is not None:
         rollout = pinned(rollout, deployed)
@@ -125,6 +127,12 @@ def send(
         with held(stack, str(verb)):
             return _execute(stack, rollout, request, deployed)
     return _report(verb, rollout.delivery.name, _answer(session, rollout, request, timeout))
+
+
+def _check_readable(verb: RequestVerb, whose: str, unreadable: str) -> None:
+    """Raises `errors.Refused` for what is read-only: nobody would answer."""
+    if unreadable:
+        raise errors.Refused(f"{verb}: {whose} is read-only: {unreadable}", code=RequestRefusalCode.UNKNOWN_FORMAT)
 
 
 def _while_suspended(verb: RequestVerb, suspended_by: str, now: bool) -> str:
@@ -241,4 +249,4 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
         return Exit.INTERRUPTED
     if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:
         echo(under_way(turn))
-    return _report(request.verb, rollout.delivery.name, goal.answer)
+    return _report(RequestVerb(request.verb), rollout.delivery.name, goal.answer)

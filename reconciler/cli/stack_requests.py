@@ -75,6 +75,11 @@ def _carriers(stack: Stack, world: ObservedState) -> tuple[Observed[Any], ...]:
         raise unreadable
     wanted = {desired.address for desired in stack.target.desired}
     services = request_tags.candidates(world.found.get("service", ()), stack.target.place.stack, wanted)
+    unknown = request_tags.merged(services).unreadable
+    if unknown:
+        raise errors.UnknownFormat(f"the stack is read-only: {unknown}")
+    if services and request_tags.read_only(services[0]):
+        raise errors.UnknownFormat("every service of the stack that could carry the request is read-only")
     if request_tags.service_for_tags(services, wanted) is not None:
         return services
     if not stack.target.deliveries:
@@ -131,6 +136,8 @@ def resume_stack(stack: Stack) -> Exit:
     if not suspended:
         echo(f"Stack {stack.target.place.stack} is not suspended; nothing to do.")
         return Exit.DONE
+    if any(request_tags.read_only(service) for service in suspended):
+        raise errors.UnknownFormat("the suspension is stored on a service that is read-only")
     carriers.request()
     for service in suspended:
         stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))

@@ -32,6 +32,8 @@ class TaskStatus:
     def state(self) -> str:
         if self.task is None:
             return "waiting"
+        if self.task.facts.get("unreadable"):
+            return "read-only"
         names = {ResourceHealth.DEGRADED: "failed", ResourceHealth.PROGRESSING: "running"}
         return names.get(self.task.health, "succeeded")
 
@@ -60,6 +62,8 @@ def retry_task(stack: Stack, address: Address) -> Exit:
     world = observe(stack.aws, stack.kinds, target.place, target.desired)
     stack.aws.mine.add(*sorted(owned_ids(world, target.place.stack, {})))
     status = next(one for one in task_statuses(target.desired, world) if one.address == address)
+    if status.state == "read-only":
+        raise errors.UnknownFormat(f"retry {address}: {status.because}")
     if status.task is None or status.state != "failed":
         hint = "a change of its document runs it again" if status.state == "succeeded" else status.because
         raise errors.Refused(f"retry {address}: it has not failed ({status.state}); {hint}", code="not-failed")

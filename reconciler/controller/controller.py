@@ -158,7 +158,8 @@ class Controller:
 
     @property
     def _suspended(self) -> bool:
-        return bool(self.stack_requests.tags.suspended) and not self._until.while_suspended
+        tags = self.stack_requests.tags
+        return bool(tags.unreadable) or (bool(tags.suspended) and not self._until.while_suspended)
 
     # -- revisions
 
@@ -212,8 +213,13 @@ class Controller:
                 self._later(str(error))
                 return
         self.last, self.failure = report, None
-        withheld = self._withheld(active, report.world)
         self.timer.planned()
+        if self.stack_requests.tags.unreadable:  # it is not even known which revision is in place
+            pass_events.record_refusals(self.recorder, report.refusals)
+            self.timer.requeue()
+            self._end(report, began, calls, writes, resolved=True)
+            return
+        withheld = self._withheld(active, report.world)
         if self.revisions.recorded and not report.suspended:
             self.timer.touched |= self.stack_requests.restored(active.revision.short, self.revisions.restored)
         if withheld and self._pending:
@@ -266,16 +272,11 @@ class Controller:
         self.timer.looked(depth, now)
         self.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
         self.stack_requests.read(world, wish.place.stack, active.wanted)
+        tags = self.stack_requests.tags
         plan, drifts = pass_.planned(
-            wish,
-            world,
-            self.kinds,
-            policy=self.policy,
-            now=now,
-            agreed=self._agreed,
-            written=frozenset(self._written),
-            suspended_by=self.stack_requests.tags.suspended,
-        )
+            wish, world, self.kinds, policy=self.policy, now=now, agreed=self._agreed,
+            written=frozenset(self._written), suspended_by=tags.suspended, unreadable=tags.unreadable,
+        )  # fmt: skip
         return PassResult(self._number, depth, active.revision, world, plan, drifts)
 
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
@@ -293,7 +294,7 @@ class Controller:
             self.timer.requeue_soon(wrote=report.wrote)
         else:
             self.timer.requeue()
-            if not report.refusals and self.revisions.recorded:
+            if not (report.refusals or report.read_only) and self.revisions.recorded:
                 self._in_place(active, report)
 
     def _act(self, active: ActiveRevision, report: PassResult, now: float) -> tuple[StepOutcome, ...]:

@@ -178,6 +178,8 @@ class RequestHandled(Until):
         if turn is None:
             self._check(controller)
             return None
+        if turn.seen is not None and turn.seen.marks.unreadable:  # since it was requested: it is never answered
+            raise errors.UnknownFormat(f"{self.service} is read-only: {turn.seen.marks.unreadable}")
         response = turn.seen.marks.response if turn.seen is not None else None
         if response is not None and response.id == self.request:
             self.answer = response

@@ -30,7 +30,7 @@ def lead(controller: Controller, lease: Lease, clock: Clock, *, elected: Callabl
             if not acquired(lease, clock, controller.stop, patience=None):
                 return
         except errors.StoreUnreachable as error:
-            log.warning(events.LEASE_UNSURE, reason=str(error), left=0)
+            log.warning(events.LEASE_UNSURE, reason=str(error), code=error.code, left=0)
             clock.wait(controller.stop, RETRY_SECONDS)
             continue
         elected()
@@ -54,4 +54,4 @@ def _release(lease: Lease) -> None:
     try:
         lease.release()
     except errors.StoreUnreachable as error:
-        log.warning(events.LEASE_UNSURE, reason=str(error), left=0)
+        log.warning(events.LEASE_UNSURE, reason=str(error), code=error.code, left=0)

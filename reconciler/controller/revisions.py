@@ -247,7 +247,8 @@ class RevisionTracker:
         try:
             self._stored = None if self.store is None else self.store.read()
         except errors.StoreUnreachable as error:
-            self.recorder.emit_once("stored", events.COPY_UNUSABLE, f"cannot read the last accepted revision: {error}")
+            because, details = f"cannot read the last accepted revision: {error}", {"code": error.code}
+            self.recorder.emit_once("stored", events.COPY_UNUSABLE, because, details=details)
             return False
         except errors.CopyUnusable as error:
             self._unusable(error)

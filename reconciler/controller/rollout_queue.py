@@ -13,7 +13,7 @@ from reconciler.controller.revisions import ActiveRevision
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
-from reconciler.rollout import describe
+from reconciler.rollout import describe, read_only
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, restricted
@@ -145,10 +145,12 @@ class RolloutQueue:
             name = OWN.get(type(turn.error), events.ROLLOUT_REFUSED)
             details = {"code": turn.error.code} if turn.error.code != errors.ReconcilerError.code else {}
             self.recorder.emit_once(f"refused {address}", name, str(turn.error), address, details)
-        if turn.step is None:
+        if turn.step is None or turn.seen is None:
             return
+        self._read_only(address, turn.seen.marks.unreadable)
         was = before.step.phase if before is not None and before.step is not None else None
-        if turn.step.phase is not was and (was is not None or not turn.at_rest):
+        quiet = bool(turn.seen.marks.unreadable) or (was is None and turn.at_rest)
+        if turn.step.phase is not was and not quiet:
             details = {"phase": turn.step.phase.value, "release": turn.step.release, "was": was.value if was else ""}
             self.recorder.emit(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
         if turn.step.ended is not None and turn.error is None:
@@ -163,3 +165,10 @@ class RolloutQueue:
                 details["cause"] = turn.diagnosis.finding.text
             why = f": {ended.why}" if ended.why else ""
             self.recorder.emit(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)
+
+    def _read_only(self, address: str, because: str) -> None:
+        if because:
+            details = {"code": read_only.CODE}
+            self.recorder.emit_once(f"read-only {address}", events.READ_ONLY, because, address, details)
+        else:
+            self.recorder.resolve(f"read-only {address}", events.WRITABLE, f"{address} is no longer read-only")

@@ -93,7 +93,9 @@ class StackRequests:
         return self._put(service, request_tags.erase(service.facts["arn"], *keys), left)
 
     def _put(self, service: Observed[Any], conversation: Calls[None], tags: dict[str, str]) -> bool:
-        """Whether the tags were written; otherwise the next pass tries again."""
+        """Whether the tags were written; otherwise the next pass tries again. Nothing is added to another format."""
+        if self.tags.unreadable or request_tags.read_only(service):
+            return False
         try:
             self.aws.run(conversation)
         except errors.LeaseLost:

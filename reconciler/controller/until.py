@@ -125,5 +125,10 @@ class RolloutSummary:
         return tuple(turn for turn in self.turns if went_wrong(turn))
 
     @property
+    def read_only(self) -> tuple[StepResult, ...]:
+        """Services whose stored state cannot be read."""
+        return tuple(turn for turn in self.turns if turn.seen is not None and turn.seen.marks.unreadable)
+
+    @property
     def refused(self) -> tuple[StepResult, ...]:
         return tuple(turn for turn in self.turns if turn.stuck)

@@ -89,6 +89,8 @@ def _managed(have: Mapping[str, str], want: Mapping[str, str]) -> Iterable[str]:
     if text.startswith(_HASHED):
         hashes = text.removeprefix(_HASHED).split()
         return [key for key in have if any(_hash(key).startswith(one) for one in hashes)]
+    if text.startswith(PREFIX):  # as a later release may write it
+        return []
     keys = f" {text if len(text) < VALUE_LENGTH else text.rpartition(' ')[0]} "
     for key in sorted((key for key in {*have, *want} if " " in key), key=len, reverse=True):
         keys = keys.replace(f" {key} ", "  ")

@@ -140,6 +140,7 @@ class RefusalCode(StrEnum):
     MISSING = "missing"  # a looked-up resource does not exist
     READ_FAILED = "read-failed"  # a type could not be read; unknown is not absent
     SUSPENDED = "suspended"  # the stack is suspended
+    UNKNOWN_FORMAT = "unknown-format"  # a newer version has stored what this one cannot read
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ class DeferralCode(StrEnum):
     IN_STEPS = "in-steps"  # the rest of an update whose first part is done now
     NOT_APPROVED = "not-approved"  # it was not part of the approved plan
     WRITTEN = "written"  # it was just done, and AWS returns it in another form
+    UNKNOWN_FORMAT = "unknown-format"  # a newer version has stored the state of its service
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Notification messages: which events are sent, their titles, and the commands to run next. Pure.
 
     drift detected, corrected, recurring · revision rejected · plan blocked, no longer blocked · rollout waiting for
-    promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · source unreachable, reachable
-    again · stack suspended, resumed
+    promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · service read-only, no longer
+    read-only · source unreachable, reachable again · stack suspended, resumed
 
 All other events are in the log and in `reconciler events`. Only known texts and the fields below are sent: secrets are
 masked, and markup is escaped.
@@ -41,6 +41,8 @@ TITLES: Final[Mapping[str, str]] = {
     events.ROLLOUT_ENDED: "rollout ended",
     events.ROLLOUT_REFUSED: "AWS refused a rollout call",
     events.SAFETY_BREACHED: "stopped writing: a safety check failed",
+    events.READ_ONLY: "service is read-only",
+    events.WRITABLE: "service no longer read-only",
     events.SOURCE_UNREACHABLE: "source unreachable",
     events.SOURCE_REACHABLE: "source reachable again",
     events.SUSPENDED: "stack suspended",
@@ -141,7 +143,7 @@ def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...
             return ("reconciler diff",)
         case events.ROLLOUT_PHASE if service and details.get("phase") == Phase.AWAITING_PROMOTION:
             return f"reconciler promote {service}", f"reconciler abort {service}", f"reconciler status {service}"
-        case events.ROLLOUT_PHASE | events.ROLLOUT_REFUSED | events.SAFETY_BREACHED if service:
+        case events.ROLLOUT_PHASE | events.ROLLOUT_REFUSED | events.READ_ONLY | events.SAFETY_BREACHED if service:
             return (f"reconciler status {service}",)
         case events.ROLLOUT_ENDED if service and details.get("outcome") not in WELL:
             return f"reconciler logs {service} --previous", f"reconciler history {service}"

@@ -14,7 +14,7 @@ from reconciler.diagnosis.observations import normalised
 from reconciler.model import ownership
 from reconciler.model.resource import Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.stored_state import StoredState
 
@@ -71,7 +71,7 @@ def read(found: ServiceState) -> Calls[tuple[ServiceEvent, ...]]:
         )
         activities = told.get("ScalingActivities") or []
     tags = {tag["key"]: tag.get("value", "") for tag in item.get("tags") or ()}
-    remembered = stored_state.of_tags(ownership.without_aws(tags))
+    remembered = state_tags.of_tags(ownership.without_aws(tags))
     return happenings(item, activities, remembered, made_of(item))
 
 
@@ -141,11 +141,11 @@ def _marked(remembered: StoredState) -> Iterable[ServiceEvent]:
             details = {"release": release, "outcome": verdict.outcome.value}
             yield ServiceEvent(verdict.at, Source.ROLLOUT, text, f"quarantined {release} {verdict.at}", details)
     if request is not None:
-        answer, details = "pending", {"verb": request.verb.value, "release": request.release}
+        answer, details = "pending", {"verb": str(request.verb), "release": request.release}
         if response is not None and response.id == request.id:
             refusal = response.refusal
             answer = "accepted" if refusal is None else f"refused: {refusal.why}"
-            details |= {"answer": "accepted"} if refusal is None else {"answer": "refused", "code": refusal.code.value}
+            details |= {"answer": "accepted"} if refusal is None else {"answer": "refused", "code": str(refusal.code)}
         why = f" ({request.why})" if request.why else ""
         text = f"{request.verb} requested by {request.by}{why}: {answer}"
         yield ServiceEvent(request.at, Source.ROLLOUT, text, f"said {request.id} {details.get('answer', '')}", details)

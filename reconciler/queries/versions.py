@@ -20,7 +20,7 @@ from reconciler.model.resource import Desired, Observed
 from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import ResourceTypes, discover
 from reconciler.reconcile.observe import StackId, observe
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE
@@ -97,7 +97,7 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
     if not ours:
         raise errors.ReconcilerError(f"{delivery.service} exists but does not belong to this stack")
     service = ours[0]
-    remembered = stored_state.of_tags(service.tags)
+    remembered = state_tags.of_tags(service.tags)
     if delivery.moves_traffic:
         weights = _weights(world, delivery)
         return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["sets"], weights))

@@ -30,7 +30,7 @@ from reconciler.model.plan import DeferralCode as Code
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.model.usage import Usage
-from reconciler.reconcile import in_flight, partial_update
+from reconciler.reconcile import in_flight, partial_update, read_only
 from reconciler.reconcile.deferral_reasons import Reason, deferred_for
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
@@ -72,6 +72,7 @@ class _Deferral:
         self.proven = frozenset(
             group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
         )
+        self.read_only = read_only.unreadable(self.services)
         self.new = sorted(self._new_services())
         self.waiting = dict(self._leaving_services())
         self.succession = succession(plan, self.entries, kinds, deliveries, self.new)
@@ -114,7 +115,7 @@ class _Deferral:
         used |= {name for one in tasks for name in self.kinds[one.address.kind].in_use(one)}
         used |= {name for one in runs for name in ordering.links(one)}
         revised = {action.drop.id for action in self.draft.actions if action.old is not None and action.changes}
-        rolls = {action.address for action in self.draft.actions if action.rolls}
+        rolls = {action.address for action in self.draft.actions if action.rolls} | self.read_only.keys()
         flying = [one for one in staying if _versions(one) > 1 or one.address in rolls or one.id in self.waiting]
         others = any(one.id in revised for one in runs) or bool(rolls - {one.address for one in flying})
         # tasks of what leaves were started for it as it was; those of what stays get what is declared now
@@ -162,8 +163,9 @@ class _Deferral:
         for one in self.services:
             if one.id not in leaving:
                 continue
-            if self.new:
-                yield one.id, (Code.NOT_HEALTHY, self.new[0])
+            held = one.address in self.read_only
+            if held or self.new:
+                yield one.id, (Code.UNKNOWN_FORMAT, one.address) if held else (Code.NOT_HEALTHY, self.new[0])
                 continue
             its_own = self.uses[one.id] - self.proven
             entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
@@ -192,6 +194,8 @@ class _Deferral:
         others = [each for each in self.entries.values() if each is not entry]
         production = {delivery.service: delivery.production for delivery in self.deliveries}
         for one in self.services:
+            if one.address in self.read_only and entry.named & self.uses[one.id]:
+                return Code.UNKNOWN_FORMAT, one.address
             if one.id in self.waiting and self.new and entry.receiving & self.uses[one.id]:
                 return self.waiting[one.id]
             door = production.get(one.address)

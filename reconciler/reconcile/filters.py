@@ -1,6 +1,6 @@
 """Plan filters: which actions of a plan are executed now, and what happens to the others.
 
-    planner ─► drift policy ─► deferral ─► tasks first ─► agreement ─► suspension and guard ─► order
+    planner ─► drift policy ─► deferral ─► tasks first ─► read-only ─► agreement ─► suspension and guard ─► order
 
 Every command that plans uses all of them, so that `diff` shows what `apply` and `run` do. Ownership comes before: the
 planner refuses resources with the tags of another stack, and the client checks each write once more. A filter is a pure
@@ -23,6 +23,7 @@ from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.immovable import explained, immovable
+from reconciler.reconcile.read_only import read_only
 from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.rollout.spec import RolloutSpec
 
@@ -35,7 +36,8 @@ class Context:
     """Input of the filters.
 
     `agreed` is the approved plan, and `written` the signatures of the actions executed since; None if no approval is
-    needed. `suspended_by` is who suspended the stack. `leaving`: the whole stack is to be deleted.
+    needed. `suspended_by` is who suspended the stack, `unreadable` why its requests cannot be read. `leaving`: the
+    whole stack is to be deleted.
     """
 
     world: ObservedState
@@ -49,6 +51,7 @@ class Context:
     agreed: Plan | None = None
     written: frozenset[str] = frozenset()
     suspended_by: str = ""
+    unreadable: str = ""
     leaving: bool = False
 
 
@@ -59,6 +62,7 @@ def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
         plan, drifts = context.policy.judge(plan, context.desired, context.rules, context.now)
         plan = deferral(plan, context.world, context.desired, context.kinds, context.deliveries)
         plan = tasks_first(plan, context.world, context.desired, context.kinds, context.deliveries)
+    plan = read_only(plan, context.world, context.deliveries, leaving=context.leaving)
     plan = limits(agreement(plan, context), context)
     return ordering.ordered(plan, context.desired.values(), context.kinds), drifts
 
@@ -113,6 +117,8 @@ def limits(plan: Plan, context: Context) -> Plan:
     although they are not executed: an account that suddenly needs many is not the one that was approved.
     """
     refusals = list(plan.refusals)
+    if context.unreadable:
+        refusals.append(Refusal(RefusalCode.UNKNOWN_FORMAT, None, f"the stack is read-only: {context.unreadable}"))
     if context.suspended_by:
         refusals.append(
             Refusal(

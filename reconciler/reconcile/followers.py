@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.stable_digest import digest, stable
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.spec import RolloutSpec
 
 LENGTH: Final = 4
@@ -46,7 +46,7 @@ def changed_alone(
     service: Observed[Any],
 ) -> bool:
     """Whether what follows the release was changed after the wanted one had been quarantined."""
-    marks = stored_state.of_tags(service.tags)
+    marks = state_tags.of_tags(service.tags)
     then = [one.judges.split(".")[1:] for one in marks.verdicts if marks.quarantined(one.release)]
     if not then:
         return False

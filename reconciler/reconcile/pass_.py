@@ -70,10 +70,10 @@ def planned(
 
     `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
-    wanted = wish.wanted
+    wanted, tags = wish.wanted, tags_of(wish, world)
     context = Context(
         world, wanted, kinds, wish.deliveries, wish.guard, wish.rules, leaving=wish.leaving,
-        **{"suspended_by": suspended_by(wish, world), **known},
+        **{"suspended_by": tags.suspended, "unreadable": tags.unreadable, **known},
     )  # fmt: skip
     serving = _serving(wish.deliveries, world, kinds)
     whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent, serving=serving)
@@ -105,11 +105,6 @@ def _serving(
         for entry in (delivery.production, delivery.test)
         if entry is not None and delivery.service in uses
     }
-
-
-def suspended_by(wish: DesiredState, world: ObservedState) -> str:
-    """Who suspended the stack, from the tags of its services; empty if nobody did."""
-    return tags_of(wish, world).suspended
 
 
 def tags_of(wish: DesiredState, world: ObservedState) -> RequestTags:

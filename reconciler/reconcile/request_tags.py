@@ -5,9 +5,10 @@
     reconciler:accepted-history   a commit that may be applied although it does not descend from the last one
     reconciler:revision           the revision that was last applied as a whole, and the start of its subject
     reconciler:restored           the revision that the controller restored, and why the newest cannot be used
+    reconciler:stack-format       the format of these tags (model/formats.py), written with any of them
 
-They are written to the first service of the stack by name and read from all of them, so that nothing is lost when
-another service comes first. DescribeServices returns the tags without an extra call.
+They are written to the first service of the stack by name that is not read-only, and read from all of them, so that
+nothing is lost when another service comes first. DescribeServices returns the tags without an extra call.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconciler.model import ownership
+from reconciler.model import formats, ownership
 from reconciler.model.resource import Address, Calls, Observed, ServiceApi
 from reconciler.model.tagging import escaped, tag_value, unescaped
+from reconciler.rollout import state_tags
 
 ecs = ServiceApi("ecs")
 
@@ -35,7 +37,7 @@ class RequestTags:
     """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, and why.
 
     `accepted` is the start of a commit's id that may be applied whatever it descends from. `restored` is the stored
-    revision that the controller works from, and why.
+    revision that the controller works from, and why. `unreadable` is why the tags cannot be read, or "".
     """
 
     request: str = ""
@@ -44,6 +46,7 @@ class RequestTags:
     revision: str = ""
     accepted: str = ""
     restored: str = ""
+    unreadable: str = ""
 
     @property
     def pending(self) -> bool:
@@ -58,23 +61,33 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
         tags.get(REVISION, "").partition(" ")[0],
         tags.get(ACCEPTED, ""),
         unescaped(tags.get(RESTORED, "")),
+        formats.unknown_stack(tags),
     )
 
 
 def candidates(services: Iterable[Observed[Any]], stack: str, wanted: Collection[Address]) -> tuple[Observed[Any], ...]:
-    """Services that may carry the tags, the first one first: those in the specs, then other services of the stack."""
+    """Services that may carry the tags, the first one first: those in the specs, then other services of the stack, and
+    last those whose own state cannot be read, to which nothing is written.
+    """
     existing = [service for service in services if "arn" in service.facts and not service.facts.get("deleting")]
     ours = [
         service
         for service in existing
         if (owner := ownership.owner(service.tags)) == stack or (owner is None and service.address in wanted)
     ]
-    return tuple(sorted(ours, key=lambda service: (service.address not in wanted, service.address.name)))
+    return tuple(
+        sorted(ours, key=lambda service: (read_only(service), service.address not in wanted, service.address.name))
+    )
+
+
+def read_only(service: Observed[Any]) -> bool:
+    return bool(state_tags.of_tags(service.tags).unreadable)
 
 
 def service_for_tags(services: Sequence[Observed[Any]], wanted: Collection[Address]) -> Observed[Any] | None:
-    """The service to write the tags to; None if the specs declare no existing service."""
-    return services[0] if services and services[0].address in wanted else None
+    """The service to write the tags to; None if the specs declare no existing one that may be written to."""
+    first = services[0] if services else None
+    return first if first is not None and first.address in wanted and not read_only(first) else None
 
 
 def merged(services: Iterable[Observed[Any]]) -> RequestTags:
@@ -87,11 +100,13 @@ def merged(services: Iterable[Observed[Any]]) -> RequestTags:
     revision = next((tags.revision for tags in each if tags.revision), "")
     accepted = next((tags.accepted for tags in each if tags.accepted), "")
     restored = next((tags.restored for tags in each if tags.restored), "")
-    return RequestTags(requested.request, requested.handled, suspended, revision, accepted, restored)
+    unreadable = next((tags.unreadable for tags in each if tags.unreadable), "")
+    return RequestTags(requested.request, requested.handled, suspended, revision, accepted, restored, unreadable)
 
 
 def write(arn: str, tags: Mapping[str, str]) -> Calls[None]:
-    yield ecs.tag_resource(resourceArn=arn, tags=[{"key": key, "value": tags[key]} for key in sorted(tags)])
+    every = {**tags, **formats.stack_tags()}
+    yield ecs.tag_resource(resourceArn=arn, tags=[{"key": key, "value": every[key]} for key in sorted(every)])
 
 
 def erase(arn: str, *keys: str) -> Calls[None]:

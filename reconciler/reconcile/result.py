@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Plan, Refusal, RefusalCode
+from reconciler.model.plan import DeferralCode, Plan, Refusal, RefusalCode
 from reconciler.model.resource import Address
 from reconciler.model.resource_type import Depth
 from reconciler.reconcile.drift import Drift
@@ -36,6 +36,11 @@ class PassResult:
     @property
     def suspended(self) -> bool:
         return any(one.code is RefusalCode.SUSPENDED for one in self.plan.refusals)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether changes were left out because the state of their service cannot be read."""
+        return any(one.code is DeferralCode.UNKNOWN_FORMAT for one in self.plan.deferred)
 
     @property
     def failed(self) -> tuple[StepOutcome, ...]:

@@ -40,7 +40,7 @@ class Service(ResourceType[ServiceSpec]):
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=24)  # the state of its rollouts, and requests for the stack
+    tag_rules: ClassVar[TagRules] = TagRules(added=26)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.model import ownership, resource
+from reconciler.model import formats, ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
@@ -81,8 +81,11 @@ class Task(ResourceType[TaskSpec]):
         wanted = {want.spec.task_definition: want for want in scope.wanted}
         found = []
         for definition in scope.ours("task-definition"):
-            if set(MEMORY) <= definition.tags.keys():
-                found.append((yield from _remembered(definition, scope, wanted.get(definition.id))))
+            want, unknown = wanted.get(definition.id), formats.unknown_run(definition.tags)
+            if unknown and (want is not None or RUN_AS in definition.tags):
+                found.append(_unreadable(definition, want, unknown))
+            elif set(MEMORY) <= definition.tags.keys():
+                found.append((yield from _remembered(definition, scope, want)))
         return found
 
     def in_use(self, found: Observed[TaskSpec]) -> frozenset[str]:
@@ -95,7 +98,8 @@ class Task(ResourceType[TaskSpec]):
         again = any(change.field == "task_definition" for change in changes)
         retry = "" if again else old.facts["retry"]
         if not again and not retry:
-            yield from _ecs.update_tags(str(old.parent), {OUTCOME: escaped(old.facts["outcome"])}, ())
+            outcome = {OUTCOME: escaped(old.facts["outcome"])} | formats.run_tags()
+            yield from _ecs.update_tags(str(old.parent), outcome, ())
             return old.id
         arn = yield from _run(new, retry)
         if old.parent is not None and old.parent != new.spec.task_definition:
@@ -117,7 +121,23 @@ class Task(ResourceType[TaskSpec]):
 
 def request_retry(old: Observed[TaskSpec], id: str, by: str) -> Calls[None]:
     """Store a request to run it again."""
-    yield from _ecs.update_tags(str(old.parent), {RETRY: escaped(f"{id}:{by}")}, ())
+    yield from _ecs.update_tags(str(old.parent), {RETRY: escaped(f"{id}:{by}")} | formats.run_tags(), ())
+
+
+def _unreadable(definition: Observed[Any], wanted: Desired[TaskSpec] | None, because: str) -> Observed[TaskSpec]:
+    """A run of which a newer version has stored something else: it is not known whether it ran, so it counts as run."""
+    address = Address("task", definition.tags[RUN_AS]) if wanted is None else wanted.address
+    return Observed(
+        address,
+        definition.id,
+        TaskSpec(cluster="", task_definition=definition.id, outcome=RECORDED),
+        tags={**definition.tags, ownership.ADDRESS: tag_value(str(address))},
+        health=ResourceHealth.DEGRADED,
+        reason=f"read-only: {because}",
+        parent=definition.id,
+        unread=frozenset(TaskSpec.model_fields) - {"task_definition", "outcome"},
+        facts={"outcome": SUCCEEDED, "cluster": "", "task": "", "network": [], "retry": "", "unreadable": because},
+    )
 
 
 def _remembered(definition: Observed[Any], scope: Scope, wanted: Desired[TaskSpec] | None) -> Calls[Observed[TaskSpec]]:
@@ -215,6 +235,7 @@ def _run(new: Desired[TaskSpec], retry: str = "") -> Calls[str]:
             call = run_call(spec, by, token(*run, spec.model_dump_json()), new.tags)
             arns, failures = yield from start(call, new.address, stack)
     memory = {RUN: _ecs.last(arns[0]), RUN_IN: _ecs.last(spec.cluster), RUN_AS: new.address.name}
+    memory |= formats.run_tags()
     yield from _ecs.update_tags(spec.task_definition, memory, ())
     yield from _ecs.update_tags(spec.task_definition, {}, (OUTCOME, RETRY) if retry else ())
     former = {arn: revision for arn, revision in running.items() if revision != spec.task_definition}
@@ -246,4 +267,5 @@ def _stop(tasks: Iterable[str], cluster: Link, reason: str) -> Calls[None]:
 
 
 def _forget(definition: str) -> Calls[None]:
-    yield from _gone.let_go(ecs.untag_resource(resourceArn=definition, tagKeys=[*MEMORY, OUTCOME, RETRY]))
+    keys = [*MEMORY, OUTCOME, RETRY, formats.RUN_KEY]
+    yield from _gone.let_go(ecs.untag_resource(resourceArn=definition, tagKeys=keys))

@@ -49,7 +49,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     Spec = TaskDefinitionSpec
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
-    tag_rules: ClassVar[TagRules] = TagRules(added=6)  # the hash, and what is remembered of the run of a `Task`
+    tag_rules: ClassVar[TagRules] = TagRules(added=7)  # the hash, and what is remembered of the run of a `Task`
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
         passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},

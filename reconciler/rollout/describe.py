@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler import errors
-from reconciler.model import ownership
+from reconciler.model import formats, ownership
 from reconciler.model.resource import Call, Calls, ServiceApi
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.release import Release, RolloutTarget
-from reconciler.rollout.stored_state import StoredState, of_tags, written
+from reconciler.rollout.state_tags import of_tags, written
+from reconciler.rollout.stored_state import StoredState
 
 ecs = ServiceApi("ecs")
 
@@ -34,10 +35,10 @@ def remembered(item: Mapping[str, Any]) -> StoredState:
 
 
 def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
-    """Tags first, then untags."""
+    """Tags first, with their format, then untags."""
     put, drop = written(decision.before, decision.after)
     if put:
-        yield ecs.tag_resource(resourceArn=subject.service, tags=pairs(put))
+        yield ecs.tag_resource(resourceArn=subject.service, tags=pairs(put | formats.state_tags()))
     if drop:
         yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
 

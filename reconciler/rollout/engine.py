@@ -43,7 +43,7 @@ class Phase(StrEnum):
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
     SUPERSEDED = "superseded"
-    BLOCKED = "blocked"  # traffic was changed outside: nothing is written until that is resolved
+    BLOCKED = "blocked"  # traffic was changed outside, or the state cannot be read: nothing is written until then
 
 
 class RolloutHealth(StrEnum):

@@ -110,6 +110,8 @@ class Requests(ABC):
     def answered(self, request: Request) -> Answer:
         if request.stale(self.now):
             return RequestRefusal(Code.EXPIRED, "request expired")
+        if request.verb not in set(RequestVerb):
+            return RequestRefusal(Code.UNKNOWN_FORMAT, f"this version of reconciler does not know {request.verb}")
         if request.verb is RequestVerb.RETRY and request.release != self.seen.wanted:
             return RequestRefusal(
                 Code.OTHER_RELEASE, f"the request names {request.release}, but the specs declare {self.seen.wanted}"

@@ -41,10 +41,11 @@ OF_THE_SERVICE: Final = frozenset({RequestVerb.SUSPEND, RequestVerb.RESUME})
 class Request:
     """`id` identifies one request; `by` is the requester; `seconds` is the extension, for `extend`.
 
-    `to` is the release to roll back to, if it is not the previous one, and `revision` the number of its revision.
+    `to` is the release to roll back to, if it is not the previous one, and `revision` the number of its revision. A
+    `verb` that is no `RequestVerb` is that of a newer version, and is refused.
     """
 
-    verb: RequestVerb
+    verb: RequestVerb | str
     release: str
     id: str
     at: datetime
@@ -74,6 +75,7 @@ class RequestRefusalCode(StrEnum):
     SUSPENDED = "suspended"  # the service is suspended
     NOT_SUSPENDED = "not-suspended"  # resume: nothing is suspended or on hold
     UNSUPPORTED = "unsupported"  # the service's engine has nothing of the kind
+    UNKNOWN_FORMAT = "unknown-format"  # a newer version sent it, or stored the state of the service
     NO_ROLLOUT = "no-rollout"  # no new version is being rolled out
     NO_DEADLINE = "no-deadline"  # extend: no deadline is running
     TOO_LONG = "too-long"  # extend: by more than may be
@@ -96,9 +98,9 @@ class RequestRefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRefusal:
-    """Refusal of a request: `code` for programs, `why` for people."""
+    """Refusal of a request: `code` for programs, `why` for people. A newer version may have given another code."""
 
-    code: RequestRefusalCode
+    code: RequestRefusalCode | str
     why: str
 
 
@@ -134,44 +136,51 @@ class Response:
 
 
 _INTENT: Final = re.compile(
-    r"(?P<verb>[a-z]+)(?:\+(?P<seconds>\d{1,7})|\+(?P<to>[\w-]+)\.(?P<revision>\d{1,9}))?"
-    r":(?P<release>[^:\s]+):(?P<id>[^:\s]+):(?P<at>\d{1,11}):(?P<by>[^:]+)(?::(?P<why>.*))?",
+    r"(?P<verb>[^:\s]+):(?P<release>[^:\s]+):(?P<id>[^:\s]+):(?P<at>\d{1,11}):(?P<by>[^:]+)(?::(?P<why>.*))?",
     re.DOTALL,
 )
+_VERB: Final = re.compile(r"([a-z]+)(?:\+(?P<seconds>\d{1,7})|\+(?P<to>[\w-]+)\.(?P<revision>\d{1,9}))?")
 _HANDLED: Final = re.compile(r"([^:\s]+):(?:accepted|refused:([a-z-]+):(.*))", re.DOTALL)
 
 
 def intent_of(text: str) -> Request | None:
     """The request in a tag's value, or None if it cannot be parsed."""
     match = _INTENT.fullmatch(text)
-    if match is None or match["verb"] not in set(RequestVerb):
+    if match is None:
         return None
-    verb = RequestVerb(match["verb"])
-    if (match["seconds"] is None) is (verb is RequestVerb.EXTEND):
-        return None
-    if match["to"] is not None and verb is not RequestVerb.ROLLBACK:
-        return None
+    found = _verb(match["verb"])
     return Request(
-        verb,
+        found[0],
         match["release"],
         match["id"],
         datetime.fromtimestamp(int(match["at"]), UTC),
         unescaped(match["by"]),
         unescaped(match["why"] or ""),
-        int(match["seconds"] or 0),
-        match["to"] or "",
-        int(match["revision"] or 0),
+        *found[1:],
     )
+
+
+def _verb(text: str) -> tuple[RequestVerb | str, int, str, int]:
+    """The verb, its seconds, and the release and revision to roll back to; `text` itself if that is not known."""
+    match = _VERB.fullmatch(text)
+    if match is None or match[1] not in set(RequestVerb):
+        return text, 0, "", 0
+    verb = RequestVerb(match[1])
+    takes = (match["seconds"] is not None) is (verb is RequestVerb.EXTEND)
+    if not takes or (match["to"] is not None and verb is not RequestVerb.ROLLBACK):
+        return text, 0, "", 0
+    return verb, int(match["seconds"] or 0), match["to"] or "", int(match["revision"] or 0)
 
 
 def handled_of(text: str) -> Response | None:
-    """The response in a tag's value, or None if it cannot be parsed or its code is unknown."""
+    """The response in a tag's value, or None if it cannot be parsed."""
     match = _HANDLED.fullmatch(text)
-    if match is None or (match[2] is not None and match[2] not in set(RequestRefusalCode)):
+    if match is None:
         return None
-    return Response(
-        match[1], None if match[2] is None else RequestRefusal(RequestRefusalCode(match[2]), unescaped(match[3]))
-    )
+    if match[2] is None:
+        return Response(match[1])
+    code = RequestRefusalCode(match[2]) if match[2] in set(RequestRefusalCode) else match[2]
+    return Response(match[1], RequestRefusal(code, unescaped(match[3])))
 
 
 def pause_of(text: str) -> Pause | None:

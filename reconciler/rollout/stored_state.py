@@ -1,27 +1,21 @@
-"""Stored rollout state, as tags on the ECS service: deadlines, requests, quarantines.
+"""Stored rollout state: deadlines, requests, quarantines. It is kept in tags of the ECS service (state_tags.py).
 
-Everything else is observed. A deadline is absolute, in UTC, and belongs to one release. A tag that is missing or cannot
-be parsed counts as lost; its timer then starts again, so that it elapses later, never earlier. Every value is written
-as `tag_value` makes it, whatever text of a person, an error or another tool is in it: one value that ECS refuses would
-keep the rest from being written.
-
-It is one module because the tags are one format: what writes a field stands beside what reads it.
+Everything else is observed. A deadline is absolute, in UTC, and belongs to one release. One that is missing counts as
+lost; its timer then starts again, so that it elapses later, never earlier. What cannot be read is not missing: nothing
+is written to that service (`StoredState.unreadable`).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from reconciler.model import ownership
-from reconciler.model.tagging import VALUE_LENGTH, escaped, tag_value, unescaped, with_text
-from reconciler.rollout import attempts, requests
+from reconciler.model.tagging import escaped, with_text
 from reconciler.rollout.attempts import Rejection, Retry, TaskRun
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, Response
@@ -140,7 +134,7 @@ class StoredState:
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
     wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases whose
     pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
-    quarantined.
+    quarantined. `unreadable` is why not all of it can be read, or "", and is not stored itself.
     """
 
     deadline: Deadline | None = None
@@ -158,6 +152,7 @@ class StoredState:
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    unreadable: str = ""
 
     def quarantined(self, release: str) -> bool:
         return release in self.quarantine
@@ -205,7 +200,7 @@ def _with(releases: tuple[str, ...], release: str) -> tuple[str, ...]:
     return (*(one for one in releases if one != release), release)[-KEPT_RELEASES:]
 
 
-# -- as tags
+# -- where it is kept
 
 KEYS: Final[Mapping[str, str]] = {
     name: f"{ownership.PREFIX}{name.replace('_', '-')}"
@@ -233,94 +228,3 @@ VERDICT_KEYS: Final = tuple(f"{ownership.PREFIX}verdict-{letter}" for letter in 
 """The tags of `StoredState.verdicts`: one for each of the newest few, which share them once there are more."""
 
 FIELDS: Final = (*KEYS, "verdicts")
-
-
-def of_tags(tags: Mapping[str, str]) -> StoredState:
-    found = {name: _READ[name](tags[key]) for name, key in KEYS.items() if key in tags}
-    several = [[_verdict(text) for text in tags.get(key, "").split(SEPARATOR)] for key in VERDICT_KEYS]
-    verdicts = (one for row in itertools.zip_longest(*several) for one in row if one is not None)
-    return StoredState(**{name: value for name, value in found.items() if value is not None}, verdicts=tuple(verdicts))
-
-
-def tags_of(state: StoredState) -> dict[str, str]:
-    values = {key: getattr(state, name) for name, key in KEYS.items()}
-    tags = {key: tag_value(_text(value)) for key, value in values.items() if value not in (None, ())}
-    for place, key in enumerate(VERDICT_KEYS):
-        here = state.verdicts[place :: len(VERDICT_KEYS)]
-        if here:
-            room = (VALUE_LENGTH + 1) // len(here) - 1
-            tags[key] = tag_value(SEPARATOR.join(one.text(room) for one in here))
-    return tags
-
-
-def written(before: StoredState, after: StoredState) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The tags to write and the tags to remove. Only fields that differ, so that requests written meanwhile are
-    kept.
-    """
-    old, new = tags_of(before), tags_of(after)
-    put = {key: value for key, value in new.items() if old.get(key) != value}
-    return put, tuple(key for key in old if key not in new)
-
-
-def _text(value: Any) -> str:
-    match value:
-        case tuple():
-            return " ".join(value)
-        case Version(release, definition):
-            return f"{release}:{definition}"
-        case _:
-            text: str = value.text()
-            return text
-
-
-def _deadline(text: str) -> Deadline | None:
-    match = re.fullmatch(r"([^:\s]+):([a-z]+)(\d{0,9}):(\d{1,11}|-)(?::(\w+))?", text)
-    if match is None or match[2] not in set(DeadlineKind):
-        return None
-    at = None if match[4] == "-" else datetime.fromtimestamp(int(match[4]), UTC)
-    stage = DeadlineKind(match[2])
-    if at is None and stage is not DeadlineKind.GATE:
-        return None
-    return Deadline(match[1], stage, at, int(match[3] or 0), match[5] or "")
-
-
-def _releases(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-def _ended(text: str) -> RolloutResult | None:
-    match = re.fullmatch(r"([^:\s]+):(\w+):(\w+):(\d{1,11}):(\w+):(.*)", text, re.DOTALL)
-    if match is None or match[2] not in set(Outcome) or match[5] not in set(Actor):
-        return None
-    at = datetime.fromtimestamp(int(match[4]), UTC)
-    return RolloutResult(match[1], Outcome(match[2]), match[3], at, Actor(match[5]), unescaped(match[6]))
-
-
-def _verdict(text: str) -> Verdict | None:
-    match = re.fullmatch(r"([^:\s]+):(\w+):(\d{1,11}):([\w.]+|-[\w.]*):(.*)", text, re.DOTALL)
-    if match is None or match[2] not in set(STOPPED):
-        return None
-    at, judges = datetime.fromtimestamp(int(match[3]), UTC), "" if match[4] == "-" else match[4]
-    return Verdict(match[1], Outcome(match[2]), at, judges, unescaped(match[5]))
-
-
-def _version(text: str) -> Version | None:
-    release, _, definition = text.partition(":")
-    whole = len(text) < VALUE_LENGTH  # otherwise the number of the revision may have been cut
-    return Version(release, definition) if whole and re.fullmatch(r"[\w-]+:\d+", definition) else None
-
-
-_READ: Final[Mapping[str, Callable[[str], Any]]] = {
-    "deadline": _deadline,
-    "request": requests.intent_of,
-    "response": requests.handled_of,
-    "quarantine": _releases,
-    "ended": _ended,
-    "hold": requests.pause_of,
-    "suspended": requests.pause_of,
-    "previous": _version,
-    "rollback_target": _version,
-    "live": _version,
-    **attempts.READ,
-    "cleared": _releases,
-}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -161,7 +161,7 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
         case WriteState():
             names = (name for name in decision.fields if name != "request")  # operators write it too
             there = replace(seen.marks, **{name: getattr(decision.after, name) for name in names})
-            return stored_state.written(seen.marks, there) == ({}, ())  # a tag has room for the start of a reason
+            return state_tags.written(seen.marks, there) == ({}, ())  # a tag has room for the start of a reason
         case SuspendScaling(suspend):
             return seen.scaling is not (Scaling.ACTIVE if suspend else Scaling.SUSPENDED)
         case UpdateHealthCheck(slot):

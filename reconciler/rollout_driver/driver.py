@@ -22,7 +22,7 @@ from reconciler.diagnosis.report import Diagnosis
 from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls
-from reconciler.rollout import prefetch, safety
+from reconciler.rollout import prefetch, read_only, safety
 from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.contest import UNDONE, Contest
@@ -173,7 +173,7 @@ class RolloutDriver:
         seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         _, seen, _ = RolloutTracker(now).look(seen, now)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
-        return seen, self.task_runs.step(self.aws, job, seen, job.engine.decide(policy, seen, now), now)
+        return seen, self._decided(job, seen, now)
 
     def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Observe once and apply the actions. Raises no AWS error: failures are in the result."""
@@ -185,7 +185,7 @@ class RolloutDriver:
             return self._after(StepResult(job, now, error=unread))
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
-        step = self.task_runs.step(self.aws, job, seen, job.engine.decide(policy, seen, now), now)
+        step = self._decided(job, seen, now)
         contest = self.contests.get(job.address, Contest(seen.wanted))
         if free and not self.aws.halted:
             contest = self.contests[job.address] = contest.look(seen, now)
@@ -211,6 +211,13 @@ class RolloutDriver:
         self.contests[job.address] = contest.wrote(done, seen)
         self._say(job, step, done, error)
         return self._after(StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis))
+
+    def _decided(self, job: ServiceRollout, seen: ObservedService, now: datetime) -> RolloutStep:
+        """The next step, with the pre-deployment task; none of a service whose state cannot be read."""
+        ordinary = job.engine.decide(job.delivery.policy, seen, now)
+        if seen.marks.unreadable:
+            return read_only.step(seen, ordinary)
+        return self.task_runs.step(self.aws, job, seen, ordinary, now)
 
     def checked(self, job: ServiceRollout, seen: ObservedService, step: RolloutStep) -> RolloutStep:
         """`step`, or the one that refuses a rollback that is not possible. Writes nothing."""

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.model import formats
 from reconciler.source.base import Fetched, Proof, Revision
 from reconciler.spec.discovery import LARGEST_FOLDER
 from reconciler.spec.load import Source as File
@@ -61,7 +62,10 @@ def pack(archive: Archive, *, files: bool = True) -> bytes:
 
 
 def unpack(data: bytes, *, folder: str = "") -> Archive:
-    """`folder` is how messages call the root of the files, if not as before. Raises `errors.CopyUnusable`."""
+    """`folder` is how messages call the root of the files, if not as before.
+
+    Raises `errors.CopyUnusable`, and `errors.StoreFormatUnknown` for what a newer version has packed.
+    """
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, LARGEST)
@@ -69,7 +73,8 @@ def unpack(data: bytes, *, folder: str = "") -> Archive:
             raise errors.CopyUnusable("it is incomplete or damaged")
         document = json.loads(text)
         if document["format_version"] != FORMAT:
-            raise errors.CopyUnusable("another version of reconciler wrote it")
+            because = formats.unknown("the copy of the specs", document["format_version"], FORMAT)
+            raise errors.StoreFormatUnknown(f"{because}, or delete it")
         revision = _revision(document["revision"])
         if document["files"] is None:
             raise errors.CopyUnusable(f"revision {revision} was too large to be stored")

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+from reconciler import errors
+from reconciler.model import formats
+
+FORMAT: Final = 1
+"""Of the records and of the file that holds them. What has none is of the first format."""
+
+
+def check_format(what: str, found: object) -> None:
+    """Raises `errors.StoreFormatUnknown` for any format but ours."""
+    if found != FORMAT:
+        because = formats.unknown(what, found, FORMAT)
+        raise errors.StoreFormatUnknown(f"{because}, or delete it, once nothing else works on the stack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,9 @@ class Record:
 
 
 class Records(Protocol):
-    """Storage of leases. `read` and `swap` raise `errors.StoreUnreachable`."""
+    """Storage of leases. `read` and `swap` raise `errors.StoreUnreachable`; `errors.StoreFormatUnknown` if a newer
+    version wrote the store.
+    """
 
     def lost(self) -> str:
         """Why others do not see what was written here; empty if they do, as far as that is known without asking the

@@ -12,10 +12,17 @@ from typing import Any, Final, Protocol
 
 from reconciler import errors
 from reconciler.model.resource import Call
-from reconciler.store.base import Copies, Copy, Record, Records
+from reconciler.store.base import FORMAT, Copies, Copy, Record, Records, check_format
 
 KEY: Final = "pk"
 """The table's partition key, a string; there is no sort key (spec/compile/store.py)."""
+
+_FORMAT: Final[dict[str, Any]] = {"format": {"N": str(FORMAT)}}
+"""The attribute of each item that says in which format it is."""
+
+_KNOWN: Final = "(attribute_not_exists(#format) OR #format = :format)"
+"""Condition of each replacement: a newer version may have written the item since it was read."""
+_NAMES: Final = {"#version": "version", "#format": "format"}
 
 
 class Transport(Protocol):
@@ -53,6 +60,13 @@ class _Table:
                 raise
             raise errors.StoreUnreachable(f"the table {self.name}: {error}") from error
 
+    def item(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """The item as it is now. Raises `errors.StoreUnreachable`."""
+        item: dict[str, Any] | None = self.perform("GetItem", Key=key, ConsistentRead=True).get("Item")
+        text = str((item or {}).get("format", _FORMAT["format"]).get("N", ""))
+        check_format(f"the item {key[KEY]['S']} of the table {self.name}", int(text) if text.isdecimal() else text)
+        return item
+
 
 class _Records:
     def __init__(self, table: _Table, stack: str) -> None:
@@ -63,7 +77,7 @@ class _Records:
         return ""  # a table that was deleted is noticed by the next renewal
 
     def read(self) -> Record | None:
-        item = self._table.perform("GetItem", Key=self._key, ConsistentRead=True).get("Item")
+        item = self._table.item(self._key)
         if item is None:
             return None
         try:
@@ -81,12 +95,13 @@ class _Records:
         condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({KEY})"}
         if expected is not None:
             condition = {
-                "ConditionExpression": "#version = :expected",
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": {":expected": {"S": expected}},
+                "ConditionExpression": f"#version = :expected AND {_KNOWN}",
+                "ExpressionAttributeNames": _NAMES,
+                "ExpressionAttributeValues": {":expected": {"S": expected}, ":format": _FORMAT["format"]},
             }
         item = {
             **self._key,
+            **_FORMAT,
             "holder": {"S": record.holder},
             "epoch": {"N": str(record.epoch)},
             "version": {"S": record.version},
@@ -106,7 +121,7 @@ class _Copies:
         self._key = {KEY: {"S": f"{stack}#accepted"}}
 
     def read(self) -> Copy | None:
-        item = self._table.perform("GetItem", Key=self._key, ConsistentRead=True).get("Item")
+        item = self._table.item(self._key)
         if item is None:
             return None
         version, revision, data = (item.get(name) or {} for name in ("version", "revision", "data"))
@@ -121,22 +136,23 @@ class _Copies:
     def swap(self, expected: str, copy: Copy) -> bool:
         item = {
             **self._key,
+            **_FORMAT,
             "version": {"S": copy.version},
             "epoch": {"N": str(copy.epoch)},
             "revision": {"S": copy.revision},
             "data": {"B": copy.data},
         }
-        values = {":expected": {"S": expected}}
+        values = {":expected": {"S": expected}, ":format": _FORMAT["format"]}
         condition = "#version = :expected"
         if not expected:  # there is none, or none that a writer of ours has left
             values[":text"] = {"S": "S"}
-            condition += " OR NOT attribute_type(#version, :text)"
+            condition = f"({condition} OR NOT attribute_type(#version, :text))"
         try:
             self._table.perform(
                 "PutItem",
                 Item=item,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#version": "version"},
+                ConditionExpression=f"{condition} AND {_KNOWN}",
+                ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues=values,
             )
         except errors.AwsError:  # the condition failed; everything else is `StoreUnreachable`

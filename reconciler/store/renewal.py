@@ -46,7 +46,8 @@ class Renewal:
                 self.lost.set()
                 return
             except errors.StoreUnreachable as error:
-                log.warning(events.LEASE_UNSURE, reason=str(error), left=round(max(0.0, self._lease.left()), 1))
+                left = round(max(0.0, self._lease.left()), 1)
+                log.warning(events.LEASE_UNSURE, reason=str(error), code=error.code, left=left)
                 pause = self._lease.ttl / 12
 
 

@@ -7,14 +7,10 @@ it would hold the newest lease in a second file, and whoever deletes only that o
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import grp
 import os
-import pwd
 import secrets
 import sqlite3
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,15 +20,13 @@ from typing import Final
 
 from reconciler import errors, events, private_files
 from reconciler.log import log
-from reconciler.store.base import Copies, Copy, Record, Records
+from reconciler.store import file_safety
+from reconciler.store.base import FORMAT, Copies, Copy, Record, Records, check_format
 
 PATIENCE_SECONDS: Final = 5.0
 """Time that a transaction waits for another process."""
 TRIES: Final = 3
 """Tries to open the file, while others replace it."""
-
-MOST_STEPS: Final = 256
-"""Folders and links on the way to the file."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (
@@ -53,6 +47,8 @@ class Sqlite:
 
     Each transaction has a connection of its own: a longer one would answer from its cache if the file was emptied and
     filled again by another process. The file is held open beside it, so that its inode stands for no other file.
+
+    The format is SQLite's `user_version`; 0 is that of a new file, and of one from before formats had numbers.
     """
 
     def __init__(self, path: Path, stack: str) -> None:
@@ -102,6 +98,7 @@ class Sqlite:
                 connection = sqlite3.connect(
                     self.path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
                 )
+                self._check_format(connection)
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.executescript(_SCHEMA)
                 if not self.lost():
@@ -114,18 +111,27 @@ class Sqlite:
                     raise _unreachable(self.path, error) from error
         raise errors.StoreUnreachable(f"the store {self.path} keeps being replaced")
 
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        """Raises `errors.StoreFormatUnknown`; gives a file without a number the first one."""
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found not in (0, FORMAT):
+            connection.close()
+            check_format(f"the store {self.path}", found)
+        if found == 0:
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+
     def _hold(self) -> None:
         """Open the file that is there now, unless it is open, with mode 0600; created, or narrowed to that."""
         if self._handle is not None and not self.lost():
             return
         try:
             private_files.create_folder(self.path.parent)
-            _check_folder(self.path)
+            file_safety.check_folder(self.path)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600)
             self._release()
             self._handle = handle
             found = os.fstat(handle)
-            _check_file(self.path, found)
+            file_safety.check_file(self.path, found)
             os.fchmod(handle, 0o600)
         except OSError as error:
             raise _unreachable(self.path, error) from error
@@ -218,78 +224,6 @@ class _Copies:
             return None
         version, epoch, revision, data = row
         return Copy(version, epoch, revision, data if isinstance(data, bytes) else b"")
-
-
-def _check_folder(path: Path) -> None:
-    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can create or replace files, or that
-    they can replace as a whole.
-
-    The sticky bit is no protection for the file: SQLite writes into it whatever is in a journal beside it, whoever made
-    that. It does protect the folders that are in such a folder.
-    """
-    folder, found = path.parent, path.parent.stat()
-    own = f"pass --store sqlite:{folder / 'reconciler' / path.name}, which creates a folder for you alone"
-    if found.st_uid not in (0, os.geteuid()):
-        raise errors.StoreUnreachable(
-            f"the store's folder {folder} belongs to another user, who could take the lease away; {own}"
-        )
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        advice = own if found.st_mode & stat.S_ISVTX else f"run `chmod go-w {folder}`, or {own}"
-        raise errors.StoreUnreachable(
-            f"other users can write to {folder}, the store's folder, and take the lease away; {advice}"
-        )
-    for above, entry in _traversed(folder):
-        found = above.stat()
-        for one, owner in ((above, found.st_uid), (entry, entry.lstat().st_uid)):
-            if owner not in (0, os.geteuid()):
-                raise errors.StoreUnreachable(
-                    f"{one}, above the store {path}, belongs to another user, who could replace it"
-                )
-        if _written_by_others(found) and not found.st_mode & stat.S_ISVTX:
-            raise errors.StoreUnreachable(
-                f"other users can write to {above}, above the store {path}, and replace it; run `chmod go-w {above}`"
-            )
-
-
-def _traversed(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """The folders that lead to `folder`, by its links, each with what of it leads on."""
-    at, parts = Path("/"), [*reversed(folder.parts[1:])]
-    for _ in range(MOST_STEPS):
-        if not parts:
-            return
-        entry = at / parts.pop()
-        if entry.name == "..":
-            at = at.parent
-            continue
-        yield at, entry
-        if entry.is_symlink():
-            target = entry.readlink()
-            at = Path("/") if target.is_absolute() else at
-            parts += reversed(target.parts[1 if target.is_absolute() else 0 :])
-        else:
-            at = entry
-    raise OSError(errno.ELOOP, "Too many links", str(folder))
-
-
-def _written_by_others(found: os.stat_result) -> bool:
-    """Many systems give each user a group of that name, and OpenShift the superuser's: these are nobody else's."""
-    if found.st_mode & stat.S_IWOTH:
-        return True
-    if not found.st_mode & stat.S_IWGRP or not found.st_gid:
-        return False
-    try:
-        user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(found.st_gid)
-    except KeyError:
-        return True
-    return group.gr_name != user or not {*group.gr_mem} <= {user}
-
-
-def _check_file(path: Path, found: os.stat_result) -> None:
-    """Raises `errors.StoreUnreachable` for what SQLite cannot use, or is somebody else's."""
-    if not stat.S_ISREG(found.st_mode):
-        raise errors.StoreUnreachable(f"the store {path} is not a regular file")
-    if found.st_uid != os.geteuid():
-        raise errors.StoreUnreachable(f"the store {path} belongs to another user, who could take the lease away")
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli import lease
 from reconciler.cli.output.exits import Exit
 from reconciler.model.resource import Call
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusal, RequestRefusalCode, Response
 from reconciler.rollout.stored_state import KEYS
@@ -53,7 +53,7 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, 
     ecs, arn = serving.laptop.client("ecs"), serving.service()["serviceArn"]
 
     def answer(call: Call) -> None:
-        request = stored_state.of_tags(serving.tags()).request
+        request = state_tags.of_tags(serving.tags()).request
         if call.operation == "DescribeServices" and request is not None:
             refusal = RequestRefusal(RequestRefusalCode.NO_PREVIOUS_VERSION, "it is gone by now")
             ecs.tag_resource(

@@ -18,6 +18,7 @@ from reconciler.reconcile.request_tags import RequestTags
 
 ARN = "arn:aws:ecs:us-west-2:123456789012:service/apps/web"
 WEB = Address("service", "web")
+FORMAT = {"reconciler:stack-format": "1"}
 
 
 class Ecs:
@@ -87,7 +88,7 @@ def test_what_is_in_place_is_written_once_and_a_poke_answered_once() -> None:
     assert found.answer("4f1c2ab")
     assert not found.in_place("4f1c2abd", "More tasks")
     assert not found.answer("4f1c2ab")
-    assert ecs.tags == {request_tags.REVISION: "4f1c2abd More tasks", request_tags.HANDLED: "p1:4f1c2ab"}
+    assert ecs.tags == FORMAT | {request_tags.REVISION: "4f1c2abd More tasks", request_tags.HANDLED: "p1:4f1c2ab"}
     assert found.tags == RequestTags("p1", "p1", "", "4f1c2abd")
 
 
@@ -134,8 +135,9 @@ def test_another_service_takes_over_the_tags_of_the_first() -> None:
     assert found.tags == RequestTags("p1", "", "ana", "r1")
     assert found.in_place("r2", "two")
     assert found.answer("r2")
-    assert ecs.tags == {request_tags.REVISION: "r2 two"}
-    assert ecs.others[old] == {request_tags.SUSPEND: "ana", request_tags.REQUEST: "p1", request_tags.HANDLED: "p1:r2"}
+    assert ecs.tags == FORMAT | {request_tags.REVISION: "r2 two"}
+    answered = {request_tags.SUSPEND: "ana", request_tags.REQUEST: "p1", request_tags.HANDLED: "p1:r2"}
+    assert ecs.others[old] == FORMAT | answered
     assert found.tags == RequestTags("p1", "p1", "ana", "r2")
     assert not found.in_place("r2", "two")
     assert not found.answer("r2")
@@ -149,7 +151,7 @@ def test_accepted_history_is_taken_back_once_it_is_in_place() -> None:
     found.read(world(ecs.tags), "shop", {WEB})
     assert found.tags == RequestTags(revision="older", accepted="fedcba9")
     assert found.in_place("fedcba9876", "after")
-    assert ecs.tags == {request_tags.REVISION: "fedcba9876 after"}
+    assert ecs.tags == FORMAT | {request_tags.REVISION: "fedcba9876 after"}
     assert (found.tags.revision, found.tags.accepted) == ("fedcba9876", "")
     assert not found.in_place("fedcba9876", "after")
 

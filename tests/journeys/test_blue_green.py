@@ -17,7 +17,7 @@ import pytest
 
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.rollout_text import WORDS
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import Deadline, DeadlineKind
 from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, load, local_session
@@ -91,7 +91,7 @@ class Watch:
 
     def look(self) -> None:
         service, weights, now = self.here.service(), self.here.weights(80), self.here.now()
-        found = stored_state.of_tags({tag["key"]: tag["value"] for tag in service["tags"]}).deadline
+        found = state_tags.of_tags({tag["key"]: tag["value"] for tag in service["tags"]}).deadline
         if found is not None and found.at is not None:
             known = self.deadlines.get(found.stage)
             assert known is None or known.at is None or found.at >= known.at, f"{known} was shortened to {found}"
@@ -165,7 +165,7 @@ def test_killed_in_any_phase_and_started_again_it_reaches_the_same_end(here: Des
     assert sorted(here.weights(80).values()) == [0, 100]
     assert here.weights(9000) == here.weights(80) != seen.was
     tags = {tag["key"]: tag["value"] for tag in here.service()["tags"]}
-    ending = stored_state.of_tags(tags)
+    ending = state_tags.of_tags(tags)
     assert ending.ended is not None
     assert (ending.ended.outcome, ending.deadline, ending.quarantine) == ("Promoted", None, ending.quarantine)
     assert ending.ended.release == live["externalId"]

@@ -42,6 +42,34 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a value that cannot be read is taken for a missing one",
+        "reconciler/rollout/state_tags.py",
+        "formats.unknown_state(tags) or _unreadable(tags, lost)",
+        "formats.unknown_state(tags)",
+        "tests/rollout/test_stored_state.py",
+    ),
+    Mutant(
+        "a rollout goes on from a state in an unknown format",
+        "reconciler/rollout_driver/driver.py",
+        "if seen.marks.unreadable:",
+        "if not seen:",
+        "tests/promises/test_unknown_format.py",
+    ),
+    Mutant(
+        "a plan changes a service whose state is in an unknown format",
+        "reconciler/reconcile/read_only.py",
+        "    if not found:",
+        "    if not found or not leaving:",
+        "tests/promises/test_unknown_format.py",
+    ),
+    Mutant(
+        "a lease in an unknown format is acquired",
+        "reconciler/store/base.py",
+        "if found != FORMAT:",
+        "if not what:",
+        "tests/store/test_formats.py",
+    ),
+    Mutant(
         "a write without a token is sent again after a lost answer",
         "reconciler/aws/retry.py",
         "(is_read(call) or has_token(call))",

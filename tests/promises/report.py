@@ -47,6 +47,7 @@ PROMISES = {
     "S16": "`apply PLAN` does exactly that plan, or refuses.",
     "S17": "Unknown is not absent: a read that fails never leads to a creation or a deletion.",
     "S18": "While a source, a store or a registry is down, nothing is deleted, and deadlines are honoured.",
+    "S19": "After an upgrade or a downgrade in any phase, the other version goes on from what is stored.",
     "L1": "From any damage to what is owned, back to what is wanted, and then not a write more.",
     "L2": "Progress under crashes, throttling, lost answers and bad days.",
     "L3": "A leader that is gone is replaced within the time of its lease, one that has stopped at once.",

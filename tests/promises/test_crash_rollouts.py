@@ -27,7 +27,7 @@ from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.inprocess import Laptop
 from reconciler.local.scripted import Script
 from reconciler.model.resource import Call
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.actions import RunTests
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
@@ -92,7 +92,7 @@ class Watch:
                 self.moved = now
             case "TagResource":
                 tags = {tag["key"]: tag["value"] for tag in call.params["tags"]}
-                found = stored_state.of_tags(tags)
+                found = state_tags.of_tags(tags)
                 self.deadlines += [found.deadline] if found.deadline is not None else []
                 self.approved |= found.response is not None and found.response.accepted
 

@@ -12,7 +12,8 @@ from reconciler.model.resource import Address, Desired, Observed
 from reconciler.reconcile.followers import digests
 from reconciler.resources.image import ImageSpec
 from reconciler.resources.service import ServiceSpec
-from reconciler.rollout.stored_state import Outcome, StoredState, Verdict, written
+from reconciler.rollout.state_tags import written
+from reconciler.rollout.stored_state import Outcome, StoredState, Verdict
 from tests.reconcile.test_deferral import definition, delivery, planned, tags
 from tests.rollout.facts import NOW
 

@@ -65,6 +65,7 @@ def test_words_are_read_as_they_are_written() -> None:
     assert talk.hold(request_tags.read("apps", f"{ARN}a")) == {request_tags.REQUEST: "p1"}
     assert talk.params("TagResource")[0]["tags"] == [
         {"key": request_tags.REQUEST, "value": "p1"},
+        {"key": "reconciler:stack-format", "value": "1"},
         {"key": request_tags.SUSPEND, "value": "ana"},
     ]
     assert talk.params("UntagResource") == [{"resourceArn": f"{ARN}a", "tagKeys": [request_tags.SUSPEND]}]

@@ -12,6 +12,7 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.model import ownership
 from reconciler.model.diff import diff
+from reconciler.model.formats import RUN_KEY as FORMAT
 from reconciler.model.resource import Address, Call, Desired, Observed, ResourceHealth
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources.task import (
@@ -77,7 +78,7 @@ def revision(number: int, tags: Mapping[str, str] | None = None, stack: str = ST
 
 def started(task_id: str) -> dict[str, str]:
     """What is remembered of a run whose outcome has not been stored."""
-    return {RUN: task_id, RUN_IN: "c", RUN_AS: "hello"}
+    return {RUN: task_id, RUN_IN: "c", RUN_AS: "hello", FORMAT: "1"}
 
 
 def memory(task_id: str, outcome: str = "succeeded") -> dict[str, str]:
@@ -167,6 +168,16 @@ def test_what_was_not_run_is_absent() -> None:
     assert observe(revision(2, memory("abc"), stack="theirs")) == [], "somebody else's run is not ours"
 
 
+@pytest.mark.parametrize("tags", [memory("abc"), {RUN: "abc"}, {}, {"reconciler:run-2": "abc"}])
+def test_a_run_in_an_unknown_format_is_not_run_again(tags: dict[str, str]) -> None:
+    """It is not known whether it ran, nor how it ended: no known key is needed, and none is believed."""
+    (found,) = observe(revision(1, {**tags, FORMAT: "2"}))
+    assert (found.address, found.health) == (Address("task", "hello"), ResourceHealth.DEGRADED)
+    assert FORMAT in found.reason
+    assert not diff(found, WANTED)
+    assert "running" not in found.facts["unreadable"]
+
+
 def test_a_new_revision_is_a_change_and_nothing_else_is() -> None:
     """Where and how often a task runs counts only when it runs."""
     old = observe(revision(1, memory("abc")))[0]
@@ -218,7 +229,7 @@ def test_its_exit_code_is_its_outcome_and_is_stored(item: dict[str, Any], outcom
     assert talk.operations() == ["TagResource"], "nothing is run again"
     assert talk.params("TagResource")[0] == {
         "resourceArn": REVISION,
-        "tags": [{"key": OUTCOME, "value": outcome}],
+        "tags": [{"key": FORMAT, "value": "1"}, {"key": OUTCOME, "value": outcome}],
     }
 
 
@@ -257,7 +268,10 @@ def test_a_request_to_retry_runs_it_again_with_a_token_of_its_own() -> None:
 
     talk.hold(Task().update(found, replace(DESIRED, spec=WANTED), diff(found, WANTED)))
 
-    assert asking.params("TagResource")[0]["tags"] == [{"key": RETRY, "value": "5b1e:ana"}]
+    assert asking.params("TagResource")[0]["tags"] == [
+        {"key": FORMAT, "value": "1"},
+        {"key": RETRY, "value": "5b1e:ana"},
+    ]
     assert talk.operations() == ["ListTasks", "RunTask", "TagResource", "UntagResource"]
     assert talk.params("RunTask")[0]["clientToken"] == token(STACK, "task/hello", REVISION, "5b1e:ana")
     assert talk.params("UntagResource")[0]["tagKeys"] == sorted((OUTCOME, RETRY))

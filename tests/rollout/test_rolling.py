@@ -54,7 +54,7 @@ def deployment(revision: int, status: str = "PRIMARY", state: str = "COMPLETED",
 
 
 def service(*deployments: dict[str, Any], marks: StoredState | None = None, **fields: Any) -> dict[str, Any]:
-    from reconciler.rollout.stored_state import written as tags_of
+    from reconciler.rollout.state_tags import written as tags_of
 
     tags, _ = tags_of(StoredState(), marks or StoredState())
     usual: dict[str, Any] = {

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.rollout import actions, stored_state
+from reconciler.model import formats
+from reconciler.rollout import actions, state_tags, stored_state
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.attempts import Rejection, Retry, TaskRun
 from reconciler.rollout.release import Version
@@ -66,14 +67,14 @@ def intents(draw: st.DrawFn) -> Request:
 
 def stored(**fields: Any) -> StoredState:
     """A state with these `fields`, written and read again."""
-    put, _ = stored_state.written(StoredState(), StoredState(**fields))
-    return stored_state.of_tags(put)
+    put, _ = state_tags.written(StoredState(), StoredState(**fields))
+    return state_tags.of_tags(put)
 
 
 @given(TEXTS, TEXTS, TEXTS)
 def test_every_tag_is_accepted_whatever_text_comes_in(release: str, who: str, why: str) -> None:
     """A reason that a person types, an error of AWS, the id that another tool gave its task set: one value that ECS
-    refuses would keep every other from being written.
+    refuses would keep every other from being written, and one that is not read again would make the service read-only.
     """
     version = Version(release, f"{release}:7")
     state = StoredState(
@@ -93,8 +94,9 @@ def test_every_tag_is_accepted_whatever_text_comes_in(release: str, who: str, wh
         cleared=(release,) * KEPT_RELEASES,
         verdicts=(Verdict(release, Outcome.FAILED, NOW, "5b1e08", why),) * KEPT_RELEASES,
     )
-    put, _ = stored_state.written(StoredState(), state)
-    assert put.keys() == {*KEYS.values(), *stored_state.VERDICT_KEYS}
+    put, _ = state_tags.written(StoredState(), state)
+    assert put.keys() <= {*KEYS.values(), *stored_state.VERDICT_KEYS}
+    assert not state_tags.of_tags(put).unreadable
     for value in put.values():
         assert_accepted(value)
 
@@ -104,6 +106,8 @@ def test_a_version_whose_number_may_be_cut_was_lost(length: int, read: bool) -> 
     """A longer name of the family leaves no room for all of the revision's number; what is left is another revision."""
     version = Version("3f2a91c05d6e", f"{'f' * length}:12345")
     assert stored(previous=version).previous == (version if read else None)
+    cut = state_tags.of_tags({KEYS["previous"]: f"3f2a91c05d6e:{'f' * length}:12345"[:256]})
+    assert (cut.previous, cut.unreadable) == (version if read else None, "")
 
 
 TASK_RUNS = st.builds(
@@ -121,8 +125,8 @@ TASK_RUNS = st.builds(
 def test_a_run_of_a_pre_deployment_task_is_read_as_it_was_written(run: TaskRun, cleared: list[str]) -> None:
     """Through tags and back, nothing changes."""
     state = StoredState(task_run=run, cleared=tuple(cleared))
-    put, _ = stored_state.written(StoredState(), state)
-    assert stored_state.of_tags(put) == state
+    put, _ = state_tags.written(StoredState(), state)
+    assert state_tags.of_tags(put) == state
 
 
 @given(DEADLINES, st.lists(RELEASES, unique=True, max_size=KEPT_RELEASES), VERSIONS, VERSIONS, st.sampled_from(Actor))
@@ -136,9 +140,9 @@ def test_what_is_written_is_what_is_read(
     full = replace(
         full, suspended=Pause("bob"), ended=RolloutResult("b", Outcome.FAILED, "scaling_up", NOW, by, "why: not")
     )
-    put, drop = stored_state.written(StoredState(), full)
+    put, drop = state_tags.written(StoredState(), full)
     assert not drop
-    assert stored_state.of_tags(put) == full
+    assert state_tags.of_tags(put) == full
 
 
 @given(st.sampled_from(Actor), TEXTS)
@@ -159,9 +163,11 @@ def test_who_ended_a_rollout_is_told_apart_from_the_reason(by: Actor, why: str) 
 @pytest.mark.parametrize(
     "text", ["b:Failed:scaling_up:1:somebody:why", "b:Failed:scaling_up:1:why", "b:Failed:scaling_up:1"]
 )
-def test_an_ending_by_nobody_we_know_was_lost(text: str) -> None:
+def test_an_ending_by_nobody_we_know_is_not_read(text: str) -> None:
     """There is no default for who it was."""
-    assert stored_state.of_tags({KEYS["ended"]: text}).ended is None
+    found = state_tags.of_tags({KEYS["ended"]: text})
+    assert found.ended is None
+    assert found.unreadable
 
 
 @given(intents())
@@ -190,8 +196,8 @@ def test_a_reason_comes_back_as_it_was_given(why: str) -> None:
         hold=Pause(why, "b"),
         suspended=Pause(by),
     )
-    put, _ = stored_state.written(StoredState(), state)
-    assert stored_state.of_tags(put) == state
+    put, _ = state_tags.written(StoredState(), state)
+    assert state_tags.of_tags(put) == state
 
 
 @given(RELEASES, st.none() | st.sampled_from(RequestRefusalCode), TEXTS)
@@ -204,10 +210,16 @@ def test_an_answer_survives_the_tag(identifier: str, code: RequestRefusalCode | 
     assert (None if found.refusal is None else found.refusal.code) is code
 
 
-@pytest.mark.parametrize("text", ["", "1", "1:refused", "1:refused:it is late", "1:refused:no-such-code:why", "1:yes"])
-def test_an_answer_for_a_reason_that_is_not_known_was_lost(text: str) -> None:
-    """There is no code that stands for any other."""
+@pytest.mark.parametrize("text", ["", "1", "1:refused", "1:refused:it is late", "1:yes"])
+def test_an_answer_that_makes_no_sense_is_not_taken_for_none(text: str) -> None:
+    """The request would be executed once more."""
     assert handled_of(text) is None
+    assert state_tags.of_tags({KEYS["response"]: text}).unreadable
+
+
+def test_an_answer_with_the_code_of_a_newer_version_is_an_answer() -> None:
+    """The code is passed on as it is."""
+    assert handled_of("1:refused:no-such-code:why") == Response("1", RequestRefusal("no-such-code", "why"))
 
 
 def test_every_code_of_a_refusal_is_short_and_fits_a_tag() -> None:
@@ -216,25 +228,57 @@ def test_every_code_of_a_refusal_is_short_and_fits_a_tag() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(sorted(KEYS.values())), TEXTS))
-def test_tags_that_make_no_sense_are_tags_that_were_lost(tags: dict[str, str]) -> None:
-    """Whatever somebody wrote there, nothing breaks; and what it said was nothing."""
-    found = stored_state.of_tags(tags)
-    assert found.deadline is None or ":" in tags[KEYS["deadline"]]
+def test_tags_that_make_no_sense_are_not_tags_that_are_missing(tags: dict[str, str]) -> None:
+    """Whatever somebody wrote there, nothing breaks, and all of it is read or the service is read-only."""
+    found = state_tags.of_tags(tags)
+    read = {key for name, key in KEYS.items() if getattr(found, name) not in (None, ())}
+    empty = {KEYS[name] for name in ("quarantine", "cleared") if not tags.get(KEYS[name], "x").strip()}
+    assert found.unreadable or tags.keys() - empty - {KEYS["request"]} <= read
+
+
+@pytest.mark.parametrize("key", sorted({*KEYS.values(), *stored_state.VERDICT_KEYS} - {KEYS["request"]}))
+def test_a_value_of_a_newer_version_is_named(key: str) -> None:
+    """Each tag by itself, beside others that can be read, which are read."""
+    tags = {KEYS["suspended"]: "-:ana", key: "2|whatever comes"}
+    found = state_tags.of_tags(tags)
+    if key not in (KEYS["quarantine"], KEYS["cleared"]):  # any words are releases
+        assert key in found.unreadable
+    assert found.suspended == Pause("ana") or key == KEYS["suspended"]
+
+
+@pytest.mark.parametrize("text", ["2", "0", "", "1.1", "one"])
+def test_an_unknown_format_is_not_read(text: str) -> None:
+    """Whatever the known keys say beside it. Without the tag, and with ours, all is read."""
+    tags, _ = state_tags.written(StoredState(), StoredState(quarantine=("b",)))
+    for known in ({}, formats.state_tags()):
+        assert state_tags.of_tags(tags | known) == StoredState(quarantine=("b",))
+    found = state_tags.of_tags({**tags, formats.KEY: text})
+    assert formats.KEY in found.unreadable
+    assert found.quarantine == ("b",)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "promote", "promote:b", "destroy:b:1:1:ana", "extend:b:1:1:ana", "promote+5:b:1:1:ana", "promote:b:1:x:a"],
+    ["", "promote", "promote:b", "promote:b:1:x:a"],
 )
-def test_what_is_not_a_word_is_not_heard(text: str) -> None:
-    """Nor is a verb that does not exist, or time for one that takes none."""
+def test_what_is_not_a_request_asks_for_nothing(text: str) -> None:
+    """Whoever may tag the service may write it, and it stops nothing either."""
     assert intent_of(text) is None
+    assert not state_tags.of_tags({KEYS["request"]: text}).unreadable
+
+
+@pytest.mark.parametrize("verb", ["destroy", "extend", "promote+5", "promote+b.7", "shift+50%"])
+def test_a_verb_that_is_not_known_is_passed_on(verb: str) -> None:
+    """A newer version may have sent it: it is refused, so its sender learns it, and it is never written differently."""
+    found = intent_of(f"{verb}:b:1:1:ana")
+    assert found is not None
+    assert (found.verb, found.id, found.text()) == (verb, "1", f"{verb}:b:1:1:ana")
 
 
 def test_a_clock_without_an_end_is_the_gates_alone() -> None:
     """Any other would never be over."""
-    assert stored_state.of_tags({KEYS["deadline"]: "b:warm:-"}).deadline is None
-    assert stored_state.of_tags({KEYS["deadline"]: "b:gate:-"}).deadline == Deadline("b", DeadlineKind.GATE)
+    assert state_tags.of_tags({KEYS["deadline"]: "b:warm:-"}).unreadable
+    assert state_tags.of_tags({KEYS["deadline"]: "b:gate:-"}).deadline == Deadline("b", DeadlineKind.GATE)
 
 
 def test_a_deadline_is_rounded_up() -> None:
@@ -249,7 +293,7 @@ def test_only_what_differs_is_written() -> None:
     """What somebody else writes at the same time stays theirs."""
     before = StoredState(quarantine=("a",), hold=Pause("ana", "b"), suspended=Pause("bob"))
     after = replace(before, quarantine=("a", "b"), hold=None)
-    assert stored_state.written(before, after) == ({KEYS["quarantine"]: "a b"}, (KEYS["hold"],))
+    assert state_tags.written(before, after) == ({KEYS["quarantine"]: "a b"}, (KEYS["hold"],))
     said = Request(RequestVerb.PROMOTE, "b", "1", NOW, "ana")
     assert WriteState(before, after).on(replace(before, request=said)) == replace(after, request=said)
 
@@ -258,7 +302,7 @@ def test_the_quarantine_keeps_the_newest() -> None:
     """As many as a tag holds."""
     full = StoredState(quarantine=tuple(f"{number:012x}" for number in range(KEPT_RELEASES)))
     after = replace(full, quarantine=full.with_quarantined("f" * 12))
-    put, _ = stored_state.written(full, after)
+    put, _ = state_tags.written(full, after)
     assert len(put[KEYS["quarantine"]]) <= 256
     assert after.quarantined("f" * 12)
     assert not after.quarantined(f"{0:012x}")
@@ -323,4 +367,4 @@ def test_what_a_person_rolls_back_has_a_new_reason() -> None:
 
 def test_tags_of_others_are_left_alone() -> None:
     """Only our own are read."""
-    assert stored_state.of_tags({"team": "x", "reconciler:stack": "y"}) == StoredState()
+    assert state_tags.of_tags({"team": "x", "reconciler:stack": "y"}) == StoredState()

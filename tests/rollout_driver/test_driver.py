@@ -11,7 +11,7 @@ import pytest
 from reconciler import errors
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.stored_state import Outcome
@@ -154,7 +154,7 @@ def test_a_person_promotes_before_the_clock_does(stage: EmulatedStack) -> None:
     stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
     assert stage.laptop.clock.now() < turn.step.until
     assert stage.weights(80) == {ONE: 0, TWO: 100}
-    answer = stored_state.of_tags(stage.tags()).response
+    answer = state_tags.of_tags(stage.tags()).response
     assert answer is not None
     assert answer.accepted
 
@@ -165,7 +165,7 @@ def test_a_word_for_another_release_is_refused_and_answered(stage: EmulatedStack
     stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
     stage.say(RequestVerb.PROMOTE, release="0123456789ab")
     stage.follow(lambda turn: "reconciler:response" in stage.tags())
-    answer = stored_state.of_tags(stage.tags()).response
+    answer = state_tags.of_tags(stage.tags()).response
     assert answer is not None
     assert answer.refusal is not None
     assert answer.refusal.code is RequestRefusalCode.OTHER_RELEASE

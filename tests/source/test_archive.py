@@ -74,12 +74,18 @@ DAMAGED: list[Callable[[], bytes]] = [
     lambda: edited(files=7),
     lambda: edited(revision={}),
     lambda: edited(revision={**json.loads(zlib.decompress(pack(ARCHIVE)))["revision"], "at": "soon"}),
-    lambda: edited(format_version=2),
 ]
+
+
+@pytest.mark.parametrize("version", [2, 0, "1", None, [1]])
+def test_another_format_is_said_to_be_one(version: Any) -> None:
+    """Although all keys are known: it is neither restored nor taken for damaged, and so not replaced."""
+    with pytest.raises(errors.StoreFormatUnknown, match="knows 1"):
+        unpack(edited(format_version=version))
 
 
 @pytest.mark.parametrize("data", DAMAGED)
 def test_what_is_damaged_is_said_to_be(data: Callable[[], bytes]) -> None:
-    """Cut short, edited by hand, or of another version: one error, whatever the bytes."""
+    """Cut short or edited by hand: one error, whatever the bytes."""
     with pytest.raises(errors.CopyUnusable):
         unpack(data())

@@ -67,7 +67,8 @@ def apply(
     FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
 
     Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back, or
-    a one-off task failed; with --wait also with 4 if it is still in progress, and 6 if it is waiting for promotion.
+    a one-off task failed, and 5 if a service is read-only; with --wait also with 4 if it is still in progress, and 6 if
+    it is waiting for promotion.
 
     --wait waits two minutes for one-off tasks to end, or as long as --timeout says.
     """
@@ -89,6 +90,7 @@ def apply(
         say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
         rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
+        rolling = rolling or any(one.seen is not None and one.seen.marks.unreadable for one in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):
             return unchanged(stack, plan, output)
         due = any(preview.due for preview in previews) or plan.new_attempts

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
     from reconciler.rollout.state import ObservedService
-    from reconciler.rollout_driver.targets import NotReady, ServiceRollout
+    from reconciler.rollout_driver.targets import ServiceRollout
 
 REFRESH_SECONDS = 2.0
 
@@ -56,7 +56,8 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     """Show the rollout status of SERVICE, or of all services and one-off tasks.
 
     Exits with 0 if all are stable, 2 if a rollout is in progress or a change of a service is pending, 3 if a rollout
-    failed or was rolled back or a task failed, and 6 if one is waiting for promotion or another request.
+    failed or was rolled back or a task failed, 5 if a service is read-only, and 6 if one is waiting for promotion or
+    another request.
     """
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.cli.task_requests import task_statuses
@@ -85,7 +86,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         pending = any(status.pending for status in statuses) and not plan.refusals
         stable = not pending and all(one.step.wake_at is None and not one.observed.waits for one in statuses)
         if not watch or (stable and not session.missing):
-            return _exit(statuses, session.missing, tasks)
+            return _exit(session, statuses, tasks)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
         if pending or any(task.state == "running" for task in tasks):
             target = stack.target
@@ -101,7 +102,10 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     from reconciler.rollout.engine import RolloutHealth
 
     observed, step = session.driver.look(rollout)
-    verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, session.stack.aws.clock.now())
+    verbs: tuple[RequestVerb, ...] = ()
+    if not observed.marks.unreadable:
+        now = session.stack.aws.clock.now()
+        verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, now)
     warnings = rollout_warnings(session.stack, rollout)
     mine = set(followers(rollout.delivery))
     with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
@@ -123,13 +127,14 @@ def _json(
         json_line,
         refusal_document,
     )
-    from reconciler.cli.output.rollout_json import status_document
+    from reconciler.cli.output.rollout_json import read_only_document, status_document
 
     document = {
         "format_version": FORMAT_VERSION,
         "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
         "stack_suspended_by": session.suspended_by or None,
         "controller_restored": session.restored or None,
+        "read_only": read_only_document(session.unreadable),
         "services": [
             status_document(one.rollout, one.observed, one.step, one.verbs)
             | {
@@ -159,6 +164,8 @@ def _text(
         notes.append(f"{look.sign('warn')} the specs are invalid; compared with them {session.stack.instead}")
     if session.restored:
         notes.append(f"{look.sign('warn')} the controller restored the last accepted revision, {session.restored}")
+    if session.unreadable:
+        notes.append(f"{look.sign('bad')} stack read-only: {session.unreadable}")
     if session.suspended_by:
         notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
     blocks = [look.paint(note, "yellow") for note in notes]
@@ -170,7 +177,14 @@ def _text(
     return "\n\n".join(blocks) or "The specs define no services."
 
 
-TASK_SIGNS = {"failed": ("bad", "red"), "running": ("roll", "cyan"), "succeeded": ("ok", "green")}
+READ_ONLY = "read-only"
+"""State of a one-off task whose run this version cannot read."""
+TASK_SIGNS = {
+    READ_ONLY: ("bad", "red"),
+    "failed": ("bad", "red"),
+    "running": ("roll", "cyan"),
+    "succeeded": ("ok", "green"),
+}
 
 
 def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
@@ -220,14 +234,16 @@ def _changes(action: Action, names: Mapping[str, Address], look: Look) -> str:
     return f"{action.address} {changes or action.verb}"
 
 
-def _exit(statuses: list[ServiceStatus], missing: Mapping[Address, NotReady], tasks: tuple[TaskStatus, ...]) -> int:
+def _exit(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...]) -> int:
     """The worst of all services and tasks. A one-off task that runs is no rollout: it may run for ever."""
     from reconciler.cli.output.rollout_json import outcome_of
 
     codes = {outcome_of(status.observed, status.step) for status in statuses}
     codes |= {Exit.PENDING for status in statuses if status.pending}
     codes |= {Exit.ROLLED_BACK for task in tasks if task.state == "failed"}
-    for code in (Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
+    codes |= {Exit.BLOCKED for task in tasks if task.state == READ_ONLY}
+    codes |= {Exit.BLOCKED} if session.unreadable else set()
+    for code in (Exit.BLOCKED, Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
         if code in codes:
             return code
-    return Exit.PENDING if missing else Exit.DONE
+    return Exit.PENDING if session.missing else Exit.DONE

@@ -30,6 +30,7 @@ SIGNS = {
     events.ROLLOUT_PHASE: ("roll", "cyan"),
     events.ROLLOUT_REFUSED: ("bad", "red"),
     events.SAFETY_BREACHED: ("bad", "red"),
+    events.READ_ONLY: ("bad", "red"),
     events.SOURCE_UNREACHABLE: ("warn", "yellow"),
     events.SUSPENDED: ("wait", "yellow"),
 }
@@ -39,6 +40,7 @@ PREFIXES = {
     events.DRIFT_REPAIRED: "drift corrected: ",
     events.SPEC_REJECTED: "rejected revision ",
     events.PLAN_BLOCKED: "blocked: ",
+    events.READ_ONLY: "read-only: ",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.output.exits import Exit
+from reconciler.rollout import read_only
 from reconciler.rollout.engine import Phase, RolloutStep, Waiting
 from reconciler.rollout.requests import RequestVerb, Response
 from reconciler.rollout.state import ObservedService, TaskSet, Weights
@@ -24,6 +25,7 @@ def status_document(
         "phase": step.phase.value,
         "health": step.health.value,
         "because": step.because,
+        "read_only": read_only_document(observed.marks.unreadable),
         "release": step.release,
         "wanted": observed.wanted or None,
         "not_ready": observed.waits or None,
@@ -58,6 +60,11 @@ def status_document(
     }
 
 
+def read_only_document(because: str) -> dict[str, str] | None:
+    """Why nothing is written, or None."""
+    return {"code": read_only.CODE, "because": because} if because else None
+
+
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
     """Why a release is quarantined."""
     return {"outcome": verdict.outcome.value, "at": verdict.at.isoformat(), "because": verdict.why or None}
@@ -69,13 +76,15 @@ def _response(response: Response) -> dict[str, Any]:
     return {
         "id": response.id,
         "accepted": response.accepted,
-        "code": None if refusal is None else refusal.code.value,
+        "code": None if refusal is None else str(refusal.code),
         "why": None if refusal is None else refusal.why,
     }
 
 
 def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
     """Exit code of `status` for one service."""
+    if observed.marks.unreadable:
+        return Exit.BLOCKED
     if observed.marks.quarantined(observed.wanted) or step.phase in (
         Phase.FAILED,
         Phase.ROLLED_BACK,

@@ -9,6 +9,7 @@ from reconciler.cli.output.terminal import Look, echo, say
 from reconciler.controller.controller import Controller
 from reconciler.controller.goals import Applied
 from reconciler.controller.until import Ending, RolloutSummary
+from reconciler.rollout import read_only
 from reconciler.rollout.engine import Phase
 
 
@@ -40,6 +41,11 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
         echo(f"error: {turn.job.address}: {turn.error}", err=True)
     if summary.refused:
         return Exit.FAILED
+    for turn in summary.read_only:
+        assert turn.step is not None
+        echo(f"blocked ({read_only.CODE}): {turn.job.address}: {turn.step.because}", err=True)
+    if summary.read_only:
+        return Exit.BLOCKED
     for turn in summary.turns:
         held = turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT
         if turn.step is not None and (held or not turn.at_rest) and turn not in summary.went_wrong:
