@@ -71,6 +71,7 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         passes={"role": "codedeploy.amazonaws.com"},
     )
     inside: ClassVar[tuple[str, str] | None] = ("service", "service")
+    observe_after: ClassVar[tuple[str, ...]] = ("target-group",)
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
 
     def arns(self, spec: DeploymentGroupSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
@@ -265,12 +266,13 @@ def _name(group: Link) -> str:
 def _read(
     application: str, item: Mapping[str, Any], want: DeploymentGroupSpec | None, scope: Scope
 ) -> DeploymentGroupSpec:
-    """A group as the specs say it; a target group by its ARN where the specs have one of that name."""
+    """A group as the specs say it, with the ARNs of those target groups that are known."""
     waits = item.get("blueGreenDeploymentConfiguration") or {}
     ready = waits.get("deploymentReadyOption") or {}
     terminate = waits.get("terminateBlueInstancesOnDeploymentSuccess") or {}
     pairs = (item.get("loadBalancerInfo") or {}).get("targetGroupPairInfoList") or [{}]
-    arns = {_name(one): str(one) for one in ((want.target_groups) if want is not None else ())}
+    arns = {_name(one): str(one) for one in (() if want is None else want.target_groups) if isinstance(one, str)}
+    arns |= {_name(one.id): one.id for one in scope.seen.get("target-group", ())}
     service = next(iter(item.get("ecsServices") or ()), {})
     alarms = item.get("alarmConfiguration") or {}
     rollback = item.get("autoRollbackConfiguration") or {}

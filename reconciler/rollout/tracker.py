@@ -15,6 +15,7 @@ from reconciler.rollout import stored_state
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTask,
     RunTests,
@@ -153,6 +154,8 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
             return begun and not seen.differs
         case RunTests() | RunTask():
             return True
+        case EngineAction():
+            return decision.visible(seen)
 
 
 def _find(seen: ObservedService, identifier: str) -> TaskSet | None:

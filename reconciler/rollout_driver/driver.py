@@ -23,7 +23,7 @@ from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls
 from reconciler.rollout import prefetch
-from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
+from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, RunTask, RunTests, started_revision
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
@@ -173,6 +173,7 @@ class RolloutDriver:
             seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
             return self._after(StepResult(job, now, error=unread))
+        self.aws.mine.add(*job.engine.owned(seen))
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = job.engine.decide(policy, seen, now)
@@ -296,8 +297,7 @@ class RolloutDriver:
 
 def _unregistered(decision: RolloutAction, job: ServiceRollout) -> bool:
     """It would deploy the wanted revision, which is not registered yet."""
-    wants = isinstance(decision, CreateTaskSet | UpdateService) and not decision.task_definition
-    return wants and not job.subject.release.task_definition
+    return started_revision(decision) == "" and not job.subject.release.task_definition
 
 
 def side_by_side(look: Callable[[ServiceRollout], T], jobs: Iterable[ServiceRollout]) -> tuple[T, ...]:

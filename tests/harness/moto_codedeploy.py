@@ -35,7 +35,9 @@ def _shown(group: Any) -> Params:
         "loadBalancerInfo": group.load_balancer_info,
         "ecsServices": group.ecs_services,
         "autoRollbackConfiguration": group.auto_rollback_configuration,
-        "alarmConfiguration": alarms if isinstance(alarms, dict) else {"enabled": alarms.enabled, "alarms": alarms.alarms},
+        "alarmConfiguration": alarms
+        if isinstance(alarms, dict)
+        else {"enabled": alarms.enabled, "alarms": alarms.alarms},
     }
 
 

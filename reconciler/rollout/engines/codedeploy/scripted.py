@@ -1,0 +1,45 @@
+"""What CodeDeploy does by itself, in a simulation."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+
+from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
+from reconciler.rollout.state import WHOLE, ObservedService, shared
+from reconciler.rollout.strategy import Strategy
+
+
+def goes_on(seen: ObservedService, policy: Strategy, now: datetime) -> DeployedService:
+    """A deployment becomes ready once green is steady, and shifts traffic in the steps of the strategy."""
+    if not isinstance(seen, DeployedService):
+        seen = DeployedService(**{one.name: getattr(seen, one.name) for one in fields(ObservedService)})
+    active = seen.active
+    green = None if active is None else seen.created_by(active.id)
+    if active is None or green is None:
+        return seen
+    if active.stage is Stage.INSTALLING:
+        if not green.steady:
+            return seen
+        test = shared(green.slot, WHOLE)
+        return _with(replace(seen, test=test), replace(active, status=Status.READY, stage=Stage.TESTABLE, ready_at=now))
+    if active.stage is not Stage.SHIFTING:
+        return seen
+    since = active.ready_at or now
+    if active.status is Status.IN_PROGRESS and not active.why:
+        active, since = replace(active, ready_at=now, why="shifting"), now
+    weight, elapsed = WHOLE, timedelta()
+    for share in policy.shares:
+        elapsed += share.pause
+        if now - since < elapsed:
+            weight = share.weight
+            break
+    seen = replace(seen, production=shared(green.slot, weight))
+    if weight < WHOLE:
+        return _with(seen, active)
+    sets = tuple(replace(one, primary=one.id == green.id) for one in seen.sets)
+    return _with(replace(seen, sets=sets), replace(active, stage=Stage.KEEPING, why=""))
+
+
+def _with(seen: DeployedService, active: Deployment) -> DeployedService:
+    return replace(seen, active=active, ours=active)
