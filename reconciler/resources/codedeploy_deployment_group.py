@@ -116,7 +116,10 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
             tags = dict(scope.swept[arns[name]])
             address = _tags.address_of(self.kind, name, tags, scope, None)
             if address is not None:
-                spec = DeploymentGroupSpec.model_construct(application=name, name=name, config="")
+                spec = DeploymentGroupSpec(
+                    application=name, name=name, service="", role="", config="", target_groups=(), production="",
+                    ready_wait=0, termination_wait=0,
+                )  # fmt: skip
                 facts = {"arn": arns[name], "ids": (name, arns[name])}
                 observed.append(Observed(address, name, spec, tags=tags, facts=facts))
         return observed
@@ -273,7 +276,7 @@ def _read(
     pairs = (item.get("loadBalancerInfo") or {}).get("targetGroupPairInfoList") or [{}]
     arns = {_name(one): str(one) for one in (() if want is None else want.target_groups) if isinstance(one, str)}
     arns |= {_name(one.id): one.id for one in scope.seen.get("target-group", ())}
-    service = next(iter(item.get("ecsServices") or ()), {})
+    service: Mapping[str, str] = next(iter(item.get("ecsServices") or ()), {})
     alarms = item.get("alarmConfiguration") or {}
     rollback = item.get("autoRollbackConfiguration") or {}
     return DeploymentGroupSpec(

@@ -372,3 +372,22 @@ def test_a_canary_is_shifted_by_codedeploys_configuration() -> None:
         assert list(dict.fromkeys(shares)) == [0, 20, 100]
         assert stage.transport.sent["ModifyListener"] == 0
         assert sent(stage) == {"CreateDeployment": 1, "ContinueDeployment": 2}
+
+
+def test_a_first_version_that_fails_is_replaced_without_a_gate() -> None:
+    """Nobody is served yet. ECS goes on restarting its tasks, which nothing but another deployment can remove."""
+    with emulated_stack(CODEDEPLOY, SHORT) as stage:
+        stage.infrastructure()
+        stage.push("v1")
+        stage.push("v2")
+        stage.laptop.script(Script(image=f"*{stage.digest('v1')}*", healthy=False, exits_after=2.0, exit_code=1))
+        followed = stage.apply(has_ended, patience=DAY)
+        assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
+        assert stage.last.at_rest
+        assert deployments(stage) == []
+        stage.spec(v1="v2")
+        stage.seen.clear()
+        assert not stage.apply(has_ended, patience=DAY).went_wrong
+        assert "awaiting_promotion" not in stage.phases
+        assert statuses(stage) == [("user", "Succeeded")]
+        assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]

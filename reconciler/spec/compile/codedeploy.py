@@ -1,7 +1,7 @@
 """Compilation of the CodeDeploy side of a service: its deployment group, and the role that CodeDeploy works with.
 
-The waits of a deployment group are the longest that CodeDeploy has, and the strategy's own times are kept by the rollout:
-so a hold or an extension has room, and a change of the strategy changes no deployment group.
+The waits of a deployment group are the longest that CodeDeploy has, and the strategy's own times are kept by the
+rollout: so a hold or an extension has room, and a change of the strategy changes no deployment group.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def _role(context: Context, service: Service, application: str) -> Desired[Any]:
     statements = [role.allow(READS, ["*"]), role.allow(WRITES, ["*"])]
     if roles:
         passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-        statements.append(role.allow(["iam:PassRole"], roles) | {"Condition": passed})
+        passing = {"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": roles, "Condition": passed}
+        statements.append(passing)
     source = context.arn("codedeploy", f"deploymentgroup:{application}/*")
     return role.generated(context, service, names.codedeploy_role, PRINCIPAL, source, {"deploy": statements})

@@ -1,8 +1,8 @@
 """Compilation of a Service: its workload, target groups and listener rules, the ECS service, and its scaling.
 
 Where traffic is shifted between two target groups, the live one and its health check belong to the rollout. If
-reconciler shifts it, the ECS deployment controller is EXTERNAL: the service has a name and a count, and the rest belongs
-to its task sets (rollout/engines/task_sets.py). If CodeDeploy does, it also has a deployment group (codedeploy.py).
+reconciler shifts it, the ECS deployment controller is EXTERNAL: the service has a name and a count, and the rest
+belongs to its task sets (rollout/engines/task_sets.py). If CodeDeploy does, there is a deployment group, too.
 """
 
 from __future__ import annotations

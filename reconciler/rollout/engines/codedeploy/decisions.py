@@ -46,9 +46,9 @@ ONE_SECOND: Final = timedelta(seconds=1)
 
 
 def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
-    active = seen.active
-    if active is not None and not active.release and not active.rolls_back and not seen.deleting:
-        return _foreign(seen, active, now)
+    foreign = _foreign_deployment(seen)
+    if foreign is not None:
+        return _foreign(seen, foreign, now)
     ended = _ended(seen, now)
     if ended is not None:
         return ended
@@ -65,8 +65,7 @@ def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
 
 
 def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> tuple[RequestVerb, ...]:
-    active = seen.active
-    if active is not None and not active.release and not active.rolls_back:
+    if _foreign_deployment(seen) is not None:
         return UNDOING
     seen = _noticed(policy, seen)
     s = context.of(policy, seen, now)
@@ -81,6 +80,11 @@ def _accepted(decided: RolloutStep, request: Request) -> bool:
 
 
 # -- what CodeDeploy has done by itself
+
+
+def _foreign_deployment(seen: DeployedService) -> Deployment | None:
+    found = seen.active
+    return None if found is None or found.release or found.rolls_back or seen.deleting else found
 
 
 def _foreign(seen: DeployedService, active: Deployment, now: datetime) -> RolloutStep:
@@ -142,6 +146,7 @@ def _result(seen: DeployedService, ours: Deployment, now: datetime) -> RolloutRe
     if asked is not None:
         back = ours.shifts and asked.verb is RequestVerb.ROLLBACK
         outcome = Outcome.ROLLED_BACK if back else Outcome.ABORTED
+        phase = Phase.ROLLING_BACK if ours.shifts else Phase.FAILED
         return RolloutResult(ours.release, outcome, phase, at, Actor.PERSON, reason(asked))
     if ours.release != seen.wanted and seen.startable and ours.status is Status.STOPPED and not ours.why:
         return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, "superseded by a newer version")
@@ -154,10 +159,11 @@ def _noticed(policy: Strategy, seen: DeployedService) -> DeployedService:
     """What the state machine is to see: a test listener that is not ours while CodeDeploy works with it, and the share
     of production that CodeDeploy has given to green meanwhile as the one that was to be given.
     """
-    if seen.active is None:
+    active = seen.active
+    if active is None:
         return seen
     seen = replace(seen, has_test=False)
-    due, production, green = seen.marks.deadline, seen.production, seen.created_by(seen.active.id)
+    due, production, green = seen.marks.deadline, seen.production, seen.created_by(active.id)
     if due is None or green is None or production is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return seen
     weight = production[green.slot]
@@ -174,6 +180,8 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     s = context.of(policy, seen, now)
     decisions = tuple(dict.fromkeys(each for one in decided.decisions for each in _calls(s, seen, one)))
     decisions += _recorded(s) if not decisions else ()
+    if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
+        return _left_running(s, decided)
     step = replace(decided, decisions=decisions, because=_because(seen, decided))
     if decisions:
         return replace(step, wake_at=now)
@@ -186,6 +194,12 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     if seen.active is not None and step.wake_at is None:
         return replace(step, wake_at=now + POLL_EVERY)
     return step
+
+
+def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
+    """A first version that failed: neither we nor CodeDeploy can remove its tasks, which ECS goes on restarting."""
+    marks = s.mark(deadline=None, hold=None, request=s.marks.pending_request)
+    return replace(decided, decisions=marks, wake_at=s.now if marks else None, ended=None)
 
 
 def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> Iterator[RolloutAction]:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
-from reconciler.rollout.state import WHOLE, ObservedService, shared
+from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, shared
 from reconciler.rollout.strategy import Strategy
 
 
@@ -14,6 +14,12 @@ def goes_on(seen: ObservedService, policy: Strategy, now: datetime) -> DeployedS
     """A deployment becomes ready once green is steady, and shifts traffic in the steps of the strategy."""
     if not isinstance(seen, DeployedService):
         seen = DeployedService(**{one.name: getattr(seen, one.name) for one in fields(ObservedService)})
+    if not seen.sets and seen.marks.live is None:  # ECS starts the first version with the service
+        first = TaskSet("first", seen.wanted, 0, now, healthy=(), task_definition=seen.definition)
+        return replace(seen, sets=(first,))
+    if not any(one.primary for one in seen.sets):
+        live = None if seen.marks.live is None else seen.marks.live.release
+        seen = replace(seen, sets=tuple(replace(one, primary=one.release == live) for one in seen.sets))
     active = seen.active
     green = None if active is None else seen.created_by(active.id)
     if active is None or green is None:
