@@ -140,7 +140,7 @@ class Nursery:
         return code if code >= 0 else 128 - code
 
     async def let_go(self) -> None:
-        """Kill whatever nobody has waited for to the end, and see it end."""
+        """Kill the programs that still run, and wait until they have ended."""
         left, self._children = self._children, set()
         for child in left:
             self.signal(child, signal.SIGKILL)

@@ -32,8 +32,9 @@ ABSENT = Absent.ABSENT
 class Change:
     """One field: path, old and new value. A `Ref` is an id that is known only after apply.
 
-    `release`: the specs name something that is looked up, an image by its tag, and what it stands for is new. `loss`:
-    it removes from an adopted resource what its document does not mention, and the document accepts that.
+    `release`: the specs name something that is looked up, an image by its tag, or something that has revisions, and
+    what it stands for is new. `loss`: it removes from an adopted resource what its document does not mention, and the
+    document accepts that.
     """
 
     path: tuple[str, ...]

@@ -242,8 +242,8 @@ class _Planner:
 
     def _of_release(self, raw: Desired[Any], change: Change) -> Change:
         named = value_at(raw.spec, change.path)
-        looked_up = isinstance(named, Ref) and self.kinds[named.address.kind].lookup
-        return replace(change, release=True) if looked_up else change
+        kind = self.kinds[named.address.kind] if isinstance(named, Ref) else None
+        return change if kind is None or not (kind.lookup or kind.revisions) else replace(change, release=True)
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         kind, address = self.kinds[want.address.kind], want.address

@@ -20,7 +20,6 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from reconciler.model.diff import Change
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Note, Plan, Verb
 from reconciler.model.resource import Address, Desired, Ref
@@ -157,7 +156,11 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
     """Changes that a controller would only report, if they are drift."""
     if action.verb in (Verb.DELETE, Verb.ADOPT):
         return
-    paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is DriftMode.WARN)
+    paths = sorted(
+        path
+        for path in _paths(action)
+        if _mode(rules, action.address, path)[0] is DriftMode.WARN and path not in _follows(action)
+    )
     if paths:
         yield Note(
             action.address,
@@ -176,13 +179,13 @@ def _left_alone(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
 
 
 def _paths(action: Action) -> list[str]:
-    fields = [str(change) for change in action.changes if not _is_version(change) and not change.event]
+    fields = [str(change) for change in action.changes if not (change.rolls or change.release or change.event)]
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
 
-def _is_version(change: Change) -> bool:
-    """Whether it is a version or follows from one, such as a revision that this plan registers."""
-    return change.rolls or change.release or isinstance(change.new, Ref)
+def _follows(action: Action) -> frozenset[str]:
+    """Fields that are to name something which this plan makes: they follow from that change, and are no drift."""
+    return frozenset(str(change) for change in action.changes if isinstance(change.new, Ref))
 
 
 def _same(before: Desired[Any] | None, now: Desired[Any] | None) -> bool:
@@ -208,12 +211,12 @@ def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> t
         return (action if found.mode is DriftMode.ENFORCE else None), [found]
     modes = {path: _mode(rules, action.address, path) for path in _paths(action)}
     tags = {f"tags.{key}": key for key in (*action.tags.put, *action.tags.drop)}
-    held = {
-        path for path, (mode, _) in modes.items() if mode is DriftMode.IGNORE or (mode is DriftMode.WARN and drifted)
-    }
+    drift = modes.keys() - _follows(action) if drifted else set[str]()
+    held = {path for path, (mode, _) in modes.items() if mode is DriftMode.IGNORE}
+    held |= {path for path in drift if modes[path][0] is DriftMode.WARN}
     by_mode: dict[tuple[DriftMode, str], list[str]] = defaultdict(list)
     for path, (mode, reason) in modes.items():
-        if drifted and mode is not DriftMode.IGNORE:
+        if path in drift and mode is not DriftMode.IGNORE:
             by_mode[mode, reason].append(path)
     found_drifts = [
         Drift(action.address, tuple(sorted(paths)), mode, reason, action.where)

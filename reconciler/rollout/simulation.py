@@ -84,20 +84,23 @@ def simulate(
     pre-deployment task. Raises `ValueError` for a phase that cannot fail with this strategy.
     """
     before = PreDeployment(task, revision=1) if task else None
-    return tuple(_Simulation(policy, desired, fail_at, first, start, ports, before).rows())
+    return tuple(Simulation(policy, desired, fail_at, first, start, ports, before).rows())
 
 
 @dataclass(slots=True)
-class _Simulation:
+class Simulation:
+    """A scripted environment: what `simulate` says of its arguments holds here too."""
+
     policy: Strategy
     desired: int
-    fail_at: Phase | None
-    first: bool
-    start: datetime
-    ports: tuple[int, int]
-    task: PreDeployment | None
+    fail_at: Phase | None = None
+    first: bool = False
+    start: datetime = MORNING
+    ports: tuple[int, int] = (80, 9000)
+    task: PreDeployment | None = None
     now: datetime = field(init=False)
     seen: ObservedService = field(init=False)
+    facts: ObservedService = field(init=False)
     stopping: dict[str, datetime] = field(init=False, default_factory=dict)
     sized: dict[str, datetime] = field(init=False, default_factory=dict)
     waiting_since: datetime | None = field(init=False, default=None)
@@ -106,31 +109,36 @@ class _Simulation:
     def rows(self) -> Iterator[Row]:
         if self.fail_at is not None and self.fail_at not in FAILS_AT:
             raise ValueError(f"{self.fail_at} cannot fail; choose one of {', '.join(FAILS_AT)}")
-        engine, memory = engines()[self.policy.engine], RolloutTracker(self.start, began=False)
-        self.now, self.seen = self.start, self._beginning()
         reached, last = False, None
-        for _ in range(LONGEST):
-            self._world_goes_on()
-            memory, facts, free = memory.look(self.seen, self.now)
-            if not free:
-                self.now += SETTLE
-                continue
-            step = engine.decide(self.policy, facts, self.now)
-            starts = engine.starts(step, facts)
-            step = pre_deployment.step(self.task, facts, step, self._run(), self.now, starts=starts)
-            self.phase = step.phase
+        for step in self.steps():
             reached = reached or step.phase is self.fail_at
             doing = [words for one in step.decisions if (words := action_text(one, self.seen, self.ports, self.task))]
             if step.phase is not last or doing:
                 yield Row(self.now - self.start, step.phase, ", ".join(doing), step.because)
                 last = step.phase
+        if self.fail_at is not None and not reached:
+            raise ValueError(f"a rollout with this strategy has no phase {self.fail_at}")
+
+    def steps(self) -> Iterator[RolloutStep]:
+        """Each step, before its actions are done; `facts` is what it was decided by, at `now`."""
+        engine, memory = engines()[self.policy.engine], RolloutTracker(self.start, began=False)
+        self.now, self.seen = self.start, self._beginning()
+        for _ in range(LONGEST):
+            self._world_goes_on()
+            memory, self.facts, free = memory.look(self.seen, self.now)
+            if not free:
+                self.now += SETTLE
+                continue
+            step = engine.decide(self.policy, self.facts, self.now)
+            starts = engine.starts(step, self.facts)
+            step = pre_deployment.step(self.task, self.facts, step, self._run(), self.now, starts=starts)
+            self.phase = step.phase
+            yield step
             for decision in step.decisions:
                 memory = self._done(decision, memory)
             written = tuple(one for one in step.decisions if not isinstance(one, RunTests | RunTask))
             memory = memory.wrote(written, self.now)
-            if step.at_rest:
-                if self.fail_at is not None and not reached:
-                    raise ValueError(f"a rollout with this strategy has no phase {self.fail_at}")
+            if step.at_rest and self.seen.marks.pending_request is None:
                 return
             self._person(step)
             self.now = max(self.now, step.wake_at) if step.wake_at is not None else self.now
@@ -185,7 +193,7 @@ class _Simulation:
         return Found("task", ended=self.now >= run.at + TASK_TIME, failure=failure)
 
     def _task_set(self, one: TaskSet) -> TaskSet:
-        if not one.scale or one.release == BLUE:
+        if not one.scale or one.id == BLUE:
             return one
         if self._breaks(one):
             since = self.stopping.setdefault(one.id, self.now)

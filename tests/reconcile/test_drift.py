@@ -22,9 +22,14 @@ def settled() -> DriftPolicy:
     return policy
 
 
-@pytest.mark.parametrize("change", [PUSHED, FOLLOWS], ids=["pushed again", "follows from another change"])
-@pytest.mark.parametrize("mode", [None, *DriftMode])
-def test_a_new_version_is_not_drift_under_any_rule(change: Change, mode: DriftMode | None) -> None:
+@pytest.mark.parametrize(
+    ("change", "mode"),
+    [
+        *((PUSHED, mode) for mode in (None, *DriftMode)),
+        *((FOLLOWS, mode) for mode in (None, DriftMode.ENFORCE, DriftMode.WARN)),
+    ],
+)
+def test_a_new_version_and_what_follows_from_a_change_are_no_drift(change: Change, mode: DriftMode | None) -> None:
     """However often a tag is pushed, it is carried out: nothing is reported, held back or counted as reverted."""
     policy, wanted = settled(), {WANTED.address: WANTED}
     rules = () if mode is None else (DriftRule("*", mode),)
@@ -34,6 +39,14 @@ def test_a_new_version_is_not_drift_under_any_rule(change: Change, mode: DriftMo
         assert left.actions == plan.actions
         assert drifts == ()
         policy.corrected(drifts, {WANTED.address}, float(now))
+
+
+@pytest.mark.parametrize("policy", [DriftPolicy(), settled()], ids=["a command", "a running controller"])
+def test_an_ignored_field_is_somebody_elses_also_when_it_is_to_name_something_new(policy: DriftPolicy) -> None:
+    """Until its resource is made, the new value is a reference: that makes no difference to who owns the field."""
+    plan = Plan(STACK, (Action(Verb.UPDATE, WANTED.address, "", (FOLLOWS,), new=WANTED),))
+    left, drifts = policy.judge(plan, {WANTED.address: WANTED}, (DriftRule("*", DriftMode.IGNORE, "shelf"),), 0.0)
+    assert (left.actions, drifts) == ((), ())
 
 
 def test_a_change_by_hand_beside_a_new_version_is_drift() -> None:
