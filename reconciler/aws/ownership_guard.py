@@ -16,9 +16,6 @@ from reconciler.model.resource import Call
 
 TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
 
-SHARED = frozenset({("codedeploy", "CreateDeploymentConfig")})
-"""Creations of what takes no tags, is named by its content and is the same for every stack, which none of them owns."""
-
 
 @dataclass(slots=True)
 class OwnershipGuard:
@@ -44,7 +41,7 @@ class OwnershipGuard:
         `TARGETS_INSIDE` are the operations that hide their targets deeper.
         """
         inside = TARGETS_INSIDE.get(call.operation)
-        if (call.service, call.operation) in SHARED:
+        if call.operation in service_facts(call.service).shared:
             return True
         if inside is not None:
             parameter, key = inside

@@ -107,15 +107,11 @@ class StopDeployment(EngineAction):
         if seen.active is None or seen.active.id != self.id:
             raise errors.StalePlan(f"deployment {self.id} is not active any more")
         stopped, green = replace(seen.active, status=Status.STOPPED), seen.created_by(self.id)
+        rollback = Deployment(f"{self.id}-rollback", "", "", Status.IN_PROGRESS, now, rolls_back=self.id)
         blue = next((one for one in seen.alive if one is not green), None)
-        sets = tuple(
-            replace(one, draining=True, primary=False, running=0, healthy=())
-            if one is green
-            else replace(one, primary=one is blue)
-            for one in seen.sets
-        )
+        sets = tuple(replace(one, primary=one is blue) for one in seen.sets)
         back = all_on(blue.slot) if blue is not None else (WHOLE, 0)
-        return replace(seen, sets=sets, production=back, test=back, active=None, ours=stopped)
+        return replace(seen, sets=sets, production=back, test=back, active=rollback, ours=stopped)
 
     def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
         found = seen.active if isinstance(seen, DeployedService) else None

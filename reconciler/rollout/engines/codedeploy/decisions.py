@@ -191,7 +191,7 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
             suspended = RolloutHealth.SUSPENDED
             return replace(step, wake_at=None, because=because, health=suspended, waits_for=Waiting.SPEC, ended=None)
         return replace(step, wake_at=now + LOOK_EVERY, ended=None)
-    if seen.active is not None and step.wake_at is None:
+    if seen.active is not None and step.wake_at is None and seen.marks.suspended is None:
         return replace(step, wake_at=now + POLL_EVERY)
     return step
 

@@ -61,7 +61,7 @@ class Stage(StrEnum):
     KEEPING = "keeping"  # all of it has been, and the original tasks are kept
 
 
-_DESCRIPTION: Final = re.compile(r"reconciler: release (\S+), attempt (\d+)")
+_DESCRIPTION: Final = re.compile(r"release (\S+), attempt (\d+) \(reconciler\)")
 
 
 def description(release: str, attempt: str) -> str:
@@ -69,7 +69,7 @@ def description(release: str, attempt: str) -> str:
 
     CodeDeploy takes 256 characters.
     """
-    return f"reconciler: release {release}, attempt {attempt}"
+    return f"release {release}, attempt {attempt} (reconciler)"
 
 
 def described(text: str) -> tuple[str, str]:

@@ -10,10 +10,14 @@ from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.stored_state import DeadlineKind
 
+FIRST = "the tasks of a first version cannot be removed; deploy another version in its place"
 ITSELF = "CodeDeploy shifts traffic by itself, in the steps of its deployment configuration"
 
 
 def refusal(request: Request, s: RolloutContext, seen: DeployedService) -> RequestRefusal | None:
+    first = seen.active is None and s.shape is TrafficState.NOTHING_LIVE
+    if first and request.verb in (RequestVerb.ROLLBACK, RequestVerb.ABORT) and not request.to:
+        return RequestRefusal(Code.UNSUPPORTED, FIRST)
     if seen.active is None:
         return None
     if s.shape is TrafficState.SHARED:

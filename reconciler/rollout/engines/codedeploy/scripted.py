@@ -9,6 +9,8 @@ from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deploym
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, shared
 from reconciler.rollout.strategy import Strategy
 
+ROLLBACK_TIME = timedelta(seconds=30)
+
 
 def goes_on(seen: ObservedService, policy: Strategy, now: datetime) -> DeployedService:
     """A deployment becomes ready once green is steady, and shifts traffic in the steps of the strategy."""
@@ -20,6 +22,8 @@ def goes_on(seen: ObservedService, policy: Strategy, now: datetime) -> DeployedS
     if not any(one.primary for one in seen.sets):
         live = None if seen.marks.live is None else seen.marks.live.release
         seen = replace(seen, sets=tuple(replace(one, primary=one.release == live) for one in seen.sets))
+    if seen.active is not None and seen.active.rolls_back:
+        return _rolled_back(seen, seen.active, now)
     active = seen.active
     green = None if active is None else seen.created_by(active.id)
     if active is None or green is None:
@@ -45,6 +49,14 @@ def goes_on(seen: ObservedService, policy: Strategy, now: datetime) -> DeployedS
         return _with(seen, active)
     sets = tuple(replace(one, primary=one.id == green.id) for one in seen.sets)
     return _with(replace(seen, sets=sets), replace(active, stage=Stage.KEEPING, why=""))
+
+
+def _rolled_back(seen: DeployedService, active: Deployment, now: datetime) -> DeployedService:
+    if now - active.born < ROLLBACK_TIME:
+        return seen
+    green = seen.created_by(active.rolls_back)
+    sets = (replace(one, draining=True, running=0, healthy=()) if one is green else one for one in seen.sets)
+    return replace(seen, sets=tuple(sets), active=None)
 
 
 def _with(seen: DeployedService, active: Deployment) -> DeployedService:
