@@ -178,6 +178,11 @@ def _noticed(policy: Strategy, seen: DeployedService) -> DeployedService:
 
 def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, now: datetime) -> RolloutStep:
     s = context.of(policy, seen, now)
+    moves = any(isinstance(one, SetWeights) and one.listener == "production" for one in decided.decisions)
+    if moves and not seen.desired and seen.active is None:  # a deployment begins where the primary task set is
+        because, state = "the desired count is 0; the new version starts when it is raised", RolloutHealth.SUSPENDED
+        waits = Waiting.SPEC
+        return replace(decided, decisions=(), wake_at=None, because=because, health=state, waits_for=waits, ended=None)
     decisions = tuple(dict.fromkeys(each for one in decided.decisions for each in _calls(s, seen, one)))
     decisions += _recorded(s) if not decisions else ()
     if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
@@ -186,10 +191,6 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     if decisions:
         return replace(step, wake_at=now)
     if decided.decisions:  # CodeDeploy has to get on first
-        if not seen.desired and seen.active is None:
-            because = "the desired count is 0; the new version starts when it is raised"
-            suspended = RolloutHealth.SUSPENDED
-            return replace(step, wake_at=None, because=because, health=suspended, waits_for=Waiting.SPEC, ended=None)
         return replace(step, wake_at=now + LOOK_EVERY, ended=None)
     if seen.active is not None and step.wake_at is None and seen.marks.suspended is None:
         return replace(step, wake_at=now + POLL_EVERY)
@@ -231,12 +232,10 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
 
 
 def _production(seen: DeployedService, action: SetWeights, weights: tuple[int, int]) -> Iterator[RolloutAction]:
-    """Towards green it goes once, by CodeDeploy's steps; back by a rollback. Between deployments the listener is ours,
-    as long as anybody is served: a deployment begins where the primary task set is.
-    """
+    """Towards green it goes once, by CodeDeploy's steps; back by a rollback. Between deployments the listener is ours."""
     active, production = seen.active, seen.production
     if active is None:
-        yield from (action,) if seen.desired else ()
+        yield action
     elif active.release:
         green = seen.created_by(active.id)
         if green is None or (production is not None and weights[green.slot] < production[green.slot]):
