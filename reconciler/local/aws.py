@@ -19,6 +19,7 @@ from types import TracebackType
 
 from reconciler.clock import Clock
 from reconciler.local import metering, regions, strict, wire
+from reconciler.local.codedeploy import hooks
 from reconciler.local.constraints import check as check_constraints
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
@@ -30,7 +31,7 @@ from reconciler.local.scheduler import tasks
 from reconciler.local.stale import StaleReads
 from reconciler.local.timings import Timings
 from reconciler.local.wire import Call, Request, Response
-from reconciler.local.world import Checks, World
+from reconciler.local.world import Checks, Params, World
 
 CALLS_KEPT = 100_000
 
@@ -240,6 +241,11 @@ class LaptopAws:
             for arn, (host, port) in where.items()
             if arn in listeners
         }
+
+    def hooks(self) -> list[Params]:
+        """The functions of CodeDeploy's lifecycle hooks whose reports are waited for, with what they were told."""
+        with self._lock:
+            return [row for world in self.regions for row in hooks.waiting(world)]
 
     def reset(self) -> None:
         """An empty account, at once: tasks and listeners end without reports, faults are lifted."""

@@ -3,6 +3,7 @@
     /_reconciler/health    GET     it answers
     /_reconciler/faults    GET     the active faults · POST one (the fields of `faults.Fault`) · DELETE all, or ?id=…
     /_reconciler/urls      GET     where each listener can really be reached
+    /_reconciler/hooks     GET     the functions of lifecycle hooks that CodeDeploy waits for, and what they were told
     /_reconciler/reset     POST    an empty account
 
 Everything else is a request to AWS. No web page gets through to either: `http_guard` and `admission` see each request
@@ -107,6 +108,8 @@ class Endpoint:
                 return (200, {}) if faults.remove(query["id"]) else (404, {"error": f"there is no fault {query['id']}"})
             case "GET", "urls":
                 return 200, self.laptop.urls()
+            case "GET", "hooks":
+                return 200, self.laptop.hooks()
             case "POST", "reset":
                 self.laptop.reset()
                 return 200, {}

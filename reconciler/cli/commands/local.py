@@ -95,6 +95,26 @@ def urls(endpoint: str, output: str) -> int:
 
 
 @local.command()
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def hooks(endpoint: str, output: str) -> int:
+    """Print the lifecycle hooks that CodeDeploy waits for.
+
+    The emulator has no Lambda: report for the function with `aws deploy put-lifecycle-event-hook-execution-status`,
+    with the ids that are printed.
+    """
+    found = ask(endpoint, "hooks")
+    if output == "json":
+        echo(orjson.dumps({"format_version": 1, "hooks": found}).decode())
+    for row in found if output == "text" else ():
+        ids = row["payload"]
+        echo(f"{row['function']}  {row['event']}  {row['region']}")
+        echo(f"  --deployment-id {ids['DeploymentId']}")
+        echo(f"  --lifecycle-event-hook-execution-id {ids['LifecycleEventHookExecutionId']}")
+    return Exit.DONE
+
+
+@local.command()
 @click.argument("kind", required=False)
 @click.option("--service", default="*", help="Pattern of AWS services (for calls) or of ECS service names (for tasks).")
 @click.option("--operation", default="*", help="Pattern of AWS operations.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.local.codedeploy import applications, deployments, groups
+from reconciler.local.codedeploy import applications, configs, deployments, groups, targets
 from reconciler.local.codedeploy.checks import application, group
 from reconciler.local.codedeploy.state import Params
 from reconciler.local.refusal import Refusal
@@ -39,28 +39,28 @@ def list_tags_for_resource(world: World, params: Params) -> Params:
 OPERATIONS: dict[str, Operation] = {
     "BatchGetApplications": applications.batch_get_applications,
     "BatchGetDeploymentGroups": groups.batch_get_deployment_groups,
-    "BatchGetDeploymentTargets": deployments.batch_get_deployment_targets,
+    "BatchGetDeploymentTargets": targets.batch_get_deployment_targets,
     "BatchGetDeployments": deployments.batch_get_deployments,
     "ContinueDeployment": deployments.continue_deployment,
     "CreateApplication": applications.create_application,
     "CreateDeployment": deployments.create_deployment,
-    "CreateDeploymentConfig": applications.create_deployment_config,
+    "CreateDeploymentConfig": configs.create_deployment_config,
     "CreateDeploymentGroup": groups.create_deployment_group,
     "DeleteApplication": applications.delete_application,
-    "DeleteDeploymentConfig": applications.delete_deployment_config,
+    "DeleteDeploymentConfig": configs.delete_deployment_config,
     "DeleteDeploymentGroup": groups.delete_deployment_group,
     "GetApplication": applications.get_application,
     "GetDeployment": deployments.get_deployment,
-    "GetDeploymentConfig": applications.get_deployment_config,
+    "GetDeploymentConfig": configs.get_deployment_config,
     "GetDeploymentGroup": groups.get_deployment_group,
-    "GetDeploymentTarget": deployments.get_deployment_target,
+    "GetDeploymentTarget": targets.get_deployment_target,
     "ListApplications": applications.list_applications,
-    "ListDeploymentConfigs": applications.list_deployment_configs,
+    "ListDeploymentConfigs": configs.list_deployment_configs,
     "ListDeploymentGroups": groups.list_deployment_groups,
-    "ListDeploymentTargets": deployments.list_deployment_targets,
+    "ListDeploymentTargets": targets.list_deployment_targets,
     "ListDeployments": deployments.list_deployments,
     "ListTagsForResource": list_tags_for_resource,
-    "PutLifecycleEventHookExecutionStatus": deployments.put_lifecycle_event_hook_execution_status,
+    "PutLifecycleEventHookExecutionStatus": targets.put_lifecycle_event_hook_execution_status,
     "StopDeployment": deployments.stop_deployment,
     "TagResource": tag_resource,
     "UntagResource": untag_resource,

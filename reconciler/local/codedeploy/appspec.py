@@ -6,53 +6,76 @@ CodeDeploy user guide, "AppSpec file structure for Amazon ECS deployments".
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import yaml
 
-from reconciler.local.codedeploy.state import Params
+from reconciler.local.codedeploy.state import AppSpec, Params
 from reconciler.local.refusal import Refusal
 
 HOOKS = ("BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic")
+INVALID = (
+    "The deployment failed because the AppSpec file that specifies the deployment configuration is missing or has an "
+    "invalid configuration. "
+)
+MALFORMED = "The input AppSpec file is a not well-formed yaml. The template cannot be parsed."
+MEMBERS = {"AppSpecContent": "appSpecContent", "String": "string"}
 
 
-@dataclass(frozen=True, slots=True)
-class AppSpec:
-    task_definition: str
-    container: str
-    port: int
-    changes: Params  # in the words of CreateTaskSet
-    hooks: dict[str, str]
-
-
-def read(revision: Params | None) -> AppSpec:
-    kind = (revision or {}).get("revisionType", "")
-    if revision is None or kind not in ("AppSpecContent", "String"):
+def check(revision: Params | None) -> None:
+    """What CreateDeployment refuses. What is in the AppSpec is looked at only once the deployment starts."""
+    if not revision or not revision.get("revisionType"):
+        raise Refusal("RevisionRequiredException", "RevisionLocation must be specified")
+    kind = revision["revisionType"]
+    if kind not in MEMBERS:
         raise Refusal("InvalidRevisionException", "The AWS emulator takes revisions of type AppSpecContent and String.")
-    given = revision.get("appSpecContent") or revision.get("string") or {}
-    content = given.get("content", "")
-    if given.get("sha256") not in (None, "", hashlib.sha256(content.encode()).hexdigest()):
+    given = revision.get(MEMBERS[kind]) or {}
+    if not given.get("content"):
+        raise Refusal("InvalidRevisionException", f"The content of a revision of type {kind} must be specified.")
+    if given.get("sha256", digest(given["content"])) != digest(given["content"]):
         raise Refusal("InvalidRevisionException", "The SHA256 of the AppSpec content does not match.")
-    document = _parse(content)
+
+
+def digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def read(revision: Params) -> AppSpec:
+    """Raises `Refusal` with the code INVALID_REVISION, which ends the deployment."""
+    document = _parse(revision[MEMBERS[revision["revisionType"]]]["content"])
     try:
-        properties = document["Resources"][0]["TargetService"]["Properties"]
+        (resource,) = document["Resources"]
+        ((_, target),) = resource.items()  # of any name, as AWS's own examples have it
+        if target["Type"] != "AWS::ECS::Service":
+            raise _invalid("The type of the resource must be AWS::ECS::Service.")
+        properties = target["Properties"]
         balancer = properties["LoadBalancerInfo"]
         task_definition, container, port = (
-            properties["TaskDefinition"],
-            balancer["ContainerName"],
-            balancer["ContainerPort"],
+            str(properties["TaskDefinition"]),
+            str(balancer["ContainerName"]),
+            int(balancer["ContainerPort"]),
         )
-    except (KeyError, IndexError, TypeError) as error:
-        raise Refusal(
-            "InvalidRevisionException",
-            "The AppSpec must have a TargetService with TaskDefinition and LoadBalancerInfo.",
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise _invalid(
+            "It must have one resource with the properties TaskDefinition and LoadBalancerInfo (ContainerName, "
+            "ContainerPort)."
         ) from error
-    hooks = {name: target for item in document.get("Hooks") or [] for name, target in item.items()}
+    return AppSpec(task_definition, container, port, _changes(properties), _hooks(document))
+
+
+def _invalid(detail: str) -> Refusal:
+    return Refusal("INVALID_REVISION", INVALID + detail)
+
+
+def _hooks(document: dict[str, Any]) -> dict[str, str]:
+    try:
+        hooks = {str(name): str(target) for item in document.get("Hooks") or () for name, target in item.items()}
+    except (AttributeError, TypeError) as error:
+        raise _invalid("Hooks must be a list of lifecycle events and functions.") from error
     if unknown := sorted(set(hooks) - set(HOOKS)):
-        raise Refusal("InvalidRevisionException", f"The AppSpec names unknown hooks: {', '.join(unknown)}.")
-    return AppSpec(task_definition, container, int(port), _changes(properties), hooks)
+        raise _invalid(f"It names unknown hooks: {', '.join(unknown)}.")
+    return hooks
 
 
 def _parse(content: str) -> dict[str, Any]:
@@ -62,9 +85,9 @@ def _parse(content: str) -> dict[str, Any]:
         try:
             document = yaml.safe_load(content)
         except yaml.YAMLError as error:
-            raise Refusal("InvalidRevisionException", "The AppSpec is neither JSON nor YAML.") from error
+            raise _invalid(MALFORMED) from error
     if not isinstance(document, dict):
-        raise Refusal("InvalidRevisionException", "The AppSpec is not a mapping.")
+        raise _invalid(MALFORMED)
     return document
 
 
@@ -74,6 +97,8 @@ def _changes(properties: Params) -> Params:
     if platform := properties.get("PlatformVersion"):
         changes["platformVersion"] = platform
     if network := (properties.get("NetworkConfiguration") or {}).get("AwsvpcConfiguration"):
+        if not network.get("Subnets"):
+            raise _invalid("AwsvpcConfiguration must name Subnets.")
         changes["networkConfiguration"] = {
             "awsvpcConfiguration": {
                 "subnets": network["Subnets"],

@@ -2,99 +2,144 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
 
-from reconciler.local.codedeploy import traffic
-from reconciler.local.codedeploy.checks import settings_of
-from reconciler.local.codedeploy.state import LifecycleEvent, Release
-from reconciler.local.ecs.task_sets import begin_draining, make_primary
+import orjson
+
+from reconciler.local.codedeploy.configs import ALL_AT_ONCE
+from reconciler.local.codedeploy.state import AppSpec, Group, Params, Release
+from reconciler.local.ecs.state import Deployment, Service
 from reconciler.local.world import World
 
-ROLLBACK_STEP = "Rollback"
+
+def group_of(world: World, item: Release) -> Group | None:
+    return world.codedeploy.groups.get((item.application, item.group))
 
 
-def current_event(item: Release) -> LifecycleEvent | None:
-    return next((event for event in item.events if event.name == item.step), None)
+def live_service(world: World, item: Release) -> Service | None:
+    """The service, if CodeDeploy can still deploy it."""
+    found = world.ecs.services.get(item.service)
+    return found if found and found.status == "ACTIVE" and found.controller == "CODE_DEPLOY" else None
+
+
+def summary(item: Release) -> Params:
+    """lastAttemptedDeployment, lastSuccessfulDeployment."""
+    return {
+        "deploymentId": item.id,
+        "status": item.status,
+        "endTime": item.completed_at,
+        "createTime": item.created_at,
+    }
 
 
 def succeed(world: World, item: Release) -> None:
-    service = world.ecs.services[item.service]
-    if blue := service.deployment(item.blue):
-        begin_draining(world, service, blue)
-    close(world, item, "Succeeded")
-    owner = world.codedeploy.groups.get((item.application, item.group))
-    if owner:
-        owner.target_revision = item.revision
-        owner.last_successful = owner.last_attempted
-
-
-def close(world: World, item: Release, status: str) -> None:
-    item.status, item.completed_at, item.since = status, world.now, world.now
-    owner = world.codedeploy.groups.get((item.application, item.group))
-    if owner:
-        owner.last_attempted = {
-            "deploymentId": item.id,
-            "status": status,
-            "endTime": world.now,
-            "createTime": item.created_at,
-        }
+    _close(world, item, "Succeeded")
+    if owner := group_of(world, item):
+        owner.target_revision, owner.last_successful = item.revision, summary(item)
 
 
 def fail(world: World, item: Release, code: str, message: str) -> None:
-    item.error = {"code": code, "message": message}
-    end(world, item, "Failed", "DEPLOYMENT_FAILURE")
+    end(world, item, "Failed", "DEPLOYMENT_FAILURE", (code, message))
 
 
-def stop(world: World, item: Release, *, roll_back: bool | None) -> None:
-    """StopDeployment, "autoRollbackEnabled": overrules what the deployment group says."""
-    end(world, item, "Stopped", "DEPLOYMENT_STOP_ON_REQUEST", roll_back)
-
-
-def end(world: World, item: Release, status: str, cause: str, roll_back: bool | None = None) -> None:
-    if event := current_event(item):
-        event.status = "Failed" if status == "Failed" else "Skipped"
-        event.ended_at = event.ended_at or world.now
+def end(world: World, item: Release, status: str, cause: str, error: tuple[str, str]) -> None:
+    """Roll back where the deployment, else its group, says so for this cause; StopDeployment may say otherwise."""
+    item.error = {"code": error[0], "message": error[1]}
     for event in item.events:
-        if event.status == "Pending":
+        if event.status == "InProgress":
+            event.status, event.ended_at = "Failed", world.now
+        elif event.status == "Pending":
             event.status = "Skipped"
-    close(world, item, status)
-    rules = item.auto_rollback or settings_of(world, item).get("autoRollbackConfiguration") or {}
+    _close(world, item, status)
+    rules = item.auto_rollback or item.settings.get("autoRollbackConfiguration") or {}
     wanted = rules.get("enabled", False) and cause in rules.get("events", [])
-    if item.creator == "user" and (wanted if roll_back is None else roll_back) and item.blue:
-        _roll_back(world, item)
+    if cause == "DEPLOYMENT_STOP_ON_REQUEST" and item.stop_with_rollback is not None:
+        wanted = item.stop_with_rollback
+    service = live_service(world, item)
+    if wanted and item.green and not item.automatic and service and group_of(world, item):
+        _roll_back(world, item, service)
 
 
-def _roll_back(world: World, item: Release) -> None:
-    """A second deployment: traffic back to blue, which still lives, then green goes."""
-    back = replace(
-        item,
+def _close(world: World, item: Release, status: str) -> None:
+    item.status, item.completed_at, item.since = status, world.now, world.now
+    item.stopping = False
+    if owner := group_of(world, item):
+        owner.last_attempted = summary(item)
+
+
+def _roll_back(world: World, item: Release, service: Service) -> None:
+    """A second deployment: traffic back to blue if it still lives, otherwise blue's task definition once more.
+
+    Observed on AWS: its configuration is ECSAllAtOnce, whatever the group's is, and the two name each other.
+    """
+    blue = service.deployment(item.blue)
+    lives = blue is not None and blue.status != "DRAINING"
+    owner = group_of(world, item)
+    assert owner is not None
+    before = service.revisions[item.blue]
+    back = Release(
         id=f"d-{world.ids.letters(9)}",
-        creator="codeDeployRollback",
-        status="InProgress",
-        step=ROLLBACK_STEP,
+        application=item.application,
+        group=item.group,
+        settings=_without_waits(item.settings),
+        config=ALL_AT_ONCE,
+        revision=owner.target_revision or _revision(before),
+        service=item.service,
         created_at=world.now,
-        started_at=world.now,
-        completed_at=None,
-        since=world.now,
-        events=[LifecycleEvent(event.name, status="Skipped") for event in item.events],
-        error=None,
-        termination_wait_since=None,
-        ready_since=None,
-        rollback={
-            "rollbackTriggeringDeploymentId": item.id,
-            "rollbackMessage": f"Deployment {item.id} was rolled back.",
-        },
-        rollback_of=item.id,
+        creator="codeDeployRollback",
+        rolls_back=item.id if lives else "",
+        spec=_spec(before),
     )
-    item.rollback = {"rollbackDeploymentId": back.id, "rollbackMessage": f"Rolling back with deployment {back.id}."}
+    if lives:
+        back.blue, back.blue_group, back.green, back.green_group = (
+            item.blue,
+            item.blue_group,
+            item.green,
+            item.green_group,
+        )
+        back.shifted = item.shifted
+    item.rollback = {
+        "rollbackDeploymentId": back.id,
+        "rollbackMessage": f"Deployment {item.id} terminated. Automatic rollback is triggered with a DeploymentId "
+        f"{back.id}.",
+    }
+    back.rollback = {
+        "rollbackTriggeringDeploymentId": item.id,
+        "rollbackMessage": f"Deployment {back.id} is triggered to roll back deployment {item.id}.",
+    }
     world.codedeploy.releases[back.id] = back
-    service = world.ecs.services[item.service]
-    blue, green = service.deployment(item.blue), service.deployment(item.green) if item.green else None
-    if item.shifted > 0:
-        traffic.shift_production(world, item, item.blue_group, 100.0)
-    traffic.shift_test(world, item, item.blue_group)
-    if blue is not None:
-        make_primary(world, service, blue)
-    if green is not None:
-        begin_draining(world, service, green)
-    world.after(world.timings.deployment_stage, lambda: close(world, back, "Succeeded"))
+    owner.last_attempted = summary(back)
+    world.touch(service)
+
+
+def _without_waits(settings: Params) -> Params:
+    made = copy.deepcopy(settings)
+    made["blueGreenDeploymentConfiguration"] = {
+        "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0},
+        "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0},
+    }
+    return made
+
+
+def _spec(before: Deployment) -> AppSpec:
+    launch = before.launch
+    entry = launch.load_balancers[0]
+    changes: Params = {
+        "platformVersion": launch.platform_version or "LATEST",
+        "capacityProviderStrategy": list(launch.strategy),
+    }
+    if launch.network:
+        changes["networkConfiguration"] = {"awsvpcConfiguration": launch.network}
+    return AppSpec(launch.task_definition, entry["containerName"], entry["containerPort"], changes)
+
+
+def _revision(before: Deployment) -> Params:
+    """The AppSpec of a task set that no deployment of CodeDeploy has made."""
+    entry = before.launch.load_balancers[0]
+    properties = {
+        "TaskDefinition": before.launch.task_definition,
+        "LoadBalancerInfo": {"ContainerName": entry["containerName"], "ContainerPort": entry["containerPort"]},
+    }
+    target = {"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}
+    document = orjson.dumps({"version": 0.0, "Resources": [target]}).decode()
+    return {"revisionType": "AppSpecContent", "appSpecContent": {"content": document}}

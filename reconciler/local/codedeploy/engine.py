@@ -1,83 +1,64 @@
-"""How a CodeDeploy deployment of an ECS service goes. How it ends, and leads back, is in `ends`.
+"""How a CodeDeploy deployment of an ECS service goes. How it ends is in `ends`, how traffic returns in `reroute`.
 
 CodeDeploy user guide, "Deployments on an Amazon ECS compute platform".
 
     BeforeInstall ► Install ► AfterInstall ► AllowTestTraffic ► AfterAllowTestTraffic ► (Ready)
-      ► BeforeAllowTraffic ► AllowTraffic ► AfterAllowTraffic ► TerminationWait ► Succeeded
+      ► BeforeAllowTraffic ► AllowTraffic ► AfterAllowTraffic ► TerminationWait ► Termination ► Succeeded
           any of them ─► Failed | Stopped ─► where rollback is configured: a second deployment that leads back
 
-A step is entered, waited for, and left. A hook names a Lambda function: the AWS emulator has none, so the step waits
-until somebody reports with PutLifecycleEventHookExecutionStatus, an hour at most, as CodeDeploy does.
+A step is entered, waited for, and left. Without a test listener there is no test traffic, and without STOP_DEPLOYMENT
+no Ready.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
-from reconciler.local.cloudwatch import alarms
-from reconciler.local.codedeploy import traffic
-from reconciler.local.codedeploy.checks import settings_of
-from reconciler.local.codedeploy.ends import close, current_event, end, fail, succeed
-from reconciler.local.codedeploy.groups import by_name
-from reconciler.local.codedeploy.state import LifecycleEvent, Params, Release
+from reconciler.local.codedeploy import hooks, preflight, reroute, traffic, watch
+from reconciler.local.codedeploy.ends import end, fail, succeed
+from reconciler.local.codedeploy.state import EVENTS, LifecycleEvent, Params, Release
 from reconciler.local.ecs import launch
 from reconciler.local.ecs.state import Deployment, Service, TaskSet
-from reconciler.local.ecs.task_sets import make_primary
+from reconciler.local.ecs.task_sets import begin_draining, check_room, make_primary
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
-EVENTS = (
-    "BeforeInstall",
-    "Install",
-    "AfterInstall",
-    "AllowTestTraffic",
-    "AfterAllowTestTraffic",
-    "BeforeAllowTraffic",
-    "AllowTraffic",
-    "AfterAllowTraffic",
+STEPS = (*EVENTS[:5], "Ready", *EVENTS[5:], "TerminationWait", "Termination")
+TEST_STEPS = ("AllowTestTraffic", "AfterAllowTestTraffic")
+SHIFT_WITHIN_HOURS = 120
+"""Between the start of a deployment and the shift of traffic (CodeDeploy user guide, "Quotas")."""
+STARTED_BY = "CodeDeploy"
+"""startedBy of a task set, as DescribeServices has answered; the API reference says CODE_DEPLOY."""
+UNHEALTHY = (
+    "The deployment timed out while waiting for the replacement task set to become healthy. This time out period is "
+    "60 minutes."
 )
-STEPS = (*EVENTS[:5], "Ready", *EVENTS[5:], "TerminationWait")
-HOOK_WITHIN = 3600.0
 
 
 def begin(world: World, item: Release) -> None:
-    item.status, item.step = "Created", "created"
+    item.step = "starting"
     world.after(world.timings.deployment_stage, lambda: _start(world, item))
 
 
 def _start(world: World, item: Release) -> None:
-    if item.over:
+    if item.over or item.stopping:
         return
     item.status, item.started_at = "InProgress", world.now
-    if problem := _problem(world, item):
+    if item.rolls_back:
+        reroute.begin(world, item)
+    elif problem := preflight.problem(world, item):
         fail(world, item, *problem)
-        return
-    _enter(world, item, STEPS[0])
+    else:
+        world.after(SHIFT_WITHIN_HOURS * 3600.0, lambda: _unshifted(world, item))
+        watch.begin(world, item, lambda: _look(world, item))
+        _enter(world, item, STEPS[0])
 
 
-def _problem(world: World, item: Release) -> tuple[str, str] | None:
-    """What CodeDeploy finds out only once it has begun."""
-    service = world.ecs.services.get(item.service)
-    blue = service.primary if service else None
-    if service is None or service.status != "ACTIVE" or service.controller != "CODE_DEPLOY" or blue is None:
-        return "INVALID_ECS_SERVICE", "The ECS service is missing or has no primary task set."
-    names = traffic.pair(world, item)["targetGroups"]
-    try:
-        arns = [by_name(world, one["name"]).arn for one in names]
-    except Refusal as refusal:
-        return "ELASTIC_LOAD_BALANCING_INVALID", refusal.message
-    item.blue = blue.number
-    item.blue_group = blue.launch.load_balancers[0]["targetGroupArn"] if blue.launch.load_balancers else ""
-    if item.blue_group not in arns:
-        return "ELASTIC_LOAD_BALANCING_INVALID", "The primary task set is behind neither target group of the pair."
-    item.green_group = next(arn for arn in arns if arn != item.blue_group)
-    rules = traffic.production_rules(world, item)
-    if not rules:
-        return (
-            "ELASTIC_LOAD_BALANCING_INVALID",
-            f"The production listener does not forward to the target group of the primary task set {item.blue_group}.",
-        )
-    return None
+def _unshifted(world: World, item: Release) -> None:
+    if not item.over and item.step in STEPS[: STEPS.index("AllowTraffic")]:
+        hours = SHIFT_WITHIN_HOURS
+        fail(world, item, "TIMEOUT", f"The deployment timed out: traffic was not shifted within {hours} hours.")
 
 
 # ---- steps ----------------------------------------------------------------------------------------------------------
@@ -86,8 +67,14 @@ def _problem(world: World, item: Release) -> tuple[str, str] | None:
 def advance(world: World, service: Service) -> None:
     """Something has changed about the service: its deployment may get on."""
     for item in list(world.codedeploy.releases.values()):
-        if item.service == service.key and not item.over and item.status != "Created":
+        if item.service == service.key and not item.over:
+            if item.step == "created":
+                begin(world, item)
             _look(world, item)
+
+
+def current_event(item: Release) -> LifecycleEvent | None:
+    return next((event for event in item.events if event.name == item.step), None)
 
 
 def _enter(world: World, item: Release, step: str) -> None:
@@ -95,91 +82,98 @@ def _enter(world: World, item: Release, step: str) -> None:
     event = current_event(item)
     if event is not None:
         event.status, event.started_at = "InProgress", world.now
-        if event.hook:
-            event.execution_id = world.ids.hexadecimal(64)
-            world.after(HOOK_WITHIN, lambda: _hook_late(world, item, event))
     match step:
         case "Install":
             _install(world, item)
             world.after(world.timings.install_within, lambda: _look(world, item))
         case "AllowTestTraffic":
-            traffic.shift_test(world, item, item.green_group)
+            _moved(world, item, lambda: traffic.shift_test(world, item, item.green_group))
         case "Ready":
-            _begin_ready(world, item)
+            item.status = "Ready"
+            world.after(60.0 * ready_option(item)["waitTimeInMinutes"], lambda: _not_continued(world, item))
         case "AllowTraffic":
-            item.shift_step = 0
+            item.shift_step, item.desired = 0, world.ecs.services[item.service].desired_count
             _shift(world, item)
         case "TerminationWait":
             item.termination_wait_since = world.now
-            options = settings_of(world, item)["blueGreenDeploymentConfiguration"]
-            minutes = options["terminateBlueInstancesOnDeploymentSuccess"].get("terminationWaitTimeInMinutes", 0)
-            world.after(60.0 * minutes, lambda: _waited(world, item, "TerminationWait"))
+            world.after(_termination_wait(item), lambda: _look(world, item))
+        case "Termination":
+            service = world.ecs.services[item.service]
+            if blue := service.deployment(item.blue):
+                begin_draining(world, service, blue)
+    if event is not None and not item.over:
+        hooks.begin(world, item, event, fail)
     if not item.over:
         world.after(world.timings.deployment_stage, lambda: _look(world, item))
 
 
 def _look(world: World, item: Release) -> None:
     """Leave the step if it is done."""
-    if item.over or item.since is None or item.step not in STEPS:
+    if item.over or item.stopping or item.since is None or item.step not in STEPS:
         return
-    if item.service not in world.ecs.services or (item.application, item.group) not in world.codedeploy.groups:
-        close(world, item, "Failed")
-        item.error = {"code": "INVALID_ECS_SERVICE", "message": "The ECS service or the deployment group is gone."}
+    if problem := preflight.gone(world, item):
+        fail(world, item, *problem)
         return
-    if ringing := _ringing(world, item):
-        item.error = {"code": "ALARM_ACTIVE", "message": f"One or more alarms have been activated: {ringing}"}
-        end(world, item, "Stopped", "DEPLOYMENT_STOP_ON_ALARM")
+    if watch.ends(world, item, lambda: _look(world, item)) or hooks.waits(current_event(item)):
         return
-    event = current_event(item)
-    waits = event is not None and bool(event.hook) and event.status == "InProgress"
-    if waits or world.now < item.since + timedelta(seconds=world.timings.deployment_stage):
+    passed = world.now - item.since
+    if passed < timedelta(seconds=world.timings.deployment_stage):
         return
-    if item.step == "Install":
-        if not _installed(world, item):
-            if world.now >= item.since + timedelta(seconds=world.timings.install_within):
-                fail(world, item, "TIMEOUT", "The ECS task set did not become stable in time.")
-            return
-    elif item.step in ("Ready", "TerminationWait") or (item.step == "AllowTraffic" and item.shifted < 100):
-        return
-    proceed(world, item)
+    match item.step:
+        case "Install" if not _installed(world, item):
+            if passed >= timedelta(seconds=world.timings.install_within):
+                fail(world, item, "TIMEOUT", UNHEALTHY)
+        case "AllowTraffic" if item.shifted < 100:
+            pass
+        case "TerminationWait" if passed < timedelta(seconds=_termination_wait(item)):
+            pass
+        case "Ready":
+            pass
+        case _:
+            proceed(world, item)
 
 
 def proceed(world: World, item: Release) -> None:
-    """The step is done: on to the next."""
-    if event := current_event(item):
-        event.status = "Succeeded"
-        event.ended_at = world.now
-    if item.step == "AfterAllowTestTraffic" and _ready_option(world, item).get("actionOnTimeout") != "STOP_DEPLOYMENT":
-        _enter(world, item, EVENTS[5])
-    elif item.step == "Ready":
-        item.status = "InProgress"
-        _enter(world, item, EVENTS[5])
-    elif item.step == "TerminationWait":
-        succeed(world, item)
-    else:
-        _enter(world, item, STEPS[STEPS.index(item.step) + 1])
+    """The step is done: on to the next one that this deployment has."""
+    if (event := current_event(item)) and event.status == "InProgress":
+        event.status, event.ended_at = "Succeeded", world.now
+    item.status = "InProgress"
+    for step in STEPS[STEPS.index(item.step) + 1 :]:
+        if _has(item, step):
+            _enter(world, item, step)
+            return
+        for skipped in item.events:
+            if skipped.name == step:
+                skipped.status = "Skipped"
+    succeed(world, item)
 
 
-def _ready_option(world: World, item: Release) -> Params:
-    option: Params = settings_of(world, item)["blueGreenDeploymentConfiguration"].get("deploymentReadyOption", {})
+def _has(item: Release, step: str) -> bool:
+    if step == "Ready":
+        return ready_option(item).get("actionOnTimeout") == "STOP_DEPLOYMENT"
+    return step not in TEST_STEPS or traffic.test_listener(item.settings) is not None
+
+
+def ready_option(item: Release) -> Params:
+    option: Params = item.settings["blueGreenDeploymentConfiguration"].get("deploymentReadyOption", {})
     return option
 
 
-def _begin_ready(world: World, item: Release) -> None:
-    item.status, item.ready_since = "Ready", world.now
-    minutes = _ready_option(world, item)["waitTimeInMinutes"]
-    world.after(60.0 * minutes, lambda: _waited(world, item, "Ready"))
+def _termination_wait(item: Release) -> float:
+    """Seconds."""
+    options = item.settings["blueGreenDeploymentConfiguration"]["terminateBlueInstancesOnDeploymentSuccess"]
+    return 60.0 * float(options.get("terminationWaitTimeInMinutes", 0))
 
 
-def _waited(world: World, item: Release, step: str) -> None:
-    """A wait is over: of READY_WAIT the deployment stops, of TERMINATION_WAIT it goes on."""
-    if item.over or item.step != step:
-        return
-    if step == "Ready":
-        item.error = {"code": "TIMEOUT", "message": "The wait time for traffic rerouting has run out."}
-        end(world, item, "Stopped", "DEPLOYMENT_FAILURE")
-    else:
-        proceed(world, item)
+def _not_continued(world: World, item: Release) -> None:
+    """DeploymentReadyOption, "waitTimeInMinutes": without ContinueDeployment the deployment is Stopped."""
+    if not item.over and not item.stopping and item.step == "Ready":
+        minutes = ready_option(item)["waitTimeInMinutes"]
+        message = (
+            "The deployment timed out while waiting for a notification to continue. This time out period is "
+            f"{minutes} minutes."
+        )
+        end(world, item, "Stopped", "DEPLOYMENT_FAILURE", ("TIMEOUT", message))
 
 
 def _install(world: World, item: Release) -> None:
@@ -187,10 +181,18 @@ def _install(world: World, item: Release) -> None:
     service = world.ecs.services[item.service]
     blue = service.deployment(item.blue)
     assert blue is not None
-    owner = world.ecs.clusters[service.cluster]
-    entry = {"targetGroupArn": item.green_group, "containerName": item.container, "containerPort": item.port}
+    assert item.spec is not None
+    traffic.associate(world, item.settings, item.blue_group, item.green_group)
     try:
-        changes = {"taskDefinition": item.task_definition, "loadBalancers": [entry], **item.launch_changes}
+        check_room(service)
+    except Refusal as refusal:
+        fail(world, item, "ECS_UPDATE_ERROR", refusal.message)
+        return
+    owner = world.ecs.clusters[service.cluster]
+    spec = item.spec
+    entry = {"targetGroupArn": item.green_group, "containerName": spec.container, "containerPort": spec.port}
+    try:
+        changes = {"taskDefinition": spec.task_definition, "loadBalancers": [entry], **spec.changes}
         wanted = launch.changed(world, owner, blue.launch, changes)
     except Refusal as refusal:
         fail(world, item, "INVALID_REVISION", refusal.message)
@@ -206,7 +208,7 @@ def _install(world: World, item: Release) -> None:
             arn=world.arn("ecs", f"task-set/{service.cluster}/{service.name}/ecs-svc/{number}"),
             scale=100.0,
             external_id=item.id,
-            started_by="CODE_DEPLOY",
+            started_by=STARTED_BY,
             stability_at=world.now,
         ),
     )
@@ -218,36 +220,30 @@ def _install(world: World, item: Release) -> None:
 
 def _installed(world: World, item: Release) -> bool:
     green = world.ecs.services[item.service].deployment(item.green)
-    steady = green is not None and green.task_set is not None and green.task_set.stability == "STEADY_STATE"
-    return steady and green is not None and green.running() == green.desired
+    return (
+        green is not None
+        and green.task_set is not None
+        and green.task_set.stability == "STEADY_STATE"
+        and green.running() == green.desired
+    )
 
 
 def hook_answered(world: World, item: Release, event: LifecycleEvent, *, succeeded: bool) -> None:
-    if not succeeded:
-        _hook_failed(world, item, event, "The lifecycle event hook reported a failure.")
-        return
-    event.status, event.ended_at = "Succeeded", world.now
+    hooks.answered(world, item, event, succeeded=succeeded, fail=fail)
     _look(world, item)
 
 
-def _hook_late(world: World, item: Release, event: LifecycleEvent) -> None:
-    if not item.over and event.status == "InProgress":
-        _hook_failed(world, item, event, "The lifecycle event hook did not report within an hour.")
-
-
-def _hook_failed(world: World, item: Release, event: LifecycleEvent, message: str) -> None:
-    event.status, event.ended_at = "Failed", world.now
-    event.diagnostics = {"errorCode": "ScriptFailed", "message": message}
-    fail(world, item, "HOOK_EXECUTION_FAILURE", f"{event.name}: {message}")
-
-
 def _shift(world: World, item: Release) -> None:
-    if item.over or item.step != "AllowTraffic":
+    if item.over or item.stopping or item.step != "AllowTraffic":
+        return
+    if preflight.gone(world, item) or watch.ends(world, item, lambda: _look(world, item)):
+        _look(world, item)
         return
     steps, minutes = traffic.shares(world, item)
-    item.shifted = steps[item.shift_step]
-    traffic.shift_production(world, item, item.green_group, item.shifted)
-    item.shift_step += 1
+    share = steps[item.shift_step]
+    if not _moved(world, item, lambda: traffic.shift_production(world, item, item.green_group, share)):
+        return
+    item.shifted, item.shift_step = share, item.shift_step + 1
     if item.shift_step < len(steps):
         world.after(60.0 * minutes, lambda: _shift(world, item))
         return
@@ -258,9 +254,22 @@ def _shift(world: World, item: Release) -> None:
     world.after(world.timings.deployment_stage, lambda: _look(world, item))
 
 
-def _ringing(world: World, item: Release) -> str:
-    rules = item.alarms or settings_of(world, item).get("alarmConfiguration") or {}
-    if not rules.get("enabled"):
-        return ""
-    names = [alarm["name"] for alarm in rules.get("alarms", [])]
-    return ", ".join(alarms.in_alarm(world, names))
+def _moved(world: World, item: Release, move: Callable[[], None]) -> bool:
+    """False where the listeners do not allow it, which fails the deployment."""
+    try:
+        move()
+    except Refusal as refusal:
+        fail(world, item, refusal.code, refusal.message)
+        return False
+    return True
+
+
+def stop(world: World, item: Release) -> None:
+    """StopDeployment: no step begins any more, and what is under way ends."""
+    item.stopping = True
+    world.after(world.timings.deployment_stage, lambda: _stopped(world, item))
+
+
+def _stopped(world: World, item: Release) -> None:
+    if not item.over:
+        end(world, item, "Stopped", "DEPLOYMENT_STOP_ON_REQUEST", ("MANUAL_STOP", "The deployment was stopped."))

@@ -11,7 +11,7 @@ def target_status(item: Release) -> str:
         case "Created" | "Queued":
             return "Pending"
         case "Stopped":
-            return "Skipped"
+            return "Failed" if any(event.status == "Failed" for event in item.events) else "Skipped"
         case status:
             return status
 

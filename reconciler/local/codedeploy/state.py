@@ -8,6 +8,17 @@ from typing import Any
 
 Params = dict[str, Any]
 """Parameters or an answer, spelt as AWS spells them."""
+EVENTS = (
+    "BeforeInstall",
+    "Install",
+    "AfterInstall",
+    "AllowTestTraffic",
+    "AfterAllowTestTraffic",
+    "BeforeAllowTraffic",
+    "AllowTraffic",
+    "AfterAllowTraffic",
+)
+"""Lifecycle events of an ECS deployment, in their order."""
 
 
 @dataclass(slots=True)
@@ -41,6 +52,15 @@ class LifecycleEvent:
     diagnostics: Params | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AppSpec:
+    task_definition: str
+    container: str
+    port: int
+    changes: Params  # in the words of CreateTaskSet
+    hooks: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Release:
     """One CodeDeploy deployment of an ECS service."""
@@ -48,15 +68,13 @@ class Release:
     id: str
     application: str
     group: str
+    settings: Params  # the deployment group's, as they were when the deployment was created
     config: str
     revision: Params
     service: tuple[str, str]
     created_at: datetime
-    task_definition: str
-    container: str
-    port: int
-    launch_changes: Params
-    events: list[LifecycleEvent]
+    events: list[LifecycleEvent] = field(default_factory=lambda: [LifecycleEvent(name) for name in EVENTS])
+    spec: AppSpec | None = None  # read from the revision once the deployment starts
     status: str = "Created"
     step: str = "created"
     since: datetime | None = None
@@ -64,24 +82,31 @@ class Release:
     completed_at: datetime | None = None
     creator: str = "user"
     description: str = ""
-    rollback_of: str = ""
+    rolls_back: str = ""  # the deployment to whose original task set this one returns traffic
     rollback: Params | None = None
     error: Params | None = None
     auto_rollback: Params | None = None
     alarms: Params | None = None
     termination_wait_since: datetime | None = None
-    ready_since: datetime | None = None
     shifted: float = 0.0
     shift_step: int = 0
+    desired: int = 0  # of the service, at the last look during the shift
+    scaled_at: datetime | None = None  # when that changed
     blue: str = ""  # the number of the task set that served when it began
     green: str = ""
     blue_group: str = ""  # target group ARNs
     green_group: str = ""
-    stop_requested: bool = False
+    stopping: bool = False  # StopDeployment was called and is pending
+    stop_with_rollback: bool | None = None
 
     @property
     def over(self) -> bool:
         return self.status in ("Succeeded", "Failed", "Stopped")
+
+    @property
+    def automatic(self) -> bool:
+        """CodeDeploy has created it, to roll another one back."""
+        return self.creator == "codeDeployRollback"
 
 
 @dataclass(slots=True)

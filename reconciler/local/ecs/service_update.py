@@ -47,7 +47,7 @@ def update_service(world: World, params: Params) -> Params:
     found = service(world, params)
     owner = cluster(world, params.get("cluster"))
     controller = params.get("deploymentController", {}).get("type", found.controller)
-    _check_controller(found, controller)
+    _check_controller(world, found, controller)
     if "desiredCount" in params:
         check_count(params["desiredCount"])
     sent = {key for key, value in params.items() if value is not None}
@@ -65,7 +65,7 @@ def update_service(world: World, params: Params) -> Params:
     _apply(found, params)
     found.configuration, found.zone_rebalancing = config, rebalancing
     if controller != found.controller:
-        _adopt(found)
+        _adopt(found, controller)
     if controller == "ECS" and wanted is not None:
         differs = wanted != found.launch and any(key in params for key in STARTS_DEPLOYMENT)
         if differs or params.get("forceNewDeployment"):
@@ -74,19 +74,22 @@ def update_service(world: World, params: Params) -> Params:
     return {"service": show.service(world, found, tags=False)}
 
 
-def _check_controller(found: Service, controller: str) -> None:
-    """CODE_DEPLOY → ECS is the documented migration; with several task sets, or any other way, it is refused."""
+def _check_controller(world: World, found: Service, controller: str) -> None:
+    """From CODE_DEPLOY to another one is documented; while something is deployed, or any other way, it is refused."""
     if controller == found.controller:
         return
-    if (found.controller, controller) != ("CODE_DEPLOY", "ECS") or len(found.deployments) > 1:
+    active = any(item.service == found.key and not item.over for item in world.codedeploy.releases.values())
+    if found.controller != "CODE_DEPLOY" or active or len(found.deployments) > 1:
         raise invalid(
             f"Unable to update the deployment controller from {found.controller} to {controller} for this service."
         )
 
 
-def _adopt(found: Service) -> None:
-    """The one task set becomes the first deployment of the ECS controller."""
-    found.controller = "ECS"
+def _adopt(found: Service, controller: str) -> None:
+    """The one task set is the external controller's, or becomes the first deployment of the ECS controller."""
+    found.controller = controller
+    if controller == "EXTERNAL":
+        return
     for deployment in found.deployments:
         deployment.task_set, deployment.status = None, "PRIMARY"
         deployment.rollout_state, deployment.completed = "COMPLETED", True
@@ -101,9 +104,10 @@ def _check_sent(controller: str, sent: set[str], params: Params) -> None:
         return
     if controller == "CODE_DEPLOY" and refused[0] in CODE_DEPLOY_REFUSALS:
         raise invalid(CODE_DEPLOY_REFUSALS[refused[0]])
+    instead = "AWS CodeDeploy" if controller == "CODE_DEPLOY" else "CreateTaskSet"
     raise invalid(
-        f"Unable to update {refused[0]} on services with a {controller} deployment controller."
-        + (" Use CreateTaskSet to trigger a new deployment." if controller == "EXTERNAL" else "")
+        f"Unable to update {refused[0]} on services with a {controller} deployment controller. Use {instead} to "
+        "trigger a new deployment."
     )
 
 

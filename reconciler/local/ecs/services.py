@@ -144,7 +144,7 @@ def begin(world: World, service: Service, wanted: Launch) -> None:
 
 
 def _first_set(world: World, service: Service) -> None:
-    """CODE_DEPLOY services begin with a task set that ECS makes itself."""
+    """CODE_DEPLOY services begin with a task set that ECS makes itself: no deployment of CodeDeploy has started it."""
     assert service.launch is not None
     number = world.ids.digits(19)
     made = Deployment(
@@ -156,7 +156,6 @@ def _first_set(world: World, service: Service) -> None:
         task_set=TaskSet(
             arn=world.arn("ecs", f"task-set/{service.cluster}/{service.name}/ecs-svc/{number}"),
             scale=100.0,
-            started_by="CODE_DEPLOY",
             stability_at=world.now,
         ),
     )

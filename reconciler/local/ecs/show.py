@@ -124,7 +124,7 @@ def task_set(world: World, item: Service, one: Deployment, *, tags: bool) -> Par
         "networkConfiguration": _network(one.launch),
         "loadBalancers": list(one.launch.load_balancers),
         "serviceRegistries": list(one.launch.registries),
-        "scale": {"value": one.task_set.scale, "unit": "PERCENT"},
+        "scale": {"value": 0.0 if one.status == "DRAINING" else one.task_set.scale, "unit": "PERCENT"},
         "stabilityStatus": one.task_set.stability,
         "stabilityStatusAt": one.task_set.stability_at or one.created_at,
         "tags": shown_tags(one.task_set.tags) if tags else None,

@@ -30,11 +30,7 @@ def create_task_set(world: World, params: Params) -> Params:
             raise invalid("Creation of TaskSet was not idempotent.")
         if repeated["result"] in found.deployments:
             return {"taskSet": show.task_set(world, found, repeated["result"], tags=True)}
-    if len(found.deployments) >= SETS_MOST:
-        raise invalid(
-            f"{SETS_MOST} deployments exist on the service. Unable to create new TaskSet since this exceeds the "
-            "maximum limit."
-        )
+    check_room(found)
     scale = _scale(params.get("scale"))
     wanted = launch.from_params(world, owner, params)
     number = world.ids.digits(19)
@@ -56,6 +52,14 @@ def create_task_set(world: World, params: Params) -> Params:
     remember(world, "CreateTaskSet", params, made)
     world.touch(found)
     return {"taskSet": show.task_set(world, found, made, tags=True)}
+
+
+def check_room(found: Service) -> None:
+    if len(found.deployments) >= SETS_MOST:
+        raise invalid(
+            f"{SETS_MOST} deployments exist on the service. Unable to create new TaskSet since this exceeds the "
+            "maximum limit."
+        )
 
 
 def _scale(scale: Params | None) -> float:

@@ -25,6 +25,7 @@ def look(world: World, service: Service) -> None:
     fleet.observe(world, service)
     if service.status == "DRAINING":
         _drain(world, service)
+        engine.advance(world, service)
     elif service.controller != "ECS":
         sets.step(world, service)
         engine.advance(world, service)

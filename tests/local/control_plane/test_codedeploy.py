@@ -2,82 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from reconciler.local.inprocess import Laptop
-from reconciler.local.scripted import Script
-from tests.local.control_plane.stage import Stage, refused
-
-HOUR = 3600.0
-ROLLBACK = {"enabled": True, "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM"]}
-
-
-class CodeDeploy:
-    """An application and a deployment group for the service `web`."""
-
-    def __init__(self, stage: Stage, **changes: Any) -> None:
-        self.stage, self.laptop = stage, stage.laptop
-        self.client = stage.laptop.client("codedeploy")
-        stage.service(deploymentController={"type": "CODE_DEPLOY"}, loadBalancers=stage.behind(stage.blue))
-        self.client.create_application(applicationName="app", computePlatform="ECS")
-        self.role = stage.role("deployer")
-        self.client.create_deployment_group(**self.settings(**changes))
-
-    def settings(self, **changes: Any) -> dict[str, Any]:
-        pair = {
-            "targetGroups": [{"name": "blue"}, {"name": "green"}],
-            "prodTrafficRoute": {"listenerArns": [self.stage.production]},
-            "testTrafficRoute": {"listenerArns": [self.stage.test]},
-        }
-        return {
-            "applicationName": "app",
-            "deploymentGroupName": "group",
-            "serviceRoleArn": self.role,
-            "deploymentConfigName": "CodeDeployDefault.ECSAllAtOnce",
-            "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
-            "blueGreenDeploymentConfiguration": {
-                "terminateBlueInstancesOnDeploymentSuccess": {
-                    "action": "TERMINATE",
-                    "terminationWaitTimeInMinutes": 60,
-                },
-                "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
-            },
-            "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
-            "ecsServices": [{"clusterName": "demo", "serviceName": "web"}],
-            "autoRollbackConfiguration": ROLLBACK,
-            **changes,
-        }
-
-    def deploy(self, definition: str, hooks: list[dict[str, str]] | None = None, **changes: Any) -> str:
-        properties = {
-            "TaskDefinition": definition,
-            "LoadBalancerInfo": {"ContainerName": "web", "ContainerPort": 80},
-        }
-        document = {
-            "version": "0.0",
-            "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}],
-            "Hooks": hooks or [],
-        }
-        revision = {"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(document)}}
-        made: str = self.client.create_deployment(
-            applicationName="app", deploymentGroupName="group", revision=revision, **changes
-        )["deploymentId"]
-        return made
-
-    def seen(self, deployment: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.client.get_deployment(deploymentId=deployment)["deploymentInfo"]
-        return found
-
-    def target(self, deployment: str) -> dict[str, Any]:
-        answer = self.client.batch_get_deployment_targets(deploymentId=deployment, targetIds=["demo:web"])
-        found: dict[str, Any] = answer["deploymentTargets"][0]["ecsTarget"]
-        return found
-
-    def production(self) -> dict[str, int]:
-        return self.stage.weights(self.stage.production)
+from tests.local.control_plane.codedeploy import HOUR, READY, CodeDeploy
+from tests.local.control_plane.stage import Stage, forward, refused
 
 
 def test_its_service_has_task_sets_instead_of_deployments(stage: Stage) -> None:
@@ -101,23 +32,46 @@ def test_its_service_is_deleted_once_it_is_scaled_to_nothing(laptop: Laptop, sta
     laptop.until(lambda: stage.seen()["status"] == "INACTIVE")
 
 
-READY = {
-    "blueGreenDeploymentConfiguration": {
-        "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 60},
-        "deploymentReadyOption": {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 150},
-    }
-}
-
-
 def test_the_service_has_a_primary_task_set_of_its_own(stage: Stage) -> None:
-    """CreateService with CODE_DEPLOY: ECS makes the first task set; what CodeDeploy owns cannot be updated past it."""
+    """CreateService with CODE_DEPLOY: ECS makes the first task set, which has no external id. A deployment's set has
+    its deployment's, and `startedBy: CodeDeploy`.
+    """
+    codedeploy = CodeDeploy(stage)
+    (first,) = stage.seen()["taskSets"]
+    assert (first["status"], first.get("startedBy"), first.get("externalId")) == ("PRIMARY", None, None)
+    deployment = codedeploy.deploy(stage.definition("web:v2"))
+    green = stage.seen()["taskSets"][0]
+    assert (green["status"], green["startedBy"], green["externalId"]) == ("PRIMARY", "CodeDeploy", deployment)
+    assert green["scale"]["value"] == 100
+    codedeploy.client.continue_deployment(deploymentId=deployment, deploymentWaitType="TERMINATION_WAIT")
+    blue = stage.seen()["taskSets"][1]
+    assert (blue["status"], blue["scale"]["value"]) == ("DRAINING", 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"taskDefinition": "web:1"}, "Unable to update task definition on services with a CODE_DEPLOY deployment"),
+        ({"forceNewDeployment": True}, "Cannot force a new deployment on services with a CODE_DEPLOY deployment"),
+        ({"networkConfiguration": {}}, "Unable to update network parameters on services with a CODE_DEPLOY deployment"),
+        ({"platformVersion": "1.4.0"}, "platformVersion"),
+        ({"loadBalancers": []}, "loadBalancers"),
+        ({"capacityProviderStrategy": []}, "capacityProviderStrategy"),
+    ],
+)
+def test_what_codedeploy_owns_is_not_updated_past_it(stage: Stage, changes: dict[str, Any], words: str) -> None:
+    """UpdateService takes the desired count, the limits, the grace period, and what says how tasks are tagged."""
     CodeDeploy(stage)
-    seen = stage.seen()
-    assert [(item["status"], item["startedBy"]) for item in seen["taskSets"]] == [("PRIMARY", "CODE_DEPLOY")]
-    assert seen["runningCount"] == 2
-    stage.update(desiredCount=3)
+    stage.update(
+        desiredCount=3, deploymentConfiguration={"maximumPercent": 150}, healthCheckGracePeriodSeconds=30,
+        enableECSManagedTags=True, propagateTags="SERVICE",
+    )  # fmt: skip
+    assert stage.seen()["healthCheckGracePeriodSeconds"] == 30
+    where = {"networkConfiguration": stage.where} if "networkConfiguration" in changes else changes
+    with refused("InvalidParameterException", words):
+        stage.update(**where)
     with refused("InvalidParameterException", "Use AWS CodeDeploy to trigger a new deployment."):
-        stage.update(taskDefinition="web:1")
+        stage.update(**where)
 
 
 def test_a_deployment_from_end_to_end(laptop: Laptop, stage: Stage) -> None:
@@ -145,22 +99,6 @@ def test_a_deployment_from_end_to_end(laptop: Laptop, stage: Stage) -> None:
     assert [item["externalId"] for item in service["taskSets"]] == [deployment]
     group = codedeploy.client.get_deployment_group(applicationName="app", deploymentGroupName="group")
     assert group["deploymentGroupInfo"]["lastSuccessfulDeployment"]["deploymentId"] == deployment
-
-
-def test_the_ready_wait_stops_it_does_not_continue(laptop: Laptop, stage: Stage) -> None:
-    """DeploymentReadyOption, STOP_DEPLOYMENT: without ContinueDeployment the deployment is Stopped at the timeout."""
-    codedeploy = CodeDeploy(stage, **READY)
-    deployment = codedeploy.deploy(stage.definition("web:v2"))
-    assert codedeploy.seen(deployment)["status"] == "Ready"
-    assert stage.weights(stage.test) == {stage.green: 100, stage.blue: 0}
-    laptop.advance(150 * 60)
-    seen = codedeploy.seen(deployment)
-    assert seen["status"] == "Stopped"
-    back = codedeploy.seen(seen["rollbackInfo"]["rollbackDeploymentId"])
-    assert (back["creator"], back["status"]) == ("codeDeployRollback", "Succeeded")
-    assert codedeploy.production() == {stage.blue: 100, stage.green: 0}
-    laptop.advance(30)
-    assert [item["status"] for item in stage.seen()["taskSets"]] == ["PRIMARY"]
 
 
 def test_continuing_ends_a_wait(stage: Stage) -> None:
@@ -191,20 +129,6 @@ def test_a_stop_in_the_termination_wait_still_flips_back(laptop: Laptop, stage: 
     assert [item["taskDefinition"].rpartition("/")[2] for item in stage.seen()["taskSets"]] == ["web:1"]
 
 
-def test_a_green_that_never_gets_steady_fails(laptop: Laptop, stage: Stage) -> None:
-    """Install waits an hour for the task set to be stable; then the deployment fails and rolls back."""
-    codedeploy = CodeDeploy(stage)
-    laptop.tasks.script(Script(image="web:v2", exits_after=0, exit_code=1))
-    deployment = codedeploy.deploy(stage.definition("web:v2"))
-    laptop.advance(HOUR - 1)
-    assert codedeploy.seen(deployment)["status"] == "InProgress"
-    laptop.advance(1)
-    seen = codedeploy.seen(deployment)
-    assert (seen["status"], seen["errorInformation"]["code"]) == ("Failed", "TIMEOUT")
-    laptop.advance(30)
-    assert len(stage.seen()["taskSets"]) == 1
-
-
 def test_traffic_goes_over_in_the_steps_of_the_configuration(laptop: Laptop, stage: Stage) -> None:
     """DeploymentConfig: canary and linear by percent and minutes."""
     codedeploy = CodeDeploy(stage, deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
@@ -213,27 +137,6 @@ def test_traffic_goes_over_in_the_steps_of_the_configuration(laptop: Laptop, sta
     laptop.advance(300)
     assert codedeploy.production() == {stage.green: 100, stage.blue: 0}
     assert codedeploy.seen(deployment)["instanceTerminationWaitTimeStarted"]
-
-
-@pytest.mark.parametrize(("verdict", "status"), [("Succeeded", "InProgress"), ("Failed", "Failed"), (None, "Failed")])
-def test_a_hook_waits_for_its_report(laptop: Laptop, stage: Stage, verdict: str | None, status: str) -> None:
-    """AppSpec "Hooks" and PutLifecycleEventHookExecutionStatus: an hour at most."""
-    codedeploy = CodeDeploy(stage)
-    deployment = codedeploy.deploy(stage.definition("web:v2"), hooks=[{"AfterAllowTestTraffic": "check"}])
-    states = {
-        event["lifecycleEventName"]: event["status"] for event in codedeploy.target(deployment)["lifecycleEvents"]
-    }
-    assert states["AfterAllowTestTraffic"] == "InProgress"
-    assert codedeploy.production() == {stage.blue: 100, stage.green: 0}
-    if verdict:
-        release = laptop.aws.world.codedeploy.releases[deployment]
-        execution = next(event.execution_id for event in release.events if event.execution_id)
-        codedeploy.client.put_lifecycle_event_hook_execution_status(
-            deploymentId=deployment, lifecycleEventHookExecutionId=execution, status=verdict
-        )
-    else:
-        laptop.advance(HOUR)
-    assert codedeploy.seen(deployment)["status"] == status
 
 
 def test_one_deployment_runs_at_a_time(stage: Stage) -> None:
@@ -249,44 +152,6 @@ def test_one_deployment_runs_at_a_time(stage: Stage) -> None:
     assert listed["deployments"] == [active]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("{", "neither JSON nor YAML"),
-        ("[]", "not a mapping"),
-        ('{"Resources": []}', "TargetService"),
-    ],
-)
-def test_a_revision_must_be_an_appspec(stage: Stage, content: str, words: str) -> None:
-    """CreateDeployment, errors: InvalidRevisionException."""
-    codedeploy = CodeDeploy(stage)
-    revision = {"revisionType": "AppSpecContent", "appSpecContent": {"content": content}}
-    with refused("InvalidRevisionException", words):
-        codedeploy.client.create_deployment(applicationName="app", deploymentGroupName="group", revision=revision)
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"deploymentStyle": {"deploymentType": "IN_PLACE"}}, "InvalidDeploymentStyleException"),
-        ({"ecsServices": [{"clusterName": "demo", "serviceName": "gone"}]}, "InvalidECSServiceException"),
-        ({"deploymentConfigName": "gone"}, "DeploymentConfigDoesNotExistException"),
-        ({"serviceRoleArn": "arn:aws:iam::123456789012:role/gone"}, "InvalidRoleException"),
-        ({"loadBalancerInfo": {"targetGroupPairInfoList": []}}, "InvalidTargetGroupPairException"),
-        ({"deploymentGroupName": "second"}, "ECSServiceMappingLimitExceededException"),
-        ({}, "DeploymentGroupAlreadyExistsException"),
-    ],
-)
-def test_deployment_groups_are_checked(stage: Stage, changes: dict[str, Any], code: str) -> None:
-    """CreateDeploymentGroup, errors."""
-    codedeploy = CodeDeploy(stage)
-    changed = codedeploy.settings(**changes)
-    if "deploymentGroupName" not in changes and changes:
-        codedeploy.client.delete_deployment_group(applicationName="app", deploymentGroupName="group")
-    with refused(code):
-        codedeploy.client.create_deployment_group(**changed)
-
-
 def test_groups_are_updated_listed_and_found(stage: Stage) -> None:
     """UpdateDeploymentGroup merges; BatchGetDeploymentGroups names the missing ones in errorMessage."""
     codedeploy = CodeDeploy(stage)
@@ -298,7 +163,9 @@ def test_groups_are_updated_listed_and_found(stage: Stage) -> None:
     answer = client.batch_get_deployment_groups(applicationName="app", deploymentGroupNames=["renamed", "group"])
     assert [item["deploymentGroupName"] for item in answer["deploymentGroupsInfo"]] == ["renamed"]
     assert "group" in answer["errorMessage"]
-    assert answer["deploymentGroupsInfo"][0]["autoRollbackConfiguration"]["enabled"]
+    (shown,) = answer["deploymentGroupsInfo"]
+    assert shown["autoRollbackConfiguration"]["enabled"]
+    assert shown["blueGreenDeploymentConfiguration"]["deploymentReadyOption"]["waitTimeInMinutes"] == 0  # filled in
     assert client.list_deployment_groups(applicationName="app")["deploymentGroups"] == ["renamed"]
     with refused("ApplicationAlreadyExistsException"):
         client.create_application(applicationName="app", computePlatform="ECS")
@@ -318,3 +185,91 @@ def test_a_service_moves_from_codedeploy_to_ecs(stage: Stage) -> None:
     stage.update(taskDefinition="web:2")
     stage.advance(60)
     assert stage.deployments() == [("PRIMARY", "web:2", "COMPLETED", 2)]
+
+
+def test_the_second_target_group_needs_no_listener(stage: Stage) -> None:
+    """ECS tutorial, "Creating a service using a blue/green deployment": one listener, to the first group. CodeDeploy
+    makes it a weighted forward to both when the deployment group is created, as DescribeListeners has answered.
+    """
+    for listener in (stage.production, stage.test):
+        stage.elb.modify_listener(ListenerArn=listener, DefaultActions=[forward({stage.blue: 1})])
+    codedeploy = CodeDeploy(stage)
+    assert codedeploy.production() == {stage.blue: 100, stage.green: 0}
+    assert stage.weights(stage.test) == {stage.blue: 1}
+    stage.elb.modify_listener(ListenerArn=stage.production, DefaultActions=[forward({stage.blue: 1})])  # somebody else
+    deployment = codedeploy.deploy(stage.definition("web:v2"))
+    assert codedeploy.seen(deployment)["instanceTerminationWaitTimeStarted"]
+    assert codedeploy.production() == {stage.green: 100, stage.blue: 0}
+
+
+def test_every_rule_that_forwards_to_the_pair_is_rewritten(laptop: Laptop, stage: Stage) -> None:
+    """Of both listeners: ModifyRule for the rules, ModifyListener for the default; other rules stay as they are."""
+    third = stage.target_group("third")
+    rules = {
+        (listener, group): stage.elb.create_rule(
+            ListenerArn=listener, Priority=priority, Actions=[forward({group: 1})],
+            Conditions=[{"Field": "path-pattern", "Values": [f"/{priority}/*"]}],
+        )["Rules"][0]["RuleArn"]
+        for listener in (stage.production, stage.test)
+        for priority, group in ((1, stage.blue), (2, third))
+    }  # fmt: skip
+
+    def weights(listener: str, group: str) -> dict[str, int]:
+        (rule,) = stage.elb.describe_rules(RuleArns=[rules[listener, group]])["Rules"]
+        return {one["TargetGroupArn"]: one["Weight"] for one in rule["Actions"][0]["ForwardConfig"]["TargetGroups"]}
+
+    codedeploy = CodeDeploy(stage, deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
+    assert weights(stage.production, stage.blue) == {stage.blue: 100, stage.green: 0}
+    deployment = codedeploy.deploy(stage.definition("web:v2"))
+    assert weights(stage.test, stage.blue) == stage.weights(stage.test) == {stage.green: 100, stage.blue: 0}
+    assert weights(stage.production, stage.blue) == codedeploy.production() == {stage.green: 10, stage.blue: 90}
+    codedeploy.client.stop_deployment(deploymentId=deployment, autoRollbackEnabled=True)
+    laptop.advance(30)
+    for listener in (stage.production, stage.test):
+        assert weights(listener, stage.blue) == stage.weights(listener) == {stage.blue: 100, stage.green: 0}
+        assert weights(listener, third) == {third: 1}
+
+
+def test_without_a_test_listener_there_is_no_test_traffic(stage: Stage) -> None:
+    """The two events are Skipped, with the hook of the second; the rest goes as ever."""
+    codedeploy = CodeDeploy(stage)
+    codedeploy.update(loadBalancerInfo=codedeploy.balancing(testTrafficRoute=None))
+    deployment = codedeploy.deploy(stage.definition("web:v2"), hooks=[{"AfterAllowTestTraffic": "check"}])
+    events = codedeploy.events(deployment)
+    assert [name for name, status in events.items() if status == "Skipped"] == [
+        "AllowTestTraffic",
+        "AfterAllowTestTraffic",
+    ]
+    assert events["AfterAllowTraffic"] == "Succeeded"
+    assert stage.weights(stage.test) == {stage.blue: 0, stage.green: 100}
+
+
+def test_a_deployment_keeps_the_settings_that_it_has_begun_with(laptop: Laptop, stage: Stage) -> None:
+    """UpdateDeploymentGroup is for the deployments that follow."""
+    codedeploy = CodeDeploy(stage)
+    deployment = codedeploy.deploy(stage.definition("web:v2"))
+    codedeploy.update(**READY)
+    options = codedeploy.seen(deployment)["blueGreenDeploymentConfiguration"]
+    assert options["deploymentReadyOption"]["actionOnTimeout"] == "CONTINUE_DEPLOYMENT"
+    laptop.advance(HOUR)
+    second = codedeploy.deploy(stage.definition("web:v3"))
+    assert codedeploy.seen(second)["status"] == "Ready"
+
+
+def test_a_service_leaves_codedeploy_only_between_deployments(stage: Stage) -> None:
+    """ECS developer guide, "Update Amazon ECS service parameters": to ECS or EXTERNAL, with no deployment under way and
+    one task set, which an external controller keeps.
+    """
+    codedeploy = CodeDeploy(stage)
+    deployment = codedeploy.deploy(stage.definition("web:v2"), hooks=[{"BeforeInstall": "check"}])
+    for controller in ("ECS", "EXTERNAL"):
+        with refused("InvalidParameterException", controller):
+            stage.update(deploymentController={"type": controller})
+    codedeploy.client.stop_deployment(deploymentId=deployment)
+    stage.update(deploymentController={"type": "EXTERNAL"})
+    assert codedeploy.sets() == [("PRIMARY", "web:1")]
+    stage.ecs.update_task_set(
+        cluster="demo", service="web", taskSet=stage.seen()["taskSets"][0]["id"], scale={"value": 50, "unit": "PERCENT"}
+    )
+    error = codedeploy.seen(codedeploy.deploy("web:2"))["errorInformation"]
+    assert error["code"] == "INVALID_ECS_SERVICE"

@@ -186,11 +186,23 @@ resource "aws_codedeploy_app" "main" {
   compute_platform = "ECS"
 }
 
+resource "aws_codedeploy_deployment_config" "main" {
+  deployment_config_name = "everything-canary"
+  compute_platform       = "ECS"
+  traffic_routing_config {
+    type = "TimeBasedCanary"
+    time_based_canary {
+      interval   = 10
+      percentage = 20
+    }
+  }
+}
+
 resource "aws_codedeploy_deployment_group" "main" {
   app_name               = aws_codedeploy_app.main.name
   deployment_group_name  = "web"
   service_role_arn       = aws_iam_role.main["deploy"].arn
-  deployment_config_name = "CodeDeployDefault.ECSAllAtOnce"
+  deployment_config_name = aws_codedeploy_deployment_config.main.id
   auto_rollback_configuration {
     enabled = true
     events  = ["DEPLOYMENT_FAILURE"]
