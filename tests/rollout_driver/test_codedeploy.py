@@ -247,7 +247,8 @@ def test_a_deployment_that_somebody_else_creates_is_left_alone_until_it_is_over(
         "TaskDefinition": f"{family}:3",
         "LoadBalancerInfo": {"ContainerName": "frontend", "ContainerPort": 80},
     }
-    content = json.dumps({"Resources": [{"TargetService": {"Properties": target}}]})
+    service = {"Type": "AWS::ECS::Service", "Properties": target}
+    content = json.dumps({"version": "0.0", "Resources": [{"TargetService": service}]})
     client = stage.laptop.client("codedeploy")
     made = client.create_deployment(
         **NAMES, revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": content}}

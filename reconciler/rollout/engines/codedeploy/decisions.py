@@ -232,7 +232,7 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
 
 
 def _production(seen: DeployedService, action: SetWeights, weights: tuple[int, int]) -> Iterator[RolloutAction]:
-    """Towards green it goes once, by CodeDeploy's steps; back by a rollback. Between deployments the listener is ours."""
+    """Towards green it goes once, by CodeDeploy's steps; back by a rollback. Between deployments we write it."""
     active, production = seen.active, seen.production
     if active is None:
         yield action
