@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.model.resource import Batch, Calls
-from reconciler.rollout import observe_task_sets, prefetch, task_protection
+from reconciler.rollout import describe, observe_task_sets, prefetch, task_protection
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.engines.codedeploy.calls import codedeploy, names
@@ -169,10 +169,8 @@ def _progressed(one: Deployment, events: Mapping[str, Mapping[str, Any]]) -> Dep
 
 def _named(subject: RolloutTarget, seen: DeployedService, deployments: Mapping[str, Deployment]) -> DeployedService:
     """The task sets by their releases: as their deployments say, else by what is known of their revisions."""
-    marks = seen.marks
-    known = [one for one in (marks.rollback_target, marks.previous, marks.live) if one is not None]
     names = {revision_of(subject.release.task_definition): subject.release.id} if subject.release.id else {}
-    names |= {one.task_definition: one.release for one in known}
+    names |= describe.by_revision(seen.marks)
     by = dict(seen.versions)
 
     def named(one: TaskSet) -> TaskSet:
