@@ -23,7 +23,7 @@ from reconciler.model.resource import Calls
 from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.engine import NOTHING, Controller, Engine, Limits, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.engines.codedeploy import calls, decisions, facts, observation, scripted
-from reconciler.rollout.engines.codedeploy.facts import DeployedService
+from reconciler.rollout.engines.codedeploy.facts import deployed
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
@@ -51,12 +51,10 @@ class CodeDeploy(Engine):
         return observation.see(subject, policy, now, known)
 
     def decide(self, policy: Strategy, seen: ObservedService, now: datetime) -> RolloutStep:
-        assert isinstance(seen, DeployedService)
-        return decisions.step(policy, seen, now)
+        return decisions.step(policy, deployed(seen), now)
 
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
-        assert isinstance(seen, DeployedService)
-        return decisions.allowed_requests(policy, seen, now)
+        return decisions.allowed_requests(policy, deployed(seen), now)
 
     def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
         """A service that was created without tasks starts them once its first version counts as deployed."""
@@ -68,8 +66,8 @@ class CodeDeploy(Engine):
 
     def owned(self, seen: ObservedService) -> tuple[str, ...]:
         """Deployments carry no tags; those of the service's deployment group are the stack's."""
-        assert isinstance(seen, DeployedService)
-        return tuple(one.id for one in (seen.active, seen.ours) if one is not None)
+        found = deployed(seen)
+        return tuple(one.id for one in (found.active, found.ours) if one is not None)
 
     def simulated(self, seen: ObservedService, policy: Strategy, now: datetime) -> ObservedService:
-        return scripted.goes_on(seen, policy, now)
+        return scripted.goes_on(deployed(seen), policy, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -138,3 +138,10 @@ class DeployedService(ObservedService):
     def created_by(self, deployment: str) -> TaskSet | None:
         ids = {identifier for identifier, by in self.versions if by == deployment}
         return next((one for one in self.sets if one.id in ids), None)
+
+
+def deployed(seen: ObservedService) -> DeployedService:
+    """`seen` as a service of which no deployment is known, unless its deployments are."""
+    if isinstance(seen, DeployedService):
+        return seen
+    return DeployedService(**{one.name: getattr(seen, one.name) for one in fields(ObservedService)})

@@ -7,7 +7,7 @@ have created the task sets and, if none is active while a rollout is recorded, t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from reconciler.rollout.engines.codedeploy.facts import (
     Deployment,
     Stage,
     Status,
+    deployed,
     described,
 )
 from reconciler.rollout.release import RolloutTarget, Version
@@ -43,7 +44,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     assert found.service is not None
     first = observe_task_sets.first_look(subject, found, now)
     by = tuple((one["id"], one.get("externalId") or "") for one in found.service.get("taskSets") or ())
-    seen = DeployedService(**{one.name: getattr(first, one.name) for one in fields(ObservedService)}, versions=by)
+    seen = replace(deployed(first), versions=by)
     recorded = _named(subject, seen, {})
     if _settled(recorded):
         sets = yield from task_protection.read(subject.cluster, recorded.sets, observe_task_sets.kept(recorded))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
-from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, shared
+from reconciler.rollout.state import WHOLE, TaskSet, shared
 from reconciler.rollout.strategy import Strategy
 
 ROLLBACK_TIME = timedelta(seconds=30)
 
 
-def goes_on(seen: ObservedService, policy: Strategy, now: datetime) -> DeployedService:
+def goes_on(seen: DeployedService, policy: Strategy, now: datetime) -> DeployedService:
     """A deployment becomes ready once green is steady, and shifts traffic in the steps of the strategy."""
-    if not isinstance(seen, DeployedService):
-        seen = DeployedService(**{one.name: getattr(seen, one.name) for one in fields(ObservedService)})
     if not seen.sets and seen.marks.live is None:  # ECS starts the first version with the service
         first = TaskSet("first", seen.wanted, 0, now, healthy=(), task_definition=seen.definition)
         return replace(seen, sets=(first,))
