@@ -183,7 +183,7 @@ class RolloutDriver:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
             except errors.AwsError as unread:
                 return self._after(StepResult(job, now, seen, step, error=unread))
-        if not free and (step.decisions or memory.awaited):
+        if not free and (step.decisions or memory.awaited or job.engine.starts(step, seen)):
             return StepResult(job, now, seen, step, settling=True)
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:

@@ -21,13 +21,21 @@ from typing import ClassVar
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Calls
 from reconciler.rollout.actions import RolloutAction
-from reconciler.rollout.engine import NOTHING, Controller, Engine, Limits, Prefetched, RolloutStep, TrafficShifter
+from reconciler.rollout.engine import (
+    NOTHING,
+    Controller,
+    Engine,
+    Limits,
+    Phase,
+    Prefetched,
+    RolloutStep,
+    TrafficShifter,
+)
 from reconciler.rollout.engines.codedeploy import calls, decisions, facts, observation, scripted
 from reconciler.rollout.engines.codedeploy.facts import deployed
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
-from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Strategy
 
 
@@ -57,9 +65,9 @@ class CodeDeploy(Engine):
         return decisions.allowed_requests(policy, deployed(seen), now)
 
     def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
-        """A service that was created without tasks starts them once its first version counts as deployed."""
-        first = step.ended is not None and step.ended.outcome is Outcome.PROMOTED and seen.marks.live is None
-        return super().starts(step, seen) or (first and not seen.desired)
+        """A service that was created without tasks starts those of its first version with its count."""
+        first = seen.marks.live is None and step.phase is Phase.INITIAL_DEPLOYMENT and not seen.desired
+        return super().starts(step, seen) or (first and any(one.release == seen.wanted for one in seen.sets))
 
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         return calls.apply(decision, subject)
