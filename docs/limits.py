@@ -97,6 +97,7 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         ("requests at a time", "server.app.MOST_AT_ONCE", count, "503"),
         ("further ones from the machine itself", "server.app.MOST_LOCAL", count, "503"),
     ),
+    "Any host": (("time for its name", "exchange.RESOLVE_SECONDS", seconds, "it counts as unreachable"),),
     "Process": (
         (
             "output of `run` that waits to be read",

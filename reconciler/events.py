@@ -14,6 +14,7 @@ ACTION_WAITING: Final = "action.waiting"
 ACTION_FAILED: Final = "action.failed"
 ACTION_SKIPPED: Final = "action.skipped"
 CHANGE_DECLINED: Final = "change.declined"  # AWS does not take one change of a step; the others are done
+CHANGE_SETTLED: Final = "change.settled"  # a declined change was made, or is not declared any more
 PASS_ENDED: Final = "pass.ended"
 ROLLOUT_STEP: Final = "rollout.step"  # an action of a rollout: phase, action, reason
 ROLLOUT_ENDED: Final = "rollout.ended"

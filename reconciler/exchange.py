@@ -6,8 +6,9 @@ whichever library makes it, as long as its connections are `Bounded`:
 
     class Connection(Bounded, http.client.HTTPConnection): ...
 
-Connecting, a TLS handshake and a send need nothing more: Python limits each as a whole by the socket's timeout. Reads
-wait in short slices, so an exchange also ends soon after its `stop` is set.
+The addresses of a host share one time for connecting, and its name is resolved in a thread of its own, because nothing
+ends a resolver. A TLS handshake and a send need nothing more: Python limits each as a whole by the socket's timeout.
+Reads wait in short slices, so an exchange also ends soon after its `stop` is set.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from queue import Empty, Queue
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.5
 """Longest time for which a read does not notice that it was stopped."""
+RESOLVE_SECONDS: Final = 15.0
+"""Time for the name of a host."""
 
 
 class Exceeded(OSError):
@@ -173,19 +179,72 @@ class BoundedSocket:
                 self._inner.settimeout(self._silence)
 
 
-class _Options:
-    """Socket options of urllib3, which goes through them for each address of a host, and gives each its whole timeout:
-    once the time is over, no further one is tried.
-    """
+def resolved(host: str, port: int | str | None) -> list[str]:
+    """The addresses of a host, within the exchange of this thread. Raises `OSError`."""
+    exchange = _current.get()
+    try:
+        return _addresses(host, port, socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeError):
+        if exchange is None:
+            return _addresses(host, port)
+    found: Queue[list[str] | OSError] = Queue()
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner or ()
+    def resolve() -> None:
+        try:
+            found.put(_addresses(host, port))
+        except (OSError, UnicodeError) as error:
+            found.put(error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error)))
 
-    def __iter__(self) -> Iterator[Any]:
-        exchange = _current.get()
-        if exchange is not None:
-            exchange.left()
-        return iter(self._inner)
+    threading.Thread(target=resolve, name="resolver", daemon=True).start()
+    end = time.monotonic() + RESOLVE_SECONDS
+    while (left := end - time.monotonic()) > 0:
+        try:
+            answer = found.get(timeout=min(left, exchange.left(), SLICE_SECONDS))
+        except Empty:
+            continue
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+    raise socket.gaierror(socket.EAI_AGAIN, f"the name was not resolved within {RESOLVE_SECONDS:g} s")
+
+
+def _addresses(host: str, port: int | str | None, flags: int = 0) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def _connected(addresses: Sequence[str], seconds: float | None, connect: Callable[[str, float], T]) -> T:
+    """What `connect` gives for the first address that answers. Each but the last has half of the time that is left."""
+    exchange = _current.get()
+    assert exchange is not None
+    end = time.monotonic() + min(exchange.left(), float("inf") if seconds is None else seconds)
+    fault: Exception | None = None
+    for place, address in enumerate(addresses, start=1):
+        left = min(end - time.monotonic(), exchange.left())
+        if left <= 0:
+            break
+        try:
+            return connect(address, left if place == len(addresses) else left / 2)
+        except Exceeded:
+            raise
+        except Exception as error:  # noqa: BLE001 - each library has its own; the last one is raised
+            fault = error
+    raise fault or TimeoutError("timed out")
+
+
+def _create_connection(
+    address: tuple[str, int], timeout: float | None = None, source_address: tuple[str, int] | None = None
+) -> socket.socket:
+    """`socket.create_connection` of an exchange."""
+
+    def connect(host: str, share: float) -> socket.socket:
+        return socket.create_connection((host, address[1]), share, source_address)
+
+    if _current.get() is None:
+        return socket.create_connection(address, timeout, source_address)
+    sock = _connected(resolved(*address), timeout, connect)
+    sock.settimeout(timeout)
+    return sock
 
 
 class Bounded:
@@ -193,17 +252,38 @@ class Bounded:
 
     sock: Any
     timeout: Any
-    socket_options: Any
 
     def connect(self) -> None:
         exchange = _current.get()
         if exchange is not None:
             left = exchange.left()
             self.timeout = min(left, self.timeout) if isinstance(self.timeout, int | float) else left
-            if hasattr(self, "socket_options") and not isinstance(self.socket_options, _Options):
-                self.socket_options = _Options(self.socket_options)
+            self._create_connection = _create_connection  # of http.client
         super().connect()  # type: ignore[misc]  # it is mixed in before the connection
         self.sock = BoundedSocket(self.sock)
+
+    def _new_conn(self) -> Any:
+        """A connected socket, in urllib3, which resolves `_dns_host` and goes through its addresses by itself."""
+        inner: Callable[[], Any] = super()._new_conn  # type: ignore[misc]
+        if _current.get() is None:
+            return inner()
+        from urllib3.exceptions import NameResolutionError
+
+        this: Any = self
+        host, seconds = this._dns_host, this.timeout
+
+        def connect(address: str, share: float) -> Any:
+            this._dns_host, this.timeout = address, share
+            return inner()
+
+        try:
+            sock = _connected(resolved(host, this.port), seconds, connect)
+        except socket.gaierror as error:
+            raise NameResolutionError(host, this, error) from error
+        finally:
+            this._dns_host, this.timeout = host, seconds
+        sock.settimeout(seconds)
+        return sock
 
     def _tunnel(self) -> None:
         """The answer of a proxy, before TLS is negotiated through it."""

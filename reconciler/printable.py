@@ -16,6 +16,13 @@ _SEQUENCES: Final = re.compile(
 _SUSPECT: Final = re.compile(r"[^\n\t\x20-\x7e]")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _HIDDEN: Final = _UNSEEN - {"Co"}
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
+"""What is shown as nothing or as a blank and is of another category: `Default_Ignorable_Code_Point` (Unicode Character
+Database, DerivedCoreProperties), fillers of letters, the Braille blank and the null notehead.
+"""
 _COMMAND: Final = re.compile(r"^(\s*):(?=:[A-Za-z])|(?<=##)\[|(?<=##vso)\[|(?<=##teamcity)\[", re.MULTILINE)
 """CI systems read commands from the log of a run: GitHub Actions `::error::…` at the start of a line and `##[error]…`
 anywhere, Azure Pipelines `##vso[…]` and TeamCity `##teamcity[…]`.
@@ -24,8 +31,13 @@ TAB: Final = 4
 
 
 def hidden(character: str) -> bool:
-    """Whether it is a control or format character, a line separator or half of a surrogate pair."""
-    return unicodedata.category(character) in _HIDDEN
+    """Whether it is a control or format character, a line separator, half of a surrogate pair, or otherwise unseen."""
+    return unicodedata.category(character) in _HIDDEN or _BLANK.match(character) is not None
+
+
+def unseen(character: str) -> bool:
+    """Whether it is hidden, or for private use."""
+    return unicodedata.category(character) in _UNSEEN or _BLANK.match(character) is not None
 
 
 def escaped(text: str, *, commands: bool = False) -> str:
@@ -42,7 +54,8 @@ def lines(text: str) -> Iterator[str]:
     """The lines of `text` as they are, indentation included, without control characters. Always at least one."""
     bare = _SEQUENCES.sub("", text)
     for line in bare.splitlines() or [""]:
-        yield "".join(char for char in line.expandtabs(TAB) if unicodedata.category(char) not in _UNSEEN).rstrip()
+        shown = line.expandtabs(TAB)
+        yield _SUSPECT.sub(lambda found: "" if unseen(found[0]) else found[0], shown).rstrip()
 
 
 def cleaned(text: str) -> str:

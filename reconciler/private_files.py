@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -28,8 +29,10 @@ def write(path: Path, data: bytes) -> None:
     """Replace the file at `path` by one with mode 0600: all of it or nothing, also after a power failure.
 
     Nobody can know the name of the temporary file beforehand, and no link is followed, neither there nor at `path`.
-    Raises `OSError`.
+    Raises `OSError`, also for a pipe or a device, which somebody else reads.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # O_EXCL, O_NOFOLLOW, 0600
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -14,6 +14,7 @@ import pytest
 import urllib3
 from urllib3.connection import HTTPConnection
 
+from reconciler import exchange
 from reconciler.exchange import Bounded, Exceeded, Exchange, size
 from tests.harness.peers import dripping, flooding, peer, request, silent
 from tests.harness.tls import self_signed
@@ -68,19 +69,69 @@ def test_a_handshake_that_trickles_is_given_up() -> None:
     assert time.monotonic() - began < 2
 
 
-def test_a_host_of_many_addresses_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of which answers: urllib3 gives each of them the whole timeout."""
+@pytest.mark.parametrize("kind", [Plain, Pooled])
+def test_a_host_of_many_addresses_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, kind: type[http.client.HTTPConnection]
+) -> None:
+    """None of which answers: http.client and urllib3 give each of them the whole timeout."""
     began = time.monotonic()
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as server:
-        full = socket.create_connection(server.getsockname())
-        waiting = socket.socket()
+    with closing(socket.create_server(("0.0.0.0", 0), backlog=0)) as server:
+        port = server.getsockname()[1]
+        full, waiting = socket.create_connection(("127.0.0.1", port)), socket.socket()
         waiting.setblocking(False)
-        waiting.connect_ex(server.getsockname())  # the one that may wait to be accepted; no other is answered
-        found = socket.getaddrinfo(*server.getsockname(), type=socket.SOCK_STREAM)
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found * 20)
-        with closing(full), closing(waiting), pytest.raises(Exceeded, match=r"0\.3 s"), Exchange(0.3, LARGE):
-            read(Pooled("example.com", 80, timeout=0.2))
+        waiting.connect_ex(("127.0.0.1", port))  # the one that may wait to be accepted; no other is answered
+        named(monkeypatch, *(f"127.0.0.{number}" for number in range(1, 21)))
+        late = (TimeoutError, urllib3.exceptions.ConnectTimeoutError)
+        with closing(full), closing(waiting), pytest.raises(late), Exchange(30, LARGE):
+            read(kind("example.com", port, timeout=0.3))
     assert time.monotonic() - began < 2
+
+
+def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first may be one of a network that loses what is sent there, or refuse."""
+    named(monkeypatch, "127.0.0.2", "127.0.0.1")
+    with peer(dripping(b"x", HEAD.replace(b"1000000", b"1"))) as port, Exchange(30, LARGE):
+        for kind in (Plain, Pooled):
+            with closing(kind("example.com", port, timeout=9)) as connection:
+                connection.request("GET", "/")
+                assert (connection.getresponse().status, connection.sock.gettimeout()) == (200, 9)
+
+
+@pytest.mark.parametrize("kind", [Plain, Pooled])
+def test_a_name_that_is_never_resolved_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, kind: type[http.client.HTTPConnection]
+) -> None:
+    """By the deadline, as soon as the exchange is stopped, and when name servers have had their time."""
+    ended, stop, inner = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def hang(*words: object, flags: int = 0, **how: object) -> object:
+        return inner(*words, flags=flags, **how) if flags or ended.wait(30) else []  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(exchange, "RESOLVE_SECONDS", 0.9)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Exceeded, match=r"0\.3 s"), Exchange(0.3, LARGE):
+            read(kind("example.com", 80))
+        threading.Timer(0.1, stop.set).start()
+        with pytest.raises(Exceeded, match="stopped"), Exchange(30, LARGE, stop=stop):
+            read(kind("example.com", 80))
+        with pytest.raises((OSError, urllib3.exceptions.NameResolutionError)), Exchange(30, LARGE):
+            read(kind("example.com", 80))
+        assert time.monotonic() - began < 4
+    finally:
+        ended.set()
+
+
+def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Have `example.com` be the name of these addresses."""
+    inner = socket.getaddrinfo
+
+    def found(host: str, *words: object, **how: object) -> list[object]:
+        several = addresses if host == "example.com" and not how.get("flags") else (host,)
+        return [row for one in several for row in inner(one, *words, **how)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
 
 
 def test_a_proxy_that_trickles_is_given_up() -> None:

@@ -10,10 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.printable import escaped
+from reconciler.printable import cleaned, escaped, unseen
 
+INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u2800\u3164\ufe00\ufe0f\uffa0\U000e0100"
 HOSTILE = st.text(
-    st.one_of(st.characters(), st.sampled_from("\x1b\x9b\x85\u202e\u2066\u200b\ufeff\r\n:#[a")), max_size=60
+    st.one_of(st.characters(), st.sampled_from("\x1b\x9b\x85\u202e\u2066\u200b\ufeff\r\n:#[a" + INVISIBLE)),
+    max_size=60,
+)
+ORDINARY = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"], exclude_characters=":#").filter(
+    lambda one: not unseen(one) or unicodedata.category(one) == "Co"
 )
 
 
@@ -24,8 +29,9 @@ def commands(text: str) -> list[str]:
 
 @given(HOSTILE)
 def test_nothing_is_hidden(text: str) -> None:
-    """Line breaks and tabs stay, everything else of the categories Cc and Cf is an escape."""
+    """Line breaks and tabs stay, everything else that is not seen is an escape."""
     shown = escaped(text)
+    assert not set(shown) & set(INVISIBLE)
     assert not [
         one for one in shown if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") and one not in "\n\t"
     ]
@@ -40,7 +46,7 @@ def test_json_says_the_same(text: str) -> None:
         assert json.loads(escaped(document)) == [text]
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"], exclude_characters=":#"), max_size=60))
+@given(st.text(ORDINARY, max_size=60))
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
     """Whatever the script."""
     assert escaped(text) == text
@@ -54,6 +60,7 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
         ("a\rb", r"a\u000db"),
         ("\u202egnp.exe", r"\u202egnp.exe"),
         ("\U000e0041", r"\udb40\udc41"),
+        ("a\u3164b", r"a\u3164b"),
         ("::stop-commands::token", r"\u003a:stop-commands::token"),
         ("x\n  ::error file=a::b", "x\n  \\u003a:error file=a::b"),
         ("1 | ##[stop-commands]token", r"1 | ##\u005bstop-commands]token"),
@@ -72,3 +79,9 @@ def test_what_is_escaped(text: str, shown: str) -> None:
 def test_commands_for_github_stay_commands() -> None:
     """Only what they say is escaped."""
     assert escaped("::error file=a::b\x9b\n", commands=True) == "::error file=a::b\\u009b\n"
+
+
+def test_nothing_invisible_is_in_a_line_of_a_log() -> None:
+    """It is left out there, so that what looks the same is."""
+    assert cleaned(f"a{INVISIBLE}b\n\tc\u202e") == "ab\n    c"
+    assert [one for one in INVISIBLE if not unseen(one)] == []

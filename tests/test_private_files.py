@@ -32,6 +32,17 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     assert (file.is_symlink(), file.read_bytes()) == (False, b"plan")
 
 
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    """Whoever reads there would wait for ever; a link may lead to one, as /dev/stdout does."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="regular"):
+            private_files.write(path, b"plan")
+    assert (stat.S_ISFIFO(pipe.lstat().st_mode), link.is_symlink()) == (True, True)
+
+
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half written, and no temporary file."""
     file = tmp_path / "plan.json"

@@ -33,7 +33,7 @@ T = TypeVar("T")
 CONCURRENCY = 16
 """Calls under way at once to one AWS service. How many a second is for `RateLimiter` to say, not for this."""
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
 """Time after which a call that was not answered is not sent again: it may hold whatever waits for it."""
 
 MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

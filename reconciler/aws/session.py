@@ -29,7 +29,7 @@ from reconciler.aws.retry import is_read
 from reconciler.exchange import Exceeded, Exchange
 from reconciler.model.resource import Call
 
-SILENCE_SECONDS: Final = 60.0
+SILENCE_SECONDS: Final = 20.0
 CALL_SECONDS: Final = 2 * SILENCE_SECONDS
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of an answer with all its pages."""

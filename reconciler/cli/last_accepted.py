@@ -14,6 +14,8 @@ from reconciler import errors
 from reconciler.cli.options import Where
 
 if TYPE_CHECKING:
+    import threading
+
     from reconciler.aws.session import Boto
     from reconciler.source.base import Source
     from reconciler.spec.specs import Specs
@@ -28,9 +30,16 @@ class StackName:
 
 
 def last_accepted(
-    source: Source, environment: str | None, where: Where, name: str | None, found: Specs | None
+    source: Source,
+    environment: str | None,
+    where: Where,
+    name: str | None,
+    found: Specs | None,
+    stop: threading.Event | None = None,
 ) -> Specs:
     """The specs of the last accepted revision. `name` is the stack that was named, `found` an invalid revision.
+
+    Calls in flight end when `stop` is set.
 
     Raises `errors.ReconcilerError` with the reason why there is none.
     """
@@ -39,7 +48,7 @@ def last_accepted(
     from reconciler.controller.accepted_revision import AcceptedRevision
 
     stack = _stack(source, environment, where, name, found)
-    transport = store_transport(stack, where, EMULATOR if where.local else None)
+    transport = store_transport(stack, where, EMULATOR if where.local else None, stop)
     identity = transport.identity()
     store = open_store(where.store, transport, stack.name, identity.account, identity.region, identity.endpoint)
     with contextlib.closing(store):
@@ -57,7 +66,7 @@ def last_accepted(
     return specs
 
 
-def store_transport(stack: StackName, where: Where, endpoint: str | None) -> Boto:
+def store_transport(stack: StackName, where: Where, endpoint: str | None, stop: threading.Event | None = None) -> Boto:
     """Client of the store and of notifications, which are written without the lease, too."""
     from reconciler.aws.session import Boto
 
@@ -70,6 +79,7 @@ def store_transport(stack: StackName, where: Where, endpoint: str | None) -> Bot
         stack=stack.name,
         anonymous=where.local,
         read_timeout=STORE_SECONDS,
+        stop=stop,
     )
 
 

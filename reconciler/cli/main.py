@@ -88,12 +88,18 @@ EMULATOR = ("reconciler.local", "moto", "werkzeug", "aiohttp", "cbor2")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run one command and exit with its code; every expected error is one line on stderr."""
+    """Run one command and exit with its code; every expected error is one line on stderr.
+
+    Without `arguments` it is those of the process. If that was ended by a signal, it does not wait for its threads, as
+    Python does: one of them may still talk to AWS.
+    """
     gc.set_threshold(*COLLECT)
     atexit.register(gc.freeze)  # the process ends: no need to search all of its memory for cycles first
     streams.prepare()
-    code = _run(arguments)
-    sys.exit(streams.finish(code))
+    code = streams.finish(_run(arguments))
+    if arguments is None and code in (Exit.TERMINATED, Exit.INTERRUPTED):
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reconciler.store.fence import Fence
     from reconciler.store.lease import Lease
 
+Around: TypeAlias = "Callable[[Transport], Transport]"
 EMULATOR: Final = "http://127.0.0.1:4566"
 OPENING: Final = ("folder", "environment", "color", "verbose", "allow_replace", "max_delete", "delete_images")
 """Options of a command that say how its stack is opened, beside those of `Where`."""
@@ -226,9 +227,9 @@ def _known_specs(folder: Path, environment: str | None, color: str) -> tuple[Spe
 
 
 def sign_in(
-    specs: Specs, where: Where, *, verbose: int = 0, around: Callable[[Transport], Transport] = lambda inner: inner
+    specs: Specs, where: Where, *, verbose: int = 0, around: Around = lambda inner: inner, stop: Event | None = None
 ) -> SignedIn:
-    """`around` wraps the transport between the client and AWS.
+    """`around` wraps the transport between the client and AWS. Calls in flight end when `stop` is set.
 
     Raises `errors.WrongAccount`, `errors.WrongRegion`, `errors.CredentialsMissing`.
     """
@@ -243,7 +244,7 @@ def sign_in(
     from reconciler.aws.session import Boto
     from reconciler.cli import logs
 
-    gate, stop = Gate(), threading.Event()
+    gate, stop = Gate(), stop or Event()
     logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
     transport = Boto(
         specs.stack.region,

@@ -24,7 +24,8 @@ CUT_SECONDS = 5.0
 """Time for the calls in flight after SIGTERM; then they are ended."""
 HAND_OVER_SECONDS = 8.0
 """Time after SIGTERM by which the process has ended, whatever it waits for; ECS sends SIGKILL after thirty seconds."""
-_LAST_SECONDS = 0.5
+_LAST_SECONDS = 1.0
+"""Of these, time for the last lines of the log."""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ def hurried(stop: threading.Event, close: Callable[[], None], end: Callable[[], 
     def watch() -> None:
         stop.wait()
         if not over.wait(CUT_SECONDS):
-            close()
+            threading.Thread(target=close, name="cut", daemon=True).start()  # whatever it waits for
         if not over.wait(HAND_OVER_SECONDS - CUT_SECONDS - _LAST_SECONDS):
             end()
 

@@ -20,6 +20,9 @@ from reconciler.cli.output.terminal import echo
 _OUTPUT: Final = frozenset({errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors without a file's name that are those of a stream."""
 
+LAST_SECONDS: Final = 0.2
+"""Time for an error that is printed last, where output is queued."""
+
 
 def prepare() -> None:
     """Have all three streams there, and able to show any text.
@@ -63,7 +66,7 @@ def finish(code: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         finish_queue = getattr(stream, "drain", None)  # the queue of a process that runs for long
         if finish_queue is not None:
-            finish_queue()
+            finish_queue(LAST_SECONDS)
         try:
             stream.flush()
         except BrokenPipeError:

@@ -283,6 +283,7 @@ class Controller:
             pass_events.record_drift(self.recorder, report.drifts)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
+            pass_events.record_settled(self.recorder, self._expectations.still_declined())
         if report.failed:
             self._later("some changes failed")
         elif any(one.code is RefusalCode.READ_FAILED for one in report.refusals):

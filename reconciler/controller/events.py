@@ -44,10 +44,14 @@ class EventRecorder:
         self._told[key] = message
         self.emit(name, address, message, details)
 
-    def resolve(self, key: str, name: str, message: str) -> None:
+    def resolve(self, key: str, name: str, message: str, address: str = "") -> None:
         """Record the end of a condition, if its start was recorded."""
         if self._told.pop(key, None) is not None:
-            self.emit(name, "", message)
+            self.emit(name, address, message)
+
+    def ongoing(self, prefix: str) -> tuple[str, ...]:
+        """The keys of ongoing conditions that begin so."""
+        return tuple(key for key in self._told if key.startswith(prefix))
 
     def clear(self, key: str) -> None:
         self._told.pop(key, None)

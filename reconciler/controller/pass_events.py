@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -17,6 +17,8 @@ from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.result import PassResult
 
 MINUTE: Final = timedelta(minutes=1)
+DECLINED: Final = "declined "
+"""Beginning of the keys of changes that AWS has declined, before the id and the address of the resource."""
 
 
 def record_refusals(recorder: EventRecorder, refusals: Collection[Refusal]) -> None:
@@ -46,12 +48,24 @@ def record_outcomes(recorder: EventRecorder, outcomes: Iterable[StepOutcome]) ->
     """Every change is an event; a failure is one when it begins."""
     for one in outcomes:
         address = str(one.step.address)
+        if one.result is Result.DONE:
+            recorder.clear(f"failed {one.step}")
         if isinstance(one.error, errors.Declined):
-            recorder.emit_once(f"declined {one.step}", events.CHANGE_DECLINED, one.because, address)
+            key = f"{DECLINED}{one.action.drop.id} {address}"
+            recorder.emit_once(key, events.CHANGE_DECLINED, one.because, address)
         elif one.result is Result.DONE and not one.action.only_rolls:
             recorder.emit(events.CHANGED, address, one.action.summary)
         elif one.result is Result.FAILED:
             recorder.emit_once(f"failed {one.step}", events.ACTION_FAILED, one.because, address)
+
+
+def record_settled(recorder: EventRecorder, declined: Container[str]) -> None:
+    """The end of a declined change is an event. `declined` are the ids of what is not tried again for now."""
+    for key in recorder.ongoing(DECLINED):
+        id, address = key.removeprefix(DECLINED).rsplit(" ", 1)
+        if id not in declined:
+            because = "the change that AWS had declined was made, or is not declared any more"
+            recorder.resolve(key, events.CHANGE_SETTLED, because, address)
 
 
 def record_clock(recorder: EventRecorder) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.model.resource import Calls, ServiceApi
+from reconciler.printable import unseen
 
 ecs = ServiceApi("ecs")
 elbv2 = ServiceApi("elbv2")
@@ -167,7 +167,7 @@ def culprit(of: Task, essential: frozenset[str] | None = None) -> Container | No
 def plain(text: str, longest: int = LONGEST) -> str:
     """`text` on one line, without what could move a terminal's cursor; both ends kept, for AWS says why at the end."""
     bare = re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)", "", text)
-    line = "".join(" " if unicodedata.category(char) in _UNSEEN else char for char in bare)
+    line = "".join(" " if unseen(char) else char for char in bare)
     line = " ".join(line.split())
     if len(line) <= longest:
         return line
@@ -181,8 +181,6 @@ def normalised(text: str) -> str:
         text = pattern.sub(word, text)
     return " ".join(text.split())
 
-
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 _VARYING: Final[Sequence[tuple[re.Pattern[str], str]]] = (
     (re.compile(r"arn:aws[\w-]*:[^\s)',\"\]]+"), "<arn>"),

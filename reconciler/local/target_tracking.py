@@ -40,13 +40,13 @@ def put_alarms(world: World, policy: Params) -> list[Params]:
     if configuration["TargetValue"] < SMALLEST:
         raise _invalid(f"TargetValue must be at least {SMALLEST}")
     watched = _watched(policy["ResourceId"], configuration)
-    known = {_side(item["AlarmName"]): item["AlarmName"] for item in policy["Alarms"]}
+    known = {_side(policy, item["AlarmName"]): item["AlarmName"] for item in policy["Alarms"]}
     wanted = [side for side in SIDES if side == "High" or not configuration.get("DisableScaleIn")]
     for side in known.keys() - set(wanted):
         world.cloudwatch.alarms.pop(known[side], None)
     made = []
     for side in wanted:
-        name = known.get(side) or f"TargetTracking-{policy['ResourceId']}-Alarm{side}-{world.ids.uuid()}"
+        name = known.get(side) or f"{_prefix(policy, side)}{world.ids.uuid()}"
         comparison, periods, share = SIDES[side]
         alarm = alarms.put(
             world,
@@ -69,8 +69,13 @@ def delete_alarms(world: World, policy: Params) -> None:
         world.cloudwatch.alarms.pop(alarm["AlarmName"], None)
 
 
-def _side(alarm: str) -> str:
-    return "High" if "-AlarmHigh-" in alarm else "Low"
+def _prefix(policy: Params, side: str) -> str:
+    """What AWS has the names of a policy's alarms begin with."""
+    return f"TargetTracking-{policy['ResourceId']}-Alarm{side}-"
+
+
+def _side(policy: Params, alarm: str) -> str:
+    return "High" if alarm.startswith(_prefix(policy, "High")) else "Low"
 
 
 def _watched(resource: str, configuration: Params) -> Params:
@@ -176,7 +181,7 @@ def _cooling(world: World, activity: Activity | None, seconds: int) -> bool:
 
 def _proposed(world: World, target: ScalableTarget, policy: Params, side: str, base: int) -> int | None:
     """The count at which the metric would be at its target, within the bounds; None unless the alarm asks for one."""
-    name = next((item["AlarmName"] for item in policy["Alarms"] if _side(item["AlarmName"]) == side), "")
+    name = next((item["AlarmName"] for item in policy["Alarms"] if _side(policy, item["AlarmName"]) == side), "")
     alarm = world.cloudwatch.alarms.get(name)
     if alarm is None or alarm.state != "ALARM":
         return None

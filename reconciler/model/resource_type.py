@@ -179,8 +179,9 @@ class ResourceType(ABC, Generic[S]):
         return ""
 
     def instead(self, want: S, found: Observed[S]) -> str:
-        """What the user may declare instead of `want`, which `found` excludes."""
-        return ""
+        """What the user may declare instead of `want`, which `found` excludes or has the name of."""
+        owned = self.named_by is not None and ownership.owner(found.tags) is not None
+        return "give its document another `name`, or an `aws_name`" if owned else ""
 
     def renamed_from(self, old: str, new: str) -> str:
         """The name to write as `moved_from`, where an address has become `new` that was `old`."""
@@ -273,7 +274,10 @@ class ResourceType(ABC, Generic[S]):
         return list(found)
 
     def observe_runs(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack."""
+        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack.
+
+        A fast pass takes it over for as long as nothing has changed since the previous pass.
+        """
         yield Batch.of(())
         return list(found)
 

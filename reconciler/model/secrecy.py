@@ -17,11 +17,13 @@ from typing import Any
 import yaml
 
 _ASSIGNED = re.compile(
-    r"""(["']?)([A-Za-z_][A-Za-z0-9_.-]{2,60})\1[ \t]*[:=][ \t]*(?=[^\s{\[|>&*#])("[^"]*"?|'[^']*'?|[^\s,}\]#]+)""",
+    r"""(["']?)([A-Za-z_][A-Za-z0-9_.-]{2,60})\1[ \t]*[:=][ \t]*(?=[^\s{\[|>&*#])"""
+    r"""("[^"]*"?|'[^']*'?|(?:\$\{[^}$\s]*\}|[^\s,}\]#])+)""",
     re.ASCII,
 )
 _HARMLESS = re.compile(
-    r"""["']?(?:\$\{[^}]*(?:\}|$)|ssm:|secretsmanager:|arn:|/(?:run|var|etc|mnt|opt|tmp)/|true\b|false\b|null\b|~|["']{1,2}$|$)""",
+    r"""["']?(?:ssm:|secretsmanager:|arn:|/(?:run|var|etc|mnt|opt|tmp)/|(?:true|false|null|~)?["']{0,2}\s*$"""
+    r"""|(?:(?:[^\w$]|_)*\$\{[^}]*(?:\}|$))+(?:[^\w$]|_)*$)""",
     re.IGNORECASE,
 )
 
@@ -98,7 +100,7 @@ def _holds(value: Any, names: tuple[str, ...]) -> bool:
 
 
 def harmless(text: str) -> bool:
-    """Whether a value under a secret's name is not one: empty, a placeholder `${…}`, a switch, a path, a reference."""
+    """Whether a value under a secret's name is not one: empty, placeholders `${…}`, a switch, a path, a reference."""
     return _HARMLESS.match(text) is not None
 
 

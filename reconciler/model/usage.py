@@ -14,7 +14,7 @@ class Usage:
 
     `named` are the target groups that a listener or rule names which the plan does not change. `awaited` are the ids of
     listeners and rules whose requests a new one is to take, and does not take yet; `exchanged` are those whose requests
-    are to be taken by one that takes others now.
+    are to be taken by one that takes others now. `unserved` are the ids of those that only tests come in through.
 
     `several`: tasks of more than one version run, or are about to. `needed` are the ids of what they may need, in any
     version; None if that cannot be told from what is observed. Nothing that they may need is taken away.
@@ -28,6 +28,7 @@ class Usage:
     named: frozenset[str] = NOTHING
     awaited: frozenset[str] = NOTHING
     exchanged: frozenset[str] = NOTHING
+    unserved: frozenset[str] = NOTHING
 
     def may_need(self, *ids: object) -> bool:
         """Whether tasks of a service with several versions may need one of these."""

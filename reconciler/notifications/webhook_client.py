@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -22,7 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from reconciler import __version__, errors
-from reconciler.exchange import Bounded, Exceeded, Exchange
+from reconciler.exchange import Bounded, Exceeded, Exchange, resolved
 
 SECONDS: Final = 5.0
 """Time limit once the name is resolved: connect, TLS, send, and the head of the response."""
@@ -119,11 +118,10 @@ def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
         "Connection": "close",
         **headers,
     }
-    addresses = _addresses(place)
     try:
         with (
             Exchange(SECONDS, LARGEST_HEAD + _PART) as exchange,
-            closing(_connected(place, addresses, exchange)) as connection,
+            closing(_connected(place, _addresses(place), exchange)) as connection,
         ):
             connection.request("POST", place.target, body, fields)
             return _answer(connection.sock)
@@ -146,10 +144,12 @@ class _Https(Bounded, HTTPSConnection):
 def _addresses(place: Place) -> tuple[IP, ...]:
     """All addresses of the host, each one checked."""
     try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        found = resolved(place.host, place.port)
+    except Exceeded:
+        raise
     except (OSError, UnicodeError):
         raise Unreachable("the host name cannot be resolved") from None
-    addresses = tuple(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
+    addresses = tuple(dict.fromkeys(ipaddress.ip_address(one.partition("%")[0]) for one in found))
     for address in addresses:
         fault = forbidden(address)
         if fault:

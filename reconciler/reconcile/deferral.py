@@ -9,7 +9,7 @@ to it. A change is made in the order make, attach, prove healthy, detach, delete
 - A service that leaves goes once new services are healthy and no listener sends requests to it any more.
 - Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
   leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
-  higher bounds do not wait, nor does what is changed after the wanted version has failed.
+  higher bounds do not wait, nor does what is changed after the wanted version has failed, or what only tests pass.
 
 Nothing is remembered between passes: an action is deferred for as long as what it waits for can be seen.
 
@@ -33,7 +33,7 @@ from reconciler.model.usage import Usage
 from reconciler.reconcile import in_flight, partial_update
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
-from reconciler.reconcile.succession import begun, entries_of, succession
+from reconciler.reconcile.succession import begun, entries_of, listeners_for_tests, succession
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -84,7 +84,9 @@ class _Deferral:
         self.uses = {one.id: used for one in users if (used := kinds[one.address.kind].in_use(one))}
         self.uses |= {one.id: self.uses.get(one.id, frozenset()) for one in self.services}
         in_place = (one.id for one in self.services if one.facts.get("established", True))
-        self.entries = entries_of(self.world, kinds, frozenset[str]().union(*(self.uses[id] for id in in_place)))
+        self.for_tests = listeners_for_tests(deliveries, desired, self.world)
+        serving = frozenset[str]().union(*(self.uses[id] for id in in_place))
+        self.entries = entries_of(self.world, kinds, serving, self.for_tests)
         self.proven = frozenset(
             group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
         )
@@ -103,7 +105,8 @@ class _Deferral:
             if because is not None:
                 deferred.append(_deferred(action, because))
                 continue
-            due, later = self._grown(action) if action.address in following else (action, None)
+            follows = action.address in following and action.drop.id not in self.usage.unserved
+            due, later = self._grown(action) if follows else (action, None)
             deferred += [] if later is None else [_deferred(later, (Code.WITH_RELEASE, None))]
             now, later = self._split(due) if due is not None else (None, None)
             now, rest = begun(now, self.entries, self.kinds, self.proven) if now is not None else (None, None)
@@ -141,8 +144,9 @@ class _Deferral:
         changed = {action.drop.id for action in self.draft.actions if action.old is not None}
         named = frozenset(group for id, entry in self.entries.items() if id not in changed for group in entry.named)
         awaited, exchanged = frozenset(self.succession.awaited), self.succession.exchanged
+        unserved = frozenset(id for id, entry in self.entries.items() if entry.listener in self.for_tests)
         several = self.several or bool(started)
-        return Usage(used, lost, self.proven, several, needed, named, awaited, exchanged)
+        return Usage(used, lost, self.proven, several, needed, named, awaited, exchanged, unserved)
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""

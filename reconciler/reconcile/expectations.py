@@ -143,6 +143,11 @@ class Expectations:
         with self._lock:
             self._declined[old.id] = fields, self._clock.monotonic() + DECLINED_SECONDS
 
+    def still_declined(self) -> frozenset[str]:
+        """The ids of what has fields that are not compared, because AWS has declined to change them."""
+        now = self._clock.monotonic()
+        return frozenset(id for id, (_, until) in self._declined.items() if now < until)
+
     def deleted(self, old: Observed[Any]) -> None:
         """The deletion of `old` was accepted."""
         self._forget(old.address, old.id)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import graphlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -125,7 +125,11 @@ class _Observation:
                 for future in sorted(answered, key=lambda each: self._batches[each][0]):
                     self._batch_ended(future)
         if self._something_leaves():
-            self._singles |= {name: self._runs_of(name) for name in self.found if _has_runs(self._kinds[name])}
+            several = [name for name in self.found if _has_runs(self._kinds[name])]
+            if self._reading.depth is Depth.FAST and self._rests():
+                self.found |= {name: self._reading.known(name) for name in several}
+            else:
+                self._singles |= {name: self._runs_of(name) for name in several}
         for name, future in self._singles.items():
             self._singles_ended(name, future)
 
@@ -134,6 +138,19 @@ class _Observation:
         wanted = {want.address for several in self._wanted.values() for want in several}
         everything = (one for found in self.found.values() for one in found)
         return any(one.address not in wanted and ownership.owner(one.tags) == self._place.stack for one in everything)
+
+    def _rests(self) -> bool:
+        """Whether nothing differs from the previous pass, so that the plan does not need to know more than it did."""
+        return all(
+            self._look_of(name, found) == self._look_of(name, self._reading.known(name))
+            for name, found in self.found.items()
+        )
+
+    def _look_of(self, name: str, found: Iterable[Observed[Any]]) -> dict[str, Any]:
+        kind = self._kinds[name]
+        return {
+            one.id: (one.address, one.spec, one.tags, None if _has_runs(kind) else kind.in_use(one)) for one in found
+        }
 
     def _runs_of(self, name: str) -> Future[list[Observed[Any]]]:
         """The type with its running tasks. It has no details, which would be read of the same resources."""

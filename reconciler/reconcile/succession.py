@@ -1,7 +1,9 @@
 """Succession: requests that one listener or rule takes now, and another one is to take. Pure.
 
 A request is taken by the first rule that it fits, whether its targets are healthy or not. So a new rule takes none of
-those that are served today until its own targets are healthy, and whoever takes them goes on until it does.
+those that are served today until its own targets are healthy, and whoever takes them goes on until it does. Nobody is
+served through a listener that is for tests alone: its rules take their requests at once, so that tests reach the
+version that they are for.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model.diff import diff
-from reconciler.model.plan import Action, Plan, Verb
-from reconciler.model.resource import Address, Observed
+from reconciler.model.plan import Action, Consequence, Plan, Verb
+from reconciler.model.resource import Address, Desired, Observed, Ref
 from reconciler.model.resource_type import ResourceType
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
@@ -22,10 +24,13 @@ from reconciler.rollout.spec import RolloutSpec
 class Entry:
     """A listener or listener rule: the target groups that it names, and those of them that it sends requests to.
 
-    `serves`: whether a version that was in place, or something of somebody else's, answers these.
+    `listener`: the id of the listener that it is, or that it is a rule of.
+
+    `serves`: whether a version that was in place, or something of somebody else's, answers these, and not only tests.
     """
 
     found: Observed[Any]
+    listener: str
     named: frozenset[str]
     receiving: frozenset[str]
     serves: bool
@@ -41,8 +46,27 @@ class Succession:
     exchanged: frozenset[str]
 
 
-def entries_of(world: Iterable[Observed[Any]], kinds: ResourceTypes, serving: frozenset[str]) -> dict[str, Entry]:
-    """The listeners and rules that name target groups, by id. `serving` are those of services that were in place."""
+def listeners_for_tests(
+    deliveries: Collection[RolloutSpec], desired: Mapping[Address, Desired[Any]], world: Iterable[Observed[Any]]
+) -> frozenset[Any]:
+    """The ids of the listeners through which services have requests of tests, and none has any of its users."""
+    ids = {one.address: one.id for one in world}
+
+    def listener(entry: Address) -> Any:
+        link = getattr(desired[entry].spec, "listener", entry) if entry in desired else entry
+        at = link.address if isinstance(link, Ref) else link
+        return ids.get(at, at)
+
+    tests = {listener(one.test) for one in deliveries if one.test is not None}
+    return frozenset(tests - {listener(one.production) for one in deliveries if one.production is not None})
+
+
+def entries_of(
+    world: Iterable[Observed[Any]], kinds: ResourceTypes, serving: frozenset[str], for_tests: frozenset[str]
+) -> dict[str, Entry]:
+    """The listeners and rules that name target groups, by id. `serving` are those of services that were in place;
+    `for_tests` are the ids of listeners through which nobody is served.
+    """
     several = tuple(world)
     idle = frozenset(one.id for one in several if one.address.kind == "target-group") - serving
     found = {}
@@ -50,7 +74,10 @@ def entries_of(world: Iterable[Observed[Any]], kinds: ResourceTypes, serving: fr
         groups = kinds[one.address.kind].forwards(one.spec)
         if groups:
             receiving = frozenset(str(group) for group in groups if groups[group])
-            found[one.id] = Entry(one, frozenset(map(str, groups)), receiving, bool(receiving - idle))
+            inside = kinds[one.address.kind].inside
+            listener = str(getattr(one.spec, inside[0])) if inside is not None and inside[1] == "listener" else one.id
+            serves = bool(receiving - idle) and listener not in for_tests
+            found[one.id] = Entry(one, listener, frozenset(map(str, groups)), receiving, serves)
     return found
 
 
@@ -64,27 +91,32 @@ def succession(
     """`new` are the services without a version that was ever in place."""
     awaited, exchanged = dict[str, Address](), set[str]()
     for action in plan.actions:
+        waits = action.verb in (Verb.CREATE, Verb.REPLACE) or (
+            action.drop.id in entries and not entries[action.drop.id].receiving
+        )
         for entry in _predecessors(action, entries, kinds):
-            if action.old is None or (action.old.id in entries and not entries[action.old.id].receiving):
+            if waits:
                 awaited[entry.found.id] = action.address
             else:
                 exchanged.add(entry.found.id)
     at = {entry.found.address: entry for entry in entries.values()}
+    leaving = {action.drop.id for action in plan.actions if action.verb in (Verb.DELETE, Verb.REPLACE)}
     for delivery in deliveries:
         if delivery.service in new and delivery.production in at:
             inside = at[delivery.production].found
-            within = (id for id, entry in entries.items() if entry.serves and _around(entry.found, kinds) == inside.id)
-            awaited |= dict.fromkeys(within, inside.address)
+            within = {id for id, one in entries.items() if one.serves and id != one.listener == inside.id}
+            awaited |= dict.fromkeys(within & leaving, inside.address)
+            exchanged |= within - leaving
     return Succession(awaited, frozenset(exchanged))
 
 
 def begun(
     action: Action, entries: Mapping[str, Entry], kinds: ResourceTypes, proven: frozenset[str]
 ) -> tuple[Action, Action | None]:
-    """A creation that takes no requests at first, if these are served and its own targets are not healthy, and what is
-    left for later.
+    """A creation, or replacement, that takes no requests at first, if these are served and its own targets are not
+    healthy, and what is left for later.
     """
-    if action.verb is not Verb.CREATE or action.new is None:
+    if action.verb not in (Verb.CREATE, Verb.REPLACE) or action.new is None:
         return action, None
     kind, served = kinds[action.address.kind], list(_predecessors(action, entries, kinds))
     groups = kind.forwards(action.new.spec)
@@ -93,7 +125,8 @@ def begun(
         return action, None
     first = kind.waiting(action.new)
     there = Observed(action.address, "", first.spec)
-    later = replace(action, verb=Verb.UPDATE, changes=diff(there, action.new.spec), old=there)
+    changes = diff(there, action.new.spec)
+    later = replace(action, verb=Verb.UPDATE, changes=changes, consequence=Consequence.IN_PLACE, old=there)
     return replace(action, new=first), later
 
 
@@ -105,8 +138,3 @@ def _predecessors(action: Action, entries: Mapping[str, Entry], kinds: ResourceT
     for entry in entries.values():
         if entry.serves and kind.succeeds(action.old, action.new, entry.found):
             yield entry
-
-
-def _around(one: Observed[Any], kinds: ResourceTypes) -> Any:
-    inside = kinds[one.address.kind].inside
-    return None if inside is None else getattr(one.spec, inside[0])

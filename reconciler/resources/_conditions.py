@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 FIELDS: Final = ("paths", "hosts", "methods", "headers")
 """Fields of a rule's spec that say which requests it takes. AWS replaces them as a whole."""
 
-NONE_YET: Final[dict[str, Any]] = {"paths": (), "hosts": ("not-yet.invalid",)}
+NONE_YET: Final[dict[str, Any]] = {"paths": (), "hosts": ("not-yet.invalid",), "methods": (), "headers": {}}
 """What a rule takes whose targets are not healthy yet. No host has a name that ends so (RFC 2606)."""
 
 MOST: Final = 5

@@ -114,7 +114,10 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             theirs = other.spec
         else:
             return False
-        if old is not None and (other.id == old.id or _conditions.covers(old.spec, _filled(new.spec, old.spec))):
+        present = old if old is not None and old.spec.listener == new.spec.listener else None
+        if present is not None and (
+            other.id == present.id or _conditions.covers(present.spec, _filled(new.spec, present.spec))
+        ):
             return False
         return _conditions.overlap(theirs, new.spec)
 
@@ -147,6 +150,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         Requests that another rule is to take, it takes until that one does.
         """
         action = _elb_actions.handed_over(old.spec.action, new.spec.action, usage)
+        if old.id in usage.unserved:
+            return replace(new, spec=new.spec.model_copy(update={"action": action}))
         kept: dict[str, Any] = {}
         if _conditions.takes_none(old.spec):
             stays = not _elb_actions.receiving(old.spec.action) <= usage.proven

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Final
 
@@ -178,7 +178,7 @@ class Git:
         limits = transport.FETCH_SECONDS, transport.LARGEST_PACK + transport.LARGEST_REFS
         local = self.location.scheme == "file"
         try:
-            with self._connected(*limits) as (client, path):
+            with self._connected(*limits) as (client, path), _well_formed() if local else nullcontext():
                 result = client.fetch_pack(
                     path,
                     lambda *_, **__: [tip],
@@ -270,8 +270,18 @@ class Git:
 
 
 def _add(repository: Repo, pack: IO[bytes]) -> None:
-    try:
+    with _well_formed():
         repository.object_store.add_thin_pack(pack.read, None)
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    """For what parses objects; a repository of this machine is also read by dulwich's client itself.
+
+    Raises `errors.RevisionRejected`.
+    """
+    try:
+        yield
     except (FileFormatException, ValueError) as error:
         raise errors.RevisionRejected(f"it contains a malformed object: {_line(error)}") from error
 

@@ -74,6 +74,35 @@ class _Reader:
         return taken
 
 
+class _Chains:
+    """Upper bound of the bytes in any chain of deltas.
+
+    A delta that names its base by its distance is in the chain of that one. The base of one that names it by its id may
+    be any other object, also a later one: it begins a tree of its own, and all these trees may hang together in one
+    chain, each once, on top of one that begins with a full object.
+    """
+
+    def __init__(self) -> None:
+        self._below: dict[int, tuple[int, int]] = {}
+        self._deepest: dict[int, int] = {}
+        self._hanging: set[int] = set()
+        self._hung = self._standing = 0
+
+    def add(self, at: int, size: int, *, base: int | None = None, hangs: bool = False) -> int:
+        """The bound, with the object `at` that offset. `base` is the offset of its base; `hangs`: that is not known."""
+        root, below = (at, 0) if base is None else self._below.get(base, (at, 0))
+        if hangs:
+            self._hanging.add(at)
+        self._below[at] = root, below + size
+        before = self._deepest.get(root, 0)
+        self._deepest[root] = max(before, below + size)
+        if root in self._hanging:
+            self._hung += self._deepest[root] - before
+        else:
+            self._standing = max(self._standing, below + size)
+        return self._hung + self._standing
+
+
 def check(pack: IO[bytes]) -> None:
     """Raises `TooLarge`, and `ValueError`, `EOFError`, `zlib.error` or `struct.error` for what is no pack."""
     reader = _Reader(pack)
@@ -82,17 +111,15 @@ def check(pack: IO[bytes]) -> None:
         raise ValueError("not a pack")
     if count > MOST_OBJECTS:
         raise TooLarge(f"it has more than {MOST_OBJECTS:,} new objects")
-    chains: dict[int, int] = {}
-    inflated = referred = 0
+    chains, inflated = _Chains(), 0
     for _ in range(count):
         at = reader.offset
         kind, stated = _header(reader)
-        below = 0
+        base = None
         if kind == _OFFSET_DELTA:
-            below = chains.get(at - _offset(reader), 0)
+            base = at - _offset(reader)
         elif kind == _REF_DELTA:
             reader.take(_ID_BYTES)
-            below = referred  # any of the others may be its base
         elif kind not in _FULL:
             raise ValueError(f"type {kind} of an object")
         _limit(stated, LARGEST_OBJECT, "an object")
@@ -104,10 +131,8 @@ def check(pack: IO[bytes]) -> None:
             _limit(whole, LARGEST_OBJECT, "an object")
             inflated += whole
             _limit(inflated, LARGEST_INFLATED, "all objects together")
-        if kind == _REF_DELTA:
-            referred += whole
-        chains[at] = below + whole
-        _limit(chains[at], LARGEST_CHAIN, "a chain of deltas")
+        longest = chains.add(at, whole, base=base, hangs=kind == _REF_DELTA)
+        _limit(longest, LARGEST_CHAIN, "a chain of deltas")
 
 
 def _limit(count: int, most: int, what: str) -> None:

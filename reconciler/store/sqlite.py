@@ -7,7 +7,11 @@ it would hold the newest lease in a second file, and whoever deletes only that o
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import grp
 import os
+import pwd
 import secrets
 import sqlite3
 import stat
@@ -26,6 +30,9 @@ PATIENCE_SECONDS: Final = 5.0
 """Time that a transaction waits for another process."""
 TRIES: Final = 3
 """Tries to open the file, while others replace it."""
+
+MOST_STEPS: Final = 256
+"""Folders and links on the way to the file."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (
@@ -133,15 +140,19 @@ class Sqlite:
         """Make room for a new store if the file is no database, or a damaged one. True if it has gone."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return False
-        if self.lost():  # another process has done so
-            return True
         aside = self.path.with_name(f"{self.path.name}.damaged-{secrets.token_hex(4)}")
+        assert self._handle is not None
         try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX)  # of this very file: whoever moves it has it, until it has gone
+            if self.lost():  # another process has done so, and what is there now may be its new store
+                return True
             os.rename(self.path, aside)
         except FileNotFoundError:
             return True
         except OSError as failure:
             raise _unreachable(self.path, failure) from error
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
         log.warning(events.STORE_MOVED_ASIDE, path=str(self.path), moved_to=str(aside), reason=str(error))
         return True
 
@@ -210,9 +221,11 @@ class _Copies:
 
 
 def _check_folder(path: Path) -> None:
-    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can create or replace files.
+    """Raises `errors.StoreUnreachable` for a file in a folder in which other users can create or replace files, or that
+    they can replace as a whole.
 
-    The sticky bit is no protection: SQLite writes into the file whatever is in a journal beside it, whoever made that.
+    The sticky bit is no protection for the file: SQLite writes into it whatever is in a journal beside it, whoever made
+    that. It does protect the folders that are in such a folder.
     """
     folder, found = path.parent, path.parent.stat()
     own = f"pass --store sqlite:{folder / 'reconciler' / path.name}, which creates a folder for you alone"
@@ -225,6 +238,50 @@ def _check_folder(path: Path) -> None:
         raise errors.StoreUnreachable(
             f"other users can write to {folder}, the store's folder, and take the lease away; {advice}"
         )
+    for above, entry in _traversed(folder):
+        found = above.stat()
+        for one, owner in ((above, found.st_uid), (entry, entry.lstat().st_uid)):
+            if owner not in (0, os.geteuid()):
+                raise errors.StoreUnreachable(
+                    f"{one}, above the store {path}, belongs to another user, who could replace it"
+                )
+        if _written_by_others(found) and not found.st_mode & stat.S_ISVTX:
+            raise errors.StoreUnreachable(
+                f"other users can write to {above}, above the store {path}, and replace it; run `chmod go-w {above}`"
+            )
+
+
+def _traversed(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders that lead to `folder`, by its links, each with what of it leads on."""
+    at, parts = Path("/"), [*reversed(folder.parts[1:])]
+    for _ in range(MOST_STEPS):
+        if not parts:
+            return
+        entry = at / parts.pop()
+        if entry.name == "..":
+            at = at.parent
+            continue
+        yield at, entry
+        if entry.is_symlink():
+            target = entry.readlink()
+            at = Path("/") if target.is_absolute() else at
+            parts += reversed(target.parts[1 if target.is_absolute() else 0 :])
+        else:
+            at = entry
+    raise OSError(errno.ELOOP, "Too many links", str(folder))
+
+
+def _written_by_others(found: os.stat_result) -> bool:
+    """Many systems give each user a group of that name, and OpenShift the superuser's: these are nobody else's."""
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    if not found.st_mode & stat.S_IWGRP or not found.st_gid:
+        return False
+    try:
+        user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(found.st_gid)
+    except KeyError:
+        return True
+    return group.gr_name != user or not {*group.gr_mem} <= {user}
 
 
 def _check_file(path: Path, found: os.stat_result) -> None:

@@ -25,19 +25,21 @@ from reconciler import events
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.queued import Queued
 from tests.cli.test_running import status
-from tests.harness.peers import peer, silent
+from tests.harness.peers import dripping, peer, silent
 
 SOON = 8.0
 SPECS = Path(__file__).parents[2] / "specs"
 QUICKLY = (
-    "import sys; from reconciler.cli import signals; signals.CUT_SECONDS, signals.HAND_OVER_SECONDS = 0.3, 1.3\n"
-    "from reconciler.cli.main import main; main(sys.argv[1:])"
+    "import sys; from reconciler.cli import signals; signals.CUT_SECONDS, signals.HAND_OVER_SECONDS = 0.3, 1.8\n"
+    "from reconciler.cli.main import main; main()"
 )
 
 
 @contextlib.contextmanager
-def running(*words: object, stderr: Any = subprocess.PIPE, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    line = [sys.executable, "-c", QUICKLY, "run", *map(str, words)]
+def running(
+    *words: object, stderr: Any = subprocess.PIPE, script: str = QUICKLY, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    line = [sys.executable, "-c", script, "run", *map(str, words)]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **environment})
     try:
         yield process
@@ -149,6 +151,34 @@ def test_an_aws_that_is_silent_does_not_hold_up_the_end(tmp_path: Path) -> None:
             assert process.stderr is not None
             last = json.loads(process.stderr.read().splitlines()[-1])
     assert last["event"] == events.STOPPING
+
+
+def test_a_sign_in_that_trickles_is_cut(tmp_path: Path) -> None:
+    """It is a call in flight like any other: the process ends by itself, and is not abandoned."""
+    shutil.copytree(SPECS, tmp_path / "specs")
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    asked = threading.Event()
+
+    def behave(sock: socket.socket) -> None:
+        asked.set()
+        dripping(b" ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")(sock)
+
+    with peer(behave) as port:
+        url, script = f"http://127.0.0.1:{port}", QUICKLY.replace("1.8", "30")
+        with running(tmp_path / "specs", "-o", "json", script=script, AWS_ENDPOINT_URL=url, **keys) as process:
+            assert asked.wait(SOON)
+            assert stopped(process) == Exit.TERMINATED
+            assert process.stderr is not None
+            last = json.loads(process.stderr.read().splitlines()[-1])
+    assert (last["event"], last.get("because")) == (events.STOPPING, None)
+
+
+def test_a_thread_that_goes_on_does_not_hold_up_the_end(invalid: Path, port: int) -> None:
+    """Python waits for it when the process ends: for its call, or for a program that gives credentials."""
+    script = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()\n" + QUICKLY
+    with running(invalid, "-o", "json", "--listen", f"127.0.0.1:{port}", script=script) as process:
+        healthy(f"http://127.0.0.1:{port}", process)
+        assert stopped(process) == Exit.TERMINATED
 
 
 # -- the queue

@@ -17,7 +17,7 @@ from reconciler.cli.output.rollout_result import report
 from reconciler.cli.output.rollout_text import status_text, turn_line, under_way
 from reconciler.cli.output.terminal import Look
 from reconciler.controller.until import Ending, RolloutSummary
-from reconciler.model.diff import Change
+from reconciler.model.diff import ABSENT, Change
 from reconciler.model.plan import Action, DeferralCode, Deferred, Verb
 from reconciler.model.resource import Address
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -207,11 +207,16 @@ def test_why_other_releases_are_quarantined_is_shown() -> None:
 
 def test_what_waits_for_a_version_is_shown() -> None:
     """A lower count that came with a version that has failed: what is deferred, and until when."""
-    later = Action(Verb.UPDATE, WEB.address, "it differs", (Change(("desired_count",), 4, 2),))
+    forged = Change(("policies", "x"), {"Action": "a\n✔ service/web promoted"}, ABSENT)
+    changes = (Change(("desired_count",), 4, 2), forged, Change(("password",), "hunter22", "hunter23", secret=True))
+    later = Action(Verb.UPDATE, WEB.address, "it differs", changes)
     entry = Deferred(later, DeferralCode.WITH_RELEASE, "updated once the new version is in production")
     stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)))
     seen = ObservedService(RELEASE, 4)
     status = ServiceStatus(WEB, seen, REST, (), deferred=(entry,))
-    text = _block(SimpleNamespace(stack=stack), status, watch=False)  # type: ignore[arg-type]  # all that it reads
+    session = SimpleNamespace(stack=stack, world=())
+    text = _block(session, status, watch=False)  # type: ignore[arg-type]  # all that it reads
     (line,) = [line for line in text.splitlines() if "desired_count" in line]
     assert line.split()[:5] == ["deferred:", "service/web", "desired_count", "4", "→"]
+    assert "promoted" in line
+    assert "hunter2" not in text

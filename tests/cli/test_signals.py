@@ -76,7 +76,7 @@ def test_what_was_there_before_is_there_again() -> None:
 def test_who_hands_over_in_time_is_not_hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is closed of what ends by itself; what does not end is closed when its time is over, and then ended."""
     monkeypatch.setattr("reconciler.cli.signals.CUT_SECONDS", 0.01)
-    monkeypatch.setattr("reconciler.cli.signals.HAND_OVER_SECONDS", 0.52)
+    monkeypatch.setattr("reconciler.cli.signals.HAND_OVER_SECONDS", 1.02)
     closed, ended = threading.Event(), threading.Event()
     with hurried(Stopping().stop, closed.set, ended.set):
         pass
@@ -86,3 +86,18 @@ def test_who_hands_over_in_time_is_not_hurried(monkeypatch: pytest.MonkeyPatch) 
         stop.set()
         assert closed.wait(10)
         assert ended.wait(10)
+
+
+def test_a_close_that_hangs_does_not_put_off_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for then."""
+    monkeypatch.setattr("reconciler.cli.signals.CUT_SECONDS", 0.01)
+    monkeypatch.setattr("reconciler.cli.signals.HAND_OVER_SECONDS", 1.02)
+    stop, hang, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def close() -> None:
+        hang.wait(20)
+
+    with hurried(stop, close, ended.set):
+        stop.set()
+        assert ended.wait(10)
+    hang.set()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from reconciler import errors, events
 from reconciler.clock import ManualClock
 from reconciler.controller.events import EventRecorder
-from reconciler.controller.pass_events import record_outcomes
+from reconciler.controller.pass_events import record_outcomes, record_settled
 from reconciler.model.event import Event
 from reconciler.model.plan import Action, Verb
 from reconciler.model.resource import Address, Observed, Spec
 from reconciler.reconcile.executor import Result, StepOutcome
+from reconciler.reconcile.expectations import DECLINED_SECONDS, Expectations
 
 
 def recorder() -> tuple[EventRecorder, list[Event]]:
@@ -76,3 +77,29 @@ def test_a_change_that_aws_has_declined_is_said_once_and_not_as_a_change() -> No
     assert [(one.name, one.address, one.message) for one in heard] == [
         (events.CHANGE_DECLINED, "service/web", "`exec` stays as it is")
     ]
+
+
+def test_the_end_of_a_declined_change_is_said_and_its_return_is_news() -> None:
+    """It lasts for as long as the change is not compared; what failed may fail again, too."""
+    told, heard = recorder()
+    web = Observed(Address("service", "web"), "arn", Spec())
+    action = Action(Verb.UPDATE, web.address, "it differs from the specs", old=web)
+    error = errors.Declined("`exec` stays as it is", fields=frozenset({"exec"}))
+    declined = StepOutcome(action.steps()[0], action, Result.DONE, str(error), error)
+    failed, done = (StepOutcome(action.steps()[0], action, result) for result in (Result.FAILED, Result.DONE))
+    clock = ManualClock()
+    expectations = Expectations(clock)
+    expectations.declined(web, error.fields)
+    for _ in range(2):
+        record_outcomes(told, [declined])
+        record_settled(told, expectations.still_declined())
+    clock.advance(DECLINED_SECONDS)
+    for _ in range(2):
+        record_settled(told, expectations.still_declined())
+    record_outcomes(told, [declined])
+    assert [(one.name, one.address) for one in heard] == [
+        (name, "service/web") for name in (events.CHANGE_DECLINED, events.CHANGE_SETTLED, events.CHANGE_DECLINED)
+    ]
+    heard.clear()
+    record_outcomes(told, [failed, failed, done, failed])
+    assert [one.name for one in heard] == [events.ACTION_FAILED, events.CHANGED, events.ACTION_FAILED]

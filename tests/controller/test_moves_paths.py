@@ -65,9 +65,9 @@ def moving(started: tuple[Moving, Path], tmp_path: Path) -> Moving:
     return found
 
 
-def takers(moving: Moving, path: str) -> set[str]:
+def takers(moving: Moving, path: str, port: int = 80) -> set[str]:
     """The names of the services that answer requests for `path`."""
-    return {group.rpartition("-")[0] for group in answers(moving.laptop, path)["my-app-alb"].groups}
+    return {group.rpartition("-")[0] for group in answers(moving.laptop, path, port)["my-app-alb"].groups}
 
 
 CASES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
@@ -129,3 +129,13 @@ def test_two_services_exchange_their_paths(moving: Moving) -> None:
     assert moving.lost() == []
     moving.at_rest()
     assert [takers(moving, path) for path in ("/a/1", "/b/1")] == [{"shop"}, {"web"}]
+
+
+def test_tests_of_a_new_service_reach_it_from_the_start(moving: Moving) -> None:
+    """Its rule on the test listener waits for nothing: the one that waits would let them reach another version."""
+    files = moving.running.files
+    write(files.folder, "new", "path: /c/*, priority: 30")
+    files.number += 1
+    moving.go(8)
+    assert takers(moving, "/c/1") == {"rest"}
+    assert takers(moving, "/c/1", 9000) == {"new"}

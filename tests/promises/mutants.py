@@ -199,8 +199,8 @@ MUTANTS = (
     Mutant(
         "only a running controller heeds `ignore`",
         "reconciler/reconcile/drift.py",
-        "mode is DriftMode.IGNORE or (mode is DriftMode.WARN and drifted)",
-        "mode is not DriftMode.ENFORCE and drifted",
+        "if mode is DriftMode.IGNORE}",
+        "if mode is DriftMode.IGNORE and drifted}",
         "tests/promises/test_agreement.py",
     ),
     Mutant(
@@ -227,8 +227,8 @@ MUTANTS = (
     Mutant(
         "scaling changes before its release",
         "reconciler/reconcile/deferral.py",
-        "if action.address in following else",
-        "if action.address not in self.desired else",
+        "self._grown(action) if follows else",
+        "self._grown(action) if action.address not in self.desired else",
         "tests/promises/test_agreement.py",
     ),
     Mutant(

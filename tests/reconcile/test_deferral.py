@@ -24,6 +24,8 @@ from reconciler.resources.target_group import TargetGroupSpec
 from reconciler.resources.task import TaskSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.stored_state import KEYS
+from reconciler.rollout.strategy import Strategy
 
 STACK = "shop"
 DOOR = Address("listener", "lb-production")
@@ -68,8 +70,8 @@ def planned(desired: list[Desired[Any]], world: list[Observed[Any]], *deliveries
     return deferral.deferral(plan, state, {want.address: want for want in desired}, types, deliveries)
 
 
-def delivery(name: str, production: Address | None = DOOR) -> RolloutSpec:
-    return RolloutSpec(Address("service", name), Address("task-definition", name), production=production)
+def delivery(name: str, production: Address | None = DOOR, test: Address | None = None) -> RolloutSpec:
+    return RolloutSpec(Address("service", name), Address("task-definition", name), production=production, test=test)
 
 
 def done(plan: Plan) -> list[str]:
@@ -383,3 +385,89 @@ def test_a_rule_that_moves_to_another_listener_takes_what_is_served_there_once_i
     assert created.new is not None
     assert (created.verb, created.new.spec.paths) == (Verb.CREATE, ("/shop/*",) if ready else ())
     assert (waits(found).get(f"update {RULE}") == DeferralCode.TAKES_LATER) is not ready
+
+
+TEST_DOOR, TEST_RULE = Address("listener", "lb-test"), Address("listener-rule", "shop-test")
+
+
+def at(door: Address, one: tuple[Desired[Any], Observed[Any]], **fields: Any) -> tuple[Desired[Any], Observed[Any]]:
+    """The rule at another listener, and with other fields."""
+    first, second = (each.spec.model_copy(update={"listener": str(door), **fields}) for each in one)
+    return replace(one[0], spec=first), replace(one[1], spec=second)
+
+
+def test_a_new_rule_of_a_test_listener_takes_its_requests_at_once() -> None:
+    """Tests of the next version would reach whoever has the listener's own action; users reach the one that serves."""
+    web, shop, groups = service("web", "old"), service("shop", "new", ready=False), [group("old"), group("new")]
+    doors = [listener(DOOR, old=100), listener(TEST_DOOR, 81, old=100)]
+    production, test = rule("/shop/*", new=100), at(TEST_DOOR, rule("/shop/*", id=TEST_RULE.name, new=100))
+    deliveries = delivery("web", DOOR, TEST_DOOR), delivery("shop", RULE, TEST_RULE)
+    rest, world = [web, shop, *doors, *groups], [web[1], shop[1], *(one[1] for one in (*doors, *groups))]
+    found = planned([production[0], test[0], *(one[0] for one in rest)], world, *deliveries)
+    created = {one.address: one.new.spec.paths for one in found.actions if one.new is not None}
+    assert created == {RULE: (), TEST_RULE: ("/shop/*",)}
+    # where another service has its users' requests through that listener, these come first
+    users = delivery("web", TEST_DOOR, DOOR), deliveries[1]
+    found = planned([production[0], test[0], *(one[0] for one in rest)], world, *users)
+    created = {one.address: one.new.spec.paths for one in found.actions if one.new is not None}
+    assert created == {RULE: (), TEST_RULE: ()}
+
+
+def test_a_rule_of_a_test_listener_takes_the_requests_of_the_next_version_before_that_is_tested() -> None:
+    """Whatever it had waited for, and while the release is under way that it was changed with."""
+    shop, groups = service("shop", "new", ready=False), [group("new")]
+    doors = [listener(DOOR), listener(TEST_DOOR, 81)]
+    rules = [rule("/shop/*", new=100), at(TEST_DOOR, rule("/shop/*", id=TEST_RULE.name, new=100))]
+    before = [
+        at(DOOR, rules[0], paths=("/old/*",))[1],
+        replace(rules[1][1], spec=ListenerRule().waiting(rules[1][0]).spec),
+    ]
+    under_way = replace(shop[1], tags={**shop[1].tags, KEYS["deadline"]: "r/up/0"})
+    world = [under_way, *before, *(one[1] for one in (*doors, *groups))]
+    shift = replace(delivery("shop", RULE, TEST_RULE), policy=Strategy(engine="task_sets"))
+    assert shift.moves_traffic
+    found = planned([one[0] for one in (shop, *rules, *doors, *groups)], world, shift)
+    (update,) = found.actions
+    assert update.new is not None
+    assert (update.address, update.new.spec.paths, update.new.spec.hosts) == (TEST_RULE, ("/shop/*",), ())
+    assert waits(found)[f"update {RULE}"] == DeferralCode.WITH_RELEASE
+
+
+def test_a_rule_that_is_replaced_in_one_step_waits_like_a_new_one() -> None:
+    """Nothing needs the old one, which had no requests; the new one would take those that the new listener serves."""
+    web, shop, groups = service("web", "old"), service("shop", ready=False), [group("old"), group("new")]
+    doors = [listener(DOOR, old=100), listener(OTHER_DOOR, 81)]
+    wanted, there = rule("/shop/*", new=100)[0], at(OTHER_DOOR, rule("/shop/*", new=100))[1]
+    leaving = rule("/shop/*", id="web-production", old=100)[1]
+    rest = [web, shop, *doors, *groups]
+    found = planned([wanted, *(one[0] for one in rest)], [there, leaving, *(one[1] for one in rest)])
+    (replaced,) = found.actions
+    assert replaced.new is not None
+    assert (replaced.verb, replaced.new.spec.paths) == (Verb.REPLACE, ())
+    assert waits(found) == {
+        f"update {RULE}": DeferralCode.TAKES_LATER,
+        f"delete {leaving.address}": DeferralCode.TAKEN_LATER,
+    }
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_new_service_that_gets_no_healthier_holds_back_no_rule_of_another(gone: bool) -> None:
+    """It is to have the listener's own action: only a rule that leaves waits until somebody else takes its requests."""
+    web, fresh = service("web", "old"), service("fresh", "new", ready=False, established=False)
+    groups, door = [group("old"), group("new")], listener(DOOR, new=100)
+    wanted, there = rule("/b/*", id="web-production", old=100)
+    wanted = replace(wanted, spec=wanted.spec.model_copy(update={"hosts": ("b.example.com",)}))
+    there = replace(there, spec=there.spec.model_copy(update={"paths": ("/a/*",), "hosts": ("a.example.com",)}))
+    rest = [web, fresh, door, *groups]
+    found = planned(
+        [*([] if gone else [wanted]), *(one[0] for one in rest)],
+        [there, *(one[1] for one in rest)],
+        delivery("web", wanted.address),
+        delivery("fresh", DOOR),
+    )
+    if gone:
+        assert waits(found) == {f"delete {there.address}": DeferralCode.TAKEN_LATER}
+        return
+    (update,) = found.actions
+    assert update.new is not None
+    assert (update.new.spec.paths, update.new.spec.hosts) == (("/b/*",), ("b.example.com",))

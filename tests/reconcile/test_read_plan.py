@@ -20,6 +20,7 @@ from reconciler.aws.response_cache import ResponseCache
 from reconciler.aws.retry import READ
 from reconciler.clock import ManualClock
 from reconciler.local.inprocess import Laptop, laptop_session
+from reconciler.model import ownership
 from reconciler.model.guard import Guard
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
@@ -206,6 +207,26 @@ def test_what_was_written_to_is_read_in_full(bench: Bench) -> None:
     assert "target-group" not in world.carried
     assert calls["elbv2.DescribeTargetGroups"] == 1
     assert calls["resourcegroupstaggingapi.GetResources"] >= 1
+
+
+def test_a_fast_pass_at_rest_lists_no_tasks_of_what_has_left_the_specs(bench: Bench) -> None:
+    """It takes over what ran, unless something has changed since; a leftover may be protected, and stay for years."""
+    address, ecs = Address("task-definition", "left"), bench.laptop.client("ecs")
+    tags = [{"key": ownership.STACK, "value": stack.NAME}, {"key": ownership.ADDRESS, "value": str(address)}]
+    containers = [{"name": "app", "image": "app"}]
+    arn = ecs.register_task_definition(family="left", containerDefinitions=containers, tags=tags)
+    try:
+        before, calls = bench.read(Depth.FULL)
+        assert calls["ecs.ListTasks"]
+        world, calls = bench.read(Depth.FAST, before)
+        assert calls["ecs.ListTasks"] == 0
+        assert {one.id: one.facts.get("runs") for one in world} == {one.id: one.facts.get("runs") for one in before}
+        name = stack.service_name(1)
+        ecs.update_service(cluster=stack.CLUSTER, service=name, desiredCount=3)
+        assert bench.read(Depth.FAST, world)[1]["ecs.ListTasks"]
+        ecs.update_service(cluster=stack.CLUSTER, service=name, desiredCount=1)
+    finally:
+        ecs.deregister_task_definition(taskDefinition=arn["taskDefinition"]["taskDefinitionArn"])
 
 
 @pytest.mark.slow

@@ -80,8 +80,8 @@ def test_a_rule_takes_the_requests_of_two_where_one_rule_can(
 
 
 def test_a_rule_that_waits_takes_nothing() -> None:
-    """No request has its host."""
-    new = desired("listener-rule", rule("/a/*"))
+    """No request has its host, and that is all that it asks for."""
+    new = desired("listener-rule", rule("/a/*", **BY_HAND))
     waiting = ListenerRule().waiting(new).spec
     assert takes_none(waiting)
     assert not takes_none(new.spec)

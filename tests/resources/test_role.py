@@ -10,8 +10,12 @@ import pytest
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
+from reconciler.model.observed_state import ObservedState
+from reconciler.model.plan import RefusalCode
+from reconciler.model.planner import draft
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.resource_type import Depth
+from reconciler.model.type_registry import discover
 from reconciler.resources.role import Role, RoleSpec
 from tests.conftest import REGION
 from tests.laws.example import Edit, Example, wish
@@ -257,6 +261,9 @@ def test_a_role_of_a_stack_with_this_name_in_another_region_is_another_owners() 
     elsewhere = pairs({**tagged(WANT), ownership.REGION: "eu-west-1"})
     (found,) = observe(talk(item(Tags=elsewhere)))
     assert ownership.owner(found.tags) == f"{STACK} in eu-west-1"
+    (refusal,) = draft(STACK, [WANT], ObservedState({"role": (found,)}), discover()).refusals
+    assert refusal.code is RefusalCode.CONFLICT
+    assert "`aws_name`" in refusal.hint
     assert observe(talk(item("left", Tags=elsewhere))) == []
     here = pairs({**tagged(WANT), ownership.REGION: REGION})
     (ours,) = observe(talk(item(Tags=here)))

@@ -9,6 +9,7 @@ import socket
 import stat
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.source.repositories import STACK, Host, Repository, hosting
 
 FILES = {"specs/stack.yaml": STACK}
 TIP = b"a" * 40
+BLOB = hashlib.sha1(b"blob 0\0").digest()
 REFS = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
 RESULT = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-result\r\n\r\n"
 
@@ -269,23 +271,39 @@ def test_a_malformed_commit_is_rejected(repository: Repository, source: Callable
     """The revision is bad, the host is not: it is not asked for again until the branch moves."""
     _, empty = stored(b"tree", b"")
     rejected(source, (b"commit", text.replace(b"TREE", empty)), (b"tree", b""))
+    here(source, repository, (b"commit", text.replace(b"TREE", empty)), (b"tree", b""))
 
 
-@pytest.mark.parametrize(
-    "text", [b"garbage", b"100644 \0" + b"a" * 20, b"100644 stack.yaml\0short", b"9z9 a.yaml\0" + b"a" * 20]
-)
-def test_a_malformed_tree_is_rejected(source: Callable[[str], Git], text: bytes) -> None:
+@pytest.mark.parametrize("text", [b"garbage", b"100644 \0" + BLOB, b"100644 stack.yaml\0short", b"9z9 a.yaml\0" + BLOB])
+def test_a_malformed_tree_is_rejected(repository: Repository, source: Callable[[str], Git], text: bytes) -> None:
     """As a malformed commit is."""
     outer = b"40000 specs\0" + stored(b"tree", text)[0]
     lines = b"author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"
     commit = b"tree %s\n" % stored(b"tree", outer)[1] + lines
     rejected(source, (b"commit", commit), (b"tree", outer), (b"tree", text))
+    here(source, repository, (b"commit", commit), (b"tree", outer), (b"tree", text), (b"blob", b""))
 
 
 def stored(kind: bytes, data: bytes) -> tuple[bytes, bytes]:
     """The id of an object, as bytes and as text."""
     digest = hashlib.sha1(b"%s %d\0%s" % (kind, len(data), data))
     return digest.digest(), digest.hexdigest().encode()
+
+
+def here(source: Callable[[str], Git], repository: Repository, *objects: tuple[bytes, bytes]) -> None:
+    """So it is by a source that is a repository of this machine, whose objects dulwich reads before it sends them."""
+    for kind, content in objects:
+        data = kind + b" %d\0" % len(content) + content
+        id = hashlib.sha1(data).hexdigest()
+        file = repository.folder / "objects" / id[:2] / id[2:]
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(zlib.compress(data))
+    tip = hashlib.sha1(objects[0][0] + b" %d\0" % len(objects[0][1]) + objects[0][1]).hexdigest()
+    (repository.folder / "refs" / "heads" / "main").write_text(tip + "\n")
+    git = source(f"{repository.folder}#main:specs")
+    with pytest.raises(errors.RevisionRejected) as caught:
+        git.fetch()
+    assert caught.value.revision == tip
 
 
 def rejected(source: Callable[[str], Git], *objects: tuple[bytes, bytes]) -> None:

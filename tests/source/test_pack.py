@@ -87,6 +87,20 @@ def test_a_chain_of_large_deltas_is_refused(kind: int) -> None:
         check(io.BytesIO(pack(entries)))
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_a_chain_of_deltas_of_both_sorts_is_refused(first: bool) -> None:
+    """Whichever of them come first in the pack: a base that is named by its id may be a later object."""
+    large = repeating(60_000, 3)
+    blob = entry(BLOB, b"x" * 60_000)
+    standing = [blob, entry(OFFSET_DELTA, large, base=distance(len(blob)))]
+    referring = entry(REF_DELTA, large, base=b"a" * 20)
+    hanging = [referring, entry(OFFSET_DELTA, large, base=distance(len(referring)))]
+    for half in (standing, hanging):
+        check(io.BytesIO(pack(half)))
+    with pytest.raises(TooLarge, match="chain"):
+        check(io.BytesIO(pack([*hanging, *standing] if first else [*standing, *hanging])))
+
+
 def test_many_objects_that_fit_one_by_one_are_refused() -> None:
     """Inflating them takes time, too."""
     with pytest.raises(TooLarge, match="all objects"):

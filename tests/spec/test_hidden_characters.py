@@ -20,6 +20,10 @@ task:
 """
 
 
+INVISIBLE = (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x2800, 0x3164, 0xFE00, 0xFE0F, 0xFFA0)
+"""Of other categories than control and format characters, and seen no better."""
+
+
 def found(text: str) -> list[str]:
     """`E1002 case.yaml 7:23`, for each finding about what cannot be seen."""
     here = [one for one in alone(f"{text}---\n{STACK}").diagnostics if one.rule in ("E1002", "E1003", "E1022")]
@@ -39,6 +43,8 @@ def found(text: str) -> list[str]:
         (r"\ufeff", "E1002"),
         (r"\u200b", "E1002"),
         (r"\U000e0041", "E1002"),
+        *((rf"\u{code:04x}", "E1002") for code in INVISIBLE),
+        (r"\U000e0100", "E1002"),
         (r"\u202e", "E1003"),
         (r"\u2066", "E1003"),
     ],
@@ -62,6 +68,12 @@ def test_every_control_and_format_character_is_refused() -> None:
     assert len(hidden) > 200
     wrong = [one for one in hidden if bool(found(SERVICE.format(field=_environment(one)))) == (one in fine)]
     assert wrong == []
+
+
+def test_an_emoji_may_be_written_as_it_is() -> None:
+    """With the selector that makes it one of a symbol, and joiners."""
+    hearts = SERVICE.replace("{field}", 'environment: {A: "\u2764\ufe0f\u200d\U0001f525"}')
+    assert found(hearts.replace("{{", "{").replace("}}", "}")) == []
 
 
 def _environment(character: str) -> str:

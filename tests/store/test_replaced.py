@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -241,6 +243,61 @@ def test_a_folder_of_another_user_is_refused(path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "stat", lambda self, **more: other if self == path.parent else real(self, **more))
     with pytest.raises(errors.StoreUnreachable, match="another user"):
         Sqlite(path, "shop")
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "refused"),
+    [
+        (0o755, 0, ""),
+        (0o1777, 0, ""),
+        (0o777, 0, "chmod go-w"),
+        (0o755, 1, "another user"),
+        (0o1777, 1, "another user"),
+    ],
+)
+def test_a_folder_above_in_which_others_may_write_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, refused: str
+) -> None:
+    """They could replace the folder with the store in it. In one with the sticky bit they cannot: it is ours."""
+    above = path.parent
+    above.mkdir()
+    above.chmod(mode)
+    real = Path.stat
+
+    def found(self: Path, **more: Any) -> os.stat_result:
+        one = real(self, **more)
+        return os.stat_result((*one[:4], one.st_uid + owner, *one[5:])) if self == above else one
+
+    monkeypatch.setattr(Path, "stat", found)
+    link = path.parent.parent / "link"
+    link.symlink_to(above.name)
+    for folder in (above, link):
+        if refused:
+            with pytest.raises(errors.StoreUnreachable, match=refused):
+                Sqlite(folder / "own" / path.name, "shop")
+        else:
+            Sqlite(folder / "own" / path.name, "shop").close()
+
+
+def test_only_the_file_that_is_no_database_is_moved_aside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process that finds it at the same time waits, and leaves the new store where it is."""
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes(JUNK)
+    rename, others = os.rename, list[threading.Thread]()
+
+    def slowly(*words: Any) -> None:
+        if not others:
+            others.append(threading.Thread(target=lambda: Sqlite(path, "shop").close()))
+            others[0].start()
+            others[0].join(0.3)
+        rename(*words)
+
+    monkeypatch.setattr("reconciler.store.sqlite.os.rename", slowly)
+    Sqlite(path, "shop").close()
+    others[0].join(10)
+    assert len(list(path.parent.iterdir())) == 2
+    with closing(Sqlite(path, "shop")) as store:
+        assert store.records.read() is None
 
 
 def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,25 +96,32 @@ def run(
 
     with inside:
         stopping = inside.enter_context(signals.stopping(on_signal, signals.vanish))
-        stop, ends = stopping.stop, list[Callable[[], None]]()
+        stop, cut = stopping.stop, threading.Event()
+        ends: list[Callable[[], None]] = [cut.set]
         inside.enter_context(signals.hurried(stop, lambda: _call(ends), lambda: _abandon(stopping)))
         found = inside.enter_context(
             spec_source.opened(
                 folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers, ready=wake.set
             )
         )
-        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, wake, ends)
+        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, cut, wake, ends)
         if listen is not None:
             inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
 
         def restored(invalid: Specs | None) -> Specs:
-            return last_accepted.last_accepted(found, environment, where, stack, invalid)
+            return last_accepted.last_accepted(found, environment, where, stack, invalid, cut)
 
         first = spec_source.first_valid(
             found, environment, SystemClock(), stop, process.health.beat, stack=stack, restored=restored
         )
         if first is not None:
-            process.serve(*process.sign_in(first, restored), inside)
+            try:
+                signed_in = process.sign_in(first, restored)
+            except errors.ReconcilerError:
+                if cut.is_set():
+                    return stopping.code
+                raise
+            process.serve(*signed_in, inside)
         return stopping.code
 
 
@@ -142,6 +149,8 @@ class ControllerProcess:
     look: Look | None
     level: int
     stop: threading.Event
+    cut: threading.Event
+    """Set once calls in flight are to end."""
     wake: threading.Event
     ends: list[Callable[[], None]]
     """What ends calls that are in flight when the process is to stop."""
@@ -166,18 +175,21 @@ class ControllerProcess:
         from reconciler.cli.session import sign_in
         from reconciler.server.health import Watched
 
+        def signed_in(these: Specs) -> tuple[Specs, SignedIn]:
+            return these, sign_in(these, self.where, verbose=self.level, around=watched, stop=self.cut)
+
         def watched(transport: Transport) -> Transport:
             return Watched(transport, self.health, self.metrics.refused)
 
         try:
-            return specs, sign_in(specs, self.where, verbose=self.level, around=watched)
+            return signed_in(specs)
         except (errors.WrongAccount, errors.WrongRegion) as error:
             try:
                 accepted = restored(specs)
             except errors.CopyUnusable:
                 raise error from None
             log.error(events.SPEC_REJECTED, source=self.source.name, message=str(error))
-            return accepted, sign_in(accepted, self.where, verbose=self.level, around=watched)
+            return signed_in(accepted)
 
     def serve(self, specs: Specs, signed_in: SignedIn, inside: contextlib.ExitStack) -> None:
         """Acquire the lease and run while it is held; again and again, until the process is stopped."""

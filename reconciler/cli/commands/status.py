@@ -109,7 +109,6 @@ def _json(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
         "services": [
             status_document(one.rollout, one.observed, one.step, one.verbs)
             | {"warnings": list(one.warnings), "deferred": [deferred_document(entry) for entry in one.deferred]}
-            | {"warnings": list(one.warnings), "deferred": [deferred_document(entry) for entry in one.deferred]}
             for one in statuses
         ],
         "not_deployed": [
@@ -158,14 +157,14 @@ def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
 def _block(session: RolloutSession, status: ServiceStatus, *, watch: bool) -> str:
     from reconciler.cli.output.failure_text import failure_text
     from reconciler.cli.output.rollout_text import status_text
+    from reconciler.cli.output.values import change_text
     from reconciler.rollout.stored_state import Actor
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    names = {one.id: one.address for one in session.world} if status.deferred else {}
     for entry in status.deferred:
-        changes = ", ".join(
-            f"{change} {change.old} {stack.look.sign('arrow')} {change.new}" for change in entry.action.changes
-        )
+        changes = ", ".join(change_text(change, names, stack.look.sign("arrow")) for change in entry.action.changes)
         text += "\n  " + stack.look.paint(f"deferred: {entry.action.address} {changes}: {entry.because}", "yellow")
     for warning in status.warnings:
         text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")

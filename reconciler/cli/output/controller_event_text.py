@@ -20,6 +20,7 @@ SIGNS = {
     events.SPEC_REJECTED: ("bad", "red"),
     events.ACTION_FAILED: ("bad", "red"),
     events.CHANGE_DECLINED: ("warn", "yellow"),
+    events.CHANGE_SETTLED: ("ok", "green"),
     events.PASS_FAILED: ("warn", "yellow"),
     events.CLOCK_DIFFERS: ("warn", "yellow"),
     events.PLAN_BLOCKED: ("bad", "red"),

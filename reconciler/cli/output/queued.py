@@ -23,8 +23,8 @@ from reconciler.log import log
 
 MOST_WAITING: Final = 1024 * 1024
 """Characters that wait to be read."""
-DRAIN_SECONDS: Final = 1.0
-"""Time limit for what is waiting when the process ends."""
+DRAIN_SECONDS: Final = 0.4
+"""Time limit for what is waiting when the process ends, of both streams together."""
 _GONE: Final = frozenset({errno.EPIPE, errno.EBADF})
 
 
@@ -146,6 +146,7 @@ def queued() -> Iterator[None]:
 
 def drain() -> None:
     """Write what is waiting, if somebody reads it."""
-    for stream in (sys.stdout, sys.stderr):
+    end = time.monotonic() + DRAIN_SECONDS
+    for stream in (sys.stderr, sys.stdout):
         if isinstance(stream, Queued):
-            stream.drain()
+            stream.drain(max(0.0, end - time.monotonic()))

@@ -71,6 +71,12 @@ def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str
     return old, new
 
 
+def change_text(change: Change, names: Mapping[str, Address], arrow: str) -> str:
+    """`path old → new` on one line."""
+    old, new = (str(ABSENT) if side is None else side for side in sides(change, names))
+    return f"{path(change, names)} {old} {arrow} {new}"
+
+
 def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """A nested declaration as rows of path and value."""
     if isinstance(value, Mapping):

@@ -25,16 +25,21 @@ class Scaled:
     """The service web with one to eight tasks, and what a test says of its load."""
 
     stage: Stage
+    name: str = "web"
     scaling: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.scaling = self.stage.laptop.client("application-autoscaling")
-        self.stage.service(loadBalancers=self.stage.behind(self.stage.blue))
-        self.scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=8)
+        self.stage.service(self.name, loadBalancers=self.stage.behind(self.stage.blue))
+        self.scaling.register_scalable_target(**self.target, MinCapacity=1, MaxCapacity=8)
+
+    @property
+    def target(self) -> dict[str, str]:
+        return {**TARGET, "ResourceId": f"service/demo/{self.name}"}
 
     def policy(self, target: float = 50, name: str = "cpu", **configuration: Any) -> dict[str, Any]:
         made: dict[str, Any] = self.scaling.put_scaling_policy(
-            **TARGET,
+            **self.target,
             PolicyName=name,
             PolicyType="TargetTrackingScaling",
             TargetTrackingScalingPolicyConfiguration={"TargetValue": target, **CPU, **configuration},
@@ -49,7 +54,7 @@ class Scaled:
 
     @property
     def count(self) -> int:
-        return int(self.stage.seen()["desiredCount"])
+        return int(self.stage.seen(self.name)["desiredCount"])
 
     def alarms(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.stage.laptop.client("cloudwatch").describe_alarms()["MetricAlarms"]
@@ -71,6 +76,14 @@ def test_a_policy_has_an_alarm_for_each_side(scaled: Scaled) -> None:
     assert {one["Name"]: one["Value"] for one in high["Dimensions"]} == {"ClusterName": "demo", "ServiceName": "web"}
     assert high["AlarmActions"] == [made["PolicyARN"]]
     assert [one["AlarmName"] for one in made["Alarms"]] == [high["AlarmName"], low["AlarmName"]]
+
+
+def test_the_sides_are_told_apart_whatever_the_service_is_called(stage: Stage) -> None:
+    """Its name stands in those of the alarms."""
+    scaled = Scaled(stage, "web-AlarmHigh-1")
+    before = scaled.policy(50)
+    assert scaled.policy(50)["Alarms"] == before["Alarms"]
+    assert scaled.load(20, 15) == 1
 
 
 def test_a_changed_policy_changes_its_alarms(scaled: Scaled) -> None:
