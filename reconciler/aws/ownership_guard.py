@@ -41,6 +41,8 @@ class OwnershipGuard:
         `TARGETS_INSIDE` are the operations that hide their targets deeper.
         """
         inside = TARGETS_INSIDE.get(call.operation)
+        if call.operation in service_facts(call.service).shared:
+            return True
         if inside is not None:
             parameter, key = inside
             return all(self.knows(call.service, item[key]) for item in call.params[parameter])

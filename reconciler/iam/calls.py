@@ -102,7 +102,9 @@ def _service(module: str, name: str) -> str | None:
             ) if target == name:
                 return service
     imported = _names(module).get(name, "")
-    return _service(imported.rpartition(".")[0], imported.rpartition(".")[2]) if imported else None
+    if not imported or imported == f"{module}.{name}":  # a module of the package itself
+        return None
+    return _service(imported.rpartition(".")[0], imported.rpartition(".")[2])
 
 
 def _imported(module: str) -> Iterator[str]:

@@ -226,6 +226,8 @@ class _Maker:
         yield Statement("LetGoOfRevisions", why, self._actions(Binding.UNBOUND))
         why = "schedules carry no tags, and lie in a group of their own name"
         yield Statement("Schedule", why, self._actions(Binding.SCHEDULES), self._named(Binding.SCHEDULES))
+        why = "deployments carry no tags, and belong to a deployment group of the stack"
+        yield Statement("Deploy", why, self._actions(Binding.DEPLOYMENTS), self._named(Binding.DEPLOYMENTS))
         scaled = {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}}
         why = "only ECS services are scaled"
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)

@@ -31,6 +31,7 @@ class Binding(Enum):
     BOUND = auto()  # the tag, and the permissions boundaries that the specs name
     TASK_SETS = auto()  # the cluster
     SCHEDULES = auto()  # names: they lie in a group of their own, and carry no tags
+    DEPLOYMENTS = auto()  # names: deployments and their configurations carry no tags
     AUTOSCALING = auto()  # the namespace of what is scaled
     UNBOUND = auto()  # nothing
     NEVER = auto()  # a person's business: left out of the policy

@@ -15,7 +15,7 @@ from reconciler.model import ownership
 from reconciler.model.resource import Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.rollout import state_tags
-from reconciler.rollout.describe import revision_of
+from reconciler.rollout.describe import release_of, revision_of
 from reconciler.rollout.stored_state import StoredState
 
 ecs = ServiceApi("ecs")
@@ -79,7 +79,7 @@ def made_of(item: Mapping[str, Any]) -> tuple[RunningVersion, ...]:
     """The versions in a response of DescribeServices, for their creation times."""
     sets = [
         RunningVersion(
-            one["id"], revision_of(one.get("taskDefinition", "")), one.get("externalId") or "", born=one["createdAt"]
+            one["id"], revision_of(one.get("taskDefinition", "")), release_of(one, {}), born=one["createdAt"]
         )
         for one in item.get("taskSets") or ()
     ]

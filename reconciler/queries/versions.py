@@ -21,7 +21,7 @@ from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import ResourceTypes, discover
 from reconciler.reconcile.observe import StackId, observe
 from reconciler.rollout import state_tags
-from reconciler.rollout.describe import revision_of
+from reconciler.rollout.describe import by_revision, release_of, revision_of
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE
 from reconciler.rollout.stored_state import StoredState
@@ -100,7 +100,7 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
     remembered = state_tags.of_tags(service.tags)
     if delivery.moves_traffic:
         weights = _weights(world, delivery)
-        return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["sets"], weights))
+        return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["sets"], weights, remembered))
     return ServiceState(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
 
 
@@ -126,9 +126,11 @@ def _weights(world: ObservedState, delivery: RolloutSpec) -> Mapping[str, int]:
     return {}
 
 
-def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]) -> tuple[RunningVersion, ...]:
+def _of_task_sets(
+    items: Iterable[Mapping[str, Any]], weights: Mapping[str, int], remembered: StoredState
+) -> tuple[RunningVersion, ...]:
     """Of several task sets in a group, the newest one that is not being deleted has the group's share."""
-    runs: list[RunningVersion] = []
+    runs, known = list[RunningVersion](), by_revision(remembered)
     taken: set[str] = set()
     for item in sorted(items, key=lambda one: (one["createdAt"], one["id"]), reverse=True):
         group = next((one.get("targetGroupArn", "") for one in item.get("loadBalancers") or ()), "")
@@ -137,7 +139,7 @@ def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]
             RunningVersion(
                 id=item["id"],
                 revision=revision_of(item.get("taskDefinition", "")),
-                release=item.get("externalId") or "",
+                release=release_of(item, known),
                 share=weights.get(group, 0) if stays and group not in taken else 0,
                 state=item["status"],
                 born=item["createdAt"],
@@ -154,7 +156,7 @@ def _of_task_sets(items: Iterable[Mapping[str, Any]], weights: Mapping[str, int]
 def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: StoredState) -> tuple[RunningVersion, ...]:
     several = tuple(items)
     whole = sum(item.get("runningCount", 0) for item in several)
-    known = {one.task_definition: one.release for one in (remembered.previous, remembered.live) if one is not None}
+    known = by_revision(remembered)
     return tuple(
         RunningVersion(
             id=item["id"],

@@ -27,16 +27,25 @@ def tasks_first(
 ) -> Plan:
     """The plan without tasks whose image has not been pushed, and without the first tasks of a service that has a
     pre-deployment task which has not succeeded yet.
+
+    A service that is created with tasks, which a later version would replace through every gate, is not created before
+    its image has been pushed, nor is what refers to it.
     """
     waiting = {
         delivery.service: AFTER.format(delivery.pre_deployment.address)
         for delivery in deliveries
-        if delivery.pre_deployment is not None and not delivery.moves_traffic and not _has_begun(delivery, world)
+        if delivery.pre_deployment is not None and delivery.created_with_tasks and not _has_begun(delivery, world)
     }
+    gated = {one.service for one in deliveries if one.moves_traffic and one.created_with_tasks}
+    created = [one for one in plan.actions if one.address in gated and one.verb is Verb.CREATE]
+    absent = {one.address: because for one in created if (because := _not_pushed(one, desired, world))}
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         now, later, because = _split(action, waiting)
         missing = _not_pushed(action, desired, world) if kinds[action.address.kind].runs_to_completion else ""
+        if action.verb is Verb.CREATE and absent and action.address in desired:
+            needed = {action.address} | desired[action.address].refs()
+            missing = missing or next((absent[one] for one in sorted(needed & absent.keys())), "")
         if missing:
             now, later, because = None, action, missing
         left += [] if now is None else [now]

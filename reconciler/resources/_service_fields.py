@@ -44,6 +44,8 @@ class Deployment(resource.Spec):
 class ServiceSpec(resource.Spec):
     """`initial_count` is what an autoscaled service starts with, `grace_period` is in seconds.
 
+    `first_load_balancers` is what a service starts with whose target group CodeDeploy changes with each deployment.
+
     `starts_empty`: it is created without tasks, and its count is set once its pre-deployment task has succeeded.
 
     `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
@@ -60,6 +62,7 @@ class ServiceSpec(resource.Spec):
     platform_version: Annotated[str | None, FieldMark.ROLLS] = None
     network: Annotated[Network | None, FieldMark.ROLLS] = None
     load_balancers: Annotated[tuple[Target, ...] | None, FieldMark.UNORDERED, FieldMark.ROLLS] = None
+    first_load_balancers: Annotated[tuple[Target, ...] | None, OwnedBy("rollout")] = None
     grace_period: int | None = None
     deployment: Deployment | None = None
     exec: bool | None = None
@@ -85,7 +88,7 @@ def _targets(spec: ServiceSpec) -> dict[str, Any]:
     return {
         "loadBalancers": [
             {"targetGroupArn": item.target_group, "containerName": item.container, "containerPort": item.port}
-            for item in spec.load_balancers or ()
+            for item in spec.load_balancers or spec.first_load_balancers or ()
         ]
     }
 
@@ -99,6 +102,7 @@ MEMBERS: Final[Mapping[str, Callable[[ServiceSpec], dict[str, Any]]]] = {
     "platform_version": lambda spec: {"platformVersion": spec.platform_version},
     "network": lambda spec: {"networkConfiguration": _ecs.network_configuration(spec.network)},
     "load_balancers": _targets,
+    "first_load_balancers": _targets,
     "grace_period": lambda spec: {"healthCheckGracePeriodSeconds": spec.grace_period},
     "deployment": _deployment,
     "exec": lambda spec: {"enableExecuteCommand": spec.exec},

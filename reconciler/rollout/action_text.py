@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTask,
     RunTests,
@@ -53,6 +54,8 @@ def action_text(
             return f"ECS replaces {tasks_text(seen.desired)}"
         case RunTask():
             return f"run {task}"
+        case EngineAction():
+            return action.text(seen, ports)
         case WriteState() | SetPrimary():
             return ""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from reconciler.rollout import verdicts
 from reconciler.rollout.attempts import TaskRun
-from reconciler.rollout.state import Weights
+from reconciler.rollout.state import ObservedService, Weights
 from reconciler.rollout.stored_state import FIELDS, StoredState
 from reconciler.rollout.strategy import SmokeTest
 
@@ -127,6 +129,29 @@ class UpdateService:
     members: tuple[str, ...] = ()
 
 
+class EngineAction(ABC):
+    """An action that one engine alone knows, and that says itself what others know of an action."""
+
+    __slots__ = ()
+
+    @property
+    def revision(self) -> str | None:
+        """As `started_revision`."""
+        return None
+
+    @abstractmethod
+    def visible(self, seen: ObservedService) -> bool:
+        """Whether `seen` shows that it was carried out."""
+
+    @abstractmethod
+    def after(self, seen: ObservedService, now: datetime) -> ObservedService:
+        """The observed state once it was carried out. Raises `errors.StalePlan` if AWS would refuse it."""
+
+    @abstractmethod
+    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+        """What it does, in a few words; `ports` are those of the production and of the test listener."""
+
+
 RolloutAction: TypeAlias = (
     WriteState
     | SuspendScaling
@@ -139,4 +164,12 @@ RolloutAction: TypeAlias = (
     | RunTests
     | RunTask
     | UpdateService
+    | EngineAction
 )
+
+
+def started_revision(action: RolloutAction) -> str | None:
+    """The revision that `action` starts tasks of, `""` for the wanted release's; None if it starts none."""
+    if isinstance(action, EngineAction):
+        return action.revision
+    return action.task_definition if isinstance(action, CreateTaskSet | UpdateService) else None

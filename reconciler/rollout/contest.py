@@ -14,6 +14,7 @@ from typing import Final
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTask,
     RunTests,
@@ -62,7 +63,9 @@ class Contest:
     def wrote(self, decisions: tuple[RolloutAction, ...], seen: ObservedService) -> Contest:
         kept = [left for one in self.ours if (left := left_of(one, decisions)) is not None]
         new = [
-            with_definition(one, seen) for one in decisions if not isinstance(one, DeleteTaskSet | RunTests | RunTask)
+            with_definition(one, seen)
+            for one in decisions
+            if not isinstance(one, DeleteTaskSet | RunTests | RunTask | EngineAction)
         ]
         return replace(self, ours=(*kept, *new))
 
@@ -89,5 +92,5 @@ def _what(decision: RolloutAction) -> str:
             return "the deployment of the service"
         case WriteState():
             return "the stored state"
-        case RunTests() | RunTask():
+        case RunTests() | RunTask() | EngineAction():  # an engine that has others do it sees what they make of it
             return ""

@@ -43,6 +43,22 @@ def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
         yield ecs.untag_resource(resourceArn=subject.service, tagKeys=list(drop))
 
 
+def release_of(task_set: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    """The release of a task set as DescribeServices has it, or "". Of one that CodeDeploy has created the external id
+    is the deployment's (ECS API Reference, TaskSet), so its release is what is `known` of its revision.
+    """
+    if task_set.get("startedBy") == "CODE_DEPLOY":
+        return known.get(revision_of(task_set.get("taskDefinition", "")), "")
+    found: str = task_set.get("externalId") or ""
+    return found
+
+
+def by_revision(state: StoredState) -> dict[str, str]:
+    """The releases that the stored state knows, by their revisions."""
+    known = (state.rollback_target, state.previous, state.live)
+    return {one.task_definition: one.release for one in known if one is not None}
+
+
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 

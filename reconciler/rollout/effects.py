@@ -14,6 +14,7 @@ from reconciler import errors
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTask,
     RunTests,
@@ -66,6 +67,8 @@ def after(decision: RolloutAction, seen: ObservedService, now: datetime) -> Obse
             return replace(_declared(seen, definition or seen.definition, now), differs=())
         case RunTests() | RunTask():
             return seen
+        case EngineAction():
+            return decision.after(seen, now)
 
 
 def _declared(seen: ObservedService, definition: str, now: datetime) -> ObservedService:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls
-from reconciler.rollout.actions import CreateTaskSet, RolloutAction, UpdateService
+from reconciler.rollout.actions import RolloutAction, started_revision
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
@@ -134,8 +134,10 @@ class TrafficShifter(StrEnum):
 class Limits:
     """What the engine cannot do of what a strategy may ask for; None is no limit.
 
-    `healthy_within`, `promotion`, `teardown`, `bake` (verification and teardown together) and `pause` are the longest
-    waits. `fixed_steps`: one canary step, and one pause for all linear steps. `whole`: green starts at full size.
+    `healthy_within`, `promotion` (with the tests before it), `teardown`, `bake` (verification and teardown together)
+    and `pause` are the longest waits. `own_timers`: AWS keeps the pauses only, which are whole minutes; other waits are
+    ours, within its limits. `fixed_steps`: one canary step, and one pause for all linear steps. `whole`: green starts
+    at full size.
     """
 
     healthy_within: timedelta | None = None
@@ -144,6 +146,7 @@ class Limits:
     bake: timedelta | None = None
     pause: timedelta | None = None
     alarms: int | None = None
+    own_timers: bool = False
     fixed_steps: bool = False
     whole: bool = False
 
@@ -187,7 +190,15 @@ class Engine(ABC):
 
     def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
         """Whether `step` starts the wanted release, so that its pre-deployment task has to have succeeded. Pure."""
-        return any(isinstance(one, CreateTaskSet | UpdateService) and not one.task_definition for one in step.decisions)
+        return any(started_revision(one) == "" for one in step.decisions)
+
+    def owned(self, seen: ObservedService) -> tuple[str, ...]:
+        """Ids that its calls name and that only the service's observation shows to be the stack's. Pure."""
+        return ()
+
+    def simulated(self, seen: ObservedService, policy: Strategy, now: datetime) -> ObservedService:
+        """`seen` with what has happened by itself until `now`, in a simulation. Pure."""
+        return seen
 
     @abstractmethod
     def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:

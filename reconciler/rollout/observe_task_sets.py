@@ -40,6 +40,14 @@ does not."""
 
 def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetched) -> Calls[ObservedService]:
     (found,) = yield from prefetch.prefetch_missing([(subject, known)])
+    seen = first_look(subject, found, now)
+    if quiet(seen):
+        return replace(seen, sets=(yield from task_protection.read(subject.cluster, seen.sets, kept(seen))))
+    return (yield from closely(subject, policy, now, seen, found))
+
+
+def first_look(subject: RolloutTarget, found: Prefetched, now: datetime) -> ObservedService:
+    """What the first round of calls shows; without targets and tasks."""
     item = found.service
     assert item is not None
     production, production_whole = _at(subject, subject.production, found.actions)
@@ -48,7 +56,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
     events = item.get("events") or ()
     sets = tuple(capacity.with_lack(_task_set(subject, one), item["desiredCount"], events, now) for one in raw)
-    seen = ObservedService(
+    return ObservedService(
         wanted=subject.release.id,
         desired=item["desiredCount"],
         sets=sets,
@@ -66,10 +74,6 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
         withdrawn=subject.withdrawn,
         judges=subject.judges,
     )
-    if quiet(seen):
-        return replace(seen, sets=(yield from task_protection.read(subject.cluster, sets, _kept(seen))))
-    grace = timedelta(seconds=item.get("healthCheckGracePeriodSeconds") or 0)
-    return (yield from _closely(subject, policy, now, seen, started_before=now - grace))
 
 
 def waits(wanted: str, sets: Iterable[TaskSet], not_ready: str) -> str:
@@ -87,7 +91,7 @@ def quiet(seen: ObservedService) -> bool:
     return only.primary and as_wanted and seen.production == all_on(only.slot)
 
 
-def _kept(seen: ObservedService) -> dict[str, int]:
+def kept(seen: ObservedService) -> dict[str, int]:
     return {one.id: 0 if one.draining else one.needed(seen.desired) for one in seen.sets}
 
 
@@ -158,9 +162,12 @@ def _check(item: Mapping[str, Any]) -> HealthCheck:
 # -- second and third round: targets, tasks, alarms, responses
 
 
-def _closely(
-    subject: RolloutTarget, policy: Strategy, now: datetime, seen: ObservedService, *, started_before: datetime
+def closely(
+    subject: RolloutTarget, policy: Strategy, now: datetime, seen: ObservedService, found: Prefetched
 ) -> Calls[ObservedService]:
+    """`seen` with the health of its targets and tasks, alarms and responses."""
+    assert found.service is not None
+    started_before = now - timedelta(seconds=found.service.get("healthCheckGracePeriodSeconds") or 0)
     newest, watched = seen.newest, policy.max_5xx is not None
     moved = newest is not None and seen.production is not None and seen.production[newest.slot] > 0
     calls: dict[str, Call] = {
@@ -181,7 +188,7 @@ def _closely(
     sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before, dict(subject.roles)) for one in seen.sets)
     wanted = set(told["RUNNING"]["taskArns"])
     alive = {one.id: [task["taskArn"] for task in _of(one, tasks) if task["taskArn"] in wanted] for one in sets}
-    sets = yield from task_protection.read(subject.cluster, sets, _kept(seen), alive)
+    sets = yield from task_protection.read(subject.cluster, sets, kept(seen), alive)
     fields: dict[str, Any] = {"sets": sets}
     fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
     if "alarms" in told:

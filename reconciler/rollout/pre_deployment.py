@@ -95,11 +95,9 @@ def step(
     if attempts and record is not None and not task.lacks and corrected(task, seen):
         lifted = s.mark(quarantine=seen.marks.without_quarantined(record.release), task_run=None)
         return replace(ordinary, decisions=lifted, wake_at=now, because=f"{task} has changed; trying again")
-    if not starts:
-        return ordinary
     if seen.wanted in seen.marks.cleared:
         return s.first_tasks(task)
-    return s.begin(task)
+    return s.begin(task) if starts else ordinary
 
 
 def corrected(task: PreDeployment | None, seen: ObservedService) -> bool:
@@ -140,7 +138,9 @@ class _Situation:
 
     def first_tasks(self, task: PreDeployment) -> RolloutStep:
         """A service that was created without tasks is not deployed before it has some."""
-        if self.ordinary.ended is not None and task.tasks and not self.seen.desired:
+        empty = task.tasks and not self.seen.desired and self.marks.live is None and self.marks.suspended is None
+        ended = self.ordinary.ended is not None and self.starts
+        if empty and (ended or self.ordinary.at_rest) and not self.marks.quarantined(self.seen.wanted):
             return replace(self._step(f"{task} has succeeded; the first tasks start next"), phase=Phase.SCALING_UP)
         return self.ordinary
 

@@ -180,6 +180,7 @@ class Simulation:
             else:
                 sets.append(self._task_set(one))
         self.seen = replace(self.seen, sets=tuple(sets), **self._complaints())
+        self.seen = engines()[self.policy.engine].simulated(self.seen, self.policy, self.now)
         if engines()[self.policy.engine].shifts_traffic is TrafficShifter.NOBODY:
             self._ecs_deploys()
 

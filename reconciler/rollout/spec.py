@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.model.resource import Address, Desired
-from reconciler.rollout.engine import TrafficShifter, engines
+from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.release import HealthCheck
 from reconciler.rollout.strategy import Promotion, Strategy
 
@@ -54,5 +54,10 @@ class RolloutSpec:
 
     @property
     def moves_traffic(self) -> bool:
-        """Whether the controller shifts traffic, and not ECS."""
-        return engines()[self.policy.engine].shifts_traffic is TrafficShifter.US
+        """Whether versions alternate between two target groups, and traffic is shifted from one to the other."""
+        return engines()[self.policy.engine].shifts_traffic is not TrafficShifter.NOBODY
+
+    @property
+    def created_with_tasks(self) -> bool:
+        """Whether ECS starts tasks of the first version as soon as the service is created."""
+        return engines()[self.policy.engine].controller is not Controller.EXTERNAL

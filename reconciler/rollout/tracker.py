@@ -20,6 +20,7 @@ from reconciler.rollout import state_tags
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTask,
     RunTests,
@@ -186,6 +187,8 @@ def visible(decision: RolloutAction, seen: ObservedService) -> bool:
             return begun and not (seen.differs and wanted == seen.definition)
         case RunTests() | RunTask():
             return True
+        case EngineAction():
+            return decision.visible(seen)
 
 
 KEPT: Final = (CreateTaskSet, DeleteTaskSet, ScaleTaskSet, SetPrimary, SetWeights, UpdateService, WriteState)

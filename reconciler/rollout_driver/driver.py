@@ -23,7 +23,7 @@ from reconciler.log import log
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls
 from reconciler.rollout import prefetch, read_only, safety
-from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutAction, RunTask, RunTests, UpdateService
+from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, RunTask, RunTests, started_revision
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.contest import UNDONE, Contest
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
@@ -183,6 +183,7 @@ class RolloutDriver:
             seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
             return self._after(StepResult(job, now, error=unread))
+        self.aws.mine.add(*job.engine.owned(seen))
         memory, seen, free = memory.look(seen, now)
         self.memories[job.address] = memory
         step = self._decided(job, seen, now)
@@ -193,7 +194,7 @@ class RolloutDriver:
                 step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
             except errors.AwsError as unread:
                 return self._after(StepResult(job, now, seen, step, error=unread))
-        if not free and (step.decisions or memory.awaited or memory.kept):
+        if not free and (step.decisions or memory.awaited or memory.kept or job.engine.starts(step, seen)):
             told = step if memory.waiting(now) else self.decided.get(job.address, step)
             return StepResult(job, now, seen, replace(told, ended=None), settling=True)
         if because := safety.breach(policy, seen, step.decisions, now):
@@ -326,8 +327,7 @@ class RolloutDriver:
 
 def _unregistered(decision: RolloutAction, job: ServiceRollout) -> bool:
     """It would deploy the wanted revision, which is not registered yet."""
-    wants = isinstance(decision, CreateTaskSet | UpdateService) and not decision.task_definition
-    return wants and not job.subject.release.task_definition
+    return started_revision(decision) == "" and not job.subject.release.task_definition
 
 
 def side_by_side(look: Callable[[ServiceRollout], T], jobs: Iterable[ServiceRollout]) -> tuple[T, ...]:

@@ -13,7 +13,7 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls, Desired, ServiceApi
 from reconciler.resources.task_definition import CONTENT, TaskDefinition, lost_with, read_spec
-from reconciler.rollout.actions import CreateTaskSet, UpdateService, WriteState
+from reconciler.rollout.actions import WriteState, started_revision
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
 from reconciler.rollout.release import Version
@@ -29,7 +29,7 @@ def needed(step: RolloutStep, seen: ObservedService) -> Version | None:
     for one in step.decisions:
         if isinstance(one, WriteState) and "rollback_target" in one.fields and one.after.rollback_target is not None:
             return one.after.rollback_target
-        if isinstance(one, CreateTaskSet | UpdateService) and one.task_definition:
+        if started_revision(one):
             return seen.marks.rollback_target
     return None
 

@@ -58,6 +58,11 @@ def schedule_role(task: str) -> str:
     return f"{task}-schedule"
 
 
+def codedeploy_role(service: str) -> str:
+    """What CodeDeploy deploys the service with."""
+    return f"{service}-codedeploy"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

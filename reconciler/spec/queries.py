@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from reconciler.spec import names
-from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
 from reconciler.spec.documents.values import literal
@@ -59,6 +59,12 @@ def pre_deployment(specs: Specs, service: Service) -> Task | None:
 
 def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
     return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
+
+
+def cluster_name(specs: Specs, workload: Service | Task) -> str:
+    """The name in AWS of a workload's cluster."""
+    declared = specs.get(Cluster, workload.cluster)
+    return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
 
 
 def traffic_port(service: Service) -> int | None:

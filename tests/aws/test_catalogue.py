@@ -63,6 +63,7 @@ class Service(Strict):
     iam_prefix: Text | None = None
     regional: Literal[False] | None = None
     tagging_on_creation: Text | None = None
+    shared: list[Text] = []
     errors: list[Codes] = []
     messages: list[Message] = []
     patterns: list[Pattern] = []

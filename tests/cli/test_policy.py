@@ -32,7 +32,8 @@ from reconciler.reconcile.observe import StackId
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
-from reconciler.rollout.engine import engines
+from reconciler.rollout.engine import Phase, engines
+from reconciler.rollout.requests import RequestVerb
 from reconciler.source.base import Fetched, Revision
 from reconciler.store.dynamodb import DynamoDb
 from reconciler.store.lease import Lease
@@ -88,6 +89,38 @@ def test_the_whole_life_of_the_seed_stack_is_allowed() -> None:
     assert {"ecs.CreateTaskSet", "elbv2.ModifyListener", "iam.CreateRole", "ec2.DeleteVpc", "ecs.DeleteTaskSet"} <= made
     assert refused(seed(), said) == []
     assert {(call.service, call.operation) for call in said} <= found_in_the_source() | rules.FREE
+
+
+def test_the_whole_life_of_a_stack_under_codedeploy_is_allowed() -> None:
+    """Made, rolled out, stopped and destroyed; its deployments are bound to their group, and nothing of it is left."""
+    steps = "type: canary\nengine: codedeploy\nsteps: [{weight: 20, pause: 1m}]"
+    with emulated_stack({"type: blue_green": steps}, SHORT) as stage:
+        said: list[Call] = []
+        stage.transport.before = said.append
+        stage.serving()
+        stage.spec(v1="v2")
+        assert not stage.apply(has_ended).went_wrong
+        stage.spec(v2="v3", v1="v3")
+        stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+        stage.say(RequestVerb.ABORT)
+        stage.follow(has_ended)
+        place = StackId(STACK, ACCOUNT, REGION)
+        policy = document(statements(discover(), stage.wish.desired, stage.wish.deliveries, place))
+        stage.wish = replace(stage.wish, leaving=True, consent=Consent(frozenset(), delete_images=True))
+        stage.infrastructure()
+        client = stage.laptop.client("codedeploy")
+        assert client.list_applications()["applications"] == []
+        configurations = client.list_deployment_configs()["deploymentConfigsList"]
+        assert not [one for one in configurations if not one.startswith("CodeDeployDefault.")]
+    made = {call.operation for call in said if call.service == "codedeploy" and not is_read(call)}
+    assert made == {
+        "CreateApplication", "CreateDeploymentConfig", "CreateDeploymentGroup",
+        "CreateDeployment", "ContinueDeployment", "StopDeployment",
+        "DeleteDeploymentGroup", "DeleteDeploymentConfig", "DeleteApplication",
+    }  # fmt: skip
+    assert refused(policy, said) == []
+    (passing,) = (one for one in policy["Statement"] if one["Sid"] == "PassToCodedeploy")
+    assert passing["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-codedeploy"]
 
 
 def found_in_the_source() -> frozenset[tuple[str, str]]:

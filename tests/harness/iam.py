@@ -17,6 +17,7 @@ from reconciler.model.permissions import Binding
 from reconciler.model.policy_evaluation import Request, is_allowed
 from reconciler.model.resource import Call
 from tests.conftest import ACCOUNT, REGION
+from tests.harness.emulated_stack import CLUSTER, SERVICE
 
 STACK_TAG = f"aws:RequestTag/{ownership.STACK}"
 NAMED = {
@@ -27,6 +28,7 @@ NAMED = {
 }
 """Parameter → ARN, after the partition."""
 TAGGED_BY_NAME = {
+    "codedeploy": "TagResource",
     "dynamodb": "TagResource",
     "ecr": "TagResource",
     "iam": "TagRole",
@@ -98,6 +100,8 @@ def _passed(call: Call) -> Iterator[tuple[str, str]]:
     for key in ("executionRoleArn", "taskRoleArn"):
         if call.params.get(key):
             yield call.params[key], "ecs-tasks.amazonaws.com"
+    if call.params.get("serviceRoleArn"):
+        yield call.params["serviceRoleArn"], "codedeploy.amazonaws.com"
     target = call.params.get("Target")
     if isinstance(target, dict) and target.get("RoleArn"):
         yield target["RoleArn"], "scheduler.amazonaws.com"
@@ -139,6 +143,8 @@ def _resource(call: Call, path: str) -> str:
         return _arn("scheduler", f"schedule/{params['GroupName']}/{params['Name']}")
     if call.service == "scheduler" and "Name" in params:
         return _arn("scheduler", f"schedule-group/{params['Name']}")
+    if call.service == "codedeploy" and "ResourceArn" not in params:
+        return _arn("codedeploy", _of_codedeploy(params))
     for key in ("resourceArn", "ResourceArn"):
         if key in params:
             return str(params[key])
@@ -149,6 +155,18 @@ def _resource(call: Call, path: str) -> str:
             name = f"{path.lstrip('/')}{params[key]}" if key == "RoleName" else params[key]
             return "arn:aws:" + form.replace("{R}", REGION).replace("{A}", ACCOUNT).replace("{}", name)
     return f"arn:aws:{call.service}:nothing-in-particular"
+
+
+def _of_codedeploy(params: Mapping[str, Any]) -> str:
+    """A deployment is decided about as its group, which the call does not name."""
+    group = params.get("deploymentGroupName") or params.get("currentDeploymentGroupName")
+    if group:
+        return f"deploymentgroup:{params['applicationName']}/{group}"
+    if "applicationName" in params:
+        return f"application:{params['applicationName']}"
+    if "deploymentConfigName" in params:
+        return f"deploymentconfig:{params['deploymentConfigName']}"
+    return f"deploymentgroup:AppECS-{CLUSTER}-{SERVICE}/DgpECS-{CLUSTER}-{SERVICE}"
 
 
 def _arn(service: str, resource: str) -> str:

@@ -11,6 +11,7 @@ from moto import mock_aws
 from reconciler.aws.client import AwsClient
 from reconciler.aws.session import Boto
 from tests.conftest import REGION
+from tests.harness.moto_codedeploy import moto_codedeploy
 from tests.laws.account import Stack
 
 
@@ -23,7 +24,7 @@ def _boto() -> Boto:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsClient]:
     """An empty account in this process; without moto's thousand machine images, which take longer than a law."""
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws():
+    with mock_aws(), moto_codedeploy():
         found = AwsClient(_boto())
         yield found
         found.close()

@@ -153,9 +153,17 @@ class _Recorder(list[Any]):
 
 
 def meaning(state: Any) -> Any:
-    """What is stored, as JSON has it; without what is empty."""
-    fields = {name: value for name, value in asdict(state).items() if value not in (None, (), "")}
-    return json.loads(json.dumps(fields, default=str))
+    """What is stored, as JSON has it; without what is empty, as every field is that came later."""
+    return filled(json.loads(json.dumps(asdict(state), default=str)))
+
+
+def filled(value: Any) -> Any:
+    """`value` without what is empty, at any depth."""
+    if isinstance(value, list):
+        return [filled(one) for one in value]
+    if isinstance(value, dict):
+        return {name: filled(one) for name, one in value.items() if one not in (None, [], "")}
+    return value
 
 
 def _ours(tags: Mapping[str, str]) -> dict[str, str]:

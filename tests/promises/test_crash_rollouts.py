@@ -45,7 +45,16 @@ LONGEST = 6 * 3600.0
 MINUTE = timedelta(minutes=1)
 AT = re.compile(r":1767\d{6}")
 STOPPED = re.compile(r"\d+ tasks stopped")  # they go on stopping while nobody looks
-MADE = ("CreateTaskSet", "DeleteTaskSet", "RegisterTaskDefinition", "UpdateService")
+CREATED_BY = re.compile(r"d-[A-Z0-9]{9}")  # a deployment of CodeDeploy's
+MADE = (
+    "CreateTaskSet",
+    "DeleteTaskSet",
+    "RegisterTaskDefinition",
+    "UpdateService",
+    "CreateDeployment",
+    "ContinueDeployment",
+    "StopDeployment",
+)
 
 
 @dataclass(slots=True)
@@ -71,7 +80,9 @@ class Watch:
             case "ModifyListener" if call.params["ListenerArn"] == self.listener(80)["ListenerArn"]:
                 self._before_a_move(call)
             case "DeleteTaskSet":
-                self._before_a_deletion(call)
+                self._before_a_deletion(call.params["taskSet"])
+            case "ContinueDeployment":
+                self._before_a_continuation(call)
 
     def after(self, call: Call, answer: dict[str, Any]) -> None:
         """Only what was carried out."""
@@ -88,6 +99,14 @@ class Watch:
                 self.made["RegisterTaskDefinition"].add(answer["taskDefinition"]["taskDefinitionArn"])
             case "UpdateService":
                 self.made["UpdateService"].add(f"{self.writes['UpdateService']}")
+            case "CreateDeployment":
+                self.made["CreateDeployment"].add(answer["deploymentId"])
+            case "ContinueDeployment":
+                self.made["ContinueDeployment"].add(
+                    f"{call.params['deploymentId']} {call.params['deploymentWaitType']}"
+                )
+            case "StopDeployment":
+                self.made["StopDeployment"].add(call.params["deploymentId"])
             case "ModifyListener":
                 self.moved = now
             case "TagResource":
@@ -114,6 +133,21 @@ class Watch:
             if becomes[group] > was.get(group, 0) and group in self.began:
                 self._before_a_share(group, first=not was.get(group, 0))
 
+    def _before_a_continuation(self, call: Call) -> None:
+        """CodeDeploy moves production to the tasks of a deployment, or removes those that were there before."""
+        green = next(one for one in self.service()["taskSets"] if one.get("externalId") == call.params["deploymentId"])
+        group, now = green["loadBalancers"][0]["targetGroupArn"], self.laptop.clock.now()
+        if call.params["deploymentWaitType"] == "TERMINATION_WAIT":
+            blue = next(one for one in self.service()["taskSets"] if one["id"] != green["id"])
+            self._before_a_deletion(blue["id"])
+            return
+        states = [one.state for one in self.laptop.targets.states(group)]
+        if "healthy" not in states:
+            self._breach("S4", f"production is pointed at {_name(group)}, whose targets are {states}")
+        self.began.setdefault(group, green["createdAt"])
+        self.left |= {other: now for other in weights(self.listener(80)) if other != group}
+        self._before_a_share(group, first=True)
+
     def _before_a_share(self, group: str, *, first: bool) -> None:
         """Of a version that is on its way in: its gate, or the share that it has already, had its time."""
         now = self.laptop.clock.now()
@@ -126,10 +160,10 @@ class Watch:
 
     # -- S5: whose tasks may be stopped, and when
 
-    def _before_a_deletion(self, call: Call) -> None:
+    def _before_a_deletion(self, task_set: str) -> None:
         now, live = self.laptop.clock.now(), weights(self.listener(80))
         here = self.service().get("taskSets") or []
-        one = next((each for each in here if call.params["taskSet"] in (each["id"], each["taskSetArn"])), None)
+        one = next((each for each in here if task_set in (each["id"], each["taskSetArn"])), None)
         if one is None:
             return
         group = one["loadBalancers"][0]["targetGroupArn"]
@@ -247,6 +281,9 @@ def digest(stage: EmulatedStack, tag: str) -> str:
 SHARES = (Share(10, MINUTE), Share(50, MINUTE))
 ROLLING = {"deployment: careful": "", "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]"}
 
+CODEDEPLOY = {"type: blue_green": "type: blue_green\nengine: codedeploy"}
+CODEDEPLOY_CANARY = {"type: blue_green": "type: canary\nengine: codedeploy\nsteps: [{weight: 10, pause: 1m}]"}
+
 SCENARIOS = {
     one.name: one
     for one in (
@@ -254,6 +291,10 @@ SCENARIOS = {
         Scenario("canary", _next, terms={"shares": SHARES}),
         Scenario("rollback", _going_back, Phase.ROLLED_BACK),
         Scenario("failed green", _failing, Phase.FAILED),
+        Scenario("CodeDeploy", _next, texts=CODEDEPLOY),
+        Scenario("CodeDeploy, canary", _next, texts=CODEDEPLOY_CANARY),
+        Scenario("CodeDeploy, rollback", _going_back, Phase.ROLLED_BACK, texts=CODEDEPLOY),
+        Scenario("CodeDeploy, failed green", _failing, Phase.FAILED, texts=CODEDEPLOY),
         Scenario("rolling", _next, texts=ROLLING, gated=False),
         Scenario("rolling, circuit breaker", _broken, Phase.ROLLED_BACK, texts=ROLLING, gated=False),
     )
@@ -289,7 +330,7 @@ def beginning(scenario: Scenario) -> Iterator[Beginning]:
         yield Beginning(scenario, stage, watch, right, writes)
 
 
-PLAIN = ("blue/green", "rollback", "failed green")
+PLAIN = ("blue/green", "rollback", "failed green", "CodeDeploy")
 """Scenarios that every run of the tests crashes once; the others are for `make promises`."""
 
 
@@ -328,7 +369,7 @@ def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
     tags = {key: AT.sub("", STOPPED.sub("tasks stopped", text)) for key, text in told.items()}
     return {
         "phase": str(stage.last.step.phase) if stage.last.step is not None else "unread",
-        "sets": [(one["status"], one["externalId"], one["scale"]["value"], one["runningCount"]) for one in sets],
+        "sets": [(one["status"], _created_by(one), one["scale"]["value"], one["runningCount"]) for one in sets],
         "revisions of sets": stage.sets() if sets else [],
         "definition": service.get("taskDefinition"),
         "weights": shares,
@@ -337,6 +378,10 @@ def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
         "revisions": len(definitions),
         "counts": watch.counts(),
     }
+
+
+def _created_by(task_set: dict[str, Any]) -> str:
+    return CREATED_BY.sub("a deployment", task_set.get("externalId") or "")
 
 
 def violations(begun: Beginning) -> list[str]:

@@ -74,7 +74,7 @@ def test_a_rollback_does_not_run_it(engine: Engine) -> None:
     step = decided(about(engine, quarantine=("b",), rollback_target=back), engine=engine)
 
     assert "RunTask" not in kinds(step)
-    assert {"CreateTaskSet", "UpdateService"} & set(kinds(step))
+    assert {"CreateTaskSet", "UpdateService", "CreateDeployment"} & set(kinds(step))
 
 
 @each_engine
@@ -107,7 +107,7 @@ def test_any_other_end_quarantines_the_release(engine: Engine) -> None:
     assert (after.quarantine, after.cleared, after.task_run) == (("b",), (), replace(RUN, failed=True))
     following = decided(replace(facts, marks=after), engine=engine)
     assert (following.phase, following.waits_for) == (Phase.FAILED, Waiting.PERSON)
-    assert not {"RunTask", "CreateTaskSet", "UpdateService"} & set(kinds(following))
+    assert not {"RunTask", "CreateTaskSet", "UpdateService", "CreateDeployment"} & set(kinds(following))
 
 
 @each_engine

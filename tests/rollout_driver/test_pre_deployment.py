@@ -1,4 +1,4 @@
-"""Pre-deployment tasks over the local AWS emulator: both engines, first deployments, and a crash at every write."""
+"""Pre-deployment tasks over the local AWS emulator: every engine, first deployments, and a crash at every write."""
 
 from __future__ import annotations
 
@@ -42,17 +42,21 @@ task:
   logs: {{retention_days: 7}}
 placement: {{subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}}
 """
-STARTS = ("CreateTaskSet", "UpdateService")
+STARTS = ("CreateTaskSet", "UpdateService", "CreateDeployment")
 
 
 pytestmark = pytest.mark.apart
 
 
-@pytest.fixture(scope="module", params=["task_sets", "rolling"])
+@pytest.fixture(scope="module", params=["task_sets", "rolling", "codedeploy"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example specs with a pre-deployment task, deployed by each engine."""
     specs = Path(shutil.copytree(SEED, tmp_path_factory.mktemp(request.param) / "specs"))
     (specs / "migrate.yaml").write_text(MIGRATE, encoding="utf-8")
+    if request.param == "codedeploy":
+        file = specs / "deployment.yaml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("type: blue_green", "type: blue_green\nengine: codedeploy"), encoding="utf-8")
     if request.param == "rolling":
         file = specs / "services" / "frontend.yaml"
         text = re.sub(r"deployment: .*\n", "", file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Engines with the limits of AWS's own blue/green deployments, to check limits against: the product's have none."""
+"""An engine with the limits of ECS's own blue/green deployments, to check limits against."""
 
 from __future__ import annotations
 
@@ -23,22 +23,8 @@ class Native(TaskSets):
     )
 
 
-class CodeDeploy(TaskSets):
-    """CodeDeploy API Reference: BlueGreenDeploymentConfiguration, AlarmConfiguration."""
-
-    name: ClassVar[str] = "codedeploy"
-    limits: ClassVar[Limits] = Limits(
-        healthy_within=60 * MINUTE,
-        promotion=2880 * MINUTE,
-        teardown=2880 * MINUTE,
-        alarms=10,
-        fixed_steps=True,
-        whole=True,
-    )
-
-
 @contextmanager
 def limited_engines() -> Iterator[None]:
     """As if they stood in reconciler/rollout/engines."""
-    with patch.dict(engines(), {one.name: one() for one in (Native, CodeDeploy)}):  # type: ignore[arg-type]
+    with patch.dict(engines(), {one.name: one() for one in (Native,)}):  # type: ignore[arg-type]
         yield

@@ -51,7 +51,7 @@ def test_each_case_finds_exactly_what_it_says(case: Case) -> None:
 
 def test_an_engine_that_nobody_implements_is_told_with_those_there_are() -> None:
     """The hint names what can be written instead."""
-    (found,) = folder.lay("{kind: DeploymentStrategy, name: careful, engine: codedeploy}").diagnostics
+    (found,) = folder.lay("{kind: DeploymentStrategy, name: careful, engine: ecs_native}").diagnostics
     assert all(name in found.hint for name in engines())
 
 

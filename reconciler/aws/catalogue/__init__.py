@@ -66,13 +66,15 @@ class ServiceFacts:
     while to tell the regions of any change.
 
     `tagging_on_creation` is the operation that IAM checks for tags in a creation, where the service tells that from
-    other tagging by the condition key `CreateAction`.
+    other tagging by the condition key `CreateAction`. `shared` are operations that create what takes no tags and is
+    named by its content, so that it is the same for every stack and none of them owns it.
     """
 
     arn_namespace: str
     iam_prefix: str
     regional: bool = True
     tagging_on_creation: str = ""
+    shared: frozenset[str] = frozenset()
     codes: Mapping[str, Meaning] = field(default_factory=dict)
     message_first: frozenset[str] = frozenset()
     messages: tuple[tuple[str, Meaning], ...] = ()
@@ -103,6 +105,7 @@ def service_facts(service: str) -> ServiceFacts:
         iam_prefix=stored.get("iam_prefix", service),
         regional=stored.get("regional", True),
         tagging_on_creation=stored.get("tagging_on_creation", ""),
+        shared=frozenset(stored.get("shared", ())),
         codes={code: _meaning(row) for row in codes for code in row["codes"]},
         message_first=frozenset(code for row in codes if row.get("message_first") for code in row["codes"]),
         messages=tuple((row["text"], _meaning(row)) for row in stored.get("messages", ())),

@@ -46,8 +46,9 @@ BROKEN = "\nraise SystemExit('OperationalError: could not translate host name \"
 @click.option("--app", "app", default="app", type=click.Path(path_type=Path, exists=True), help="Folder of the app.")
 @click.option("--clock", default=SPEED, metavar="N", show_default=True, help="Run the clock N times as fast.")
 @click.option("--port", default=4566, help="Port of the emulator; if it is taken, a free one is used.")
+@click.option("--engine", metavar="NAME", help="Deploy with this engine, such as codedeploy.")
 @click.option("--exit", "ends", is_flag=True, help="Exit at the end, on a terminal too.")
-def demo(folder: Path | None, app: Path, clock: float, port: int, ends: bool) -> int:
+def demo(folder: Path | None, app: Path, clock: float, port: int, engine: str | None, ends: bool) -> int:
     """Run a guided demo on this machine, without an AWS account and without Docker.
 
     On a terminal the controller keeps running at the end, for you to try things out, until Ctrl-C.
@@ -59,9 +60,18 @@ def demo(folder: Path | None, app: Path, clock: float, port: int, ends: bool) ->
         tempfile.TemporaryDirectory(prefix="reconciler-demo-") as scratch,
     ):
         specs = Path(shutil.copytree(source, Path(scratch) / "specs"))
+        if engine is not None:
+            _deploy_with(engine, specs)
         with _emulator(Path(scratch) / "state", port, clock) as emulator:
             Story(emulator, specs, app, stopped.stop, started, Path(scratch)).tell(ends=ends or not sys.stdin.isatty())
     return Exit.DONE
+
+
+def _deploy_with(engine: str, specs: Path) -> None:
+    """Name the engine in every deployment strategy that shifts traffic."""
+    for file in specs.rglob("*.yaml"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("type: blue_green\n", f"type: blue_green\nengine: {engine}\n"), encoding="utf-8")
 
 
 @contextmanager

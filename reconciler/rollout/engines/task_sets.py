@@ -15,10 +15,11 @@ from reconciler import errors
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import describe, listener_weights, observe_task_sets
+from reconciler.rollout import describe, listener_weights, observe_task_sets, preparation
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTask,
     RunTests,
@@ -33,10 +34,7 @@ from reconciler.rollout.actions import (
 from reconciler.rollout.blue_green import machine, requests
 from reconciler.rollout.describe import ecs
 from reconciler.rollout.engine import NOTHING, Controller, Engine, Prefetched, RolloutStep, TrafficShifter
-from reconciler.rollout.listener_weights import elbv2
-from reconciler.rollout.observe_task_sets import SCALE_IN
-from reconciler.rollout.prefetch import DIMENSION, NAMESPACE, autoscaling
-from reconciler.rollout.release import HealthCheck, Release, RolloutTarget
+from reconciler.rollout.release import Release, RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.strategy import Strategy
@@ -72,9 +70,9 @@ class TaskSets(Engine):
             case WriteState():
                 yield from describe.write_state(decision, subject)
             case SuspendScaling():
-                yield from _scale(decision, subject)
+                yield from preparation.scale(decision, subject)
             case UpdateHealthCheck():
-                yield from _tune(decision, subject)
+                yield from preparation.tune(decision, subject)
             case CreateTaskSet():
                 yield from _create(decision, subject)
             case ScaleTaskSet():
@@ -94,36 +92,8 @@ class TaskSets(Engine):
                 )
             case DeleteTaskSet():
                 yield from _delete(decision, subject)
-            case RunTests() | RunTask() | UpdateService():
+            case RunTests() | RunTask() | UpdateService() | EngineAction():
                 raise TypeError(f"the task_sets engine makes no AWS call for {type(decision).__name__}")
-
-
-def _scale(decision: SuspendScaling, subject: RolloutTarget) -> Calls[None]:
-    yield autoscaling.register_scalable_target(
-        **NAMESPACE,
-        **DIMENSION,
-        ResourceId=subject.scalable,
-        SuspendedState={SCALE_IN: decision.suspend},
-    )
-
-
-def _tune(decision: UpdateHealthCheck, subject: RolloutTarget) -> Calls[None]:
-    check = subject.release.health
-    assert check is not None, "only a release with a health check is updated"
-    yield elbv2.modify_target_group(TargetGroupArn=subject.groups[decision.slot], **_check(check))
-
-
-def _check(check: HealthCheck) -> dict[str, Any]:
-    return {
-        "HealthCheckProtocol": check.protocol,
-        "HealthCheckPort": check.port,
-        "HealthCheckPath": check.path,
-        "HealthCheckIntervalSeconds": check.interval,
-        "HealthCheckTimeoutSeconds": check.timeout,
-        "HealthyThresholdCount": check.healthy_threshold,
-        "UnhealthyThresholdCount": check.unhealthy_threshold,
-        "Matcher": {"HttpCode": check.matcher},
-    }
 
 
 def _create(decision: CreateTaskSet, subject: RolloutTarget) -> Calls[None]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from reconciler.model import codedeploy_names
+from reconciler.rollout.engine import Controller, engines
 from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network, Service, Store, Task
@@ -14,7 +16,7 @@ from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
-_LIMITS = {"IAM role": 64, "schedule": 64, "scaling policy": 256}
+_LIMITS = {"deployment group": codedeploy_names.LONGEST, "IAM role": 64, "schedule": 64, "scaling policy": 256}
 """Maximum length in characters of names that are derived and may therefore be too long."""
 
 
@@ -115,6 +117,12 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield Claim("schedule", workload.name, workload.name_in_aws, own)
             yield _derived("IAM role", workload, names.schedule_role, own)
         return
+    strategy = queries.strategy(specs, workload)
+    if strategy is not None and engines()[strategy.driver].controller is Controller.CODE_DEPLOY:
+        names_of = partial(codedeploy_names.deployment_group, queries.cluster_name(specs, workload))
+        yield _derived("deployment group", workload, names_of, own)
+        if strategy.role is None:
+            yield _derived("IAM role", workload, names.codedeploy_role, own)
     if workload.scaling is not None:
         for metric in ("cpu", "memory", "requests"):
             if getattr(workload.scaling, metric) is not None:

@@ -54,6 +54,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
                 yield from _document(specs, workload, place, Registry, container.image.registry)
         yield from _subnets(specs, workload, ("placement", "subnets"), workload.placement.subnets)
         yield from _groups(specs, workload, ("placement", "security_groups"), workload.placement.security_groups)
+    for strategy in specs.strategies:
+        if strategy.role is not None and not queries.is_arn(strategy.role):
+            yield from _document(specs, strategy, ("role",), Role, strategy.role)
     for service in specs.services:
         yield from _service(specs, service)
     yield from _pre_deployment(specs)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from reconciler.model import duration
-from reconciler.rollout.engine import Limits, engines
+from reconciler.rollout.engine import Controller, Limits, engines
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy
 from reconciler.spec.documents.deployment_strategy import ROLLING
@@ -40,6 +40,9 @@ def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     if strategy.type == ROLLING and strategy.verify.max_5xx is not None:
         message = "'max_5xx' does not apply to a rolling deployment; ECS monitors alarms only"
         yield Diagnostic("E6005", message, specs.where(strategy, "verify", "max_5xx", key=True))
+    if strategy.role is not None and engines()[strategy.driver].controller is not Controller.CODE_DEPLOY:
+        message = f"'role' does not apply to engine: {strategy.driver}, which uses no role of its own"
+        yield Diagnostic("E6005", message, specs.where(strategy, "role", key=True))
     if (
         strategy.rolling.rollback
         and not strategy.rolling.circuit_breaker
@@ -116,13 +119,15 @@ def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Itera
     if limits.whole and strategy.green.scale != 100:
         message = f"scale: {strategy.driver} starts green at full size"
         yield Diagnostic("E6007", message, specs.where(strategy, "green", "scale"))
-    teardown, bake = strategy.teardown.after, strategy.verify.period + strategy.teardown.after
-    yield from _wait(specs, strategy, ("green", "healthy_within"), strategy.green.healthy_within, limits.healthy_within)
-    yield from _wait(specs, strategy, ("promotion", "after"), strategy.promotion.after, limits.promotion)
-    yield from _wait(specs, strategy, ("teardown", "after"), teardown, limits.teardown)
-    yield from _wait(specs, strategy, ("teardown", "after"), bake, limits.bake)
+    green, promotion, teardown = strategy.green.healthy_within, strategy.promotion.after, strategy.teardown.after
+    tested = None if promotion is None else promotion + sum((test.within for test in strategy.test), timedelta())
+    bake, whole = strategy.verify.period + teardown, not limits.own_timers
+    yield from _wait(specs, strategy, ("green", "healthy_within"), green, limits.healthy_within, whole=whole)
+    yield from _wait(specs, strategy, ("promotion", "after"), tested, limits.promotion, whole=whole)
+    yield from _wait(specs, strategy, ("teardown", "after"), teardown, limits.teardown, whole=whole)
+    yield from _wait(specs, strategy, ("teardown", "after"), bake, limits.bake, whole=whole)
     for index, step in enumerate(strategy.steps):
-        yield from _wait(specs, strategy, ("steps", index, "pause"), step.pause, limits.pause)
+        yield from _wait(specs, strategy, ("steps", index, "pause"), step.pause, limits.pause, whole=True)
     if limits.fixed_steps:
         yield from _fixed_steps(specs, strategy)
     if limits.alarms is not None and len(strategy.verify.alarms) > limits.alarms:
@@ -149,8 +154,10 @@ def _wait(
     path: tuple[str | int, ...],
     wait: timedelta | None,
     limit: timedelta | None,
+    *,
+    whole: bool,
 ) -> Iterator[Diagnostic]:
-    """Durations must be whole minutes for an engine that has a limit."""
+    """Of an engine that has a limit. `whole`: AWS counts the minutes."""
     if wait is None or limit is None:
         return
     name = shown(str(path[-1]))[1:-1]
@@ -160,6 +167,6 @@ def _wait(
             f"{name}: {duration.format(wait)} is more than the maximum for {strategy.driver}, {duration.format(limit)}"
         )
         yield Diagnostic("E6006", message, place)
-    elif wait % MINUTE:
+    elif whole and wait % MINUTE:
         message = f"{name}: {strategy.driver} needs whole minutes, not {duration.format(wait)}"
         yield Diagnostic("E6006", message, place)

@@ -96,7 +96,7 @@ def default_action(context: Context, balancer: LoadBalancer, listener: str) -> d
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
     engine = engines()[compile_policy(strategy, service).engine]
-    ours = engine.shifts_traffic is TrafficShifter.US
+    ours = engine.shifts_traffic is not TrafficShifter.NOBODY
     return {"initial_action" if ours else "default_action": forward(service)}
 
 

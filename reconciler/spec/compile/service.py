@@ -1,8 +1,8 @@
 """Compilation of a Service: its workload, target groups and listener rules, the ECS service, and its scaling.
 
-If reconciler shifts the traffic, the ECS deployment controller is EXTERNAL: the service has a name and a count, and the
-rest belongs to its task sets (rollout/engines/task_sets.py). The live target group and its health check then belong to
-the rollout.
+Where traffic is shifted between two target groups, the live one and its health check belong to the rollout. If
+reconciler shifts it, the ECS deployment controller is EXTERNAL: the service has a name and a count, and the rest
+belongs to its task sets (rollout/engines/task_sets.py). If CodeDeploy does, there is a deployment group, too.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
-from reconciler.rollout.engine import engines
-from reconciler.spec import names
+from reconciler.rollout.engine import Controller, engines
+from reconciler.spec import names, queries
 from reconciler.spec.compile import kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
+from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import forward, listener_address
 from reconciler.spec.compile.workload import compile_workload, placement
-from reconciler.spec.documents import Cluster, LoadBalancer, Service
+from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
 
 METRICS = {
@@ -54,10 +55,11 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             platform_version=None if service.platform_version == "LATEST" else service.platform_version,
             network=placement(context, service),
             load_balancers=None if ours else _targets(service),
+            first_load_balancers=_targets(service) if ours and delivery.created_with_tasks else None,
             grace_period=seconds(service.grace_period),
             deployment=None if ours else _deployment(context, service),
             exec=service.exec,
-            starts_empty=delivery.pre_deployment is not None and not ours,
+            starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engines()[delivery.policy.engine].controller,
             **capacity(context, service),
         ),
@@ -65,6 +67,8 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     )
     if scaled is not None:
         yield _scaling(context, service, address)
+    if engines()[delivery.policy.engine].controller is Controller.CODE_DEPLOY:
+        yield from compile_deployment_group(context, service, delivery)
 
 
 def _vpc(context: Context, service: Service) -> Link:
@@ -177,13 +181,11 @@ def _scaling(context: Context, service: Service, address: Address) -> Desired[An
             scale_out_cooldown=seconds(scaled.scale_out_cooldown),
             **_label(service, metric),
         )
-    declared = context.specs.get(Cluster, service.cluster)
-    cluster = service.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
     return context.desired(
         service,
         Address("scaling", service.name),
         ScalingSpec(
-            resource=f"service/{cluster}/{service.name_in_aws}",
+            resource=f"service/{queries.cluster_name(context.specs, service)}/{service.name_in_aws}",
             service=Ref(address),
             min=scaled.min,
             max=scaled.max,

@@ -16,6 +16,7 @@ from reconciler.spec.documents.values import (
     Duration,
     Flag,
     Percent,
+    Reference,
     Text,
     Whole,
     Words,
@@ -149,7 +150,11 @@ class DeploymentStrategy(Document):
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", 100, "letters, digits, '_' and '-' only")]
     type: DeploymentType
     engine: EngineName | None = None
-    """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic."""
+    """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic. With `codedeploy`,
+    AWS CodeDeploy shifts it."""
+    role: Reference | None = None
+    """The IAM role that CodeDeploy works with; only with `engine: codedeploy`. Default: one is generated for each
+    service."""
     rolling: Rolling = Field(default_factory=Rolling)
     green: Green = Field(default_factory=Green)
     test: tuple[SmokeTest, ...] = ()

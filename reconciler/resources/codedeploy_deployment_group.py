@@ -1,0 +1,299 @@
+"""A CodeDeploy deployment group of one ECS service, with the application that holds nothing else.
+
+A group with a deployment configuration of ours creates it before, and lets it go after: the configuration takes no tags
+and is shared by its name, which is its content (model/codedeploy_names.py), so that AWS alone knows who else names it,
+and refuses to delete it until nobody does. What CodeDeploy names by name is compared with the ARNs of the specs.
+Deleting a group stops no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+from reconciler import errors
+from reconciler.model import codedeploy_names, resource
+from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.resource import Calls, Desired, Link, Observed, ServiceApi
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.resources import _gone, _tags
+
+codedeploy = ServiceApi("codedeploy")
+
+STOP: Final = "STOP_DEPLOYMENT"
+ROLLBACKS: Final = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST")
+
+
+class DeploymentGroupSpec(resource.Spec):
+    """Waits are in minutes: for traffic to be re-routed, after which CodeDeploy stops the deployment (0: it does not
+    wait), and from then until the original tasks are terminated.
+    """
+
+    application: Annotated[str, FieldMark.IMMUTABLE]
+    name: Annotated[str, FieldMark.IMMUTABLE]
+    service: Link
+    role: Link
+    config: str
+    target_groups: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
+    production: Link
+    """The listener, though its rules may be what forwards to the service."""
+    test: Link | None = None
+    ready_wait: int
+    termination_wait: int
+    alarms: Annotated[tuple[str, ...], FieldMark.UNORDERED] = ()
+    rollback: bool = True
+    """Rolls back a deployment that fails, is stopped, or meets an alarm."""
+
+
+class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
+    kind: ClassVar[str] = "codedeploy-deployment-group"
+    Spec = DeploymentGroupSpec
+    creates: ClassVar[tuple[str, ...]] = ("CreateApplication", "CreateDeploymentConfig", "CreateDeploymentGroup")
+    named_by: ClassVar[str | None] = "name"
+    permissions: ClassVar[Permissions] = Permissions(
+        bindings={
+            ("codedeploy", "CreateApplication"): Binding.MAKE_BY_NAME,
+            ("codedeploy", "CreateDeploymentGroup"): Binding.MAKE_BY_NAME,
+            **{
+                ("codedeploy", name): Binding.DEPLOYMENTS
+                for name in (
+                    "CreateDeploymentConfig",
+                    "DeleteApplication",
+                    "DeleteDeploymentConfig",
+                    "DeleteDeploymentGroup",
+                    "UntagResource",
+                    "UpdateDeploymentGroup",
+                )
+            },
+        },
+        tagging="TagResource",
+        passes={"role": "codedeploy.amazonaws.com"},
+    )
+    inside: ClassVar[tuple[str, str] | None] = ("service", "service")
+    observe_after: ClassVar[tuple[str, ...]] = ("target-group",)
+    replace: ClassVar[Replace] = Replace.DELETE_FIRST
+
+    def arns(self, spec: DeploymentGroupSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        own = tuple(("codedeploy", one) for one in _resources(spec.application, spec.name))
+        configs = ("codedeploy", f"deploymentconfig:{codedeploy_names.OURS}*")
+        return {Binding.MAKE_BY_NAME: own, Binding.DEPLOYMENTS: (*own, configs)}
+
+    def observe(self, scope: Scope) -> Calls[list[Observed[DeploymentGroupSpec]]]:
+        wanted = {(want.spec.application, want.spec.name): want for want in scope.wanted}
+        names = sorted({*wanted, *_swept(scope)})
+        calls = [
+            codedeploy.batch_get_deployment_groups(applicationName=application, deploymentGroupNames=[name])
+            for application, name in names
+        ]
+        answers = yield from _gone.answers(calls)
+        items = {
+            key: item
+            for key, answer in zip(names, answers, strict=True)
+            for item in (() if answer is None else answer["deploymentGroupsInfo"])
+        }
+        tags = yield from _tags_of(items, wanted, scope)
+        observed = []
+        for (application, name), item in items.items():
+            have, want = tags.get((application, name)), wanted.get((application, name))
+            address = None if have is None else _tags.address_of(self.kind, name, have, scope, want)
+            if have is None or address is None:
+                continue
+            arns = tuple(scope.arn("codedeploy", one) for one in _resources(application, name))
+            spec = _read(application, item, None if want is None else want.spec, scope)
+            facts = {"arn": arns[-1], "ids": (application, *arns, spec.config)}
+            observed.append(Observed(address, name, spec, tags=have, facts=facts))
+        return [*observed, *(yield from self._left_over({*items, *wanted}, scope))]
+
+    def _left_over(self, known: Iterable[tuple[str, str]], scope: Scope) -> Calls[list[Observed[DeploymentGroupSpec]]]:
+        """Applications of the stack without their group, after a deletion that was not finished."""
+        used = {application for application, _ in known}
+        arns = {arn.rpartition(":")[2]: arn for arn in scope.swept_arns("codedeploy", "application:")}
+        names = sorted(arns.keys() - used)
+        answer = (yield from _gone.answer(codedeploy.batch_get_applications(applicationNames=names))) if names else None
+        observed = []
+        for name in (one["applicationName"] for one in (answer or {}).get("applicationsInfo", ())):
+            tags = dict(scope.swept[arns[name]])
+            address = _tags.address_of(self.kind, name, tags, scope, None)
+            if address is not None:
+                spec = DeploymentGroupSpec(
+                    application=name, name=name, service="", role="", config="", target_groups=(), production="",
+                    ready_wait=0, termination_wait=0,
+                )  # fmt: skip
+                facts = {"arn": arns[name], "ids": (name, arns[name])}
+                observed.append(Observed(address, name, spec, tags=tags, facts=facts))
+        return observed
+
+    def create(self, new: Desired[DeploymentGroupSpec]) -> Calls[str]:
+        spec, tags = new.spec, _tags.pairs(new.tags)
+        try:
+            yield codedeploy.create_application(applicationName=spec.application, computePlatform="ECS", tags=tags)
+        except errors.Exists:
+            yield from _same_owner(new, 0)
+        yield from _configured(spec.config)
+        try:
+            yield codedeploy.create_deployment_group(
+                applicationName=spec.application, deploymentGroupName=spec.name, tags=tags, **_settings(spec)
+            )
+        except errors.Exists:
+            yield from _same_owner(new, 1)
+        return spec.name
+
+    def update(
+        self, old: Observed[DeploymentGroupSpec], new: Desired[DeploymentGroupSpec], changes: tuple[Change, ...]
+    ) -> Calls[None]:
+        """Members that are sent are replaced, and what has no field here is not sent."""
+        where = {"applicationName": old.spec.application, "currentDeploymentGroupName": old.spec.name}
+        yield from _configured(new.spec.config)
+        yield codedeploy.update_deployment_group(**where, **_settings(new.spec))
+        if new.spec.config != old.spec.config:
+            yield from _without(old.spec.config)
+
+    def delete(self, old: Observed[DeploymentGroupSpec]) -> Calls[None]:
+        application = old.spec.application
+        yield from _gone.let_go(
+            codedeploy.delete_deployment_group(applicationName=application, deploymentGroupName=old.spec.name)
+        )
+        yield from _without(old.spec.config)
+        yield from _gone.let_go(codedeploy.delete_application(applicationName=application))
+
+    def update_tags(
+        self, old: Observed[DeploymentGroupSpec], put: Mapping[str, str], drop: Iterable[str]
+    ) -> Calls[None]:
+        """The group's tags stand for those of its application, which has the ones that it was created with."""
+        names, arn = sorted(drop), old.facts["arn"]
+        if names:
+            yield codedeploy.untag_resource(ResourceArn=arn, TagKeys=names)
+        if put:
+            yield codedeploy.tag_resource(ResourceArn=arn, Tags=_tags.pairs(put))
+
+
+def _resources(application: str, group: str) -> tuple[str, str]:
+    """The resource parts of both ARNs."""
+    return f"application:{application}", f"deploymentgroup:{application}/{group}"
+
+
+def _swept(scope: Scope) -> set[tuple[str, str]]:
+    found = set()
+    for arn in scope.swept_arns("codedeploy", "deploymentgroup:"):
+        application, _, name = arn.partition(":deploymentgroup:")[2].partition("/")
+        found.add((application, name))
+    return found
+
+
+def _tags_of(
+    keys: Iterable[tuple[str, str]], wanted: Mapping[tuple[str, str], Desired[Any]], scope: Scope
+) -> Calls[dict[tuple[str, str], dict[str, str]]]:
+    """The tags of each group: from the index, or read one by one."""
+    arns = {key: scope.arn("codedeploy", _resources(*key)[1]) for key in keys}
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for key, arn in arns.items():
+        if (known := _tags.from_sweep(arn, scope, wanted.get(key))) is not None:
+            found[key] = known
+    unknown = [key for key in arns if key not in found]
+    answers = yield from _gone.answers([codedeploy.list_tags_for_resource(ResourceArn=arns[key]) for key in unknown])
+    return found | {key: _tags.of_pairs(one["Tags"]) for key, one in zip(unknown, answers, strict=True) if one}
+
+
+def _same_owner(new: Desired[DeploymentGroupSpec], which: int) -> Calls[None]:
+    """Raises `errors.Exists` unless the application (0) or the group (1) is what an earlier attempt has created."""
+    partition, _, region, account = str(new.spec.service).split(":", 5)[1:5]
+    resource = _resources(new.spec.application, new.spec.name)[which]
+    arn = f"arn:{partition}:codedeploy:{region}:{account}:{resource}"
+    answer = yield codedeploy.list_tags_for_resource(ResourceArn=arn)
+    if not _tags.is_this(_tags.of_pairs(answer["Tags"]), new):
+        raise errors.Exists(f"{resource} exists and is not the stack's", call="codedeploy.CreateDeploymentGroup")
+
+
+def _configured(name: str) -> Calls[None]:
+    """The deployment configuration, if it is one of ours; whoever has created it."""
+    content = codedeploy_names.routing(name)
+    if content is None:
+        return
+    try:
+        yield codedeploy.create_deployment_config(
+            deploymentConfigName=name, computePlatform="ECS", trafficRoutingConfig=dict(content)
+        )
+    except errors.Exists:
+        return
+
+
+def _without(name: str) -> Calls[None]:
+    """AWS keeps a configuration that a group still names, or another stack's does."""
+    if codedeploy_names.routing(name) is None:
+        return
+    try:
+        yield codedeploy.delete_deployment_config(deploymentConfigName=name)
+    except (errors.Gone, errors.Blocked):
+        return
+
+
+# -- in CodeDeploy's words
+
+
+def _settings(spec: DeploymentGroupSpec) -> dict[str, Any]:
+    _, _, path = str(spec.service).rpartition(":service/")
+    cluster, _, service = path.partition("/")
+    ready: dict[str, Any] = {"actionOnTimeout": "CONTINUE_DEPLOYMENT"}
+    if spec.ready_wait:
+        ready = {"actionOnTimeout": STOP, "waitTimeInMinutes": spec.ready_wait}
+    pair: dict[str, Any] = {
+        "targetGroups": [{"name": _name(one)} for one in spec.target_groups],
+        "prodTrafficRoute": {"listenerArns": [spec.production]},
+    }
+    if spec.test is not None:
+        pair["testTrafficRoute"] = {"listenerArns": [spec.test]}
+    return {
+        "serviceRoleArn": spec.role,
+        "deploymentConfigName": spec.config,
+        "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+        "blueGreenDeploymentConfiguration": {
+            "terminateBlueInstancesOnDeploymentSuccess": {
+                "action": "TERMINATE",
+                "terminationWaitTimeInMinutes": spec.termination_wait,
+            },
+            "deploymentReadyOption": ready,
+        },
+        "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
+        "ecsServices": [{"clusterName": cluster, "serviceName": service}],
+        "autoRollbackConfiguration": {"enabled": spec.rollback, "events": list(ROLLBACKS) if spec.rollback else []},
+        "alarmConfiguration": {"enabled": bool(spec.alarms), "alarms": [{"name": one} for one in sorted(spec.alarms)]},
+    }
+
+
+def _name(group: Link) -> str:
+    """Of a target group, from its ARN `…:targetgroup/name/id`."""
+    return str(group).partition(":targetgroup/")[2].partition("/")[0] or str(group)
+
+
+def _read(
+    application: str, item: Mapping[str, Any], want: DeploymentGroupSpec | None, scope: Scope
+) -> DeploymentGroupSpec:
+    """A group as the specs say it, with the ARNs of those target groups that are known."""
+    waits = item.get("blueGreenDeploymentConfiguration") or {}
+    ready = waits.get("deploymentReadyOption") or {}
+    terminate = waits.get("terminateBlueInstancesOnDeploymentSuccess") or {}
+    pairs = (item.get("loadBalancerInfo") or {}).get("targetGroupPairInfoList") or [{}]
+    arns = {_name(one): str(one) for one in (() if want is None else want.target_groups) if isinstance(one, str)}
+    arns |= {_name(one.id): one.id for one in scope.seen.get("target-group", ())}
+    service: Mapping[str, str] = next(iter(item.get("ecsServices") or ()), {})
+    alarms = item.get("alarmConfiguration") or {}
+    rollback = item.get("autoRollbackConfiguration") or {}
+    return DeploymentGroupSpec(
+        application=application,
+        name=item["deploymentGroupName"],
+        service=scope.arn("ecs", f"service/{service.get('clusterName', '')}/{service.get('serviceName', '')}"),
+        role=item.get("serviceRoleArn", ""),
+        config=item.get("deploymentConfigName", ""),
+        target_groups=tuple(arns.get(one["name"], one["name"]) for one in pairs[0].get("targetGroups") or ()),
+        production=_listener(pairs[0].get("prodTrafficRoute")) or "",
+        test=_listener(pairs[0].get("testTrafficRoute")),
+        ready_wait=ready.get("waitTimeInMinutes", 0) if ready.get("actionOnTimeout") == STOP else 0,
+        termination_wait=terminate.get("terminationWaitTimeInMinutes", 0),
+        alarms=tuple(sorted(one["name"] for one in alarms.get("alarms") or ())) if alarms.get("enabled") else (),
+        rollback=bool(rollback.get("enabled")) and set(rollback.get("events") or ()) >= set(ROLLBACKS),
+    )
+
+
+def _listener(route: Mapping[str, Any] | None) -> str | None:
+    return next(iter((route or {}).get("listenerArns") or ()), None)

@@ -1,0 +1,117 @@
+"""AWS calls of the CodeDeploy engine: each action is one write, and those that could do harm are refused by CodeDeploy
+itself once a deployment has moved on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from reconciler.model import codedeploy_names
+from reconciler.model.resource import Calls, ServiceApi
+from reconciler.rollout import describe, listener_weights, preparation
+from reconciler.rollout.actions import (
+    EngineAction,
+    RolloutAction,
+    SetWeights,
+    SuspendScaling,
+    UpdateHealthCheck,
+    WriteState,
+)
+from reconciler.rollout.engines.codedeploy.actions import (
+    CreateDeployment,
+    ShiftTraffic,
+    StopDeployment,
+    TerminateOriginal,
+)
+from reconciler.rollout.engines.codedeploy.facts import description
+from reconciler.rollout.release import Release, RolloutTarget
+
+codedeploy = ServiceApi("codedeploy")
+
+
+def names(subject: RolloutTarget) -> dict[str, str]:
+    """Application and deployment group of the service."""
+    cluster, _, service = subject.service.rpartition(":service/")[2].partition("/")
+    return {
+        "applicationName": codedeploy_names.application(cluster, service),
+        "deploymentGroupName": codedeploy_names.deployment_group(cluster, service),
+    }
+
+
+def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+    match decision:
+        case WriteState():
+            yield from describe.write_state(decision, subject)
+        case SuspendScaling():
+            yield from preparation.scale(decision, subject)
+        case UpdateHealthCheck():
+            yield from preparation.tune(decision, subject)
+        case SetWeights():
+            entry = subject.production if decision.listener == "production" else subject.test
+            assert entry is not None, "decisions are made about observed listeners only"
+            yield from listener_weights.point(subject, entry, decision.weights, decision.was)
+        case EngineAction():
+            yield from _of_codedeploy(decision, subject)
+        case _:
+            raise TypeError(f"the codedeploy engine makes no AWS call for {type(decision).__name__}")
+
+
+def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None]:
+    match decision:
+        case CreateDeployment():
+            content = app_spec(subject, decision.task_definition)
+            sha256 = hashlib.sha256(content.encode()).hexdigest()
+            yield codedeploy.create_deployment(
+                **names(subject),
+                description=description(decision.release, decision.attempt),
+                deploymentConfigName=codedeploy_names.ALL_AT_ONCE if decision.task_definition else None,
+                revision={
+                    "revisionType": "AppSpecContent",
+                    "appSpecContent": {"content": content, "sha256": sha256},
+                },
+            )
+        case ShiftTraffic():
+            yield codedeploy.continue_deployment(deploymentId=decision.id, deploymentWaitType="READY_WAIT")
+        case TerminateOriginal():
+            yield codedeploy.continue_deployment(deploymentId=decision.id, deploymentWaitType="TERMINATION_WAIT")
+        case StopDeployment():
+            yield codedeploy.stop_deployment(deploymentId=decision.id, autoRollbackEnabled=True)
+        case _:
+            raise TypeError(f"the codedeploy engine has no action {type(decision).__name__}")
+
+
+def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
+    """The AppSpec of a release; of a previous one, whose placement stays that of the service, by its revision."""
+    release = subject.release
+    target: dict[str, Any] = {
+        "TaskDefinition": release.task_definition,
+        "LoadBalancerInfo": {"ContainerName": release.container, "ContainerPort": release.port},
+    }
+    if task_definition:
+        prefix = subject.service.partition(":service/")[0]
+        target["TaskDefinition"] = f"{prefix}:task-definition/{task_definition}"
+    else:
+        target |= _placement(release)
+    service = {"TargetService": {"Type": "AWS::ECS::Service", "Properties": target}}
+    return json.dumps({"version": "0.0", "Resources": [service]}, sort_keys=True)
+
+
+def _placement(release: Release) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if release.subnets:
+        found["NetworkConfiguration"] = {
+            "AwsvpcConfiguration": {
+                "Subnets": list(release.subnets),
+                "SecurityGroups": list(release.security_groups),
+                "AssignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
+            }
+        }
+    if release.platform_version is not None:
+        found["PlatformVersion"] = release.platform_version
+    if release.capacity:
+        found["CapacityProviderStrategy"] = [
+            {"CapacityProvider": one.provider, "Weight": one.weight, "Base": one.base} for one in release.capacity
+        ]
+    return found

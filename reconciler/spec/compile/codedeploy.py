@@ -1,0 +1,104 @@
+"""Compilation of the CodeDeploy side of a service: its deployment group, and the role that CodeDeploy works with.
+
+The waits of a deployment group are the longest that CodeDeploy has, and the strategy's own times are kept by the
+rollout: so a hold or an extension has room, and a change of the strategy changes no deployment group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model import codedeploy_names
+from reconciler.model.resource import Address, Desired, Keep, Ref
+from reconciler.resources.codedeploy_deployment_group import DeploymentGroup, DeploymentGroupSpec
+from reconciler.rollout.engine import engines
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.strategy import Strategy
+from reconciler.spec import names, queries
+from reconciler.spec.compile import role
+from reconciler.spec.compile.context import Context
+from reconciler.spec.compile.load_balancer import listener_address
+from reconciler.spec.compile.workload import task_definition
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+
+PRINCIPAL = "codedeploy.amazonaws.com"
+READS = (
+    "cloudwatch:DescribeAlarms",
+    "ecs:DescribeServices",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeTargetGroups",
+)
+WRITES = (
+    "ecs:CreateTaskSet",
+    "ecs:DeleteTaskSet",
+    "ecs:UpdateServicePrimaryTaskSet",
+    "elasticloadbalancing:ModifyListener",
+    "elasticloadbalancing:ModifyRule",
+)
+HOOKS = ("lambda:InvokeFunction", "s3:GetObject", "s3:GetObjectVersion", "sns:Publish")
+"""What the managed policy AWSCodeDeployRoleForECS allows; without `HOOKS`, which our deployments do not use."""
+
+
+def compile_deployment_group(context: Context, service: Service, delivery: RolloutSpec) -> Iterator[Desired[Any]]:
+    traffic = service.traffic
+    if traffic is None:
+        return
+    strategy = context.specs.get(DeploymentStrategy, service.deployment)
+    balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
+    listeners = balancer.listeners if balancer is not None else {}
+    cluster, own = queries.cluster_name(context.specs, service), service.name_in_aws
+    application = codedeploy_names.application(cluster, own)
+    named = None if strategy is None else strategy.role
+    generated = _role(context, service, application) if named is None else None
+    if generated is not None:
+        yield generated
+    limits = engines()[delivery.policy.engine].limits
+    assert limits.promotion is not None, "an engine of this controller has limits"
+    assert limits.bake is not None, "an engine of this controller has limits"
+    yield context.desired(
+        service,
+        Address(DeploymentGroup.kind, service.name),
+        DeploymentGroupSpec(
+            application=application,
+            name=codedeploy_names.deployment_group(cluster, own),
+            service=Ref(delivery.service),
+            role=Ref(generated.address) if generated is not None else context.role(named or ""),
+            config=configuration(delivery.policy),
+            target_groups=tuple(Ref(group) for group in delivery.groups),
+            production=Ref(listener_address(traffic.load_balancer, traffic.listener)),
+            test=Ref(listener_address(traffic.load_balancer, traffic.test_listener))
+            if traffic.test_listener in listeners
+            else None,
+            ready_wait=int(limits.promotion.total_seconds() // 60),
+            termination_wait=int(limits.bake.total_seconds() // 60),
+            alarms=tuple(sorted(delivery.policy.alarms)),
+        ),
+        "deployment",
+        kept={("role",): Keep.PRESENT} if generated is not None else {},
+    )
+
+
+def configuration(policy: Strategy) -> str:
+    """The deployment configuration of the strategy's traffic steps: one canary step, or equal ones."""
+    if not policy.shares:
+        return codedeploy_names.ALL_AT_ONCE
+    first = policy.shares[0]
+    minutes = int(first.pause.total_seconds() // 60)
+    if len(policy.shares) == 1:
+        return codedeploy_names.canary(first.weight, minutes)
+    return codedeploy_names.linear(first.weight, minutes)
+
+
+def _role(context: Context, service: Service, application: str) -> Desired[Any]:
+    """The statements of AWSCodeDeployRoleForECS; it passes the roles of this service's tasks only."""
+    spec = task_definition(context, service)
+    roles = [one for one in (spec.execution_role, spec.task_role) if one]
+    statements = [role.allow(READS, ["*"]), role.allow(WRITES, ["*"])]
+    if roles:
+        passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        passing = {"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": roles, "Condition": passed}
+        statements.append(passing)
+    source = context.arn("codedeploy", f"deploymentgroup:{application}/*")
+    return role.generated(context, service, names.codedeploy_role, PRINCIPAL, source, {"deploy": statements})
