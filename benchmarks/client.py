@@ -65,7 +65,7 @@ def main(url: str, folder: str, *steps: str) -> None:
     pace = Unpaced(SystemClock()) if "unpaced" in steps else None
     aws = AwsClient(Boto("us-west-2", endpoint=url, anonymous=True), memory=memory, pace=pace)
     account = "123456789012"
-    wish = DesiredState(
+    desired_state = DesiredState(
         StackId("bench", account, "us-west-2"),
         compile_specs(specs, account=account, partition="aws"),
         guard=Guard(None, None),
@@ -77,7 +77,7 @@ def main(url: str, folder: str, *steps: str) -> None:
         if step == "warm":
             _bench(url, "reset", {"delay": 0, "buckets": False})
             quick = AwsClient(aws.transport, memory=memory, pace=Unpaced(SystemClock()))
-            world = observe(quick, kinds, wish.place, wish.desired)
+            world = observe(quick, kinds, desired_state.place, desired_state.desired)
             quick.close()
             _bench(url, "reset", {"delay": 0.02, "buckets": True})
             print(json.dumps({"step": "warm", "wall": 0, "cpu": 0}), flush=True)
@@ -88,8 +88,8 @@ def main(url: str, folder: str, *steps: str) -> None:
             report = converge(
                 aws,
                 kinds,
-                wish,
-                look(aws, kinds, wish),
+                desired_state,
+                look(aws, kinds, desired_state),
                 patience_seconds=600,
                 stop=threading.Event(),
                 expectations=expectations,
@@ -99,31 +99,33 @@ def main(url: str, folder: str, *steps: str) -> None:
                 raise SystemExit(failed[0])
             world, actions = None, sum(len(each.outcomes) for each in report.passes)
         elif step.startswith("change:"):
-            changed = replace(wish, desired=_desired(Path(step.partition(":")[2])))
+            changed = replace(desired_state, desired=_desired(Path(step.partition(":")[2])))
             assert world is not None
-            world = observe(aws, kinds, wish.place, changed.desired, depth=Depth.FAST, before=world)
-            todo = plan("bench", changed.desired, world, kinds, consent=wish.consent)
+            world = observe(aws, kinds, desired_state.place, changed.desired, depth=Depth.FAST, before=world)
+            todo = plan("bench", changed.desired, world, kinds, consent=desired_state.consent)
             done = act(aws, kinds, changed, world, todo, expectations=expectations)
             if done.failed:
                 raise SystemExit(str(done.failed[0]))
             actions = len(todo.actions)
         elif step in ("deploy", "gate"):
-            world, actions = None, _deploy(aws, kinds, wish, compile_deliveries(specs), gate=step == "gate")
+            world, actions = None, _deploy(aws, kinds, desired_state, compile_deliveries(specs), gate=step == "gate")
         elif step == "watch":
-            jobs, rollouts = _jobs(aws, kinds, wish, compile_deliveries(specs))
-            actions = len(jobs)
+            rollouts, driver = _rollouts(aws, kinds, desired_state, compile_deliveries(specs))
+            actions = len(rollouts)
         elif step == "round":
-            actions = len(rollouts.turns(jobs))
+            actions = len(driver.advance(rollouts))
         elif step.startswith("wait:"):
-            turns: list[Any] = []
-            follow(rollouts, jobs, has_ended, patience_seconds=float(step.partition(":")[2]), on_turn=turns.append)
-            actions = len(turns)
+            results: list[Any] = []
+            follow(
+                driver, rollouts, has_ended, patience_seconds=float(step.partition(":")[2]), on_result=results.append
+            )
+            actions = len(results)
         else:
             depth = Depth[step.upper()]
-            world = observe(aws, kinds, wish.place, wish.desired, depth=depth, before=world)
+            world = observe(aws, kinds, desired_state.place, desired_state.desired, depth=depth, before=world)
             if world.unreadable:
                 raise SystemExit(str(world.unreadable))
-            found = plan("bench", wish.desired, world, kinds, consent=wish.consent)
+            found = plan("bench", desired_state.desired, world, kinds, consent=desired_state.consent)
             actions = len(found.actions)
             if found.actions and "-v" in sys.argv:
                 print([(str(a.address), a.because, [str(c) for c in a.changes]) for a in found.actions[:5]])
@@ -144,33 +146,33 @@ class Unpaced(RateLimiter):
         return 0.0
 
 
-def _jobs(aws: Any, kinds: Any, wish: Any, deliveries: Any) -> tuple[Any, Any]:
+def _rollouts(aws: Any, kinds: Any, desired_state: Any, deliveries: Any) -> tuple[Any, Any]:
     """What is to be looked after, and by whom; what tests would ask is answered for them."""
     from reconciler.reconcile.observe import observe, owned_ids
     from reconciler.rollout_driver.driver import RolloutDriver
     from reconciler.rollout_driver.smoke_tests import SmokeTests
-    from reconciler.rollout_driver.targets import jobs_of
+    from reconciler.rollout_driver.targets import rollouts_of
 
-    world = observe(aws, kinds, wish.place, wish.desired)
-    aws.mine.add(*owned_ids(world, wish.place.stack, {}))
-    jobs, missing = jobs_of(deliveries, wish.desired, world, wish.place.stack)
+    world = observe(aws, kinds, desired_state.place, desired_state.desired)
+    aws.mine.add(*owned_ids(world, desired_state.place.stack, {}))
+    rollouts, missing = rollouts_of(deliveries, desired_state.desired, world, desired_state.place.stack)
     if missing:
         raise SystemExit(str(missing))
     smoke = SmokeTests(lambda *_: "http://nowhere", lambda *_: (200, ""))
-    return jobs, RolloutDriver(aws, smoke, fresh=frozenset(job.address for job in jobs))
+    return rollouts, RolloutDriver(aws, smoke, fresh=frozenset(rollout.address for rollout in rollouts))
 
 
-def _deploy(aws: Any, kinds: Any, wish: Any, deliveries: Any, *, gate: bool = False) -> int:
+def _deploy(aws: Any, kinds: Any, desired_state: Any, deliveries: Any, *, gate: bool = False) -> int:
     """Bring out what is wanted, and see it in production, or at the gate."""
     from reconciler.controller.until import was_promoted
     from tests.harness.driving import follow
 
-    jobs, rollouts = _jobs(aws, kinds, wish, deliveries)
+    rollouts, driver = _rollouts(aws, kinds, desired_state, deliveries)
     goal = (lambda turn: turn.waits or turn.stuck) if gate else was_promoted
-    followed = follow(rollouts, jobs, goal, patience_seconds=600)
+    followed = follow(driver, rollouts, goal, patience_seconds=600)
     if followed.timed_out or followed.went_wrong or followed.refused:
-        raise SystemExit(str([(turn.step, turn.error) for turn in followed.turns[:2]]))
-    return len(jobs)
+        raise SystemExit(str([(one.step, one.error) for one in followed.results[:2]]))
+    return len(rollouts)
 
 
 def peak(pid: int | str = "self") -> int:

@@ -109,7 +109,7 @@ def _report_warnings(stack: Stack, controller: Controller) -> None:
     from reconciler.cli.rollout_session import rollout_warnings
 
     look = stack.err_look
-    for rollout in controller.queue.jobs:
+    for rollout in controller.queue.rollouts:
         for warning in rollout_warnings(stack, rollout):
             say(look.paint(f"{look.sign('warn')} {rollout.address}   {warning}", "yellow"), look, err=True)
 
@@ -126,10 +126,10 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
         echo(f"{'Applied' if failed else 'Apply complete'}: {_changes(done)}.", err=bool(failed))
     for address, not_ready in controller.queue.missing.items():
         echo(f"{address}: {not_ready}.", err=True)
-    for address, turn in controller.queue.turns.items():
-        told = turn.step is not None and turn.seen is not None and turn.seen.waits in turn.step.because
-        if turn.seen is not None and turn.seen.waits and not told:  # otherwise the progress has said it
-            echo(f"{address}: the new version is waiting: {turn.seen.waits}.", err=True)
+    for address, result in controller.queue.results.items():
+        told = result.step is not None and result.seen is not None and result.seen.waits in result.step.because
+        if result.seen is not None and result.seen.waits and not told:  # otherwise the progress has said it
+            echo(f"{address}: the new version is waiting: {result.seen.waits}.", err=True)
 
 
 def _report_deferred(goal: Applied) -> None:

@@ -33,7 +33,7 @@ from reconciler.rollout_driver.driver import RolloutDriver
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.preview import prospects
 from reconciler.rollout_driver.smoke_tests import Reach, SmokeTests
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, rollouts_of
 from reconciler.source.base import Revision
 
 
@@ -99,7 +99,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     if world is None:
         world = observe(stack.aws, stack.kinds, target.place, target.desired)
     stack.aws.mine.add(*sorted(owned_ids(world, target.place.stack, {})))
-    rollouts, missing = jobs_of(target.deliveries, target.desired, world, target.place.stack)
+    rollouts, missing = rollouts_of(target.deliveries, target.desired, world, target.place.stack)
     driver = RolloutDriver(
         stack.aws,
         SmokeTests(reach_of(stack.identity.endpoint, world)),

@@ -241,12 +241,12 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
     controller = reporting_controller(stack)
     goal = RequestHandled(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK, deployed=deployed)
     ending = controller.run(goal)
-    turn = controller.queue.turns.get(rollout.address)
-    if turn is not None and turn.stuck:
-        assert turn.error is not None
-        raise turn.error
+    result = controller.queue.results.get(rollout.address)
+    if result is not None and result.stuck:
+        assert result.error is not None
+        raise result.error
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
-    if goal.answer.accepted and turn is not None and turn.step is not None and not turn.at_rest:
-        echo(under_way(turn))
+    if goal.answer.accepted and result is not None and result.step is not None and not result.at_rest:
+        echo(under_way(result))
     return _report(RequestVerb(request.verb), rollout.delivery.name, goal.answer)

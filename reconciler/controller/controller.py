@@ -77,7 +77,7 @@ class Controller:
         self.stack_requests = StackRequests(aws)
         self.timer = PassTimer(aws.clock, rhythm or Intervals())
         self.policy = DriftPolicy()
-        self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_turn)
+        self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
         self._until = Until()
         self._looked: PassResult | None = None
@@ -153,8 +153,8 @@ class Controller:
         """Seconds until something is due."""
         if self.revisions.active is None:
             return self.revisions.interval
-        turn = None if self._suspended else self.queue.rest(self.aws.clock.now())
-        return self.timer.rest if turn is None else min(self.timer.rest, turn)
+        result = None if self._suspended else self.queue.rest(self.aws.clock.now())
+        return self.timer.rest if result is None else min(self.timer.rest, result)
 
     @property
     def _suspended(self) -> bool:
@@ -167,7 +167,9 @@ class Controller:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
             revision = self.revisions.active.revision
-            self.queue.rollouts.obituary = FailureReporter(self.revisions.active.wanted, revision.id, revision.subject)
+            self.queue.driver.failure_reporter = FailureReporter(
+                self.revisions.active.wanted, revision.id, revision.subject
+            )
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
@@ -175,7 +177,7 @@ class Controller:
 
     def _withheld(self, active: ActiveRevision, world: ObservedState) -> str:
         """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""
-        if self.revisions.restored and not owned_ids(world, active.wish.place.stack, {}):
+        if self.revisions.restored and not owned_ids(world, active.desired_state.place.stack, {}):
             return self._waits(
                 f"nothing of the stack exists, which {active.revision} would create: it was only restored"
             )
@@ -264,17 +266,17 @@ class Controller:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number += 1
-        wish = active.wish
+        desired_state = active.desired_state
         world = observe(
-            self.aws, self.kinds, wish.place, wish.desired,
-            depth=depth, expectations=self._expectations, before=self.world, leaving=wish.leaving,
+            self.aws, self.kinds, desired_state.place, desired_state.desired,
+            depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
-        self.aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
-        self.stack_requests.read(world, wish.place.stack, active.wanted)
+        self.aws.mine.add(*sorted(owned_ids(world, desired_state.place.stack, desired_state.wanted)))
+        self.stack_requests.read(world, desired_state.place.stack, active.wanted)
         tags = self.stack_requests.tags
         plan, drifts = pass_.planned(
-            wish, world, self.kinds, policy=self.policy, now=now, agreed=self._agreed,
+            desired_state, world, self.kinds, policy=self.policy, now=now, agreed=self._agreed,
             written=frozenset(self._written), suspended_by=tags.suspended, unreadable=tags.unreadable,
         )  # fmt: skip
         return PassResult(self._number, depth, active.revision, world, plan, drifts)
@@ -299,7 +301,7 @@ class Controller:
 
     def _act(self, active: ActiveRevision, report: PassResult, now: float) -> tuple[StepOutcome, ...]:
         outcomes = pass_.act(
-            self.aws, self.kinds, active.wish, report.world, report.plan, stop=self.stop,
+            self.aws, self.kinds, active.desired_state, report.world, report.plan, stop=self.stop,
             on_start=self.observer.on_start, on_end=self.observer.on_end, expectations=self._expectations,
         )  # fmt: skip
         for outcome in outcomes:
@@ -308,7 +310,7 @@ class Controller:
         done = [one for one in outcomes if one.result is Result.DONE]
         self.policy.corrected(report.drifts, {one.step.address for one in done}, now)
         self._written |= {one.action.signature for one in done}
-        self.queue.rollouts.fresh |= {one.step.address for one in done if one.action.verb is Verb.CREATE}
+        self.queue.driver.fresh |= {one.step.address for one in done if one.action.verb is Verb.CREATE}
         pass_events.record_outcomes(self.recorder, outcomes)
         return outcomes
 
@@ -326,9 +328,9 @@ class Controller:
 
     # -- events
 
-    def _on_turn(self, turn: StepResult) -> None:
-        self._until.on_turn(turn)
-        self.observer.on_turn(turn)
+    def _on_result(self, result: StepResult) -> None:
+        self._until.on_result(result)
+        self.observer.on_result(result)
 
     def _later(self, because: str) -> None:
         self.timer.backoff()

@@ -65,9 +65,9 @@ class Applied(Until):
         self.last = report
         self.done += summary(report.outcomes)[Result.DONE]
 
-    def on_turn(self, turn: StepResult) -> None:
-        if turn.diagnosis is not None:
-            self.diagnoses.append(turn.diagnosis)
+    def on_result(self, result: StepResult) -> None:
+        if result.diagnosis is not None:
+            self.diagnoses.append(result.diagnosis)
 
     @property
     def in_place(self) -> bool:
@@ -90,8 +90,8 @@ class Applied(Until):
             self._rollouts_deadline, self._tasks_deadline = now + self.rollout_patience, now + self.task_patience
             self.settled()
         queue = controller.queue
-        turns = [queue.turns.get(job.address) for job in queue.jobs]
-        if not all(turn is not None and self.goal(turn) for turn in turns):
+        results = [queue.results.get(rollout.address) for rollout in queue.rollouts]
+        if not all(result is not None and self.goal(result) for result in results):
             return Ending.TIMED_OUT if now >= self._rollouts_deadline else None
         if self.running_tasks(controller) and now < self._tasks_deadline:
             if controller.timer.rest > TASK_SECONDS:
@@ -174,23 +174,23 @@ class RequestHandled(Until):
     def reached(self, controller: Controller) -> Ending | None:
         if controller.failure is not None and not isinstance(controller.failure, PASSING):
             raise controller.failure
-        turn = controller.queue.turns.get(self.service)
-        if turn is None:
+        result = controller.queue.results.get(self.service)
+        if result is None:
             self._check(controller)
             return None
-        if turn.seen is not None and turn.seen.marks.unreadable:  # since it was requested: it is never answered
-            raise errors.UnknownFormat(f"{self.service} is read-only: {turn.seen.marks.unreadable}")
-        response = turn.seen.marks.response if turn.seen is not None else None
+        if result.seen is not None and result.seen.marks.unreadable:  # since it was requested: it is never answered
+            raise errors.UnknownFormat(f"{self.service} is read-only: {result.seen.marks.unreadable}")
+        response = result.seen.marks.response if result.seen is not None else None
         if response is not None and response.id == self.request:
             self.answer = response
-        over = turn.stuck or (self.answer is not None and not turn.busy and not turn.stabilizing)
+        over = result.stuck or (self.answer is not None and not result.busy and not result.stabilizing)
         return Ending.REACHED if over else None
 
     def seconds_left(self, controller: Controller) -> float:
         return IDLE_SECONDS
 
     def _check(self, controller: Controller) -> None:
-        """Raises why the service has no turn, where another pass would not give it one."""
+        """Raises why the service has no result, where another pass would not give it one."""
         last, lack = controller.last, controller.queue.missing.get(self.service)
         if last is None:
             return

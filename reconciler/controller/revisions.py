@@ -36,11 +36,11 @@ class ActiveRevision:
     """A revision and the desired state that it compiles to."""
 
     revision: Revision
-    wish: DesiredState
+    desired_state: DesiredState
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
-        return {want.address: want for want in self.wish.desired}
+        return {want.address: want for want in self.desired_state.desired}
 
 
 class Revisions(Protocol):

@@ -16,7 +16,7 @@ from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe, read_only
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of, known_of, restricted
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, restricted, rollouts_of
 
 OWN: Final = {errors.SafetyBreach: events.SAFETY_BREACHED, errors.Contested: events.CONTESTED}
 """The events of errors that are not AWS's."""
@@ -24,17 +24,17 @@ OWN: Final = {errors.SafetyBreach: events.SAFETY_BREACHED, errors.Contested: eve
 
 @dataclass(slots=True)
 class RolloutQueue:
-    """`jobs` are the services to roll out, `turns` the last result of each.
+    """`rollouts` are the services to roll out, `results` the last result of each.
 
     `missing` is why others have no rollout yet.
     """
 
-    rollouts: RolloutDriver
+    driver: RolloutDriver
     recorder: EventRecorder
-    on_turn: Callable[[StepResult], None]
-    jobs: tuple[ServiceRollout, ...] = field(init=False, default=())
+    on_result: Callable[[StepResult], None]
+    rollouts: tuple[ServiceRollout, ...] = field(init=False, default=())
     missing: dict[Address, NotReady] = field(init=False, default_factory=dict)
-    turns: dict[Address, StepResult] = field(init=False, default_factory=dict)
+    results: dict[Address, StepResult] = field(init=False, default_factory=dict)
     _known: dict[Address, Prefetched] = field(init=False, default_factory=dict)
 
     def plan(
@@ -64,12 +64,12 @@ class RolloutQueue:
         made = {one.step.address: one.id for one in outcomes if one.id}
         undone = {one.step.address for one in outcomes if one.result is not Result.DONE} | set(refused)
         wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
-        wish = active.wish
-        jobs, missing = jobs_of(
-            wish.deliveries,
-            wish.desired,
+        desired_state = active.desired_state
+        rollouts, missing = rollouts_of(
+            desired_state.deliveries,
+            desired_state.desired,
             world,
-            wish.place.stack,
+            desired_state.place.stack,
             made=made,
             undone=undone,
             commit=active.revision.id,
@@ -77,92 +77,101 @@ class RolloutQueue:
             withdrawn=withdrawn,
         )
         if world.unreadable:
-            before = {job.address: restricted(job, withheld=withheld, withdrawn=withdrawn) for job in self.jobs}
-            jobs = (*jobs, *(before[address] for address in missing if address in before))
+            before = {
+                rollout.address: restricted(rollout, withheld=withheld, withdrawn=withdrawn)
+                for rollout in self.rollouts
+            }
+            rollouts = (*rollouts, *(before[address] for address in missing if address in before))
             missing = {address: lack for address, lack in missing.items() if address not in before}
         if only is not None:
-            jobs = tuple(job for job in jobs if job.address in only)
-        jobs = tuple(target(job) for job in jobs)
-        jobs = tuple(replace(job, new_attempts=attempts is None or job.address in attempts) for job in jobs)
-        there = {job.address for job in jobs}
+            rollouts = tuple(rollout for rollout in rollouts if rollout.address in only)
+        rollouts = tuple(target(rollout) for rollout in rollouts)
+        rollouts = tuple(
+            replace(rollout, new_attempts=attempts is None or rollout.address in attempts) for rollout in rollouts
+        )
+        there = {rollout.address for rollout in rollouts}
         self.missing = missing
-        self.jobs = jobs
-        self.turns = {address: turn for address, turn in self.turns.items() if address in there}
-        self._known = {} if made or wrote or stale else known_of(self.jobs, world)
+        self.rollouts = rollouts
+        self.results = {address: result for address, result in self.results.items() if address in there}
+        self._known = {} if made or wrote or stale else known_of(self.rollouts, world)
 
     def clear(self) -> None:
         """Another process may have led since: nothing continues before the next pass."""
-        self.jobs, self.missing, self.turns, self._known = (), {}, {}, {}
-        self.rollouts.forget()
+        self.rollouts, self.missing, self.results, self._known = (), {}, {}, {}
+        self.driver.forget()
 
     def rest(self, now: datetime) -> float | None:
-        """Seconds until the next turn; None if none is due."""
-        waiting = count_waiting(self.turns.values())
-        wakes = [wake for turn in self.turns.values() if (wake := wake_at(turn, waiting)) is not None]
+        """Seconds until the next step; None if none is due."""
+        waiting = count_waiting(self.results.values())
+        wakes = [wake for result in self.results.values() if (wake := wake_at(result, waiting)) is not None]
         return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
 
     def go_round(self, now: datetime, *, touched: bool) -> bool:
-        """One turn for each service that is due or has news. True if anything was done.
+        """One result for each service that is due or has news. True if anything was done.
 
-        `touched`: something was written since the last pass, so its observation is used only for a first turn.
+        `touched`: something was written since the last pass, so its observation is used only for a first result.
         """
-        waiting = count_waiting(self.turns.values())
-        due = [job for job in self.jobs if self._has_news(job) or self._is_due(job, waiting, now)]
+        waiting = count_waiting(self.results.values())
+        due = [rollout for rollout in self.rollouts if self._has_news(rollout) or self._is_due(rollout, waiting, now)]
         known = {
-            address: told
-            for address, told in self._known.items()
-            if (last := self.turns.get(address)) is None or (last.at_rest and not touched)
+            address: prefetched
+            for address, prefetched in self._known.items()
+            if (last := self.results.get(address)) is None or (last.at_rest and not touched)
         }
         self._known = {}
-        turns = self.rollouts.turns(due, known)
-        for turn in turns:
-            self._turned(turn)
-            self.on_turn(turn)
-        return any(turn.done for turn in turns)
+        results = self.driver.advance(due, known)
+        for result in results:
+            self._record(result)
+            self.on_result(result)
+        return any(result.done for result in results)
 
-    def _is_due(self, job: ServiceRollout, waiting: int, now: datetime) -> bool:
-        last = self.turns.get(job.address)
-        if last is None or last.job != job:
+    def _is_due(self, rollout: ServiceRollout, waiting: int, now: datetime) -> bool:
+        last = self.results.get(rollout.address)
+        if last is None or last.rollout != rollout:
             return True
         wake = wake_at(last, waiting)
         return wake is not None and now >= wake
 
-    def _has_news(self, job: ServiceRollout) -> bool:
-        """Whether the pass read tags that differ from those of the last turn, for example a request."""
-        known, last = self._known.get(job.address), self.turns.get(job.address)
+    def _has_news(self, rollout: ServiceRollout) -> bool:
+        """Whether the pass read tags that differ from those of the last result, for example a request."""
+        known, last = self._known.get(rollout.address), self.results.get(rollout.address)
         if known is None:
             return False
         if known.service is None or last is None or last.seen is None or not last.waits:
             return True
         return describe.remembered(known.service) != last.seen.marks
 
-    def _turned(self, turn: StepResult) -> None:
+    def _record(self, result: StepResult) -> None:
         """Store the result and record new events."""
-        before = self.turns.get(turn.job.address)
-        self.turns[turn.job.address] = turn
-        address = str(turn.job.address)
-        if turn.error is not None and turn.stuck:
-            name = OWN.get(type(turn.error), events.ROLLOUT_REFUSED)
-            details = {"code": turn.error.code} if turn.error.code != errors.ReconcilerError.code else {}
-            self.recorder.emit_once(f"refused {address}", name, str(turn.error), address, details)
-        if turn.step is None or turn.seen is None:
+        before = self.results.get(result.rollout.address)
+        self.results[result.rollout.address] = result
+        address = str(result.rollout.address)
+        if result.error is not None and result.stuck:
+            name = OWN.get(type(result.error), events.ROLLOUT_REFUSED)
+            details = {"code": result.error.code} if result.error.code != errors.ReconcilerError.code else {}
+            self.recorder.emit_once(f"refused {address}", name, str(result.error), address, details)
+        if result.step is None or result.seen is None:
             return
-        self._read_only(address, turn.seen.marks.unreadable)
+        self._read_only(address, result.seen.marks.unreadable)
         was = before.step.phase if before is not None and before.step is not None else None
-        quiet = bool(turn.seen.marks.unreadable) or (was is None and turn.at_rest)
-        if turn.step.phase is not was and not quiet:
-            details = {"phase": turn.step.phase.value, "release": turn.step.release, "was": was.value if was else ""}
-            self.recorder.emit(events.ROLLOUT_PHASE, address, f"{turn.step.phase}: {turn.step.because}", details)
-        if turn.step.ended is not None and turn.error is None:
-            ended = turn.step.ended
+        quiet = bool(result.seen.marks.unreadable) or (was is None and result.at_rest)
+        if result.step.phase is not was and not quiet:
+            details = {
+                "phase": result.step.phase.value,
+                "release": result.step.release,
+                "was": was.value if was else "",
+            }
+            self.recorder.emit(events.ROLLOUT_PHASE, address, f"{result.step.phase}: {result.step.because}", details)
+        if result.step.ended is not None and result.error is None:
+            ended = result.step.ended
             details = {
                 "release": ended.release,
                 "outcome": ended.outcome.value,
                 "phase": str(ended.phase),
                 "by": ended.by.value,
             }
-            if turn.diagnosis is not None:
-                details["cause"] = turn.diagnosis.finding.text
+            if result.diagnosis is not None:
+                details["cause"] = result.diagnosis.finding.text
             why = f": {ended.why}" if ended.why else ""
             self.recorder.emit(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)
 

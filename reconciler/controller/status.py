@@ -34,7 +34,7 @@ class ControllerStatus:
 def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> ControllerStatus:
     """Safe to call from any thread: mutable state is copied first, and copying a dict is atomic."""
     active = loop.revisions.active
-    turns = dict(loop.queue.turns)
+    results = dict(loop.queue.results)
     return ControllerStatus(
         revision="" if active is None else active.revision.short,
         lease_held=lease is None or lease.left() > 0,
@@ -45,6 +45,6 @@ def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifie
         restored=bool(loop.revisions.restored),
         calls=dict(loop.aws.counts),
         writes=dict(loop.aws.writes),
-        phases={address.name: turn.step.phase for address, turn in turns.items() if turn.step is not None},
+        phases={address.name: result.step.phase for address, result in results.items() if result.step is not None},
         notices={f"{number} {one.label}": one.tally for number, one in enumerate(notifiers, start=1)},
     )

@@ -37,7 +37,7 @@ class Observer:
     def on_start(self, step: PlanStep, action: Action) -> None: ...
     def on_end(self, outcome: StepOutcome) -> None: ...
     def on_wait(self, last: PassResult | None, seconds: float) -> None: ...
-    def on_turn(self, turn: StepResult) -> None: ...
+    def on_result(self, result: StepResult) -> None: ...
 
 
 class Until:
@@ -58,7 +58,7 @@ class Until:
     def on_pass(self, report: PassResult) -> None:
         """A pass has ended."""
 
-    def on_turn(self, turn: StepResult) -> None:
+    def on_result(self, result: StepResult) -> None:
         """A rollout was observed and advanced if possible."""
 
     def reached(self, controller: Controller) -> Ending | None:
@@ -73,33 +73,33 @@ class Until:
 # -- progress of a rollout
 
 
-def has_begun(turn: StepResult) -> bool:
+def has_begun(result: StepResult) -> bool:
     """Everything that can be done immediately is done.
 
     A version whose health is being confirmed is waited for, because the next process would start counting again.
     """
-    return turn.stuck or not (turn.busy or turn.stabilizing)
+    return result.stuck or not (result.busy or result.stabilizing)
 
 
-def has_ended(turn: StepResult) -> bool:
+def has_ended(result: StepResult) -> bool:
     """Only a request or a new spec continues it, or AWS refuses."""
-    return turn.at_rest or turn.stuck
+    return result.at_rest or result.stuck
 
 
-def went_wrong(turn: StepResult) -> bool:
+def went_wrong(result: StepResult) -> bool:
     """The wanted version is not in production, and will not be without a request."""
-    if turn.step is None:
+    if result.step is None:
         return False
-    if turn.step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
+    if result.step.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.ROLLING_BACK):
         return True
-    return turn.seen is not None and turn.seen.marks.quarantined(turn.seen.wanted)
+    return result.seen is not None and result.seen.marks.quarantined(result.seen.wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutSummary:
-    """Summary of the rollouts: the last turn of each service, and the failures so far."""
+    """Summary of the rollouts: the last result of each service, and the failures so far."""
 
-    turns: tuple[StepResult, ...]
+    results: tuple[StepResult, ...]
     diagnoses: tuple[Diagnosis, ...] = ()
     ending: Ending = Ending.REACHED
 
@@ -113,22 +113,22 @@ class RolloutSummary:
 
     @property
     def waits_for_promotion(self) -> bool:
-        return any(turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION for turn in self.turns)
+        return any(result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION for result in self.results)
 
     @property
     def suspended(self) -> bool:
         """Whether a service waits for `resume`."""
-        return any(turn.seen is not None and turn.seen.marks.suspended is not None for turn in self.turns)
+        return any(result.seen is not None and result.seen.marks.suspended is not None for result in self.results)
 
     @property
     def went_wrong(self) -> tuple[StepResult, ...]:
-        return tuple(turn for turn in self.turns if went_wrong(turn))
+        return tuple(result for result in self.results if went_wrong(result))
 
     @property
     def read_only(self) -> tuple[StepResult, ...]:
         """Services whose stored state cannot be read."""
-        return tuple(turn for turn in self.turns if turn.seen is not None and turn.seen.marks.unreadable)
+        return tuple(result for result in self.results if result.seen is not None and result.seen.marks.unreadable)
 
     @property
     def refused(self) -> tuple[StepResult, ...]:
-        return tuple(turn for turn in self.turns if turn.stuck)
+        return tuple(result for result in self.results if result.stuck)

@@ -88,8 +88,8 @@ def find_in_task(
         return unknown(sign)
     if not hit.cause.vague:
         return hit
-    told = [event for event in events if task.id and task.id in event.message]
-    signs = [sign_of_text(event.message) for event in told]
+    matching = [event for event in events if task.id and task.id in event.message]
+    signs = [sign_of_text(event.message) for event in matching]
     signs += [sign_of_target(target) for target in targets if task.address and target.id == task.address]
     better = next((found for sign in signs if (found := _better(sign)) is not None), None)
     if better is None:

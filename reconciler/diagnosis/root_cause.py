@@ -124,8 +124,8 @@ def _task_hits(evidence: Evidence) -> list[tuple[Task, Hit]]:
 
 
 def _of_tasks(hits: Sequence[tuple[Task, Hit]]) -> list[_Candidate]:
-    told = [hit for _, hit in hits if hit.cause.level is not Level.NOISE] or [hit for _, hit in hits]
-    return _counted(told, len(told))
+    relevant = [hit for _, hit in hits if hit.cause.level is not Level.NOISE] or [hit for _, hit in hits]
+    return _counted(relevant, len(relevant))
 
 
 def _of_targets(targets: Sequence[Target]) -> list[_Candidate]:
@@ -157,8 +157,8 @@ def _of_statements(evidence: Evidence) -> Hit | None:
     """What ECS says of the service as a whole; the newest of those nearest to the root."""
     texts = [*(event.message for event in evidence.events), evidence.rollout]
     hits = [hit for text in texts if (hit := classify.find(classify.sign_of_text(text))) is not None]
-    told = [hit for hit in hits if hit.cause.level is not Level.NOISE]
-    return min(told, key=lambda hit: hit.cause.level, default=None)
+    relevant = [hit for hit in hits if hit.cause.level is not Level.NOISE]
+    return min(relevant, key=lambda hit: hit.cause.level, default=None)
 
 
 def _words(evidence: Evidence) -> Hit:

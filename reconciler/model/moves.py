@@ -30,8 +30,8 @@ def renamed(found: Found, wanted: Collection[Desired[Any]], stack: str) -> Found
     if not moved:
         return found
     ours = {one.address for one in found if ownership.owner(one.tags) == stack}
-    wishes = {want.address for want in wanted}
-    going = {old: new for old, new in moved.items() if new not in ours and old not in wishes}
+    addresses = {want.address for want in wanted}
+    going = {old: new for old, new in moved.items() if new not in ours and old not in addresses}
     return tuple(
         replace(one, address=going[one.address]) if one.address in going and ownership.owner(one.tags) == stack else one
         for one in found

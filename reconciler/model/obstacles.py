@@ -34,8 +34,8 @@ def obstacle(
     if want is None or not (action.verb in (Verb.CREATE, Verb.REPLACE) or action.changes):
         return None
     if type(kind).excludes is not ResourceType.excludes:
-        wishes = {one: desired[one].resolved(ids) for one in desired if one.kind == kind.kind}
-        refusal = _excluded(action, want, kind, world.found.get(kind.kind, ()), wishes, stack)
+        declared = {one: desired[one].resolved(ids) for one in desired if one.kind == kind.kind}
+        refusal = _excluded(action, want, kind, world.found.get(kind.kind, ()), declared, stack)
         if refusal is not None:
             return refusal
     return _attached_elsewhere(want, kinds, world, desired)
@@ -118,11 +118,11 @@ def _holders(
             yield other, what
 
 
-def _moves_away(action: Action, want: Desired[Any], kind: ResourceType[Any], wish: Desired[Any] | None) -> bool:
-    """Whether what is to become `wish` gives up what is wanted. Two change places only where AWS exchanges them."""
-    if wish is None or kind.excludes(want.spec, wish.spec):
+def _moves_away(action: Action, want: Desired[Any], kind: ResourceType[Any], other: Desired[Any] | None) -> bool:
+    """Whether what is to become `other` gives up what is wanted. Two change places only where AWS exchanges them."""
+    if other is None or kind.excludes(want.spec, other.spec):
         return False
-    return kind.exchanges or action.old is None or not kind.excludes(wish.spec, action.old.spec)
+    return kind.exchanges or action.old is None or not kind.excludes(other.spec, action.old.spec)
 
 
 def _ours(

@@ -63,13 +63,13 @@ def read(found: ServiceState) -> Calls[tuple[ServiceEvent, ...]]:
     item = answer["services"][0]
     activities: list[Mapping[str, Any]] = []
     if found.delivery.scales:
-        told = yield autoscaling.describe_scaling_activities(
+        answer = yield autoscaling.describe_scaling_activities(
             ServiceNamespace="ecs",
             ResourceId=f"service/{found.cluster}/{found.name}",
             ScalableDimension="ecs:service:DesiredCount",
             MaxResults=ACTIVITIES,
         )
-        activities = told.get("ScalingActivities") or []
+        activities = answer.get("ScalingActivities") or []
     tags = {tag["key"]: tag.get("value", "") for tag in item.get("tags") or ()}
     remembered = state_tags.of_tags(ownership.without_aws(tags))
     return happenings(item, activities, remembered, made_of(item))

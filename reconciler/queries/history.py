@@ -158,14 +158,14 @@ def history(
     committed: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
     """Newest first; releases without a known revision come last. `wanted` is the declared release."""
-    several, running, told = tuple(known), tuple(runs), committed or {}
+    several, running, commits = tuple(known), tuple(runs), committed or {}
     releases = _releases(several, running, remembered, wanted)
     rows = []
     for one in several:
         release = releases.get(one.name, "")
         share, standing = _standing(one.name, release, running, remembered, wanted)
         results = remembered.ended_of(release), remembered.verdict_of(release)
-        rows.append(Row(release, one, standing, share, told.get(release, ""), *results))
+        rows.append(Row(release, one, standing, share, commits.get(release, ""), *results))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):

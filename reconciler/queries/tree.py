@@ -58,11 +58,11 @@ def tasks_of(services: Iterable[Observed[Any]]) -> Calls[dict[str, tuple[Placed,
     found: dict[str, tuple[Placed, ...]] = {}
     for one, answer in zip(several, listed, strict=True):
         arns = sorted(answer["taskArns"])
-        told = yield Batch.of(
+        batches = yield Batch.of(
             ecs.describe_tasks(cluster=one.facts["cluster"], tasks=arns[start : start + AT_ONCE])
             for start in range(0, len(arns), AT_ONCE)
         )
-        found[one.id] = tuple(placed(item) for batch in told for item in batch.get("tasks") or ())
+        found[one.id] = tuple(placed(item) for batch in batches for item in batch.get("tasks") or ())
     return found
 
 

@@ -125,8 +125,8 @@ class DriftPolicy:
             return left, drifts
         yielding = tuple(DriftRule(str(address), DriftMode.WARN, reason=CONTESTED) for address in sorted(alone))
         left, _ = _judge(left, wanted, settled, (*yielding, *rules))
-        told = (replace(one, mode=DriftMode.WARN, contested=True) if one.address in alone else one for one in drifts)
-        return left, tuple(told)
+        judged = (replace(one, mode=DriftMode.WARN, contested=True) if one.address in alone else one for one in drifts)
+        return left, tuple(judged)
 
     def corrected(self, drifts: Iterable[Drift], written: Collection[Address], now: float) -> None:
         """Record the drift at `written` as corrected."""

@@ -77,8 +77,8 @@ def execute(
     `expectations` records every write. `made_meanwhile` is called before a create that AWS would execute twice, and
     when AWS answers that a resource exists.
     """
-    told = expectations if expectations is not None else Expectations(aws.clock)
-    return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, told, made_meanwhile).run()
+    expected = expectations if expectations is not None else Expectations(aws.clock)
+    return _Execution(plan, aws, kinds, stop or threading.Event(), on_start, on_end, expected, made_meanwhile).run()
 
 
 class _Execution:

@@ -50,7 +50,7 @@ class DesiredState:
 def look(
     aws: AwsClient,
     kinds: ResourceTypes,
-    wish: DesiredState,
+    desired_state: DesiredState,
     *,
     depth: Depth = Depth.FULL,
     expectations: Expectations | None = None,
@@ -59,31 +59,42 @@ def look(
 
     `expectations`: writes of this process; without them every read is believed.
     """
-    world = observe(aws, kinds, wish.place, wish.desired, depth=depth, expectations=expectations, leaving=wish.leaving)
-    return world, planned(wish, world, kinds)[0]
+    world = observe(
+        aws,
+        kinds,
+        desired_state.place,
+        desired_state.desired,
+        depth=depth,
+        expectations=expectations,
+        leaving=desired_state.leaving,
+    )
+    return world, planned(desired_state, world, kinds)[0]
 
 
 def planned(
-    wish: DesiredState, world: ObservedState, kinds: ResourceTypes, **known: Any
+    desired_state: DesiredState, world: ObservedState, kinds: ResourceTypes, **known: Any
 ) -> tuple[Plan, tuple[Drift, ...]]:
-    """The plan from `world` to `wish` after all filters, and the drift in it.
+    """The plan from `world` to `desired_state` after all filters, and the drift in it.
 
     `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
-    wanted, tags = wish.wanted, tags_of(wish, world)
+    wanted, tags = desired_state.wanted, tags_of(desired_state, world)
     context = Context(
-        world, wanted, kinds, wish.deliveries, wish.guard, wish.rules, leaving=wish.leaving,
+        world, wanted, kinds, desired_state.deliveries, desired_state.guard, desired_state.rules,
+        leaving=desired_state.leaving,
         **{"suspended_by": tags.suspended, "unreadable": tags.unreadable, **known},
     )  # fmt: skip
-    serving = _serving(wish.deliveries, world, kinds)
-    whole = draft(wish.place.stack, tuple(wanted.values()), world, kinds, consent=wish.consent, serving=serving)
-    found, drifts = filtered(replace(whole, allowed=_allowed(wish)), context)
+    serving = _serving(desired_state.deliveries, world, kinds)
+    whole = draft(
+        desired_state.place.stack, tuple(wanted.values()), world, kinds, consent=desired_state.consent, serving=serving
+    )
+    found, drifts = filtered(replace(whole, allowed=_allowed(desired_state)), context)
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
 
 
-def _allowed(wish: DesiredState) -> tuple[str, ...]:
-    guard, consent = wish.guard, wish.consent
+def _allowed(desired_state: DesiredState) -> tuple[str, ...]:
+    guard, consent = desired_state.guard, desired_state.consent
     return (
         f"max-delete {guard.max_delete}",
         f"max-delete-percent {guard.max_delete_percent}",
@@ -107,10 +118,10 @@ def _serving(
     }
 
 
-def tags_of(wish: DesiredState, world: ObservedState) -> RequestTags:
+def tags_of(desired_state: DesiredState, world: ObservedState) -> RequestTags:
     """The stack-wide tags of its services."""
-    addresses = {want.address for want in wish.desired}
-    return merged(candidates(world.found.get("service", ()), wish.place.stack, addresses))
+    addresses = {want.address for want in desired_state.desired}
+    return merged(candidates(world.found.get("service", ()), desired_state.place.stack, addresses))
 
 
 def check_refusals(plan: Plan) -> None:
@@ -123,7 +134,7 @@ def check_refusals(plan: Plan) -> None:
 def act(
     aws: AwsClient,
     kinds: ResourceTypes,
-    wish: DesiredState,
+    desired_state: DesiredState,
     world: ObservedState,
     todo: Plan,
     *,
@@ -137,10 +148,10 @@ def act(
     Raises `errors.Refused` if the plan contains a refusal: then nothing is written.
     """
     check_refusals(todo)
-    aws.mine.add(*sorted(owned_ids(world, wish.place.stack, wish.wanted)))
+    aws.mine.add(*sorted(owned_ids(world, desired_state.place.stack, desired_state.wanted)))
 
     def again(want: Desired[Any], old: Observed[Any] | None = None) -> Observed[Any] | None:
-        return made_meanwhile(aws, kinds, wish.place, world, want, old)
+        return made_meanwhile(aws, kinds, desired_state.place, world, want, old)
 
     return execute(
         todo,

@@ -107,12 +107,12 @@ def located(
     others: list[tuple[Address, Item]] = []
     every = list(items)
     for item in every:
-        owner, told = ownership.owner(tags_of(item)), ownership.address(tags_of(item))
+        owner, tagged = ownership.owner(tags_of(item)), ownership.address(tags_of(item))
         address = _wanted_as(scope, item, named)
-        if address is None and owner == scope.stack and told is not None:
-            if told.kind != kind:
+        if address is None and owner == scope.stack and tagged is not None:
+            if tagged.kind != kind:
                 continue  # tags copied from something else
-            address = told
+            address = tagged
         if address is None and named is None and owner in {None, scope.stack}:
             address = _wanted_as(scope, item, _namesake)
         if address is None:

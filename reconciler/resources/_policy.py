@@ -117,11 +117,13 @@ def _meaning(value: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def _told(statement: Mapping[str, Any]) -> dict[str, Any]:
-    told = dict(statement)
+    result = dict(statement)
     for key in ("Action", "NotAction"):
-        if key in told:
-            told[key] = sorted({str(action).lower() for action in told[key]})
+        if key in result:
+            result[key] = sorted({str(action).lower() for action in result[key]})
     for key in ("Principal", "NotPrincipal"):
-        if key in told:
-            told[key] = {who: sorted({_ROOT.sub(r"\1", str(name)) for name in told[key][who]}) for who in told[key]}
-    return told
+        if key in result:
+            result[key] = {
+                who: sorted({_ROOT.sub(r"\1", str(name)) for name in result[key][who]}) for who in result[key]
+            }
+    return result

@@ -4,7 +4,7 @@ Nothing of it but its tags can be changed, and as long as it lives its elastic I
 another subnet therefore cannot stand beside the old one: it is deleted first, with a gap. AWS takes minutes to make
 one and minutes to delete it; one that failed shows why for about an hour, then AWS removes it and it is made anew.
 
-No client token: one derived from the wish would, for a day, bring back a gateway that was deleted by hand. The elastic
+No client token: one derived from the spec would, for a day, bring back a gateway that was deleted by hand. The elastic
 IP is what keeps a second gateway from being made when the answer to the first call is lost.
 """
 

@@ -76,8 +76,8 @@ class Repository(ResourceType[RepositorySpec]):
                 *(ecr.get_lifecycle_policy(repositoryName=name) for name in asked),
             ]
         )
-        told, policies = answers[: len(unknown)], dict(zip(asked, answers[len(unknown) :], strict=True))
-        tags |= {name: _tags.of_pairs(found["tags"]) for name, found in zip(unknown, told, strict=True) if found}
+        answered, policies = answers[: len(unknown)], dict(zip(asked, answers[len(unknown) :], strict=True))
+        tags |= {name: _tags.of_pairs(found["tags"]) for name, found in zip(unknown, answered, strict=True) if found}
         observed = []
         for name in tags:
             address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))

@@ -1,6 +1,6 @@
 """A VPC endpoint: a private way to an AWS service, as an interface in subnets or a gateway in route tables.
 
-No client token: one derived from the wish would, for a day, bring back an endpoint that was deleted by hand. A second
+No client token: one derived from the spec would, for a day, bring back an endpoint that was deleted by hand. A second
 one for the same service is refused by AWS where it would matter, by its route or by its private DNS name.
 """
 

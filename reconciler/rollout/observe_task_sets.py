@@ -181,21 +181,21 @@ def closely(
         )
     if watched and moved and newest is not None:
         calls["answers"] = _answers(subject, newest.slot, now)
-    told = dict(zip(calls, (yield Batch.of(calls.values())), strict=True))
-    arns = [*told["RUNNING"]["taskArns"], *told["STOPPED"]["taskArns"]]
+    answers = dict(zip(calls, (yield Batch.of(calls.values())), strict=True))
+    arns = [*answers["RUNNING"]["taskArns"], *answers["STOPPED"]["taskArns"]]
     tasks = yield from described_tasks(subject, arns)
-    healths = [told[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
+    healths = [answers[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
     sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before, dict(subject.roles)) for one in seen.sets)
-    wanted = set(told["RUNNING"]["taskArns"])
+    wanted = set(answers["RUNNING"]["taskArns"])
     alive = {one.id: [task["taskArn"] for task in _of(one, tasks) if task["taskArn"] in wanted] for one in sets}
     sets = yield from task_protection.read(subject.cluster, sets, kept(seen), alive)
     fields: dict[str, Any] = {"sets": sets}
     fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
-    if "alarms" in told:
-        firing = [*told["alarms"].get("MetricAlarms", ()), *told["alarms"].get("CompositeAlarms", ())]
+    if "alarms" in answers:
+        firing = [*answers["alarms"].get("MetricAlarms", ()), *answers["alarms"].get("CompositeAlarms", ())]
         fields["alarms"] = tuple(sorted(item["AlarmName"] for item in firing))
-    if "answers" in told:
-        fields["errors"] = _share_of_errors(told["answers"])
+    if "answers" in answers:
+        fields["errors"] = _share_of_errors(answers["answers"])
     return replace(seen, **fields)
 
 

@@ -47,7 +47,7 @@ class RolloutPreview:
     established: bool = False
 
     @property
-    def told(self) -> bool:
+    def shown(self) -> bool:
         """Whether a view of the plan shows it."""
         return self.outlook is not Outlook.REST
 

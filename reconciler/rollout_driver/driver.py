@@ -73,7 +73,7 @@ class StepResult:
     this observation. `refused` is the number of observations in a row, this one included, in which AWS refused a call.
     """
 
-    job: ServiceRollout
+    rollout: ServiceRollout
     at: datetime
     seen: ObservedService | None = None
     step: RolloutStep | None = None
@@ -107,7 +107,7 @@ class StepResult:
     @property
     def stabilizing(self) -> bool:
         """Whether it is healthy, but not in enough observations in a row yet."""
-        return self.seen is not None and 0 < self.seen.looks < self.job.delivery.policy.looks and not self.at_rest
+        return self.seen is not None and 0 < self.seen.looks < self.rollout.delivery.policy.looks and not self.at_rest
 
     @property
     def stuck(self) -> bool:
@@ -123,19 +123,19 @@ PASSING = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.Throttle
 """Errors that may be gone at the next observation."""
 
 
-def count_waiting(turns: Iterable[StepResult]) -> int:
+def count_waiting(results: Iterable[StepResult]) -> int:
     """Number of rollouts that only wait."""
-    return sum(turn.waits for turn in turns)
+    return sum(result.waits for result in results)
 
 
-def wake_at(turn: StepResult, waiting: int) -> datetime | None:
+def wake_at(result: StepResult, waiting: int) -> datetime | None:
     """When to observe again if `waiting` rollouts wait: the more, the later, but never after a deadline."""
-    soonest = turn.wake_at
-    if soonest is None or turn.step is None or not turn.waits:
+    soonest = result.wake_at
+    if soonest is None or result.step is None or not result.waits:
         return soonest
-    later = turn.at + EACH * waiting
-    until = turn.step.until
-    return max(soonest, later if until is None or until <= turn.at else min(later, until))
+    later = result.at + EACH * waiting
+    until = result.step.until
+    return max(soonest, later if until is None or until <= result.at else min(later, until))
 
 
 @dataclass(slots=True)
@@ -147,9 +147,9 @@ class RolloutDriver:
 
     aws: AwsClient
     smoke: SmokeTests
-    obituary: FailureReporter = field(default_factory=FailureReporter)
+    failure_reporter: FailureReporter = field(default_factory=FailureReporter)
     fresh: frozenset[Address] = frozenset()
-    memories: dict[Address, RolloutTracker] = field(default_factory=dict)
+    trackers: dict[Address, RolloutTracker] = field(default_factory=dict)
     decided: dict[Address, RolloutStep] = field(default_factory=dict)
     contests: dict[Address, Contest] = field(default_factory=dict)
     task_runs: TaskRuns = field(default_factory=TaskRuns)
@@ -158,122 +158,124 @@ class RolloutDriver:
 
     def forget(self) -> None:
         """Another process may have led since."""
-        self.memories.clear()
+        self.trackers.clear()
         self.decided.clear()
         self.contests.clear()
 
-    def look(self, job: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
+    def look(self, rollout: ServiceRollout, known: Prefetched = NOTHING) -> tuple[ObservedService, RolloutStep]:
         """Observe and decide. Writes nothing and remembers nothing.
 
         One observation counts as many as are needed to confirm health, because a driver repeats it. Raises
         `errors.AwsError` if AWS cannot be read.
         """
         now = self.aws.clock.now()
-        policy = job.delivery.policy
-        seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
+        policy = rollout.delivery.policy
+        seen = self.aws.run(rollout.engine.observe(rollout.subject, policy, now, known), urgent=True)
         _, seen, _ = RolloutTracker(now).look(seen, now)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
-        return seen, self._decided(job, seen, now)
+        return seen, self._decided(rollout, seen, now)
 
-    def turn(self, job: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
+    def advance_one(self, rollout: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Observe once and apply the actions. Raises no AWS error: failures are in the result."""
-        now, policy = self.aws.clock.now(), job.delivery.policy
-        memory = self.memories.setdefault(job.address, RolloutTracker(now, began=job.address not in self.fresh))
+        now, policy = self.aws.clock.now(), rollout.delivery.policy
+        memory = self.trackers.setdefault(rollout.address, RolloutTracker(now, began=rollout.address not in self.fresh))
         try:
-            seen = self.aws.run(job.engine.observe(job.subject, policy, now, known), urgent=True)
+            seen = self.aws.run(rollout.engine.observe(rollout.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
-            return self._after(StepResult(job, now, error=unread))
-        self.aws.mine.add(*job.engine.owned(seen))
+            return self._after(StepResult(rollout, now, error=unread))
+        self.aws.mine.add(*rollout.engine.owned(seen))
         memory, seen, free = memory.look(seen, now)
-        self.memories[job.address] = memory
-        step = self._decided(job, seen, now)
-        contest = self.contests.get(job.address, Contest(seen.wanted))
+        self.trackers[rollout.address] = memory
+        step = self._decided(rollout, seen, now)
+        contest = self.contests.get(rollout.address, Contest(seen.wanted))
         if free and not self.aws.halted:
-            contest = self.contests[job.address] = contest.look(seen, now)
+            contest = self.contests[rollout.address] = contest.look(seen, now)
             try:
-                step = self.aws.run(self._checked(job, seen, step, now), creating=REGISTERS, urgent=True)
+                step = self.aws.run(self._checked(rollout, seen, step, now), creating=REGISTERS, urgent=True)
             except errors.AwsError as unread:
-                return self._after(StepResult(job, now, seen, step, error=unread))
-        if not free and (step.decisions or memory.awaited or memory.kept or job.engine.starts(step, seen)):
-            told = step if memory.waiting(now) else self.decided.get(job.address, step)
-            return StepResult(job, now, seen, replace(told, ended=None), settling=True)
+                return self._after(StepResult(rollout, now, seen, step, error=unread))
+        if not free and (step.decisions or memory.awaited or memory.kept or rollout.engine.starts(step, seen)):
+            prefetched = step if memory.waiting(now) else self.decided.get(rollout.address, step)
+            return StepResult(rollout, now, seen, replace(prefetched, ended=None), settling=True)
         if because := safety.breach(policy, seen, step.decisions, now):
-            self.aws.halt(f"nothing is written any more, because a safety check failed: {job.address}: {because}")
+            self.aws.halt(f"nothing is written any more, because a safety check failed: {rollout.address}: {because}")
         if self.aws.halted:
-            return self._after(StepResult(job, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
-        self.decided[job.address] = step
+            return self._after(StepResult(rollout, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
+        self.decided[rollout.address] = step
         if contested := contest.of(step.decisions):
             because = f"not written: {contested}, changed back outside the controller {UNDONE} times within an hour"
-            return self._after(StepResult(job, now, seen, step, error=errors.Contested(because)))
+            return self._after(StepResult(rollout, now, seen, step, error=errors.Contested(because)))
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:
-            diagnosis = self.obituary.write(self.aws, job, seen, step)
-        done, error = self._carry_out(job, step, now)
-        self.contests[job.address] = contest.wrote(done, seen)
-        self._say(job, step, done, error)
-        return self._after(StepResult(job, now, seen, step, done=done, error=error, diagnosis=diagnosis))
+            diagnosis = self.failure_reporter.write(self.aws, rollout, seen, step)
+        done, error = self._carry_out(rollout, step, now)
+        self.contests[rollout.address] = contest.wrote(done, seen)
+        self._say(rollout, step, done, error)
+        return self._after(StepResult(rollout, now, seen, step, done=done, error=error, diagnosis=diagnosis))
 
-    def _decided(self, job: ServiceRollout, seen: ObservedService, now: datetime) -> RolloutStep:
+    def _decided(self, rollout: ServiceRollout, seen: ObservedService, now: datetime) -> RolloutStep:
         """The next step, with the pre-deployment task; none of a service whose state cannot be read."""
-        ordinary = job.engine.decide(job.delivery.policy, seen, now)
+        ordinary = rollout.engine.decide(rollout.delivery.policy, seen, now)
         if seen.marks.unreadable:
             return read_only.step(seen, ordinary)
-        return self.task_runs.step(self.aws, job, seen, ordinary, now)
+        return self.task_runs.step(self.aws, rollout, seen, ordinary, now)
 
-    def checked(self, job: ServiceRollout, seen: ObservedService, step: RolloutStep) -> RolloutStep:
+    def checked(self, rollout: ServiceRollout, seen: ObservedService, step: RolloutStep) -> RolloutStep:
         """`step`, or the one that refuses a rollback that is not possible. Writes nothing."""
-        return self.aws.run(self._checked(job, seen, step, self.aws.clock.now(), register=False), urgent=True)
+        return self.aws.run(self._checked(rollout, seen, step, self.aws.clock.now(), register=False), urgent=True)
 
     def _checked(
-        self, job: ServiceRollout, seen: ObservedService, step: RolloutStep, now: datetime, *, register: bool = True
+        self, rollout: ServiceRollout, seen: ObservedService, step: RolloutStep, now: datetime, *, register: bool = True
     ) -> Calls[RolloutStep]:
-        stack = ownership.owner(dict(job.subject.stack_tags))
+        stack = ownership.owner(dict(rollout.subject.stack_tags))
         return rollback_target.checked(step, seen, stack, now, register=register)
 
-    def _after(self, turn: StepResult) -> StepResult:
-        """`turn`, with the number of turns in a row that AWS refused."""
-        address = turn.job.address
+    def _after(self, result: StepResult) -> StepResult:
+        """`result`, with the number of results in a row that AWS refused."""
+        address = result.rollout.address
         before = self.refused.get(address, 0)
-        self.refused[address] = before + 1 if turn.error is not None else before if turn.settling else 0
-        return replace(turn, refused=self.refused[address])
+        self.refused[address] = before + 1 if result.error is not None else before if result.settling else 0
+        return replace(result, refused=self.refused[address])
 
-    def turns(
-        self, jobs: Iterable[ServiceRollout], known: Mapping[Address, Prefetched] | None = None
+    def advance(
+        self, rollouts: Iterable[ServiceRollout], known: Mapping[Address, Prefetched] | None = None
     ) -> tuple[StepResult, ...]:
-        """One turn of each service, several in parallel. Their first reads are batched.
+        """One step of each service, several in parallel. Their first reads are batched.
 
-        A service whose turn has not started when `stop` is set has no result.
+        A service whose step has not started when `stop` is set has no result.
         """
-        told, taken = known or {}, dict[Address, StepResult]()
-        waiting = tuple(jobs)
-        unread = [job for job in waiting if job.address not in told]
-        self._take([job for job in waiting if job.address in told], told, taken)
+        prefetched, taken = known or {}, dict[Address, StepResult]()
+        waiting = tuple(rollouts)
+        unread = [rollout for rollout in waiting if rollout.address not in prefetched]
+        self._take([rollout for rollout in waiting if rollout.address in prefetched], prefetched, taken)
         for start in range(0, len(unread), WIDTH):
             if start and self.stop.is_set():
                 break
             some = unread[start : start + WIDTH]
             self._take(some, self._standing(some), taken)
-        return tuple(taken[job.address] for job in waiting if job.address in taken)
+        return tuple(taken[rollout.address] for rollout in waiting if rollout.address in taken)
 
     def _take(
-        self, jobs: Iterable[ServiceRollout], known: Mapping[Address, Prefetched], taken: dict[Address, StepResult]
+        self, rollouts: Iterable[ServiceRollout], known: Mapping[Address, Prefetched], taken: dict[Address, StepResult]
     ) -> None:
-        turns = side_by_side(lambda job: self.turn(job, known.get(job.address, NOTHING)), jobs)
-        taken.update((turn.job.address, turn) for turn in turns)
+        results = side_by_side(lambda rollout: self.advance_one(rollout, known.get(rollout.address, NOTHING)), rollouts)
+        taken.update((result.rollout.address, result) for result in results)
 
-    def _standing(self, jobs: Sequence[ServiceRollout]) -> dict[Address, Prefetched]:
+    def _standing(self, rollouts: Sequence[ServiceRollout]) -> dict[Address, Prefetched]:
         """Empty if one of them cannot be read: then each service is read by itself, which shows which one it is."""
-        if len(jobs) < 2:
+        if len(rollouts) < 2:
             return {}
         try:
-            found = self.aws.run(prefetch.prefetch_missing([(job.subject, NOTHING) for job in jobs]), urgent=True)
+            found = self.aws.run(
+                prefetch.prefetch_missing([(rollout.subject, NOTHING) for rollout in rollouts]), urgent=True
+            )
         except errors.AwsError as error:
             log.debug(events.ROLLOUT_REFUSED, because=f"reading together failed: {error}")
             return {}
-        return {job.address: known for job, known in zip(jobs, found, strict=True)}
+        return {rollout.address: known for rollout, known in zip(rollouts, found, strict=True)}
 
     def _carry_out(
-        self, job: ServiceRollout, step: RolloutStep, now: datetime
+        self, rollout: ServiceRollout, step: RolloutStep, now: datetime
     ) -> tuple[tuple[RolloutAction, ...], errors.ReconcilerError | None]:
         """Apply actions in order, and none after one that failed. Expects everything that may have been written."""
         written: list[RolloutAction] = []
@@ -282,20 +284,20 @@ class RolloutDriver:
         answered = True
         for decision in step.decisions:
             if isinstance(decision, RunTests):
-                result = self.smoke.probe(job.delivery, job.subject, decision, now)
+                result = self.smoke.probe(rollout.delivery, rollout.subject, decision, now)
                 if result is not None:
-                    self.memories[job.address] = self.memories[job.address].learnt(result)
+                    self.trackers[rollout.address] = self.trackers[rollout.address].learnt(result)
                     done.append(decision)
                 continue
             try:
                 if isinstance(decision, RunTask):
-                    self.task_runs.start(self.aws, job, decision)
+                    self.task_runs.start(self.aws, rollout, decision)
                     done.append(decision)
                     continue
-                if _unregistered(decision, job):
+                if _unregistered(decision, rollout):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
                 fresh = not isinstance(decision, DeleteTaskSet)
-                self.aws.run(job.engine.apply(decision, job.subject), fresh=fresh, urgent=True)
+                self.aws.run(rollout.engine.apply(decision, rollout.subject), fresh=fresh, urgent=True)
             except errors.LeaseLost:
                 raise
             except errors.ReconcilerError as refusal:
@@ -306,17 +308,17 @@ class RolloutDriver:
                 break
             written.append(decision)
             done.append(decision)
-        self.memories[job.address] = self.memories[job.address].wrote(tuple(written), now, answered=answered)
+        self.trackers[rollout.address] = self.trackers[rollout.address].wrote(tuple(written), now, answered=answered)
         return tuple(done), error
 
     def _say(
         self,
-        job: ServiceRollout,
+        rollout: ServiceRollout,
         step: RolloutStep,
         done: tuple[RolloutAction, ...],
         error: errors.ReconcilerError | None,
     ) -> None:
-        common = {"address": str(job.address), "release": step.release, "phase": step.phase}
+        common = {"address": str(rollout.address), "release": step.release, "phase": step.phase}
         if done:
             log.info(events.ROLLOUT_STEP, **common, did=[type(one).__name__ for one in done], because=step.because)
         if step.ended is not None and error is None:
@@ -325,13 +327,13 @@ class RolloutDriver:
             log.warning(events.ROLLOUT_REFUSED, **common, because=str(error))
 
 
-def _unregistered(decision: RolloutAction, job: ServiceRollout) -> bool:
+def _unregistered(decision: RolloutAction, rollout: ServiceRollout) -> bool:
     """It would deploy the wanted revision, which is not registered yet."""
-    return started_revision(decision) == "" and not job.subject.release.task_definition
+    return started_revision(decision) == "" and not rollout.subject.release.task_definition
 
 
-def side_by_side(look: Callable[[ServiceRollout], T], jobs: Iterable[ServiceRollout]) -> tuple[T, ...]:
-    several = tuple(jobs)
+def side_by_side(look: Callable[[ServiceRollout], T], rollouts: Iterable[ServiceRollout]) -> tuple[T, ...]:
+    several = tuple(rollouts)
     if len(several) <= 1:
         return tuple(map(look, several))
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="rollout") as pool:

@@ -39,32 +39,32 @@ class FailureReporter:
     commit: str = ""
     subject: str = ""
 
-    def write(self, aws: AwsClient, job: ServiceRollout, seen: ObservedService, step: RolloutStep) -> Diagnosis:
+    def write(self, aws: AwsClient, rollout: ServiceRollout, seen: ObservedService, step: RolloutStep) -> Diagnosis:
         """The report for the release that `step` ended, or the quarantined one. Raises no `errors.AwsError`."""
         ended = step.ended or seen.marks.ended_of(seen.wanted)
         release = ended.release if ended is not None else seen.wanted
         run = seen.marks.task_run
         if run is not None and run.id and run.release == release:
-            return aws.run(_of_task(job, run.id, self._story(job.delivery, seen, step, None, ())))
+            return aws.run(_of_task(rollout, run.id, self._story(rollout.delivery, seen, step, None, ())))
         green = next((one for one in reversed(seen.alive) if one.release == release), None)
         blue = next((one for one in seen.alive if one.release != release), None)
         unread: list[Unread] = []
-        events = _tried(lambda: aws.run(_events(job)), "service events", unread)
-        newest = release == job.subject.release.id  # an earlier one was declared by another commit
+        events = _tried(lambda: aws.run(_events(rollout)), "service events", unread)
+        newest = release == rollout.subject.release.id  # an earlier one was declared by another commit
         reporter = self if newest else FailureReporter()
-        changed = _tried(lambda: reporter._changed(aws, job.delivery, blue, green), "changed fields", unread)
+        changed = _tried(lambda: reporter._changed(aws, rollout.delivery, blue, green), "changed fields", unread)
         question = Question(
-            cluster=job.subject.cluster,
-            service=job.subject.service.rpartition("/")[2],
+            cluster=rollout.subject.cluster,
+            service=rollout.subject.service.rpartition("/")[2],
             started_by=frozenset() if green is None else frozenset({green.id}),
-            definition=job.subject.release.task_definition if green is None and newest else "",
-            target_groups=() if green is None or not job.subject.groups else (job.subject.groups[green.slot],),
+            definition=rollout.subject.release.task_definition if green is None and newest else "",
+            target_groups=() if green is None or not rollout.subject.groups else (rollout.subject.groups[green.slot],),
             events=events,
             since=None if green is None else green.born,
             rollout="" if green is None else green.reason,
-            known=_known(job.delivery),
+            known=_known(rollout.delivery),
         )
-        found = aws.run(diagnose(question, self._story(job.delivery, seen, step, blue, changed)))
+        found = aws.run(diagnose(question, self._story(rollout.delivery, seen, step, blue, changed)))
         return replace(found, unread=(*found.unread, *unread))
 
     def _story(
@@ -106,17 +106,17 @@ class FailureReporter:
         return tuple(found)
 
 
-def _of_task(job: ServiceRollout, id: str, story: Story) -> Calls[Diagnosis]:
+def _of_task(rollout: ServiceRollout, id: str, story: Story) -> Calls[Diagnosis]:
     """The report for a pre-deployment task, which failed before a task of the release started."""
-    before = job.pre_deployment
-    known = job.subject.cluster if before is None or before.desired.refs() else str(before.desired.spec.cluster)
-    told = replace(
+    before = rollout.pre_deployment
+    known = rollout.subject.cluster if before is None or before.desired.refs() else str(before.desired.spec.cluster)
+    question = replace(
         story,
         production="Production was not touched",
-        next=(f"reconciler retry {job.delivery.name}",),
+        next=(f"reconciler retry {rollout.delivery.name}",),
         of_service=False,
     )
-    return task_failure(known, id, told)
+    return task_failure(known, id, question)
 
 
 def task_failure(cluster: str, id: str, story: Story) -> Calls[Diagnosis]:
@@ -143,8 +143,8 @@ def _place(want: Desired[Any] | None, path: str) -> str:
     return want.where
 
 
-def _events(job: ServiceRollout) -> Calls[tuple[Mapping[str, Any], ...]]:
-    answer = yield ecs.describe_services(cluster=job.subject.cluster, services=[job.subject.service])
+def _events(rollout: ServiceRollout) -> Calls[tuple[Mapping[str, Any], ...]]:
+    answer = yield ecs.describe_services(cluster=rollout.subject.cluster, services=[rollout.subject.service])
     return tuple(answer["services"][0].get("events") or ()) if answer.get("services") else ()
 
 

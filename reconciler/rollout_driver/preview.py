@@ -20,8 +20,8 @@ from reconciler.rollout_driver.targets import NotReady, ServiceRollout
 
 
 def prospects(
-    rollouts: RolloutDriver,
-    jobs: Iterable[ServiceRollout],
+    driver: RolloutDriver,
+    rollouts: Iterable[ServiceRollout],
     missing: Mapping[Address, NotReady],
     known: Mapping[Address, Prefetched],
 ) -> tuple[RolloutPreview, ...]:
@@ -35,29 +35,29 @@ def prospects(
         if not lack.absent
     ]
 
-    def look(job: ServiceRollout) -> RolloutPreview:
-        return _prospect(rollouts, job, known.get(job.address, NOTHING))
+    def look(rollout: ServiceRollout) -> RolloutPreview:
+        return _prospect(driver, rollout, known.get(rollout.address, NOTHING))
 
-    return (*found, *side_by_side(look, jobs))
+    return (*found, *side_by_side(look, rollouts))
 
 
-def _prospect(rollouts: RolloutDriver, job: ServiceRollout, known: Prefetched) -> RolloutPreview:
-    where, policy = job.delivery.where, job.delivery.policy
+def _prospect(driver: RolloutDriver, rollout: ServiceRollout, known: Prefetched) -> RolloutPreview:
+    where, policy = rollout.delivery.where, rollout.delivery.policy
     try:
-        seen, step = rollouts.look(job, known)
+        seen, step = driver.look(rollout, known)
     except errors.AwsError as error:
-        return RolloutPreview(job.address, Outlook.UNREAD, str(error), where=where)
-    task = None if job.pre_deployment is None else job.pre_deployment.task
+        return RolloutPreview(rollout.address, Outlook.UNREAD, str(error), where=where)
+    task = None if rollout.pre_deployment is None else rollout.pre_deployment.task
     again = new_attempt.corrected(seen) or pre_deployment.corrected(task, seen)
     outlook = _outlook(seen, step, again=again)
     because = (outlook is Outlook.WAITS and seen.waits) or step.because
     then = ""
     if outlook is Outlook.NEW:
         name = "" if task is None else task.name
-        then = timeline_sentence(policy, seen.desired, ports=job.delivery.ports, task=name)
-    said = way(job.engine, bool(policy.shares))
+        then = timeline_sentence(policy, seen.desired, ports=rollout.delivery.ports, task=name)
+    said = way(rollout.engine, bool(policy.shares))
     again = again and outlook in (Outlook.NEW, Outlook.UNDER_WAY)
-    return RolloutPreview(job.address, outlook, because, then, said, where, step, seen, again)
+    return RolloutPreview(rollout.address, outlook, because, then, said, where, step, seen, again)
 
 
 def with_attempts(plan: Plan, previews: Iterable[RolloutPreview]) -> Plan:

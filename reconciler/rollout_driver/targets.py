@@ -76,7 +76,7 @@ def pinned(rollout: ServiceRollout, version: Version) -> ServiceRollout:
     return replace(rollout, subject=replace(rollout.subject, release=release))
 
 
-def jobs_of(
+def rollouts_of(
     deliveries: Iterable[RolloutSpec],
     desired: Iterable[Desired[Any]],
     world: ObservedState,
@@ -93,7 +93,7 @@ def jobs_of(
     `undone`: resources that are not as the specs declare them. `withheld`: why no release of the specs is started.
     `withdrawn`: why those that are under way are not in the specs any more.
     """
-    jobs: list[ServiceRollout] = []
+    rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     context = context_of(desired, world, stack, made)
     for declared in deliveries:
@@ -107,8 +107,8 @@ def jobs_of(
             missing[delivery.service] = subject
             continue
         rollout = ServiceRollout(delivery, subject, target_of(delivery, context))
-        jobs.append(restricted(rollout, withheld=withheld, withdrawn=withdrawn))
-    return tuple(jobs), missing
+        rollouts.append(restricted(rollout, withheld=withheld, withdrawn=withdrawn))
+    return tuple(rollouts), missing
 
 
 def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> ServiceRollout:
@@ -134,10 +134,10 @@ def blocking_dependency(
     return None
 
 
-def known_of(jobs: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
+def known_of(rollouts: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
     """What `world` holds of each service, so that its rollout need not read it again."""
     found = {one.id: one for one in world}
-    return {job.address: _known(job.subject, found) for job in jobs}
+    return {rollout.address: _known(rollout.subject, found) for rollout in rollouts}
 
 
 def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefetched:

@@ -85,23 +85,23 @@ class TaskRuns:
     refused: dict[str, str] = field(default_factory=dict)
 
     def step(
-        self, aws: AwsClient, job: ServiceRollout, seen: ObservedService, ordinary: RolloutStep, now: datetime
+        self, aws: AwsClient, rollout: ServiceRollout, seen: ObservedService, ordinary: RolloutStep, now: datetime
     ) -> RolloutStep:
         """`ordinary`, or the step of a new attempt or of the pre-deployment task that has to come before it."""
-        ordinary = new_attempt.step(seen, ordinary, now) if job.new_attempts else ordinary
-        target, record, found = job.pre_deployment, seen.marks.task_run, None
+        ordinary = new_attempt.step(seen, ordinary, now) if rollout.new_attempts else ordinary
+        target, record, found = rollout.pre_deployment, seen.marks.task_run, None
         if record is not None and not record.failed:
             try:
-                found = aws.run(self._found(job, record), urgent=True)
+                found = aws.run(self._found(rollout, record), urgent=True)
             except errors.AwsError as unread:
                 found = None if record.id else Found(refused=str(unread))
         task = None if target is None else target.task
-        starts = job.engine.starts(ordinary, seen)
-        return pre_deployment.step(task, seen, ordinary, found, now, starts=starts, attempts=job.new_attempts)
+        starts = rollout.engine.starts(ordinary, seen)
+        return pre_deployment.step(task, seen, ordinary, found, now, starts=starts, attempts=rollout.new_attempts)
 
-    def start(self, aws: AwsClient, job: ServiceRollout, decision: RunTask) -> None:
+    def start(self, aws: AwsClient, rollout: ServiceRollout, decision: RunTask) -> None:
         """Start the task. Raises `errors.AwsError` if it is not certain that ECS has not, or it will in a moment."""
-        target, run = job.pre_deployment, _token(job, decision.run)
+        target, run = rollout.pre_deployment, _token(rollout, decision.run)
         assert target is not None, "only a declared task is started"
         address, stack = target.desired.address, target.stack
         call = tasks.run_call(target.desired.spec, tasks.started_by(stack, address), run, target.desired.tags)
@@ -115,9 +115,9 @@ class TaskRuns:
         self.refused.pop(run, None)
         self.started[run] = arns[0].rpartition("/")[2]
 
-    def _found(self, job: ServiceRollout, record: TaskRun) -> Calls[Found]:
-        target, run = job.pre_deployment, _token(job, record)
-        cluster, optional = job.subject.cluster, frozenset[str]()
+    def _found(self, rollout: ServiceRollout, record: TaskRun) -> Calls[Found]:
+        target, run = rollout.pre_deployment, _token(rollout, record)
+        cluster, optional = rollout.subject.cluster, frozenset[str]()
         if target is not None:
             cluster = str(target.desired.spec.cluster if not target.desired.refs() else cluster)
             optional = target.optional
@@ -130,10 +130,10 @@ class TaskRuns:
         if not items:
             return Found(refused=self.refused.get(run, ""))
         failure = tasks.failure_of(items, optional)
-        if failure and all(refused_as_new(item, dict(job.subject.roles)) for item in items):
+        if failure and all(refused_as_new(item, dict(rollout.subject.roles)) for item in items):
             return Found(refused=failure, again=True)
         return Found(items[0]["taskArn"].rpartition("/")[2], failure is not None, failure or "")
 
 
-def _token(job: ServiceRollout, record: TaskRun) -> str:
-    return tasks.token(job.subject.service, record.release, str(record.revision), str(int(record.at.timestamp())))
+def _token(rollout: ServiceRollout, record: TaskRun) -> str:
+    return tasks.token(rollout.subject.service, record.release, str(record.revision), str(int(record.at.timestamp())))

@@ -90,7 +90,7 @@ def test_a_revision_of_another_stack_than_the_named_one_is_not_taken(stage: Emul
     assert until(stage, folder, request_tags.REVISION).code == Exit.TERMINATED
     file = folder / "stack.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("name: my-app", "name: other"), encoding="utf-8")
-    named = ("--stack", "my-app", "--region", stage.wish.place.region)
+    named = ("--stack", "my-app", "--region", stage.desired_state.place.region)
     ran = until(stage, folder, request_tags.RESTORED, *named)
     assert ran.code == Exit.TERMINATED, ran.err
     assert "'other'" in logged(ran, events.REVISION_RESTORED)[0]["message"]
@@ -134,7 +134,7 @@ def test_a_copy_that_cannot_be_used_is_told_and_the_source_waited_for(
     options = ("--store", f"sqlite:{tmp_path / 'store.db'}")
     assert until(stage, folder, request_tags.REVISION, *options).code == Exit.TERMINATED
     gone(folder)
-    place = stage.wish.place
+    place = stage.desired_state.place
     with contextlib.closing(Sqlite(tmp_path / "store.db", f"{place.stack}.{place.account}.{place.region}")) as store:
         because = spoil(store)
     stage.transport.sent.clear()
@@ -173,7 +173,9 @@ def test_a_request_is_heard_although_the_specs_are_not_there(
     file = folder / "services" / "frontend.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("tag: v1", "tag: v2"), encoding="utf-8")
     stage.spec(v1="v2")
-    stage.apply(lambda turn: turn.step is not None and turn.step.phase == "awaiting_promotion" and not turn.busy)
+    stage.apply(
+        lambda result: result.step is not None and result.step.phase == "awaiting_promotion" and not result.busy
+    )
     assert until(stage, folder, request_tags.REVISION).code == Exit.TERMINATED
     wrong(folder)
     stage.say(RequestVerb.ROLLBACK)
@@ -192,7 +194,7 @@ def test_the_stack_may_be_named(stage: EmulatedStack, folder: Path, tmp_path: Pa
     arn = stage.service()["serviceArn"]
     tag = {"key": request_tags.REQUEST, "value": "p1"}
     stage.laptop.client("ecs").tag_resource(resourceArn=arn, tags=[tag])
-    named = ("--stack", stage.wish.place.stack, "--region", stage.wish.place.region)
+    named = ("--stack", stage.desired_state.place.stack, "--region", stage.desired_state.place.region)
     ran = until(stage, folder, request_tags.HANDLED, *store, *named)
     assert ran.code == Exit.TERMINATED, ran.err
     assert stage.tags()[request_tags.HANDLED].startswith("p1:")

@@ -81,7 +81,8 @@ def test_the_whole_life_of_the_seed_stack_is_allowed() -> None:
         stage.laptop.client("logs").put_retention_policy(logGroupName=f"/ecs/{SERVICE}", retentionInDays=3)
         stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=3)
         stage.infrastructure()
-        stage.wish = replace(stage.wish, leaving=True, consent=Consent(frozenset(), delete_images=True))
+        consent = Consent(frozenset(), delete_images=True)
+        stage.desired_state = replace(stage.desired_state, leaving=True, consent=consent)
         stage.infrastructure()
         left = stage.laptop.client("ecs").list_clusters()["clusterArns"]
         assert left == []
@@ -101,12 +102,13 @@ def test_the_whole_life_of_a_stack_under_codedeploy_is_allowed() -> None:
         stage.spec(v1="v2")
         assert not stage.apply(has_ended).went_wrong
         stage.spec(v2="v3", v1="v3")
-        stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+        stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
         stage.say(RequestVerb.ABORT)
         stage.follow(has_ended)
         place = StackId(STACK, ACCOUNT, REGION)
-        policy = document(statements(discover(), stage.wish.desired, stage.wish.deliveries, place))
-        stage.wish = replace(stage.wish, leaving=True, consent=Consent(frozenset(), delete_images=True))
+        policy = document(statements(discover(), stage.desired_state.desired, stage.desired_state.deliveries, place))
+        consent = Consent(frozenset(), delete_images=True)
+        stage.desired_state = replace(stage.desired_state, leaving=True, consent=consent)
         stage.infrastructure()
         client = stage.laptop.client("codedeploy")
         assert client.list_applications()["applications"] == []

@@ -14,7 +14,7 @@ from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.progress import RolloutProgress
 from reconciler.cli.output.rollout_json import outcome_of, status_document
 from reconciler.cli.output.rollout_result import report
-from reconciler.cli.output.rollout_text import status_text, turn_line, under_way
+from reconciler.cli.output.rollout_text import result_line, status_text, under_way
 from reconciler.cli.output.terminal import Look
 from reconciler.controller.until import Ending, RolloutSummary
 from reconciler.model.diff import ABSENT, Change
@@ -75,7 +75,7 @@ class Seconds:
 )
 def test_phase_and_reason_are_one_phrase(step: RolloutStep, line: str) -> None:
     """Neither the phase nor its deadline is printed twice."""
-    assert turn_line(turn(step), Look()).partition("service/web   ")[2] == line
+    assert result_line(turn(step), Look()).partition("service/web   ")[2] == line
 
 
 def test_a_long_wait_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +126,7 @@ def test_a_gate_is_exit_6_whoever_opens_it(waits_for: Waiting) -> None:
     summary = RolloutSummary((turn(at_gate),), ending=Ending.TIMED_OUT)
     assert report(summary, Look(), waited=True) == Exit.WAITING
     assert outcome_of(ObservedService(RELEASE, 1), at_gate) == Exit.WAITING
-    assert report(replace(summary, turns=(turn(UP),)), Look(), waited=True) == Exit.TIMED_OUT
+    assert report(replace(summary, results=(turn(UP),)), Look(), waited=True) == Exit.TIMED_OUT
     assert outcome_of(ObservedService(RELEASE, 1), UP) == Exit.PENDING
 
 
@@ -181,7 +181,7 @@ def test_a_cause_is_told_of_the_rollout_that_has_just_ended(of_it: bool) -> None
     ended = RolloutResult(RELEASE if of_it else "another", Outcome.FAILED, "testing", NOW, Actor.ENGINE, "ill")
     observed = ObservedService(RELEASE, 1, marks=StoredState(quarantine=(RELEASE,), ended=ended))
     stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)), verbose=0)
-    driver = SimpleNamespace(obituary=SimpleNamespace(write=write))
+    driver = SimpleNamespace(failure_reporter=SimpleNamespace(write=write))
     session: Any = SimpleNamespace(stack=stack, driver=driver)
     found = ServiceStatus(WEB, observed, BACK, ())
     if of_it:

@@ -67,7 +67,7 @@ def test_a_loop_that_is_stopped_hands_over_and_says_by_what(
         events.LEASE_HELD,
         events.STOPPING,
     ]
-    name = f"my-app.{stage.wish.place.account}.{stage.wish.place.region}"
+    name = f"my-app.{stage.desired_state.place.account}.{stage.desired_state.place.region}"
     store = Sqlite(tmp_path / "store.db", name)
     lease = Lease(store.records, "whoever comes next", SystemClock())
     assert lease.acquire()

@@ -41,8 +41,8 @@ class Command:
         return actions(self.goal.passes[-1].plan, deferred=True)
 
     @property
-    def turns(self) -> tuple[StepResult, ...]:
-        return tuple(self.controller.queue.turns.values())
+    def results(self) -> tuple[StepResult, ...]:
+        return tuple(self.controller.queue.results.values())
 
 
 def actions(plan: Plan, *, deferred: bool = False) -> list[str]:
@@ -62,9 +62,9 @@ def command(
     return Controller(
         stage.aws,
         discover(),
-        FixedRevision(ActiveRevision(Revision(""), stage.wish)),
+        FixedRevision(ActiveRevision(Revision(""), stage.desired_state)),
         EventRecorder(stage.aws.clock),
-        stage.rollouts.smoke,
+        stage.driver.smoke,
         observer=observer,
         reports=reports,
         rhythm=COMMAND,

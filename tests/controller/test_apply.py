@@ -270,7 +270,7 @@ def test_a_read_that_fails_in_any_pass_delays_and_changes_nothing(
     goal = Recorded(patience=900.0, rollout_patience=120.0)
     assert running.run(goal, agreed=plan) is Ending.REACHED
     left = Command(running, plan, goal).left
-    assert left == GROUP or (left == [] and all(turn.at_rest for turn in running.queue.turns.values()))
+    assert left == GROUP or (left == [] and all(result.at_rest for result in running.queue.results.values()))
 
 
 def test_a_service_that_aws_shows_late_is_waited_for() -> None:

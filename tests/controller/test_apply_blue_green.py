@@ -52,9 +52,9 @@ def test_blue_keeps_what_it_runs_on_while_green_is_tested(blue_green: EmulatedSt
     left = changed(blue_green, change)
     before = still_used(blue_green)
     done = apply(blue_green)
-    (turn,) = done.turns
-    assert turn.step is not None
-    assert turn.step.phase is Phase.AWAITING_PROMOTION
+    (result,) = done.results
+    assert result.step is not None
+    assert result.step.phase is Phase.AWAITING_PROMOTION
     assert (done.ending, done.left) == (Ending.REACHED, left)
     assert still_used(blue_green) == before
     waited = apply(blue_green, wait=True)
@@ -84,9 +84,9 @@ def test_a_rollout_that_fails_takes_nothing_away(blue_green: EmulatedStack) -> N
     blue_green.change({"tag: v1": "tag: v3", "my-app-task-sg": "web-tasks"})
     before = still_used(blue_green)
     done = apply(blue_green, wait=True)
-    (turn,) = done.turns
-    assert turn.step is not None
-    assert turn.step.phase is Phase.FAILED
+    (result,) = done.results
+    assert result.step is not None
+    assert result.step.phase is Phase.FAILED
     assert (done.ending, done.left) == (Ending.REACHED, GROUP)
     assert still_used(blue_green) == before
     again = apply(blue_green, wait=True)
@@ -136,7 +136,7 @@ def test_a_request_on_a_stack_that_was_just_suspended_is_refused(blue_green: Emu
     """It is not waited for until somebody lifts it."""
     suspend(blue_green)
     blue_green.follow()
-    goal = RequestHandled(blue_green.last.job.address, "i1")
+    goal = RequestHandled(blue_green.last.rollout.address, "i1")
     with pytest.raises(errors.Refused) as refused:
         command(blue_green).run(goal)
     assert refused.value.code is RefusalCode.SUSPENDED
@@ -146,14 +146,14 @@ def test_a_request_is_handled_once_the_account_can_be_read_again(blue_green: Emu
     """A listing that fails for a moment is asked for again."""
     blue_green.change({"tag: v1": "tag: v2"})
     apply(blue_green)
-    blue_green.follow(lambda turn: turn.waits)
+    blue_green.follow(lambda result: result.waits)
     blue_green.say(RequestVerb.PROMOTE)
     seen = blue_green.last
-    request = blue_green.rollouts.look(seen.job)[0].marks.request
+    request = blue_green.driver.look(seen.rollout)[0].marks.request
     assert request is not None
     running = command(blue_green)
     blue_green.laptop.aws.faults.add(Fault(kind="unreachable", operation="DescribeTargetGroups", count=8))
-    goal = RequestHandled(seen.job.address, request.id)
+    goal = RequestHandled(seen.rollout.address, request.id)
     assert running.run(goal) is Ending.REACHED
     assert goal.answer is not None
     assert goal.answer.accepted
@@ -162,7 +162,7 @@ def test_a_request_is_handled_once_the_account_can_be_read_again(blue_green: Emu
 def test_a_request_on_what_is_not_there_any_more_ends(blue_green: EmulatedStack) -> None:
     """The service went away after the request was written."""
     blue_green.follow()
-    address = blue_green.last.job.address
+    address = blue_green.last.rollout.address
     ecs = blue_green.laptop.client("ecs")
     ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)
     blue_green.laptop.advance(600)
@@ -199,7 +199,8 @@ def test_services_of_aws_that_the_stack_does_not_need_need_not_be_there(blue_gre
     active = running.revisions.active
     assert active is not None
     running.revisions.active = replace(
-        active, wish=replace(active.wish, leaving=True, deliveries=(), consent=Consent(delete_images=True))
+        active,
+        desired_state=replace(active.desired_state, leaving=True, deliveries=(), consent=Consent(delete_images=True)),
     )
     plan = running.look().plan
     assert (plan.refusals, {one.verb for one in plan.actions}) == ((), {Verb.DELETE})
@@ -239,7 +240,8 @@ def test_destroy_in_mid_rollout(blue_green: EmulatedStack) -> None:
     active = running.revisions.active
     assert active is not None
     running.revisions.active = replace(
-        active, wish=replace(active.wish, leaving=True, deliveries=(), consent=Consent(delete_images=True))
+        active,
+        desired_state=replace(active.desired_state, leaving=True, deliveries=(), consent=Consent(delete_images=True)),
     )
     plan = running.look().plan
     assert plan.refusals == ()

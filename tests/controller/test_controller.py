@@ -122,7 +122,7 @@ class Running:
             discover(),
             RevisionTracker(self.files, self.compiled, recorder, store=store),
             recorder,
-            self.stage.rollouts.smoke,
+            self.stage.driver.smoke,
             reports=(self.passes.append,),
             rhythm=Intervals(),
         )
@@ -218,13 +218,13 @@ def test_a_word_is_heard_at_the_next_pass_however_seldom_one_is_looked_at(
     running.stage.terms["promote_after"] = timedelta(hours=2)
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
     running.go(120)
-    (turn,) = running.loop.queue.turns.values()
-    assert turn.waits
+    (result,) = running.loop.queue.results.values()
+    assert result.waits
     running.quiet()
     running.go(120)
     assert len(running.passes) >= 6
     assert running.stage.transport.sent["DescribeTargetHealth"] == 0
-    running.stage.seen.append(turn)
+    running.stage.seen.append(result)
     running.stage.say(RequestVerb.PROMOTE)
     running.go(20)
     phases = [one.details["phase"] for one in running.entries if one.name == events.ROLLOUT_PHASE]
@@ -537,9 +537,9 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     (ended,) = [one for one in running.entries if one.name == events.ROLLOUT_ENDED]
     assert (ended.details["outcome"], ended.details["by"]) == ("Failed", Actor.ENGINE)
     assert ended.details["cause"]
-    turn = running.loop.queue.turns[next(iter(running.loop.queue.turns))]
-    assert turn.step is not None
-    assert turn.step.phase is Phase.FAILED
+    result = running.loop.queue.results[next(iter(running.loop.queue.results))]
+    assert result.step is not None
+    assert result.step.phase is Phase.FAILED
 
 
 def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:

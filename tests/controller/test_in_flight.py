@@ -52,7 +52,7 @@ def running(serving: Running, tmp_path: Path) -> Running:
 
 
 def turn(running: Running) -> StepResult:
-    (found,) = running.loop.queue.turns.values()
+    (found,) = running.loop.queue.results.values()
     running.stage.seen.append(found)
     return found
 
@@ -65,7 +65,7 @@ def phase(running: Running) -> Phase:
 
 def until(running: Running, wanted: Phase, *, seconds: int = 900) -> None:
     for _ in range(seconds):
-        if running.loop.queue.turns and phase(running) is wanted:
+        if running.loop.queue.results and phase(running) is wanted:
             return
         running.go(1)
     raise AssertionError(f"never {wanted}; it is {phase(running)}")
@@ -137,12 +137,15 @@ def _name(value: tuple[Any, ...]) -> str:
 
 
 BACK = [
-    (wish, restart, where) for wish in WISHES for restart in (False, True) for where in (Phase.VERIFYING, Phase.BAKING)
+    (desired_state, restart, where)
+    for desired_state in WISHES
+    for restart in (False, True)
+    for where in (Phase.VERIFYING, Phase.BAKING)
 ]
-RESTARTED = [BACK.index((wish, True, Phase.VERIFYING)) for wish in NOT_READABLE]
+RESTARTED = [BACK.index((desired_state, True, Phase.VERIFYING)) for desired_state in NOT_READABLE]
 ENDS = [
-    (wish, where)
-    for wish in (*NOT_READY, invalid_spec, source_gone)
+    (desired_state, where)
+    for desired_state in (*NOT_READY, invalid_spec, source_gone)
     for where in (Phase.SCALING_UP, Phase.AWAITING_PROMOTION, Phase.VERIFYING)
 ]
 REQUESTS = [
@@ -159,14 +162,14 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "restart", "where"), some(BACK, 0, 6, *RESTARTED))
+@pytest.mark.parametrize(("desired_state", "restart", "where"), some(BACK, 0, 6, *RESTARTED))
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
-    running: Running, wish: Callable[[Running], None], restart: bool, where: Phase
+    running: Running, desired_state: Callable[[Running], None], restart: bool, where: Phase
 ) -> None:
     """A newer revision that cannot become a release delays only itself, also after a restart."""
     deploy(running, where)
     assert running.stage.weights(80) == {ONE: 0, TWO: 100}
-    wish(running)
+    desired_state(running)
     running.go(20)
     if restart:
         running.restart()
@@ -181,13 +184,13 @@ def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     assert not suspended(running.stage)
 
 
-@pytest.mark.parametrize(("wish", "where"), some(ENDS, ENDS.index((role_denied, Phase.AWAITING_PROMOTION))))
+@pytest.mark.parametrize(("desired_state", "where"), some(ENDS, ENDS.index((role_denied, Phase.AWAITING_PROMOTION))))
 def test_the_rollout_ends_in_its_time_and_the_new_version_waits(
-    running: Running, wish: Callable[[Running], None], where: Phase
+    running: Running, desired_state: Callable[[Running], None], where: Phase
 ) -> None:
     """v2 is promoted by the clock; autoscaling is on again; what the newer version lacks is shown."""
     deploy(running, where)
-    wish(running)
+    desired_state(running)
     running.go(600)
     assert running.outcomes() == [Outcome.PROMOTED]
     assert running.stage.weights(80) == {ONE: 0, TWO: 100}
@@ -196,7 +199,7 @@ def test_the_rollout_ends_in_its_time_and_the_new_version_waits(
     step = turn(running).step
     assert step is not None
     assert step.phase is Phase.IDLE
-    if wish in NOT_READY:
+    if desired_state in NOT_READY:
         assert step.waits_for is Waiting.DEPENDENCY
         assert turn(running).seen.waits  # type: ignore[union-attr]  # a turn that decided has seen something
 
@@ -334,7 +337,7 @@ def test_a_version_that_comes_while_the_first_one_already_serves_has_its_gate(tm
         running = Running(stage, Files(Path(shutil.copytree(SEED, tmp_path / "specs"))))
         for _ in range(120):
             running.go(1)
-            if running.loop.queue.turns and (seen := turn(running).seen) is not None and 0 < seen.looks < 4:
+            if running.loop.queue.results and (seen := turn(running).seen) is not None and 0 < seen.looks < 4:
                 break
         assert phase(running) is Phase.INITIAL_DEPLOYMENT
         stage.answers = lambda path: (503, "not yet")

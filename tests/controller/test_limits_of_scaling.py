@@ -54,9 +54,9 @@ def limits(stage: EmulatedStack) -> tuple[int, int]:
 
 def healthy(running: Running) -> None:
     """In place, and nothing is written any more."""
-    (turn,) = running.loop.queue.turns.values()
-    assert turn.step is not None
-    assert (turn.step.phase, turn.step.because) == (Phase.IDLE, "up to date")
+    (result,) = running.loop.queue.results.values()
+    assert result.step is not None
+    assert (result.step.phase, result.step.because) == (Phase.IDLE, "up to date")
     running.quiet()
     running.go(900)
     assert running.writes() == {}

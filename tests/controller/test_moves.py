@@ -63,7 +63,7 @@ class Moving:
         self.running.quiet()
         self.go(60)
         assert self.running.writes() == {}
-        _, plan = pass_.look(self.running.stage.aws, discover(), self.running.loop.revisions.active.wish)
+        _, plan = pass_.look(self.running.stage.aws, discover(), self.running.loop.revisions.active.desired_state)
         assert [str(one.address) for one in plan.actions] == []
         assert [f"{one.action.address}: {one.because}" for one in plan.deferred] == []
 
@@ -203,10 +203,10 @@ def test_a_release_waits_while_its_plan_is_refused(start: Callable[..., Moving])
     moving.edit("port: 80", "port: 8080")
     moving.edit("{port: 80, from: my-app-lb-sg}", "{port: 8080, from: my-app-lb-sg}", "network.yaml")
     moving.go(120)
-    (turn,) = moving.running.loop.queue.turns.values()
-    assert turn.error is None
-    assert turn.seen is not None
-    assert turn.seen.waits == "target-group/web-tg is not in place"
+    (result,) = moving.running.loop.queue.results.values()
+    assert result.error is None
+    assert result.seen is not None
+    assert result.seen.waits == "target-group/web-tg is not in place"
     assert moving.lost() == []
 
 

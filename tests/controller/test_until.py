@@ -23,14 +23,15 @@ BLOCKED = errors.Blocked("somebody uses it", call="toy.DeleteThing", code="InUse
 
 
 def carried_out(
-    account: fake_types.Shared, wish: DesiredState, *, patience: float = 1800.0, clock: ManualClock | None = None,
+    account: fake_types.Shared, desired_state: DesiredState, *, patience: float = 1800.0,
+    clock: ManualClock | None = None,
     meanwhile: Any = None,
 ) -> tuple[Plan, Report]:  # fmt: skip
     aws = AwsClient(account, clock=clock or ManualClock())
-    first = look(aws, KINDS, wish)
+    first = look(aws, KINDS, desired_state)
     if meanwhile is not None:
         meanwhile()
-    return first[1], converge(aws, KINDS, wish, first, patience_seconds=patience, stop=threading.Event())
+    return first[1], converge(aws, KINDS, desired_state, first, patience_seconds=patience, stop=threading.Event())
 
 
 @pytest.mark.parametrize("began", [0.0, 0.1, 1e6 + 0.1])
@@ -66,8 +67,8 @@ class Spelled(fake_types.Shared):
 def test_what_aws_spells_otherwise_is_written_once(field: str, value: Any, verb: Verb, code: DeferralCode) -> None:
     """An update once, and a replacement not at all: nobody agreed to lose what was just made."""
     account = Spelled(field, value)
-    wish = fake_types.wishing(want("shelf", "s"), want("box", "b", shelf=shelf("s"), color="red"))
-    _, report = carried_out(account, wish)
+    desired_state = fake_types.wishing(want("shelf", "s"), want("box", "b", shelf=shelf("s"), color="red"))
+    _, report = carried_out(account, desired_state)
     assert not report.timed_out
     assert account.made["box/b"] == 1
     assert account.dropped == 0
@@ -91,12 +92,12 @@ def test_adopting_leaves_what_is_somebody_elses() -> None:
     account = fake_types.Shared()
     place = account.put("shelf", "s", height=1)
     box = account.put("box", "b", stack=None, shelf=place, size=1, color="grey", labels=["old"])
-    wish = fake_types.wishing(
+    desired_state = fake_types.wishing(
         want("shelf", "s", height=1),
         want("box", "b", shelf=shelf("s"), color="red", labels=("new", "old"), adopt=True),
         rules=(DriftRule("box/*", DriftMode.IGNORE, "color"),),
     )
-    _, report = carried_out(account, wish)
+    _, report = carried_out(account, desired_state)
     assert not report.timed_out
     assert account.things[box]["spec"]["color"] == "grey"
     assert account.things[box]["spec"]["labels"] == ("new", "old")
@@ -108,7 +109,7 @@ def test_only_what_was_agreed_is_done() -> None:
     account = fake_types.Shared()
     one, two = account.put("shelf", "one", height=1), account.put("shelf", "two", height=1)
     box = account.put("box", "b", shelf=one, size=1, color="red")
-    wish = fake_types.wishing(
+    desired_state = fake_types.wishing(
         want("shelf", "one", height=2),
         want("shelf", "two", height=1),
         want("box", "b", shelf=shelf("one"), color="blue"),
@@ -128,7 +129,7 @@ def test_only_what_was_agreed_is_done() -> None:
         return modify(id, spec)
 
     account.ModifyThing = modified  # type: ignore[method-assign]
-    plan, report = carried_out(account, wish, meanwhile=meanwhile)
+    plan, report = carried_out(account, desired_state, meanwhile=meanwhile)
     assert sorted(str(action.address) for action in plan.actions) == ["box/b", "shelf/one"]
     assert account.things[two]["spec"]["height"] == 9
     assert account.dropped == 0

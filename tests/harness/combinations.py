@@ -159,7 +159,7 @@ class Play:
     def _calm(self) -> bool:
         controller = self.stack.controller
         failed = controller.last is None or controller.last.failed or controller.failure is not None
-        return not failed and all(one.at_rest or one.stuck or _waits(one) for one in self.stack.turns)
+        return not failed and all(one.at_rest or one.stuck or _waits(one) for one in self.stack.results)
 
     # -- what happens
 
@@ -220,10 +220,10 @@ class Play:
 
     def request(self, verb: RequestVerb) -> None:
         """As the command would write it."""
-        turn = next((one for one in self.stack.turns if one.seen is not None and one.step is not None), None)
-        if turn is None or turn.seen is None or turn.step is None:
+        result = next((one for one in self.stack.results if one.seen is not None and one.step is not None), None)
+        if result is None or result.seen is None or result.step is None:
             return
-        release = turn.seen.wanted if verb is RequestVerb.RETRY else turn.step.release
+        release = result.seen.wanted if verb is RequestVerb.RETRY else result.step.release
         now = self.laptop.clock.now()
         text = Request(
             verb,
@@ -233,7 +233,9 @@ class Play:
             "ana",
             seconds=120 if verb is RequestVerb.EXTEND else 0,
         ).text()
-        self._ecs.tag_resource(resourceArn=turn.job.subject.service, tags=[{"key": KEYS["request"], "value": text}])
+        self._ecs.tag_resource(
+            resourceArn=result.rollout.subject.service, tags=[{"key": KEYS["request"], "value": text}]
+        )
 
     def as_told(self) -> list[str]:
         """What the state of the rollout names as the way out, step by step; what was done."""
@@ -249,10 +251,10 @@ class Play:
         return done
 
     def _way_out(self) -> str:
-        for turn in self.stack.turns:
-            if turn.seen is None or turn.step is None:
+        for result in self.stack.results:
+            if result.seen is None or result.step is None:
                 continue
-            marks, step = turn.seen.marks, turn.step
+            marks, step = result.seen.marks, result.step
             if marks.suspended or marks.hold_of(step.release):
                 return "resume"
             if step.phase is Phase.BLOCKED:
@@ -354,10 +356,10 @@ TEST_PORT: Final = 9000
 GONE: Final = "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/gone/0123456789abcdef/0123456789abcdef"
 
 
-def _waits(turn: StepResult) -> bool:
+def _waits(result: StepResult) -> bool:
     """Whether it says for whom it waits, and has nothing to do until then."""
-    step = turn.step
-    return step is not None and not turn.busy and step.waits_for in (Waiting.PERSON, Waiting.SPEC, Waiting.DEPENDENCY)
+    step = result.step
+    return step is not None and not result.busy and step.waits_for in (Waiting.PERSON, Waiting.SPEC, Waiting.DEPENDENCY)
 
 
 def _changed(documents: Sequence[Document], what: str) -> tuple[Document, ...]:

@@ -73,17 +73,17 @@ def _person(transport: Transport) -> AwsClient:
 
 
 def _owned(transport: Transport, wanted: Stack) -> list[Observed[Any]]:
-    world, _ = look(_person(transport), wanted.kinds, wanted.wish)
-    wants = {want.address for want in wanted.wish.desired}
+    world, _ = look(_person(transport), wanted.kinds, wanted.desired_state)
+    wants = {want.address for want in wanted.desired_state.desired}
     return [one for one in world if one.address in wants and not wanted.kinds[one.address.kind].lookup]
 
 
 def _delete(aws: AwsClient, wanted: Stack, one: Observed[Any]) -> bool:
     """It, and first whatever stands in its way. Of rules only those that the specs declare."""
-    want = next(want for want in wanted.wish.desired if want.address == one.address)
+    want = next(want for want in wanted.desired_state.desired if want.address == one.address)
     if one.address.kind == "security-group-rules" and want.spec.egress is None:
         one = replace(one, facts={"rules": [rule for rule in one.facts["rules"] if not rule["IsEgress"]]})
-    _, plan = look(aws, wanted.kinds, wanted.leaving.wish)
+    _, plan = look(aws, wanted.kinds, wanted.leaving.desired_state)
     actions = {step: action for action in plan.actions for step in action.steps()}
     target = PlanStep(one.address, "drop", one.id)
     order = [step for step in static_order(plan.after) if step == target or step in _before(plan.after, target)]
@@ -127,7 +127,7 @@ def _change(aws: AwsClient, wanted: Stack, one: Observed[Any], name: str) -> boo
 
 def _alterations(one: Observed[Any], wanted: Stack) -> Iterator[tuple[str, Any]]:
     """Only of what the specs declare: the rest is not ours to put right."""
-    (want,) = (want for want in wanted.wish.desired if want.address == one.address)
+    (want,) = (want for want in wanted.desired_state.desired if want.address == one.address)
     for item in fields(type(one.spec)):
         value, declared = getattr(one.spec, item.name), getattr(want.spec, item.name)
         if item.owner != "spec" or {FieldMark.IMMUTABLE, FieldMark.ROLLS} & item.marks or item.name in one.unread:

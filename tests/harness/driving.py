@@ -43,10 +43,10 @@ class Recorded(Applied):
         Applied.on_pass(self, report)
 
 
-def was_promoted(turn: StepResult) -> bool:
+def was_promoted(result: StepResult) -> bool:
     """As `has_ended`, or production traffic has shifted and was verified."""
-    moved = turn.step is not None and turn.step.phase in (Phase.BAKING, Phase.TEARDOWN) and not turn.busy
-    return moved or has_ended(turn)
+    moved = result.step is not None and result.step.phase in (Phase.BAKING, Phase.TEARDOWN) and not result.busy
+    return moved or has_ended(result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Watching(Observer):
 def converge(
     aws: AwsClient,
     kinds: ResourceTypes,
-    wish: DesiredState,
+    desired_state: DesiredState,
     first: tuple[ObservedState, Plan],
     *,
     patience_seconds: float,
@@ -114,7 +114,7 @@ def converge(
     controller = Controller(
         aws,
         kinds,
-        FixedRevision(ActiveRevision(Revision(""), wish)),
+        FixedRevision(ActiveRevision(Revision(""), desired_state)),
         EventRecorder(aws.clock),
         SmokeTests(lambda delivery, subject: ""),
         observer=Watching(on_start, on_end, on_wait),
@@ -123,7 +123,7 @@ def converge(
         expectations=expectations,
     )
     controller._looked = controller.last = PassResult(0, Depth.FULL, Revision(""), *first)
-    aws.mine.add(*owned_ids(first[0], wish.place.stack, wish.wanted))
+    aws.mine.add(*owned_ids(first[0], desired_state.place.stack, desired_state.wanted))
     controller.timer.looked(Depth.FULL, aws.clock.monotonic())
     goal = Recorded(patience=patience_seconds, services=frozenset())
     ending = controller.run(goal, agreed=first[1])
@@ -131,49 +131,49 @@ def converge(
 
 
 def follow(
-    rollouts: RolloutDriver,
-    jobs: Iterable[ServiceRollout],
+    driver: RolloutDriver,
+    rollouts: Iterable[ServiceRollout],
     goal: Callable[[StepResult], bool],
     *,
     patience_seconds: float | None = None,
-    on_turn: Callable[[StepResult], None] | None = None,
+    on_result: Callable[[StepResult], None] | None = None,
     known: Mapping[Address, Prefetched] | None = None,
 ) -> RolloutSummary:
-    """Turn after turn of every job until each has reached the goal, patience ends, or `rollouts.stop` is set.
+    """Turn after turn of every rollout until each has reached the goal, patience ends, or `driver.stop` is set.
 
-    `known` is what was just read of them; the first turns need not ask again.
+    `known` is what was just read of them; the first step need not ask again.
     """
-    clock = rollouts.aws.clock
+    clock = driver.aws.clock
     started = clock.monotonic()
-    left = {job.address: job for job in jobs}
+    left = {rollout.address: rollout for rollout in rollouts}
     last: dict[Address, StepResult] = {}
     diagnoses: list[Diagnosis] = []
     while True:
         now = clock.now()
         waiting = count_waiting(last.values())
-        due = [job for address, job in left.items() if _due(last.get(address), waiting, now)]
-        for turn in rollouts.turns(due, known if not last else None):
-            last[turn.job.address] = turn
-            if turn.diagnosis is not None:
-                diagnoses.append(turn.diagnosis)
-            if on_turn is not None:
-                on_turn(turn)
-        left = {address: job for address, job in left.items() if address not in last or not goal(last[address])}
-        turns = tuple(last.values())
+        due = [rollout for address, rollout in left.items() if _due(last.get(address), waiting, now)]
+        for result in driver.advance(due, known if not last else None):
+            last[result.rollout.address] = result
+            if result.diagnosis is not None:
+                diagnoses.append(result.diagnosis)
+            if on_result is not None:
+                on_result(result)
+        left = {address: rollout for address, rollout in left.items() if address not in last or not goal(last[address])}
+        results = tuple(last.values())
         if not left:
-            return RolloutSummary(turns, tuple(diagnoses))
-        if rollouts.stop.is_set():
-            return RolloutSummary(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
+            return RolloutSummary(results, tuple(diagnoses))
+        if driver.stop.is_set():
+            return RolloutSummary(results, tuple(diagnoses), ending=Ending.INTERRUPTED)
         waiting = count_waiting(last.values())
         wakes = [wake for address in left if (wake := wake_at(last[address], waiting)) is not None]
         pause = max(0.0, min((wake - clock.now()).total_seconds() for wake in wakes)) if wakes else IDLE_SECONDS
         if patience_seconds is not None:
             rest = patience_seconds - (clock.monotonic() - started)
             if rest <= 0:
-                return RolloutSummary(turns, tuple(diagnoses), ending=Ending.TIMED_OUT)
+                return RolloutSummary(results, tuple(diagnoses), ending=Ending.TIMED_OUT)
             pause = min(pause, rest)
-        if pause and clock.wait(rollouts.stop, pause):
-            return RolloutSummary(turns, tuple(diagnoses), ending=Ending.INTERRUPTED)
+        if pause and clock.wait(driver.stop, pause):
+            return RolloutSummary(results, tuple(diagnoses), ending=Ending.INTERRUPTED)
 
 
 def _due(last: StepResult | None, waiting: int, now: datetime) -> bool:

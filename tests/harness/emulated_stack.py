@@ -41,7 +41,7 @@ from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, jobs_of
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, rollouts_of
 from reconciler.spec import discovery
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import Source, load_sources
@@ -119,9 +119,9 @@ class EmulatedStack:
     terms: dict[str, Any] = field(default_factory=dict)
     folder: Path = SEED
     transport: InProcess = field(init=False)
-    wish: DesiredState = field(init=False)
+    desired_state: DesiredState = field(init=False)
     seen: list[StepResult] = field(init=False, default_factory=list)
-    rollouts: RolloutDriver = field(init=False)
+    driver: RolloutDriver = field(init=False)
 
     def __post_init__(self) -> None:
         self.transport = InProcess(self.laptop)
@@ -131,11 +131,11 @@ class EmulatedStack:
 
     def restart(self, transport: Transport | None = None) -> None:
         """A new process: nothing is remembered but what is in AWS and in the specs."""
-        self.wish = self.compiled()
+        self.desired_state = self.compiled()
         aws = AwsClient(transport or self.transport, clock=StageClock(self.laptop))
         smoke = SmokeTests(lambda delivery, subject: "http://test", lambda base, path, host: self.answers(path))
-        obituary = FailureReporter({want.address: want for want in self.wish.desired})
-        self.rollouts = RolloutDriver(aws, smoke, obituary)
+        failure_reporter = FailureReporter({want.address: want for want in self.desired_state.desired})
+        self.driver = RolloutDriver(aws, smoke, failure_reporter)
 
     def compiled(self) -> DesiredState:
         specs = load_sources([replace(source, data=self._changed(source.data)) for source in _sources(self.folder)])
@@ -162,12 +162,12 @@ class EmulatedStack:
 
     def change(self, texts: Mapping[str, str]) -> None:
         self.texts |= texts
-        self.wish = self.compiled()
-        self.rollouts.obituary = FailureReporter({want.address: want for want in self.wish.desired})
+        self.desired_state = self.compiled()
+        self.driver.failure_reporter = FailureReporter({want.address: want for want in self.desired_state.desired})
 
     @property
     def aws(self) -> AwsClient:
-        return self.rollouts.aws
+        return self.driver.aws
 
     # -- what a person types
 
@@ -193,13 +193,15 @@ class EmulatedStack:
         return found
 
     def infrastructure(self) -> Report:
-        first = pass_.look(self.aws, discover(), self.wish)
-        report = converge(self.aws, discover(), self.wish, first, patience_seconds=3600.0, stop=threading.Event())
+        first = pass_.look(self.aws, discover(), self.desired_state)
+        report = converge(
+            self.aws, discover(), self.desired_state, first, patience_seconds=3600.0, stop=threading.Event()
+        )
         assert not report.last.failed, [(str(one.step), one.because) for one in report.last.failed]
         assert not report.timed_out
         return report
 
-    def jobs(self, report: Report | None = None) -> tuple[ServiceRollout, ...]:
+    def rollouts(self, report: Report | None = None) -> tuple[ServiceRollout, ...]:
         return self.jobs_and_missing(report)[0]
 
     def jobs_and_missing(
@@ -207,31 +209,33 @@ class EmulatedStack:
     ) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
         world = report.world if report is not None else None
         if world is None:
-            world, _ = pass_.look(self.aws, discover(), self.wish)
+            world, _ = pass_.look(self.aws, discover(), self.desired_state)
             self.own(world)
         made = report.made if report is not None else None
-        return jobs_of(self.wish.deliveries, self.wish.desired, world, self.wish.place.stack, made=made)
+        return rollouts_of(
+            self.desired_state.deliveries, self.desired_state.desired, world, self.desired_state.place.stack, made=made
+        )
 
     def own(self, world: Any) -> None:
-        self.aws.mine.add(*owned_ids(world, self.wish.place.stack, {}))
+        self.aws.mine.add(*owned_ids(world, self.desired_state.place.stack, {}))
 
     def apply(self, goal: Callable[[StepResult], bool] = has_begun, patience: float | None = 900.0) -> RolloutSummary:
         report = self.infrastructure()
-        return self.follow(goal, jobs=self.jobs(report), patience=patience)
+        return self.follow(goal, rollouts=self.rollouts(report), patience=patience)
 
     def follow(
         self,
         goal: Callable[[StepResult], bool] = has_ended,
         *,
-        jobs: tuple[ServiceRollout, ...] | None = None,
+        rollouts: tuple[ServiceRollout, ...] | None = None,
         patience: float | None = 30 * 86_400.0,
     ) -> RolloutSummary:
         return follow(
-            self.rollouts,
-            self.jobs() if jobs is None else jobs,
+            self.driver,
+            self.rollouts() if rollouts is None else rollouts,
             goal,
             patience_seconds=patience,
-            on_turn=self.seen.append,
+            on_result=self.seen.append,
         )
 
     def say(self, verb: RequestVerb, release: str | None = None, seconds: int = 0, by: str = "ana") -> None:
@@ -242,7 +246,7 @@ class EmulatedStack:
         now = self.laptop.clock.now()
         request = Request(verb, release, f"i{int(now.timestamp() * 1000)}", now, by, seconds=seconds)
         self.laptop.client("ecs").tag_resource(
-            resourceArn=self.last.job.subject.service, tags=[{"key": KEYS["request"], "value": request.text()}]
+            resourceArn=self.last.rollout.subject.service, tags=[{"key": KEYS["request"], "value": request.text()}]
         )
 
     # -- what there is
@@ -255,8 +259,8 @@ class EmulatedStack:
     def phases(self) -> list[str]:
         """The phases in their order, each once in a row."""
         found: list[str] = []
-        for turn in self.seen:
-            phase = str(turn.step.phase) if turn.step is not None else "unread"
+        for result in self.seen:
+            phase = str(result.step.phase) if result.step is not None else "unread"
             if found[-1:] != [phase]:
                 found.append(phase)
         return found

@@ -44,7 +44,7 @@ from reconciler.reconcile.pass_ import DesiredState, look
 from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.driver import RolloutDriver
 from reconciler.rollout_driver.smoke_tests import SmokeTests
-from reconciler.rollout_driver.targets import jobs_of
+from reconciler.rollout_driver.targets import rollouts_of
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
 from tests.conftest import ACCOUNT, REGION
@@ -103,16 +103,16 @@ def boto() -> Boto:
 class Stack:
     """A folder of specs as something to wish for."""
 
-    wish: DesiredState
+    desired_state: DesiredState
     kinds: ResourceTypes
 
     @property
     def leaving(self) -> Stack:
-        return replace(self, wish=replace(self.wish, leaving=True))
+        return replace(self, desired_state=replace(self.desired_state, leaving=True))
 
 
 def stack(folder: Path = SEED, texts: Mapping[str, str] | None = None, **fields: Any) -> Stack:
-    """The specs in `folder`, with every old text in `texts` replaced by its new one; `fields` are of the wish."""
+    """The specs in `folder`, with every old text in `texts` replaced by its new one; `fields` are its own."""
     with tempfile.TemporaryDirectory() as place:
         copy = Path(shutil.copytree(folder, Path(place) / "specs"))
         for file in copy.rglob("*.yaml"):
@@ -125,8 +125,8 @@ def stack(folder: Path = SEED, texts: Mapping[str, str] | None = None, **fields:
     assert specs.stack is not None
     desired = compile_specs(specs, account=ACCOUNT, partition="aws")
     rolling = tuple(one for one in compile_deliveries(specs) if not one.moves_traffic)
-    wish = DesiredState(StackId(specs.stack.name, ACCOUNT, REGION), desired, deliveries=rolling, **fields)
-    return Stack(wish, discover())
+    desired_state = DesiredState(StackId(specs.stack.name, ACCOUNT, REGION), desired, deliveries=rolling, **fields)
+    return Stack(desired_state, discover())
 
 
 class Remembering:
@@ -231,17 +231,17 @@ def run(
     """One process's life: it knows nothing, looks, makes passes until it is done, and has ECS roll what it rolls."""
     aws = AwsClient(transport, clock=clock or ManualClock())
     try:
-        first = look(aws, wanted.kinds, wanted.wish, expectations=expectations)
+        first = look(aws, wanted.kinds, wanted.desired_state, expectations=expectations)
         report = converge(
             aws,
             wanted.kinds,
-            wanted.wish,
+            wanted.desired_state,
             first,
             patience_seconds=patience,
             stop=threading.Event(),
             expectations=expectations,
         )
-        if wanted.wish.deliveries and not wanted.wish.leaving:
+        if wanted.desired_state.deliveries and not wanted.desired_state.leaving:
             roll(aws, wanted, report)
         return report
     finally:
@@ -250,14 +250,16 @@ def run(
 
 def roll(aws: AwsClient, wanted: Stack, report: Report) -> None:
     """Ask ECS for the versions that it brings out by itself, as `apply` does."""
-    wish = wanted.wish
-    world = report.world or look(aws, wanted.kinds, wish)[0]
-    aws.mine.add(*owned_ids(world, wish.place.stack, {}))
-    jobs, _ = jobs_of(wish.deliveries, wish.desired, world, wish.place.stack, made=report.made)
+    desired_state = wanted.desired_state
+    world = report.world or look(aws, wanted.kinds, desired_state)[0]
+    aws.mine.add(*owned_ids(world, desired_state.place.stack, {}))
+    rollouts, _ = rollouts_of(
+        desired_state.deliveries, desired_state.desired, world, desired_state.place.stack, made=report.made
+    )
     smoke = SmokeTests(lambda *_: "http://nowhere", lambda *_: (200, ""))
-    for turn in RolloutDriver(aws, smoke, fresh=frozenset(job.address for job in jobs)).turns(jobs):
-        if turn.error is not None:
-            raise turn.error
+    for result in RolloutDriver(aws, smoke, fresh=frozenset(rollout.address for rollout in rollouts)).advance(rollouts):
+        if result.error is not None:
+            raise result.error
 
 
 def until_settled(

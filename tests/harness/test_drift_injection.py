@@ -25,7 +25,7 @@ def test_everything_that_is_owned_can_be_damaged(made: tuple[Account, Stack]) ->
     """Each resource of the stack is in the list of what can be deleted, and many fields in that of what can change."""
     account, wanted = made
     every = possible(account, wanted)
-    owned = {want.address for want in wanted.wish.desired if not wanted.kinds[want.address.kind].lookup}
+    owned = {want.address for want in wanted.desired_state.desired if not wanted.kinds[want.address.kind].lookup}
     assert {damage.address for damage in every if not damage.field} == owned
     assert len([damage for damage in every if damage.field]) > 10
 

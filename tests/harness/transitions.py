@@ -180,7 +180,7 @@ class LivingStack:
         recorder = EventRecorder(self.stage.aws.clock, (self.events.append,))
         tracker = RevisionTracker(self.commits, lambda specs: self.stage.wish_of(specs, Guard(), Consent()), recorder)
         self.controller = Controller(
-            self.stage.aws, discover(), tracker, recorder, self.stage.rollouts.smoke, rhythm=RHYTHM
+            self.stage.aws, discover(), tracker, recorder, self.stage.driver.smoke, rhythm=RHYTHM
         )
 
     # -- what people do
@@ -195,11 +195,11 @@ class LivingStack:
 
     def retry(self) -> bool:
         """What `status` offers for a version that failed for reasons that were declared. False if none is failed."""
-        failed = [one for one in self.turns if one.step is not None and one.step.phase is Phase.FAILED]
-        for turn in failed:
-            assert turn.seen is not None
-            self.stage.seen.append(turn)
-            self.stage.say(RequestVerb.RETRY, turn.seen.wanted)
+        failed = [one for one in self.results if one.step is not None and one.step.phase is Phase.FAILED]
+        for result in failed:
+            assert result.seen is not None
+            self.stage.seen.append(result)
+            self.stage.say(RequestVerb.RETRY, result.seen.wanted)
         return bool(failed)
 
     # -- time
@@ -229,7 +229,7 @@ class LivingStack:
         """Until a rollout is in that phase; False if none gets there."""
 
         def there() -> bool:
-            return any(one.step is not None and one.step.phase is phase for one in self.turns)
+            return any(one.step is not None and one.step.phase is phase for one in self.results)
 
         self.go(within, there)
         return there()
@@ -248,8 +248,8 @@ class LivingStack:
     # -- what is known
 
     @property
-    def turns(self) -> list[StepResult]:
-        return list(self.controller.queue.turns.values())
+    def results(self) -> list[StepResult]:
+        return list(self.controller.queue.results.values())
 
     @property
     def last(self) -> PassResult:
@@ -260,12 +260,12 @@ class LivingStack:
     def resting(self) -> bool:
         return all(
             one.at_rest or one.stuck or (one.waits and one.step is not None and one.step.until is None)
-            for one in self.turns
+            for one in self.results
         )
 
     def _note(self) -> None:
-        for turn in self.turns:
-            phase = str(turn.step.phase) if turn.step is not None else "unread"
+        for result in self.results:
+            phase = str(result.step.phase) if result.step is not None else "unread"
             if self.phases[-1:] != [phase]:
                 self.phases.append(phase)
 
@@ -276,11 +276,11 @@ class LivingStack:
         because += [one.because for one in self.last.refusals]
         because += [one.because for one in self.last.plan.deferred]
         because += [one.because for one in self.controller.queue.missing.values()]
-        for turn in self.turns:
-            if turn.error is not None:
-                because.append(str(turn.error))
-            elif turn.step is not None and turn.step.phase is not Phase.IDLE:
-                because.append(f"{turn.step.phase}: {turn.step.because}")
+        for result in self.results:
+            if result.error is not None:
+                because.append(str(result.error))
+            elif result.step is not None and result.step.phase is not Phase.IDLE:
+                because.append(f"{result.step.phase}: {result.step.because}")
         return because
 
     def unserved(self) -> dict[str, tuple[int, str]]:

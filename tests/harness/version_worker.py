@@ -102,13 +102,13 @@ class Worker:
         lease.renew()
         controller.begin()
         controller.round()
-        turns = controller.queue.turns.values()
+        results = controller.queue.results.values()
         last = controller.last
         return {
             "pause": controller.pause(),
-            "phases": {str(one.job.address): str(one.step.phase) for one in turns if one.step is not None},
-            "resting": all(one.at_rest for one in turns) and not controller.queue.missing,
-            "errors": [str(one.error) for one in turns if one.error is not None],
+            "phases": {str(one.rollout.address): str(one.step.phase) for one in results if one.step is not None},
+            "resting": all(one.at_rest for one in results) and not controller.queue.missing,
+            "errors": [str(one.error) for one in results if one.error is not None],
             "refusals": [] if last is None else [one.because for one in last.refusals],
             "actions": [] if last is None else [f"{one.verb} {one.address}" for one in last.plan.actions],
             "writes": sum(controller.aws.writes.values()),

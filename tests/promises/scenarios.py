@@ -92,7 +92,7 @@ def _with_images(leaving: Stack) -> Stack:
 
     from reconciler.model.planner import Consent
 
-    return replace(leaving, wish=replace(leaving.wish, consent=Consent(delete_images=True)))
+    return replace(leaving, desired_state=replace(leaving.desired_state, consent=Consent(delete_images=True)))
 
 
 class Noting:

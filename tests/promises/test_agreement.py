@@ -225,9 +225,9 @@ def touch(account: Account, hand: Hand) -> None:
 # -- the three of them
 
 
-def controller(account: Account, wish: DesiredState, rhythm: Intervals, *, recorded: bool) -> Controller:
+def controller(account: Account, desired_state: DesiredState, rhythm: Intervals, *, recorded: bool) -> Controller:
     aws = AwsClient(account, clock=ManualClock())
-    revisions = FixedRevision(ActiveRevision(Revision("r1"), wish), recorded=recorded)
+    revisions = FixedRevision(ActiveRevision(Revision("r1"), desired_state), recorded=recorded)
     smoke = SmokeTests(lambda delivery, subject: "")
     return Controller(aws, KINDS, revisions, EventRecorder(aws.clock), smoke, rhythm=rhythm)
 
@@ -288,7 +288,7 @@ class Case:
         active = self.running.revisions.active
         assert active is not None
         if self.after != self.before:
-            self.running.revisions.active = replace(active, wish=self.after)
+            self.running.revisions.active = replace(active, desired_state=self.after)
         if self.contested:
             for drift in self.running.look().drifts:
                 for _ in range(REVERTS):
@@ -307,12 +307,12 @@ def case_of(seed: int) -> Case:
     guard = Guard(dice.choice((None, None, None, 0, 2)))
     hands = tuple((dice.choice(HANDS), dice.randrange(20), dice.randint(7, 9)) for _ in range(dice.randint(0, 4)))
 
-    def wish(desired: tuple[Desired[Any], ...]) -> DesiredState:
+    def desired_state(desired: tuple[Desired[Any], ...]) -> DesiredState:
         services = [one.address.name for one in desired if one.address.kind == "service"]
         deliveries = tuple(RolloutSpec(Address("service", name), Address("task_definition", name)) for name in services)
         return DesiredState(PLACE, desired, guard, rules=rules, deliveries=deliveries)
 
-    return Case(wish(before), wish(after), hands, contested=dice.random() < 0.3)
+    return Case(desired_state(before), desired_state(after), hands, contested=dice.random() < 0.3)
 
 
 def signatures(actions: tuple[Action, ...]) -> list[str]:
@@ -403,7 +403,7 @@ def agree(case: Case) -> set[str]:
 def without_rollouts() -> Iterator[None]:
     """The toys have no engine: what a plan leaves to the rollouts stays as it is."""
     with serial(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollout_queue, "jobs_of", lambda *_, **__: ((), {}))
+        patch.setattr(rollout_queue, "rollouts_of", lambda *_, **__: ((), {}))
         yield
 
 

@@ -352,10 +352,10 @@ def live(stage: EmulatedStack, transport: Transport, goal: Callable[[StepResult]
     stage.restart(transport)
     stage.seen.clear()
     report = stage.infrastructure()
-    followed = stage.follow(goal, jobs=stage.jobs(report), patience=LONGEST)
+    followed = stage.follow(goal, rollouts=stage.rollouts(report), patience=LONGEST)
     assert not followed.timed_out, f"it never ended: {stage.phases} {stage.last.step}"
-    assert not followed.refused, [turn.error for turn in followed.refused]
-    return all(turn.at_rest for turn in followed.turns)
+    assert not followed.refused, [result.error for result in followed.refused]
+    return all(result.at_rest for result in followed.results)
 
 
 def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
@@ -456,7 +456,7 @@ def test_a_rollout_whose_process_is_new_after_each_write_ends_the_same(begun: Be
 
     def work() -> tuple[int, list[str]]:
         processes = 1
-        while not live(stage, stage.transport, lambda turn: wrote(turn) or has_ended(turn)):
+        while not live(stage, stage.transport, lambda result: wrote(result) or has_ended(result)):
             processes += 1
             assert processes < 100, stage.last.step
         return processes, violations(begun)
@@ -495,10 +495,10 @@ def test_a_process_that_lives_for_one_look_decides_nothing(begun: Beginning) -> 
 
     def work() -> int:
         live(stage, stage.transport, has_begun)
-        jobs, before = stage.jobs(), watch.writes.total()
+        rollouts, before = stage.rollouts(), watch.writes.total()
         for _ in range(20):
             stage.restart()
-            stage.follow(lambda turn: True, jobs=jobs)
+            stage.follow(lambda result: True, rollouts=rollouts)
             stage.laptop.advance(5)
         assert not watch.breaches
         return watch.writes.total() - before
@@ -506,9 +506,9 @@ def test_a_process_that_lives_for_one_look_decides_nothing(begun: Beginning) -> 
     assert apart(work) == 0
 
 
-def wrote(turn: StepResult) -> bool:
-    return any(not isinstance(one, RunTests) for one in turn.done)
+def wrote(result: StepResult) -> bool:
+    return any(not isinstance(one, RunTests) for one in result.done)
 
 
-def old(stage: EmulatedStack, looks: int, turn: StepResult) -> bool:
-    return len(stage.seen) >= looks or has_ended(turn)
+def old(stage: EmulatedStack, looks: int, result: StepResult) -> bool:
+    return len(stage.seen) >= looks or has_ended(result)

@@ -48,7 +48,7 @@ def repaired(account: Account, wanted: Stack, damages: list[Damage]) -> tuple[li
     problems += (
         [f"still writing: {dict(account.ledger.executed - before)}"] if account.ledger.executed != before else []
     )
-    _, plan = look(AwsClient(account, clock=ManualClock()), wanted.kinds, wanted.wish)
+    _, plan = look(AwsClient(account, clock=ManualClock()), wanted.kinds, wanted.desired_state)
     left = [one for one in plan.actions if not one.changes or not all(change.event for change in one.changes)]
     problems += [f"still wants {action.verb} {action.address}" for action in left]  # moto ends tasks as they are read
     problems += [f"{passes} passes"] if passes > PASSES else []
@@ -81,7 +81,7 @@ def test_every_single_damage_is_put_right(account: Account, record: Record, fold
     problems, most, inflicted = repairs(account, wanted, [[damage] for damage in chosen])
     record(
         "L1",
-        f"{wanted.wish.place.stack}: every resource deleted or changed, singly",
+        f"{wanted.desired_state.place.stack}: every resource deleted or changed, singly",
         worlds=len(chosen),
         inflicted=inflicted,
         violations=len(problems),

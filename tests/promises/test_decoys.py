@@ -49,7 +49,8 @@ def test_a_whole_life_touches_no_decoy(account: Account, record: Record, folder:
     run(noting, wanted.leaving)
     see("destroyed")
     writes = sum(not is_read(call) for call in noting.calls)
-    record("S1", f"{wanted.wish.place.stack}: a whole life among {len(decoys)} decoys", writes=writes, worlds=1,
+    record("S1", f"{wanted.desired_state.place.stack}: a whole life among {len(decoys)} decoys",
+           writes=writes, worlds=1,
            violations=len(changed))  # fmt: skip
     assert writes > 50
     assert not changed, "\n".join(changed)
@@ -113,12 +114,12 @@ def test_no_write_passes_the_guard_under_a_name_that_looks_like_ours(
     wanted, noting = stack(folder), Noting(account)  # type: ignore[arg-type]
     report = run(noting, wanted)
     guard = OwnershipGuard()
-    guard.add(*owned_ids(report.world, wanted.wish.place.stack, wanted.wish.wanted))
+    guard.add(*owned_ids(report.world, wanted.desired_state.place.stack, wanted.desired_state.wanted))
     run(noting, wanted.leaving)
     writes = [call for call in noting.calls if not is_read(call) and guard.covers(call)]
     calls = [other for call in writes for other in _of_others(call, guard)]
     through = sorted({str(call) for call in calls if guard.covers(call)})
-    record("S1", f"{wanted.wish.place.stack}: each write about what looks like ours", worlds=len(calls),
+    record("S1", f"{wanted.desired_state.place.stack}: each write about what looks like ours", worlds=len(calls),
            violations=len(through), writes=len(writes))  # fmt: skip
     assert len(writes) > 20
     assert through == []

@@ -126,7 +126,7 @@ def sendings(account: Account, wanted: Stack, operation: str) -> int:
     for service in ("ec2", "elbv2", "iam", "ecr", "logs", "ecs"):
         wire.watch(service)
     aws = AwsClient(account, clock=ManualClock())
-    act(aws, wanted.kinds, wanted.wish, *look(aws, wanted.kinds, wanted.wish))
+    act(aws, wanted.kinds, wanted.desired_state, *look(aws, wanted.kinds, wanted.desired_state))
     return wire.sent[operation]
 
 

@@ -124,10 +124,10 @@ def test_the_seed_stacks_own_guard_holds(account: Account, record: Record) -> No
     """Specs that have lost their network: refused whole, and not one thing is written."""
     run(account, stack())
     whole = stack()
-    kept = tuple(each for each in whole.wish.desired if each.address.kind in {"cluster", "log-group", "role"})
+    kept = tuple(each for each in whole.desired_state.desired if each.address.kind in {"cluster", "log-group", "role"})
     before = account.ledger.executed.copy()
     with pytest.raises(errors.Refused) as caught:
-        run(account, type(whole)(DesiredState(whole.wish.place, kept, guard=Guard(5, 30)), whole.kinds))
+        run(account, type(whole)(DesiredState(whole.desired_state.place, kept, guard=Guard(5, 30)), whole.kinds))
     assert caught.value.code == RefusalCode.GUARD
     assert account.ledger.executed == before
     record("S12", "seed stack whose specs lost most of it", worlds=1, violations=0)

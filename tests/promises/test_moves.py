@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def planned(account: Account, wanted: Stack) -> Plan:
     aws = AwsClient(account)
     try:
-        return look(aws, wanted.kinds, wanted.wish)[1]
+        return look(aws, wanted.kinds, wanted.desired_state)[1]
     finally:
         aws.close()
 

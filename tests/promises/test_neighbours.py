@@ -80,7 +80,7 @@ def _not_in_place(stack: LivingStack) -> str:
         settled = stack.settle()
     if not settled:
         return f"never at rest: {dict(stack.watched.writes)}"
-    blocked = any(one.step is not None and one.step.phase is Phase.BLOCKED for one in stack.turns)
+    blocked = any(one.step is not None and one.step.phase is Phase.BLOCKED for one in stack.results)
     return "" if blocked else "; ".join(stack.why_not_in_place())
 
 

@@ -88,13 +88,13 @@ def test_a_step_that_must_not_be_done_stops_everything(world: World, what: str, 
         stack.go(1200.0)
     (told,) = [one for one in stack.events if one.name == events.SAFETY_BREACHED]
     notice = notice_of(told, "shop")
-    (turn,) = stack.turns
+    (result,) = stack.results
     wrong = [*stack.breaches, *map(str, stack.watched.writes)]
     record(promise, f"in the product: {what[4:]}", worlds=1, violations=len(wrong))
     assert not wrong
     assert told.details["code"] == "safety-breach"
     assert notice is not None
-    assert _is_an_error(turn)
+    assert _is_an_error(result)
 
 
 def _damage(stack: LivingStack) -> None:
@@ -105,6 +105,6 @@ def _damage(stack: LivingStack) -> None:
     ecs.update_service(cluster=cluster, service=service, desiredCount=3)
 
 
-def _is_an_error(turn: StepResult) -> bool:
+def _is_an_error(result: StepResult) -> bool:
     """`apply` and `promote --now` exit with 1 for it."""
-    return turn.stuck and turn.error is not None
+    return result.stuck and result.error is not None

@@ -39,8 +39,8 @@ def may_double(call: Call) -> bool:
 def network() -> Stack:
     """Everything that AWS would make twice, and what it needs."""
     whole = stack(EVERY_TYPE)
-    kept = tuple(each for each in whole.wish.desired if each.address.kind in NETWORK)
-    return replace(whole, wish=replace(whole.wish, desired=kept))
+    kept = tuple(each for each in whole.desired_state.desired if each.address.kind in NETWORK)
+    return replace(whole, desired_state=replace(whole.desired_state, desired=kept))
 
 
 def doubling(account: Account, wanted: Stack) -> list[tuple[int, str]]:
@@ -125,9 +125,9 @@ def looked_again(account: Account, wanted: Stack, at: int) -> Counter[str]:
             run(CrashGate(view, Point(at, How.AFTER)), wanted, clock=clock)
         aws = AwsClient(view, clock=clock)
         view.age = lambda _, known: known
-        first = look(aws, wanted.kinds, wanted.wish)
+        first = look(aws, wanted.kinds, wanted.desired_state)
         view.age = lambda *_: 0
-        converge(aws, wanted.kinds, wanted.wish, first, patience_seconds=1800.0, stop=threading.Event())
+        converge(aws, wanted.kinds, wanted.desired_state, first, patience_seconds=1800.0, stop=threading.Event())
     return account.lasting()
 
 

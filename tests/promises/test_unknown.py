@@ -26,8 +26,8 @@ FAULTS = (Fault.DENIED, Fault.EMPTY, Fault.THROTTLED, Fault.TIMEOUT, Fault.SERVE
 
 def without(wanted: Stack, *kinds: str) -> Stack:
     """The same without some of what is there, so that deletions are wanted."""
-    kept = tuple(each for each in wanted.wish.desired if each.address.kind not in kinds)
-    return replace(wanted, wish=replace(wanted.wish, desired=kept))
+    kept = tuple(each for each in wanted.desired_state.desired if each.address.kind not in kinds)
+    return replace(wanted, desired_state=replace(wanted.desired_state, desired=kept))
 
 
 def same(one: Call) -> Any:

@@ -61,9 +61,9 @@ def untouched(stack: LivingStack) -> None:
     stack.go(LONG)
     assert not stack.watched.writes
     assert tags(stack) == before
-    (turn,) = stack.turns
-    assert turn.step is not None
-    assert (turn.step.phase, turn.step.decisions, turn.at_rest) == (Phase.BLOCKED, (), True)
+    (result,) = stack.results
+    assert result.step is not None
+    assert (result.step.phase, result.step.decisions, result.at_rest) == (Phase.BLOCKED, (), True)
     assert [one.details for one in stack.events if one.name == events.READ_ONLY][-1] == {"code": "unknown-format"}
     assert stack.breaches == []
 
@@ -76,7 +76,7 @@ def stack(for_a_module: None, request: pytest.FixtureRequest) -> Iterator[Living
 
 def test_a_service_in_an_unknown_format_is_left_as_it_is_in_every_phase(stack: LivingStack) -> None:
     """And goes on where it was once the tag is gone: one rollout, in every phase of which it stood still."""
-    engine = stack.turns[0].job.delivery.policy.engine
+    engine = stack.results[0].rollout.delivery.policy.engine
     phases = IN_FLIGHT if engine == "task_sets" else (Phase.SCALING_UP,)
     stack.commit(with_image(documents_of("blue_green" if engine == "task_sets" else "rolling"), "v2"))
     stood = []
@@ -140,8 +140,8 @@ def test_a_value_that_cannot_be_read_is_not_taken_for_missing(stack: LivingStack
         stack.go(60.0)
         assert not [one for one in stack.events if one.name == events.READ_ONLY]
         return
-    (turn,) = stack.turns
-    stack.stage.seen.append(turn)
+    (result,) = stack.results
+    stack.stage.seen.append(result)
     stack.stage.say(RequestVerb.ABORT)
     untouched(stack)
 
@@ -171,6 +171,6 @@ def test_a_stack_is_not_destroyed_around_such_a_service(stack: LivingStack) -> N
     put(stack, FUTURE)
     controller = stack.controller
     assert controller.revisions.active is not None
-    wish = replace(controller.revisions.active.wish, leaving=True)
-    _, plan = look(controller.aws, controller.kinds, wish)
+    desired_state = replace(controller.revisions.active.desired_state, leaving=True)
+    _, plan = look(controller.aws, controller.kinds, desired_state)
     assert RefusalCode.UNKNOWN_FORMAT in {one.code for one in plan.refusals}

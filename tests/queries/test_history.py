@@ -108,15 +108,15 @@ def test_the_id_worked_out_anew_is_the_one_that_rollouts_use() -> None:
     with emulated_stack() as stage:
         stage.infrastructure()
         stage.push("v1")
-        (job,) = stage.jobs(stage.infrastructure())
-        assert isinstance(job, ServiceRollout)
-        world_spec = next(one for one in stage.wish.desired if one.address == job.delivery.task_definition)
+        (rollout,) = stage.rollouts(stage.infrastructure())
+        assert isinstance(rollout, ServiceRollout)
+        world_spec = next(one for one in stage.desired_state.desired if one.address == rollout.delivery.task_definition)
         from reconciler.model.type_registry import discover
         from reconciler.reconcile.observe import observe
 
-        world = observe(stage.aws, discover(), stage.wish.place, stage.wish.desired)
+        world = observe(stage.aws, discover(), stage.desired_state.place, stage.desired_state.desired)
         ids = {one.address: one.id for one in world}
-        assert release_id(content(world_spec.resolved(ids).spec), job.subject.release) == job.subject.release.id
+        assert release_id(content(world_spec.resolved(ids).spec), rollout.subject.release) == rollout.subject.release.id
 
 
 @pytest.mark.parametrize(

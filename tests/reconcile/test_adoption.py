@@ -38,7 +38,7 @@ def legacy(tmp_path: Path) -> Iterator[Stage]:
 
 
 def planned(stage: EmulatedStack) -> Plan:
-    return pass_.look(stage.aws, discover(), stage.wish)[1]
+    return pass_.look(stage.aws, discover(), stage.desired_state)[1]
 
 
 def snapshot(stage: EmulatedStack) -> dict[str, list[Any]]:

@@ -46,7 +46,7 @@ def requested(stage: EmulatedStack, *domains: str) -> dict[str, str]:
 
 
 def planned(stage: EmulatedStack) -> Plan:
-    return pass_.look(stage.aws, discover(), stage.wish)[1]
+    return pass_.look(stage.aws, discover(), stage.desired_state)[1]
 
 
 def kept(stage: EmulatedStack) -> tuple[str, ...]:

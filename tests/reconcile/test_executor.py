@@ -20,7 +20,7 @@ from tests.harness.driving import Report, converge
 from tests.toy import KINDS, STACK, ToyAws, shelf, want
 
 
-def wish(*desired: Desired[Any], **kwargs: Any) -> DesiredState:
+def desired_state(*desired: Desired[Any], **kwargs: Any) -> DesiredState:
     return DesiredState(StackId(STACK, "123456789012", "us-west-2"), desired, **kwargs)
 
 
@@ -31,7 +31,7 @@ def run(world: ToyAws, wanted: DesiredState, *, patience: float = 60.0) -> Repor
 
 def test_apply_then_diff_is_empty() -> None:
     """What was applied is found as wanted; a second pass writes nothing."""
-    world, wanted = ToyAws(), wish(want("box", "b", shelf=shelf("s"), color="red"), want("shelf", "s"))
+    world, wanted = ToyAws(), desired_state(want("box", "b", shelf=shelf("s"), color="red"), want("shelf", "s"))
     report = run(world, wanted)
     assert summary(report.last.outcomes)[Result.DONE] == 2
     world.calls.clear()
@@ -46,7 +46,7 @@ def test_one_branch_fails_and_the_others_go_on() -> None:
     world.fail["toy.CreateThing bad"] = errors.Denied("no", call="toy.CreateThing", code="AccessDenied")
     report = run(
         world,
-        wish(
+        desired_state(
             want("shelf", "bad"),
             want("box", "on-bad", shelf=shelf("bad")),
             want("shelf", "good"),
@@ -77,7 +77,7 @@ def test_a_lost_answer_is_looked_at_again_and_not_sent_again() -> None:
             return answer
 
     world = Losing()
-    report = run(world, wish(want("shelf", "s")))
+    report = run(world, desired_state(want("shelf", "s")))
     assert len(report.passes) == 2
     assert [call.operation for call in world.calls].count("CreateThing") == 1
     assert len(world.things) == 1
@@ -88,7 +88,7 @@ def test_what_is_still_used_waits_until_patience_ends() -> None:
     world = ToyAws()
     on = world.put("shelf", "s")
     world.put("box", "theirs", stack="others", shelf=on)
-    report = run(world, wish(), patience=30.0)
+    report = run(world, desired_state(), patience=30.0)
     assert report.timed_out
     assert len(report.passes) > 2
     assert set(world.things) == {"shelf-1", "box-2"}
@@ -98,7 +98,7 @@ def test_nothing_is_written_from_a_refused_plan() -> None:
     """A plan with a refusal is not carried out, not even its other parts."""
     world = ToyAws()
     world.put("shelf", "taken", stack=None)
-    wanted = wish(want("shelf", "taken"), want("shelf", "free"))
+    wanted = desired_state(want("shelf", "taken"), want("shelf", "free"))
     aws = AwsClient(world)
     with pytest.raises(errors.Refused) as caught:
         act(aws, KINDS, wanted, *look(aws, KINDS, wanted))
@@ -112,7 +112,7 @@ def test_the_guard_stops_the_first_plan() -> None:
     world.put("shelf", "a")
     world.put("shelf", "b")
     aws = AwsClient(world)
-    _, plan = look(aws, KINDS, wish(guard=Guard(max_delete=1)))
+    _, plan = look(aws, KINDS, desired_state(guard=Guard(max_delete=1)))
     assert [refusal.code for refusal in plan.refusals] == ["guard"]
 
 
@@ -120,7 +120,7 @@ def test_adopting_writes_the_tags_and_the_rest() -> None:
     """After adoption the resource is ours and as wanted."""
     world = ToyAws()
     world.put("shelf", "s", stack=None, height=1)
-    wanted = wish(want("shelf", "s", adopt=True, height=2))
+    wanted = desired_state(want("shelf", "s", adopt=True, height=2))
     run(world, wanted)
     assert world.things["shelf-1"]["spec"]["height"] == 2
     assert not look(AwsClient(world), KINDS, wanted)[1]
@@ -131,7 +131,7 @@ def test_a_replacement_moves_its_users_before_the_old_one_goes() -> None:
     world = ToyAws()
     on = world.put("shelf", "s")
     world.put("box", "b", shelf=on, size=1)
-    run(world, wish(want("shelf", "s"), want("box", "b", shelf=shelf("s"), size=2)))
+    run(world, desired_state(want("shelf", "s"), want("box", "b", shelf=shelf("s"), size=2)))
     writes = [call.operation for call in world.calls if call.operation in ("CreateThing", "DeleteThing")]
     assert writes == ["CreateThing", "DeleteThing"]
     assert [item["spec"]["size"] for item in world.things.values() if item["kind"] == "box"] == [2]
@@ -140,7 +140,10 @@ def test_a_replacement_moves_its_users_before_the_old_one_goes() -> None:
 def test_a_stop_lets_nothing_further_begin() -> None:
     """Once asked to stop, no further step is begun, and the report says so."""
     world, stop = ToyAws(), threading.Event()
-    aws, wanted = AwsClient(world, clock=ManualClock()), wish(want("shelf", "s"), want("box", "b", shelf=shelf("s")))
+    aws, wanted = (
+        AwsClient(world, clock=ManualClock()),
+        desired_state(want("shelf", "s"), want("box", "b", shelf=shelf("s"))),
+    )
     report = converge(
         aws,
         KINDS,
@@ -160,5 +163,5 @@ def test_destroying_looks_where_the_specs_say_and_keeps_what_is_not_ours() -> No
     on = world.put("shelf", "s")
     world.put("box", "b", shelf=on)
     world.put("shelf", "theirs", stack="others")
-    run(world, wish(want("shelf", "s"), leaving=True, guard=Guard(max_delete=0)))
+    run(world, desired_state(want("shelf", "s"), leaving=True, guard=Guard(max_delete=0)))
     assert [item["name"] for item in world.things.values()] == ["theirs"]

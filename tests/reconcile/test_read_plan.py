@@ -45,7 +45,7 @@ class Bench:
     """The measured stack, applied to the AWS emulator; ECS's own deployments, so that it is in production at once."""
 
     laptop: Laptop
-    wish: DesiredState
+    desired_state: DesiredState
     memory: Path
 
     def aws(self) -> AwsClient:
@@ -56,13 +56,15 @@ class Bench:
     ) -> tuple[ObservedState, Counter[str]]:
         self.laptop.aws.calls.clear()
         aws = self.aws()
-        world = observe(aws, KINDS, self.wish.place, self.wish.desired, depth=depth, before=before, **more)
+        world = observe(
+            aws, KINDS, self.desired_state.place, self.desired_state.desired, depth=depth, before=before, **more
+        )
         aws.close()
         assert not world.unreadable
         return world, Counter(f"{service}.{operation}" for service, operation in self.laptop.aws.calls)
 
     def plan(self, world: ObservedState) -> Plan:
-        return plan(self.wish.place.stack, self.wish.desired, world, KINDS)
+        return plan(self.desired_state.place.stack, self.desired_state.desired, world, KINDS)
 
     def drifts(self, world: ObservedState) -> list[str]:
         return [f"{action.address} {change}" for action in self.plan(world).actions for change in action.changes]
@@ -78,13 +80,19 @@ def applied(services: int, tmp: Path, *, everything: bool = False) -> Iterator[B
     with laptop_session() as laptop:
         specs = replace(load(folder, None), diagnostics=())
         desired = compile_specs(specs, account=laptop.aws.account, partition="aws")
-        wish = DesiredState(
+        desired_state = DesiredState(
             StackId(stack.NAME, laptop.aws.account, laptop.aws.region), desired, guard=Guard(None, None)
         )
-        bench = Bench(laptop, wish, tmp / "memory")
+        bench = Bench(laptop, desired_state, tmp / "memory")
         aws = bench.aws()
         report = converge(
-            aws, KINDS, wish, look(aws, KINDS, wish), patience_seconds=600, stop=Event(), expectations=None
+            aws,
+            KINDS,
+            desired_state,
+            look(aws, KINDS, desired_state),
+            patience_seconds=600,
+            stop=Event(),
+            expectations=None,
         )
         aws.close()
         assert not any(each.failed for each in report.passes)
@@ -101,12 +109,12 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def services(bench: Bench) -> int:
-    return sum(want.address.kind == "service" for want in bench.wish.desired)
+    return sum(want.address.kind == "service" for want in bench.desired_state.desired)
 
 
 def bounds(bench: Bench) -> tuple[int, int, int]:
     """The most requests of a fast, a medium and a full pass, from what there is."""
-    count = Counter(want.address.kind for want in bench.wish.desired)
+    count = Counter(want.address.kind for want in bench.desired_state.desired)
     swept = ceil(sum(count.values()) / 100)
     batches = ceil(count["service"] / 10)
     fast = batches + 1 + count["listener"]
@@ -193,7 +201,7 @@ def test_something_new_in_the_way_is_seen_by_a_fast_pass(bench: Bench) -> None:
         elb.delete_rule(RuleArn=arn)
     restored, _ = bench.read(Depth.FULL)
     aws = bench.aws()
-    converge(aws, KINDS, bench.wish, (restored, bench.plan(restored)), patience_seconds=60, stop=Event())
+    converge(aws, KINDS, bench.desired_state, (restored, bench.plan(restored)), patience_seconds=60, stop=Event())
     aws.close()
 
 

@@ -59,7 +59,7 @@ def sent(stage: EmulatedStack) -> dict[str, int]:
 
 
 def in_phase(phase: Phase) -> Callable[[StepResult], bool]:
-    return lambda turn: turn.step is not None and turn.step.phase is phase and not turn.busy
+    return lambda result: result.step is not None and result.step.phase is phase and not result.busy
 
 
 def outcome(stage: EmulatedStack) -> tuple[Outcome, Actor, str]:
@@ -91,9 +91,9 @@ def test_a_new_version_goes_through_every_phase_in_codedeploys_calls(stage: Emul
     report = stage.infrastructure()
     assert report.last.plan.actions == ()
     assert not [name for name in stage.transport.sent if name.startswith(("Create", "Update", "Modify"))]
-    (job,) = stage.jobs()
+    (rollout,) = stage.rollouts()
     stage.transport.sent.clear()
-    stage.rollouts.turn(job)
+    stage.driver.advance_one(rollout)
     assert not [name for name in stage.transport.sent if "Deployment" in name], (
         "an idle service asks CodeDeploy nothing"
     )
@@ -156,7 +156,7 @@ def test_abort_at_the_gate_stops_the_deployment(stage: EmulatedStack) -> None:
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
     assert quarantined(stage)
     stage.transport.sent.clear()
-    stage.follow(has_begun, jobs=stage.jobs())
+    stage.follow(has_begun, rollouts=stage.rollouts())
     assert sent(stage) == {}
 
 
@@ -168,10 +168,10 @@ def test_rolling_back_in_the_termination_hour_starts_no_task(stage: EmulatedStac
     started = len(stage.laptop.tasks.started)
     stage.say(RequestVerb.ROLLBACK)
     stage.transport.sent.clear()
-    stage.follow(lambda turn: stage.weights(80) == {ONE: 100, TWO: 0})
+    stage.follow(lambda result: stage.weights(80) == {ONE: 100, TWO: 0})
     assert sent(stage) == {"StopDeployment": 1}
     followed = stage.follow(has_ended)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
     assert len(stage.laptop.tasks.started) == started
     assert outcome(stage)[:2] == (Outcome.ROLLED_BACK, Actor.PERSON)
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
@@ -183,7 +183,7 @@ def test_after_the_end_a_rollback_is_a_deployment_of_the_release_before(stage: E
     stage.apply(has_ended, patience=DAY)
     stage.say(RequestVerb.ROLLBACK)
     followed = stage.follow(has_ended)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     assert statuses(stage) == [("user", "Succeeded"), ("user", "Succeeded")]
@@ -197,14 +197,14 @@ def test_a_version_whose_tasks_exit_is_stopped_and_explained(stage: EmulatedStac
     stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
     stage.spec(v1="v3")
     followed = stage.apply(has_ended, patience=DAY)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
+    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.FAILED]
     assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded")]
     assert outcome(stage)[:2] == (Outcome.FAILED, Actor.ENGINE)
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     (diagnosis,) = followed.diagnoses
     assert "no database" in diagnosis.log
     stage.say(RequestVerb.RETRY, release=stage.last.seen.wanted if stage.last.seen is not None else None)
-    stage.follow(lambda turn: len(deployments(stage)) == 3)
+    stage.follow(lambda result: len(deployments(stage)) == 3)
     first, _, second = deployments(stage)
     assert first["revision"] == second["revision"]
     assert described(first["description"])[0] == described(second["description"])[0]
@@ -216,7 +216,7 @@ def test_a_version_that_never_gets_healthy_is_stopped_at_our_deadline(stage: Emu
     stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", healthy=False))
     before = stage.laptop.clock.now()
     stage.spec(v1="v3")
-    stage.apply(lambda turn: bool(sent(stage).get("StopDeployment")))
+    stage.apply(lambda result: bool(sent(stage).get("StopDeployment")))
     assert stage.laptop.clock.now() - before < timedelta(minutes=25)
     assert stage.follow(has_ended).went_wrong
     assert outcome(stage)[0] is Outcome.FAILED
@@ -230,7 +230,7 @@ def test_a_ready_deployment_stops_while_the_operator_is_down(stage: EmulatedStac
     stage.laptop.advance(6 * 86_400)
     stage.restart()
     followed = stage.follow(has_ended)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
+    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.FAILED]
     assert outcome(stage)[:2] == (Outcome.FAILED, Actor.ENGINE)
     assert outcome(stage)[2].startswith("CodeDeploy: ")
     assert stage.weights(80) == {ONE: 100, TWO: 0}
@@ -254,7 +254,7 @@ def test_a_deployment_that_somebody_else_creates_is_left_alone_until_it_is_over(
         **NAMES, revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": content}}
     )
     stage.laptop.advance(300)
-    stage.follow(lambda turn: True, jobs=stage.jobs())
+    stage.follow(lambda result: True, rollouts=stage.rollouts())
     assert stage.last.step is not None
     assert (stage.last.step.phase, made["deploymentId"] in stage.last.step.because) == (Phase.BLOCKED, True)
     client.continue_deployment(deploymentId=made["deploymentId"], deploymentWaitType="READY_WAIT")
@@ -273,8 +273,8 @@ def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
     stage.apply(in_phase(Phase.AWAITING_PROMOTION))
     stage.spec(v2="v3", v1="v3")
     newer = in_phase(Phase.AWAITING_PROMOTION)
-    stage.apply(lambda turn: newer(turn) and turn.seen is not None and turn.step is not None
-                and turn.step.release == turn.seen.wanted)  # fmt: skip
+    stage.apply(lambda result: newer(result) and result.seen is not None and result.step is not None
+                and result.step.release == result.seen.wanted)  # fmt: skip
     assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded"), ("user", "Ready")]
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     assert stored_state.of_tags(stage.tags()).quarantine == ()
@@ -301,7 +301,7 @@ def test_the_gate_is_extended_as_far_as_codedeploy_waits(stage: EmulatedStack, s
     stage.spec(v1="v2")
     stage.apply(in_phase(Phase.AWAITING_PROMOTION))
     stage.say(RequestVerb.EXTEND, seconds=seconds)
-    stage.follow(lambda turn: "reconciler:response" in stage.tags())
+    stage.follow(lambda result: "reconciler:response" in stage.tags())
     response = stored_state.of_tags(stage.tags()).response
     assert response is not None
     assert response.accepted is (seconds == 3600)
@@ -314,10 +314,10 @@ def test_a_hold_keeps_the_gate_shut_and_finish_removes_blue(stage: EmulatedStack
     stage.spec(v1="v2")
     stage.apply(in_phase(Phase.AWAITING_PROMOTION))
     stage.say(RequestVerb.HOLD)
-    stage.follow(lambda turn: stored_state.of_tags(stage.tags()).hold is not None)
+    stage.follow(lambda result: stored_state.of_tags(stage.tags()).hold is not None)
     before = stage.laptop.clock.now()
-    (job,) = stage.jobs()
-    stage.follow(lambda turn: stage.laptop.clock.now() - before > 3 * HOUR, jobs=(job,))
+    (rollout,) = stage.rollouts()
+    stage.follow(lambda result: stage.laptop.clock.now() - before > 3 * HOUR, rollouts=(rollout,))
     assert sent(stage) == {"CreateDeployment": 1}
     stage.say(RequestVerb.PROMOTE)
     stage.follow(in_phase(Phase.BAKING))
@@ -345,7 +345,7 @@ def test_an_alarm_that_codedeploy_sees_first_is_reported_as_rolled_back() -> Non
         stage.laptop.advance(1)
         ours = sent(stage).get("StopDeployment", 0)
         followed = stage.follow(has_ended)
-        assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+        assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
         assert outcome(stage)[:2] == (Outcome.ROLLED_BACK, Actor.ENGINE)
         assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded")]
         assert ours == 0
@@ -364,9 +364,9 @@ def test_a_canary_is_shifted_by_codedeploys_configuration() -> None:
         stage.spec(v1="v2")
         shares: list[int] = []
 
-        def note(turn: StepResult) -> bool:
+        def note(result: StepResult) -> bool:
             shares.append(stage.weights(80)[TWO])
-            return has_ended(turn)
+            return has_ended(result)
 
         stage.transport.sent.clear()
         assert not stage.apply(note).went_wrong
@@ -383,7 +383,7 @@ def test_a_first_version_that_fails_is_replaced_without_a_gate() -> None:
         stage.push("v2")
         stage.laptop.script(Script(image=f"*{stage.digest('v1')}*", healthy=False, exits_after=2.0, exit_code=1))
         followed = stage.apply(has_ended, patience=DAY)
-        assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
+        assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.FAILED]
         assert stage.last.at_rest
         assert deployments(stage) == []
         stage.spec(v1="v2")

@@ -44,9 +44,9 @@ def test_nothing_is_started_before_its_image_has_been_pushed() -> None:
     """The first apply makes what the first push needs; no task is made to fail for want of an image."""
     with emulated_stack(terms=SHORT) as stage:
         report = stage.infrastructure()
-        (job,) = stage.jobs(report)
-        assert job.subject.not_ready == "my-app-frontend:v1 has not been pushed yet"
-        assert not stage.follow(has_ended, jobs=(job,)).went_wrong
+        (rollout,) = stage.rollouts(report)
+        assert rollout.subject.not_ready == "my-app-frontend:v1 has not been pushed yet"
+        assert not stage.follow(has_ended, rollouts=(rollout,)).went_wrong
         assert stage.phases == ["initial_deployment"]
         assert stage.service()["taskSets"] == []
         stage.seen.clear()
@@ -66,7 +66,7 @@ def test_a_new_version_goes_through_every_phase(stage: EmulatedStack) -> None:
     ]  # fmt: skip
     assert stage.weights(80) == {ONE: 0, TWO: 100}
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
-    ended = next(turn.step.ended for turn in stage.seen if turn.step is not None and turn.step.ended)
+    ended = next(result.step.ended for result in stage.seen if result.step is not None and result.step.ended)
     assert ended.outcome is Outcome.PROMOTED
     assert {name: mutating(stage)[name] for name in ("CreateTaskSet", "DeleteTaskSet", "RegisterTaskDefinition")} == {
         "CreateTaskSet": 1,
@@ -91,7 +91,7 @@ def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: E
     stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1, logs=("no database",)))
     stage.spec(v1="v3")
     followed = stage.apply(has_ended)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.FAILED]
+    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.FAILED]
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
     (diagnosis,) = followed.diagnoses
@@ -108,10 +108,10 @@ def test_a_failed_release_is_left_alone_until_its_content_changes(stage: Emulate
     stage.spec(v1="v3")
     stage.apply(has_ended)
     stage.transport.sent.clear()
-    jobs = stage.jobs()
+    rollouts = stage.rollouts()
     for number in range(100):
-        jobs = stage.jobs() if number % 10 == 0 else jobs
-        stage.follow(has_begun, jobs=jobs)
+        rollouts = stage.rollouts() if number % 10 == 0 else rollouts
+        stage.follow(has_begun, rollouts=rollouts)
         stage.laptop.advance(60)
     assert mutating(stage) == {}
     stage.infrastructure()
@@ -130,15 +130,15 @@ def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Emula
     assert stage.last.step.phase is Phase.BAKING
     assert stage.weights(80) == {ONE: 0, TWO: 100}
     started = len(stage.laptop.tasks.started)
-    (job,) = stage.jobs()
+    (rollout,) = stage.rollouts()
     stage.say(RequestVerb.ROLLBACK)
     stage.transport.sent.clear()
     before = len(stage.seen)
-    stage.follow(lambda turn: stage.weights(80) == {ONE: 100, TWO: 0}, jobs=(job,))
+    stage.follow(lambda result: stage.weights(80) == {ONE: 100, TWO: 0}, rollouts=(rollout,))
     assert len(stage.seen) - before == 1
     assert sum(mutating(stage).values()) <= 2, mutating(stage)
-    followed = stage.follow(jobs=(job,))
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+    followed = stage.follow(rollouts=(rollout,))
+    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
     assert len(stage.laptop.tasks.started) == started
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
 
@@ -146,13 +146,13 @@ def test_rolling_back_while_blue_is_warm_is_one_look_and_two_writes(stage: Emula
 def test_a_person_promotes_before_the_clock_does(stage: EmulatedStack) -> None:
     """The word is heard at the next look, answered, and the version is in production long before its time."""
     stage.spec(v1="v2")
-    waiting = stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
-    (turn,) = waiting.turns
-    assert turn.step is not None
-    assert turn.step.until is not None
+    waiting = stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
+    (result,) = waiting.results
+    assert result.step is not None
+    assert result.step.until is not None
     stage.say(RequestVerb.PROMOTE)
-    stage.follow(lambda turn: turn.step is not None and turn.step.phase is Phase.VERIFYING)
-    assert stage.laptop.clock.now() < turn.step.until
+    stage.follow(lambda result: result.step is not None and result.step.phase is Phase.VERIFYING)
+    assert stage.laptop.clock.now() < result.step.until
     assert stage.weights(80) == {ONE: 0, TWO: 100}
     answer = state_tags.of_tags(stage.tags()).response
     assert answer is not None
@@ -162,9 +162,9 @@ def test_a_person_promotes_before_the_clock_does(stage: EmulatedStack) -> None:
 def test_a_word_for_another_release_is_refused_and_answered(stage: EmulatedStack) -> None:
     """The answer says which release it was about, and which is here."""
     stage.spec(v1="v2")
-    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
     stage.say(RequestVerb.PROMOTE, release="0123456789ab")
-    stage.follow(lambda turn: "reconciler:response" in stage.tags())
+    stage.follow(lambda result: "reconciler:response" in stage.tags())
     answer = state_tags.of_tags(stage.tags()).response
     assert answer is not None
     assert answer.refusal is not None
@@ -177,7 +177,7 @@ def test_a_word_for_another_release_is_refused_and_answered(stage: EmulatedStack
 def test_a_change_of_the_infrastructure_never_moves_traffic(stage: EmulatedStack) -> None:
     """In mid-rollout the load balancer, its groups and the service are changed; weights and revisions stay."""
     stage.spec(v1="v2")
-    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
     before = stage.weights(80), stage.weights(9000), stage.sets()
     stage.change({"scheme: internet-facing": "scheme: internet-facing\nidle_timeout: 90s", "deregistration_delay: 30s":
                   "deregistration_delay: 40s", "desired_count: 1": "desired_count: 2"})  # fmt: skip
@@ -206,7 +206,7 @@ def test_a_canary_takes_its_shares_one_after_the_other() -> None:
         stage.spec(v1="v2")
         kept: list[int] = []
 
-        def note(turn: object) -> bool:
+        def note(result: object) -> bool:
             share = stage.weights(80)[TWO]
             if kept[-1:] != [share]:
                 kept.append(share)
@@ -229,7 +229,9 @@ def test_scaling_in_is_suspended_during_a_rollout_and_always_resumed() -> None:
         assert not suspended(stage)
         stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1))
         stage.spec(v2="v3", v1="v3")
-        stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.SCALING_UP and not turn.busy)
+        stage.apply(
+            lambda result: result.step is not None and result.step.phase is Phase.SCALING_UP and not result.busy
+        )
         assert suspended(stage)
         assert stage.follow().went_wrong
         assert not suspended(stage)
@@ -238,10 +240,10 @@ def test_scaling_in_is_suspended_during_a_rollout_and_always_resumed() -> None:
 def test_a_newer_version_takes_the_place_of_the_one_on_its_way(stage: EmulatedStack) -> None:
     """Green is replaced, the gate begins anew, and production is not touched until the newer one is let in."""
     stage.spec(v1="v2")
-    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION)
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
     stage.spec(v2="v3", v1="v3")
-    stage.apply(lambda turn: turn.step is not None and turn.step.phase is Phase.AWAITING_PROMOTION
-                and turn.seen is not None and turn.step.release == turn.seen.wanted)  # fmt: skip
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION
+                and result.seen is not None and result.step.release == result.seen.wanted)  # fmt: skip
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     stage.follow()
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:4")]
@@ -253,9 +255,9 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Emulate
     stage.spec(v1="v2")
     followed = stage.apply(has_ended)
     assert stage.weights(80) == {ONE: 100, TWO: 0}
-    (turn,) = followed.went_wrong
-    assert turn.step is not None
-    assert "returned a body without Hello" in turn.step.because
+    (result,) = followed.went_wrong
+    assert result.step is not None
+    assert "returned a body without Hello" in result.step.because
 
 
 def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:
@@ -295,11 +297,11 @@ def test_ecs_going_back_by_itself_is_reported_as_rolled_back() -> None:
         rolling.laptop.script(Script(image=f"*{rolling.digest('v3')}*", healthy=False, exits_after=1.0, exit_code=1))
         rolling.spec(v1="v3")
         followed = rolling.apply(has_ended, patience=6 * 3600.0)
-        assert [turn.step.phase for turn in followed.went_wrong if turn.step] == [Phase.ROLLED_BACK]
+        assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
         rolling.transport.sent.clear()
         for _ in range(10):
             rolling.infrastructure()
-            rolling.follow(has_begun, jobs=rolling.jobs())
+            rolling.follow(has_begun, rollouts=rolling.rollouts())
             rolling.laptop.advance(60)
         assert mutating(rolling) == {}
 
@@ -348,10 +350,10 @@ def _scaled(**bounds: int) -> dict[str, str]:
 
 def test_refusals_are_counted_on_while_a_write_is_not_shown_yet(stage: EmulatedStack) -> None:
     """Nothing is decided then, so the next look is not the first one again after which AWS refuses the same call."""
-    (job,), now = stage.jobs(), stage.laptop.clock.now()
-    refused = StepResult(job, now, error=errors.Invalid("no"))
+    (rollout,), now = stage.rollouts(), stage.laptop.clock.now()
+    refused = StepResult(rollout, now, error=errors.Invalid("no"))
     counts = [
-        stage.rollouts._after(turn).refused
-        for turn in (refused, StepResult(job, now, settling=True), refused, StepResult(job, now), refused)
+        stage.driver._after(result).refused
+        for result in (refused, StepResult(rollout, now, settling=True), refused, StepResult(rollout, now), refused)
     ]
     assert counts == [1, 1, 2, 0, 1]

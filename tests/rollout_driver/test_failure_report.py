@@ -1,4 +1,4 @@
-"""A rollout is not held up by its obituary: what cannot be read is left out, and said."""
+"""A rollout is not held up by its failure report: what cannot be read is left out, and said."""
 
 from __future__ import annotations
 

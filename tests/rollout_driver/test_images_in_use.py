@@ -115,4 +115,4 @@ def test_images_begin_to_expire_only_once_those_in_use_are_tagged() -> None:
         stage.infrastructure()
         push_many(stage)
         assert runs(stage) <= tags(stage).keys()
-        assert pass_.look(stage.aws, discover(), stage.wish)[1].actions == ()
+        assert pass_.look(stage.aws, discover(), stage.desired_state)[1].actions == ()

@@ -40,11 +40,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedStack]:
 
 def test_what_they_look_at_first_is_read_ten_at_once(stage: EmulatedStack) -> None:
     """Targets and tasks are each service's own; the rest is not asked for one by one."""
-    jobs = stage.jobs()
+    rollouts = stage.rollouts()
     stage.transport.sent.clear()
-    turns = stage.rollouts.turns(jobs)
-    assert [turn.job.address for turn in turns] == [job.address for job in jobs]
-    assert {turn.step.phase for turn in turns if turn.step is not None} <= {Phase.SCALING_UP, Phase.AWAITING_PROMOTION}
+    results = stage.driver.advance(rollouts)
+    assert [result.rollout.address for result in results] == [rollout.address for rollout in rollouts]
+    assert {result.step.phase for result in results if result.step is not None} <= {
+        Phase.SCALING_UP,
+        Phase.AWAITING_PROMOTION,
+    }
     sent = stage.transport.sent
     assert {name: sent[name] for name in TOGETHER} == dict.fromkeys(TOGETHER, 2) | {"DescribeListeners": 0}
     assert sent["DescribeTargetHealth"] == 2 * SERVICES
@@ -53,8 +56,8 @@ def test_what_they_look_at_first_is_read_ten_at_once(stage: EmulatedStack) -> No
 
 def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: EmulatedStack) -> None:
     """Each asks for itself then, and only the one says why."""
-    jobs = stage.jobs()
-    lost = jobs[3].subject.service
+    rollouts = stage.rollouts()
+    lost = rollouts[3].subject.service
 
     def refuse(call: Call) -> None:
         if call.operation == "DescribeServices" and lost in call.params["services"]:
@@ -64,32 +67,34 @@ def test_one_that_cannot_be_read_costs_the_others_nothing_but_calls(stage: Emula
     asked: Counter[str] = Counter()
     stage.transport.before = refuse
     try:
-        turns = stage.rollouts.turns(jobs)
+        results = stage.driver.advance(rollouts)
     finally:
         stage.transport.before = None
-    assert [turn.job.address for turn in turns if turn.error is not None] == [jobs[3].address]
+    assert [result.rollout.address for result in results if result.error is not None] == [rollouts[3].address]
     assert asked[lost] == 2
-    assert all(turn.seen is not None for turn in turns if turn.error is None)
+    assert all(result.seen is not None for result in results if result.error is None)
 
 
 def test_who_is_told_to_stop_begins_no_more_of_them(stage: EmulatedStack) -> None:
     """Those whose turn has begun come to its end; at AWS's rates a round of a hundred takes half a minute."""
-    jobs = stage.jobs()
-    stage.transport.before = lambda call: stage.rollouts.stop.set()
+    rollouts = stage.rollouts()
+    stage.transport.before = lambda call: stage.driver.stop.set()
     try:
-        followed = follow(stage.rollouts, jobs, has_ended)
+        followed = follow(stage.driver, rollouts, has_ended)
     finally:
         stage.transport.before = None
-        stage.rollouts.stop.clear()
+        stage.driver.stop.clear()
     assert followed.interrupted
-    assert [turn.job.address for turn in followed.turns] == [job.address for job in jobs[: driver.WIDTH]]
+    assert [result.rollout.address for result in followed.results] == [
+        rollout.address for rollout in rollouts[: driver.WIDTH]
+    ]
 
 
 def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
     stage: EmulatedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fewer than fifteen are looked at four times a minute; more of them take no more of AWS's reads than those."""
-    stage.follow(lambda turn: turn.waits)
+    stage.follow(lambda result: result.waits)
     assert stage.phases[-1] == Phase.AWAITING_PROMOTION
     for each, looks in ((1, 4), (5, 1)):
         monkeypatch.setattr(driver, "EACH", timedelta(seconds=each))
@@ -101,10 +106,10 @@ def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
 def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     """Nor a step that goes on at once; what has no deadline waits for its place alone."""
     at = datetime(2026, 1, 5, 12, tzinfo=UTC)
-    job: Any = None
+    rollout: Any = None
 
     def wake(until: datetime | None, phase: Phase = Phase.BAKING, waiting: int = 100) -> timedelta | None:
-        found = wake_at(StepResult(job, at, step=RolloutStep(phase, wake_at=at + SOON, until=until)), waiting)
+        found = wake_at(StepResult(rollout, at, step=RolloutStep(phase, wake_at=at + SOON, until=until)), waiting)
         return None if found is None else found - at
 
     assert wake(None) == timedelta(seconds=100)
@@ -113,13 +118,15 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     assert wake(at - timedelta(seconds=40)) == timedelta(seconds=100), "what is past is waited for no more"
     assert wake(None, waiting=3) == SOON
     assert wake(None, Phase.VERIFYING) == SOON, "it is watched there"
-    assert wake_at(StepResult(job, at, step=RolloutStep(Phase.BAKING)), 100) is None
+    assert wake_at(StepResult(rollout, at, step=RolloutStep(Phase.BAKING)), 100) is None
 
 
 def test_each_comes_to_its_end(stage: EmulatedStack) -> None:
     """Production has the new version everywhere, and nothing else runs."""
     ended = stage.follow(has_ended)
     assert not ended.went_wrong
-    assert len(ended.turns) == SERVICES
-    assert {turn.seen.sets[0].release == turn.seen.wanted for turn in ended.turns if turn.seen is not None} == {True}
-    assert service_name(SERVICES) in {turn.job.delivery.name for turn in ended.turns}
+    assert len(ended.results) == SERVICES
+    assert {
+        result.seen.sets[0].release == result.seen.wanted for result in ended.results if result.seen is not None
+    } == {True}
+    assert service_name(SERVICES) in {result.rollout.delivery.name for result in ended.results}

@@ -22,7 +22,7 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.outlook import Outlook
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout_driver.preview import prospects, with_attempts
-from reconciler.rollout_driver.targets import jobs_of, known_of
+from reconciler.rollout_driver.targets import known_of, rollouts_of
 from tests.controller.commands import command
 from tests.harness.crash import Crash, CrashGate, How, Point
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
@@ -91,7 +91,7 @@ def runs(stage: EmulatedStack) -> list[dict[str, Any]]:
 
 
 def deployed(stage: EmulatedStack) -> None:
-    """Until what is wanted runs, as `apply --wait` does: passes and turns, one after the other."""
+    """Until what is wanted runs, as `apply --wait` does: passes and results, one after the other."""
     for _ in range(3):
         assert not stage.apply(has_ended).went_wrong
     assert stage.service()["runningCount"] == 1
@@ -176,7 +176,7 @@ def test_a_task_that_fails_holds_the_release_back(stage: EmulatedStack) -> None:
     stage.transport.sent.clear()
     followed = stage.apply(has_ended)
 
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step is not None] == [Phase.FAILED]
+    assert [result.step.phase for result in followed.went_wrong if result.step is not None] == [Phase.FAILED]
     assert not any(stage.transport.sent[name] for name in STARTS)
     (diagnosis,) = followed.diagnoses
     assert diagnosis.log == ("migrating",)
@@ -198,11 +198,13 @@ def test_a_corrected_task_is_tried_again_by_a_plan_that_says_so(stage: EmulatedS
     stage.change({"command: [migrate]": "command: [migrate, again]"})
     controller = command(stage)
     report = controller.look()
-    jobs, missing = jobs_of(stage.wish.deliveries, stage.wish.desired, report.world, stage.wish.place.stack)
-    previews = prospects(stage.rollouts, jobs, missing, known_of(jobs, report.world))
+    rollouts, missing = rollouts_of(
+        stage.desired_state.deliveries, stage.desired_state.desired, report.world, stage.desired_state.place.stack
+    )
+    previews = prospects(stage.driver, rollouts, missing, known_of(rollouts, report.world))
     plan = with_attempts(report.plan, previews)
     assert [(one.outlook, one.new_attempt, bool(one.then)) for one in previews] == [(Outlook.NEW, True, True)]
-    assert plan.new_attempts == (jobs[0].address,)
+    assert plan.new_attempts == (rollouts[0].address,)
     assert plan.digest != report.plan.digest
 
     for agreed, ran in ((report.plan, 1), (plan, 2)):
@@ -236,11 +238,11 @@ def test_a_task_that_nobody_saw_end_is_lost(stage: EmulatedStack) -> None:
     """The process was gone for hours: the release is held back, and the reason says so."""
     deployed(stage)
     stage.spec(v1="v2")
-    stage.apply(lambda turn: turn.step is not None and turn.seen is not None and _known(turn.seen.marks))
+    stage.apply(lambda result: result.step is not None and result.seen is not None and _known(result.seen.marks))
     stage.laptop.advance(3 * 3600)
     stage.restart()
     followed = stage.apply(has_ended)
-    assert [turn.step.phase for turn in followed.went_wrong if turn.step is not None] == [Phase.FAILED]
+    assert [result.step.phase for result in followed.went_wrong if result.step is not None] == [Phase.FAILED]
     assert runs(stage) == []
 
 
@@ -257,9 +259,9 @@ def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, wr
     report = stage.infrastructure()
     gate = _AtWrite(stage.transport, write, how)
     stage.restart(gate)
-    jobs = stage.jobs(report)
+    rollouts = stage.rollouts(report)
     with suppress(Crash):
-        stage.follow(has_ended, jobs=jobs, patience=30.0)
+        stage.follow(has_ended, rollouts=rollouts, patience=30.0)
     stage.laptop.advance(60.0)
     stage.restart()
     deployed(stage)
@@ -275,11 +277,11 @@ def test_a_stopped_run_is_found_by_the_name_in_aws(folder: Path, tmp_path: Path)
     with emulated_stack(terms=SHORT, folder=folder) as stage:
         stage.infrastructure()
         stage.push("v1")
-        (job,) = stage.jobs(stage.infrastructure())
-    assert job.pre_deployment is not None
-    assert job.pre_deployment.task.lacks == ""
-    arn = job.pre_deployment.desired.spec.task_definition
-    assert job.pre_deployment.family == family_of(arn) == "shop-migrate"
+        (rollout,) = stage.rollouts(stage.infrastructure())
+    assert rollout.pre_deployment is not None
+    assert rollout.pre_deployment.task.lacks == ""
+    arn = rollout.pre_deployment.desired.spec.task_definition
+    assert rollout.pre_deployment.family == family_of(arn) == "shop-migrate"
 
 
 def left(stage: EmulatedStack) -> set[str]:
@@ -306,7 +308,7 @@ def test_a_task_that_leaves_the_specs_while_it_runs_keeps_what_it_uses(stage: Em
     deployed(stage)
     exits(stage, 0, after=1800.0)
     stage.spec(v1="v2")
-    stage.apply(lambda turn: turn.step is not None and turn.seen is not None and _known(turn.seen.marks))
+    stage.apply(lambda result: result.step is not None and result.seen is not None and _known(result.seen.marks))
     assert left(stage) == {"definition", "log group", "role"}
 
     stage.folder = without(stage.folder, tmp_path / "specs", "migrate.yaml")

@@ -12,7 +12,7 @@ from reconciler.reconcile import pass_
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout_driver.preview import prospects
-from reconciler.rollout_driver.targets import jobs_of, known_of
+from reconciler.rollout_driver.targets import known_of, rollouts_of
 from tests.harness.emulated_stack import SHORT, EmulatedStack, emulated_stack
 
 
@@ -25,10 +25,12 @@ def stage() -> Iterator[EmulatedStack]:
 
 def dry_run(stage: EmulatedStack) -> tuple[RolloutPreview, dict[str, int]]:
     """The service's prospect, and the calls that it took after the account had been read."""
-    world, _ = pass_.look(stage.aws, discover(), stage.wish)
-    jobs, missing = jobs_of(stage.wish.deliveries, stage.wish.desired, world, stage.wish.place.stack)
+    world, _ = pass_.look(stage.aws, discover(), stage.desired_state)
+    rollouts, missing = rollouts_of(
+        stage.desired_state.deliveries, stage.desired_state.desired, world, stage.desired_state.place.stack
+    )
     stage.transport.sent.clear()
-    (found,) = prospects(stage.rollouts, jobs, missing, known_of(jobs, world))
+    (found,) = prospects(stage.driver, rollouts, missing, known_of(rollouts, world))
     return found, dict(stage.transport.sent)
 
 
@@ -53,9 +55,11 @@ def test_of_a_rollout_under_way_only_its_tasks_and_targets_are_read(stage: Emula
 
 def test_the_first_turn_of_many_is_from_what_was_read(stage: EmulatedStack) -> None:
     """An apply that changed one of a hundred services does not read the other ninety-nine one by one."""
-    world, _ = pass_.look(stage.aws, discover(), stage.wish)
-    jobs, _ = jobs_of(stage.wish.deliveries, stage.wish.desired, world, stage.wish.place.stack)
+    world, _ = pass_.look(stage.aws, discover(), stage.desired_state)
+    rollouts, _ = rollouts_of(
+        stage.desired_state.deliveries, stage.desired_state.desired, world, stage.desired_state.place.stack
+    )
     stage.transport.sent.clear()
-    (turn,) = stage.rollouts.turns(jobs, known_of(jobs, world))
-    assert turn.at_rest
+    (result,) = stage.driver.advance(rollouts, known_of(rollouts, world))
+    assert result.at_rest
     assert dict(stage.transport.sent) == {}

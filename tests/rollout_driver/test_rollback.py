@@ -82,7 +82,7 @@ def test_a_revision_is_registered_again_with_what_the_specs_cannot_declare(stage
     assert stage.last.seen is not None
     known = stage.last.seen.marks.previous
     assert known is not None
-    arn = stage.last.job.subject.service
+    arn = stage.last.rollout.subject.service
     ecs.tag_resource(resourceArn=arn, tags=[{"key": KEYS["previous"], "value": f"{known.release}:{old}"}])
     stage.say(RequestVerb.ROLLBACK)
     stage.follow(has_ended)
@@ -104,7 +104,7 @@ def test_a_revision_that_is_gone_is_refused(stage: EmulatedStack) -> None:
     assert known is not None
     missing = known.task_definition.replace(":3", ":77")
     ecs.tag_resource(
-        resourceArn=stage.last.job.subject.service,
+        resourceArn=stage.last.rollout.subject.service,
         tags=[{"key": KEYS["previous"], "value": f"{known.release}:{missing}"}],
     )
     before = runs(stage)
@@ -128,7 +128,7 @@ def test_any_earlier_release_can_be_named(stage: EmulatedStack) -> None:
     live = next(one.release for one in seen.alive if one.primary)
     request = Request(RequestVerb.ROLLBACK, live, "back", now, "ana", to="v1release", revision=2)
     stage.laptop.client("ecs").tag_resource(
-        resourceArn=stage.last.job.subject.service, tags=[{"key": KEYS["request"], "value": request.text()}]
+        resourceArn=stage.last.rollout.subject.service, tags=[{"key": KEYS["request"], "value": request.text()}]
     )
     stage.follow(has_ended)
 
@@ -151,7 +151,7 @@ def test_a_version_that_never_served_leaves_production_alone(stage: EmulatedStac
     before = runs(stage)
     seen = stage.last.seen
     assert seen is not None
-    policy, engine = stage.last.job.delivery.policy, stage.last.job.engine
+    policy, engine = stage.last.rollout.delivery.policy, stage.last.rollout.engine
     assert RequestVerb.ROLLBACK not in engine.allowed_requests(policy, seen, stage.laptop.clock.now())
     stage.say(RequestVerb.ROLLBACK, release=good)
     stage.follow(has_ended)

@@ -59,9 +59,9 @@ def test_a_release_whose_image_is_missing_has_no_id_but_all_else() -> None:
     """Earlier releases are told apart by it, so that one of them can be named in a request."""
     with emulated_stack() as stage:
         stage.serving()
-        (before,) = stage.jobs()
+        (before,) = stage.rollouts()
         stage.spec(v1="v9")
-        (waiting,) = stage.jobs()
+        (waiting,) = stage.rollouts()
     assert waiting.subject.not_ready
     assert (waiting.subject.release.id, waiting.subject.release.task_definition) == ("", "")
     assert waiting.subject.release.subnets == before.subject.release.subnets != ()

@@ -89,7 +89,7 @@ def apply(
             plan_file.verify(approved, stack, plan)
         say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
-        rolling = any(preview.told if wait else preview.pending or preview.due for preview in previews)
+        rolling = any(preview.shown if wait else preview.pending or preview.due for preview in previews)
         rolling = rolling or any(one.seen is not None and one.seen.marks.unreadable for one in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):
             return unchanged(stack, plan, output)

@@ -195,8 +195,8 @@ def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
     if status.task is not None and status.state == "failed" and not watch:
         return failed_text(stack.aws, status.task, stack.look, verbose=stack.verbose)
     repeats = not status.because or status.because.startswith(status.state)
-    told = status.because or status.state if repeats else f"{status.state}: {status.because}"
-    words = stack.look.paint(f"{stack.look.sign(sign)} {told}", color)
+    text = status.because or status.state if repeats else f"{status.state}: {status.because}"
+    words = stack.look.paint(f"{stack.look.sign(sign)} {text}", color)
     return f"{stack.look.paint(str(status.address), 'bold')}   {words}"
 
 
@@ -220,7 +220,7 @@ def _block(session: RolloutSession, status: ServiceStatus, names: Mapping[str, A
     if watch or unexplained or not state.quarantined(observed.wanted):
         return text
     try:
-        diagnosis = session.driver.obituary.write(stack.aws, status.rollout, observed, step)
+        diagnosis = session.driver.failure_reporter.write(stack.aws, status.rollout, observed, step)
     except errors.ReconcilerError as error:
         return f"{text}\n  the cause is unknown: {error}"
     return f"{text}\n{failure_text(diagnosis, stack.look, verbose=stack.verbose)}"

@@ -33,7 +33,7 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
         lines += _action(action, plan, look, verbose, preview)
         lines.append("")
     for preview in remaining.values():
-        if preview.told:
+        if preview.shown:
             lines += [*_preview(preview, look), ""]
     if plan.deferred:
         lines += [*_deferred(plan, look), ""]
@@ -42,7 +42,7 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
     for note in plan.failed:
         lines.append(look.paint(_note(look.sign("bad"), note, ""), "red"))
         lines.append(look.paint(f"    run it again with `reconciler retry {note.address}`", "dim"))
-    explained = {preview.address for preview in previews if preview.told}
+    explained = {preview.address for preview in previews if preview.shown}
     unsettled = [note for note in plan.unsettled if note.address not in explained]
     for note in (*unsettled, *plan.warnings):
         lines.append(look.paint(_note(look.sign("warn"), note, ""), "yellow"))
@@ -92,7 +92,7 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
 
 def _rollouts(previews: Sequence[RolloutPreview]) -> str:
     """`; 1 rollout in progress`, and what else keeps services from being up to date."""
-    states = Counter(_state(preview) for preview in previews if preview.told)
+    states = Counter(_state(preview) for preview in previews if preview.shown)
     return "".join(f"; {count} {_plural(noun, count)} {state}" for (noun, state), count in states.items())
 
 
@@ -142,7 +142,7 @@ def _action(
 ) -> Iterator[str]:
     color = COLORS[action.verb]
     head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
-    rolls = action.rolls and preview is not None and preview.told
+    rolls = action.rolls and preview is not None and preview.shown
     note = _headline(preview) if rolls and preview is not None else remark(action)
     note = f"{note}  ".ljust(REMARK_WIDTH) if action.where else note
     yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
@@ -164,7 +164,7 @@ def _action(
     if action.changes and action.unchanged:
         word = "field" if action.unchanged == 1 else "fields"
         yield look.paint(f"    ({action.unchanged} unchanged {word} hidden)", "dim")
-    if preview is not None and preview.told:
+    if preview is not None and preview.shown:
         yield from _outlook(preview, look)
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from datetime import timedelta
 
-from reconciler.cli.output.rollout_text import turn_line
+from reconciler.cli.output.rollout_text import result_line
 from reconciler.cli.output.terminal import Look, say
 from reconciler.clock import Clock
 from reconciler.controller.until import Observer
@@ -48,8 +48,8 @@ class Progress(Observer):
             self._printed.add(key)
             self._print(outcome, seconds)
 
-    def on_turn(self, turn: StepResult) -> None:
-        self._rollouts.report(turn)
+    def on_result(self, result: StepResult) -> None:
+        self._rollouts.report(result)
 
     def on_wait(self, last: PassResult | None, seconds: float) -> None:
         if last is None or not last.unfinished:
@@ -95,14 +95,14 @@ class RolloutProgress:
         self._printed: dict[Address, tuple[str, float, float, float]] = {}
         """The last line of each rollout, when it was new, when the next heartbeat is due, and the pause before it."""
 
-    def report(self, turn: StepResult) -> None:
-        line, now = turn_line(turn, self.look), self.clock.monotonic()
-        last, began, due, pause = self._printed.get(turn.job.address, ("", now, now, HEARTBEAT_SECONDS / 2))
+    def report(self, result: StepResult) -> None:
+        line, now = result_line(result, self.look), self.clock.monotonic()
+        last, began, due, pause = self._printed.get(result.rollout.address, ("", now, now, HEARTBEAT_SECONDS / 2))
         same = line == last
-        if (same and turn.at_rest) or ((same or (turn.settling and last)) and now < due):
+        if (same and result.at_rest) or ((same or (result.settling and last)) and now < due):
             return
         pause = min(2 * pause, LONGEST_HEARTBEAT_SECONDS) if same else HEARTBEAT_SECONDS
         began = began if same else now
-        self._printed[turn.job.address] = (line, began, now + pause, pause)
+        self._printed[result.rollout.address] = (line, began, now + pause, pause)
         text = f"{line} [{duration.format(timedelta(seconds=round(now - began)))} elapsed]" if same else line
         say(self.look.paint(text, "dim") if same else text, self.look, err=True)

@@ -17,16 +17,16 @@ def report_rollouts(
     controller: Controller, goal: Applied, ending: Ending, look: Look, *, waited: bool, verbose: int
 ) -> Exit:
     """Print where the rollouts of a run stand; the exit code."""
-    turns = tuple(controller.queue.turns.values())
-    code = report(RolloutSummary(turns, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
+    results = tuple(controller.queue.results.values())
+    code = report(RolloutSummary(results, tuple(goal.diagnoses), ending), look, waited=waited, verbose=verbose)
     waiting = any(
-        (turn.seen is not None and turn.seen.waits)
-        or (turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT)
-        for turn in turns
+        (result.seen is not None and result.seen.waits)
+        or (result.step is not None and result.step.phase is Phase.PRE_DEPLOYMENT)
+        for result in results
     )
     if code == Exit.DONE and waited and (waiting or controller.queue.missing):
         return Exit.PENDING
-    if code == Exit.DONE and not waited and any(not turn.at_rest for turn in turns):
+    if code == Exit.DONE and not waited and any(not result.at_rest for result in results):
         echo("Follow it with `reconciler status --watch`; the controller or `apply --wait` completes it.", err=True)
     return code
 
@@ -37,19 +37,19 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
         say("\n" + failure_text(diagnosis, look, verbose=verbose), look, err=True)
     if summary.interrupted:
         return Exit.INTERRUPTED
-    for turn in summary.refused:
-        echo(f"error: {turn.job.address}: {turn.error}", err=True)
+    for result in summary.refused:
+        echo(f"error: {result.rollout.address}: {result.error}", err=True)
     if summary.refused:
         return Exit.FAILED
-    for turn in summary.read_only:
-        assert turn.step is not None
-        echo(f"blocked ({read_only.CODE}): {turn.job.address}: {turn.step.because}", err=True)
+    for result in summary.read_only:
+        assert result.step is not None
+        echo(f"blocked ({read_only.CODE}): {result.rollout.address}: {result.step.because}", err=True)
     if summary.read_only:
         return Exit.BLOCKED
-    for turn in summary.turns:
-        held = turn.step is not None and turn.step.phase is Phase.PRE_DEPLOYMENT
-        if turn.step is not None and (held or not turn.at_rest) and turn not in summary.went_wrong:
-            echo(under_way(turn))
+    for result in summary.results:
+        held = result.step is not None and result.step.phase is Phase.PRE_DEPLOYMENT
+        if result.step is not None and (held or not result.at_rest) and result not in summary.went_wrong:
+            echo(under_way(result))
     if summary.went_wrong:
         return Exit.ROLLED_BACK
     if summary.timed_out and waited:

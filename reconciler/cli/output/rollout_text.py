@@ -271,21 +271,21 @@ def _table(observed: ObservedService) -> Iterator[str]:
         )
 
 
-def turn_line(turn: StepResult, look: Look) -> str:
+def result_line(result: StepResult, look: Look) -> str:
     """A line of progress: `↷ service/api   scaling up: 1 of 2 tasks are running`"""
-    if turn.step is None:
-        return f"  {look.sign('warn')} {turn.job.address}   {turn.error}"
-    step = turn.step if turn.done or turn.settling or turn.seen is None else as_shown(turn.step, turn.seen)
+    if result.step is None:
+        return f"  {look.sign('warn')} {result.rollout.address}   {result.error}"
+    step = result.step if result.done or result.settling or result.seen is None else as_shown(result.step, result.seen)
     sign = look.paint(look.sign(SIGNS[step.health]), COLORS[step.health])
     timed = step.until is not None and step.phase in TIMED
     until = f" (until {step.until:%H:%M:%S} UTC)" if timed else ""
-    refused = f"; AWS error: {turn.error}" if turn.error is not None else ""
-    return f"  {sign} {turn.job.address}   {phrase(step, turn.job.delivery)}{until}{refused}"
+    refused = f"; AWS error: {result.error}" if result.error is not None else ""
+    return f"  {sign} {result.rollout.address}   {phrase(step, result.rollout.delivery)}{until}{refused}"
 
 
-def under_way(turn: StepResult) -> str:
+def under_way(result: StepResult) -> str:
     """What goes on after the command: `service/api: rollout in progress: scaling up: …`"""
-    assert turn.step is not None
-    going = turn.step.phase in (Phase.INITIAL_DEPLOYMENT, *ORDER) and turn.step.waits_for is not Waiting.PERSON
-    state = "rollout in progress: " if going and turn.step.phase is not Phase.AWAITING_PROMOTION else ""
-    return f"{turn.job.address}: {state}{phrase(turn.step, turn.job.delivery)}"
+    assert result.step is not None
+    going = result.step.phase in (Phase.INITIAL_DEPLOYMENT, *ORDER) and result.step.waits_for is not Waiting.PERSON
+    state = "rollout in progress: " if going and result.step.phase is not Phase.AWAITING_PROMOTION else ""
+    return f"{result.rollout.address}: {state}{phrase(result.step, result.rollout.delivery)}"

@@ -67,14 +67,14 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         return s.step(PHASE, "tasks are healthy", *decisions, ended=ended)
     if due is None or due.stage is not DeadlineKind.UP:
         return s.step(PHASE, "tasks started", *s.mark(deadline=pre_promotion.attempt(s)))
-    told = health.status(s.seen, candidate)
+    status = health.status(s.seen, candidate)
     if candidate.failed >= s.policy.max_failed_tasks:
         return _fail(s, Actor.ENGINE, f"{candidate.failed} tasks stopped unexpectedly")
     if health.lack(s.seen):
-        return s.step(PHASE, told, *pre_promotion.more_time(s, due), health=RolloutHealth.SUSPENDED)
+        return s.step(PHASE, status, *pre_promotion.more_time(s, due), health=RolloutHealth.SUSPENDED)
     if due.passed(s.now) and s.seen.looks <= 0 and not health.excused(s.policy, s.seen, s.now):
-        return _fail(s, Actor.TIMER, f"not healthy before the deadline: {told}")
-    return s.step(PHASE, told, wake=LOOK_EVERY)
+        return _fail(s, Actor.TIMER, f"not healthy before the deadline: {status}")
+    return s.step(PHASE, status, wake=LOOK_EVERY)
 
 
 def _fail(s: RolloutContext, by: Actor, why: str) -> RolloutStep:

@@ -174,7 +174,7 @@ def _again(s: RolloutContext, green: TaskSet, had: int) -> tuple[RolloutAction, 
 
 
 def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
-    told = health.status(s.seen, green)
+    status = health.status(s.seen, green)
     if health.confirmed_healthy(s.policy, s.seen):
         decisions = _shown(s, green)
         if s.policy.tests and not s.going_back:
@@ -184,10 +184,10 @@ def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         return _passed(s, green, due, decisions, "green is healthy")
     if health.lack(s.seen):
         longer = more_time(s, due)
-        return s.step(Phase.SCALING_UP, told, *longer, health=RolloutHealth.SUSPENDED)
+        return s.step(Phase.SCALING_UP, status, *longer, health=RolloutHealth.SUSPENDED)
     if due.passed(s.now) and s.seen.looks <= 0 and not health.excused(s.policy, s.seen, s.now):
-        return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green did not become healthy before the deadline: {told}")
-    return s.step(Phase.SCALING_UP, told, wake=LOOK_EVERY)
+        return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green did not become healthy before the deadline: {status}")
+    return s.step(Phase.SCALING_UP, status, wake=LOOK_EVERY)
 
 
 def _shown(s: RolloutContext, green: TaskSet) -> tuple[RolloutAction, ...]:

@@ -185,20 +185,20 @@ class _Situation:
         if self.due is None and (self.marks.live is None or self.marks.live.release != self.seen.wanted):
             noted = self.mark(deadline=self._asked_for())
             return self._step(Phase.SCALING_UP, "deployment started", *noted)
-        told = f"{primary.running} of {self.seen.desired} new tasks running"
+        counts = f"{primary.running} of {self.seen.desired} new tasks running"
         phase = Phase.SCALING_UP if self.flight else Phase.IDLE
         if primary.unplaced:
-            because = f"{told}; waiting for capacity ({primary.unplaced})"
+            because = f"{counts}; waiting for capacity ({primary.unplaced})"
             return self._step(phase, because, health=RolloutHealth.SUSPENDED)
         protected = task_protection.reason(self.seen.sets)
         if protected:
-            because, wake = f"{told}; {protected}", task_protection.LOOK_AGAIN
+            because, wake = f"{counts}; {protected}", task_protection.LOOK_AGAIN
             return self._step(phase, because, health=RolloutHealth.SUSPENDED, wake=wake)
         if self.due is not None and self.due.passed(self.now):
             return self._step(
-                Phase.SCALING_UP, f"{told}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
+                Phase.SCALING_UP, f"{counts}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
             )
-        return self._step(phase, told)
+        return self._step(phase, counts)
 
     def _rest(self, primary: TaskSet) -> RolloutStep:
         """The wanted version is running."""

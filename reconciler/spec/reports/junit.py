@@ -22,15 +22,15 @@ def junit(report: Report) -> str:
         here = [found for found in report.diagnostics if found.position.file == name]
         errors = [found for found in here if found.severity is Severity.ERROR]
         if errors:
-            told = "\n".join(f"{found.position}: {found.rule}: {sentence(found)}" for found in errors)
+            text = "\n".join(f"{found.position}: {found.rule}: {sentence(found)}" for found in errors)
             message = f"{errors[0].rule}: {errors[0].message}"
             lines.append(
-                f"    <failure type={quoteattr(errors[0].rule)} message={quoteattr(message)}>{escape(told)}</failure>"
+                f"    <failure type={quoteattr(errors[0].rule)} message={quoteattr(message)}>{escape(text)}</failure>"
             )
         warnings = [found for found in here if found.severity is Severity.WARNING]
         if warnings:
-            told = "\n".join(f"{found.position}: {found.rule}: {sentence(found)}" for found in warnings)
-            lines.append(f"    <system-out>{escape(told)}</system-out>")
+            text = "\n".join(f"{found.position}: {found.rule}: {sentence(found)}" for found in warnings)
+            lines.append(f"    <system-out>{escape(text)}</system-out>")
         lines.append("  </testcase>")
     lines.append("</testsuite>")
     return "\n".join(lines) + "\n"
