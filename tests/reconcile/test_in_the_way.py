@@ -28,7 +28,7 @@ from reconciler.resources.load_balancer import LoadBalancer, LoadBalancerSpec
 from reconciler.resources.subnet import Subnet, SubnetSpec
 from reconciler.resources.target_group import TargetGroup, TargetGroupSpec
 from reconciler.resources.vpc_endpoint import VpcEndpoint, VpcEndpointSpec
-from tests.reconcile.test_executor import run, wish
+from tests.reconcile.test_executor import desired_state, run
 from tests.toy import STACK, ToyAws, want
 
 LB = "arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/web/1"
@@ -189,7 +189,7 @@ class Taken(ToyAws):
 @pytest.mark.parametrize("holder", ["others", None])
 def test_what_somebody_else_made_in_the_meantime_fails_at_once(holder: str | None) -> None:
     """Waiting for it would have no end: the step fails with the reason."""
-    report = run(Taken(holder), wish(want("shelf", "s")), patience=1800.0)
+    report = run(Taken(holder), desired_state(want("shelf", "s")), patience=1800.0)
     (outcome,) = report.last.outcomes
     assert outcome.result is Result.FAILED
     assert "shelf-1" in outcome.because
@@ -199,7 +199,7 @@ def test_what_somebody_else_made_in_the_meantime_fails_at_once(holder: str | Non
 
 def test_what_the_stack_itself_made_is_read_again() -> None:
     """A create whose answer was lost: the next pass finds what it made."""
-    report = run(Taken(STACK), wish(want("shelf", "s")))
+    report = run(Taken(STACK), desired_state(want("shelf", "s")))
     assert report.passes[0].outcomes[0].result is Result.WAITING
     assert not report.timed_out
     assert not report.last.failed
@@ -208,7 +208,7 @@ def test_what_the_stack_itself_made_is_read_again() -> None:
 
 def test_what_nobody_shows_is_given_up_after_a_while() -> None:
     """AWS says that it exists and never shows it: a few attempts, and then the reason instead of the whole timeout."""
-    report = run(Taken(None, shown=False), wish(want("shelf", "s")), patience=1800.0)
+    report = run(Taken(None, shown=False), desired_state(want("shelf", "s")), patience=1800.0)
     assert [one.result for one in report.last.outcomes] == [Result.FAILED]
     assert not report.timed_out
     assert sum(len(one.outcomes) for one in report.passes) >= TRIES

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
-from reconciler.rollout import stored_state
+from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.engines.codedeploy.facts import described
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
@@ -63,14 +63,14 @@ def in_phase(phase: Phase) -> Callable[[StepResult], bool]:
 
 
 def outcome(stage: EmulatedStack) -> tuple[Outcome, Actor, str]:
-    ended = stored_state.of_tags(stage.tags()).ended
+    ended = state_tags.of_tags(stage.tags()).ended
     assert ended is not None
     return ended.outcome, ended.by, ended.why
 
 
 def quarantined(stage: EmulatedStack) -> bool:
     assert stage.last.seen is not None
-    return stored_state.of_tags(stage.tags()).quarantined(stage.last.seen.wanted)
+    return state_tags.of_tags(stage.tags()).quarantined(stage.last.seen.wanted)
 
 
 def test_a_new_version_goes_through_every_phase_in_codedeploys_calls(stage: EmulatedStack) -> None:
@@ -104,7 +104,7 @@ def test_the_first_deployment_is_that_of_ecs(stage: EmulatedStack) -> None:
     assert deployments(stage) == []
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
     assert outcome(stage)[:2] == (Outcome.PROMOTED, Actor.ENGINE)
-    live = stored_state.of_tags(stage.tags()).live
+    live = state_tags.of_tags(stage.tags()).live
     assert live is not None
     assert live.task_definition == f"{SERVICE}:2"
 
@@ -135,7 +135,7 @@ def test_a_deployment_is_found_again_by_its_description(stage: EmulatedStack) ->
     assert stage.last.seen is not None
     release, attempt = described(item["description"])
     assert release == stage.last.seen.wanted
-    due = stored_state.of_tags(stage.tags()).deadline
+    due = state_tags.of_tags(stage.tags()).deadline
     assert due is not None
     assert due.at == datetime.fromtimestamp(int(attempt), UTC)
     spec = json.loads(item["revision"]["appSpecContent"]["content"])
@@ -187,7 +187,7 @@ def test_after_the_end_a_rollback_is_a_deployment_of_the_release_before(stage: E
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     assert statuses(stage) == [("user", "Succeeded"), ("user", "Succeeded")]
-    live = stored_state.of_tags(stage.tags()).live
+    live = state_tags.of_tags(stage.tags()).live
     assert live is not None
     assert live.task_definition == f"{SERVICE}:2"
 
@@ -277,7 +277,7 @@ def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
                 and result.step.release == result.seen.wanted)  # fmt: skip
     assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded"), ("user", "Ready")]
     assert stage.weights(80) == {ONE: 100, TWO: 0}
-    assert stored_state.of_tags(stage.tags()).quarantine == ()
+    assert state_tags.of_tags(stage.tags()).quarantine == ()
     assert not stage.follow(has_ended).went_wrong
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:4")]
 
@@ -292,7 +292,7 @@ def test_specs_that_go_back_while_blue_is_warm_stop_the_deployment(stage: Emulat
     assert not stage.apply(has_ended, patience=DAY).went_wrong
     assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded")]
     assert outcome(stage)[:2] == (Outcome.FAST_ROLLED_BACK, Actor.SPECS)
-    assert stored_state.of_tags(stage.tags()).quarantine == ()
+    assert state_tags.of_tags(stage.tags()).quarantine == ()
 
 
 @pytest.mark.parametrize("seconds", [3600, 6 * 86_400])
@@ -302,7 +302,7 @@ def test_the_gate_is_extended_as_far_as_codedeploy_waits(stage: EmulatedStack, s
     stage.apply(in_phase(Phase.AWAITING_PROMOTION))
     stage.say(RequestVerb.EXTEND, seconds=seconds)
     stage.follow(lambda result: "reconciler:response" in stage.tags())
-    response = stored_state.of_tags(stage.tags()).response
+    response = state_tags.of_tags(stage.tags()).response
     assert response is not None
     assert response.accepted is (seconds == 3600)
     if response.refusal is not None:
@@ -314,7 +314,7 @@ def test_a_hold_keeps_the_gate_shut_and_finish_removes_blue(stage: EmulatedStack
     stage.spec(v1="v2")
     stage.apply(in_phase(Phase.AWAITING_PROMOTION))
     stage.say(RequestVerb.HOLD)
-    stage.follow(lambda result: stored_state.of_tags(stage.tags()).hold is not None)
+    stage.follow(lambda result: state_tags.of_tags(stage.tags()).hold is not None)
     before = stage.laptop.clock.now()
     (rollout,) = stage.rollouts()
     stage.follow(lambda result: stage.laptop.clock.now() - before > 3 * HOUR, rollouts=(rollout,))
