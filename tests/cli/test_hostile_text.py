@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ PACKAGE = Path(reconciler.cli.__file__).parent
 def seen(text: str) -> list[str]:
     """What an output must not hold."""
     hidden = [ascii(one) for one in text if unicodedata.category(one) in ("Cc", "Cf") and one not in "\n\t"]
-    return hidden + [line for line in text.split("\n") if "##[" in line or line.lstrip().startswith("::")]
+    return hidden + [line for line in text.split("\n") if "##[" in line or re.match(r"\s*::[A-Za-z]", line)]
 
 
 def plan(text: str) -> Plan:

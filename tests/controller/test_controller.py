@@ -562,7 +562,7 @@ def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
 def test_a_type_that_cannot_be_read_does_not_slow_down_the_passes(running: Running) -> None:
     """The plan is blocked until it can be read; requests and suspensions are still noticed at the usual interval."""
     running.stage.laptop.aws.faults.add(Fault("denied", service="logs", operation="DescribeLogGroups"))
-    running.go(1800)
+    running.go(900)
     late = [one for one in running.passes if one.refusals]
-    assert len(late) >= 1200 / 17
+    assert len(late) >= 600 / 17
     assert len(running.said(events.PLAN_BLOCKED)) == 1

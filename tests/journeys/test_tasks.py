@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from reconciler.cli.output.exits import Exit
 from tests.harness.emulator import local_session
 
 FAILS = "image: {registry: my-app-frontend, tag: v1}\n      command: [python, -c, \"raise SystemExit('no database')\"]"
 
 
+@pytest.mark.slow
 def test_a_migration_that_fails_is_never_reported_as_done(tmp_path: Path) -> None:
     """It waits for its image; then `apply --wait` exits 3, `status` and `diff` say why, and only `retry` runs it."""
     with local_session(tmp_path, speed=40) as here:

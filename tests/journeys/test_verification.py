@@ -56,6 +56,7 @@ def test_a_share_of_5xx_rolls_back(here: Desk) -> None:
     assert "5xx" in rolled_back(here, "v2")
 
 
+@pytest.mark.slow
 def test_an_alarm_that_fires_rolls_back(here: Desk) -> None:
     """`verify: {alarms}`: nobody sets its state but the load balancer's metrics."""
     here.save({r"verify: \{.*?\}": "verify: {for: 8m, alarms: [broken]}"}, "deployment.yaml")

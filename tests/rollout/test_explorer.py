@@ -71,7 +71,7 @@ def _note(record: Record, what: str, report: Report) -> None:
         record(promise, f"the walk: {what}", worlds=report.states, violations=len(report.broken[-1:]))
 
 
-SOME = [pytest.param(one, marks=[] if one in (TIMED, CANARY) else [pytest.mark.slow]) for one in POLICIES]
+SOME = [pytest.param(one, marks=[] if one == TIMED else [pytest.mark.slow]) for one in POLICIES]
 
 
 @pytest.mark.parametrize("name", SOME)
