@@ -271,7 +271,7 @@ MUTANTS = (
         "reconciler/reconcile/deferral.py",
         "            if id in self.usage.used:\n",
         "            if not id:\n",
-        "tests/promises/test_agreement.py",
+        "tests/reconcile/test_deferral.py",
     ),
     Mutant(
         "what tasks use is replaced at once",
