@@ -109,6 +109,23 @@ def test_the_first_deployment_is_that_of_ecs(stage: EmulatedStack) -> None:
     assert live.task_definition == f"{SERVICE}:2"
 
 
+def test_a_service_that_is_renamed_keeps_its_deployment_group(stage: EmulatedStack) -> None:
+    """Only tags are written, and nothing is left to do."""
+    name = f"kind: Service\nname: {SERVICE}\n"
+    moved = f"kind: Service\nname: my-shop\naws_name: {SERVICE}\nmoved_from: {SERVICE}\n"
+    stage.transport.sent.clear()
+    stage.change({name: moved})
+    plan = stage.infrastructure().last.plan
+    assert "codedeploy-deployment-group/my-shop" in {str(action.address) for action in plan.actions}
+    assert all(action.only_moves for action in plan.actions)
+    assert {one for one in stage.transport.sent if not one.startswith(("Describe", "Get", "List", "Batch"))} == {
+        "TagResource",
+        "TagRole",
+    }
+    assert stage.infrastructure().last.plan.actions == ()
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
+
+
 def test_what_is_tested_is_green_behind_the_test_listener(stage: EmulatedStack) -> None:
     """The tests run once the deployment is ready; until it is continued, production is blue's."""
     asked: list[tuple[int, str]] = []
