@@ -9,6 +9,9 @@ whichever library makes it, as long as its connections are `Bounded`:
 The addresses of a host share one time for connecting, and its name is resolved in a thread of its own, because nothing
 ends a resolver. A TLS handshake and a send need nothing more: Python limits each as a whole by the socket's timeout.
 Reads wait in short slices, so an exchange also ends soon after its `stop` is set.
+
+It is one module because resolving, connecting and reading all spend the time of the same exchange, which nothing else
+may touch.
 """
 
 from __future__ import annotations
@@ -213,8 +216,16 @@ def _addresses(host: str, port: int | str | None, flags: int = 0) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
-def _connected(addresses: Sequence[str], seconds: float | None, connect: Callable[[str, float], T]) -> T:
-    """What `connect` gives for the first address that answers. Each but the last has half of the time that is left."""
+def _connected(
+    addresses: Sequence[str],
+    seconds: float | None,
+    connect: Callable[[str, float], T],
+    refusals: tuple[type[Exception], ...] = (OSError,),
+) -> T:
+    """What `connect` gives for the first address that answers. Each but the last has half of the time that is left.
+
+    `refusals` are the errors of the library for an address that does not; the last one is raised.
+    """
     exchange = _current.get()
     assert exchange is not None
     end = time.monotonic() + min(exchange.left(), float("inf") if seconds is None else seconds)
@@ -227,7 +238,7 @@ def _connected(addresses: Sequence[str], seconds: float | None, connect: Callabl
             return connect(address, left if place == len(addresses) else left / 2)
         except Exceeded:
             raise
-        except Exception as error:  # noqa: BLE001 - each library has its own; the last one is raised
+        except refusals as error:
             fault = error
     raise fault or TimeoutError("timed out")
 
@@ -267,7 +278,7 @@ class Bounded:
         inner: Callable[[], Any] = super()._new_conn  # type: ignore[misc]
         if _current.get() is None:
             return inner()
-        from urllib3.exceptions import NameResolutionError
+        from urllib3.exceptions import HTTPError, NameResolutionError
 
         this: Any = self
         host, seconds = this._dns_host, this.timeout
@@ -277,7 +288,7 @@ class Bounded:
             return inner()
 
         try:
-            sock = _connected(resolved(host, this.port), seconds, connect)
+            sock = _connected(resolved(host, this.port), seconds, connect, (OSError, HTTPError))
         except socket.gaierror as error:
             raise NameResolutionError(host, this, error) from error
         finally:

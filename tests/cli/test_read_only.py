@@ -1,4 +1,4 @@
-"""What a newer version has stored, as people and scripts are told of it: exit codes, codes, and no write."""
+"""What a newer version has stored, as commands show it: exit codes, codes, and no write."""
 
 from __future__ import annotations
 

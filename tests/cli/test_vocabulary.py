@@ -11,7 +11,7 @@ import pytest
 
 CLI = Path(__file__).parents[2] / "reconciler" / "cli"
 PRIVATE = (
-    r"poke\w*|anew|heard|said|told|laptop\w*|failure_reporter|the loop|reigns?|a word|the word|a person's word|"
+    r"poke\w*|anew|heard|said|told|laptop\w*|obituary|the loop|reigns?|a word|the word|a person's word|"
     r"(?:put|goes|gone|going) back|put (?:back|right|in order)|set right|at rest|let (?:in|go|out)|under way|"
     r"nobody's|what runs is what is wanted|as the specs have (?:it|them)"
 )

@@ -1,6 +1,6 @@
 """What the last release stored is read by this one: its tags in every phase, its plan files, its store and its cache.
 
-`tests/promises/golden` was written by the last release. After a release it is written anew, on its commit:
+`tests/promises/golden` was written by the last release. After a release it is regenerated, on its commit:
 `python -m tests.promises.golden_records`. A file that is changed together with the code that reads it proves nothing.
 """
 

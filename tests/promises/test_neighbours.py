@@ -1,7 +1,7 @@
 """C3: whoever else writes to what we own, again and again: at rest in bounded time, or contested; it never oscillates.
 
 A world is one of tests/promises/test_changes.py, at rest or in a phase of a rollout, or one in which two services share
-a listener. A neighbour (tests/harness/neighbours.py), or several, put back what they want after whatever the controller
+a listener. A neighbour (tests/harness/neighbours.py), or several, restore what they want after whatever the controller
 writes. After an hour nothing is written any more. Once they stop and the specs change, all is as wanted.
 """
 

@@ -63,7 +63,7 @@ def ours(name: str, **fields: Any) -> Desired[Any]:
 
 
 def test_a_predefined_configuration_is_preferred() -> None:
-    """Those that AWS has count against nobody's fifty; the content of ours can be told from the name."""
+    """Predefined ones do not count towards the limit of fifty; ours are named by their content."""
     assert codedeploy_names.canary(10, 5) == "CodeDeployDefault.ECSCanary10Percent5Minutes"
     assert codedeploy_names.linear(10, 3) == "CodeDeployDefault.ECSLinear10PercentEvery3Minutes"
     assert codedeploy_names.routing(codedeploy_names.canary(10, 5)) is None
