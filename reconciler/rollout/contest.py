@@ -34,6 +34,12 @@ UNDONE: Final = 3
 
 WINDOW: Final = timedelta(hours=1)
 
+HELD: Final = (
+    "not written: {0}, changed back outside the controller {1} times within an hour; find out who changes it, then run "
+    "`reconciler suspend {2}` and `reconciler resume {2}`"
+)
+"""Said of what is held, `UNDONE`, and the service's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contest:

@@ -14,11 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, ScaleTaskSet, SetWeights
 from reconciler.rollout.state import ObservedService, TaskSet, Weights
 from reconciler.rollout.stored_state import DeadlineKind, Outcome
 from reconciler.rollout.strategy import Strategy
+
+HALTED: Final = (
+    "nothing is written any more, because a safety check failed: {}: {}; check the service in AWS, then stop this "
+    "process and run `reconciler status {}`"
+)
+"""Said of an address, the reason, and the service's name."""
 
 
 def breach(policy: Strategy, seen: ObservedService, decisions: Iterable[RolloutAction], now: datetime) -> str:

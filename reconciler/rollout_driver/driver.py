@@ -25,7 +25,7 @@ from reconciler.model.resource import Address, Calls
 from reconciler.rollout import prefetch, read_only, safety
 from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, RunTask, RunTests, started_revision
 from reconciler.rollout.blue_green import health
-from reconciler.rollout.contest import UNDONE, Contest
+from reconciler.rollout.contest import HELD, UNDONE, Contest
 from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
@@ -198,12 +198,12 @@ class RolloutDriver:
             prefetched = step if memory.waiting(now) else self.decided.get(rollout.address, step)
             return StepResult(rollout, now, seen, replace(prefetched, ended=None), settling=True)
         if because := safety.breach(policy, seen, step.decisions, now):
-            self.aws.halt(f"nothing is written any more, because a safety check failed: {rollout.address}: {because}")
+            self.aws.halt(safety.HALTED.format(rollout.address, because, rollout.address.name))
         if self.aws.halted:
             return self._after(StepResult(rollout, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
         self.decided[rollout.address] = step
         if contested := contest.of(step.decisions):
-            because = f"not written: {contested}, changed back outside the controller {UNDONE} times within an hour"
+            because = HELD.format(contested, UNDONE, rollout.address.name)
             return self._after(StepResult(rollout, now, seen, step, error=errors.Contested(because)))
         diagnosis = None
         if step.ended is not None and step.ended.outcome in WENT_WRONG and step.ended.by is not Actor.PERSON:

@@ -93,6 +93,7 @@ def test_a_step_that_must_not_be_done_stops_everything(world: World, what: str, 
     record(promise, f"in the product: {what[4:]}", worlds=1, violations=len(wrong))
     assert not wrong
     assert told.details["code"] == "safety-breach"
+    assert "run `reconciler status " in told.message
     assert notice is not None
     assert _is_an_error(result)
 
