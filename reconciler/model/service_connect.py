@@ -46,7 +46,7 @@ class ConnectedPort(resource.Spec):
 
 
 class ServiceConnect(resource.Spec):
-    """`namespace` is an ARN. Without `services` the tasks are clients only, without `log_group` the proxy has no logs."""
+    """`namespace` is an ARN. Without `services` tasks are clients only; without `log_group` the proxy has no logs."""
 
     enabled: bool = False
     namespace: Link = ""

@@ -199,6 +199,9 @@ def _used(version: Mapping[str, Any]) -> Iterator[str]:
             yield balancer["targetGroupArn"]
     for share in version.get("capacityProviderStrategy") or ():
         yield share["capacityProvider"]
+    connected = version.get("serviceConnectConfiguration") or {}
+    if connected.get("namespace"):
+        yield connected["namespace"]
     for registry in version.get("serviceRegistries") or ():
         if "registryArn" in registry:
             yield registry["registryArn"]

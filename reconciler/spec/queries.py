@@ -104,7 +104,7 @@ def connected_port(service: Service, one: ConnectedService) -> NamedPort | None:
     ports = [port for port in containers[name].all_ports if port.protocol == "tcp" and one.port in (None, port.port)]
     if len(ports) != 1:
         return None
-    known = ports[0].name or f"{name.lower()[:LONGEST_PORT_NAME - 6]}-{ports[0].port}"
+    known = ports[0].name or f"{name.lower()[: LONGEST_PORT_NAME - 6]}-{ports[0].port}"
     return NamedPort(name, ports[0].port, known, None if one.protocol == "tcp" else one.protocol)
 
 

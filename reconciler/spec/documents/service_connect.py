@@ -73,5 +73,3 @@ class ServiceConnect(Block):
     services: Annotated[tuple[ConnectedService, ...], Field(max_length=20)] = ()
     logs: Flag = True
     """Whether the proxy logs to the log group of the service, if it has one."""
-
-
