@@ -91,20 +91,21 @@ def _check(configuration: Params, sent: Params) -> None:
             raise invalid(f"There can be at most {HOOKS_MOST} lifecycle hooks of type {kind}.")
 
 
-ONLY_ECS = {"deploymentCircuitBreaker": "deployment circuit breaker", "alarms": "deployment alarms"}
-"""What finds failures in deployments of the ECS controller, and only there (API reference, DeploymentCircuitBreaker,
-DeploymentAlarms)."""
+ONLY_ECS = "{} is only supported with ECS deployment controller. Update to ECS deployment controller and try again."
+"""Developer guide, "Troubleshooting Amazon ECS deployment strategy updates"."""
 
 
-def check_controller(controller: str, new: Params) -> None:
+def check_controller(controller: str, configuration: Params) -> None:
     """Raises `Refusal` for what only the ECS controller takes, where it is switched on (aws/aws-cdk#16646)."""
     if controller == "ECS":
         return
-    if new.get("strategy", "ROLLING") != "ROLLING":
-        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
-    for member, name in ONLY_ECS.items():
-        if new.get(member, {}).get("enable"):
-            raise invalid(f"The {name} cannot be used with the {controller} deployment controller.")
+    if configuration.get("deploymentCircuitBreaker", {}).get("enable"):
+        raise invalid(ONLY_ECS.format("Deployment circuit breaker feature"))
+    if configuration.get("alarms", {}).get("enable"):
+        raise invalid(ONLY_ECS.format("Alarm based rollback feature"))
+    strategy = configuration.get("strategy", "ROLLING")
+    if strategy != "ROLLING":
+        raise invalid(ONLY_ECS.format(f"{strategy} deployment strategy"))
 
 
 def shown(controller: str, configuration: Params) -> Params:

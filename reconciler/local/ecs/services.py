@@ -106,7 +106,10 @@ def _strategy(params: Params, controller: str) -> str:
     strategy = str(params.get("schedulingStrategy", "REPLICA"))
     if strategy == "DAEMON":
         if controller != "ECS":
-            raise invalid(f"The DAEMON scheduling strategy is not supported by the {controller} deployment controller.")
+            raise invalid(
+                f"The {controller} deployment controller type is not supported for services using the DAEMON "
+                "scheduling strategy."
+            )
         raise invalid("The Fargate launch type does not support the DAEMON scheduling strategy.")
     return strategy
 
@@ -129,7 +132,10 @@ def _check_code_deploy(params: Params) -> None:
     if len(params.get("loadBalancers", [])) != 1:
         raise invalid("CODE_DEPLOY deployment controller requires exactly one load balancer with a target group.")
     if params.get("serviceConnectConfiguration", {}).get("enabled"):
-        raise invalid("Service Connect is not supported by the CODE_DEPLOY deployment controller.")
+        raise invalid(
+            "Service Connect feature is only supported with ECS (rolling update) deployment controller. Update to ECS "
+            "deployment controller and try again."
+        )
 
 
 def begin(world: World, service: Service, wanted: Launch) -> None:

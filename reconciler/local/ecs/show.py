@@ -28,7 +28,9 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
         **_placement(item.launch, platform_as_asked=True),
         "taskDefinition": item.launch.task_definition if item.launch else None,
         "deploymentConfiguration": configuration.shown(item.controller, item.configuration),
-        "taskSets": [task_set(world, item, one, tags=False) for one in item.deployments] if by_sets else None,
+        "taskSets": [task_set(world, item, one, tags=False) for one in item.deployments]
+        if by_sets and not item.answers_deployments
+        else None,
         "deployments": _deployments(item),
         "roleArn": item.role_arn,
         "events": list(item.events),
@@ -53,10 +55,14 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
 
 
 def _deployments(item: Service) -> list[Params] | None:
-    """CodeDeploy's service has task sets and no such member (cloud-custodian/cloud-custodian#9351)."""
-    if item.controller == "CODE_DEPLOY":
-        return None
-    return [deployment(one) for one in item.deployments] if item.controller == "ECS" else []
+    """CodeDeploy's service has task sets and no such member (cloud-custodian/cloud-custodian#9351).
+
+    A service that ECS has deployed once goes on answering its task sets as deployments, whoever controls it (developer
+    guide, "Updating Amazon ECS service parameters").
+    """
+    if item.controller == "ECS" or item.answers_deployments:
+        return [deployment(one) for one in item.deployments]
+    return None if item.controller == "CODE_DEPLOY" else []
 
 
 def _placement(launch: Launch | None, *, platform_as_asked: bool) -> Params:
@@ -97,10 +103,12 @@ def deployment(one: Deployment) -> Params:
         "updatedAt": one.updated_at,
         **_placement(one.launch, platform_as_asked=False),
         "networkConfiguration": _network(one.launch),
-        "rolloutState": one.rollout_state,
-        "rolloutStateReason": one.rollout_reason,
+        # only of "services that use the rolling update (ECS) deployment type" (API reference, Deployment)
+        "rolloutState": None if one.task_set else one.rollout_state,
+        "rolloutStateReason": None if one.task_set else one.rollout_reason,
         "serviceConnectConfiguration": one.launch.service_connect,
         "volumeConfigurations": list(one.launch.volumes) or None,
+        "vpcLatticeConfigurations": list(one.launch.lattice) or None,
     }
 
 

@@ -63,6 +63,7 @@ class Launch:
     registries: tuple[Params, ...] = ()
     service_connect: Params | None = None
     volumes: tuple[Params, ...] = ()
+    lattice: tuple[Params, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -268,7 +269,7 @@ class Service:
     rollouts: list[Rollout] = field(default_factory=list)  # newest first
     steady: bool = False
     inactive_at: datetime | None = None
-    live_group: str = ""  # native: the target group that production forwards to
+    answers_deployments: bool = False  # of another controller than ECS, whose deployment controller ECS once was
 
     @property
     def key(self) -> ServiceKey:
