@@ -153,8 +153,6 @@ def _check_target_group(world: World, launch: Launch, definition: TaskDefinition
     _check_container(definition, entry)
     advanced = entry.get("advancedConfiguration") or {}
     arns = [arn, *([advanced["alternateTargetGroupArn"]] if advanced.get("alternateTargetGroupArn") else [])]
-    if len(set(arns)) < len(arns):
-        raise invalid("The alternateTargetGroupArn must be different from the targetGroupArn.")
     for one in arns:
         group = world.elb.target_groups.get(one)
         if group is None:

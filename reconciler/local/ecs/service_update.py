@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.local.ecs import configuration, controller, launch, show
 from reconciler.local.ecs.lookup import cluster, invalid, service
 from reconciler.local.ecs.services import begin, check_count
-from reconciler.local.ecs.state import Params, Service
+from reconciler.local.ecs.state import Launch, Params, Service
 from reconciler.local.world import World
 
 ALWAYS = {
@@ -63,6 +63,7 @@ def update_service(world: World, params: Params) -> Params:
     if wanted_controller == "ECS" and wanted is not None:
         wanted = launch.changed(world, owner, wanted, params)
         configuration.check_traffic(world, config, wanted)
+    resent = "loadBalancers" in params and _same_pairs(found.launch, wanted)
     _apply(found, params)
     found.configuration, found.zone_rebalancing = config, rebalancing
     if wanted_controller != found.controller:
@@ -70,9 +71,21 @@ def update_service(world: World, params: Params) -> Params:
     if wanted_controller == "ECS" and wanted is not None:
         differs = wanted != found.launch and any(key in params for key in STARTS_DEPLOYMENT)
         if differs or params.get("forceNewDeployment"):
-            begin(world, found, wanted)
+            begin(world, found, wanted, resent=resent)
     world.touch(found)
     return {"service": show.service(world, found, tags=False)}
+
+
+def _same_pairs(present: Launch | None, wanted: Launch | None) -> bool:
+    """Whether these are pairs of target groups, and those that the service has anyway."""
+    pairs = [
+        [{entry["targetGroupArn"], entry["advancedConfiguration"]["alternateTargetGroupArn"]} for entry in entries]
+        for launch in (present, wanted)
+        if launch
+        and (entries := launch.load_balancers)
+        and all((entry.get("advancedConfiguration") or {}).get("alternateTargetGroupArn") for entry in entries)
+    ]
+    return len(pairs) == 2 and pairs[0] == pairs[1]
 
 
 def _check_sent(kind: str, sent: set[str], params: Params) -> None:

@@ -16,7 +16,8 @@ from reconciler.local.ecs.lookup import (
 )
 from reconciler.local.ecs.state import Cluster, Deployment, Launch, Params, Service, TaskSet
 from reconciler.local.refusal import Refusal
-from reconciler.local.scheduler import native, rollouts
+from reconciler.local.scheduler import rollouts, traffic
+from reconciler.local.scheduler.strategy import shifts_traffic
 from reconciler.local.world import World
 
 DESCRIBED_AT_ONCE = 10
@@ -138,11 +139,11 @@ def _check_code_deploy(params: Params) -> None:
         )
 
 
-def begin(world: World, service: Service, wanted: Launch) -> None:
-    """A new deployment of an ECS-controlled service."""
+def begin(world: World, service: Service, wanted: Launch, *, resent: bool = False) -> None:
+    """A new deployment of an ECS-controlled service; `resent` is about its pairs of target groups."""
     resolved = wanted
-    if native.shifts_traffic(service):
-        resolved = native.resolved(world, service, wanted)
+    if shifts_traffic(service):
+        resolved = traffic.resolved(world, wanted, traffic.serving(world, service.deployments), resent=resent)
     rollouts.begin(world, service, resolved)
     assert service.primary is not None
     service.primary.declared = wanted.load_balancers

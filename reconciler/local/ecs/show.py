@@ -8,7 +8,6 @@ from reconciler.local.ecs.lookup import shown_tags
 from reconciler.local.ecs.state import Deployment, Launch, Params, Service, Task
 from reconciler.local.scheduler import sets
 from reconciler.local.scheduler.health import task_health
-from reconciler.local.scheduler.rollouts import revision_arn
 from reconciler.local.world import World
 
 
@@ -36,7 +35,7 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
         "events": list(item.events),
         "createdAt": item.created_at,
         "currentServiceDeployment": item.rollout.arn if active and item.rollout else None,
-        "currentServiceRevisions": [_revision_summary(world, item, one) for one in item.deployments]
+        "currentServiceRevisions": [_revision_summary(item, one) for one in item.deployments]
         if not by_sets and active
         else None,
         "placementConstraints": item.placement_constraints,
@@ -81,9 +80,9 @@ def _network(launch: Launch | None) -> Params | None:
     return {"awsvpcConfiguration": launch.network} if launch and launch.network else None
 
 
-def _revision_summary(world: World, item: Service, one: Deployment) -> Params:
+def _revision_summary(item: Service, one: Deployment) -> Params:
     return {
-        "arn": revision_arn(world, item, one.number),
+        "arn": item.revision_arn(one.number),
         "requestedTaskCount": one.desired,
         "runningTaskCount": one.running(),
         "pendingTaskCount": one.pending(),
