@@ -38,6 +38,7 @@ def from_params(world: World, owner: Cluster, params: Params) -> Launch:
         registries=tuple(params.get("serviceRegistries", ())),
         service_connect=service_connect.resolved(world, owner, definition, params.get("serviceConnectConfiguration")),
         volumes=tuple(params.get("volumeConfigurations", ())),
+        lattice=tuple(params.get("vpcLatticeConfigurations", ())),
     )
     check(world, owner, launch, definition)
     return launch
@@ -61,6 +62,8 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
         new = replace(new, registries=tuple(params["serviceRegistries"]))
     if "volumeConfigurations" in params:
         new = replace(new, volumes=tuple(params["volumeConfigurations"]))
+    if "vpcLatticeConfigurations" in params:
+        new = replace(new, lattice=tuple(params["vpcLatticeConfigurations"]))
     if new != launch or "serviceConnectConfiguration" in params:
         # the old task definition may be INACTIVE by now: only what is new must be ACTIVE
         family, _, revision = new.task_definition.rpartition("/")[2].partition(":")
@@ -151,8 +154,6 @@ def _check_target_group(world: World, launch: Launch, definition: TaskDefinition
     _check_container(definition, entry)
     advanced = entry.get("advancedConfiguration") or {}
     arns = [arn, *([advanced["alternateTargetGroupArn"]] if advanced.get("alternateTargetGroupArn") else [])]
-    if len(set(arns)) < len(arns):
-        raise invalid("The alternateTargetGroupArn must be different from the targetGroupArn.")
     for one in arns:
         group = world.elb.target_groups.get(one)
         if group is None:
