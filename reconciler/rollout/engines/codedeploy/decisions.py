@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from reconciler.model import codedeploy_names
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -32,6 +33,7 @@ from reconciler.rollout.engines.codedeploy.actions import (
     StopDeployment,
     TerminateOriginal,
 )
+from reconciler.rollout.engines.codedeploy.configuration import configuration
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Stage
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
@@ -145,7 +147,8 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
     match action:
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None:
-                yield CreateDeployment(release, slot, salt, definition)
+                config = codedeploy_names.ALL_AT_ONCE if definition else configuration(s.policy)
+                yield CreateDeployment(release, slot, salt, definition, config)
             elif active.release and (active.release != release or outside.lost_green(seen, active, s.now)):
                 yield TerminateOriginal(active.id) if active.keeps else StopDeployment(active.id)
         case SetWeights(listener="production", weights=weights):
