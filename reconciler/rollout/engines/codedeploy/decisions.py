@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Final
 
 from reconciler.model import codedeploy_names
@@ -68,6 +69,10 @@ def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> 
     foreign = outside.foreign_deployment(seen)
     if foreign is not None:
         return outside.foreign_requests(seen, foreign, now)
+    ended = outside.ended(seen, now)
+    if ended is not None:  # what is allowed once that is recorded, since it is before a request is answered
+        recorded = replace(seen, marks=reduce(lambda marks, one: one.on(marks), _writes(ended), seen.marks))
+        return allowed_requests(policy, recorded, now)
     seen = _noticed(policy, seen)
     s = context.of(policy, seen, now)
     offered = requests.verbs(policy, seen, machine.step(policy, seen, now), now)
@@ -75,8 +80,12 @@ def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> 
     return tuple(verb for verb in offered if limits.refusal(asked[verb], s, seen) is None)
 
 
+def _writes(step: RolloutStep) -> list[WriteState]:
+    return [one for one in step.decisions if isinstance(one, WriteState)]
+
+
 def _accepted(decided: RolloutStep, request: Request) -> bool:
-    answers = (one.after.response for one in decided.decisions if isinstance(one, WriteState))
+    answers = (one.after.response for one in _writes(decided))
     return any(one is not None and one.id == request.id and one.accepted for one in answers)
 
 
