@@ -80,7 +80,7 @@ def _invoke(world: World, service: Service, rollout: Rollout, hook: Hook) -> Non
 
 
 def _again(world: World, service: Service, rollout: Rollout, hook: Hook) -> None:
-    if hook in rollout.running and hook.status == "IN_PROGRESS" and not rollout.over:
+    if hook.status == "IN_PROGRESS":
         _invoke(world, service, rollout, hook)
 
 
