@@ -22,7 +22,7 @@ from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
-from reconciler.spec.compile.load_balancer import forward, listener_address
+from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
 from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
@@ -133,20 +133,17 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue
-        assert traffic.match.priority is not None, "checked: a rule has a priority"
         yield context.desired(
             service,
             entry(service, listener),
             ListenerRuleSpec(
                 listener=Ref(listener_address(traffic.load_balancer, listener)),
-                priority=traffic.match.priority,
-                paths=traffic.match.path,
-                hosts=traffic.match.host,
+                **conditions(traffic.match),
                 **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
             ),
             "traffic",
             "match",
-            kept=unstated(traffic.match, path="paths", host="hosts"),
+            kept=unstated_conditions(traffic.match),
         )
 
 
