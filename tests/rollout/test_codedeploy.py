@@ -136,9 +136,10 @@ def test_a_phase_ends_with_codedeploys_call(name: str, found: DeployedService, d
 def test_shares_that_codedeploy_gives_are_followed() -> None:
     """Each is noted, without a call; one that is no step of the strategy is not taken for one."""
     policy = replace(POLICY, shares=(Share(20, 5 * MINUTE), Share(40, 5 * MINUTE)))
+    shifting = replace(SHIFTING, weights=policy.weights)
     for weight, phase in ((20, Phase.SHIFTING), (40, Phase.SHIFTING), (33, Phase.BLOCKED)):
         marks = marked(due(DeadlineKind.AT, weight=20 if weight != 20 else 10))
-        found = facts(BLUE, GREEN, active=SHIFTING, marks=marks, production=(100 - weight, weight), looks=3)
+        found = facts(BLUE, GREEN, active=shifting, marks=marks, production=(100 - weight, weight), looks=3)
         step = decided(found, policy)
         assert (set(kinds(step)) <= {"WriteState"}, step.phase) == (True, phase), weight
 
@@ -197,7 +198,8 @@ def test_somebody_elses_deployment_is_waited_for_or_stopped_on_request() -> None
     assert (step.phase, step.decisions) == (Phase.BLOCKED, ())
     asked = facts(active=FOREIGN, marks=marked(request=said(RequestVerb.ABORT, "a")))
     assert kinds(decided(asked)) == ["StopDeployment", "WriteState"]
-    assert ENGINE.allowed_requests(POLICY, facts(active=FOREIGN), NOW) == (RequestVerb.ROLLBACK, RequestVerb.ABORT)
+    offered = ENGINE.allowed_requests(POLICY, facts(active=FOREIGN), NOW)
+    assert offered == (RequestVerb.ROLLBACK, RequestVerb.ABORT, RequestVerb.SUSPEND)
 
 
 def test_production_that_is_not_healthy_enough_is_not_gone_back_to() -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 from reconciler.model import codedeploy_names
 from reconciler.model.resource import Calls, ServiceApi
-from reconciler.rollout import describe, listener_weights, preparation
+from reconciler.rollout import describe, listener_weights, preparation, task_set_calls
 from reconciler.rollout.actions import (
+    DeleteTaskSet,
     EngineAction,
     RolloutAction,
+    SetPrimary,
     SetWeights,
     SuspendScaling,
     UpdateHealthCheck,
@@ -52,6 +54,10 @@ def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
             entry = subject.production if decision.listener == "production" else subject.test
             assert entry is not None, "decisions are made about observed listeners only"
             yield from listener_weights.point(subject, entry, decision.weights, decision.was)
+        case SetPrimary():
+            yield from task_set_calls.make_primary(decision, subject)
+        case DeleteTaskSet():
+            yield from task_set_calls.delete(decision, subject)
         case EngineAction():
             yield from _of_codedeploy(decision, subject)
         case _:
@@ -67,6 +73,7 @@ def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None
                 **names(subject),
                 description=description(decision.release, decision.attempt),
                 deploymentConfigName=codedeploy_names.ALL_AT_ONCE if decision.task_definition else None,
+                overrideAlarmConfiguration={"enabled": False} if decision.task_definition else None,
                 revision={
                     "revisionType": "AppSpecContent",
                     "appSpecContent": {"content": content, "sha256": sha256},
