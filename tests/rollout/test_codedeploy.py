@@ -281,6 +281,9 @@ def test_the_app_spec_is_the_release() -> None:
         "PlatformVersion": "1.4.0",
         "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 3, "Base": 1}],
     }
+    latest = replace(subject, release=replace(release, platform_version=None))
+    properties = json.loads(app_spec(latest))["Resources"][0]["TargetService"]["Properties"]
+    assert properties["PlatformVersion"] == "LATEST", "left out, it would stay what it is in production"
     before = json.loads(app_spec(subject, "web:1"))["Resources"][0]["TargetService"]["Properties"]
     assert before == {
         "TaskDefinition": f"{arn}:task-definition/web:1",

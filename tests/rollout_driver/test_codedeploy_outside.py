@@ -10,7 +10,7 @@ from reconciler.controller.until import has_begun, has_ended
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import Outcome
-from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.rollout_driver.test_codedeploy import (
     CODEDEPLOY,
     DAY,
@@ -140,3 +140,56 @@ def test_a_strategy_that_changes_while_traffic_is_shifted(steps: str) -> None:
         assert not stage.apply(has_ended, patience=DAY).went_wrong
         assert stage.phases == ["shifting", "verifying", "baking", "teardown", "idle"]
         assert stage.transport.sent["TagResource"] < 40
+
+
+def green_set(stage: EmulatedStack) -> str:
+    return next(one["id"] for one in stage.service()["taskSets"] if one["taskDefinition"].endswith(":3"))
+
+
+def point_production_to(stage: EmulatedStack, name: str) -> None:
+    """In the console of the load balancer."""
+    elb = stage.laptop.client("elbv2")
+    balancer = elb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+    listener = next(one for one in listeners if one["Port"] == 80)
+    groups = {one["TargetGroupName"]: one["TargetGroupArn"] for one in elb.describe_target_groups()["TargetGroups"]}
+    targets = [{"TargetGroupArn": groups[one], "Weight": 100 if one == name else 0} for one in (ONE, TWO)]
+    action = {"Type": "forward", "ForwardConfig": {"TargetGroups": targets}}
+    elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=[action])
+
+
+def test_green_that_somebody_deletes_at_the_gate_is_deployed_again(stage: EmulatedStack) -> None:
+    """CodeDeploy does not notice, and would wait for days: its deployment is stopped."""
+    stage.spec(v1="v2")
+    stage.apply(in_phase(Phase.AWAITING_PROMOTION))
+    stage.laptop.client("ecs").delete_task_set(
+        cluster=CLUSTER, service=SERVICE, taskSet=green_set(stage), force=True
+    )  # fmt: skip
+    stage.laptop.advance(60)
+    stage.follow(in_phase(Phase.AWAITING_PROMOTION), patience=3600.0)
+    assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded"), ("user", "Ready")]
+    assert not stage.follow(has_ended).went_wrong
+
+
+def test_production_that_somebody_moves_back_while_blue_is_warm_keeps_its_tasks(stage: EmulatedStack) -> None:
+    """Left alone, CodeDeploy would terminate them after two days, with production on them."""
+    stage.spec(v1="v2")
+    stage.apply(in_phase(Phase.BAKING), patience=DAY)
+    stage.laptop.advance(60)
+    point_production_to(stage, ONE)
+    for_an_hour(stage)
+    assert statuses(stage) == [("user", "Stopped"), ("codeDeployRollback", "Succeeded")]
+    assert outcome(stage)[0] is Outcome.ROLLED_BACK
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
+    assert stage.weights(80) == {ONE: 100, TWO: 0}
+
+
+def test_production_that_somebody_moves_to_green_at_the_gate_stays_there(stage: EmulatedStack) -> None:
+    """It counts as promoted, and the deployment is continued at the end, which CodeDeploy would stop else."""
+    stage.spec(v1="v2")
+    stage.apply(in_phase(Phase.AWAITING_PROMOTION))
+    point_production_to(stage, TWO)
+    assert not stage.follow(has_ended).went_wrong
+    assert statuses(stage) == [("user", "Succeeded")]
+    assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    assert stage.weights(80) == {ONE: 0, TWO: 100}

@@ -106,7 +106,8 @@ def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
 
 
 def _placement(release: Release) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    """What is left out stays as it is in production, so that the platform version is said also where it is AWS's."""
+    found: dict[str, Any] = {"PlatformVersion": release.platform_version or "LATEST"}
     if release.subnets:
         found["NetworkConfiguration"] = {
             "AwsvpcConfiguration": {
@@ -115,8 +116,6 @@ def _placement(release: Release) -> dict[str, Any]:
                 "AssignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
             }
         }
-    if release.platform_version is not None:
-        found["PlatformVersion"] = release.platform_version
     if release.capacity:
         found["CapacityProviderStrategy"] = [
             {"CapacityProvider": one.provider, "Weight": one.weight, "Base": one.base} for one in release.capacity

@@ -35,7 +35,7 @@ from reconciler.rollout.engines.codedeploy.actions import (
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Stage
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED
+from reconciler.rollout.state import UNNAMED, all_on
 from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Strategy
 
@@ -155,7 +155,7 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None:
                 yield CreateDeployment(release, slot, salt, definition)
-            elif active.release and active.release != release:
+            elif active.release and (active.release != release or outside.lost_green(seen, active, s.now)):
                 yield TerminateOriginal(active.id) if active.keeps else StopDeployment(active.id)
         case SetWeights(listener="production", weights=weights):
             yield from _production(seen, action, weights)
@@ -163,14 +163,16 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
             yield from () if active is not None else (action,)
         case SetPrimary():
             yield from _primary(s, action)
-        case DeleteTaskSet(identifier):
+        case DeleteTaskSet():
             green = None if active is None else seen.created_by(active.id)
             if active is None:
                 yield from () if _may_be_rolled_back(s) else (action,)
-            elif active.release and green is not None and green.id == identifier:
+            elif active.release and green is not None and green.id == action.id:
                 yield StopDeployment(active.id)
             elif active.keeps:
                 yield TerminateOriginal(active.id)
+            elif active.ready and seen.production == all_on(1 - action.slot):  # somebody has shifted production already
+                yield ShiftTraffic(active.id)
         case ScaleTaskSet():
             return
         case WriteState(before, after) if after.previous is not None and after.previous.release == UNNAMED:
@@ -197,10 +199,13 @@ def _primary(s: RolloutContext, action: SetPrimary) -> tuple[RolloutAction, ...]
     a first version has proven itself is recorded.
     """
     assert isinstance(s.seen, DeployedService)
-    found = next((one for one in s.seen.sets if one.id == action.id), None)
-    if s.marks.live is not None:
-        return (action,) if s.seen.active is None and not _may_be_rolled_back(s) else ()
-    return () if found is None else s.mark(live=Version(found.release, found.task_definition))
+    active, found = s.seen.active, next((one for one in s.seen.sets if one.id == action.id), None)
+    if s.marks.live is None:
+        return () if found is None else s.mark(live=Version(found.release, found.task_definition))
+    if active is None:
+        return () if _may_be_rolled_back(s) else (action,)
+    back = active.release and active.keeps and found is not s.seen.created_by(active.id)
+    return (StopDeployment(active.id),) if back else ()  # in the end it would terminate what production is on
 
 
 def _may_be_rolled_back(s: RolloutContext) -> bool:

@@ -98,6 +98,13 @@ def _may_stop(seen: DeployedService, active: Deployment) -> bool:
 # -- how far ours has come, and how it has ended
 
 
+def lost_green(seen: DeployedService, active: Deployment, now: datetime) -> bool:
+    """Whether somebody has deleted the task set of a deployment that is ready, which CodeDeploy does not notice."""
+    green = seen.created_by(active.id)
+    gone = green is None or green.draining
+    return gone and active.ready and active.ready_at is not None and now - active.ready_at >= LATEST
+
+
 def read_late(seen: DeployedService, now: datetime) -> bool:
     """Whether production seems to have left green, and only because the listener was read from before the shift."""
     active, due, production = seen.active, seen.marks.deadline, seen.production
