@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.model import service_connect
 from reconciler.model.resource import Call, Calls
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
 from reconciler.rollout.observe_task_sets import described_tasks, failed_by_itself
-from reconciler.rollout.release import Attachment, RolloutTarget, Version
+from reconciler.rollout.release import Attachment, Release, RolloutTarget, Version
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
@@ -182,7 +185,13 @@ def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[s
         found.append("capacityProviderStrategy")
     if set(attachments(item)) != set(subject.attached):
         found.append("loadBalancers")
+    if service_connect.read(primary.get("serviceConnectConfiguration")) != _connected(release):
+        found.append("serviceConnectConfiguration")
     return found
+
+
+def _connected(release: Release) -> ServiceConnect:
+    return service_connect.read(json.loads(release.service_connect or "{}"))
 
 
 def attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
@@ -213,4 +222,7 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
         "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
     "loadBalancers": lambda subject: _load_balancers(subject.attached),
+    "serviceConnectConfiguration": lambda subject: {
+        "serviceConnectConfiguration": service_connect.member(_connected(subject.release))
+    },
 }

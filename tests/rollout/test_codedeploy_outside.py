@@ -29,7 +29,6 @@ from tests.rollout.test_codedeploy import (
     ENGINE,
     FOREIGN,
     INSTALLING,
-    KEEPING,
     POLICY,
     READY,
     ROLLBACK,
@@ -191,17 +190,6 @@ def test_a_step_of_another_configuration_is_no_change_from_outside() -> None:
         found = facts(BLUE, GREEN, active=shifting, marks=marks, production=(100 - weight, weight), looks=3)
         step = decided(found, policy)
         assert (step.phase, set(kinds(step)) <= {"WriteState"}) == (Phase.SHIFTING, True), weight
-
-
-def test_a_late_read_of_the_listener_is_no_way_back() -> None:
-    """Production was seen on green, and the next answer is from before the shift."""
-    shifted = replace(KEEPING, shifting_at=NOW - timedelta(seconds=20), shifted_at=NOW)
-    found = replace(switched(DeadlineKind.VERIFY), production=(100, 0), active=shifted, ours=shifted)
-    step = decided(found)
-    assert (step.phase, step.decisions) == (Phase.SHIFTING, ())
-    assert step.wake_at is not None
-    later = replace(shifted, shifting_at=NOW - MINUTE)
-    assert decided(replace(found, active=later, ours=later)).phase is Phase.ROLLING_BACK
 
 
 def test_the_waits_are_those_that_the_deployment_began_with() -> None:

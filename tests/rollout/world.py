@@ -169,8 +169,8 @@ def look(state: State, mind: Mind, read: ObservedService) -> Looked:
 def _in_bounds(memory: RolloutTracker, policy: Strategy) -> RolloutTracker:
     """Further looks of the same sort change nothing; and looks are always far enough apart."""
     looks = max(-policy.looks, min(policy.looks, memory.looks))
-    if memory.kept or memory.started is not None:  # late reads are in tests/promises/test_late_reads.py
-        memory = replace(memory, kept=(), started=None, shape=None)
+    # late reads are in tests/promises/test_late_reads.py
+    memory = replace(memory, kept=(), production=None, moved=None, started=None, shape=None)
     since = NOW if memory.waiting(NOW) else NOW - 2 * SETTLE
     if (looks, since, None) == (memory.looks, memory.since, memory.looked_at):
         return memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_after_a_stop_with_production_on_green_a_person_decides(stage: EmulatedS
     assert not stage.aws.halted
 
 
-@pytest.fixture
+@contextmanager
 def watched() -> Iterator[EmulatedStack]:
     """A service whose strategy names an alarm."""
     with emulated_stack(WATCHED, SHORT) as found:
@@ -93,31 +94,31 @@ def ring(stage: EmulatedStack, state: str = "ALARM") -> None:
     client.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
 
 
-def test_a_rollback_after_the_end_works_during_the_alarm_that_is_its_reason(watched: EmulatedStack) -> None:
+def test_a_rollback_after_the_end_works_during_the_alarm_that_is_its_reason() -> None:
     """CodeDeploy does not watch the alarm then, which would stop the way back."""
-    stage = watched
-    stage.spec(v1="v2")
-    stage.apply(has_ended, patience=DAY)
-    ring(stage)
-    stage.say(RequestVerb.ROLLBACK)
-    followed = stage.follow(has_ended)
-    assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
-    assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
-    assert statuses(stage) == [("user", "Succeeded"), ("user", "Succeeded")]
+    with watched() as stage:
+        stage.spec(v1="v2")
+        stage.apply(has_ended, patience=DAY)
+        ring(stage)
+        stage.say(RequestVerb.ROLLBACK)
+        followed = stage.follow(has_ended)
+        assert [result.step.phase for result in followed.went_wrong if result.step] == [Phase.ROLLED_BACK]
+        assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
+        assert statuses(stage) == [("user", "Succeeded"), ("user", "Succeeded")]
 
 
-def test_a_version_waits_for_the_end_of_an_alarm(watched: EmulatedStack) -> None:
+def test_a_version_waits_for_the_end_of_an_alarm() -> None:
     """It is not deployed to be stopped, and does not count as failed."""
-    stage = watched
-    ring(stage)
-    stage.spec(v1="v2")
-    stage.apply(has_begun)
-    assert stage.last.step is not None
-    assert "errors is in alarm" in stage.last.step.because
-    assert sent(stage) == {}
-    ring(stage, "OK")
-    assert not stage.follow(has_ended).went_wrong
-    assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
+    with watched() as stage:
+        ring(stage)
+        stage.spec(v1="v2")
+        stage.apply(has_begun)
+        assert stage.last.step is not None
+        assert "errors is in alarm" in stage.last.step.because
+        assert sent(stage) == {}
+        ring(stage, "OK")
+        assert not stage.follow(has_ended).went_wrong
+        assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
 
 
 LINEAR = "type: linear\nengine: codedeploy\nsteps: [{}]".format(

@@ -22,7 +22,8 @@ from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
-from reconciler.spec.compile.load_balancer import forward, listener_address
+from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
+from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
@@ -37,6 +38,7 @@ METRICS = {
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
     delivery = compile_delivery(context.specs, service)
     ours = delivery.moves_traffic
+    by_ecs = engines()[delivery.policy.engine].controller is Controller.ECS
     yield from compile_workload(context, service)
     yield from _target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
@@ -59,6 +61,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             grace_period=seconds(service.grace_period),
             deployment=None if ours else _deployment(context, service),
             exec=service.exec,
+            service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engines()[delivery.policy.engine].controller,
             **capacity(context, service),
@@ -130,20 +133,17 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue
-        assert traffic.match.priority is not None, "checked: a rule has a priority"
         yield context.desired(
             service,
             entry(service, listener),
             ListenerRuleSpec(
                 listener=Ref(listener_address(traffic.load_balancer, listener)),
-                priority=traffic.match.priority,
-                paths=traffic.match.path,
-                hosts=traffic.match.host,
+                **conditions(traffic.match),
                 **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
             ),
             "traffic",
             "match",
-            kept=unstated(traffic.match, path="paths", host="hosts"),
+            kept=unstated_conditions(traffic.match),
         )
 
 

@@ -40,7 +40,6 @@ from reconciler.rollout.state import UNNAMED, WHOLE, Scaling, all_on
 from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Strategy
 
-ONE_SECOND: Final = timedelta(seconds=1)
 ROLLED_BACK_WITHIN: Final = timedelta(minutes=1)
 """For how long after the end of a deployment its task sets are CodeDeploy's, which may roll it back (an assumption)."""
 
@@ -52,8 +51,6 @@ def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
     ended = outside.ended(seen, now)
     if ended is not None:
         return ended
-    if outside.read_late(seen, now):
-        return _shifting(seen, now)
     seen = _noticed(policy, seen, now)
     decided = machine.step(policy, seen, now)
     request = seen.marks.pending_request
@@ -80,12 +77,6 @@ def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> 
 def _accepted(decided: RolloutStep, request: Request) -> bool:
     answers = (one.after.response for one in decided.decisions if isinstance(one, WriteState))
     return any(one is not None and one.id == request.id and one.accepted for one in answers)
-
-
-def _shifting(seen: DeployedService, now: datetime) -> RolloutStep:
-    assert seen.active is not None
-    because = f"CodeDeploy shifts production traffic (deployment {seen.active.id})"
-    return RolloutStep(Phase.SHIFTING, (), now + ONE_SECOND, because, release=seen.active.release)
 
 
 def _noticed(policy: Strategy, seen: DeployedService, now: datetime) -> DeployedService:

@@ -92,7 +92,7 @@ class Deployment:
     `rolls_back`: the deployment that this one was created for by CodeDeploy, to roll it back. `why` is the reason that
     CodeDeploy gives for its end, and `code` its error code. `weights` are the shares of production that its
     configuration gives to green, None if that is not known. `ready_for` and `kept_for` are the waits that it began
-    with, which are those of its group at that time. `shifting_at`: since when it shifts traffic.
+    with, which are those of its group at that time.
     """
 
     id: str
@@ -109,7 +109,6 @@ class Deployment:
     weights: tuple[int, ...] | None = None
     ready_for: timedelta = READY_FOR
     kept_for: timedelta = KEPT_FOR
-    shifting_at: datetime | None = None
 
     @property
     def active(self) -> bool:

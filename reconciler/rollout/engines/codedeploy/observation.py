@@ -171,8 +171,7 @@ def _progressed(one: Deployment, events: Mapping[str, Mapping[str, Any]]) -> Dep
         stage = Stage.TESTABLE
     ready_at = (tested.get("endTime") or one.born) if one.ready else None
     shifted_at = (events.get("AfterAllowTraffic") or {}).get("endTime") if stage is Stage.KEEPING else None
-    shifting_at = (events.get("AllowTraffic") or {}).get("startTime")
-    return replace(one, stage=stage, ready_at=ready_at, shifting_at=shifting_at, shifted_at=shifted_at, why=why)
+    return replace(one, stage=stage, ready_at=ready_at, shifted_at=shifted_at, why=why)
 
 
 # -- task sets

@@ -15,15 +15,11 @@ from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deploym
 from reconciler.rollout.request_handler import Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult
 from reconciler.rollout.tracker import LATEST
 
 UNDOING: Final = (RequestVerb.ROLLBACK, RequestVerb.ABORT)
 STOPPED: Final = "the deployment was stopped in CodeDeploy"
-MOVED: Final = (DeadlineKind.AT, DeadlineKind.VERIFY, DeadlineKind.WARM)
-"""The deadlines of a version that has had production traffic."""
-
 ONE_SECOND: Final = timedelta(seconds=1)
 
 
@@ -103,16 +99,6 @@ def lost_green(seen: DeployedService, active: Deployment, now: datetime) -> bool
     green = seen.created_by(active.id)
     gone = green is None or green.draining
     return gone and active.ready and active.ready_at is not None and now - active.ready_at >= LATEST
-
-
-def read_late(seen: DeployedService, now: datetime) -> bool:
-    """Whether production seems to have left green, and only because the listener was read from before the shift."""
-    active, due, production = seen.active, seen.marks.deadline, seen.production
-    green = None if active is None else seen.created_by(active.id)
-    if active is None or green is None or not active.shifts or active.shifting_at is None or production is None:
-        return False
-    moved = due is not None and due.release == green.release and due.stage in MOVED
-    return moved and production == all_on(1 - green.slot) and now - active.shifting_at < LATEST
 
 
 def gave_all(active: Deployment, now: datetime) -> bool:
