@@ -97,11 +97,10 @@ def test_a_release_is_started_by_one_deployment_that_names_the_attempt() -> None
         (INSTALLING, ()),  # its tasks do not show yet
         (ROLLBACK, ()),
         (replace(READY, id="d-c", release="c"), (StopDeployment("d-c"),)),
-        (replace(KEEPING, id="d-c", release="c"), (TerminateOriginal("d-c"),)),
     ],
 )
 def test_one_deployment_is_active_at_a_time(active: Deployment, does: tuple[object, ...]) -> None:
-    """Ours is waited for, a rollback too; another release's is stopped, or ended once its blue is all that is left."""
+    """Ours is waited for, a rollback too; another release's is stopped."""
     step = decided(facts(active=active, marks=marked(UP)))
     assert step.decisions == does
     assert step.wake_at is not None
@@ -120,7 +119,7 @@ def test_one_deployment_is_active_at_a_time(active: Deployment, does: tuple[obje
         ("watched", switched(DeadlineKind.VERIFY), [], Phase.VERIFYING),
         ("verified", switched(DeadlineKind.VERIFY, -MINUTE), ["WriteState"], Phase.BAKING),
         ("blue is warm", switched(DeadlineKind.WARM), [], Phase.BAKING),
-        ("blue is removed", switched(DeadlineKind.WARM, -MINUTE), ["WriteState", "TerminateOriginal"], Phase.TEARDOWN),
+        ("blue is removed", switched(DeadlineKind.WARM, -MINUTE), ["TerminateOriginal", "WriteState"], Phase.TEARDOWN),
         ("an alarm", switched(DeadlineKind.VERIFY, alarms=("x",)), ["StopDeployment", "WriteState"],
          Phase.ROLLING_BACK),
         ("held", switched(DeadlineKind.WARM, -MINUTE, marks=marked(hold=Pause("ana", "b"))), [], Phase.BAKING),
@@ -296,8 +295,8 @@ def test_what_continues_a_deployment_is_waited_for_until_it_shows() -> None:
     ready, keeping = both(READY, DeadlineKind.TO), switched(DeadlineKind.WARM)
     assert not ShiftTraffic("d-b").visible(ready)
     assert ShiftTraffic("d-b").visible(both(SHIFTING, DeadlineKind.TO))
-    assert not TerminateOriginal("d-b").visible(keeping)
-    assert TerminateOriginal("d-b").visible(facts())
+    assert not TerminateOriginal("d-b", 0).visible(keeping)
+    assert TerminateOriginal("d-b", 0).visible(facts())
     assert not StopDeployment("d-b").visible(ready)
     assert StopDeployment("d-b").visible(facts(active=ROLLBACK))
     assert not CreateDeployment("b", 1, ATTEMPT).visible(facts())

@@ -228,7 +228,7 @@ def breach(found: DeployedService, action: EngineAction) -> str:
     return safety.breach(POLICY, found, (action,), NOW)
 
 
-SHIFT, STOP, TERMINATE = ShiftTraffic("d-b"), StopDeployment("d-b"), TerminateOriginal("d-b")
+SHIFT, STOP, TERMINATE = ShiftTraffic("d-b"), StopDeployment("d-b"), TerminateOriginal("d-b", 0)
 
 
 def test_a_continuation_that_must_not_be_is_a_breach() -> None:

@@ -81,9 +81,11 @@ class ShiftTraffic(EngineAction):
 
 @dataclass(frozen=True, slots=True)
 class TerminateOriginal(EngineAction):
-    """ContinueDeployment of a deployment that has shifted traffic: CodeDeploy terminates the original tasks."""
+    """ContinueDeployment of a deployment that has shifted traffic: CodeDeploy terminates the original tasks, which are
+    in `slot`."""
 
     id: str
+    slot: int
 
     def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
         assert isinstance(seen, DeployedService)

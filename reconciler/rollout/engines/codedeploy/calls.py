@@ -8,6 +8,7 @@ import hashlib
 import json
 from typing import Any
 
+from reconciler import errors
 from reconciler.model import codedeploy_names
 from reconciler.model.resource import Calls, ServiceApi
 from reconciler.rollout import describe, listener_weights, preparation, task_set_calls
@@ -82,11 +83,20 @@ def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None
         case ShiftTraffic():
             yield codedeploy.continue_deployment(deploymentId=decision.id, deploymentWaitType="READY_WAIT")
         case TerminateOriginal():
+            yield from _check_served(decision, subject)
             yield codedeploy.continue_deployment(deploymentId=decision.id, deploymentWaitType="TERMINATION_WAIT")
         case StopDeployment():
             yield codedeploy.stop_deployment(deploymentId=decision.id, autoRollbackEnabled=True)
         case _:
             raise TypeError(f"the codedeploy engine has no action {type(decision).__name__}")
+
+
+def _check_served(decision: TerminateOriginal, subject: RolloutTarget) -> Calls[None]:
+    """Production weights are read again right before the original tasks go. Raises `errors.StalePlan`."""
+    assert subject.production is not None
+    weights = yield from listener_weights.now_at(subject, subject.production)
+    if weights is None or weights[decision.slot]:
+        raise errors.StalePlan(f"blue receives production traffic now; deployment {decision.id} was not continued")
 
 
 def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:

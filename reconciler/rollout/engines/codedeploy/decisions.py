@@ -21,6 +21,7 @@ from reconciler.rollout.actions import (
     ScaleTaskSet,
     SetPrimary,
     SetWeights,
+    SuspendScaling,
     WriteState,
     stored,
 )
@@ -35,10 +36,10 @@ from reconciler.rollout.engines.codedeploy.actions import (
     TerminateOriginal,
 )
 from reconciler.rollout.engines.codedeploy.configuration import configuration
-from reconciler.rollout.engines.codedeploy.facts import DeployedService, Stage
+from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED, all_on
+from reconciler.rollout.state import UNNAMED, WHOLE, Scaling, all_on
 from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Strategy
 
@@ -53,7 +54,7 @@ def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
     ended = outside.ended(seen, now)
     if ended is not None:
         return ended
-    seen = _noticed(policy, seen)
+    seen = _noticed(policy, seen, now)
     decided = machine.step(policy, seen, now)
     request = seen.marks.pending_request
     if request is not None and _accepted(decided, request):
@@ -73,7 +74,7 @@ def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> 
     if ended is not None:  # what is allowed once that is recorded, since it is before a request is answered
         recorded = replace(seen, marks=reduce(lambda marks, one: one.on(marks), _writes(ended), seen.marks))
         return allowed_requests(policy, recorded, now)
-    seen = _noticed(policy, seen)
+    seen = _noticed(policy, seen, now)
     s = context.of(policy, seen, now)
     offered = requests.verbs(policy, seen, machine.step(policy, seen, now), now)
     asked = {verb: Request(verb, s.flight, "offered", now, "nobody", seconds=60) for verb in offered}
@@ -89,7 +90,7 @@ def _accepted(decided: RolloutStep, request: Request) -> bool:
     return any(one is not None and one.id == request.id and one.accepted for one in answers)
 
 
-def _noticed(policy: Strategy, seen: DeployedService) -> DeployedService:
+def _noticed(policy: Strategy, seen: DeployedService, now: datetime) -> DeployedService:
     """What the state machine is to see: a test listener that is not ours while CodeDeploy works with it, and the share
     of production that CodeDeploy has given to green meanwhile as the one that was to be given. The steps are those of
     the deployment's configuration: the strategy may have others by now. Of a smaller share the next one is due.
@@ -102,6 +103,9 @@ def _noticed(policy: Strategy, seen: DeployedService) -> DeployedService:
     if due is None or green is None or production is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return seen
     weight, steps = production[green.slot], active.weights
+    if weight < WHOLE and due.release == green.release and outside.gave_all(active, now):
+        given = replace(due, stage=DeadlineKind.AT, weight=WHOLE)  # somebody has taken it back
+        return replace(seen, marks=replace(seen.marks, deadline=given))
     if weight in (0, due.weight) or due.release != green.release or (steps is not None and weight not in steps):
         return seen
     share = weight if weight > due.weight else policy.weight_after(weight)
@@ -122,6 +126,7 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     calls = {one: tuple(_calls(s, seen, one)) for one in decided.decisions}
     kept = any(isinstance(one, DeleteTaskSet) and not does for one, does in calls.items())
     decisions = () if kept else tuple(dict.fromkeys(each for does in calls.values() for each in does))
+    decisions = _before_the_record(decisions) if decided.phase is Phase.TEARDOWN else decisions
     decisions += _recorded(s) if not decisions else ()
     if s.seen.alarms and any(isinstance(one, CreateDeployment) for one in decisions):
         return _alarmed(s, decided)
@@ -129,12 +134,18 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
         return _left_running(s, decided)
     step = replace(decided, decisions=decisions, because=_because(seen, decided))
     if decisions:
-        return replace(step, wake_at=now)
+        return replace(step, wake_at=now, ended=None if isinstance(decisions[0], ShiftTraffic) else step.ended)
     if decided.decisions:  # CodeDeploy has to get on first
         return replace(step, wake_at=now + LOOK_EVERY, ended=None)
     if seen.active is not None and step.wake_at is None and seen.marks.suspended is None:
         return replace(step, wake_at=now + POLL_EVERY)
     return step
+
+
+def _before_the_record(decisions: tuple[RolloutAction, ...]) -> tuple[RolloutAction, ...]:
+    """A rollout has ended well once CodeDeploy has agreed to it: somebody may have stopped the deployment just now."""
+    shift = next((one for one in decisions if isinstance(one, ShiftTraffic)), None)
+    return (shift,) if shift is not None else tuple(sorted(decisions, key=lambda one: isinstance(one, WriteState)))
 
 
 def _alarmed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
@@ -147,8 +158,9 @@ def _alarmed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
 
 def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
     """A first version that failed: neither we nor CodeDeploy can remove its tasks, which ECS goes on restarting."""
-    marks = s.mark(deadline=None, hold=None, request=s.marks.pending_request)
-    return replace(decided, decisions=marks, wake_at=s.now if marks else None, ended=None)
+    resumed = (SuspendScaling(suspend=False),) if s.seen.scaling is Scaling.SUSPENDED else ()
+    decisions = (*resumed, *s.mark(deadline=None, hold=None, request=s.marks.pending_request))
+    return replace(decided, decisions=decisions, wake_at=s.now if decisions else None, ended=None)
 
 
 def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> Iterator[RolloutAction]:
@@ -159,7 +171,7 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
                 config = codedeploy_names.ALL_AT_ONCE if definition else configuration(s.policy)
                 yield CreateDeployment(release, slot, salt, definition, config)
             elif active.release and (active.release != release or outside.lost_green(seen, active, s.now)):
-                yield TerminateOriginal(active.id) if active.keeps else StopDeployment(active.id)
+                yield from _terminated(seen, active) if active.keeps else (StopDeployment(active.id),)
         case SetWeights(listener="production", weights=weights):
             yield from _production(seen, action, weights)
         case SetWeights():
@@ -173,7 +185,7 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
             elif active.release and green is not None and green.id == action.id:
                 yield StopDeployment(active.id)
             elif active.keeps:
-                yield TerminateOriginal(active.id)
+                yield from _terminated(seen, active)
             elif active.ready and seen.production == all_on(1 - action.slot):  # somebody has shifted production already
                 yield ShiftTraffic(active.id)
         case ScaleTaskSet():
@@ -182,6 +194,11 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
             yield WriteState(before, replace(after, previous=before.previous))
         case _:
             yield action
+
+
+def _terminated(seen: DeployedService, active: Deployment) -> tuple[TerminateOriginal, ...]:
+    green = seen.created_by(active.id)
+    return () if green is None else (TerminateOriginal(active.id, 1 - green.slot),)
 
 
 def _production(seen: DeployedService, action: SetWeights, weights: tuple[int, int]) -> Iterator[RolloutAction]:
@@ -220,7 +237,9 @@ def _may_be_rolled_back(s: RolloutContext) -> bool:
 def _recorded(s: RolloutContext) -> tuple[RolloutAction, ...]:
     """The version in production, so that the first task set, which no deployment has created, keeps its name."""
     live = s.live
-    if s.shape is not TrafficState.REST or live is None or live.release == UNNAMED or not live.task_definition:
+    if s.marks.suspended is not None or s.shape is not TrafficState.REST or live is None:
+        return ()
+    if live.release == UNNAMED or not live.task_definition:
         return ()
     return s.mark(live=Version(live.release, live.task_definition))
 

@@ -102,6 +102,11 @@ def lost_green(seen: DeployedService, active: Deployment, now: datetime) -> bool
     return gone and active.ready and active.ready_at is not None and now - active.ready_at >= LATEST
 
 
+def gave_all(active: Deployment, now: datetime) -> bool:
+    """Whether all of production was shifted so long ago that a read of the listener shows it."""
+    return active.shifted_at is not None and now - active.shifted_at >= LATEST
+
+
 def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
     """The step that records how our deployment has ended, unless that is recorded, or another attempt is due."""
     ours, due = seen.ours, seen.marks.deadline
@@ -127,7 +132,8 @@ def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
     if asked is not None:
         fields["response"] = Response(asked.id)
     marks = stored(seen.marks, fields, seen.judges)
-    return RolloutStep(phase, marks, now, result.why, state, ours.release, ended=result)
+    because = result.why or "CodeDeploy has removed blue"
+    return RolloutStep(phase, marks, now, because, state, ours.release, ended=result)
 
 
 def _is_another(ours: Deployment, due: Deadline) -> bool:
