@@ -61,7 +61,7 @@ OTHERS = {
 }
 POLICIES = UNDER_ANY_ENGINE | OTHERS
 """By their names; those of an engine that is not the default one begin with its name."""
-SAMPLED = 3_000
+SAMPLED = 1_500
 """States of each other engine in `make test`."""
 
 
