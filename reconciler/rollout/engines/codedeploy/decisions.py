@@ -124,7 +124,7 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
         waits = Waiting.SPEC
         return replace(decided, decisions=(), wake_at=None, because=because, health=state, waits_for=waits, ended=None)
     calls = {one: tuple(_calls(s, seen, one)) for one in decided.decisions}
-    kept = any(isinstance(one, DeleteTaskSet) and not does for one, does in calls.items())
+    kept = any(isinstance(one, CreateTaskSet | DeleteTaskSet) and not does for one, does in calls.items())
     decisions = () if kept else tuple(dict.fromkeys(each for does in calls.values() for each in does))
     decisions = _before_the_record(decisions) if decided.phase is Phase.TEARDOWN else decisions
     decisions += _recorded(s) if not decisions else ()
