@@ -18,19 +18,19 @@ from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _ecs, _gone, _service_health, _tags
+from reconciler.resources import _ecs, _gone, _service_deployment, _service_health, _tags
 from reconciler.resources._ecs import ecs
+from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_fields import (
     MEMBERS,
     OF_THE_TASK_SET,
-    Deployment,
     ServiceSpec,
     Target,
     changed,
     read,
 )
 
-__all__ = ["Deployment", "Service", "ServiceSpec", "Target"]
+__all__ = ["Deployment", "Pair", "Service", "ServiceSpec", "Target"]
 
 BATCH: Final = 10  # services a DescribeServices
 
@@ -40,8 +40,10 @@ class Service(ResourceType[ServiceSpec]):
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=26)  # the state of its rollouts, and requests for the stack
-    permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
+    tag_rules: ClassVar[TagRules] = TagRules(added=27)  # the state of its rollouts, and requests for the stack
+    permissions: ClassVar[Permissions] = Permissions(
+        linked_role="ecs.amazonaws.com", passes={"infrastructure_role": "ecs.amazonaws.com"}
+    )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
     depends_on: ClassVar[tuple[str, ...]] = (
@@ -126,6 +128,8 @@ class Service(ResourceType[ServiceSpec]):
                 params |= member(spec)
         if spec.starts_empty:
             params["desiredCount"] = 0
+        if spec.pair is not None and spec.infrastructure_role is not None:
+            params["loadBalancers"] = yield from _service_deployment.load_balancers(spec.pair, spec.infrastructure_role)
         try:
             answer = yield ecs.create_service(
                 cluster=spec.cluster,
