@@ -37,6 +37,7 @@ def from_params(world: World, owner: Cluster, params: Params) -> Launch:
         registries=tuple(params.get("serviceRegistries", ())),
         service_connect=params.get("serviceConnectConfiguration"),
         volumes=tuple(params.get("volumeConfigurations", ())),
+        lattice=tuple(params.get("vpcLatticeConfigurations", ())),
     )
     check(world, owner, launch, definition)
     return launch
@@ -62,6 +63,8 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
         new = replace(new, service_connect=params["serviceConnectConfiguration"])
     if "volumeConfigurations" in params:
         new = replace(new, volumes=tuple(params["volumeConfigurations"]))
+    if "vpcLatticeConfigurations" in params:
+        new = replace(new, lattice=tuple(params["vpcLatticeConfigurations"]))
     if new != launch:
         # the old task definition may be INACTIVE by now: only what is new must be ACTIVE
         family, _, revision = new.task_definition.rpartition("/")[2].partition(":")
@@ -150,8 +153,6 @@ def _check_target_group(world: World, launch: Launch, definition: TaskDefinition
     _check_container(definition, entry)
     advanced = entry.get("advancedConfiguration") or {}
     arns = [arn, *([advanced["alternateTargetGroupArn"]] if advanced.get("alternateTargetGroupArn") else [])]
-    if len(set(arns)) < len(arns):
-        raise invalid("The alternateTargetGroupArn must be different from the targetGroupArn.")
     for one in arns:
         group = world.elb.target_groups.get(one)
         if group is None:
