@@ -27,7 +27,7 @@ from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, Rollou
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.ecs_native import endings, hooks, limits
 from reconciler.rollout.engines.ecs_native.actions import ContinueDeployment, StartDeployment, StopDeployment
-from reconciler.rollout.engines.ecs_native.facts import MINUTE, Deployment, HookAction, NativeService
+from reconciler.rollout.engines.ecs_native.facts import MINUTE, Deployment, HookAction, NativeService, PauseHook
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
 from reconciler.rollout.state import UNNAMED
@@ -37,11 +37,11 @@ from reconciler.rollout.strategy import Promotion, Strategy
 ON_ITS_OWN = "ECS goes on with its deployment by itself"
 
 
-def step(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
+def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
     other = endings.foreign_deployment(seen)
     if other is not None:
         return endings.foreign(seen, other, now)
-    policy, seen = _as_deployed(policy, seen), _noticed(policy, seen)
+    policy, seen = _as_deployed(strategy, seen), _noticed(strategy, seen)
     request = seen.marks.pending_request
     over = endings.ended(policy, seen, now)
     if over is not None:
@@ -58,7 +58,7 @@ def step(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
             unasked = replace(seen, marks=replace(seen.marks, request=None))
             response = stored(seen.marks, {"response": Response(request.id, refusal)})
             return replace(machine.step(policy, unasked, now), decisions=response, wake_at=now, ended=None)
-    return _translated(policy, seen, decided, now)
+    return _translated(policy, seen, decided, now, hooks.declared(strategy))
 
 
 def allowed_requests(policy: Strategy, seen: NativeService, now: datetime) -> tuple[RequestVerb, ...]:
@@ -128,17 +128,24 @@ def _noticed(policy: Strategy, seen: NativeService) -> NativeService:
 # -- in ECS's calls
 
 
-def _translated(policy: Strategy, seen: NativeService, decided: RolloutStep, now: datetime) -> RolloutStep:
+def _translated(
+    policy: Strategy, seen: NativeService, decided: RolloutStep, now: datetime, declared: tuple[PauseHook, ...]
+) -> RolloutStep:
+    """`declared` are the hooks of a deployment that is started now."""
     s, active = context.of(policy, seen, now), seen.active
     moves = any(isinstance(one, SetWeights) and one.listener == "production" for one in decided.decisions)
     if moves and not seen.desired and active is None:  # a deployment begins where the tasks in production are
         because, state = "the desired count is 0; the new version starts when it is raised", RolloutHealth.SUSPENDED
         waits = Waiting.SPEC
         return replace(decided, decisions=(), wake_at=None, because=because, health=state, waits_for=waits, ended=None)
+    if moves and active is not None and seen.marks.live is None:
+        because = "ECS is shifting production traffic to the first version"
+        return replace(decided, decisions=(), wake_at=now + LOOK_EVERY, because=because, ended=None)
     if _removes_blue(seen, decided):
         because = "waiting for the end of ECS's bake time"
         return replace(decided, phase=Phase.BAKING, decisions=(), wake_at=now + POLL_EVERY, because=because, ended=None)
-    decisions = _with_start(s, tuple(dict.fromkeys(each for one in decided.decisions for each in _calls(s, seen, one))))
+    each = (call for one in decided.decisions for call in _calls(s, seen, one, declared))
+    decisions = _with_start(s, tuple(dict.fromkeys(each)))
     decisions += _tested(s, seen) if not decisions else ()
     decisions += _recorded(s) if not decisions else ()
     if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
@@ -148,7 +155,8 @@ def _translated(policy: Strategy, seen: NativeService, decided: RolloutStep, now
         return replace(result, wake_at=now)
     if decided.decisions:  # ECS has to get on first
         return replace(result, wake_at=now + LOOK_EVERY, ended=None)
-    if active is not None and result.wake_at is None and seen.marks.suspended is None:
+    ends = active is not None and (active.going_back or len(seen.sets) > 1)  # a first version's bake time keeps nothing
+    if ends and result.wake_at is None and seen.marks.suspended is None:
         return replace(result, wake_at=now + POLL_EVERY)
     return result
 
@@ -183,13 +191,14 @@ def _with_start(s: RolloutContext, decisions: tuple[RolloutAction, ...]) -> tupl
     return tuple(fuller if one is written else one for one in decisions)
 
 
-def _calls(s: RolloutContext, seen: NativeService, action: RolloutAction) -> Iterator[RolloutAction]:
+def _calls(
+    s: RolloutContext, seen: NativeService, action: RolloutAction, declared: tuple[PauseHook, ...]
+) -> Iterator[RolloutAction]:
     active = seen.active
     match action:
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None or (active.release != release and not active.going_back):
-                declared = () if definition else hooks.declared(s.policy)
-                yield StartDeployment(release, slot, salt, definition, declared)
+                yield StartDeployment(release, slot, salt, definition, () if definition else declared)
         case SetWeights(listener="production", weights=weights):
             yield from (action,) if active is None else _production(seen, active, weights)
         case SetPrimary(identifier):

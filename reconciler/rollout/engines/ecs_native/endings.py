@@ -15,7 +15,7 @@ from reconciler.rollout.engines.ecs_native.facts import Deployment, NativeServic
 from reconciler.rollout.release import Version
 from reconciler.rollout.request_handler import reason
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED
+from reconciler.rollout.state import UNNAMED, all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult
 from reconciler.rollout.strategy import Strategy
 
@@ -33,7 +33,8 @@ def foreign_deployment(seen: NativeService) -> Deployment | None:
     if found is None or found.going_back or live is None or seen.deleting:
         return None
     begun = due is not None and due.release == found.release
-    return found if found.release == UNNAMED or (found.release == live.release and not begun) else None
+    again = found.release == live.release and not begun and len(seen.alive) > 1  # else the first one's, in its bake time
+    return found if found.release == UNNAMED or again else None
 
 
 def foreign(seen: NativeService, active: Deployment, now: datetime) -> RolloutStep:
@@ -101,13 +102,16 @@ def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResu
     phase = Phase.BAKING if ours.stage == "BAKE_TIME" else Phase.SHIFTING if ours.shifts else Phase.SCALING_UP
     if ours.status is Status.SUCCESSFUL:
         return RolloutResult(ours.release, Outcome.PROMOTED, Phase.BAKING, at, Actor.TIMER)
+    if seen.marks.live is None:
+        why = f"ECS: {ours.why}" if ours.why else "ECS stopped the deployment"
+        return RolloutResult(ours.release, Outcome.FAILED, Phase.INITIAL_DEPLOYMENT, at, Actor.ENGINE, why)
     asked = _undoing(seen, ours)
     if asked is not None:
         back = ours.shifts and asked.verb is RequestVerb.ROLLBACK
         outcome = Outcome.ROLLED_BACK if back else Outcome.ABORTED
         phase = Phase.ROLLING_BACK if ours.shifts else Phase.FAILED
         return RolloutResult(ours.release, outcome, phase, at, Actor.PERSON, reason(asked))
-    if ours.status in (Status.STOPPED, Status.STOP_REQUESTED) and seen.marks.live is not None:
+    if ours.status in (Status.STOPPED, Status.STOP_REQUESTED):
         return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, SUPERSEDED)
     why = f"ECS: {ours.why}" if ours.why else "ECS rolled the deployment back"
     return RolloutResult(ours.release, Outcome.ROLLED_BACK, phase, at, Actor.ENGINE, why)
@@ -117,9 +121,13 @@ def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResu
 
 
 def stuck(seen: NativeService) -> RolloutStep | None:
-    """ECS could not roll a deployment back, and neither continues nor repeats it."""
-    found = seen.deployment
-    if found is None or found.status is not Status.ROLLBACK_FAILED:
+    """ECS could not roll a deployment back, and neither continues nor repeats it: until one version is left, which has
+    all of production.
+    """
+    found, alive = seen.deployment, seen.alive
+    if found is None or found.status is not Status.ROLLBACK_FAILED or seen.marks.live is None:
+        return None
+    if len(alive) == 1 and seen.production == all_on(alive[0].slot):
         return None
     production = "unmanaged targets"
     if seen.production is not None:

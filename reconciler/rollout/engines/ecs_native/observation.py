@@ -53,7 +53,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     if settled is not None:
         sets = yield from task_protection.read(subject.cluster, settled.sets, observe_task_sets.kept(settled))
         return replace(settled, sets=sets)
-    deployment = yield from _newest(subject, item, first.marks, now)
+    deployment = yield from _newest(subject, item, now)
     revisions = yield from _revisions(subject, items, deployment)
     seen = _with_versions(subject, first, items, item, _named(subject, first.marks, deployment, revisions), now)
     seen = replace(seen, sets=_traffic(seen, {one: _slot(subject, revisions.get(one)) for one in revisions}))
@@ -86,13 +86,11 @@ def _settled(
 
 
 def _newest(
-    subject: RolloutTarget, item: Mapping[str, Any], marks: StoredState, now: datetime
+    subject: RolloutTarget, item: Mapping[str, Any], now: datetime
 ) -> Calls[Mapping[str, Any] | None]:
-    """The active deployment, or the last one while a rollout is recorded."""
+    """The active deployment, or else the last one."""
     arn = item.get("currentServiceDeployment")
     if not arn:
-        if marks.deadline is None and marks.pending_request is None:
-            return None
         answer = yield ecs.list_service_deployments(
             service=subject.service, cluster=subject.cluster, createdAt={"after": now - LONGEST}, maxResults=LISTED
         )
