@@ -58,7 +58,8 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
             unasked = replace(seen, marks=replace(seen.marks, request=None))
             response = stored(seen.marks, {"response": Response(request.id, refusal)})
             return replace(machine.step(policy, unasked, now), decisions=response, wake_at=now, ended=None)
-    return _translated(policy, seen, decided, now, hooks.declared(strategy))
+    declared = () if seen.marks.live is None else hooks.declared(strategy)  # nobody is served yet
+    return _translated(policy, seen, decided, now, declared)
 
 
 def allowed_requests(policy: Strategy, seen: NativeService, now: datetime) -> tuple[RequestVerb, ...]:

@@ -33,7 +33,9 @@ def foreign_deployment(seen: NativeService) -> Deployment | None:
     if found is None or found.going_back or live is None or seen.deleting:
         return None
     begun = due is not None and due.release == found.release
-    again = found.release == live.release and not begun and len(seen.alive) > 1  # else the first one's, in its bake time
+    again = (
+        found.release == live.release and not begun and len(seen.alive) > 1
+    )  # else the first one's, in its bake time
     return found if found.release == UNNAMED or again else None
 
 
@@ -103,7 +105,8 @@ def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResu
     if ours.status is Status.SUCCESSFUL:
         return RolloutResult(ours.release, Outcome.PROMOTED, Phase.BAKING, at, Actor.TIMER)
     if seen.marks.live is None:
-        why = f"ECS: {ours.why}" if ours.why else "ECS stopped the deployment"
+        why = next((one.reason for one in seen.sets if one.id == ours.target and one.reason), ours.why)
+        why = f"ECS: {why}" if why else "ECS stopped the deployment"
         return RolloutResult(ours.release, Outcome.FAILED, Phase.INITIAL_DEPLOYMENT, at, Actor.ENGINE, why)
     asked = _undoing(seen, ours)
     if asked is not None:

@@ -85,9 +85,7 @@ def _settled(
 # -- the deployment and the revisions
 
 
-def _newest(
-    subject: RolloutTarget, item: Mapping[str, Any], now: datetime
-) -> Calls[Mapping[str, Any] | None]:
+def _newest(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls[Mapping[str, Any] | None]:
     """The active deployment, or else the last one."""
     arn = item.get("currentServiceDeployment")
     if not arn:
