@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from reconciler import errors
 from reconciler.model.resource import Calls
 from reconciler.rollout import describe, listener_weights, preparation
 from reconciler.rollout.actions import (
@@ -64,6 +65,9 @@ def _start(decision: StartDeployment, subject: RolloutTarget) -> Calls[None]:
     stage = WITH_TEST_TRAFFIC if subject.test is not None else SCALED_UP
     placement = {} if decision.task_definition else _placement(subject, item)
     unchanged = revision_of(item.get("taskDefinition", "")) == revision_of(definition)
+    primary = next((one for one in item.get("deployments") or () if one["status"] == "PRIMARY"), None)
+    if unchanged and primary is not None and primary.get("rolloutState") == "IN_PROGRESS":
+        raise errors.StalePlan("a deployment of this revision has begun already; nothing was started")
     yield ecs.update_service(
         cluster=subject.cluster,
         service=subject.service,
