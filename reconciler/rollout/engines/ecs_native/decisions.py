@@ -135,7 +135,9 @@ def _translated(
     """`declared` are the hooks of a deployment that is started now."""
     s, active = context.of(policy, seen, now), seen.active
     moves = any(isinstance(one, SetWeights) and one.listener == "production" for one in decided.decisions)
-    if moves and not seen.desired and (active is None or len(seen.sets) == 1):  # a deployment begins where the tasks in production are
+    if (
+        moves and not seen.desired and (active is None or len(seen.sets) == 1)
+    ):  # a deployment begins where the tasks in production are
         because, state = "the desired count is 0; the new version starts when it is raised", RolloutHealth.SUSPENDED
         waits = Waiting.SPEC
         return replace(decided, decisions=(), wake_at=None, because=because, health=state, waits_for=waits, ended=None)
