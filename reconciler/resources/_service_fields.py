@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import resource, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.resources import _ecs, _service_deployment
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources._service_deployment import Deployment, Pair
@@ -60,6 +61,7 @@ class ServiceSpec(resource.Spec):
     grace_period: int | None = None
     deployment: Deployment | None = None
     exec: bool | None = None
+    service_connect: Annotated[ServiceConnect | None, FieldMark.ROLLS] = None
     propagate_tags: str | None = None
     pair: Annotated[Pair | None, OwnedBy("rollout")] = None
     infrastructure_role: Annotated[Link | None, OwnedBy("rollout")] = None
@@ -98,6 +100,7 @@ MEMBERS: Final[Mapping[str, Callable[[ServiceSpec], dict[str, Any]]]] = {
     "grace_period": lambda spec: {"healthCheckGracePeriodSeconds": spec.grace_period},
     "deployment": _deployment,
     "exec": lambda spec: {"enableExecuteCommand": spec.exec},
+    "service_connect": lambda spec: {"serviceConnectConfiguration": service_connect.member(spec.service_connect)},
     "propagate_tags": lambda spec: {"propagateTags": spec.propagate_tags},
 }
 """The member of CreateService, and of UpdateService, that each field is."""
@@ -173,10 +176,16 @@ def read(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tup
         grace_period=item.get("healthCheckGracePeriodSeconds"),
         deployment=_service_deployment.read(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
+        service_connect=service_connect.read(_newest(item).get("serviceConnectConfiguration")),
         propagate_tags=item.get("propagateTags", "NONE"),
         controller=controller,
     )
     return spec, frozenset(unread)
+
+
+def _newest(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The deployment with what the service was last asked for."""
+    return next((one for one in item.get("deployments") or () if one.get("status") == "PRIMARY"), {})
 
 
 def _attached(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[Target, ...]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
+from reconciler.model import service_connect
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
@@ -124,7 +125,7 @@ class Service(ResourceType[ServiceSpec]):
         fields = {field: member for field, member in MEMBERS.items() if field not in without}
         params: dict[str, Any] = {}
         for field, member in fields.items():
-            if getattr(spec, field) not in (None, ()):
+            if getattr(spec, field) not in (None, (), service_connect.OFF):
                 params |= member(spec)
         if spec.starts_empty:
             params["desiredCount"] = 0
@@ -202,6 +203,9 @@ def _used(version: Mapping[str, Any]) -> Iterator[str]:
             yield balancer["targetGroupArn"]
     for share in version.get("capacityProviderStrategy") or ():
         yield share["capacityProvider"]
+    connected = version.get("serviceConnectConfiguration") or {}
+    if connected.get("namespace"):
+        yield connected["namespace"]
     for registry in version.get("serviceRegistries") or ():
         if "registryArn" in registry:
             yield registry["registryArn"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.model import service_connect
 from reconciler.model.resource import Call, Calls
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
 from reconciler.rollout.observe_task_sets import described_tasks, failed_by_itself
-from reconciler.rollout.release import Attachment, RolloutTarget, Version
+from reconciler.rollout.release import Attachment, Release, RolloutTarget, Version
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
@@ -49,7 +52,7 @@ def see(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls
         has_test=False,
         marks=marks,
         definition=revision,
-        differs=() if primary is None or waits else tuple(_differs(subject, item, primary)),
+        differs=() if primary is None or waits else tuple(differs(subject, item, primary)),
         deleting=item["status"] != "ACTIVE",
         waits=waits,
         withdrawn=subject.withdrawn,
@@ -120,15 +123,20 @@ def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:
 
 def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
     """The call that requests the deployment."""
-    sent: dict[str, Any] = {}
-    for member in decision.members:
-        sent |= _MEMBERS[member](subject)
     return ecs.update_service(
         cluster=subject.cluster,
         service=subject.service,
         taskDefinition=decision.task_definition or subject.release.task_definition,
-        **sent,
+        **members(subject, decision.members),
     )
+
+
+def members(subject: RolloutTarget, names: Iterable[str]) -> dict[str, Any]:
+    """The named members of UpdateService, as the wanted release has them."""
+    sent: dict[str, Any] = {}
+    for name in names:
+        sent |= _MEMBERS[name](subject)
+    return sent
 
 
 def _names(subject: RolloutTarget, marks: StoredState) -> dict[str, str]:
@@ -160,7 +168,8 @@ def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapp
     )
 
 
-def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
+def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
+    """The members of UpdateService in which a service's deployment differs from the wanted release."""
     release, found = subject.release, []
     if release.subnets:
         have = (primary.get("networkConfiguration") or item.get("networkConfiguration") or {}).get(
@@ -182,7 +191,13 @@ def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[s
         found.append("capacityProviderStrategy")
     if set(attachments(item)) != set(subject.attached):
         found.append("loadBalancers")
+    if service_connect.read(primary.get("serviceConnectConfiguration")) != _connected(release):
+        found.append("serviceConnectConfiguration")
     return found
+
+
+def _connected(release: Release) -> ServiceConnect:
+    return service_connect.read(json.loads(release.service_connect or "{}"))
 
 
 def attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
@@ -213,4 +228,7 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
         "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
     "loadBalancers": lambda subject: _load_balancers(subject.attached),
+    "serviceConnectConfiguration": lambda subject: {
+        "serviceConnectConfiguration": service_connect.member(_connected(subject.release))
+    },
 }

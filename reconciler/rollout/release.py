@@ -57,6 +57,7 @@ class Release:
     """What is to run. `task_definition` is an ARN; `health` belongs to the release's target group.
 
     `attached_to` are the names of the target groups, if they are part of the release: of deployments that ECS runs.
+    `service_connect` is that member of ECS's calls as JSON, "" where it is off.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Release:
     platform_version: str | None = None
     health: HealthCheck | None = None
     attached_to: tuple[str, ...] = ()
+    service_connect: str = ""
     commit: str = ""
 
 

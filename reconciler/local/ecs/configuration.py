@@ -12,7 +12,7 @@ import re
 from reconciler.local.ecs.lookup import invalid
 from reconciler.local.ecs.state import Launch, Params
 from reconciler.local.elb.state import groups_of
-from reconciler.local.scheduler.strategy import HOOK_STAGES, NO_PAUSE
+from reconciler.local.scheduler.strategy import NO_PAUSE
 from reconciler.local.world import World
 
 DEFAULTS: Params = {
@@ -61,13 +61,9 @@ def _hook(hook: Params) -> Params:
     stages = hook.get("lifecycleStages")
     if not stages:
         raise invalid("lifecycleStages must be specified for every lifecycle hook.")
-    if wrong := [stage for stage in stages if stage not in HOOK_STAGES]:
-        raise invalid(f"Invalid lifecycle stage: {wrong[0]}. Valid values are: {', '.join(HOOK_STAGES)}")
     timeout = {**HOOK_TIMEOUT_DEFAULTS, **(hook.get("timeoutConfiguration") or {})}
-    if not 1 <= timeout["timeoutInMinutes"] <= HOOK_TIMEOUT_MOST[kind]:
+    if timeout["timeoutInMinutes"] > HOOK_TIMEOUT_MOST[kind]:
         raise invalid(f"timeoutInMinutes must be between 1 and {HOOK_TIMEOUT_MOST[kind]}.")
-    if timeout["action"] not in ("CONTINUE", "ROLLBACK"):
-        raise invalid("Invalid timeout action. Valid values are: CONTINUE, ROLLBACK")
     if kind == "PAUSE" and set(stages) & set(NO_PAUSE):
         raise invalid("Invalid lifecycle stage provided for Pause Hook")
     if kind == "AWS_LAMBDA" and not (hook.get("hookTargetArn") and hook.get("roleArn")):

@@ -203,8 +203,6 @@ def continue_service_deployment(world: World, params: Params) -> Params:
     """Developer guide, "Continuing service deployments" and "Troubleshooting Amazon ECS blue/green deployments"."""
     service, found = rollout(world, params["serviceDeploymentArn"])
     action = params.get("action", "CONTINUE")
-    if action not in ("CONTINUE", "ROLLBACK"):
-        raise invalid("Invalid action. Valid values are: CONTINUE, ROLLBACK")
     if not HOOK_ID.fullmatch(params["hookId"]):
         raise invalid("Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}")
     if found.over:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.local.ecs import configuration, controller, launch, show
 from reconciler.local.ecs.lookup import cluster, invalid, service
 from reconciler.local.ecs.services import begin, check_count
@@ -23,17 +25,6 @@ ALWAYS = {
     "availabilityZoneRebalancing",
 }
 """What every controller takes. The API reference leaves out `enableExecuteCommand`; deployers in use send it."""
-STARTS_DEPLOYMENT = (
-    "taskDefinition",
-    "networkConfiguration",
-    "platformVersion",
-    "loadBalancers",
-    "serviceRegistries",
-    "serviceConnectConfiguration",
-    "volumeConfigurations",
-    "vpcLatticeConfigurations",
-    "capacityProviderStrategy",
-)
 CODE_DEPLOY_REFUSALS = {
     "taskDefinition": "Unable to update task definition on services with a CODE_DEPLOY deployment controller. Use AWS "
     "CodeDeploy to trigger a new deployment.",
@@ -69,11 +60,16 @@ def update_service(world: World, params: Params) -> Params:
     if wanted_controller != found.controller:
         controller.move(world, found, wanted_controller)
     if wanted_controller == "ECS" and wanted is not None:
-        differs = wanted != found.launch and any(key in params for key in STARTS_DEPLOYMENT)
-        if differs or params.get("forceNewDeployment"):
+        if params.get("forceNewDeployment") or _starts_a_deployment(found.launch, wanted):
             begin(world, found, wanted, resent=resent)
+        found.launch = wanted
     world.touch(found)
     return {"service": show.service(world, found, tags=False)}
+
+
+def _starts_a_deployment(present: Launch | None, wanted: Launch) -> bool:
+    """Everything does that tasks are started from, but a capacity provider strategy (API reference)."""
+    return present is None or present != replace(wanted, strategy=present.strategy, launch_type=present.launch_type)
 
 
 def _same_pairs(present: Launch | None, wanted: Launch | None) -> bool:

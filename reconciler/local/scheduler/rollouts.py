@@ -43,6 +43,7 @@ def begin(world: World, service: Service, launch: Launch) -> Rollout:
         updated_at=world.now,
     )
     service.rollouts.insert(0, rollout)
+    events.deployment_changed(world, service, made, "IN_PROGRESS", made.rollout_reason)
     _start(world, service, rollout)
     world.touch(service)
     return rollout
@@ -54,8 +55,6 @@ def _start(world: World, service: Service, rollout: Rollout) -> None:
     def go() -> None:
         if rollout.status == "PENDING":
             rollout.status, rollout.started_at, rollout.updated_at = "IN_PROGRESS", world.now, world.now
-            target = service.revisions[rollout.target]
-            events.deployment_changed(world, service, target, "IN_PROGRESS", target.rollout_reason)
             alarms.begin(world, service, rollout)
             world.touch(service)
 

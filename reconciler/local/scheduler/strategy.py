@@ -20,7 +20,7 @@ TEST = ("TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT")
 SHIFT = ("PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
 DOWN = ("POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP")
 HOOK_STAGES: tuple[str, ...] = (RECONCILE, *UP[::2], *TEST, *SHIFT, DOWN[0])
-"""Where lifecycle hooks run (API reference, DeploymentLifecycleHook)."""
+"""Where lifecycle hooks can run (API reference, DeploymentLifecycleHook)."""
 NO_PAUSE = (TEST[0], SHIFT[1])
 """Where PAUSE hooks cannot run, since these stages are also those of a rollback."""
 STAGE_MOST = 24 * 3600.0

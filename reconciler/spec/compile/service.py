@@ -25,6 +25,7 @@ from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import forward, listener_address
+from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
@@ -39,14 +40,15 @@ METRICS = {
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
     delivery = compile_delivery(context.specs, service)
     engine = engines()[delivery.policy.engine]
-    ours, by_ecs = delivery.moves_traffic, engine.shifts_traffic is TrafficShifter.ECS
+    ours, by_ecs = delivery.moves_traffic, engine.controller is Controller.ECS
+    shifts = engine.shifts_traffic is TrafficShifter.ECS
     yield from compile_workload(context, service)
     yield from _target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
-    shifted = _shifted_by_ecs(context, service, delivery) if by_ecs else {}
+    shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
     generated = shifted.pop("generated", None)
     if generated is not None:
         yield generated
@@ -62,10 +64,11 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             platform_version=None if service.platform_version == "LATEST" else service.platform_version,
             network=placement(context, service),
             load_balancers=None if ours else _targets(service),
-            first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not by_ecs else None,
+            first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not shifts else None,
             grace_period=seconds(service.grace_period),
             **(shifted or {"deployment": None if ours else _deployment(context, service)}),
             exec=service.exec,
+            service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engine.controller,
             **capacity(context, service),

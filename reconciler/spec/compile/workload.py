@@ -100,7 +100,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "essential": container.essential,
         "cpu": container.cpu or alone.cpu,
         "memory": container.memory or alone.memory,
-        "ports": tuple(Port(port=port.port, protocol=port.protocol, name=port.name) for port in container.all_ports),
+        "ports": _ports(workload, name),
         "environment": dict(container.environment),
         "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
         "command": container.command,
@@ -127,6 +127,17 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
             "log_region": context.stack.region,
         }
     return Container(**{field: value for field, value in declared.items() if value is not None})
+
+
+def _ports(workload: Workload, name: str) -> tuple[Port, ...]:
+    """Each under its name, or under that which Service Connect needs."""
+    connected = queries.connected_ports(workload, name)
+    return tuple(
+        Port(port=port.port, protocol=port.protocol, name=named.name, app_protocol=named.protocol)
+        if port.protocol == "tcp" and (named := connected.get(port.port)) is not None
+        else Port(port=port.port, protocol=port.protocol, name=port.name)
+        for port in workload.task.containers[name].all_ports
+    )
 
 
 def placement(context: Context, workload: Workload) -> Placed:

@@ -11,6 +11,7 @@ from reconciler.spec.documents.base import Block, Document, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.load_balancer import ListenerName
+from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
     ONE_OR_MANY,
@@ -143,6 +144,8 @@ class Service(Document):
     deployment: Reference | None = None
     """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
+    service_connect: ServiceConnect | None = None
+    """Connects it to other services by their names. Only for deployments that ECS runs."""
     exec: Flag = False
     """Allows opening a shell in a task with ECS Exec."""
     grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None

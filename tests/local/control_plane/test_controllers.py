@@ -190,6 +190,7 @@ def test_what_only_ecs_does_is_taken_away_first(stage: Stage, configuration: dic
 )
 def test_not_with_networking_of_the_ecs_controller(stage: Stage, networking: dict[str, Any], words: str) -> None:
     """ "… if it uses VPC Lattice or Amazon ECS Service Connect"."""
+    stage.laptop.client("servicediscovery").create_http_namespace(Name="n")
     stage.service(**networking)
     with refused("InvalidParameterException", f"The EXTERNAL deployment controller type is not supported for {words}"):
         _to(stage, "EXTERNAL")

@@ -80,7 +80,7 @@ def test_what_cannot_be_continued(stage: Stage) -> None:
 
 @pytest.mark.parametrize("action", ["CONTINUE", "ROLLBACK"])
 def test_a_pause_times_out(laptop: Laptop, stage: Stage, action: str) -> None:
-    """ "If you do not call ContinueServiceDeployment before the timeout expires, Amazon ECS takes the configured timeout
+    """ "If you do not call ContinueServiceDeployment …, Amazon ECS takes the configured timeout
     action".
     """
     native = Native(stage, lifecycleHooks=[pause("POST_SCALE_UP", timeoutInMinutes=20160, action=action)])

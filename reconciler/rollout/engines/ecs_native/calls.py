@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model.resource import Calls
-from reconciler.rollout import describe, listener_weights, preparation
+from reconciler.rollout import describe, listener_weights, observe_deployments, preparation
 from reconciler.rollout.actions import (
     EngineAction,
     RolloutAction,
@@ -24,6 +24,7 @@ from reconciler.rollout.engines.ecs_native.facts import SCALED_UP, WITH_TEST_TRA
 from reconciler.rollout.release import RolloutTarget
 
 PAUSE: Final = "PAUSE"
+LOAD_BALANCERS: Final = "loadBalancers"
 
 
 def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
@@ -59,47 +60,25 @@ def _start(decision: StartDeployment, subject: RolloutTarget) -> Calls[None]:
     The hooks are replaced as a whole, so those that somebody else has given the service are sent along.
     """
     (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
-    definition = subject.release.task_definition
+    primary = next((one for one in item.get("deployments") or () if one["status"] == "PRIMARY"), {})
+    definition, sent = subject.release.task_definition, dict[str, Any]()
     if decision.task_definition:
         definition = f"{subject.service.partition(':service/')[0]}:task-definition/{decision.task_definition}"
+    else:
+        differs = (one for one in observe_deployments.differs(subject, item, primary) if one != LOAD_BALANCERS)
+        sent = observe_deployments.members(subject, differs)
+    if revision_of(item.get("taskDefinition", "")) == revision_of(definition):
+        if primary.get("rolloutState") == "IN_PROGRESS":
+            raise errors.StalePlan("a deployment of this revision has begun already; nothing was started")
+        sent[observe_deployments.AGAIN] = True
     stage = WITH_TEST_TRAFFIC if subject.test is not None else SCALED_UP
-    placement = {} if decision.task_definition else _placement(subject, item)
-    unchanged = revision_of(item.get("taskDefinition", "")) == revision_of(definition)
-    primary = next((one for one in item.get("deployments") or () if one["status"] == "PRIMARY"), None)
-    if unchanged and primary is not None and primary.get("rolloutState") == "IN_PROGRESS":
-        raise errors.StalePlan("a deployment of this revision has begun already; nothing was started")
     yield ecs.update_service(
         cluster=subject.cluster,
         service=subject.service,
         taskDefinition=definition,
-        **placement,
-        forceNewDeployment=True if unchanged or "capacityProviderStrategy" in placement else None,
+        **sent,
         deploymentConfiguration={"lifecycleHooks": [*_of_others(item), *_written(decision.hooks, stage)]},
     )
-
-
-def _placement(subject: RolloutTarget, item: Mapping[str, Any]) -> dict[str, Any]:
-    """Network, platform version and capacity of the wanted release, as far as those of the service differ."""
-    release, sent = subject.release, dict[str, Any]()
-    wanted = describe.network_of(release)
-    if wanted is not None and not _same_network(wanted, item.get("networkConfiguration") or {}):
-        sent["networkConfiguration"] = wanted
-    if release.platform_version not in (None, "LATEST", item.get("platformVersion")):
-        sent["platformVersion"] = release.platform_version
-    capacity = describe.capacity_of(release)
-    if _shares(capacity) != _shares(item.get("capacityProviderStrategy") or ()):
-        sent["capacityProviderStrategy"] = capacity
-    return sent
-
-
-def _same_network(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    first, second = (each.get("awsvpcConfiguration") or {} for each in (one, other))
-    same = all(set(first.get(name) or ()) == set(second.get(name) or ()) for name in ("subnets", "securityGroups"))
-    return same and first.get("assignPublicIp") == second.get("assignPublicIp", "DISABLED")
-
-
-def _shares(strategy: Iterable[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
-    return {(one["capacityProvider"], one.get("weight", 0), one.get("base", 0)) for one in strategy}
 
 
 def _of_others(item: Mapping[str, Any]) -> list[Any]:
