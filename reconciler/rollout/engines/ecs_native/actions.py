@@ -68,7 +68,7 @@ class ContinueDeployment(EngineAction):
         active = found.active
         if active is None or active.id != self.id or not any(one.id == self.hook and one.waits for one in active.hooks):
             raise errors.StalePlan(f"deployment {self.id} does not wait at hook {self.hook}")
-        hooks = tuple(replace(one, waits=one.waits and one.id != self.hook) for one in active.hooks)
+        hooks = tuple(replace(one, waits=False, passed=True) if one.id == self.hook else one for one in active.hooks)
         return replace(found, deployment=replace(active, hooks=hooks))
 
     def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:

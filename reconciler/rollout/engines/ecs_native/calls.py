@@ -60,7 +60,7 @@ def _start(decision: StartDeployment, subject: RolloutTarget) -> Calls[None]:
     The hooks are replaced as a whole, so those that somebody else has given the service are sent along.
     """
     (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
-    primary = next((one for one in item.get("deployments") or () if one["status"] == "PRIMARY"), {})
+    primary: Mapping[str, Any] = next((one for one in item.get("deployments") or () if one["status"] == "PRIMARY"), {})
     definition, sent = subject.release.task_definition, dict[str, Any]()
     if decision.task_definition:
         definition = f"{subject.service.partition(':service/')[0]}:task-definition/{decision.task_definition}"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.rollout.actions import RolloutAction, stored
-from reconciler.rollout.blue_green.context import POLL_EVERY
+from reconciler.rollout.blue_green.context import FIRST_STAGES, POLL_EVERY
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.ecs_native.actions import StopDeployment
 from reconciler.rollout.engines.ecs_native.facts import Deployment, NativeService, Status
@@ -101,23 +101,28 @@ def _undoing(seen: NativeService, ours: Deployment) -> Request | None:
 
 def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResult:
     at = now.replace(microsecond=0)
-    phase = Phase.BAKING if ours.stage == "BAKE_TIME" else Phase.SHIFTING if ours.shifts else Phase.SCALING_UP
+    due = seen.marks.deadline
+    shifted = ours.shifts or (due is not None and due.stage not in FIRST_STAGES)
+    phase = Phase.SHIFTING if shifted else Phase.SCALING_UP
     if ours.status is Status.SUCCESSFUL:
         return RolloutResult(ours.release, Outcome.PROMOTED, Phase.BAKING, at, Actor.TIMER)
     if seen.marks.live is None:
         why = next((one.reason for one in seen.sets if one.id == ours.target and one.reason), ours.why)
-        why = f"ECS: {why}" if why else "ECS stopped the deployment"
-        return RolloutResult(ours.release, Outcome.FAILED, Phase.INITIAL_DEPLOYMENT, at, Actor.ENGINE, why)
+        return RolloutResult(ours.release, Outcome.FAILED, Phase.INITIAL_DEPLOYMENT, at, Actor.ENGINE, _said(why))
     asked = _undoing(seen, ours)
     if asked is not None:
-        back = ours.shifts and asked.verb is RequestVerb.ROLLBACK
+        back = shifted and asked.verb is RequestVerb.ROLLBACK
         outcome = Outcome.ROLLED_BACK if back else Outcome.ABORTED
-        phase = Phase.ROLLING_BACK if ours.shifts else Phase.FAILED
+        phase = Phase.ROLLING_BACK if shifted else Phase.FAILED
         return RolloutResult(ours.release, outcome, phase, at, Actor.PERSON, reason(asked))
     if ours.status in (Status.STOPPED, Status.STOP_REQUESTED):
         return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, SUPERSEDED)
-    why = f"ECS: {ours.why}" if ours.why else "ECS rolled the deployment back"
-    return RolloutResult(ours.release, Outcome.ROLLED_BACK, phase, at, Actor.ENGINE, why)
+    outcome = Outcome.ROLLED_BACK if shifted else Outcome.FAILED
+    return RolloutResult(ours.release, outcome, phase, at, Actor.ENGINE, _said(ours.why))
+
+
+def _said(why: str) -> str:
+    return f"ECS: {why.rstrip('.')}" if why else "ECS rolled the deployment back"
 
 
 # -- what only a person can mend

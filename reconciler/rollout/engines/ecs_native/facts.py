@@ -76,12 +76,15 @@ class PauseHook:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A PAUSE hook of a deployment that has reached its stage. `waits`: it can be continued."""
+    """A PAUSE hook of a deployment that has reached its stage. `waits`: it can be continued; `passed`: the deployment
+    went on.
+    """
 
     id: str
     then: HookAction
     expires: datetime
     waits: bool = True
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,12 @@ class Deployment:
 
     @property
     def shifts(self) -> bool:
-        """Whether production traffic is being shifted by it, or has been."""
+        """Whether production traffic is being shifted by it, or has been; of one that is being undone, as far as its
+        hooks tell: a rollback has stages of the same names.
+        """
+        if not self.active or self.going_back:
+            passed = sum(one.passed for one in self.hooks)
+            return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, "BAKE_TIME")
         return self.stage in SHIFTING or self.stage in SHIFTED
 
     @property

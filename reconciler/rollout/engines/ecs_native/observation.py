@@ -165,7 +165,9 @@ def _hooks(item: Mapping[str, Any]) -> Iterable[Hook]:
     for one in item.get("lifecycleHookDetails") or ():
         if one.get("targetType") == PAUSE and one.get("expiresAt") is not None:
             then = HookAction(one.get("timeoutAction", "ROLLBACK"))
-            yield Hook(one["hookId"], then, one["expiresAt"], waits=one.get("status") == "AWAITING_ACTION")
+            status = one.get("status")
+            passed = status == "SUCCEEDED" or (status == "TIMED_OUT" and then is HookAction.CONTINUE)
+            yield Hook(one["hookId"], then, one["expiresAt"], status == "AWAITING_ACTION", passed)
 
 
 def _declared(configuration: Mapping[str, Any]) -> Iterable[PauseHook]:

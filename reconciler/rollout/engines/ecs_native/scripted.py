@@ -63,7 +63,7 @@ def _at_the_hooks(seen: NativeService, active: Deployment, now: datetime) -> Nat
     if any(one.then is HookAction.ROLLBACK for one in overdue):
         why = "a lifecycle hook timed out"
         return replace(seen, deployment=replace(active, status=Status.ROLLBACK_IN_PROGRESS, finished=now, why=why))
-    hooks = tuple(replace(one, waits=one.waits and one not in overdue) for one in active.hooks)
+    hooks = tuple(replace(one, waits=False, passed=True) if one in overdue else one for one in active.hooks)
     moved = replace(active, hooks=hooks)
     if any(one.waits for one in hooks):
         return replace(seen, deployment=moved)
