@@ -199,8 +199,9 @@ def _used(version: Mapping[str, Any]) -> Iterator[str]:
     network = (version.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
     yield from (*(network.get("subnets") or ()), *(network.get("securityGroups") or ()))
     for balancer in version.get("loadBalancers") or ():
-        if "targetGroupArn" in balancer:
-            yield balancer["targetGroupArn"]
+        advanced = balancer.get("advancedConfiguration") or {}
+        names = ("alternateTargetGroupArn", "productionListenerRule", "testListenerRule", "roleArn")
+        yield from filter(None, (balancer.get("targetGroupArn"), *(advanced.get(name) for name in names)))
     for share in version.get("capacityProviderStrategy") or ():
         yield share["capacityProvider"]
     connected = version.get("serviceConnectConfiguration") or {}
