@@ -73,10 +73,13 @@ class Service(ResourceType[ServiceSpec]):
         return replace(new, spec=new.spec.model_copy(update={"desired_count": was}))
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
-        """ECS completes a deployment once its tasks are healthy in every target group of the service."""
-        return (
-            _service_health.target_groups(found.facts["item"]) if found.health is _service_health.READY else frozenset()
-        )
+        """ECS completes a deployment once its tasks are healthy in every target group of the service. Of a pair between
+        which it shifts traffic, the service does not say which one that is.
+        """
+        item = found.facts["item"]
+        shifted = any(one.get("advancedConfiguration") for one in item.get("loadBalancers") or ())
+        ready = found.health is _service_health.READY and not shifted
+        return _service_health.target_groups(item) if ready else frozenset()
 
     def in_production(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         primary = (one for one in found.facts.get("sets", ()) if one.get("status") == "PRIMARY")
