@@ -211,8 +211,8 @@ def _left_behind(context: ResolutionContext) -> frozenset[str]:
 def _slots(
     declared: tuple[str, ...], service: Observed[Any], found: Mapping[Address, Observed[Any]]
 ) -> tuple[str, ...]:
-    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it, or ECS
-    shifts traffic between it and another one.
+    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it, or
+    ECS shifts traffic between it and another one.
     """
     item = service.facts["item"]
     balancers = [balancer for one in item.get("taskSets") or () for balancer in one.get("loadBalancers") or ()]

@@ -48,7 +48,10 @@ class EcsNative(Engine):
     shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.ECS
     limits: ClassVar[Limits] = facts.LIMITS
     permissions: ClassVar[Permissions] = Permissions(
-        bindings={("ecs", name): Binding.TASK_SETS for name in ("ContinueServiceDeployment", "StopServiceDeployment")}
+        bindings={
+            ("ecs", name): Binding.SERVICE_DEPLOYMENTS
+            for name in ("ContinueServiceDeployment", "StopServiceDeployment")
+        }
     )
 
     def observe(
