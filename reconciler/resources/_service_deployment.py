@@ -12,9 +12,12 @@ from typing import Annotated, Any, Final
 from reconciler.model import resource
 from reconciler.model.resource import Calls, Link
 from reconciler.model.resource_type import FieldMark
+from reconciler.resources import _gone
+from reconciler.resources._ecs import ecs
 from reconciler.resources._elb import elbv2
 
 ROLLING: Final = "ROLLING"
+REVISIONS: Final = 20  # DescribeServiceRevisions
 
 
 class Deployment(resource.Spec):
@@ -108,6 +111,25 @@ def read(item: Mapping[str, Any]) -> Deployment:
         step_bake=steps.get(bake),
         alarms=tuple(sorted(alarms.get("alarmNames") or ())) if alarms.get("enable") else (),
     )
+
+
+def groups(items: Iterable[Mapping[str, Any]]) -> Calls[dict[str, str]]:
+    """The target group of each deployment of services whose traffic ECS shifts, by the deployment's id. ECS chooses it,
+    and says it in the service revision.
+    """
+    shifted = [
+        item for item in items if any(one.get("advancedConfiguration") for one in item.get("loadBalancers") or ())
+    ]
+    arns = [one["arn"] for item in shifted for one in item.get("currentServiceRevisions") or ()]
+    batches = [arns[start : start + REVISIONS] for start in range(0, len(arns), REVISIONS)]
+    calls = [ecs.describe_service_revisions(serviceRevisionArns=batch) for batch in batches]
+    found: dict[str, str] = {}
+    for answer in (yield from _gone.answers(calls)):
+        for one in () if answer is None else answer["serviceRevisions"]:
+            balancers = (one.get("resolvedConfiguration") or {}).get("loadBalancers") or ()
+            for balancer in balancers[:1]:
+                found[f"ecs-svc/{one['serviceRevisionArn'].rpartition('/')[2]}"] = balancer["targetGroupArn"]
+    return found
 
 
 def load_balancers(pair: Pair, role: Link) -> Calls[list[dict[str, Any]]]:

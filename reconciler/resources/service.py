@@ -17,7 +17,7 @@ from reconciler.model import service_connect
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
-from reconciler.model.resource_type import Replace, ResourceType, Scope
+from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.tagging import TagRules
 from reconciler.resources import _ecs, _gone, _service_deployment, _service_health, _tags
 from reconciler.resources._ecs import ecs
@@ -83,7 +83,9 @@ class Service(ResourceType[ServiceSpec]):
 
     def in_production(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         primary = (one for one in found.facts.get("sets", ()) if one.get("status") == "PRIMARY")
-        return frozenset(group for one in primary for group in _service_health.target_groups(one))
+        alone = found.facts.get("groups", {}) if len(found.facts.get("deployments", ())) == 1 else {}
+        sets = frozenset(group for one in primary for group in _service_health.target_groups(one))
+        return sets | frozenset(alone.values())
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
@@ -98,6 +100,9 @@ class Service(ResourceType[ServiceSpec]):
             for batch in _ecs.batches([name for of, name in names if of == cluster], BATCH)
         ]
         answers = yield from _gone.answers(calls)
+        every = (item for answer in answers if answer is not None for item in answer.get("services") or ())
+        fast = scope.depth is Depth.FAST
+        groups = {} if fast else (yield from _service_deployment.groups(every))
         observed = []
         for call, answer in zip(calls, answers, strict=True):
             for item in [] if answer is None else _ecs.found(call, answer, "services"):
@@ -117,7 +122,7 @@ class Service(ResourceType[ServiceSpec]):
                         health,
                         reason,
                         unread=unread,
-                        facts=_service_health.facts(item, cluster),
+                        facts={**_service_health.facts(item, cluster), "groups": _of_its(item, groups)},
                     )
                 )
         return observed
@@ -190,6 +195,11 @@ class Service(ResourceType[ServiceSpec]):
 
     def update_tags(self, old: Observed[ServiceSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _ecs.update_tags(old.id, put, drop)
+
+
+def _of_its(item: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, str]:
+    """Deployment → the target group behind which ECS has started it, of this service."""
+    return {one["id"]: groups[one["id"]] for one in item.get("deployments") or () if one["id"] in groups}
 
 
 def _versions(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

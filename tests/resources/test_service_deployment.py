@@ -84,7 +84,8 @@ def test_only_what_differs_is_sent_and_each_member_as_a_whole(was: dict[str, Any
 
 
 @pytest.mark.parametrize("spec", [CANARY, CANARY.model_copy(update={"strategy": "LINEAR"}), Deployment(
-    min_percent=50, max_percent=150, circuit_breaker=False, rollback=False, strategy="ROLLING", bake=0, alarms=())])  # fmt: skip
+    min_percent=50, max_percent=150, circuit_breaker=False, rollback=False, strategy="ROLLING", bake=0, alarms=())],
+)  # fmt: skip
 def test_what_is_written_is_read_again(spec: Deployment) -> None:
     filled = spec.model_copy(update={"min_percent": spec.min_percent or 100, "max_percent": spec.max_percent or 200})
     assert _service_deployment.read(_service_deployment.written(filled)) == filled

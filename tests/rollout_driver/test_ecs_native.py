@@ -10,6 +10,8 @@ import pytest
 
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
+from reconciler.model.type_registry import discover
+from reconciler.queries import versions
 from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
@@ -63,7 +65,7 @@ def sent(stage: EmulatedStack) -> dict[str, int]:
     return {name: count for name in names if (count := stage.transport.sent[name])}
 
 
-def versions(stage: EmulatedStack) -> list[tuple[str, str]]:
+def running(stage: EmulatedStack) -> list[tuple[str, str]]:
     return sorted((one["status"], one["taskDefinition"].rpartition("/")[2]) for one in stage.service()["deployments"])
 
 
@@ -110,7 +112,7 @@ def test_a_new_version_goes_through_every_phase_in_ecs_calls(stage: EmulatedStac
     assert sent(stage) == {"UpdateService": 1, "ContinueServiceDeployment": 1}
     assert statuses(stage) == ["SUCCESSFUL"]
     assert stage.weights(80) == stage.weights(9000) == all_to(SECOND)
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:3")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:3")]
     assert 3 * HOUR < stage.laptop.clock.now() - before < 3.5 * HOUR
     assert outcome(stage)[:2] == (Outcome.PROMOTED, Actor.TIMER)
     stage.transport.sent.clear()
@@ -157,6 +159,19 @@ def test_what_is_tested_is_green_behind_the_test_listener(stage: EmulatedStack) 
     assert statuses_of_hooks == {"ROLLBACK": "SUCCEEDED", "CONTINUE": "AWAITING_ACTION"}
 
 
+def test_what_runs_is_shown_with_its_share_of_production(stage: EmulatedStack) -> None:
+    """ECS says behind which group a version runs, and the listener which group has production."""
+    stage.spec(v1="v2")
+    for phase, shares in ((Phase.AWAITING_PROMOTION, (100, 0)), (Phase.BAKING, (0, 100))):
+        stage.apply(in_phase(phase), patience=DAY)
+        place, delivery = stage.desired_state.place, stage.last.rollout.delivery
+        world = versions.look(stage.aws, discover(), place, stage.desired_state.desired, delivery)
+        found = {one.revision: one for one in versions.find(world, delivery, place.stack).runs}
+        assert (found[f"{SERVICE}:2"].share, found[f"{SERVICE}:3"].share) == shares
+        assert stage.last.seen is not None
+        assert found[f"{SERVICE}:3"].release == stage.last.seen.wanted
+
+
 def test_promotion_is_one_call(stage: EmulatedStack) -> None:
     """The gate is opened by a person, and ECS shifts production."""
     stage.spec(v1="v2")
@@ -176,7 +191,7 @@ def test_abort_at_the_gate_stops_the_deployment(stage: EmulatedStack) -> None:
     assert statuses(stage) == ["ROLLBACK_SUCCESSFUL"]
     assert outcome(stage)[:2] == (Outcome.ABORTED, Actor.PERSON)
     assert stage.weights(80) == stage.weights(9000) == all_to(FIRST)
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:2")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
     assert quarantined(stage)
     stage.transport.sent.clear()
     stage.follow(has_begun, rollouts=stage.rollouts())
@@ -196,7 +211,7 @@ def test_rolling_back_in_the_bake_time_starts_no_task(stage: EmulatedStack) -> N
     assert ended_in(stage.follow(has_ended)) == [Phase.ROLLED_BACK]
     assert len(stage.laptop.tasks.started) == started
     assert outcome(stage)[:2] == (Outcome.ROLLED_BACK, Actor.PERSON)
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:2")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
 
 
 def test_after_the_end_a_rollback_is_a_deployment_of_the_release_before(stage: EmulatedStack) -> None:
@@ -207,7 +222,7 @@ def test_after_the_end_a_rollback_is_a_deployment_of_the_release_before(stage: E
     stage.follow(lambda result: len(statuses(stage)) == 2)
     assert deployments(stage)[-1]["deploymentConfiguration"]["lifecycleHooks"] == []
     assert ended_in(stage.follow(has_ended)) == [Phase.ROLLED_BACK]
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:2")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
     assert stage.weights(80) == all_to(FIRST)
     assert statuses(stage) == ["SUCCESSFUL", "SUCCESSFUL"]
     live = state_tags.of_tags(stage.tags()).live
@@ -241,7 +256,7 @@ def test_a_version_that_never_gets_healthy_is_stopped_at_our_deadline(stage: Emu
     assert stage.apply(has_ended, patience=DAY).went_wrong
     assert stage.laptop.clock.now() - before < timedelta(minutes=30)
     assert outcome(stage)[0] is Outcome.FAILED
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:2")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
 
 
 def test_tests_that_nobody_runs_take_the_deployment_back(stage: EmulatedStack) -> None:
@@ -268,7 +283,7 @@ def test_a_timed_gate_opens_while_the_operator_is_down(stage: EmulatedStack) -> 
     stage.restart()
     assert not stage.follow(has_ended).went_wrong
     assert outcome(stage)[:2] == (Outcome.PROMOTED, Actor.TIMER)
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:3")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:3")]
 
 
 def test_a_deployment_that_somebody_else_starts_is_left_alone_until_it_is_over(stage: EmulatedStack) -> None:
@@ -289,7 +304,7 @@ def test_a_deployment_that_somebody_else_starts_is_left_alone_until_it_is_over(s
     assert statuses(stage) == ["SUCCESSFUL"]
     assert not stage.apply(has_ended, patience=DAY).went_wrong
     assert statuses(stage) == ["SUCCESSFUL", "SUCCESSFUL"]
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:2")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
 
 
 def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
@@ -304,7 +319,7 @@ def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
     assert stage.weights(80) == all_to(FIRST)
     assert state_tags.of_tags(stage.tags()).quarantine == ()
     assert not stage.follow(has_ended).went_wrong
-    assert versions(stage) == [("PRIMARY", f"{SERVICE}:4")]
+    assert running(stage) == [("PRIMARY", f"{SERVICE}:4")]
 
 
 def test_specs_that_go_back_while_blue_is_warm_stop_the_deployment(stage: EmulatedStack) -> None:
@@ -348,7 +363,7 @@ def test_a_manual_gate_waits_for_a_person_and_can_be_held() -> None:
         stage.say(RequestVerb.PROMOTE)
         assert not stage.follow(has_ended).went_wrong
         assert sent(stage) == {"UpdateService": 1, "ContinueServiceDeployment": 2}
-        assert versions(stage) == [("PRIMARY", f"{SERVICE}:3")]
+        assert running(stage) == [("PRIMARY", f"{SERVICE}:3")]
 
 
 def test_a_manual_gate_that_nobody_opens_takes_the_deployment_back() -> None:
@@ -427,4 +442,4 @@ def test_a_first_version_that_fails_is_replaced_without_a_gate() -> None:
         stage.seen.clear()
         assert not stage.apply(has_ended, patience=DAY).went_wrong
         assert "awaiting_promotion" not in stage.phases
-        assert versions(stage) == [("PRIMARY", f"{SERVICE}:3")]
+        assert running(stage) == [("PRIMARY", f"{SERVICE}:3")]
