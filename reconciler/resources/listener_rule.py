@@ -1,4 +1,4 @@
-"""A rule of a listener: which requests it catches, by path, host, method or header, and what happens to them.
+"""A rule of a listener: which requests it catches, and what happens to them.
 
 A priority is unique to its listener, and ours are told apart by their tags, so that one can change its priority. Two
 that change places do so in one call: AWS refuses a priority that is taken, even for a moment.
@@ -38,6 +38,10 @@ class ListenerRuleSpec(resource.Spec):
     hosts: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     methods: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     headers: dict[str, tuple[str, ...]] | None = None
+    queries: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    """`name=value`, or a value of any parameter of the query string."""
+    sources: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    """CIDR blocks."""
     action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
 
@@ -264,11 +268,22 @@ def _each_condition(spec: ListenerRuleSpec) -> Iterator[dict[str, Any]]:
         yield {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": sorted(spec.methods)}}
     for name, values in sorted((spec.headers or {}).items()):
         yield {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": list(values)}}
+    if spec.queries:
+        pairs = [_query(text) for text in sorted(spec.queries)]
+        yield {"Field": "query-string", "QueryStringConfig": {"Values": pairs}}
+    if spec.sources:
+        yield {"Field": "source-ip", "SourceIpConfig": {"Values": sorted(spec.sources)}}
+
+
+def _query(text: str) -> dict[str, str]:
+    name, equals, value = text.partition("=")
+    return {"Key": name, "Value": value} if equals else {"Value": name}
 
 
 def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
     values: dict[str, Sequence[str]] = {}
     headers: dict[str, tuple[str, ...]] = {}
+    others = _others(item)
     for condition in item["Conditions"]:
         match condition["Field"]:
             case "http-header":
@@ -280,6 +295,13 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
                 values["hosts"] = _values(condition, "HostHeaderConfig")
             case "http-request-method":
                 values["methods"] = _values(condition, "HttpRequestMethodConfig")
+            case "query-string" if condition not in others:
+                pairs = condition["QueryStringConfig"]["Values"]
+                values["queries"] = [
+                    f"{one['Key']}={one['Value']}" if one.get("Key") else one["Value"] for one in pairs
+                ]
+            case "source-ip":
+                values["sources"] = _values(condition, "SourceIpConfig")
     return ListenerRuleSpec(
         listener=listener,
         priority=int(item["Priority"]),
@@ -287,6 +309,8 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
         hosts=tuple(sorted(values.get("hosts", ()))),
         methods=tuple(sorted(values.get("methods", ()))),
         headers=headers,
+        queries=tuple(sorted(values.get("queries", ()))),
+        sources=tuple(sorted(values.get("sources", ()))),
         action=_elb_actions.read_action(item["Actions"]),
     )
 
@@ -313,9 +337,9 @@ def _free(priority: int, held: Sequence[int]) -> list[int]:
 
 
 def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """The conditions that the specs cannot say, such as the client's address, as a call takes them."""
-    known = {"path-pattern", "host-header", "http-request-method", "http-header"}
-    return tuple(condition for condition in item["Conditions"] if condition["Field"] not in known)
+    """Conditions that the specs cannot say, as a call takes them: several parameters that all have to be there."""
+    queries = tuple(condition for condition in item["Conditions"] if condition["Field"] == "query-string")
+    return queries if len(queries) > 1 else ()
 
 
 def _values(condition: Mapping[str, Any], config: str) -> Sequence[str]:

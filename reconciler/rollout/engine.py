@@ -140,14 +140,16 @@ class Limits:
     """What the engine cannot do of what a strategy may ask for; None is no limit.
 
     `healthy_within`, `tests`, `promotion` (with the tests before it), `teardown`, `bake` (verification and teardown
-    together) and `pause` are the longest waits. `own_timers`: AWS keeps the pauses only, which are whole minutes; other
-    waits are ours, within its limits. `fixed_steps`: one canary step, and one pause for all linear steps, which are of
-    `least_linear_step` percent at least. `whole`: green starts at full size.
+    together) and `pause` are the longest waits. `stops_after`: when AWS ends the wait for a promotion by itself.
+    `own_timers`: AWS keeps the pauses only, which are whole minutes; other waits are ours, within its limits.
+    `fixed_steps`: one canary step, and one pause for all linear steps, which are of `least_linear_step` percent at
+    least. `whole`: green starts at full size.
     """
 
     healthy_within: timedelta | None = None
     tests: timedelta | None = None
     promotion: timedelta | None = None
+    stops_after: timedelta | None = None
     teardown: timedelta | None = None
     bake: timedelta | None = None
     pause: timedelta | None = None

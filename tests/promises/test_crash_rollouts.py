@@ -298,6 +298,24 @@ def _going_back(stage: EmulatedStack) -> None:
     stage.say(RequestVerb.ROLLBACK)
 
 
+def _at_the_gate(stage: EmulatedStack) -> None:
+    stage.spec(v1="v2")
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
+
+
+def _superseding(stage: EmulatedStack) -> None:
+    _at_the_gate(stage)
+    stage.spec(v1="v3", v2="v3")
+
+
+def _stopped(stage: EmulatedStack) -> None:
+    """In the console, and rolled back by CodeDeploy."""
+    _at_the_gate(stage)
+    client = stage.laptop.client("codedeploy")
+    (active,) = client.list_deployments(includeOnlyStatuses=["Ready"])["deployments"]
+    client.stop_deployment(deploymentId=active, autoRollbackEnabled=True)
+
+
 def digest(stage: EmulatedStack, tag: str) -> str:
     answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
     found: str = answer["imageDetails"][0]["imageDigest"]
@@ -327,6 +345,8 @@ SCENARIOS = {
         Scenario("ECS native, canary", _next, texts=NATIVE_CANARY),
         Scenario("ECS native, rollback", _going_back, Phase.ROLLED_BACK, texts=NATIVE),
         Scenario("ECS native, failed green", _broken, Phase.FAILED, texts=NATIVE),
+        Scenario("CodeDeploy, superseded", _superseding, texts=CODEDEPLOY),
+        Scenario("CodeDeploy, stopped outside", _stopped, Phase.FAILED, texts=CODEDEPLOY),
         Scenario("rolling", _next, texts=ROLLING, gated=False),
         Scenario("rolling, circuit breaker", _broken, Phase.ROLLED_BACK, texts=ROLLING, gated=False),
     )

@@ -163,7 +163,8 @@ def _work(world: World, service: Service, rollout: Rollout) -> str:
         case strategy.RECONCILE:
             if blue:
                 reason = traffic.shift_production(world, traffic.back(green.launch, blue.launch))
-            drain_others(world, service, blue, green)
+            if not reason:
+                drain_others(world, service, blue, green)
         case "PRE_SCALE_UP":
             return traffic.problem(world, green)
         case "TEST_TRAFFIC_SHIFT":

@@ -55,7 +55,7 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
     if generated is not None:
         yield generated
     limits = engines()[delivery.policy.engine].limits
-    assert limits.promotion is not None, "an engine of this controller has limits"
+    assert limits.stops_after is not None, "an engine of this controller has limits"
     assert limits.bake is not None, "an engine of this controller has limits"
     yield context.desired(
         service,
@@ -71,7 +71,7 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
             test=Ref(listener_address(traffic.load_balancer, traffic.test_listener))
             if traffic.test_listener in listeners
             else None,
-            ready_wait=int(limits.promotion.total_seconds() // 60),
+            ready_wait=int(limits.stops_after.total_seconds() // 60),
             termination_wait=int(limits.bake.total_seconds() // 60),
             alarms=tuple(sorted(delivery.policy.alarms)),
         ),

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.resource import Address, Desired, Keep, Link, Ref
-from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, Forward
+from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
+from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
+from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.documents.listener_rule import Answer, Match
 from reconciler.spec.documents.load_balancer import CertificateReference
 
 
@@ -61,8 +63,65 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             "listeners",
             name,
             kept=unstated(listener, protocol="protocol", ssl_policy="ssl_policy")
-            | ({} if _takes_all(context, balancer, name) else {("default_action",): Keep.VALUE}),
+            | (
+                {}
+                if listener.default_action or _takes_all(context, balancer, name)
+                else {("default_action",): Keep.VALUE}
+            ),
         )
+    for name, rule in balancer.rules.items():
+        yield context.desired(
+            balancer,
+            Address("listener-rule", f"{balancer.name}-{name}"),
+            ListenerRuleSpec(
+                listener=Ref(listener_address(balancer.name, rule.listener)),
+                action=answer(rule),
+                **conditions(rule.match),
+            ),
+            "rules",
+            name,
+            kept=unstated_conditions(rule.match),
+        )
+
+
+def conditions(match: Match) -> dict[str, Any]:
+    """The fields of a listener rule that say which requests it takes, and its priority."""
+    assert match.priority is not None, "checked: a rule has a priority"
+    return {
+        "priority": match.priority,
+        "paths": match.path,
+        "hosts": match.host,
+        "methods": match.method,
+        "headers": dict(match.header),
+        "queries": match.query,
+        "sources": tuple(map(str, match.source_ip)),
+    }
+
+
+def unstated_conditions(match: Match) -> dict[Path, Keep]:
+    fields = {"path": "paths", "host": "hosts", "method": "methods", "header": "headers", "query": "queries"}
+    return unstated(match, **fields, source_ip="sources")
+
+
+def answer(given: Answer) -> Action:
+    """The action of a redirect or a fixed response. A protocol brings its port along."""
+    there, reply = given.redirect, given.fixed_response
+    if there is not None:
+        port = there.port or {"HTTP": 80, "HTTPS": 443, None: None}[there.protocol]
+        return Action(
+            redirect=Redirect(
+                status=there.status,
+                protocol=there.protocol or "#{protocol}",
+                port="#{port}" if port is None else str(port),
+                host=there.host or "#{host}",
+                path=there.path or "/#{path}",
+                query="#{query}" if there.query is None else there.query,
+            )
+        )
+    assert reply is not None, "one of the two is given"
+    return Action(
+        fixed_response=FixedResponse(status=str(reply.status), content_type=reply.content_type, body=reply.body or None)
+    )
 
 
 def certificate_address(domain: str) -> Address:
@@ -90,7 +149,9 @@ def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Servi
 
 def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Action]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
-    service = _takes_all(context, balancer, listener)
+    service, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
+    if declared is not None:
+        return {"default_action": answer(declared)}
     if service is None:
         served = users(context, balancer, listener)
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}

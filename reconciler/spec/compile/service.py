@@ -13,28 +13,21 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
-from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import names, queries
 from reconciler.spec.compile import ecs_traffic, kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
-from reconciler.spec.compile.context import Context, link, seconds, unstated
+from reconciler.spec.compile.context import Context, link, seconds
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
-from reconciler.spec.compile.load_balancer import forward, listener_address
+from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
+from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
-
-METRICS = {
-    "cpu": "ECSServiceAverageCPUUtilization",
-    "memory": "ECSServiceAverageMemoryUtilization",
-    "requests": "ALBRequestCountPerTarget",
-}
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -76,7 +69,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         kept=kept.of_service(service, strategy_of(context.specs, service)),
     )
     if scaled is not None:
-        yield _scaling(context, service, address)
+        yield compile_scaling(context, service, address)
     if engine.controller is Controller.CODE_DEPLOY:
         yield from compile_deployment_group(context, service, delivery)
 
@@ -151,20 +144,17 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue
-        assert traffic.match.priority is not None, "checked: a rule has a priority"
         yield context.desired(
             service,
             entry(service, listener),
             ListenerRuleSpec(
                 listener=Ref(listener_address(traffic.load_balancer, listener)),
-                priority=traffic.match.priority,
-                paths=traffic.match.path,
-                hosts=traffic.match.host,
+                **conditions(traffic.match),
                 **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
             ),
             "traffic",
             "match",
-            kept=unstated(traffic.match, path="paths", host="hosts"),
+            kept=unstated_conditions(traffic.match),
         )
 
 
@@ -185,49 +175,3 @@ def _deployment(context: Context, service: Service) -> Deployment:
         circuit_breaker=rolling.circuit_breaker,
         rollback=rolling.rollback,
     )
-
-
-def _scaling(context: Context, service: Service, address: Address) -> Desired[Any]:
-    scaled = service.scaling
-    assert scaled is not None
-    policies = {}
-    for metric, predefined in METRICS.items():
-        target = getattr(scaled, metric)
-        if target is None:
-            continue
-        policies[names.scaling_policy(service.name_in_aws, metric)] = Policy(
-            metric=predefined,
-            target=float(target),
-            scale_in_cooldown=seconds(scaled.scale_in_cooldown),
-            scale_out_cooldown=seconds(scaled.scale_out_cooldown),
-            **_label(service, metric),
-        )
-    return context.desired(
-        service,
-        Address("scaling", service.name),
-        ScalingSpec(
-            resource=f"service/{queries.cluster_name(context.specs, service)}/{service.name_in_aws}",
-            service=Ref(address),
-            min=scaled.min,
-            max=scaled.max,
-            policies=policies,
-        ),
-        "scaling",
-        kept={
-            ("policies", policy, *path): how
-            for policy in policies
-            for path, how in unstated(
-                scaled, scale_in_cooldown="scale_in_cooldown", scale_out_cooldown="scale_out_cooldown"
-            ).items()
-        },
-    )
-
-
-def _label(service: Service, metric: str) -> dict[str, Link]:
-    """Requests are counted per load balancer and target group."""
-    if metric != "requests" or service.traffic is None:
-        return {}
-    return {
-        "load_balancer": Ref(Address("load-balancer", service.traffic.load_balancer)),
-        "target_group": Ref(Address("target-group", service.traffic.target_groups[0].name)),
-    }

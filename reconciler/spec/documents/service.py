@@ -10,11 +10,11 @@ from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.load_balancer import ListenerName
+from reconciler.spec.documents.listener_rule import ListenerName, Match
+from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
-    ONE_OR_MANY,
     Duration,
     Flag,
     Port,
@@ -31,8 +31,6 @@ TargetGroupName = Annotated[
     str, *matching(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", 32, "letters, digits and inner '-' only")
 ]
 _PATH = r"/[\x21-\x7e]*"
-Pattern = Annotated[str, *matching(r"[\x21-\x7e]+", 128, "printable characters without spaces")]
-Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
 
 
 class TargetHealthCheck(Block):
@@ -51,27 +49,6 @@ class TargetHealthCheck(Block):
             "status codes from 200 to 499, such as 200, 200,204 or 200-299",
         ),
     ] = "200"
-
-
-class Match(Block):
-    """Selects this service's requests if several services share the listeners. Default: all requests."""
-
-    path: Patterns = ()
-    host: Patterns = ()
-    priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
-    """Rules are evaluated from the lowest number up; each needs its own."""
-
-    @model_validator(mode="after")
-    def _priority_given(self) -> Match:
-        if self.given and self.priority is None:
-            raise problem("E1103", "a match needs 'priority', which orders the rules of the listener")
-        if self.priority is not None and not self.given:
-            raise problem("E1112", "a priority needs a 'path' or a 'host'", at=("priority",))
-        return self
-
-    @property
-    def given(self) -> bool:
-        return bool(self.path or self.host)
 
 
 class TargetGroup(Named):
@@ -108,21 +85,6 @@ class Traffic(Block):
     listener: ListenerName = "production"
     test_listener: ListenerName = "test"
     """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
-
-
-class Scaling(Block):
-    """Autoscaling by load. The desired count then belongs to the autoscaler."""
-
-    min: Annotated[Whole, Field(ge=0, le=5000)]
-    max: Annotated[Whole, Field(ge=1, le=5000)]
-    cpu: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    """Target average in percent."""
-    memory: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    """Target average in percent."""
-    requests: Annotated[Whole, Field(ge=1)] | None = None
-    """Target requests per task and minute; not with two target groups."""
-    scale_in_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
-    scale_out_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
 
 
 class Service(Document):
