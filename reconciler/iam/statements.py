@@ -232,6 +232,10 @@ class _Maker:
         inside = {"ArnEquals": {"ecs:cluster": [self._arn("ecs", f"cluster/{name}") for name in clusters]}}
         why = "IAM knows task sets by their cluster"
         yield Statement("RollOut", why, self._actions(Binding.TASK_SETS), condition=inside)
+        why = "service deployments carry no tags, and are known by cluster and service"
+        services = {f"{_cluster(spec.cluster, names)}/{spec.name}" for spec in self._specs("service")}
+        arns = tuple(self._arn("ecs", f"service-deployment/{name}/*") for name in sorted(services))
+        yield Statement("MoveOn", why, self._actions(Binding.SERVICE_DEPLOYMENTS), arns)
         why = "IAM cannot bind it; the product itself lets go of nothing but the stack's revisions"
         yield Statement("LetGoOfRevisions", why, self._actions(Binding.UNBOUND))
         why = "schedules carry no tags, and lie in a group of their own name"

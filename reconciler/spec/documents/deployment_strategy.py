@@ -147,10 +147,10 @@ class DeploymentStrategy(Document):
     type: DeploymentType
     engine: EngineName | None = None
     """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic. With `codedeploy`,
-    AWS CodeDeploy shifts it."""
+    AWS CodeDeploy shifts it; with `ecs_native`, ECS does."""
     role: Reference | None = None
-    """The IAM role that CodeDeploy works with; only with `engine: codedeploy`. Default: one is generated for each
-    service."""
+    """The IAM role that CodeDeploy or ECS shifts traffic with; only with `engine: codedeploy` or `ecs_native`. Default:
+    one is generated for each service."""
     rolling: Rolling = Field(default_factory=Rolling)
     green: Green = Field(default_factory=Green)
     test: tuple[SmokeTest, ...] = ()
