@@ -2,6 +2,7 @@
 
 What is written to is bound to the stack three ways: by the tag that a creation must carry, by the tag that stands on
 what is changed, and by name where there is one and tags do not serve. Only reading is free, and that in one region.
+It is one module because a policy is read, and checked, as a whole: each statement is a few lines here.
 """
 
 from __future__ import annotations
