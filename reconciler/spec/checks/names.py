@@ -124,6 +124,6 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
         if strategy.role is None:
             yield _derived("IAM role", workload, names.codedeploy_role, own)
     if workload.scaling is not None:
-        for metric in ("cpu", "memory", "requests"):
-            if getattr(workload.scaling, metric) is not None:
+        for metric in (*("cpu", "memory", "requests", "backlog"), *workload.scaling.metrics):
+            if getattr(workload.scaling, metric, True) is not None:
                 yield _derived("scaling policy", workload, partial(names.scaling_policy, metric=metric), own)

@@ -12,27 +12,20 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
-from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, engines
-from reconciler.spec import names, queries
 from reconciler.spec.compile import kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
-from reconciler.spec.compile.context import Context, link, seconds, unstated
+from reconciler.spec.compile.context import Context, link, seconds
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
+from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
-
-METRICS = {
-    "cpu": "ECSServiceAverageCPUUtilization",
-    "memory": "ECSServiceAverageMemoryUtilization",
-    "requests": "ALBRequestCountPerTarget",
-}
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -69,7 +62,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         kept=kept.of_service(service, strategy_of(context.specs, service)),
     )
     if scaled is not None:
-        yield _scaling(context, service, address)
+        yield compile_scaling(context, service, address)
     if engines()[delivery.policy.engine].controller is Controller.CODE_DEPLOY:
         yield from compile_deployment_group(context, service, delivery)
 
@@ -164,49 +157,3 @@ def _deployment(context: Context, service: Service) -> Deployment:
         circuit_breaker=rolling.circuit_breaker,
         rollback=rolling.rollback,
     )
-
-
-def _scaling(context: Context, service: Service, address: Address) -> Desired[Any]:
-    scaled = service.scaling
-    assert scaled is not None
-    policies = {}
-    for metric, predefined in METRICS.items():
-        target = getattr(scaled, metric)
-        if target is None:
-            continue
-        policies[names.scaling_policy(service.name_in_aws, metric)] = Policy(
-            metric=predefined,
-            target=float(target),
-            scale_in_cooldown=seconds(scaled.scale_in_cooldown),
-            scale_out_cooldown=seconds(scaled.scale_out_cooldown),
-            **_label(service, metric),
-        )
-    return context.desired(
-        service,
-        Address("scaling", service.name),
-        ScalingSpec(
-            resource=f"service/{queries.cluster_name(context.specs, service)}/{service.name_in_aws}",
-            service=Ref(address),
-            min=scaled.min,
-            max=scaled.max,
-            policies=policies,
-        ),
-        "scaling",
-        kept={
-            ("policies", policy, *path): how
-            for policy in policies
-            for path, how in unstated(
-                scaled, scale_in_cooldown="scale_in_cooldown", scale_out_cooldown="scale_out_cooldown"
-            ).items()
-        },
-    )
-
-
-def _label(service: Service, metric: str) -> dict[str, Link]:
-    """Requests are counted per load balancer and target group."""
-    if metric != "requests" or service.traffic is None:
-        return {}
-    return {
-        "load_balancer": Ref(Address("load-balancer", service.traffic.load_balancer)),
-        "target_group": Ref(Address("target-group", service.traffic.target_groups[0].name)),
-    }
