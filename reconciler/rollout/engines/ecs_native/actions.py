@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler import errors
 from reconciler.rollout.action_text import tasks_text
-from reconciler.rollout.actions import EngineAction
+from reconciler.rollout.actions import EngineAction, RolloutAction, SetWeights
 from reconciler.rollout.engines.ecs_native.facts import (
     Deployment,
     PauseHook,
@@ -71,6 +71,15 @@ class ContinueDeployment(EngineAction):
         hooks = tuple(replace(one, waits=False, passed=True) if one.id == self.hook else one for one in active.hooks)
         return replace(found, deployment=replace(active, hooks=hooks))
 
+    def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
+        """All of production, which ECS shifts by itself once no hook waits any more. The gate's is the last one."""
+        found = native(seen)
+        active, green = found.active, found.target
+        others = active is not None and any(one.waits and one.id != self.hook for one in active.hooks)
+        if green is None or (others and not self.at_gate):
+            return ()
+        return (SetWeights("production", all_on(green.slot), seen.production),)
+
     def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
         return f"ECS shifts :{ports[0]}" if self.at_gate else ""
 
@@ -95,6 +104,13 @@ class StopDeployment(EngineAction):
         sets = tuple(replace(one, primary=one is blue) for one in seen.sets)
         stopped = replace(active, status=Status.ROLLBACK_IN_PROGRESS, finished=now)
         return replace(found, sets=sets, production=back, test=back, deployment=stopped)
+
+    def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
+        """The way back of production. Tasks that have none of it are removed so that another version can start."""
+        green, production = native(seen).target, seen.production
+        if green is None or production is None or not production[green.slot]:
+            return ()
+        return (SetWeights("production", all_on(1 - green.slot), production),)
 
     def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
         active = native(seen).active

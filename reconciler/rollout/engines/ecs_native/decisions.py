@@ -19,6 +19,7 @@ from reconciler.rollout.actions import (
     ScaleTaskSet,
     SetPrimary,
     SetWeights,
+    SuspendScaling,
     WriteState,
     stored,
 )
@@ -30,7 +31,7 @@ from reconciler.rollout.engines.ecs_native.actions import ContinueDeployment, St
 from reconciler.rollout.engines.ecs_native.facts import MINUTE, Deployment, HookAction, NativeService, PauseHook
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED
+from reconciler.rollout.state import UNNAMED, Scaling
 from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Promotion, Strategy
 
@@ -113,16 +114,15 @@ def _noticed(policy: Strategy, seen: NativeService) -> NativeService:
     gate = hooks.gate(active)
     if due.stage is DeadlineKind.GATE and gate is not None and gate.then is HookAction.CONTINUE:
         return replace(seen, marks=replace(seen.marks, deadline=replace(due, at=gate.expires)))
-    weight = production[green.slot]
+    weight, steps = production[green.slot], replace(policy, shares=active.shares)
     if active.shifts and not weight and due.stage in context.FIRST_STAGES:  # ECS has continued it by itself
-        first = replace(policy, shares=active.shares).weights[0]
-        begun = replace(due, stage=DeadlineKind.TO, at=None, weight=first)
+        begun = replace(due, stage=DeadlineKind.TO, at=None, weight=steps.weights[0])
         return replace(seen, marks=replace(seen.marks, deadline=begun))
     if due.stage not in (DeadlineKind.TO, DeadlineKind.AT) or weight in (0, due.weight):
         return seen
-    if weight not in replace(policy, shares=active.shares).weights:
+    if weight not in steps.weights:
         return seen
-    given = replace(due, stage=DeadlineKind.TO, weight=weight)
+    given = replace(due, stage=DeadlineKind.TO, weight=weight if weight > due.weight else steps.weight_after(weight))
     return replace(seen, marks=replace(seen.marks, deadline=given))
 
 
@@ -147,8 +147,9 @@ def _translated(
     if _removes_blue(seen, decided):
         because = "waiting for the end of ECS's bake time"
         return replace(decided, phase=Phase.BAKING, decisions=(), wake_at=now + POLL_EVERY, because=because, ended=None)
-    each = (call for one in decided.decisions for call in _calls(s, seen, one, declared))
-    decisions = _with_start(s, tuple(dict.fromkeys(each)))
+    calls = {one: tuple(_calls(s, seen, one, declared)) for one in decided.decisions}
+    kept = any(isinstance(one, DeleteTaskSet) and not does for one, does in calls.items())  # ECS removes it by itself
+    decisions = () if kept else _with_start(s, tuple(dict.fromkeys(each for does in calls.values() for each in does)))
     decisions += _tested(s, seen) if not decisions else ()
     decisions += _recorded(s) if not decisions else ()
     if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
@@ -174,8 +175,9 @@ def _removes_blue(seen: NativeService, decided: RolloutStep) -> bool:
 
 def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
     """A first version that failed: ECS has nothing to roll back to, and goes on restarting its tasks."""
-    marks = s.mark(deadline=None, hold=None, request=s.marks.pending_request)
-    return replace(decided, decisions=marks, wake_at=s.now if marks else None, ended=None)
+    resumed = (SuspendScaling(suspend=False),) if s.seen.scaling is Scaling.SUSPENDED else ()
+    decisions = (*resumed, *s.mark(deadline=None, hold=None, request=s.marks.pending_request))
+    return replace(decided, decisions=decisions, wake_at=s.now if decisions else None, ended=None)
 
 
 def _with_start(s: RolloutContext, decisions: tuple[RolloutAction, ...]) -> tuple[RolloutAction, ...]:
@@ -222,7 +224,7 @@ def _production(seen: NativeService, active: Deployment, weights: tuple[int, int
     green = seen.target
     if green is None:
         return
-    if seen.production is not None and weights[green.slot] < seen.production[green.slot]:
+    if seen.production is not None and not weights[green.slot] and seen.production[green.slot]:
         yield StopDeployment(active.id)
         return
     for at_gate, hook in ((False, hooks.tests(active)), (True, hooks.gate(active))):
@@ -252,7 +254,9 @@ def _first(s: RolloutContext, identifier: str) -> tuple[RolloutAction, ...]:
 def _recorded(s: RolloutContext) -> tuple[RolloutAction, ...]:
     """The version in production, which is known by its revision only."""
     live = s.live
-    if s.shape is not TrafficState.REST or live is None or live.release == UNNAMED or not live.task_definition:
+    if s.marks.suspended is not None or s.shape is not TrafficState.REST or live is None:
+        return ()
+    if live.release == UNNAMED or not live.task_definition:
         return ()
     return s.mark(live=Version(live.release, live.task_definition), started=None)
 
