@@ -1,7 +1,7 @@
 """Service models: what each operation of an AWS service takes and answers, as botocore describes it.
 
-They are read from botocore's own files, so that a new member is known as soon as botocore is updated. botocore itself is
-not imported, and a model is read when it is first asked for: most commands and most specs ask for none.
+They are read from botocore's own files, so that a new member is known as soon as botocore is updated. botocore itself
+is not imported, and a model is read when it is first asked for: most commands and most specs ask for none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Shape:
 
     @property
     def kind(self) -> str:
-        """`structure`, `list`, `map`, `string`, `integer`, `long`, `float`, `double`, `boolean`, `timestamp`, `blob`."""
+        """`structure`, `list`, `map`, `boolean`, `integer`, `long`, `float`, `double`, `string` and the like."""
         kind: str = self._said["type"]
         return kind
 

@@ -67,9 +67,7 @@ def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
     return replace(want, spec=spec, tags=tags)
 
 
-def losses(
-    raw: Desired[Any], want: Desired[Any], found: Observed[Any], changes: Iterable[Change]
-) -> dict[Path, Any]:
+def losses(raw: Desired[Any], want: Desired[Any], found: Observed[Any], changes: Iterable[Change]) -> dict[Path, Any]:
     """What `changes` remove from `found`: items that are not wanted, and structures of a list that is replaced; not
     what its document, `raw`, says is to go."""
     lost: dict[Path, Any] = {}
@@ -138,7 +136,7 @@ def _merged(want: Any, have: Any, kept: Mapping[Path, Keep], consent: LossConsen
         below[path[0]][path[1:]] = how
     match want:
         case BaseModel() if isinstance(have, BaseModel):
-            update = {}
+            update: dict[str, Any] = {}
             for name, inner in below.items():
                 before = getattr(want, name)
                 after = _merged(before, getattr(have, name), inner, consent, (*at, name))

@@ -10,11 +10,15 @@ word of ours stands for is carried over wherever a write would replace it, and o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hmac
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from reconciler import service_models
+from reconciler.model import ownership
+from reconciler.model.resource import Address
 from reconciler.service_models import Shape
 
 Path: TypeAlias = tuple[str, ...]
@@ -31,8 +35,9 @@ class ApiMembers:
 
     `inside` is the member of the call whose items these are. `described` is the shape in which answers show it.
     `words` are the members that a field of ours says, by path, with that field; one that ends with `?` says it only
-    where it is stated. `owned` are those that the specs cannot say, with the reason. `constant` are those that are
-    always sent, and therefore never carried over. `keys` are the lists whose items are told apart by a member.
+    where it is stated. `owned` are those that the specs cannot say, with the reason. `rolls` are
+    those whose change starts new tasks. `elsewhere` says where answers show a member that has another place in them.
+    `others` are those that no word says, and that AWS shows only where somebody has set them.
     """
 
     service: str
@@ -42,9 +47,9 @@ class ApiMembers:
     inside: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
     owned: Mapping[str, str] = field(default_factory=dict)
-    constant: frozenset[str] = frozenset()
-    keys: Mapping[str, str] = field(default_factory=dict)
+    rolls: frozenset[str] = frozenset()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -61,6 +66,11 @@ class ApiMembers:
     def updatable(self, path: Path) -> bool:
         """Whether AWS can change the member."""
         return bool(self.update) and service_models.takes(self.service, self.update).at(*path) is not None
+
+    @property
+    def revised(self) -> bool:
+        """Whether a change makes a new one, by the same call."""
+        return self.create == self.update
 
     def said_by(self, path: Path) -> str:
         """The field of ours that says the member at `path`, or everything round it; empty if none does."""
@@ -80,30 +90,18 @@ def _nearest(table: Mapping[str, str], path: Path) -> str:
 
 # -- values
 
-NO_KEYS: Final[Mapping[str, str]] = {}
 
-
-def merged(under: Any, over: Any, keys: Mapping[str, str] = NO_KEYS, name: str = "") -> Any:
-    """`over` laid over `under`: structures merge, and so do lists whose items have a key; None removes."""
-    if isinstance(under, Mapping) and isinstance(over, Mapping):
-        found = dict(under)
-        for key, value in over.items():
-            if value is None:
-                found.pop(key, None)
-            else:
-                found[key] = merged(found.get(key), value, keys, key)
-        return found
-    if isinstance(under, Sequence) and isinstance(over, Sequence) and name in keys:
-        items = {_key(item, keys[name]): item for item in under}
-        for item in over:
-            items[_key(item, keys[name])] = merged(items.get(_key(item, keys[name])), item, keys)
-        return list(items.values())
-    return without_none(over)
-
-
-def _key(item: Any, key: str) -> Any:
-    found = item.get(key) if isinstance(item, Mapping) else item
-    return repr(item) if found is None else found
+def merged(under: Any, over: Any) -> Any:
+    """`over` laid over `under`: structures merge, everything else is replaced, and None removes."""
+    if not (isinstance(under, Mapping) and isinstance(over, Mapping)):
+        return without_none(over)
+    found = dict(under)
+    for key, value in over.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), value)
+    return found
 
 
 def without_none(value: Any) -> Any:
@@ -179,3 +177,95 @@ def unsaid(have: Values, said: Values, known: Callable[[str], bool] = lambda _: 
             yield (name,)
         elif isinstance(value, Mapping) and isinstance(said[name], Mapping):
             yield from ((name, *path) for path in unsaid(value, said[name]))
+
+
+# -- of what is changed in place
+
+DIGEST: Final = 12
+
+
+def removed(shape: Shape) -> Any:
+    """What a member of this type is set to where it is to be removed from something that is changed in place; None if
+    nothing says so."""
+    match shape.kind:
+        case "list":
+            return []
+        case "map":
+            return {}
+        case "structure":
+            switch = next((name for name in ("enabled", "enable", "Enabled") if name in shape.members), None)
+            return None if switch is None else {switch: False}
+    return None
+
+
+def resolved(shape: Shape, said: Values) -> dict[str, Any]:
+    """`said`, with what removes a member in the place of None."""
+    found = {}
+    for name, value in said.items():
+        inner = shape.members[name]
+        if value is None:
+            found[name] = removed(inner)
+        else:
+            found[name] = resolved(inner, value) if inner.kind == "structure" and inner.members else value
+    return found
+
+
+def seen(api: ApiMembers, said: Values, item: Values, tags: Mapping[str, str], at: Address) -> dict[str, Any]:
+    """What AWS has of the members in `said`; `item` is its answer."""
+    written = dict(part.split(":", 1) for part in tags.get(ownership.MEMBERS, "").split() if ":" in part)
+    found: dict[str, Any] = {}
+    for name, value in said.items():
+        if not api.observed((name,)):
+            found |= {name: value} if written.get(name) == _digest(name, value, at) else {}
+        elif (there := aligned(item.get(name), value, ordered=False, only_said=True)) is not None:
+            found[name] = there
+    return found
+
+
+def digests(api: ApiMembers, said: Values, at: Address) -> dict[str, str]:
+    """The tag of a resource at `at` with these members; none if AWS shows all of them."""
+    hidden = {name: value for name, value in said.items() if not api.observed((name,))}
+    parts = (f"{name}:{_digest(name, value, at)}" for name, value in sorted(hidden.items()))
+    return {ownership.MEMBERS: " ".join(parts)} if hidden else {}
+
+
+def _digest(name: str, value: Any, at: Address) -> str:
+    text = json.dumps([name, value], sort_keys=True)
+    return hmac.new(str(at).encode(), text.encode(), "sha256").hexdigest()[:DIGEST]
+
+
+def changed(api: ApiMembers, said: Values, item: Values, changes: Iterable[Path]) -> dict[str, Any]:
+    """The parameters that make `changes`: each member whole, with what `item`, the answer, has beyond it."""
+    takes = service_models.takes(api.service, api.update).members
+    names = {path[1] for path in changes if path[0] == FIELD}
+    return {name: merged(_taken(takes[name], item.get(name)), said[name]) for name in sorted(names)}
+
+
+def _taken(shape: Shape, value: Any) -> Any:
+    """`value` of an answer without the members that a call does not take."""
+    if isinstance(value, Mapping) and shape.kind == "structure":
+        return {name: _taken(shape.members[name], item) for name, item in value.items() if name in shape.members}
+    if isinstance(value, list | tuple) and shape.kind == "list":
+        return [_taken(shape.item, item) for item in value]
+    return value
+
+
+def unstated(api: ApiMembers, said: Values, item: Values) -> tuple[Path, ...]:
+    """Those of `others` that `item`, the answer, has and `said` does not name."""
+    found = []
+    for name in api.others:
+        path = tuple(name.split("."))
+        there, mine = _at(item, path), _at(said, path)
+        if says_something(there):
+            found += [path] if mine is None else [(*path, *rest) for rest in _beyond(there, mine)]
+    return tuple(found)
+
+
+def _beyond(there: Any, mine: Any) -> Iterator[Path]:
+    return unsaid(there, mine) if isinstance(there, Mapping) and isinstance(mine, Mapping) else iter(())
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value

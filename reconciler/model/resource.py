@@ -58,8 +58,7 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Keep(StrEnum):
-    """What a resource keeps in a field that its document does not state: any one of its API's members, and an adopted
-    one in others."""
+    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted."""
 
     VALUE = "value"  # what AWS has, whatever it is
     PRESENT = "present"  # what AWS has, if it has anything there
@@ -179,9 +178,9 @@ class Desired(Generic[S]):
 
     `tags` are all tags of its create call. `where` is its position in the specs, and `origins` the positions of single
     fields by dotted path, if they differ. `kept` are the fields that keep their values in AWS if the resource exists:
-    members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`: it is not created for
-    an adopted resource that keeps another one. `accept_loss` are the losses that the document accepts. `moved`: its
-    document or part had another name before.
+    members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`:
+    it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
+    accepts. `moved`: its document or part had another name before.
     """
 
     address: Address

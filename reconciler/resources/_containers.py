@@ -95,7 +95,7 @@ LOG_OPTIONS: Final = {
     "awslogs-stream-prefix": "log_stream_prefix",
 }
 
-MEMBERS: Final = ApiMembers(
+API: Final = ApiMembers(
     "ecs",
     create="RegisterTaskDefinition",
     update="RegisterTaskDefinition",
@@ -156,13 +156,13 @@ OTHERS: Final = (
 again is asked of ECS's model."""
 
 READ: Final = frozenset({*OTHERS, "logConfiguration", "portMappings", "versionConsistency"})
-_SAID: Final = frozenset(path for path in MEMBERS.words if "." not in path)
+_SAID: Final = frozenset(path for path in API.words if "." not in path)
 
 
 def read(item: Mapping[str, Any]) -> Container:
     """A container definition from AWS, defaults filled in."""
     check = item.get("healthCheck") or {}
-    aws = significant(item, (*OTHERS, *additions(item, MEMBERS, READ | _SAID)))
+    aws = significant(item, (*OTHERS, *additions(item, API, READ | _SAID)))
     log = item.get("logConfiguration") or {}
     options = dict(log.get("options") or {})
     awslogs = log.get("logDriver") == "awslogs"
@@ -241,7 +241,7 @@ def written(name: str, container: Container) -> dict[str, Any]:
     sent: dict[str, Any] = {key: value for key, value in items.items() if value}
     if container.stop_timeout != DEFAULT_STOP_TIMEOUT:
         sent["stopTimeout"] = container.stop_timeout
-    others = dict(container.aws)
+    others: dict[str, Any] = dict(container.aws)
     ranges = others.pop("portMappings", None) or ()
     if ranges:
         sent["portMappings"] = [*sent.get("portMappings", ()), *ranges]

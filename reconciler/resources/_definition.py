@@ -18,7 +18,7 @@ from reconciler.resources._containers import Container, Whole
 
 LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing starts from it any more
 DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
-MEMBERS: Final = ApiMembers(
+API: Final = ApiMembers(
     "ecs",
     create="RegisterTaskDefinition",
     update="RegisterTaskDefinition",
@@ -59,7 +59,7 @@ ANSWERED: Final = (
     "deleteRequestedAt",
 )
 _KNOWN: Final = frozenset({*OTHERS, *_containers.READ})
-_READ: Final = frozenset({*OTHERS, *LAUNCH, *MEMBERS.words, *ANSWERED})
+_READ: Final = frozenset({*OTHERS, *LAUNCH, *API.words, *ANSWERED})
 
 
 class TaskDefinitionSpec(Whole):
@@ -87,7 +87,7 @@ def content(spec: TaskDefinitionSpec) -> str:
 def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     """What DescribeTaskDefinition answered, as the spec that would have made it."""
     item = answer["taskDefinition"]
-    more = _containers.additions(item, MEMBERS, _READ)
+    more = _containers.additions(item, API, _READ)
     platform = item.get("runtimePlatform") or {}
     other: dict[str, Any] = {}
     if item.get("networkMode") != "awsvpc":

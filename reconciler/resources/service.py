@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
+from reconciler.model import members
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
@@ -21,6 +22,7 @@ from reconciler.model.tagging import TagRules
 from reconciler.resources import _ecs, _gone, _service_health, _tags
 from reconciler.resources._ecs import ecs
 from reconciler.resources._service_fields import (
+    API,
     MEMBERS,
     OF_THE_TASK_SET,
     Deployment,
@@ -28,6 +30,7 @@ from reconciler.resources._service_fields import (
     Target,
     changed,
     read,
+    with_deployment,
 )
 
 __all__ = ["Deployment", "Service", "ServiceSpec", "Target"]
@@ -100,7 +103,10 @@ class Service(ResourceType[ServiceSpec]):
                 address = _ecs.address_of(self.kind, name, tags, want, scope)
                 if address is None or item["status"] == "INACTIVE":
                     continue
-                spec, unread = read(item, None if want is None else want.spec, scope)
+                said, whole = {} if want is None else want.spec.aws, with_deployment(item)
+                seen = members.seen(API, said, whole, tags, address) if said else {}
+                spec, unread = read(item, None if want is None else want.spec, scope, seen)
+                facts = _service_health.facts(item, cluster) | {"unstated": members.unstated(API, said, whole)}
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
@@ -111,7 +117,7 @@ class Service(ResourceType[ServiceSpec]):
                         health,
                         reason,
                         unread=unread,
-                        facts=_service_health.facts(item, cluster),
+                        facts=facts,
                     )
                 )
         return observed
@@ -124,6 +130,8 @@ class Service(ResourceType[ServiceSpec]):
         for field, member in fields.items():
             if getattr(spec, field) not in (None, ()):
                 params |= member(spec)
+        later = API.rolls if spec.controller == "EXTERNAL" else ()
+        params = members.merged(params, {name: value for name, value in spec.aws.items() if name not in later})
         if spec.starts_empty:
             params["desiredCount"] = 0
         try:
@@ -154,7 +162,7 @@ class Service(ResourceType[ServiceSpec]):
         where = {"cluster": old.spec.cluster, "service": old.id}
         others = tuple(change for change in changes if change.field != "exec")
         if others:
-            yield ecs.update_service(**where, **changed(old.spec, new.spec, others))
+            yield ecs.update_service(**where, **changed(old.spec, new.spec, others, old.facts["item"]))
         if len(others) == len(changes):
             return
         try:

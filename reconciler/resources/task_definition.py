@@ -25,7 +25,7 @@ from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, Path, refs_in
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
+from reconciler.resources import _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit
 from reconciler.resources._definition import (
     LEFT,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.model.members import FIELD, aligned
 from reconciler.model.resource import Call, Calls
 from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
@@ -182,6 +184,9 @@ def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[s
         found.append("capacityProviderStrategy")
     if set(attachments(item)) != set(subject.attached):
         found.append("loadBalancers")
+    said = json.loads(release.members or "{}")
+    shown = {name: primary.get(name) or item.get(name) for name in said}
+    found += [] if aligned(shown, said, ordered=False, only_said=True) == said else [FIELD]
     return found
 
 
@@ -213,4 +218,5 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
         "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
     "loadBalancers": lambda subject: _load_balancers(subject.attached),
+    FIELD: lambda subject: json.loads(subject.members),
 }

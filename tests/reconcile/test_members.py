@@ -72,9 +72,7 @@ def notes(stage: EmulatedStack) -> list[str]:
 def says(stage: EmulatedStack, container: str = "{}", task: str = "{}", image: str = "1.27") -> None:
     """Let the specs say these members from now on."""
     stage.texts.clear()
-    stage.change(
-        {"aws: {}}": f"aws: {container}}}", "  aws: {}\n": f"  aws: {task}\n", "nginx:1.27": f"nginx:{image}"}
-    )
+    stage.change({"aws: {}}": f"aws: {container}}}", "  aws: {}\n": f"  aws: {task}\n", "nginx:1.27": f"nginx:{image}"})
 
 
 def deployed(stage: EmulatedStack) -> None:
@@ -112,7 +110,7 @@ def edited(stage: EmulatedStack, container: dict[str, Any], **members: Any) -> N
 
 
 def test_members_of_a_container_go_by_the_release(stage: EmulatedStack) -> None:
-    """Said, they are a new release; deployed, nothing differs; and a change of one shows as that one, by AWS's name."""
+    """They are part of a release; once deployed, nothing differs; and a change shows as that one, by AWS's name."""
     says(stage, "{linuxParameters: {initProcessEnabled: true}, dockerLabels: {team: shop}}", "{pidMode: task}")
     assert changes(stage) == [
         "aws.pidMode",
@@ -190,3 +188,79 @@ def test_a_release_has_one_id_however_it_came_about(stage: EmulatedStack) -> Non
     (after,) = (one.subject.release.id for one in stage.rollouts())
     assert before == after
     assert len(service(stage)["deployments"]) == 1
+
+
+SERVICE = "cluster: prod\nplacement"
+
+
+def service_says(stage: EmulatedStack, text: str) -> None:
+    stage.texts.clear()
+    stage.change({SERVICE: f"cluster: prod\naws: {text}\nplacement"})
+
+
+def test_members_of_a_service_are_changed_in_place(stage: EmulatedStack) -> None:
+    """What AWS shows again is compared by itself; what the specs do not say stays beside it."""
+    alarms = "{alarmNames: [b, a], enable: true, rollback: true}"
+    service_says(stage, f"{{enableECSManagedTags: true, deploymentConfiguration: {{alarms: {alarms}}}}}")
+    assert changes(stage) == [
+        "aws.deploymentConfiguration.alarms.alarmNames",
+        "aws.deploymentConfiguration.alarms.enable",
+        "aws.deploymentConfiguration.alarms.rollback",
+        "aws.enableECSManagedTags",
+    ]
+    deployed(stage)
+    assert service(stage)["enableECSManagedTags"] is True
+    assert service(stage)["deploymentConfiguration"]["deploymentCircuitBreaker"]["enable"] is True
+    assert planned(stage).actions == ()
+    assert len(service(stage)["deployments"]) == 1
+
+    stage.laptop.client("ecs").update_service(cluster="prod", service="web", enableECSManagedTags=False)
+    assert changes(stage) == ["aws.enableECSManagedTags"]
+    deployed(stage)
+    assert service(stage)["enableECSManagedTags"] is True
+
+    service_says(stage, "{}")
+    assert changes(stage) == []
+    (note,) = notes(stage)
+    assert "enableECSManagedTags" in note
+    assert "deploymentConfiguration.alarms" in note
+
+
+def test_what_starts_new_tasks_is_part_of_the_release(stage: EmulatedStack) -> None:
+    """A member of a deployment is brought by a rollout, which ECS may give up like any other."""
+    (before,) = (one.subject.release.id for one in stage.rollouts())
+    volume = '{roleArn: "arn:aws:iam::123456789012:role/ecs", sizeInGiB: 20}'
+    service_says(stage, f"{{volumeConfigurations: [{{name: data, managedEBSVolume: {volume}}}]}}")
+    plan = planned(stage)
+    (action,) = plan.actions
+    assert action.only_rolls
+    assert changes(stage) == ["aws.volumeConfigurations"]
+    deployed(stage)
+    (after,) = (one.subject.release.id for one in stage.rollouts())
+    assert before != after
+    (deployment,) = service(stage)["deployments"]
+    assert deployment["volumeConfigurations"][0]["managedEBSVolume"]["sizeInGiB"] == 20
+    assert planned(stage).actions == ()
+
+
+def test_what_aws_does_not_show_is_told_by_a_digest(stage: EmulatedStack) -> None:
+    """A tag says which value was written last: another one is written again, and the same is not."""
+    text = "{{monitoring: {{metricConfigurations: [{{metricNames: [CPUUtilization], resolutionSeconds: {}}}]}}}}"
+    service_says(stage, text.format(20))
+    stage.apply()
+    digest = {one["key"]: one["value"] for one in tags(stage)}["reconciler:members"]
+    assert digest.startswith("monitoring:")
+    assert planned(stage).actions == ()
+    service_says(stage, text.format(60))
+    assert changes(stage) == ["aws.monitoring"]
+    stage.apply()
+    assert planned(stage).actions == ()
+    service_says(stage, "{}")
+    stage.apply()
+    assert "reconciler:members" not in {one["key"] for one in tags(stage)}
+
+
+def tags(stage: EmulatedStack) -> list[dict[str, str]]:
+    answer = stage.laptop.client("ecs").describe_services(cluster="prod", services=["web"], include=["TAGS"])
+    found: list[dict[str, str]] = answer["services"][0]["tags"]
+    return found

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model.members import FIELD
-from reconciler.spec import members
+from reconciler.resources._service_fields import NOT_UNDER
+from reconciler.rollout.engine import Controller, engines
+from reconciler.spec import member_faults, members, queries
 from reconciler.spec.diagnostics import Diagnostic
+from reconciler.spec.documents import Service
 from reconciler.spec.specs import Specs
 
 
@@ -19,6 +22,15 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             return root is not None
 
         for path, block in members.blocks(document):
-            for fault in members.faults(members.api_of(block), getattr(block, FIELD), stated):
+            refused = _refused(specs, block) if isinstance(block, Service) else {}
+            for fault in member_faults.faults(members.api_of(block), getattr(block, FIELD), stated, refused):
                 place = specs.where(document, *path, FIELD, *fault.path, key=fault.key)
                 yield Diagnostic(fault.rule, fault.message, place, hint=fault.hint)
+
+
+def _refused(specs: Specs, service: Service) -> dict[str, str]:
+    """What the service cannot have because ECS does not control its deployments."""
+    strategy = queries.strategy(specs, service)
+    controller = Controller.ECS if strategy is None else engines()[strategy.driver].controller
+    why = f"ECS has it for services with rolling deployments only, and {service.name} is deployed otherwise"
+    return dict.fromkeys(NOT_UNDER.get(controller, ()), why)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.members import digests
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, engines
-from reconciler.spec import names, queries
+from reconciler.spec import members, names, queries
 from reconciler.spec.compile import kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
@@ -42,6 +43,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
+    said = members.typed(members.api_of(service), service.aws) if service.aws else {}
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
     yield context.desired(
         service,
@@ -61,9 +63,11 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             exec=service.exec,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engines()[delivery.policy.engine].controller,
+            aws=said,
             **capacity(context, service),
         ),
         kept=kept.of_service(service, strategy_of(context.specs, service)),
+        tags=digests(members.api_of(service), said, address) if said else None,
     )
     if scaled is not None:
         yield _scaling(context, service, address)

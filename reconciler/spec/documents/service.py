@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents.base import Block, Document, Named
+from reconciler.spec.documents.base import Block, Document, Members, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.load_balancer import ListenerName
@@ -131,6 +131,8 @@ class Service(Document):
     declares.
     """
 
+    api = "_service_fields"
+
     kind: Literal["Service"] = "Service"
     name: EcsName
     aws_name: EcsName | None = None
@@ -151,6 +153,8 @@ class Service(Document):
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateService, by ECS's names, such as `enableECSManagedTags`."""
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:
