@@ -26,6 +26,8 @@ class Shape:
 
     service: str
     name: str
+    more: tuple[tuple[str, Shape], ...] = ()
+    """Further members, of another operation."""
 
     @cached_property
     def _said(self) -> Mapping[str, Any]:
@@ -41,7 +43,8 @@ class Shape:
     @cached_property
     def members(self) -> Mapping[str, Shape]:
         """Of a structure, by name."""
-        return {name: Shape(self.service, item["shape"]) for name, item in self._said.get("members", {}).items()}
+        own = {name: Shape(self.service, item["shape"]) for name, item in self._said.get("members", {}).items()}
+        return own | dict(self.more)
 
     @cached_property
     def item(self) -> Shape:

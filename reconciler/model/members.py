@@ -13,7 +13,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from reconciler import service_models
@@ -37,7 +37,8 @@ class ApiMembers:
     `words` are the members that a field of ours says, by path, with that field; one that ends with `?` says it only
     where it is stated. `owned` are those that the specs cannot say, with the reason. `rolls` are
     those whose change starts new tasks. `elsewhere` says where answers show a member that has another place in them.
-    `others` are those that no word says, and that AWS shows only where somebody has set them.
+    `others` are those that no word says, and that AWS shows only where somebody has set them. `more` are members of
+    another operation, which is called right after. `fields` are members for which the spec of the resource has a field.
     """
 
     service: str
@@ -50,12 +51,17 @@ class ApiMembers:
     rolls: frozenset[str] = frozenset()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    more: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> Shape:
         """What `aws:` may hold, with what is refused."""
         found = service_models.takes(self.service, self.create)
-        return found if not self.inside else found.members[self.inside].item
+        if self.inside:
+            return found.members[self.inside].item
+        more = ((name, service_models.takes(self.service, other).members[name]) for name, other in self.more.items())
+        return replace(found, more=tuple(more)) if self.more else found
 
     def observed(self, path: Path) -> bool:
         """Whether AWS shows the member again."""
@@ -269,3 +275,21 @@ def _at(value: Any, path: Path) -> Any:
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def with_fields(api: ApiMembers, said: Values) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`said`, without the members for which the resource has fields, and the values of those fields by their paths.
+
+    A list of keys and values is a mapping.
+    """
+    rest, found = dict(said), dict[str, Any]()
+    for member, name in api.fields.items():
+        top, _, inner = member.partition(".")
+        if top in rest and inner in ("", *rest[top]):
+            value = rest.pop(top) if not inner else rest[top][inner]
+            if inner:
+                rest[top] = {key: item for key, item in rest[top].items() if key != inner}
+                rest = {key: item for key, item in rest.items() if key != top or item}
+            keyed = isinstance(value, list) and all(isinstance(item, Mapping) and "Key" in item for item in value)
+            found[name] = {item["Key"]: item["Value"] for item in value} if keyed else value
+    return rest, found

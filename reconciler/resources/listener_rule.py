@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import field_validator
+from pydantic import JsonValue, field_validator
 
 from reconciler import errors
-from reconciler.model import ownership, resource
+from reconciler.model import members, ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Link, Observed, Path
+from reconciler.model.members import ApiMembers
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
 from reconciler.resources import _conditions, _elb, _elb_actions, _gone, _tags
@@ -29,8 +30,33 @@ FREE = 3
 """How many free priorities to name where the wanted one is taken."""
 
 
+API: Final = ApiMembers(
+    "elbv2",
+    create="CreateRule",
+    update="ModifyRule",
+    described="Rule",
+    words={
+        "ListenerArn": "`listener` of `traffic`",
+        "Priority": "priority",
+        "Tags": "the document's `tags`",
+        "Conditions.Values": "the structure for its `Field`, such as `SourceIpConfig`",
+        "Conditions.PathPatternConfig.Values": "path",
+        "Conditions.HostHeaderConfig.Values": "host",
+        **_elb_actions.words("Actions"),
+    },
+    owned={
+        **_elb_actions.owned("Actions"),
+        "Actions.RedirectConfig": "the rule forwards requests to the Service",
+        "Actions.FixedResponseConfig": "the rule forwards requests to the Service",
+    },
+    others=("Actions", "Conditions", "Transforms"),
+)
+
+
 class ListenerRuleSpec(resource.Spec):
     """A condition that is left out is as AWS has it; an empty one is for requests of any kind."""
+
+    api: ClassVar[ApiMembers] = API
 
     listener: Annotated[Link, FieldMark.IMMUTABLE]
     priority: int
@@ -40,6 +66,7 @@ class ListenerRuleSpec(resource.Spec):
     headers: dict[str, tuple[str, ...]] | None = None
     action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
     @field_validator("hosts")
     @classmethod
@@ -81,8 +108,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         def build(tags: _elb.Tags, _: list[Any]) -> list[Observed[ListenerRuleSpec]]:
             there = {arn: places[arn] for arn in items if arn in tags}
             found = _elb.addresses(self.kind, there, wanted, tags, scope)
+            said = {want.address: want.spec.aws for want in scope.wanted}
             return [
-                Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts=_facts(*items[arn], held))
+                _observed(address, arn, *items[arn], tags[arn], held, said.get(address, {}))
                 for arn, address in found.items()
             ]
 
@@ -170,8 +198,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             answer = yield elbv2.create_rule(
                 ListenerArn=spec.listener,
                 Priority=spec.priority,
-                Conditions=_written(spec),
-                Actions=_elb_actions.actions(spec.action, spec.initial_action, new),
+                Conditions=[*_written(spec), *(_elb_actions.said_in(spec, "Conditions") or ())],
+                Actions=_elb_actions.actions(spec.action, spec.initial_action, new, "Actions"),
+                Transforms=spec.aws.get("Transforms"),
                 Tags=_tags.pairs(new.tags),
             )
         except errors.Exists:
@@ -189,22 +218,25 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         if "priority" in fields:
             yield from _move(old, new)
         settings: dict[str, Any] = {}
-        if not fields.isdisjoint(_conditions.FIELDS):  # what is not declared stays as it is
-            settings["Conditions"] = [*_written(_filled(spec, old.spec)), *old.facts["conditions"]]
-        if "action" in fields and spec.action is not None:
-            settings["Actions"] = _elb_actions.written(spec.action)
+        if "aws" in fields:
+            settings |= members.changed(API, spec.aws, old.facts["item"], [change.path for change in changes])
+        if "Conditions" in settings or not fields.isdisjoint(_conditions.FIELDS):  # what is not declared stays as it is
+            said = _elb_actions.said_in(spec, "Conditions")
+            others = old.facts["conditions"] if said is None else said
+            settings["Conditions"] = [*_written(_filled(spec, old.spec)), *others]
+        if "Actions" in settings:
+            listing = elbv2.describe_rules(RuleArns=[old.id])
+            settings["Actions"] = yield from _elb_actions.rewritten(listing, "Rules", "Actions", new, spec.action)
+        elif "action" in fields and spec.action is not None:
+            said = _elb_actions.said_in(spec, "Actions")
+            settings["Actions"] = _elb_actions.written(spec.action, old.facts["actions"], said)
         if settings:
             yield elbv2.modify_rule(RuleArn=old.id, **settings)
 
     def lost(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], changes: tuple[Change, ...]
     ) -> Mapping[Path, Any]:
-        """Conditions are replaced as a whole, and patterns by regular expression are not among ours."""
-        lost = _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
-        fields = [change.field for change in changes if change.field in _conditions.FIELDS]
-        if fields and old.facts["patterns"]:
-            lost[fields[0], "RegexValues"] = old.facts["patterns"]
-        return lost
+        return _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
 
     def delete(self, old: Observed[ListenerRuleSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_rule(RuleArn=old.id))
@@ -269,7 +301,10 @@ def _each_condition(spec: ListenerRuleSpec) -> Iterator[dict[str, Any]]:
 def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
     values: dict[str, Sequence[str]] = {}
     headers: dict[str, tuple[str, ...]] = {}
+    others = _others(item)
     for condition in item["Conditions"]:
+        if {name: value for name, value in condition.items() if name != "Values"} in others:
+            continue
         match condition["Field"]:
             case "http-header":
                 config = condition["HttpHeaderConfig"]
@@ -291,16 +326,42 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
     )
 
 
-def _patterns(item: Mapping[str, Any]) -> list[str]:
-    configs = (value for condition in item["Conditions"] for value in condition.values() if isinstance(value, Mapping))
-    return [pattern for config in configs for pattern in config.get("RegexValues") or ()]
+def rule_fields(said: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`said`, without the conditions for which a rule has fields, and those fields."""
+    rest, fields, headers = list[Any](), dict[str, Any](), dict[str, tuple[str, ...]]()
+    for condition in said.get("Conditions") or ():
+        method, header = condition.get("HttpRequestMethodConfig") or {}, condition.get("HttpHeaderConfig") or {}
+        if method.get("Values"):
+            fields["methods"] = tuple(method["Values"])
+        elif header.get("Values"):
+            headers[header.get("HttpHeaderName", "")] = tuple(header["Values"])
+        else:
+            rest.append(condition)
+    fields |= {"headers": headers} if headers else {}
+    others = {name: value for name, value in said.items() if name != "Conditions"}
+    return ({**others, "Conditions": rest} if "Conditions" in said else others), fields
+
+
+def _observed(
+    address: Address,
+    arn: str,
+    listener: str,
+    item: Mapping[str, Any],
+    tags: Mapping[str, str],
+    held: Mapping[str, Sequence[int]],
+    said: dict[str, Any],
+) -> Observed[ListenerRuleSpec]:
+    shown = {**_elb_actions.shown(item, "Actions"), "Conditions": list(_others(item))}
+    facts = _facts(listener, item, held) | {"item": shown, "unstated": members.unstated(API, said, shown)}
+    aws = members.seen(API, said, shown, tags, address) if said else {}
+    spec = _read(listener, item).model_copy(update={"aws": aws})
+    return Observed(address, arn, spec, tags=tags, facts=facts)
 
 
 def _facts(listener: str, item: Mapping[str, Any], held: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     return {
         "conditions": _others(item),
         "actions": item["Actions"],
-        "patterns": _patterns(item),
         "priorities": held[listener],
     }
 
@@ -313,9 +374,14 @@ def _free(priority: int, held: Sequence[int]) -> list[int]:
 
 
 def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """The conditions that the specs cannot say, such as the client's address, as a call takes them."""
+    """The conditions that no field of ours says, such as the client's address or a pattern, as a call takes them."""
     known = {"path-pattern", "host-header", "http-request-method", "http-header"}
-    return tuple(condition for condition in item["Conditions"] if condition["Field"] not in known)
+    found = []
+    for condition in item["Conditions"]:
+        patterned = any(isinstance(value, Mapping) and value.get("RegexValues") for value in condition.values())
+        if patterned or condition["Field"] not in known:
+            found.append({name: value for name, value in condition.items() if name != "Values"})
+    return tuple(found)
 
 
 def _values(condition: Mapping[str, Any], config: str) -> Sequence[str]:

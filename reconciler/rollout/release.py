@@ -16,7 +16,7 @@ ID_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """Health check of a target group; times in seconds."""
+    """Health check of a target group; times in seconds. `matcher` are codes of HTTP, or of gRPC."""
 
     path: str
     interval: int
@@ -26,6 +26,7 @@ class HealthCheck:
     matcher: str
     port: str = "traffic-port"
     protocol: str = "HTTP"
+    grpc: bool = False
 
 
 @dataclass(frozen=True, slots=True)

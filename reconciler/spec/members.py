@@ -95,6 +95,12 @@ def typed(api: ApiMembers, said: Mapping[str, Any]) -> dict[str, Any]:
     return found if api.revised else resolved(api.shape, found)
 
 
+def said(block: Block) -> dict[str, Any]:
+    """The members of a block, in the types that the API takes."""
+    values = getattr(block, FIELD)
+    return typed(api_of(block), values) if values else {}
+
+
 def _typed(shape: Shape, value: Any) -> Any:
     if value is None:
         return None

@@ -146,10 +146,11 @@ def test_what_a_redirect_leaves_out_is_not_compared() -> None:
     assert not diff(found, wanted)
 
 
-def test_an_action_that_the_specs_cannot_say_is_a_difference() -> None:
-    """A sign-in put before the forward by hand does not go unnoticed."""
+def test_what_comes_before_an_action_is_not_part_of_it() -> None:
+    """A sign-in put before the forward by hand is kept; two actions that answer are none that the specs can declare."""
     sign_in = {"Type": "authenticate-oidc", "Order": 1}
-    assert action_of(sign_in, weighted(blue=1) | {"Order": 2}) == Action()
+    assert action_of(sign_in, weighted(blue=1) | {"Order": 2}) == action_of(weighted(blue=1))
+    assert action_of(weighted(blue=1) | {"Order": 1}, weighted(green=1) | {"Order": 2}) == Action()
     assert action_of({"Type": "something-new"}) == Action()
 
 

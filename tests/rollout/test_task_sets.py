@@ -245,7 +245,8 @@ def test_a_service_that_is_not_there_is_an_error_and_not_an_empty_one() -> None:
         (forward((GROUPS[0], 0), (GROUPS[1], 0)), (0, 0), True),
         (forward((GROUPS[0], 50), ("arn:other", 50)), None, False),
         ([{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}], None, False),
-        ([{"Type": "authenticate-oidc"}, *forward((GROUPS[0], 1))], None, False),
+        ([{"Type": "authenticate-oidc"}, *forward((GROUPS[0], 1))], (100, 0), False),
+        ([*forward((GROUPS[0], 1)), *forward((GROUPS[1], 1))], None, False),
         (forward((GROUPS[0], 1), (GROUPS[1], 2)), (33, 67), True),
     ],
 )

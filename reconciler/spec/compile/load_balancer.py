@@ -7,19 +7,22 @@ refuses a target group that no listener names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.model import elb_actions
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
-from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, Forward
+from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, Forward, read_action
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
+from reconciler.spec import members
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
-from reconciler.spec.documents.load_balancer import CertificateReference
+from reconciler.spec.documents.load_balancer import CertificateReference, Listener
 
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
@@ -28,6 +31,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         attributes["idle_timeout.timeout_seconds"] = str(seconds(balancer.idle_timeout))
     attributes["deletion_protection.enabled"] = "true" if balancer.deletion_protection else "false"
     address = Address("load-balancer", balancer.name)
+    aws, fields = with_fields(members.api_of(balancer), members.said(balancer))
     yield context.desired(
         balancer,
         address,
@@ -38,6 +42,8 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             subnets=context.subnets(balancer.subnets),
             security_groups=context.security_groups(balancer.security_groups),
             attributes=attributes,
+            aws=aws,
+            **fields,
         ),
         kept=unstated(balancer, scheme="scheme", deletion_protection=("attributes", "deletion_protection.enabled")),
     )
@@ -56,12 +62,13 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 protocol=listener.protocol,
                 certificates=tuple(map(_certificate, listener.certificates)) or None,
                 ssl_policy=listener.tls_policy,
+                aws=_without_last(members.said(listener)),
                 **default_action(context, balancer, name),
             ),
             "listeners",
             name,
             kept=unstated(listener, protocol="protocol", ssl_policy="ssl_policy")
-            | ({} if _takes_all(context, balancer, name) else {("default_action",): Keep.VALUE}),
+            | ({} if _answers(context, balancer, name) else {("default_action",): Keep.VALUE}),
         )
 
 
@@ -92,12 +99,31 @@ def default_action(context: Context, balancer: LoadBalancer, listener: str) -> d
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
     service = _takes_all(context, balancer, listener)
     if service is None:
+        if (last := _last(balancer.listeners[listener])) is not None:
+            return {"default_action": read_action([last])}
         served = users(context, balancer, listener)
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
     engine = engines()[compile_policy(strategy, service).engine]
     ours = engine.shifts_traffic is not TrafficShifter.NOBODY
     return {"initial_action" if ours else "default_action": forward(service)}
+
+
+def _answers(context: Context, balancer: LoadBalancer, listener: str) -> bool:
+    """Whether the specs say what happens to requests that no rule of a listener catches."""
+    return bool(_takes_all(context, balancer, listener) or _last(balancer.listeners[listener]))
+
+
+def _last(listener: Listener) -> Mapping[str, Any] | None:
+    """The redirect or the reply that `aws` says."""
+    found = elb_actions.last(members.said(listener).get("DefaultActions") or ())
+    return None if found is None or found["Type"] == "forward" else found
+
+
+def _without_last(said: dict[str, Any]) -> dict[str, Any]:
+    """The members of a listener without the action that answers, which is a field."""
+    actions = said.get("DefaultActions")
+    return said if actions is None else {**said, "DefaultActions": elb_actions.beyond(actions)}
 
 
 def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> Service | None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.members import digests
+from reconciler.model.members import digests, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
-from reconciler.resources.listener_rule import ListenerRuleSpec
+from reconciler.resources.listener_rule import ListenerRuleSpec, rule_fields
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
@@ -43,7 +43,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
-    said = members.typed(members.api_of(service), service.aws) if service.aws else {}
+    said = members.said(service)
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
     yield context.desired(
         service,
@@ -90,16 +90,17 @@ def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterato
     traffic = service.traffic
     if traffic is None:
         return
+    aws, fields = with_fields(members.api_of(traffic), members.said(traffic))
     check = traffic.health_check
     declared = HealthCheck(
         path=check.path,
-        port="traffic-port",
-        protocol="HTTP",
+        port=fields.get("health_check.port", "traffic-port"),
+        protocol=fields.get("health_check.protocol", "HTTP"),
         interval=seconds(check.interval),
         timeout=seconds(check.timeout),
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
-        matcher=check.matcher,
+        matcher=fields.get("health_check.matcher", check.matcher),
     )
     for number, group in enumerate(traffic.target_groups):
         yield context.desired(
@@ -108,15 +109,17 @@ def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterato
             TargetGroupSpec(
                 name=group.name_in_aws,
                 port=container_port(service),
-                protocol="HTTP",
+                protocol=fields.get("protocol", "HTTP"),
                 vpc=_vpc(context, service),
-                target_type="ip",
-                protocol_version="HTTP1",
+                target_type=fields.get("target_type", "ip"),
+                protocol_version=fields.get("protocol_version", "HTTP1"),
                 health_check=None if ours else declared,
                 initial_health_check=declared if ours else None,
                 attributes={
                     "deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)),
+                    **fields.get("attributes", {}),
                 },
+                aws=aws,
             ),
             "traffic",
             "target_groups",
@@ -131,6 +134,7 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
         return
     balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     declared = balancer.listeners if balancer is not None else {}
+    aws, fields = rule_fields(members.said(traffic.match))
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue
@@ -143,6 +147,8 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
                 priority=traffic.match.priority,
                 paths=traffic.match.path,
                 hosts=traffic.match.host,
+                aws=aws,
+                **fields,
                 **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
             ),
             "traffic",

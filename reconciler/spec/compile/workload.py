@@ -82,7 +82,7 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
         task_role=own,
         architecture=task.architecture,
         containers={name: _container(context, workload, name) for name in task.containers},
-        aws=members.typed(members.api_of(task), task.aws) if task.aws else {},
+        aws=members.said(task),
         **({} if task.ephemeral_storage is None else {"ephemeral_storage": task.ephemeral_storage}),
     )
 
@@ -97,7 +97,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         assert reference.uri is not None, "an image is a registry and a tag, or a URI"
         image = reference.uri
     check = container.health_check
-    aws = members.typed(members.api_of(container), container.aws) if container.aws else {}
+    aws = members.said(container)
     alone = workload.task if len(workload.task.containers) == 1 else container
     declared: dict[str, Any] = {
         "image": image,

@@ -55,10 +55,14 @@ class TargetHealthCheck(Block):
 class Match(Block):
     """Selects this service's requests if several services share the listeners. Default: all requests."""
 
+    api = "listener_rule"
+
     path: Patterns = ()
     host: Patterns = ()
     priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
     """Rules are evaluated from the lowest number up; each needs its own."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateRule, by ELB's names, such as `Conditions` for source addresses."""
 
     @model_validator(mode="after")
     def _priority_given(self) -> Match:
@@ -70,7 +74,7 @@ class Match(Block):
 
     @property
     def given(self) -> bool:
-        return bool(self.path or self.host)
+        return bool(self.path or self.host or self.aws.get("Conditions"))
 
 
 class TargetGroup(Named):
@@ -94,6 +98,8 @@ class TargetGroup(Named):
 class Traffic(Block):
     """How requests reach the service's tasks."""
 
+    api = "target_group"
+
     load_balancer: Reference
     container: ContainerName
     port: Port | None = None
@@ -107,6 +113,9 @@ class Traffic(Block):
     listener: ListenerName = "production"
     test_listener: ListenerName = "test"
     """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `ProtocolVersion`
+    and `Attributes`."""
 
 
 class Scaling(Block):
