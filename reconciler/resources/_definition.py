@@ -35,7 +35,11 @@ API: Final = ApiMembers(
         "tags": "the document's `tags`",
     },
 )
-LAUNCH: Final = ("networkMode", "requiresCompatibilities", "runtimePlatform")
+LAUNCH: Final[Mapping[str, Any]] = {
+    "networkMode": "awsvpc",
+    "requiresCompatibilities": ["FARGATE"],
+    "runtimePlatform": {"operatingSystemFamily": "LINUX"},
+}
 """How it is networked and launched. Where the specs do not say so, it is a task of Fargate's on Linux."""
 OTHERS: Final = (
     "volumes",
@@ -138,7 +142,11 @@ def registered(spec: TaskDefinitionSpec) -> dict[str, Any]:
 
 
 def aligned(spec: TaskDefinitionSpec, want: TaskDefinitionSpec) -> TaskDefinitionSpec:
-    """`spec` with its members in the spelling of `want` where both say the same."""
+    """`spec` with its members in the spelling of `want` where both say the same, and with those that `want` says of how
+    it is launched in their place."""
+    if launched := {name: spec.other.get(name, usual) for name, usual in LAUNCH.items() if name in want.aws}:
+        other = {name: value for name, value in spec.other.items() if name not in launched}
+        spec = spec.model_copy(update={"aws": {**spec.aws, **launched}, "other": other})
     return _each(spec, want, lambda have, said: members.aligned(have, said) if said else have)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue, field_validator
 
 from reconciler import errors
-from reconciler.model import members, ownership, resource
+from reconciler.model import elb_actions, members, ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
@@ -339,6 +339,8 @@ def rule_fields(said: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
             rest.append(condition)
     fields |= {"headers": headers} if headers else {}
     others = {name: value for name, value in said.items() if name != "Conditions"}
+    if "Actions" in others:
+        others["Actions"] = elb_actions.beyond(others["Actions"])
     return ({**others, "Conditions": rest} if "Conditions" in said else others), fields
 
 
