@@ -67,11 +67,16 @@ class ApiMembers:
         """Whether AWS shows the member again."""
         shown = service_models.shape(self.service, self.described)
         there = tuple(self.elsewhere.get(path[0], path[0]).split("."))
-        return shown.at(*there, *path[1:]) is not None
+        return shown.at(*self._inside, *there, *path[1:]) is not None
 
     def updatable(self, path: Path) -> bool:
         """Whether AWS can change the member."""
-        return bool(self.update) and service_models.takes(self.service, self.update).at(*path) is not None
+        takes = service_models.takes(self.service, self.update) if self.update else None
+        return takes is not None and takes.at(*self._inside, *path) is not None
+
+    @property
+    def _inside(self) -> Path:
+        return (self.inside,) if self.inside else ()
 
     @property
     def revised(self) -> bool:

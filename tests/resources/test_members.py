@@ -104,7 +104,7 @@ def value(api: ApiMembers, shape: Shape, path: Path, number: int, at: Path = ())
             found = {
                 name: value(api, shape.members[name], (), 0, (*at, name))
                 for name in (() if shape.union else shape.required)
-                if not api.said_by((*at, name))
+                if api.said_by((*at, name)).endswith("?") or not api.said_by((*at, name))
             }
             if path:
                 found[path[0]] = value(api, shape.members[path[0]], path[1:], number, (*at, path[0]))
@@ -153,11 +153,14 @@ def said(name: str, path: Path, number: int) -> dict[str, Any]:
     return {path[0]: found}
 
 
+PORTS = {"containerPort", "protocol", "appProtocol"}
 OURS = {"Type", "RedirectConfig", "FixedResponseConfig", "Field", "RegexValues", "HttpHeaderConfig"}
 
 
 def answers(path: Path) -> bool:
-    """Whether it is part of the action that answers, or of a condition, for which the resource has a field."""
+    """Whether it is part of a port, an action or a condition for which the resource has a field."""
+    if path[0] == "portMappings":
+        return path[1] in PORTS
     return path[0] in {*ACTIONS, "Conditions"} and path[1:2] != () and path[1] in OURS | {"HttpRequestMethodConfig"}
 
 
@@ -180,7 +183,8 @@ def test_every_member_is_said_by_a_field_or_by_aws(name: str) -> None:
     """Those of which neither is true are refused with the reason; a new botocore adds to what `aws` can say."""
     api = SUBJECTS[name].api
     for path in leaves(name):
-        faults = [*member_faults.faults(api, said(name, path, 0), lambda _: True)]
+        stated = bool(api.said_by(path))
+        faults = [*member_faults.faults(api, said(name, path, 0), lambda _, stated=stated: stated)]
         rules = {fault.rule for fault in faults}
         if api.owner(path):
             assert rules == {"E1117"}, path
