@@ -1,5 +1,7 @@
 """Does a deployment lose a request? `python -m benchmarks.zero_loss [--clock 10] [--rate 2000] [--load wrk|python]`.
 
+`--engine codedeploy` tells the same story with another engine.
+
 The AWS emulator with the app in two tasks, the command line in processes of its own, and steady load on :80 from one
 more, throughout: five complete blue/green rollouts, three of them let in by `reconciler promote`, a canary of three
 shares, a rollback while blue is warm, and a version that fails. Exit 1 when a request was lost, when a rollout did not
@@ -29,8 +31,8 @@ from typing import Any
 
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.rollout_text import WORDS
-from reconciler.rollout.engine import Phase
-from tests.harness.emulator import ROOT, SERVICE, Desk, Going, active
+from reconciler.rollout.engine import Phase, default_engine, engines
+from tests.harness.emulator import ROOT, SERVICE, Desk, Going, local_session
 
 CONNECTIONS = 32
 LEAST = 1000.0
@@ -41,8 +43,7 @@ TERMS = {
     r"after: 1h": "after: 1m",
 }
 AUTO = {r"promotion: \{.*?\}": "promotion: {mode: auto}"}
-STEPS = "[{weight: 10, pause: 1m}, {weight: 30, pause: 1m}, {weight: 60, pause: 1m}]"
-CANARY = {"type: blue_green": f"type: canary\nsteps: {STEPS}"}
+SHARES = (10, 30, 60)
 BROKEN = """[python, -c, "raise SystemExit('no database')"]"""
 WARM = {r"teardown: \{.*?\}": "teardown: {after: 8h}"}
 
@@ -140,6 +141,7 @@ class Story:
     """What is typed. `chapters` are when each began, and what it is."""
 
     here: Desk
+    shares: tuple[int, ...] = SHARES
     chapters: list[tuple[float, str]] = field(default_factory=list)
 
     def tell(self) -> None:
@@ -153,8 +155,9 @@ class Story:
                 going.until(WORDS[Phase.AWAITING_PROMOTION])
                 self.typed("promote", SERVICE)
             self.ends(going, Exit.DONE)
-        self.begins("canary to v7: 10, 30, 60, all")
-        self.here.save(CANARY, "deployment.yaml")
+        self.begins(f"canary to v7: {', '.join(map(str, self.shares))}, all")
+        steps = ", ".join(f"{{weight: {share}, pause: 1m}}" for share in self.shares)
+        self.here.save({"type: blue_green": f"type: canary\nsteps: [{steps}]"}, "deployment.yaml")
         self.ends(self.applied("v7"), Exit.DONE)
         self.begins("v8, and `rollback` while blue is warm")
         self.here.save({r"type: canary\nsteps: .*": "type: blue_green", **WARM}, "deployment.yaml")
@@ -185,10 +188,11 @@ class Story:
             raise SystemExit(f"apply --wait: exit {ended.code}, not {code}\n{ended.text}")
 
 
-def measure(tool: str, *, rate: float, speed: float) -> tuple[Figures, list[tuple[float, str]]]:
-    with tempfile.TemporaryDirectory() as place, active(Path(place), speed=speed, terms=TERMS) as here:
+def measure(tool: str, *, rate: float, speed: float, engine: str) -> tuple[Figures, list[tuple[float, str]]]:
+    terms = TERMS | {"type: blue_green": f"type: blue_green\nengine: {engine}"}
+    with tempfile.TemporaryDirectory() as place, local_session(Path(place), speed=speed, terms=terms) as here:
         here.save({"desired_count: 1": "desired_count: 2"})
-        story = Story(here)
+        story = Story(here, SHARES[1:2] if engines()[engine].limits.fixed_steps else SHARES)
         story.typed("apply", "-y")
         for number in range(1, 10):
             here.push(f"v{number}")
@@ -227,8 +231,11 @@ def main() -> int:
     options.add_argument("--clock", type=float, default=10.0, help="how much faster time passes on the laptop")
     options.add_argument("--rate", type=float, default=2000.0, help="requests a second that are tried")
     options.add_argument("--load", choices=["wrk", "python"], default="wrk" if shutil.which("wrk") else "python")
+    names = [one.name for one in engines().values() if "canary" in one.types]
+    options.add_argument("--engine", choices=names, default=default_engine("blue_green"))
     given = options.parse_args()
-    figures, chapters = measure(given.load, rate=given.rate, speed=given.clock)
+    figures, chapters = measure(given.load, rate=given.rate, speed=given.clock, engine=given.engine)
+    print(f"engine      {given.engine}")
     print(f"load        {given.load}, {CONNECTIONS} connections, {figures.seconds:.0f} s, on {os.cpu_count()} cores")
     print(f"clock       {given.clock:g} times as fast")
     print(f"requests    {figures.requests:,}")

@@ -281,7 +281,7 @@ def target_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) 
 
     assert specs.stack is not None
     return DesiredState(
-        StackId(specs.stack.name, identity.account, identity.region, identity.partition),
+        StackId(specs.stack.name, identity.account, identity.region, identity.partition, specs.stack.roles.path),
         compile_specs(specs, account=identity.account, partition=identity.partition),
         guard,
         consent,

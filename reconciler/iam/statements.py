@@ -169,10 +169,20 @@ class _Maker:
     def _reads(self) -> Iterator[Statement]:
         here = {"StringEquals": {"aws:RequestedRegion": self.place.region}}
         yield Statement("Look", "it compares what there is with the specs", self._actions(Binding.READ), condition=here)
-        roles = self._actions(Binding.READ_GLOBAL)
-        yield Statement("LookAtRoles", "IAM answers for all roles at once, and is in no region", roles)
+        yield from self._reads_roles()
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
+
+    def _reads_roles(self) -> Iterator[Statement]:
+        """All roles of the account, or those below the path of the stack's roles."""
+        path, why = (self.place.role_path or "/").strip("/"), "IAM is in no region"
+        if not path:
+            free = Binding.READ_GLOBAL, Binding.READ_ACCOUNT, Binding.READ_ROLE
+            yield Statement("LookAtRoles", f"{why}, and answers for all roles at once", self._actions(*free))
+            return
+        yield Statement("LookAtRoles", why, self._actions(Binding.READ_GLOBAL, Binding.READ_PATH))
+        bound = self._actions(Binding.READ_BELOW_PATH, Binding.READ_ROLE)
+        yield Statement("LookIntoRoles", "the stack's are below it", bound, (self._arn("iam", f"role/{path}/*"),))
 
     def _makes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._asked_as_ours}
@@ -278,13 +288,8 @@ class _Maker:
             keys = [f"{self.place.stack}.{self.place.account}.{self.place.region}#*"]
             condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
             actions = tuple(sorted(map(action, calls.of_store())))
-            yield Statement(
-                "HoldTheLease",
-                "one operator writes at a time, and stores the last accepted revision",
-                actions,
-                arn,
-                condition,
-            )
+            why = "one operator writes at a time, and stores the last accepted revision"
+            yield Statement("HoldTheLease", why, actions, arn, condition)
         yield Statement("Tell", "it tells people", ("sns:Publish",), self.extras.topics)
         if self.extras.repository is not None:
             yield Statement("FetchSpecs", "the specs lie there", ("codecommit:GitPull",), (self.extras.repository,))

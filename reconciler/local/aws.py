@@ -247,6 +247,12 @@ class LaptopAws:
         with self._lock:
             return [row for world in self.regions for row in hooks.waiting(world)]
 
+    def state_changes(self) -> list[Params]:
+        """What EventBridge would have been told of deployments and their hooks, oldest first."""
+        with self._lock:
+            found = [change for world in self.regions for change in world.ecs.state_changes]
+            return sorted(found, key=lambda change: change["time"])
+
     def reset(self) -> None:
         """An empty account, at once: tasks and listeners end without reports, faults are lifted."""
         with self._lock:

@@ -4,6 +4,7 @@
     /_reconciler/faults    GET     the active faults · POST one (the fields of `faults.Fault`) · DELETE all, or ?id=…
     /_reconciler/urls      GET     where each listener can really be reached
     /_reconciler/hooks     GET     the functions of lifecycle hooks that CodeDeploy waits for, and what they were told
+    /_reconciler/events    GET     state changes of ECS deployments and their hooks, as EventBridge would deliver them
     /_reconciler/reset     POST    an empty account
 
 Everything else is a request to AWS. No web page gets through to either: `http_guard` and `admission` see each request
@@ -110,6 +111,8 @@ class Endpoint:
                 return 200, self.laptop.urls()
             case "GET", "hooks":
                 return 200, self.laptop.hooks()
+            case "GET", "events":
+                return 200, self.laptop.state_changes()
             case "POST", "reset":
                 self.laptop.reset()
                 return 200, {}

@@ -28,8 +28,10 @@ from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal import mock_random
 
+from reconciler.errors import Undecidable
 from reconciler.local.refusal import Refusal
 from reconciler.local.wire import Call, Request, Response, unknown
+from reconciler.model import policy_evaluation
 
 responses.method_names_from_class = cache(responses.method_names_from_class)  # type: ignore[attr-defined]  # imported there, not meant for others
 """moto looks through all of a service's several hundred methods at each request; a tenth of its time."""
@@ -162,6 +164,19 @@ class Rest:
             if role.arn == role_arn:
                 document = role.assume_role_policy_document
                 return principal in (document if isinstance(document, str) else orjson.dumps(document).decode())
+        return False
+
+    def role_allows(self, role_arn: str, action: str, resource: str) -> bool:
+        """Whether the role's policies allow it; what `policy_evaluation` cannot decide is taken to be allowed."""
+        for role in self.iam.roles.values():
+            if role.arn == role_arn:
+                attached = [version for policy in role.managed_policies.values() for version in policy.versions]
+                documents = [*role.policies.values(), *(one.document for one in attached if one.is_default)]
+                read = [one if isinstance(one, dict) else orjson.loads(one) for one in documents]
+                try:
+                    return policy_evaluation.is_allowed(policy_evaluation.Request(action, resource), read)
+                except Undecidable:
+                    return True
         return False
 
     # ---- logs -------------------------------------------------------------------------------------------------------

@@ -79,8 +79,17 @@ def _repositories(world: World) -> Iterator[Tagged]:
         yield Tagged(repository.arn, "ecr:repository", ecr.tagger.get_tag_dict_for_resource(repository.arn))
 
 
+def _namespaces(world: World) -> Iterator[Tagged]:
+    """Cloud Map's, which moto's tagging API leaves out as well."""
+    cloud_map = world.rest.state("servicediscovery")
+    for namespace in cloud_map.namespaces.values():
+        tags = cloud_map.tagger.get_tag_dict_for_resource(namespace.arn)
+        yield Tagged(namespace.arn, "servicediscovery:namespace", tags)
+
+
 def everything(world: World) -> list[Tagged]:
-    found = {item.arn: item for item in [*_motos(world), *_repositories(world), *ours(world)] if item.tags}
+    several = (_motos(world), _repositories(world), _namespaces(world), ours(world))
+    found = {item.arn: item for part in several for item in part if item.tags}
     return [found[arn] for arn in sorted(found)]
 
 

@@ -23,6 +23,8 @@ class ShapeMismatch(AssertionError):
 def from_client(shape: Shape, value: Any) -> Any:
     """ValueError when the value is not of the shape's type. Members that the shape has not are dropped, as AWS does."""
     match shape.type_name:
+        case "structure" if shape.is_document_type:  # type: ignore[attr-defined]  # StructureShape
+            return _expect(value, dict, shape)
         case "structure":
             given = _expect(value, dict, shape)
             members = shape.members  # type: ignore[attr-defined]  # StructureShape, which its type_name says
@@ -63,6 +65,8 @@ def to_client(shape: Shape | None, value: Any, *, timestamps_as_numbers: bool = 
         return {}
     where = path or shape.name
     match shape.type_name:
+        case "structure" if shape.is_document_type:  # type: ignore[attr-defined]  # StructureShape
+            return _same(value, Mapping, where)
         case "structure":
             if not isinstance(value, Mapping):
                 raise ShapeMismatch(f"{where}: {value!r} is not a structure")

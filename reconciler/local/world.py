@@ -61,9 +61,9 @@ class World:
     scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
     roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created; all regions'
     listeners: dict[str, tuple[ListenerRoutes, ...]] = field(default_factory=dict)  # region → its table; all regions'
-    # the function that a lifecycle hook names, and what it is told: SUCCEEDED | FAILED; of CodeDeploy's also
-    # IN_PROGRESS, to report later
-    lambda_hook: Callable[[str, Params], str] | None = None
+    # the function that a lifecycle hook names, and what it is told: SUCCEEDED | FAILED | IN_PROGRESS, which is to be
+    # asked again (ECS) or to report later (CodeDeploy); of ECS also a whole answer, {"hookStatus": …}
+    lambda_hook: Callable[[str, Params], str | Params] | None = None
     strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
     tag_listings: dict[str, list[Any]] = field(default_factory=dict)  # filters → what GetResources pages through
     touched: dict[ServiceKey, None] = field(default_factory=dict)  # in order, each once

@@ -22,6 +22,10 @@ class Binding(Enum):
 
     READ = auto()  # the stack's region
     READ_GLOBAL = auto()  # nothing: the service is in no region
+    READ_ACCOUNT = auto()  # nothing; left out where the stack's roles have a path of their own
+    READ_PATH = auto()  # nothing; left out where they have none
+    READ_BELOW_PATH = auto()  # that path; left out where they have none
+    READ_ROLE = auto()  # that path; nothing where they have none
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request

@@ -76,13 +76,15 @@ class Scope:
 
     `wanted`: the desired resources of this type, with the ids known so far. `seen`: what this pass has already read of
     the types in `observe_after`. `swept`: the tag index, ARN → tags; it lags by minutes, so it says where to look and
-    not what exists. `before`: the result of an earlier pass, if this one need not read everything again.
+    not what exists. `before`: the result of an earlier pass, if this one need not read everything again. `role_path`:
+    the path of the stack's IAM roles, if its specs name one.
     """
 
     stack: str
     region: str
     account: str
     partition: str = "aws"
+    role_path: str | None = None
     wanted: tuple[Desired[Any], ...] = ()
     seen: Mapping[str, tuple[Observed[Any], ...]] = field(default_factory=dict)
     swept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -39,12 +39,13 @@ WIDTH = 16  # types read in parallel; the threads mostly wait for AWS
 
 @dataclass(frozen=True, slots=True)
 class StackId:
-    """Account, region and name of a stack."""
+    """Account, region and name of a stack. `role_path`: the path of its IAM roles, if the Stack names one."""
 
     stack: str
     account: str
     region: str
     partition: str = "aws"
+    role_path: str | None = None
 
 
 def observe(
@@ -179,6 +180,7 @@ class _Observation:
             self._place.region,
             self._place.account,
             self._place.partition,
+            self._place.role_path,
             wanted=tuple(want.resolved(self._ids) for want in self._wanted[name]),
             seen=dict(self.found),
             swept=self._reading.swept,
@@ -247,7 +249,7 @@ def made_meanwhile(
     """
     kind = kinds[want.address.kind]
     seen = {name: tuple(found) for name, found in world.found.items()}
-    scope = Scope(place.stack, place.region, place.account, place.partition, (want,), seen)
+    scope = Scope(place.stack, place.region, place.account, place.partition, place.role_path, (want,), seen)
     found = moves.renamed(tuple(aws.run(kind.observe(scope))), (want,), place.stack)
     there = [
         one

@@ -10,10 +10,17 @@ import fnmatch
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
-FIELDS: Final = ("paths", "hosts", "methods", "headers")
+FIELDS: Final = ("paths", "hosts", "methods", "headers", "queries", "sources")
 """Fields of a rule's spec that say which requests it takes. AWS replaces them as a whole."""
 
-NONE_YET: Final[dict[str, Any]] = {"paths": (), "hosts": ("not-yet.invalid",), "methods": (), "headers": {}}
+NONE_YET: Final[dict[str, Any]] = {
+    "paths": (),
+    "hosts": ("not-yet.invalid",),
+    "methods": (),
+    "headers": {},
+    "queries": (),
+    "sources": (),
+}
 """What a rule takes whose targets are not healthy yet. No host has a name that ends so (RFC 2606)."""
 
 MOST: Final = 5
@@ -31,6 +38,10 @@ class Conditions(Protocol):
     def methods(self) -> tuple[str, ...] | None: ...
     @property
     def headers(self) -> dict[str, tuple[str, ...]] | None: ...
+    @property
+    def queries(self) -> tuple[str, ...] | None: ...
+    @property
+    def sources(self) -> tuple[str, ...] | None: ...
 
 
 def takes_none(rule: Conditions) -> bool:
@@ -39,27 +50,35 @@ def takes_none(rule: Conditions) -> bool:
 
 
 def overlap(one: Conditions, other: Conditions) -> bool:
-    """Whether both may take the same request. Methods and headers are not looked at."""
+    """Whether both may take the same request. Headers, parameters and addresses are not looked at."""
+    if one.methods and other.methods and not set(one.methods) & set(other.methods):
+        return False
     return _shared(one.paths, other.paths) and _shared(one.hosts, other.hosts)
 
 
 def covers(wide: Conditions, narrow: Conditions) -> bool:
-    """Whether `wide` takes all that `narrow` does, as far as its paths and hosts show."""
-    pairs = ((wide.paths, narrow.paths), (wide.hosts, narrow.hosts))
-    return all(not more or (less and set(less) <= set(more)) for more, less in pairs)
+    """Whether `wide` takes all that `narrow` does, as far as their values show."""
+    names = [name for name in FIELDS if name != "headers"]
+    pairs = [(_given(wide, name), _given(narrow, name)) for name in names]
+    for header, values in (wide.headers or {}).items():
+        pairs.append((values, (narrow.headers or {}).get(header, ())))
+    return all(not more or (bool(less) and set(less) <= set(more)) for more, less in pairs)
 
 
 def widened(old: Conditions, new: Conditions) -> dict[str, Any] | None:
     """What takes the requests of both; None if no rule can."""
     if covers(new, old):
         return {}
-    changed = [name for name in ("paths", "hosts") if set(_given(old, name)) != set(_given(new, name))]
+    if (old.headers or {}) != (new.headers or {}):
+        return None
+    changed = [name for name in FIELDS if name != "headers" and set(_given(old, name)) != set(_given(new, name))]
     if len(changed) != 1 or not all(_given(one, changed[0]) for one in (old, new)):
         return None
     (name,) = changed
     both = tuple(dict.fromkeys((*_given(old, name), *_given(new, name))))
     headers = [value for values in (new.headers or {}).values() for value in values]
-    values = (*both, *_given(new, "hosts" if name == "paths" else "paths"), *_given(new, "methods"), *headers)
+    others = [value for field in FIELDS if field not in (name, "headers") for value in _given(new, field)]
+    values = (*both, *others, *headers)
     wildcards = sum(value.count("*") + value.count("?") for value in values)
     return {name: both} if max(len(values), wildcards) <= MOST else None
 

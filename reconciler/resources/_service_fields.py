@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import members, resource
+from reconciler.model import members, resource, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Network, Strategy
 
@@ -39,6 +40,8 @@ UNBALANCED: Final = 100
 (ECS developer guide, "Balancing an Amazon ECS service across Availability Zones")."""
 
 
+_CONNECTED: Final = ("enabled", "namespace", "services", "logConfiguration")
+
 API: Final = ApiMembers(
     "ecs",
     create="CreateService",
@@ -56,6 +59,7 @@ API: Final = ApiMembers(
         "loadBalancers": "traffic",
         "healthCheckGracePeriodSeconds": "grace_period",
         "enableExecuteCommand": "exec",
+        **{f"serviceConnectConfiguration.{one}": "service_connect" for one in _CONNECTED},
         "deploymentController": "the type of its DeploymentStrategy",
         "deploymentConfiguration.minimumHealthyPercent": "`rolling.min_percent` of its DeploymentStrategy",
         "deploymentConfiguration.maximumPercent": "`rolling.max_percent` of its DeploymentStrategy",
@@ -77,7 +81,11 @@ API: Final = ApiMembers(
     rolls=frozenset(STARTS_ALONE),
     elsewhere={name: f"deployments.{name}" for name in OF_A_DEPLOYMENT},
     others=(
-        *STARTS_ALONE,
+        "serviceRegistries",
+        "volumeConfigurations",
+        "vpcLatticeConfigurations",
+        "serviceConnectConfiguration.accessLogConfiguration",
+        "serviceConnectConfiguration.containerConfigurations",
         "placementConstraints",
         "placementStrategy",
         "enableECSManagedTags",
@@ -133,6 +141,7 @@ class ServiceSpec(resource.Spec):
     grace_period: int | None = None
     deployment: Deployment | None = None
     exec: bool | None = None
+    service_connect: Annotated[ServiceConnect | None, FieldMark.ROLLS] = None
     propagate_tags: str | None = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
     controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
@@ -174,6 +183,7 @@ MEMBERS: Final[Mapping[str, Callable[[ServiceSpec], dict[str, Any]]]] = {
     "grace_period": lambda spec: {"healthCheckGracePeriodSeconds": spec.grace_period},
     "deployment": _deployment,
     "exec": lambda spec: {"enableExecuteCommand": spec.exec},
+    "service_connect": lambda spec: {"serviceConnectConfiguration": service_connect.member(spec.service_connect)},
     "propagate_tags": lambda spec: {"propagateTags": spec.propagate_tags},
 }
 """The member of CreateService, and of UpdateService, that each field is."""
@@ -269,11 +279,17 @@ def read(
         grace_period=item.get("healthCheckGracePeriodSeconds"),
         deployment=_limits(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
+        service_connect=service_connect.read(_newest(item).get("serviceConnectConfiguration")),
         propagate_tags=item.get("propagateTags", "NONE"),
         aws=seen,
         controller=controller,
     )
     return spec, frozenset(unread)
+
+
+def _newest(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The deployment with what the service was last asked for."""
+    return next((one for one in item.get("deployments") or () if one.get("status") == "PRIMARY"), {})
 
 
 def _attached(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[Target, ...]:

@@ -35,6 +35,8 @@ API: Final = ApiMembers(
         "Certificates": "certificates",
         "SslPolicy": "ssl_policy",
         "Tags": "the document's `tags`",
+        "DefaultActions.RedirectConfig": "default_action",
+        "DefaultActions.FixedResponseConfig": "default_action",
         **_elb_actions.words("DefaultActions"),
     },
     owned=_elb_actions.owned("DefaultActions"),

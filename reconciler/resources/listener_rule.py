@@ -1,4 +1,4 @@
-"""A rule of a listener: which requests it catches, by path, host, method or header, and what happens to them.
+"""A rule of a listener: which requests it catches, and what happens to them.
 
 A priority is unique to its listener, and ours are told apart by their tags, so that one can change its priority. Two
 that change places do so in one call: AWS refuses a priority that is taken, even for a moment.
@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue, field_validator
 
 from reconciler import errors
-from reconciler.model import elb_actions, members, ownership, resource
+from reconciler.model import members, ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
@@ -39,16 +39,18 @@ API: Final = ApiMembers(
         "ListenerArn": "`listener` of `traffic`",
         "Priority": "priority",
         "Tags": "the document's `tags`",
-        "Conditions.Values": "the structure for its `Field`, such as `SourceIpConfig`",
+        "Conditions.Values": "the fields of the match",
         "Conditions.PathPatternConfig.Values": "path",
         "Conditions.HostHeaderConfig.Values": "host",
+        "Conditions.HttpRequestMethodConfig": "method",
+        "Conditions.HttpHeaderConfig.Values": "header",
+        "Conditions.QueryStringConfig": "query",
+        "Conditions.SourceIpConfig": "source_ip",
+        "Actions.RedirectConfig": "a rule of the LoadBalancer",
+        "Actions.FixedResponseConfig": "a rule of the LoadBalancer",
         **_elb_actions.words("Actions"),
     },
-    owned={
-        **_elb_actions.owned("Actions"),
-        "Actions.RedirectConfig": "the rule forwards requests to the Service",
-        "Actions.FixedResponseConfig": "the rule forwards requests to the Service",
-    },
+    owned=_elb_actions.owned("Actions"),
     others=("Actions", "Conditions", "Transforms"),
 )
 
@@ -64,6 +66,10 @@ class ListenerRuleSpec(resource.Spec):
     hosts: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     methods: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     headers: dict[str, tuple[str, ...]] | None = None
+    queries: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    """`name=value`, or a value of any parameter of the query string."""
+    sources: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    """CIDR blocks."""
     action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
@@ -296,6 +302,16 @@ def _each_condition(spec: ListenerRuleSpec) -> Iterator[dict[str, Any]]:
         yield {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": sorted(spec.methods)}}
     for name, values in sorted((spec.headers or {}).items()):
         yield {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": list(values)}}
+    if spec.queries:
+        pairs = [_query(text) for text in sorted(spec.queries)]
+        yield {"Field": "query-string", "QueryStringConfig": {"Values": pairs}}
+    if spec.sources:
+        yield {"Field": "source-ip", "SourceIpConfig": {"Values": sorted(spec.sources)}}
+
+
+def _query(text: str) -> dict[str, str]:
+    name, equals, value = text.partition("=")
+    return {"Key": name, "Value": value} if equals else {"Value": name}
 
 
 def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
@@ -315,6 +331,13 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
                 values["hosts"] = _values(condition, "HostHeaderConfig")
             case "http-request-method":
                 values["methods"] = _values(condition, "HttpRequestMethodConfig")
+            case "query-string" if condition not in others:
+                pairs = condition["QueryStringConfig"]["Values"]
+                values["queries"] = [
+                    f"{one['Key']}={one['Value']}" if one.get("Key") else one["Value"] for one in pairs
+                ]
+            case "source-ip":
+                values["sources"] = _values(condition, "SourceIpConfig")
     return ListenerRuleSpec(
         listener=listener,
         priority=int(item["Priority"]),
@@ -322,26 +345,10 @@ def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
         hosts=tuple(sorted(values.get("hosts", ()))),
         methods=tuple(sorted(values.get("methods", ()))),
         headers=headers,
+        queries=tuple(sorted(values.get("queries", ()))),
+        sources=tuple(sorted(values.get("sources", ()))),
         action=_elb_actions.read_action(item["Actions"]),
     )
-
-
-def rule_fields(said: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`said`, without the conditions for which a rule has fields, and those fields."""
-    rest, fields, headers = list[Any](), dict[str, Any](), dict[str, tuple[str, ...]]()
-    for condition in said.get("Conditions") or ():
-        method, header = condition.get("HttpRequestMethodConfig") or {}, condition.get("HttpHeaderConfig") or {}
-        if method.get("Values"):
-            fields["methods"] = tuple(method["Values"])
-        elif header.get("Values"):
-            headers[header.get("HttpHeaderName", "")] = tuple(header["Values"])
-        else:
-            rest.append(condition)
-    fields |= {"headers": headers} if headers else {}
-    others = {name: value for name, value in said.items() if name != "Conditions"}
-    if "Actions" in others:
-        others["Actions"] = elb_actions.beyond(others["Actions"])
-    return ({**others, "Conditions": rest} if "Conditions" in said else others), fields
 
 
 def _observed(
@@ -376,12 +383,12 @@ def _free(priority: int, held: Sequence[int]) -> list[int]:
 
 
 def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """The conditions that no field of ours says, such as the client's address or a pattern, as a call takes them."""
-    known = {"path-pattern", "host-header", "http-request-method", "http-header"}
-    found = []
+    """The conditions that no field of ours says, as a call takes them: patterns, and several parameters that have to
+    be there together."""
+    queries = [condition for condition in item["Conditions"] if condition["Field"] == "query-string"]
+    found = list(queries) if len(queries) > 1 else []
     for condition in item["Conditions"]:
-        patterned = any(isinstance(value, Mapping) and value.get("RegexValues") for value in condition.values())
-        if patterned or condition["Field"] not in known:
+        if any(isinstance(value, Mapping) and value.get("RegexValues") for value in condition.values()):
             found.append({name: value for name, value in condition.items() if name != "Values"})
     return tuple(found)
 

@@ -1,8 +1,9 @@
 """An IAM role: who may assume it, and what it then may do.
 
 One listing answers every role of the account with its trust, its policies and its tags; only the description and the
-session length have to be asked for one by one, and are where they are declared. Policy documents are compared by what
-they say, not by how they are spelled (_policy.py).
+session length have to be asked for one by one, and are where they are declared. Roles with a path of their own are read
+below that path only (_roles.py). Policy documents are compared by what they say, not by how they are spelled
+(_policy.py).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from reconciler.model.resource import Address, Calls, Desired, Observed, Service
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
-from reconciler.resources import _gone, _policy, _tags
+from reconciler.resources import _gone, _policy, _roles, _tags
 from reconciler.resources._policy import Document
 
 iam = ServiceApi("iam")
 
-ROLES_A_PAGE = 1000
 ASKED_SINGLY = frozenset({"description", "max_session"})
+OF_ONE = ("GetRolePolicy", "ListAttachedRolePolicies", "ListInstanceProfilesForRole", "ListRolePolicies")
 
 
 class RoleSpec(resource.Spec):
@@ -58,6 +59,10 @@ class Role(ResourceType[RoleSpec]):
             ("iam", "PutRolePermissionsBoundary"): Binding.BOUND,
             # a role in an instance profile is more than the specs can say: a person's
             ("iam", "RemoveRoleFromInstanceProfile"): Binding.NEVER,
+            ("iam", "GetAccountAuthorizationDetails"): Binding.READ_ACCOUNT,
+            ("iam", "ListRoles"): Binding.READ_PATH,
+            ("iam", "GetRole"): Binding.READ_ROLE,
+            **{("iam", name): Binding.READ_BELOW_PATH for name in OF_ONE},
         },
         tagging="TagRole",
         within_boundary=frozenset({("iam", "AttachRolePolicy"), ("iam", "CreateRole"), ("iam", "PutRolePolicy")}),
@@ -87,17 +92,27 @@ class Role(ResourceType[RoleSpec]):
         return replace(new, spec=spec.model_copy(update=kept))
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RoleSpec]]]:
-        answer = yield iam.get_account_authorization_details(Filter=["Role"], MaxItems=ROLES_A_PAGE)
         wanted = {want.spec.name: want for want in scope.wanted}
-        found: list[tuple[Address, Mapping[str, Any], dict[str, str]]] = []
-        for item in answer["RoleDetailList"]:
-            tags = _tags.in_region(_tags.of_pairs(item.get("Tags", ())), scope)
-            address = _tags.address_of(self.kind, item["RoleName"], tags, scope, wanted.get(item["RoleName"]))
-            if address is not None:
-                found.append((address, item, tags))
-        names = [item["RoleName"] for _, item, _ in found if _asked(wanted.get(item["RoleName"]), scope)]
-        answers = yield from _gone.answers([iam.get_role(RoleName=name) for name in names])
-        single = dict(zip(names, answers, strict=True))
+
+        def address(item: Mapping[str, Any]) -> Address | None:
+            name, tags = item["RoleName"], _tags.in_region(_tags.of_pairs(item.get("Tags", ())), scope)
+            return _tags.address_of(self.kind, name, tags, scope, wanted.get(name))
+
+        single: dict[str, Any] = {}
+        if (scope.role_path or "/") != "/":
+            assert scope.role_path is not None
+            items = yield from _roles.below(scope.role_path, wanted, lambda item: address(item) is not None)
+            single = {item["RoleName"]: {"Role": item} for item in items}
+        else:
+            items = yield from _roles.of_account()
+            names = [name for item in items if address(item) and _asked(wanted.get(name := item["RoleName"]), scope)]
+            answers = yield from _gone.answers([iam.get_role(RoleName=name) for name in names])
+            single = dict(zip(names, answers, strict=True))
+        found = [
+            (where, item, _tags.in_region(_tags.of_pairs(item.get("Tags", ())), scope))
+            for item in items
+            if (where := address(item)) is not None
+        ]
         return [
             Observed(
                 address,
@@ -113,7 +128,7 @@ class Role(ResourceType[RoleSpec]):
                 },
             )
             for address, item, tags in found
-            if single.get(item["RoleName"], answer) is not None
+            if single.get(item["RoleName"], item) is not None
         ]
 
     def create(self, new: Desired[RoleSpec]) -> Calls[str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.model import members
+from reconciler.model import members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
@@ -128,7 +128,7 @@ class Service(ResourceType[ServiceSpec]):
         fields = {field: member for field, member in MEMBERS.items() if field not in without}
         params: dict[str, Any] = {}
         for field, member in fields.items():
-            if getattr(spec, field) not in (None, ()):
+            if getattr(spec, field) not in (None, (), service_connect.OFF):
                 params |= member(spec)
         later = API.rolls if spec.controller == "EXTERNAL" else ()
         params = members.merged(params, {name: value for name, value in spec.aws.items() if name not in later})
@@ -206,6 +206,9 @@ def _used(version: Mapping[str, Any]) -> Iterator[str]:
             yield balancer["targetGroupArn"]
     for share in version.get("capacityProviderStrategy") or ():
         yield share["capacityProvider"]
+    connected = version.get("serviceConnectConfiguration") or {}
+    if connected.get("namespace"):
+        yield connected["namespace"]
     for registry in version.get("serviceRegistries") or ():
         if "registryArn" in registry:
             yield registry["registryArn"]

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.model.members import FIELD, aligned
+from reconciler.model import service_connect
+from reconciler.model.members import FIELD, aligned, merged
 from reconciler.model.resource import Call, Calls
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
 from reconciler.rollout.observe_task_sets import described_tasks, failed_by_itself
-from reconciler.rollout.release import Attachment, RolloutTarget, Version
+from reconciler.rollout.release import Attachment, Release, RolloutTarget, Version
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 
@@ -122,9 +124,10 @@ def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:
 
 def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
     """The call that requests the deployment."""
-    sent: dict[str, Any] = {}
+    whole = json.loads(subject.members or "{}")
+    sent: dict[str, Any] = {name: value for name, value in whole.items() if {name, FIELD} & {*decision.members}}
     for member in decision.members:
-        sent |= _MEMBERS[member](subject)
+        sent = merged(sent, _MEMBERS[member](subject))
     return ecs.update_service(
         cluster=subject.cluster,
         service=subject.service,
@@ -187,7 +190,13 @@ def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[s
     said = json.loads(release.members or "{}")
     shown = {name: primary.get(name) or item.get(name) for name in said}
     found += [] if aligned(shown, said, ordered=False, only_said=True) == said else [FIELD]
+    if service_connect.read(primary.get("serviceConnectConfiguration")) != _connected(release):
+        found.append("serviceConnectConfiguration")
     return found
+
+
+def _connected(release: Release) -> ServiceConnect:
+    return service_connect.read(json.loads(release.service_connect or "{}"))
 
 
 def attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
@@ -218,5 +227,8 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
         "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
     "loadBalancers": lambda subject: _load_balancers(subject.attached),
-    FIELD: lambda subject: json.loads(subject.members),
+    FIELD: lambda _: {},
+    "serviceConnectConfiguration": lambda subject: {
+        "serviceConnectConfiguration": service_connect.member(_connected(subject.release))
+    },
 }

@@ -59,6 +59,7 @@ class Release:
 
     `attached_to` are the names of the target groups, if they are part of the release: of deployments that ECS runs.
     `members` are the API members of the service whose change starts new tasks, as JSON.
+    `service_connect` is that member of ECS's calls as JSON, "" where it is off.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Release:
     health: HealthCheck | None = None
     attached_to: tuple[str, ...] = ()
     members: str = ""
+    service_connect: str = ""
     commit: str = ""
 
 

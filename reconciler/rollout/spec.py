@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ class RolloutSpec:
     """`groups` are the target groups that versions alternate between; slot 0 is the first.
 
     `production` and `test` are listeners or listener rules, `ports` their ports. `images` are looked up before any task
-    is started from them. `host` is one that the service's listener rule matches, if any.
+    is started from them. `headers` and `query` are those of a request that the service's listener rule matches.
     `pre_deployment` is the task that runs before each release, with references in place of ids; it is not a resource of
     the plan.
     """
@@ -31,7 +32,8 @@ class RolloutSpec:
     test: Address | None = None
     ports: tuple[int, int] = (80, 9000)
     health: HealthCheck | None = None
-    host: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
     images: tuple[Address, ...] = ()
     scales: bool = False
     where: str = ""

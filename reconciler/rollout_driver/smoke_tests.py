@@ -10,7 +10,7 @@ import http.client
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -33,8 +33,8 @@ WAIT_SECONDS = 1.0
 Reach = Callable[[RolloutSpec, RolloutTarget], str]
 """The URL of a service's test listener: `http://name:9000`."""
 
-Fetch = Callable[[str, str, str], tuple[int, str]]
-"""Status and body of `GET base path` for a host name, which may be empty. Raises OSError without a response."""
+Fetch = Callable[[str, str, Mapping[str, str]], tuple[int, str]]
+"""Status and body of `GET base path` with headers, `Host` among them. Raises OSError without a response."""
 
 
 @dataclass(slots=True, eq=False)
@@ -113,8 +113,9 @@ class SmokeTests:
         """The fault of the first response that has one, or "" if `times` in a row pass."""
         try:
             base = self.reach(delivery, subject)
+            path = _with_query(test.path, delivery.query)
             for _ in range(test.times):
-                fault = test.fault(*self.fetch(base, test.path, delivery.host))
+                fault = test.fault(*self.fetch(base, path, delivery.headers))
                 if fault:
                     return fault
         except (OSError, http.client.HTTPException) as error:
@@ -130,7 +131,12 @@ class _Https(Bounded, http.client.HTTPSConnection):
     pass
 
 
-def fetch(base: str, path: str, host: str) -> tuple[int, str]:
+def _with_query(path: str, query: str) -> str:
+    """A path with the parameter that the service's listener rule takes, if it takes one."""
+    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+
+
+def fetch(base: str, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
     """One request, without following redirects.
 
     The certificate of a test listener is issued for the service's own name, not the load balancer's. It is not
@@ -145,8 +151,8 @@ def fetch(base: str, path: str, host: str) -> tuple[int, str]:
         connection = _Http(url.hostname, url.port, timeout=ANSWER_SECONDS)
     try:
         with Exchange(ANSWER_SECONDS, MOST_BYTES + HEAD_BYTES):
-            headers = {"User-Agent": "reconciler-smoke-test", "Accept": "*/*"} | ({"Host": host} if host else {})
-            connection.request("GET", path, headers=headers)
+            sent = {"User-Agent": "reconciler-smoke-test", "Accept": "*/*", **headers}
+            connection.request("GET", path, headers=sent)
             answer = connection.getresponse()
             return answer.status, answer.read(MOST_BYTES).decode("utf-8", "replace")
     finally:

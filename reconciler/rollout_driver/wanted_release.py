@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.model import service_connect
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
 from reconciler.model.members import FIELD, changed
@@ -96,5 +97,6 @@ def _unnamed(delivery: RolloutSpec, spec: ServiceSpec, commit: str, health: Heal
         health=health,
         members=_members(spec),
         attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
+        service_connect=service_connect.text(spec.service_connect),
         commit=commit,
     )

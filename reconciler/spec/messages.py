@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.model.secrecy import masked_values
 from reconciler.spec.scalar import Written
+
+_LOOKED_AT = 1_000
+"""Characters of a value that are searched for a secret before it is shortened, when its form is no longer whole."""
 
 
 def shown(value: object, *, longest: int = 60) -> str:
-    """User input, shortened and printable for a message."""
-    text = "".join(character if character.isprintable() else "·" for character in str(value)[: longest + 1])
+    """User input for a message: shortened, printable, and without what has the form of a secret."""
+    known = masked_values(str(value)[:_LOOKED_AT])
+    text = "".join(character if character.isprintable() else "·" for character in known[: longest + 1])
     return f"'{text}'" if len(text) <= longest else f"'{text[: longest - 1]}…'"
 
 

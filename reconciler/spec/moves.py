@@ -104,7 +104,11 @@ def _formerly(document: Document, names: Names) -> Document:
         case LoadBalancer():
             old = names.get(listeners_of(document.name), {})
             listeners = {old.get(name, name): listener for name, listener in found.listeners.items()}
-            return found.model_copy(update={"listeners": listeners})
+            rules = {
+                name: rule.model_copy(update={"listener": old.get(rule.listener, rule.listener)})
+                for name, rule in found.rules.items()
+            }
+            return found.model_copy(update={"listeners": listeners, "rules": rules})
         case Service(traffic=traffic) if traffic is not None:
             assert isinstance(document, Service)
             assert document.traffic is not None

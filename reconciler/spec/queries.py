@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Final
 
 from reconciler.spec import names
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
+
+LONGEST_PORT_NAME: Final = 64
 
 
 def is_subnet_id(reference: str) -> bool:
@@ -78,6 +83,37 @@ def traffic_port(service: Service) -> int | None:
     if service.traffic.port is not None:
         return service.traffic.port if service.traffic.port in ports else None
     return ports[0] if len(ports) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPort:
+    """A port of a container under the name that Service Connect knows it by; `protocol` as ECS has it."""
+
+    container: str
+    port: int
+    name: str
+    protocol: str | None
+
+
+def connected_port(service: Service, one: ConnectedService) -> NamedPort | None:
+    """The port that `service_connect` means; None where it is not clear, which is an error elsewhere."""
+    containers = service.task.containers
+    name = one.container or (next(iter(containers)) if len(containers) == 1 else "")
+    if name not in containers:
+        return None
+    ports = [port for port in containers[name].all_ports if port.protocol == "tcp" and one.port in (None, port.port)]
+    if len(ports) != 1:
+        return None
+    known = ports[0].name or f"{name.lower()[: LONGEST_PORT_NAME - 6]}-{ports[0].port}"
+    return NamedPort(name, ports[0].port, known, None if one.protocol == "tcp" else one.protocol)
+
+
+def connected_ports(workload: Service | Task, container: str) -> dict[int, NamedPort]:
+    """The ports of a container that have a name in a namespace, by their number."""
+    if not isinstance(workload, Service) or workload.service_connect is None:
+        return {}
+    found = [connected_port(workload, one) for one in workload.service_connect.services]
+    return {one.port: one for one in found if one is not None and one.container == container}
 
 
 def log_group(workload: Service | Task) -> str:

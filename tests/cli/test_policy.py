@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
 import botocore.session
 import pytest
+from moto import mock_aws
 
 from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.retry import is_read
@@ -384,3 +387,45 @@ def test_the_policy_gives_no_way_to_more_permissions(action: str) -> None:
         for service in ("ecs-tasks.amazonaws.com", "scheduler.amazonaws.com", "ec2.amazonaws.com"):
             context = {"iam:PassedToService": (service,), "aws:RequestedRegion": (REGION,)}
             assert not is_allowed(Request(action, target, context), (policy,))
+
+
+def test_roles_below_a_path_are_read_without_those_of_others(tmp_path: Path) -> None:
+    """Made, looked at, changed and destroyed under the policy of such a stack, which has no right to the account's."""
+    specs = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    stack = specs / "stack.yaml"
+    stack.write_text(stack.read_text(encoding="utf-8") + "roles: {path: /my-team/}\n", encoding="utf-8")
+    role = specs / "role.yaml"
+    text = (
+        "kind: Role\nname: my-app-data\nassumed_by: ecs-tasks.amazonaws.com\npath: /my-team/data/\npolicies:\n"
+        "  - name: read\n    statements: [{actions: [s3:GetObject], resources: 'arn:aws:s3:::my-app-data/*'}]\n"
+        "  - arn: arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess\n"
+    )
+    role.write_text(text, encoding="utf-8")
+    policies = []
+    with mock_aws(config={"iam": {"load_aws_managed_policies": True}}), recorded() as said:
+        iam = boto3.client("iam", region_name=REGION)
+        iam.create_role(RoleName="another", Path="/", AssumeRolePolicyDocument="{}")
+        for change in (("s3:GetObject", "s3:GetObject"), ("s3:GetObject", "s3:ListBucket")):
+            role.write_text(role.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+            policies.append(json.loads(run("iam-policy", specs, "-o", "json", "--account", ACCOUNT).out))
+            ran = run("apply", specs, "-y")
+            assert ran.code == 0, ran.err
+            assert run("diff", specs).code == 0
+        paths = {one["RoleName"]: one["Path"] for one in iam.list_roles()["Roles"]}
+        assert (paths["my-app-data"], paths["another"], paths["my-app-frontend-execution"]) == (
+            "/my-team/data/",
+            "/",
+            "/my-team/",
+        )
+        assert run("destroy", specs, "-y", "--delete-images").code == 0
+        assert [one["RoleName"] for one in iam.list_roles()["Roles"]] == ["another"]
+    of_roles = [call for call in said if call.service == "iam"]
+    assert {call.operation for call in of_roles} >= {"ListRoles", "GetRolePolicy", "PutRolePolicy", "DeleteRole"}
+    assert "GetAccountAuthorizationDetails" not in {call.operation for call in of_roles}
+    assert "another" not in {call.params.get("RoleName") for call in of_roles}
+    policy = policies[-1]
+    assert not [
+        one for call in said for one in lets(policy, call, STACK, path=paths.get(call.params.get("RoleName"), "/"))
+    ]
+    others = [Call("iam", "GetRolePolicy", {"RoleName": "another", "PolicyName": "p"}), *of_roles[:1]]
+    assert [bool(lets(policy, call, STACK)) for call in others] == [True, False]

@@ -141,8 +141,10 @@ OF_OUR_OWN = frozenset(
         "spec.checks.policies.LARGEST_INLINE",
         "spec.checks.policies.MOST_MANAGED",
         "spec.checks.security_groups.MOST_RULES",
+        "spec.checks.service_connect.MOST_TASKS",
         "spec.checks.tasks.LARGEST_DEFINITION",
         "spec.checks.tasks.MOST_CONTAINERS",
+        "spec.queries.LONGEST_PORT_NAME",
         "spec.scalar.LONGEST_NUMBER",
     }
 )

@@ -10,6 +10,7 @@ It knows the account and the deadlines that were stored, and asks nothing of the
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,9 +22,11 @@ from reconciler.aws.retry import is_read
 from reconciler.local.inprocess import Laptop
 from reconciler.model.resource import Call
 from reconciler.rollout import describe
+from reconciler.rollout.engines.codedeploy.facts import described
 from reconciler.rollout.stored_state import Deadline, DeadlineKind
 from tests.harness.listener_watch import SERVED_PORT
 
+DEPLOYMENT = re.compile(r"d-[A-Z0-9]{9}")
 GATES = frozenset({DeadlineKind.GATE, DeadlineKind.WARM})
 
 
@@ -50,9 +53,15 @@ class RolloutWatch:
             case "ModifyListener" | "ModifyRule":
                 self._points(call)
             case "DeleteTaskSet":
-                self._deletes(call)
+                self._deletes(call.params["taskSet"])
+            case "ContinueDeployment":
+                self._continues(call)
+            case "StopDeployment":
+                self._stops(call)
         answer = self.inner.perform(call)
         match call.operation:
+            case "CreateDeployment":
+                self._starts(call.params["description"])
             case "CreateTaskSet":
                 self._starts(f"{call.params['externalId']} in {call.params['loadBalancers'][0]['targetGroupArn']}")
             case "UpdateService" if "taskDefinition" in call.params:
@@ -90,15 +99,13 @@ class RolloutWatch:
         has = self._weights()
         alive = [one for one in self._sets() if one["status"] != "DRAINING"]
         for one in alive:
-            group = one["loadBalancers"][0]["targetGroupArn"]
+            group = _group(one)
             if gets.get(group, 0) <= has.get(group, 0) or not any(has.values()):
                 continue
-            healthy = [state.state for state in self.laptop.targets.states(group)].count("healthy")
-            if not healthy:
-                self.breach(f"production goes to {_name(group)}, which has no healthy target")
+            self._gets_production(one)
             older = [other for other in alive if other["createdAt"] < one["createdAt"] and other is not one]
             if older and gets[group]:
-                self._promotes(one["externalId"])
+                self._promotes(self._release(one))
 
     def _promotes(self, release: str) -> None:
         due, gate = self._deadline(), self._since.get((release, DeadlineKind.GATE))
@@ -108,32 +115,51 @@ class RolloutWatch:
         elif gate is None or self.laptop.clock.now() - gate < self.promote_after:
             self.breach(f"{release} gets production before its time")
 
-    def _deletes(self, call: Call) -> None:
+    def _continues(self, call: Call) -> None:
+        """CodeDeploy moves production to the tasks of a deployment, or removes those that were there before."""
+        green = self._made_by(call.params["deploymentId"])
+        others = [one for one in self._sets() if green is not None and one["id"] != green["id"]]
+        if green is None:
+            self.breach(f"{call.params['deploymentId']} is continued, and has no tasks")
+        elif call.params["deploymentWaitType"] == "READY_WAIT":
+            self._gets_production(green)
+            self._promotes(self._release(green))
+        else:
+            for one in others:
+                self._deletes(one["id"])
+
+    def _stops(self, call: Call) -> None:
+        """With a rollback: production goes to the older side, where the younger one has some of it."""
+        green = self._made_by(call.params["deploymentId"])
+        if green is None or not self._weights().get(_group(green)):
+            return
+        for one in self._sets():
+            if one["id"] != green["id"] and one["status"] != "DRAINING":
+                self._gets_production(one)
+
+    def _gets_production(self, one: dict[str, Any]) -> None:
+        if not any(state.state == "healthy" for state in self.laptop.targets.states(_group(one))):
+            self.breach(f"production goes to {_name(_group(one))}, which has no healthy target")
+
+    def _deletes(self, task_set: str) -> None:
         """Not what production names, nor blue before the end of its time, nor the only side that is well."""
         sets = self._sets()
-        gone = next(
-            (one for one in sets if one["id"] == call.params["taskSet"] or one["taskSetArn"] == call.params["taskSet"]),
-            None,
-        )
+        gone = next((one for one in sets if task_set in (one["id"], one["taskSetArn"])), None)
         if gone is None or gone["status"] == "DRAINING":
             return
         self.deletions += 1
-        group, weights = gone["loadBalancers"][0]["targetGroupArn"], self._weights()
+        group, weights = _group(gone), self._weights()
         if weights.get(group):
-            self.breach(f"{gone['externalId']} is deleted, and production forwards to it")
-        others = {one["loadBalancers"][0]["targetGroupArn"] for one in sets if one is not gone} - {group}
+            self.breach(f"{self._release(gone)} is deleted, and production forwards to it")
+        others = {_group(one) for one in sets if one is not gone} - {group}
         well = [other for other in others if any(one.state == "healthy" for one in self.laptop.targets.states(other))]
         if not well and any(one.state == "healthy" for one in self.laptop.targets.states(group)):
-            self.breach(f"{gone['externalId']} is deleted, the only side that is healthy")
-        younger = [
-            one
-            for one in sets
-            if one["createdAt"] > gone["createdAt"] and weights.get(one["loadBalancers"][0]["targetGroupArn"])
-        ]
+            self.breach(f"{self._release(gone)} is deleted, the only side that is healthy")
+        younger = [one for one in sets if one["createdAt"] > gone["createdAt"] and weights.get(_group(one))]
         if gone["status"] == "PRIMARY" or younger:
-            began = [at for one in younger if (at := self._since.get((one["externalId"], DeadlineKind.WARM)))]
+            began = [at for one in younger if (at := self._since.get((self._release(one), DeadlineKind.WARM)))]
             if not began or self.laptop.clock.now() - min(began) < self.teardown_after:
-                self.breach(f"{gone['externalId']} is deleted before its time")
+                self.breach(f"{self._release(gone)} is deleted before its time")
 
     # -- what is true
 
@@ -145,6 +171,18 @@ class RolloutWatch:
 
     def _sets(self) -> list[dict[str, Any]]:
         return list(self._service().get("taskSets", ()))
+
+    def _release(self, one: dict[str, Any]) -> str:
+        """Of a task set that CodeDeploy has made, the external id is the deployment's."""
+        said = str(one.get("externalId") or one["taskDefinition"].rpartition("/")[2])
+        if not DEPLOYMENT.fullmatch(said):
+            return said
+        client = self.laptop.client("codedeploy")
+        (item,) = client.batch_get_deployments(deploymentIds=[said])["deploymentsInfo"]
+        return described(item.get("description") or "")[0] or said
+
+    def _made_by(self, deployment: str) -> dict[str, Any] | None:
+        return next((one for one in self._sets() if one.get("externalId") == deployment), None)
 
     def _deadline(self) -> Deadline | None:
         return describe.remembered(self._service()).deadline
@@ -168,6 +206,10 @@ class RolloutWatch:
                 for item in one["DefaultActions"][0].get("ForwardConfig", {}).get("TargetGroups", ())
             }
         return {}
+
+
+def _group(one: dict[str, Any]) -> str:
+    return str(one["loadBalancers"][0]["targetGroupArn"])
 
 
 def _name(group_arn: str) -> str:

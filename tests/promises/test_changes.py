@@ -19,7 +19,7 @@ import pytest
 import structlog
 import yaml
 
-from reconciler.rollout.engine import Phase
+from reconciler.rollout.engine import Phase, engines
 from reconciler.spec.load import load_sources
 from tests.harness.account_snapshot import alike, census
 from tests.harness.forked_runs import apart
@@ -44,7 +44,15 @@ BLUE_GREEN: dict[str, Any] = {
 }
 CANARY = BLUE_GREEN | {"type": "canary", "steps": [{"weight": 20, "pause": "1m"}]}
 ROLLING = {"kind": "DeploymentStrategy", "name": "careful", "type": "rolling"}
-STRATEGIES = {"blue_green": BLUE_GREEN, "canary": CANARY, "rolling": ROLLING}
+STRATEGIES: dict[str, dict[str, Any]] = {"blue_green": BLUE_GREEN, "canary": CANARY, "rolling": ROLLING}
+STRATEGIES |= {
+    f"{kind} by {engine.name}": STRATEGIES[kind] | {"engine": engine.name}
+    for engine in engines().values()
+    if not engine.default
+    for kind in ("blue_green", "canary")
+    if kind in engine.types
+}
+"""The types by the engines that do them by default, and by each other one."""
 
 IN_FLIGHT = (
     Phase.SCALING_UP,
@@ -58,11 +66,12 @@ IN_FLIGHT = (
 AT_REST = "at rest"
 FAILED = "failed"
 MOMENTS = [
-    *((name, str(phase)) for name in ("blue_green", "canary") for phase in (AT_REST, *IN_FLIGHT, FAILED)),
+    *((name, str(phase)) for name in STRATEGIES if name != "rolling" for phase in (AT_REST, *IN_FLIGHT, FAILED)),
     *(("rolling", moment) for moment in (AT_REST, str(Phase.SCALING_UP), FAILED)),
 ]
 SAMPLE = [
     ("blue_green", str(Phase.VERIFYING)),
+    ("blue_green by codedeploy", str(Phase.AWAITING_PROMOTION)),
     ("rolling", AT_REST),
 ]
 """The moments of which `make test` takes some changes."""

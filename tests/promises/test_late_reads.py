@@ -22,7 +22,7 @@ from tests.harness.listener_watch import Outsider
 from tests.harness.rollout_watch import RolloutWatch
 from tests.harness.transitions import LivingStack
 from tests.promises.conftest import Record
-from tests.promises.test_changes import AT_REST, World, documents_of, quiet, with_image, world
+from tests.promises.test_changes import AT_REST, STRATEGIES, World, documents_of, quiet, with_image, world
 
 __all__ = ["quiet", "world"]
 
@@ -36,7 +36,12 @@ OPERATIONS = {
     "groups": {"DescribeTargetGroups", "DescribeScalableTargets"},
     "tags": {"DescribeTags", "GetResources", "ListTagsForResource"},
 }
-OPERATIONS["everything"] = set().union(*OPERATIONS.values())
+OF_CODEDEPLOY = {
+    "deployments": {"ListDeployments", "BatchGetDeployments"},
+    "targets of deployments": {"BatchGetDeploymentTargets"},
+    "deployment groups": {"BatchGetDeploymentGroups", "GetDeploymentGroup", "GetApplication", "BatchGetApplications"},
+}
+OPERATIONS["everything"] = set().union(*OPERATIONS.values(), *OF_CODEDEPLOY.values())
 """What is read late. The task sets and the stored state of a rollout are parts of DescribeServices."""
 
 SEED = 20261201
@@ -119,7 +124,7 @@ def _check(world: World, name: str, how: Lateness, count: int, record: Record) -
     wrong, late = [], 0
     for number in range(count):
         dice = random.Random(f"{SEED} {world.strategy} {name} {how} {number}")
-        found, lates = apart(lambda dice=dice: _judge(world, OPERATIONS[name], how, dice))  # type: ignore[misc]
+        found, lates = apart(lambda dice=dice: _judge(world, (OPERATIONS | OF_CODEDEPLOY)[name], how, dice))  # type: ignore[misc]
         wrong += [f"{number}: {text}" for text in found]
         late += lates
     for promise in ("S4", "S5", "S7"):
@@ -134,9 +139,15 @@ def _check(world: World, name: str, how: Lateness, count: int, record: Record) -
     assert not wrong, "\n".join(wrong)
 
 
+def of(strategy: str) -> tuple[str, ...]:
+    """What is read late under a strategy."""
+    return (*OPERATIONS, *(OF_CODEDEPLOY if STRATEGIES[strategy].get("engine") == "codedeploy" else ()))
+
+
 SAMPLE = [
     ("blue_green", "listeners", Lateness(20.0)),
     ("canary", "everything", Lateness(10.0, restarts=True)),
+    ("blue_green by codedeploy", "everything", Lateness(20.0)),
     ("rolling", "everything", Lateness(20.0, image="bad")),
 ]
 HOW = [
@@ -156,7 +167,8 @@ def test_some_late_reads_break_nothing(world: World, name: str, how: Lateness, r
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", HOW, ids=str)
-@pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("world", ["blue_green", "canary", "rolling"], indirect=True)
+@pytest.mark.parametrize(
+    ("world", "name"), [(strategy, name) for strategy in STRATEGIES for name in of(strategy)], indirect=["world"]
+)
 def test_no_late_read_breaks_anything(world: World, name: str, how: Lateness, record: Record) -> None:
     _check(world, name, how, ALL, record)

@@ -152,9 +152,14 @@ class Broken(Exception):
     """A fault of ours that nobody foresaw."""
 
 
-@pytest.mark.parametrize(
-    "operation", mostly_slow(["RegisterTaskDefinition", "DescribeTaskDefinition"], "RegisterTaskDefinition")
-)
+OPERATIONS = (
+    "RegisterTaskDefinition", "DescribeTaskDefinition", "DescribeServices", "DescribeRules", "DescribeTasks",
+    "DescribeVpcs", "GetAccountAuthorizationDetails", "DescribeListeners", "DescribeTargetHealth",
+)  # fmt: skip
+"""Of which some are answered with what is planted, and some write it."""
+
+
+@pytest.mark.parametrize("operation", mostly_slow(OPERATIONS, "RegisterTaskDefinition"))
 def test_no_traceback_tells_a_secret(
     record: Record, planted: Path, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:

@@ -28,7 +28,9 @@ def rule(name: str, **fields: Any) -> Desired[Any]:
         paths=("/api/*", "/v2/*"),
         hosts=("Example.com",),
         methods=(),
-        headers={"X-Canary": ("yes", "always")},
+        headers={"X-Canary": ("yes",)},
+        queries=(),
+        sources=(),
         action=BUSY,
     )
     return wish(f"listener-rule/{name}-api", spec.model_copy(update=fields))
@@ -46,7 +48,10 @@ EXAMPLE = Example(
         Edit({"paths": ("/v2/*", "/v3/*")}, "paths./api/*", "paths./v3/*"),
         Edit({"hosts": ()}, "hosts.example.com"),
         Edit({"methods": ("GET",)}, "methods.GET"),
-        Edit({"headers": {"X-Canary": ("yes",), "X-Other": ("1",)}}, "headers.X-Canary", "headers.X-Other"),
+        Edit({"headers": {"X-Canary": ("always",), "X-Other": ("1",)}}, "headers.X-Canary", "headers.X-Other"),
+        Edit({"queries": ("version=2",)}, "queries.version=2"),
+        Edit({"queries": ("beta",)}, "queries.beta"),
+        Edit({"sources": ("10.0.0.0/8",)}, "sources.10.0.0.0/8"),
         Edit({"action": LOST}, "action.fixed_response.status"),
         Edit({"priority": 20}, "priority"),
         Edit({"listener": ref("listener/web-test")}, "listener"),

@@ -13,6 +13,7 @@ from reconciler.model import elb_actions
 from reconciler.model.diff import Change, diff
 from reconciler.model.members import FIELD, ApiMembers
 from reconciler.model.resource import Desired, Observed
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.model.type_registry import discover
 from reconciler.resources import (
     _containers,
@@ -74,11 +75,16 @@ def with_spec(desired: Desired[Any], **fields: Any) -> Desired[Any]:
     return replace(desired, spec=desired.spec.model_copy(update=fields))
 
 
+CONNECTED = ServiceConnect(enabled=True, namespace="arn:aws:servicediscovery:us-west-2:123456789012:namespace/ns-1")
 FORWARD = Action(forward=(Forward(target_group=test_listener.BLUE),))
 SUBJECTS = {
     "task definition": Subject(_definition.API, test_definition.DESIRED),
     "container": Subject(_containers.API, test_definition.DESIRED, inside=("containers", "web")),
-    "service": Subject(_service_fields.API, with_spec(test_service.DESIRED, propagate_tags=None), test_service.item()),
+    "service": Subject(
+        _service_fields.API,
+        with_spec(test_service.DESIRED, propagate_tags=None, service_connect=CONNECTED),
+        test_service.item(),
+    ),
     "target group": Subject(target_group.API, test_target_group.WANT, test_target_group.ITEM),
     "load balancer": Subject(load_balancer.API, test_load_balancer.WANT, test_load_balancer.item()),
     "listener": Subject(listener.API, with_spec(test_listener.WANT, default_action=FORWARD), test_listener.item()),

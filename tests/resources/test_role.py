@@ -119,6 +119,71 @@ def test_every_role_is_read_in_one_call() -> None:
     assert told.operations() == ["GetAccountAuthorizationDetails"]
 
 
+def below(*items: dict[str, Any], **more: Any) -> Talk:
+    """What IAM answers where roles are read one by one."""
+    by_name = {one["RoleName"]: one for one in items}
+
+    def of(name: str) -> dict[str, Any]:
+        if name not in by_name:
+            raise errors.Gone("NoSuchEntity")
+        return by_name[name]
+
+    def policy_of(call: Any) -> dict[str, Any]:
+        policies = of(call.params["RoleName"])["RolePolicyList"]
+        return next(one for one in policies if one["PolicyName"] == call.params["PolicyName"])
+
+    listed = [{key: value for key, value in one.items() if key != "Tags"} for one in items if one["Path"] == "/app/"]
+    answers: dict[str, Any] = {
+        "ListRoles": {"Roles": listed},
+        "GetRole": lambda call: {"Role": of(call.params["RoleName"])},
+        "ListRolePolicies": lambda call: {
+            "PolicyNames": [one["PolicyName"] for one in of(call.params["RoleName"])["RolePolicyList"]]
+        },
+        "GetRolePolicy": policy_of,
+        "ListAttachedRolePolicies": lambda call: {
+            "AttachedPolicies": of(call.params["RoleName"])["AttachedManagedPolicies"]
+        },
+        "ListInstanceProfilesForRole": lambda call: {
+            "InstanceProfiles": of(call.params["RoleName"])["InstanceProfileList"]
+        },
+    }
+    return Talk(**(answers | more))
+
+
+def test_roles_with_a_path_of_their_own_are_read_below_it() -> None:
+    """The same is seen as in the listing of the account, and nothing of a role of somebody else but its tags."""
+    items = (item(InstanceProfileList=[{"InstanceProfileName": "p"}]), item("other", Tags=[]))
+    told = below(*items)
+
+    (found,) = observe(told, role_path="/app/")
+
+    (as_listed,) = observe(talk(*items))
+    assert (found.spec, found.facts) == (
+        as_listed.spec.model_copy(update={"description": ""}),
+        as_listed.facts,
+    )
+    assert found.unread == frozenset()
+    asked = [call.params["RoleName"] for call in told.said if call.operation not in ("ListRoles", "GetRole")]
+    assert set(asked) == {"task"}
+
+
+def test_a_role_that_is_wanted_is_found_outside_the_path() -> None:
+    """The path was changed, and the role is to be replaced by one below it."""
+    (found,) = observe(below(item(Path="/")), changed(path="/app/"), role_path="/app/")
+    assert found.spec.path == "/"
+
+
+@pytest.mark.parametrize("answer", [errors.Denied("AccessDenied"), errors.Gone("NoSuchEntity")])
+def test_a_role_outside_the_path_may_be_out_of_sight(answer: errors.AwsError) -> None:
+    """IAM answers for a role that does not exist as for one without a path, which the operator may not read."""
+    assert observe(below(GetRole=answer), role_path="/app/") == []
+
+
+def test_a_role_that_goes_between_two_reads_is_left_out() -> None:
+    told = below(item(), ListAttachedRolePolicies=errors.Gone("NoSuchEntity"))
+    assert observe(told, role_path="/app/") == []
+
+
 def test_a_session_length_is_asked_only_where_it_is_declared() -> None:
     """It takes a call a role, in a thorough pass."""
     want = changed(max_session=7200)

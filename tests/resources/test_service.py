@@ -12,6 +12,7 @@ from reconciler import errors
 from reconciler.model.diff import diff, fields
 from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources.service import Deployment, Service, ServiceSpec, Target
@@ -497,6 +498,7 @@ def test_what_starts_a_deployment_is_marked_so() -> None:
         "exec": True,
         "propagate_tags": "NONE",
         "capacity_provider_strategy": (Strategy(provider="FARGATE_SPOT"),),
+        "service_connect": ServiceConnect(enabled=True, namespace="arn:ns"),
     }
     rolling = {field.name for field in fields(ServiceSpec) if FieldMark.ROLLS in field.marks}
 

@@ -57,20 +57,20 @@ def test_a_page_that_holds_its_reader_is_given_up(
     """The deadline is one for the whole of a request, however the bytes arrive."""
     monkeypatch.setattr(smoke_tests, "ANSWER_SECONDS", 0.3)
     with peer(behave) as port:
-        assert isinstance(within(SOON, lambda: fetch(f"http://127.0.0.1:{port}", "/", "")), OSError)
+        assert isinstance(within(SOON, lambda: fetch(f"http://127.0.0.1:{port}", "/", {})), OSError)
 
 
 def test_no_more_of_a_page_is_read_than_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page without end is what its beginning is."""
     monkeypatch.setattr(smoke_tests, "MOST_BYTES", 1000)
     with peer(flooding(b"x" * 500, OK + b"\r\n")) as port:
-        status, body = within(SOON, lambda: fetch(f"http://127.0.0.1:{port}", "/", ""))
+        status, body = within(SOON, lambda: fetch(f"http://127.0.0.1:{port}", "/", {}))
     assert (status, len(body)) == (200, 1000)
 
 
 def case(fetched: Callable[[str, str, str], tuple[int, str]]) -> tuple[SmokeTests, Callable[..., Any]]:
     smoke = SmokeTests(lambda *_: "http://test", fetched)
-    spec: Any = SimpleNamespace(name="api", host="")
+    spec: Any = SimpleNamespace(name="api", headers={}, query="")
     action = RunTests("r1", (SmokeTest(path="/", within=timedelta(seconds=60)),))
     return smoke, lambda now=NOW, action=action: smoke.probe(spec, SimpleNamespace(), action, now)  # type: ignore[arg-type]
 

@@ -228,7 +228,7 @@ roles: {{path: /apps/, permissions_boundary: {BOUNDARY}}}
 kind: Role
 name: own
 assumed_by: ecs-tasks.amazonaws.com
-path: /
+path: /apps/own/
 permissions_boundary: {NARROWER}
 ---"""
     found = compiled(roles + NIGHTLY)
@@ -237,7 +237,7 @@ permissions_boundary: {NARROWER}
         for want in found.values()
         if want.address.kind == "role"
     }
-    assert said.pop("own") == ("/", NARROWER)
+    assert said.pop("own") == ("/apps/own/", NARROWER)
     assert said.keys() >= {"plain", "nightly-execution", "nightly-task", "nightly-schedule", f"{WEB}-execution"}
     assert set(said.values()) == {("/apps/", BOUNDARY)}
 

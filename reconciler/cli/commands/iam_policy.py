@@ -92,7 +92,8 @@ def statements_of(
     from reconciler.spec.compile import compile_deliveries, compile_specs
 
     assert specs.stack is not None
-    place = StackId(specs.stack.name, account, specs.stack.region, partition_of(specs.stack.region))
+    region = specs.stack.region
+    place = StackId(specs.stack.name, account, region, partition_of(region), specs.stack.roles.path)
     extras = Extras(
         table=_table(store),
         topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),

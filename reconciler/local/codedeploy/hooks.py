@@ -33,7 +33,7 @@ def begin(world: World, item: Release, event: LifecycleEvent, fail: Fail) -> Non
     event.execution_id = base64.b64encode(orjson.dumps(secret)).decode()
     world.after(WITHIN, lambda: _late(world, item, event, fail))
     if world.lambda_hook is not None:
-        report = world.lambda_hook(event.hook, payload(item, event)).title()
+        report = str(world.lambda_hook(event.hook, payload(item, event))).title()
         if report in ("Succeeded", "Failed"):
             answered(world, item, event, succeeded=report == "Succeeded", fail=fail)
 

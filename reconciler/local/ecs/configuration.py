@@ -12,6 +12,7 @@ import re
 from reconciler.local.ecs.lookup import invalid
 from reconciler.local.ecs.state import Launch, Params
 from reconciler.local.elb.state import groups_of
+from reconciler.local.scheduler.strategy import NO_PAUSE
 from reconciler.local.world import World
 
 DEFAULTS: Params = {
@@ -30,8 +31,9 @@ BREAKER_DEFAULTS: Params = {
 LINEAR_DEFAULTS: Params = {"stepPercent": 10.0, "stepBakeTimeInMinutes": 6}
 CANARY_DEFAULTS: Params = {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 10}
 HOOK_TIMEOUT_DEFAULTS: Params = {"timeoutInMinutes": 1440, "action": "ROLLBACK"}
-NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
+HOOK_TIMEOUT_MOST = {"PAUSE": 20160, "AWS_LAMBDA": 1440}
 HOOKS_MOST = 10
+BAKE_MOST = 1440
 RULE_ARN = re.compile(r"arn:aws[\w-]*:elasticloadbalancing:[^:]+:\d{12}:listener-rule/app/.+")
 
 
@@ -52,19 +54,21 @@ def merged(old: Params | None, new: Params | None) -> Params:
 
 
 def _hook(hook: Params) -> Params:
+    """Developer guide, "Pause hooks" and "Lambda hooks for Amazon ECS service deployments"."""
     kind = hook.get("targetType") or "AWS_LAMBDA"
-    if not hook.get("lifecycleStages"):
+    if kind not in HOOK_TIMEOUT_MOST:
+        raise invalid("Invalid targetType. Valid values are: AWS_LAMBDA, PAUSE")
+    stages = hook.get("lifecycleStages")
+    if not stages:
         raise invalid("lifecycleStages must be specified for every lifecycle hook.")
-    if kind == "PAUSE":
-        if wrong := [stage for stage in hook["lifecycleStages"] if stage in NO_PAUSE]:
-            raise invalid(f"A PAUSE lifecycle hook cannot run at the lifecycle stage {wrong[0]}.")
-        timeout = {**HOOK_TIMEOUT_DEFAULTS, **(hook.get("timeoutConfiguration") or {})}
-        if not 1 <= timeout["timeoutInMinutes"] <= 20160:
-            raise invalid("timeoutInMinutes must be between 1 and 20160.")
-        return {**hook, "targetType": "PAUSE", "timeoutConfiguration": timeout}
-    if not hook.get("hookTargetArn") or not hook.get("roleArn"):
+    timeout = {**HOOK_TIMEOUT_DEFAULTS, **(hook.get("timeoutConfiguration") or {})}
+    if timeout["timeoutInMinutes"] > HOOK_TIMEOUT_MOST[kind]:
+        raise invalid(f"timeoutInMinutes must be between 1 and {HOOK_TIMEOUT_MOST[kind]}.")
+    if kind == "PAUSE" and set(stages) & set(NO_PAUSE):
+        raise invalid("Invalid lifecycle stage provided for Pause Hook")
+    if kind == "AWS_LAMBDA" and not (hook.get("hookTargetArn") and hook.get("roleArn")):
         raise invalid("hookTargetArn and roleArn must be specified for an AWS_LAMBDA lifecycle hook.")
-    return {**hook, "targetType": "AWS_LAMBDA"}
+    return {**hook, "targetType": kind, "timeoutConfiguration": timeout}
 
 
 def _check(configuration: Params, sent: Params) -> None:
@@ -73,38 +77,46 @@ def _check(configuration: Params, sent: Params) -> None:
         raise invalid("minimumHealthyPercent must be between 0 and 100, maximumPercent at least 100.")
     if low == 100 and high == 100:
         raise invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
-    if not 0 <= configuration["bakeTimeInMinutes"] <= 1440:
-        raise invalid("bakeTimeInMinutes must be between 0 and 1440.")
+    if not 0 <= configuration["bakeTimeInMinutes"] <= BAKE_MOST:
+        raise invalid(f"bakeTimeInMinutes must be between 0 and {BAKE_MOST}.")
     for strategy, member in (("LINEAR", "linearConfiguration"), ("CANARY", "canaryConfiguration")):
         if member in sent and configuration["strategy"] != strategy:
             raise invalid(f"{strategy.title()} configuration can only be present with {strategy} deployment strategy")
-    if configuration["strategy"] == "LINEAR":
-        linear = configuration["linearConfiguration"]
-        if not 3.0 <= linear["stepPercent"] <= 100 or not 0 <= linear["stepBakeTimeInMinutes"] <= 1440:
-            raise invalid("stepPercent must be between 3.0 and 100.0 and stepBakeTimeInMinutes between 0 and 1440.")
-    if configuration["strategy"] == "CANARY":
-        canary = configuration["canaryConfiguration"]
-        if not 0.1 <= canary["canaryPercent"] <= 100 or not 0 <= canary["canaryBakeTimeInMinutes"] <= 1440:
-            raise invalid("canaryPercent must be between 0.1 and 100.0 and canaryBakeTimeInMinutes between 0 and 1440.")
+    match configuration["strategy"]:
+        case "LINEAR":
+            linear = configuration["linearConfiguration"]
+            _check_steps("step", 3.0, linear["stepPercent"], linear["stepBakeTimeInMinutes"])
+        case "CANARY":
+            canary = configuration["canaryConfiguration"]
+            _check_steps("canary", 0.1, canary["canaryPercent"], canary["canaryBakeTimeInMinutes"])
     for kind in ("PAUSE", "AWS_LAMBDA"):
         if sum(hook["targetType"] == kind for hook in configuration["lifecycleHooks"]) > HOOKS_MOST:
             raise invalid(f"There can be at most {HOOKS_MOST} lifecycle hooks of type {kind}.")
 
 
-ONLY_ECS = {"deploymentCircuitBreaker": "deployment circuit breaker", "alarms": "deployment alarms"}
-"""What finds failures in deployments of the ECS controller, and only there (API reference, DeploymentCircuitBreaker,
-DeploymentAlarms)."""
+def _check_steps(name: str, least: float, percent: float, bake: int) -> None:
+    """API reference, LinearConfiguration and CanaryConfiguration: multiples of 0.1 up to 100.0."""
+    if not least <= percent <= 100 or round(percent * 10, 6) % 1:
+        raise invalid(f"{name}Percent must be a multiple of 0.1 between {least} and 100.0.")
+    if not 0 <= bake <= BAKE_MOST:
+        raise invalid(f"{name}BakeTimeInMinutes must be between 0 and {BAKE_MOST}.")
 
 
-def check_controller(controller: str, new: Params) -> None:
+ONLY_ECS = "{} is only supported with ECS deployment controller. Update to ECS deployment controller and try again."
+"""Developer guide, "Troubleshooting Amazon ECS deployment strategy updates"."""
+
+
+def check_controller(controller: str, configuration: Params) -> None:
     """Raises `Refusal` for what only the ECS controller takes, where it is switched on (aws/aws-cdk#16646)."""
     if controller == "ECS":
         return
-    if new.get("strategy", "ROLLING") != "ROLLING":
-        raise invalid(f"A deployment strategy cannot be used with the {controller} deployment controller.")
-    for member, name in ONLY_ECS.items():
-        if new.get(member, {}).get("enable"):
-            raise invalid(f"The {name} cannot be used with the {controller} deployment controller.")
+    if configuration.get("deploymentCircuitBreaker", {}).get("enable"):
+        raise invalid(ONLY_ECS.format("Deployment circuit breaker feature"))
+    if configuration.get("alarms", {}).get("enable"):
+        raise invalid(ONLY_ECS.format("Alarm based rollback feature"))
+    strategy = configuration.get("strategy", "ROLLING")
+    if strategy != "ROLLING":
+        raise invalid(ONLY_ECS.format(f"{strategy} deployment strategy"))
 
 
 def shown(controller: str, configuration: Params) -> Params:
@@ -132,31 +144,43 @@ def zone_rebalancing(wanted: str | None, present: str | None, configuration: Par
 
 
 def check_traffic(world: World, configuration: Params, launch: Launch) -> None:
-    """What CreateService and UpdateService refuse about the load balancers of a deployment that shifts traffic."""
-    if configuration["strategy"] == "ROLLING":
-        return
-    for entry in launch.load_balancers:
-        advanced = entry.get("advancedConfiguration")
-        if not advanced:
+    """What CreateService and UpdateService refuse about pairs of target groups, whatever the strategy, and about their
+    absence where traffic is to be shifted (developer guide, "Troubleshooting Amazon ECS blue/green deployments").
+    """
+    pairs = [entry.get("advancedConfiguration") for entry in launch.load_balancers]
+    if any(pairs) and not all(pairs):
+        raise invalid("Either all or none of the provided loadBalancers must have advancedConfiguration defined")
+    if configuration["strategy"] != "ROLLING" and not all(pairs):
+        raise invalid(
+            "advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy"
+        )
+    seen: set[str] = set()
+    for entry, advanced in zip(launch.load_balancers, pairs, strict=True):
+        if advanced:
+            _check_pair(world, entry, advanced)
+            for arn in (entry["targetGroupArn"], advanced["alternateTargetGroupArn"]):
+                if arn in seen:
+                    raise invalid(f"Duplicate targetGroupArn found: {arn}")
+                seen.add(arn)
+
+
+def _check_pair(world: World, entry: Params, advanced: Params) -> None:
+    for needed in ("alternateTargetGroupArn", "productionListenerRule", "roleArn"):
+        if not advanced.get(needed):
+            raise invalid(f"{needed} is required in advancedConfiguration.")
+    production, test = advanced["productionListenerRule"], advanced.get("testListenerRule")
+    for name in ("productionListenerRule", "testListenerRule"):
+        if advanced.get(name) and not RULE_ARN.fullmatch(advanced[name]):
             raise invalid(
-                "advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment "
-                "strategy"
+                f"{name} has an invalid ARN format. Must be RuleArn for ALB or ListenerArn for NLB. Got: "
+                f"{advanced[name]}"
             )
-        production, test = advanced.get("productionListenerRule"), advanced.get("testListenerRule")
-        for needed in ("alternateTargetGroupArn", "productionListenerRule", "roleArn"):
-            if not advanced.get(needed):
-                raise invalid(f"{needed} is required in advancedConfiguration.")
-        for arn in filter(None, (production, test)):
-            if not RULE_ARN.fullmatch(arn):
-                raise invalid(f"The listener rule ARN {arn} is not valid.")
-            if arn not in world.elb.rules:
-                raise invalid(f"The listener rule {arn} does not exist.")
-        if production == test:
-            raise invalid("productionListenerRule and testListenerRule must be different.")
-        pair = {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}
-        named = set(groups_of(world.elb.rules[production].actions)) if production else set()
-        if test is None and not pair <= named:
-            raise invalid(
-                "testListenerRule is required when productionListenerRule is not associated with both the "
-                "targetGroupArn and the alternateTargetGroupArn"
-            )
+    if production == test:
+        raise invalid(f"The following rules cannot be used as both production and test listener rules: {production}")
+    rule = world.elb.rules.get(production)
+    pair = {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}
+    if rule and not test and not pair <= set(groups_of(rule.actions)):
+        raise invalid(
+            "For Application LoadBalancer, testListenerRule is required when productionListenerRule is not associated "
+            "with both targetGroup and alternateTargetGroup"
+        )

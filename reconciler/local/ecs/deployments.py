@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from reconciler.local.ecs.lookup import any_service, client_error, cluster, invalid, rollout
 from reconciler.local.ecs.state import Deployment, Params, Rollout, Service
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
+from reconciler.local.scheduler import hooks
 from reconciler.local.scheduler.rolling import threshold
-from reconciler.local.scheduler.rollouts import revision_arn, roll_back
+from reconciler.local.scheduler.rollouts import roll_back
+from reconciler.local.scheduler.strategy import tested
 from reconciler.local.world import World
 
 DESCRIBED_AT_ONCE = 20
+LISTED_AT_ONCE = 20
+LISTED_MOST = 100
+HOOK_ID = re.compile(r"ecs-[a-z]+-.+")
+NO_HOOK = "Provided hookId is either completed, unavailable, or not associated with the given Resource ARN"
 
 
 def list_service_deployments(world: World, params: Params) -> Params:
@@ -28,7 +36,7 @@ def list_service_deployments(world: World, params: Params) -> Params:
             "startedAt": item.started_at,
             "createdAt": item.created_at,
             "finishedAt": item.finished_at,
-            "targetServiceRevisionArn": revision_arn(world, found, item.target),
+            "targetServiceRevisionArn": found.revision_arn(item.target),
             "status": item.status,
             "statusReason": item.status_reason or None,
         }
@@ -37,10 +45,17 @@ def list_service_deployments(world: World, params: Params) -> Params:
         and ("after" not in span or item.created_at >= span["after"])
         and ("before" not in span or item.created_at <= span["before"])
     ]
-    size = params.get("maxResults", 20)
-    order = {row["serviceDeploymentArn"]: f"{index:08d}" for index, row in enumerate(rows)}
+    size = params.get("maxResults", LISTED_AT_ONCE)
+    if not 1 <= size <= LISTED_MOST:
+        raise invalid(f"maxResults must be between 1 and {LISTED_MOST}")
+    # newest first, and a page stays what it is while newer ones come: an older one has a higher place
+    places = {item.arn: f"{10**8 - place:09d}" for place, item in enumerate(reversed(found.rollouts))}
     chosen, following = page(
-        rows, params.get("nextToken"), size, lambda row: order[row["serviceDeploymentArn"]], invalid("Invalid token")
+        rows,
+        params.get("nextToken"),
+        size,
+        lambda row: places[str(row["serviceDeploymentArn"])],
+        invalid("Invalid token"),
     )
     return {"serviceDeployments": chosen, "nextToken": following}
 
@@ -70,7 +85,6 @@ def _shown(world: World, service: Service, item: Rollout) -> Params:
     target = service.revisions[item.target]
     breaker, alarms = item.configuration["deploymentCircuitBreaker"], item.configuration["alarms"]
     state = "MONITORING_COMPLETE" if item.over else "MONITORING"
-    tripped = target.rollout_state == "FAILED" and breaker["enable"] and target.breaker >= threshold(service)
     return {
         "serviceDeploymentArn": item.arn,
         "serviceArn": service.arn,
@@ -81,11 +95,11 @@ def _shown(world: World, service: Service, item: Rollout) -> Params:
         "stoppedAt": item.stopped_at,
         "updatedAt": item.updated_at,
         "sourceServiceRevisions": [
-            _revision(world, service, service.revisions[number], 100 - item.production_weight, 100 - item.test_weight)
+            _revision(service, item, service.revisions[number])
             for number in item.sources
             if number in service.revisions
         ],
-        "targetServiceRevision": _revision(world, service, target, item.production_weight, item.test_weight),
+        "targetServiceRevision": _revision(service, item, target),
         "status": item.status,
         "statusReason": item.status_reason or None,
         "lifecycleStage": item.stage or None,
@@ -96,14 +110,14 @@ def _shown(world: World, service: Service, item: Rollout) -> Params:
                 "targetArn": hook.target_arn or None,
                 "status": hook.status,
                 "expiresAt": hook.expires_at,
-                "timeoutAction": hook.timeout_action if hook.kind == "PAUSE" else None,
+                "timeoutAction": hook.timeout_action,
             }
             for hook in item.hooks
         ],
         "deploymentConfiguration": item.configuration,
         "rollback": item.rollback,
         "deploymentCircuitBreaker": {
-            "status": "TRIGGERED" if tripped else state if breaker["enable"] else "DISABLED",
+            "status": "TRIGGERED" if item.tripped else state if breaker["enable"] else "DISABLED",
             "failureCount": target.breaker,
             "threshold": threshold(service),
         },
@@ -115,15 +129,16 @@ def _shown(world: World, service: Service, item: Rollout) -> Params:
     }
 
 
-def _revision(world: World, service: Service, one: Deployment, production: float, test: float) -> Params:
-    shifts = bool(one.launch.load_balancers) and service.configuration["strategy"] != "ROLLING"
+def _revision(service: Service, item: Rollout, one: Deployment) -> Params:
+    """Only a deployment that shifts traffic has weights, and only one with a test rule has those of test traffic."""
+    shifts = item.configuration["strategy"] != "ROLLING" and bool(one.launch.load_balancers)
     return {
-        "arn": revision_arn(world, service, one.number),
+        "arn": service.revision_arn(one.number),
         "requestedTaskCount": one.desired,
         "runningTaskCount": one.running(),
         "pendingTaskCount": one.pending(),
-        "requestedProductionTrafficWeight": production if shifts else None,
-        "requestedTestTrafficWeight": test if shifts else None,
+        "requestedProductionTrafficWeight": item.production.get(one.number, 0.0) if shifts else None,
+        "requestedTestTrafficWeight": item.test.get(one.number, 0.0) if shifts and tested(one.launch) else None,
     }
 
 
@@ -132,7 +147,7 @@ def describe_service_revisions(world: World, params: Params) -> Params:
     if len(arns) > DESCRIBED_AT_ONCE:
         raise invalid(f"serviceRevisionArns can have at most {DESCRIBED_AT_ONCE} items.")
     known = {
-        revision_arn(world, service, number): (service, one)
+        service.revision_arn(number): (service, one)
         for service in world.ecs.services.values()
         for number, one in service.revisions.items()
     }
@@ -185,28 +200,32 @@ def _revision_shown(world: World, arn: str, service: Service, one: Deployment) -
 
 
 def continue_service_deployment(world: World, params: Params) -> Params:
+    """Developer guide, "Continuing service deployments" and "Troubleshooting Amazon ECS blue/green deployments"."""
     service, found = rollout(world, params["serviceDeploymentArn"])
+    action = params.get("action", "CONTINUE")
+    if not HOOK_ID.fullmatch(params["hookId"]):
+        raise invalid("Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}")
     if found.over:
         raise invalid("Continuing a service deployment is not allowed for service deployment in terminal states.")
-    hook = next((item for item in found.hooks if item.id == params["hookId"]), None)
-    if hook is None or hook.kind != "PAUSE" or hook.status != "AWAITING_ACTION":
-        raise client_error("Provided hookId is either completed, unavailable or not a PAUSE hook.")
-    hook.status = "SUCCEEDED" if params.get("action", "CONTINUE") == "CONTINUE" else "FAILED"
-    world.touch(service)
+    hook = next((item for item in found.running if item.id == params["hookId"]), None)
+    if hook is None or hook.status != "AWAITING_ACTION":
+        raise client_error(NO_HOOK)
+    hooks.change(world, service, found, hook, "SUCCEEDED" if action == "CONTINUE" else "FAILED")
     return {"serviceDeploymentArn": found.arn}
 
 
 def stop_service_deployment(world: World, params: Params) -> Params:
+    """Developer guide, "Stopping Amazon ECS service deployments": one that stops or goes back already goes on so."""
     service, found = rollout(world, params["serviceDeploymentArn"])
     if params.get("stopType", "ROLLBACK") != "ROLLBACK":
-        raise invalid("stopType must be ROLLBACK.")
-    if found.status not in ("PENDING", "IN_PROGRESS"):
+        raise invalid("Invalid stopType. Valid values are: ROLLBACK")
+    if found.over:
         raise Refusal("ConflictException", f"The service deployment cannot be stopped: it is {found.status}.")
-    reason = "Service deployment stopped by user."
-    if found.configuration["strategy"] == "ROLLING":
-        roll_back(world, service, found, reason)
-    else:
-        found.status, found.status_reason = "ROLLBACK_REQUESTED", reason
-    found.stopped_at = found.updated_at = world.now
-    world.touch(service)
+    if found.status in ("PENDING", "IN_PROGRESS"):
+        if found.configuration["strategy"] == "ROLLING":
+            roll_back(world, service, found, "Service deployment rolled back because a rollback was requested.")
+        else:
+            found.status = "ROLLBACK_REQUESTED"
+        found.stopped_at = found.updated_at = world.now
+        world.touch(service)
     return {"serviceDeploymentArn": found.arn}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.local.ecs import service_connect
 from reconciler.local.ecs.clusters import check_strategy
 from reconciler.local.ecs.lookup import active_definition, invalid, last
 from reconciler.local.ecs.state import Cluster, Launch, Params, TaskDefinition
@@ -35,8 +36,9 @@ def from_params(world: World, owner: Cluster, params: Params) -> Launch:
         network=_network(params.get("networkConfiguration")),
         load_balancers=tuple(params.get("loadBalancers", ())),
         registries=tuple(params.get("serviceRegistries", ())),
-        service_connect=params.get("serviceConnectConfiguration"),
+        service_connect=service_connect.resolved(world, owner, definition, params.get("serviceConnectConfiguration")),
         volumes=tuple(params.get("volumeConfigurations", ())),
+        lattice=tuple(params.get("vpcLatticeConfigurations", ())),
     )
     check(world, owner, launch, definition)
     return launch
@@ -58,15 +60,17 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
         new = replace(new, load_balancers=tuple(params["loadBalancers"]))
     if "serviceRegistries" in params:
         new = replace(new, registries=tuple(params["serviceRegistries"]))
-    if "serviceConnectConfiguration" in params:
-        new = replace(new, service_connect=params["serviceConnectConfiguration"])
     if "volumeConfigurations" in params:
         new = replace(new, volumes=tuple(params["volumeConfigurations"]))
-    if new != launch:
+    if "vpcLatticeConfigurations" in params:
+        new = replace(new, lattice=tuple(params["vpcLatticeConfigurations"]))
+    if new != launch or "serviceConnectConfiguration" in params:
         # the old task definition may be INACTIVE by now: only what is new must be ACTIVE
         family, _, revision = new.task_definition.rpartition("/")[2].partition(":")
         definition = next(item for item in world.ecs.definitions[family] if str(item.revision) == revision)
         check(world, owner, new, definition)
+        connected = params.get("serviceConnectConfiguration", new.service_connect)
+        new = replace(new, service_connect=service_connect.resolved(world, owner, definition, connected))
     return new
 
 
@@ -150,8 +154,6 @@ def _check_target_group(world: World, launch: Launch, definition: TaskDefinition
     _check_container(definition, entry)
     advanced = entry.get("advancedConfiguration") or {}
     arns = [arn, *([advanced["alternateTargetGroupArn"]] if advanced.get("alternateTargetGroupArn") else [])]
-    if len(set(arns)) < len(arns):
-        raise invalid("The alternateTargetGroupArn must be different from the targetGroupArn.")
     for one in arns:
         group = world.elb.target_groups.get(one)
         if group is None:

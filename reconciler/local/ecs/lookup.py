@@ -87,11 +87,12 @@ def task_set(of: Service, id_or_arn: str) -> Deployment:
 
 
 def rollout(world: World, arn: str) -> tuple[Service, Rollout]:
+    """They go with the service (developer guide, "View service history using Amazon ECS service deployments")."""
     for owner in world.ecs.services.values():
         for found in owner.rollouts:
-            if found.arn == arn:
+            if found.arn == arn and owner.status != "INACTIVE":
                 return owner, found
-    raise Refusal("ServiceDeploymentNotFoundException", "The specified service deployment does not exist.")
+    raise Refusal("ServiceDeploymentNotFoundException", "The service deployment does not exist.")
 
 
 def check_name(name: str, what: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from reconciler.local.ecs import configuration, launch, show
+from dataclasses import replace
+
+from reconciler.local.ecs import configuration, controller, launch, show
 from reconciler.local.ecs.lookup import cluster, invalid, service
 from reconciler.local.ecs.services import begin, check_count
-from reconciler.local.ecs.state import Params, Service
+from reconciler.local.ecs.state import Launch, Params, Service
 from reconciler.local.world import World
 
 ALWAYS = {
@@ -23,16 +25,6 @@ ALWAYS = {
     "availabilityZoneRebalancing",
 }
 """What every controller takes. The API reference leaves out `enableExecuteCommand`; deployers in use send it."""
-STARTS_DEPLOYMENT = (
-    "taskDefinition",
-    "networkConfiguration",
-    "platformVersion",
-    "loadBalancers",
-    "serviceRegistries",
-    "serviceConnectConfiguration",
-    "volumeConfigurations",
-    "capacityProviderStrategy",
-)
 CODE_DEPLOY_REFUSALS = {
     "taskDefinition": "Unable to update task definition on services with a CODE_DEPLOY deployment controller. Use AWS "
     "CodeDeploy to trigger a new deployment.",
@@ -46,67 +38,63 @@ CODE_DEPLOY_REFUSALS = {
 def update_service(world: World, params: Params) -> Params:
     found = service(world, params)
     owner = cluster(world, params.get("cluster"))
-    controller = params.get("deploymentController", {}).get("type", found.controller)
-    _check_controller(world, found, controller)
+    wanted_controller = params.get("deploymentController", {}).get("type", found.controller)
     if "desiredCount" in params:
         check_count(params["desiredCount"])
     sent = {key for key, value in params.items() if value is not None}
-    configuration.check_controller(controller, params.get("deploymentConfiguration", {}))
-    if controller != "ECS":
-        _check_sent(controller, sent, params)
+    configuration.check_controller(wanted_controller, params.get("deploymentConfiguration", {}))
+    if wanted_controller != "ECS":
+        _check_sent(wanted_controller, sent, params)
     config = configuration.merged(found.configuration, params.get("deploymentConfiguration"))
+    controller.check(world, found, wanted_controller, config)
     rebalancing = configuration.zone_rebalancing(
         params.get("availabilityZoneRebalancing"), found.zone_rebalancing, config
     )
     wanted = found.launch
-    if controller == "ECS" and wanted is not None:
+    if wanted_controller == "ECS" and wanted is not None:
         wanted = launch.changed(world, owner, wanted, params)
         configuration.check_traffic(world, config, wanted)
+    resent = "loadBalancers" in params and _same_pairs(found.launch, wanted)
     _apply(found, params)
     found.configuration, found.zone_rebalancing = config, rebalancing
-    if controller != found.controller:
-        _adopt(found, controller)
-    if controller == "ECS" and wanted is not None:
-        differs = wanted != found.launch and any(key in params for key in STARTS_DEPLOYMENT)
-        if differs or params.get("forceNewDeployment"):
-            begin(world, found, wanted)
+    if wanted_controller != found.controller:
+        controller.move(world, found, wanted_controller)
+    if wanted_controller == "ECS" and wanted is not None:
+        if params.get("forceNewDeployment") or _starts_a_deployment(found.launch, wanted):
+            begin(world, found, wanted, resent=resent)
+        found.launch = wanted
     world.touch(found)
     return {"service": show.service(world, found, tags=False)}
 
 
-def _check_controller(world: World, found: Service, controller: str) -> None:
-    """From CODE_DEPLOY to another one is documented; while something is deployed, or any other way, it is refused."""
-    if controller == found.controller:
-        return
-    active = any(item.service == found.key and not item.over for item in world.codedeploy.releases.values())
-    if found.controller != "CODE_DEPLOY" or active or len(found.deployments) > 1:
-        raise invalid(
-            f"Unable to update the deployment controller from {found.controller} to {controller} for this service."
-        )
+def _starts_a_deployment(present: Launch | None, wanted: Launch) -> bool:
+    """Everything does that tasks are started from, but a capacity provider strategy (API reference)."""
+    return present is None or present != replace(wanted, strategy=present.strategy, launch_type=present.launch_type)
 
 
-def _adopt(found: Service, controller: str) -> None:
-    """The one task set is the external controller's, or becomes the first deployment of the ECS controller."""
-    found.controller = controller
-    if controller == "EXTERNAL":
-        return
-    for deployment in found.deployments:
-        deployment.task_set, deployment.status = None, "PRIMARY"
-        deployment.rollout_state, deployment.completed = "COMPLETED", True
-        deployment.declared = deployment.launch.load_balancers
+def _same_pairs(present: Launch | None, wanted: Launch | None) -> bool:
+    """Whether these are pairs of target groups, and those that the service has anyway."""
+    pairs = [
+        [{entry["targetGroupArn"], entry["advancedConfiguration"]["alternateTargetGroupArn"]} for entry in entries]
+        for launch in (present, wanted)
+        if launch
+        and (entries := launch.load_balancers)
+        and all((entry.get("advancedConfiguration") or {}).get("alternateTargetGroupArn") for entry in entries)
+    ]
+    return len(pairs) == 2 and pairs[0] == pairs[1]
 
 
-def _check_sent(controller: str, sent: set[str], params: Params) -> None:
+def _check_sent(kind: str, sent: set[str], params: Params) -> None:
     refused = sorted(sent - ALWAYS)
     if params.get("forceNewDeployment") is False and "forceNewDeployment" in refused:
         refused.remove("forceNewDeployment")
     if not refused:
         return
-    if controller == "CODE_DEPLOY" and refused[0] in CODE_DEPLOY_REFUSALS:
+    if kind == "CODE_DEPLOY" and refused[0] in CODE_DEPLOY_REFUSALS:
         raise invalid(CODE_DEPLOY_REFUSALS[refused[0]])
-    instead = "AWS CodeDeploy" if controller == "CODE_DEPLOY" else "CreateTaskSet"
+    instead = "AWS CodeDeploy" if kind == "CODE_DEPLOY" else "CreateTaskSet"
     raise invalid(
-        f"Unable to update {refused[0]} on services with a {controller} deployment controller. Use {instead} to "
+        f"Unable to update {refused[0]} on services with a {kind} deployment controller. Use {instead} to "
         "trigger a new deployment."
     )
 

@@ -16,7 +16,8 @@ from reconciler.local.ecs.lookup import (
 )
 from reconciler.local.ecs.state import Cluster, Deployment, Launch, Params, Service, TaskSet
 from reconciler.local.refusal import Refusal
-from reconciler.local.scheduler import native, rollouts
+from reconciler.local.scheduler import rollouts, traffic
+from reconciler.local.scheduler.strategy import shifts_traffic
 from reconciler.local.world import World
 
 DESCRIBED_AT_ONCE = 10
@@ -106,7 +107,10 @@ def _strategy(params: Params, controller: str) -> str:
     strategy = str(params.get("schedulingStrategy", "REPLICA"))
     if strategy == "DAEMON":
         if controller != "ECS":
-            raise invalid(f"The DAEMON scheduling strategy is not supported by the {controller} deployment controller.")
+            raise invalid(
+                f"The {controller} deployment controller type is not supported for services using the DAEMON "
+                "scheduling strategy."
+            )
         raise invalid("The Fargate launch type does not support the DAEMON scheduling strategy.")
     return strategy
 
@@ -129,14 +133,17 @@ def _check_code_deploy(params: Params) -> None:
     if len(params.get("loadBalancers", [])) != 1:
         raise invalid("CODE_DEPLOY deployment controller requires exactly one load balancer with a target group.")
     if params.get("serviceConnectConfiguration", {}).get("enabled"):
-        raise invalid("Service Connect is not supported by the CODE_DEPLOY deployment controller.")
+        raise invalid(
+            "Service Connect feature is only supported with ECS (rolling update) deployment controller. Update to ECS "
+            "deployment controller and try again."
+        )
 
 
-def begin(world: World, service: Service, wanted: Launch) -> None:
-    """A new deployment of an ECS-controlled service."""
+def begin(world: World, service: Service, wanted: Launch, *, resent: bool = False) -> None:
+    """A new deployment of an ECS-controlled service; `resent` is about its pairs of target groups."""
     resolved = wanted
-    if native.shifts_traffic(service):
-        resolved = native.resolved(world, service, wanted)
+    if shifts_traffic(service):
+        resolved = traffic.resolved(world, wanted, traffic.serving(world, service.deployments), resent=resent)
     rollouts.begin(world, service, resolved)
     assert service.primary is not None
     service.primary.declared = wanted.load_balancers

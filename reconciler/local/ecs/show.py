@@ -8,7 +8,6 @@ from reconciler.local.ecs.lookup import shown_tags
 from reconciler.local.ecs.state import Deployment, Launch, Params, Service, Task
 from reconciler.local.scheduler import sets
 from reconciler.local.scheduler.health import task_health
-from reconciler.local.scheduler.rollouts import revision_arn
 from reconciler.local.world import World
 
 
@@ -28,13 +27,15 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
         **_placement(item.launch, platform_as_asked=True),
         "taskDefinition": item.launch.task_definition if item.launch else None,
         "deploymentConfiguration": configuration.shown(item.controller, item.configuration),
-        "taskSets": [task_set(world, item, one, tags=False) for one in item.deployments] if by_sets else None,
+        "taskSets": [task_set(world, item, one, tags=False) for one in item.deployments]
+        if by_sets and not item.answers_deployments
+        else None,
         "deployments": _deployments(item),
         "roleArn": item.role_arn,
         "events": list(item.events),
         "createdAt": item.created_at,
         "currentServiceDeployment": item.rollout.arn if active and item.rollout else None,
-        "currentServiceRevisions": [_revision_summary(world, item, one) for one in item.deployments]
+        "currentServiceRevisions": [_revision_summary(item, one) for one in item.deployments]
         if not by_sets and active
         else None,
         "placementConstraints": item.placement_constraints,
@@ -53,10 +54,14 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
 
 
 def _deployments(item: Service) -> list[Params] | None:
-    """CodeDeploy's service has task sets and no such member (cloud-custodian/cloud-custodian#9351)."""
-    if item.controller == "CODE_DEPLOY":
-        return None
-    return [deployment(one) for one in item.deployments] if item.controller == "ECS" else []
+    """CodeDeploy's service has task sets and no such member (cloud-custodian/cloud-custodian#9351).
+
+    A service that ECS has deployed once goes on answering its task sets as deployments, whoever controls it (developer
+    guide, "Updating Amazon ECS service parameters").
+    """
+    if item.controller == "ECS" or item.answers_deployments:
+        return [deployment(one) for one in item.deployments]
+    return None if item.controller == "CODE_DEPLOY" else []
 
 
 def _placement(launch: Launch | None, *, platform_as_asked: bool) -> Params:
@@ -75,9 +80,9 @@ def _network(launch: Launch | None) -> Params | None:
     return {"awsvpcConfiguration": launch.network} if launch and launch.network else None
 
 
-def _revision_summary(world: World, item: Service, one: Deployment) -> Params:
+def _revision_summary(item: Service, one: Deployment) -> Params:
     return {
-        "arn": revision_arn(world, item, one.number),
+        "arn": item.revision_arn(one.number),
         "requestedTaskCount": one.desired,
         "runningTaskCount": one.running(),
         "pendingTaskCount": one.pending(),
@@ -97,10 +102,12 @@ def deployment(one: Deployment) -> Params:
         "updatedAt": one.updated_at,
         **_placement(one.launch, platform_as_asked=False),
         "networkConfiguration": _network(one.launch),
-        "rolloutState": one.rollout_state,
-        "rolloutStateReason": one.rollout_reason,
+        # only of "services that use the rolling update (ECS) deployment type" (API reference, Deployment)
+        "rolloutState": None if one.task_set else one.rollout_state,
+        "rolloutStateReason": None if one.task_set else one.rollout_reason,
         "serviceConnectConfiguration": one.launch.service_connect,
         "volumeConfigurations": list(one.launch.volumes) or None,
+        "vpcLatticeConfigurations": list(one.launch.lattice) or None,
     }
 
 

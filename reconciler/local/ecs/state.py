@@ -63,6 +63,7 @@ class Launch:
     registries: tuple[Params, ...] = ()
     service_connect: Params | None = None
     volumes: tuple[Params, ...] = ()
+    lattice: tuple[Params, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -203,9 +204,13 @@ class Hook:
     kind: str  # PAUSE | AWS_LAMBDA
     stage: str
     status: str
-    target_arn: str = ""
     expires_at: datetime | None = None
     timeout_action: str = "ROLLBACK"
+    target_arn: str = ""
+    role_arn: str = ""
+    execution_id: str = ""
+    details: Params = field(default_factory=dict)  # what its function is given, and has added
+    reason: str = ""  # why it has failed
 
 
 @dataclass(slots=True, eq=False)
@@ -229,9 +234,12 @@ class Rollout:
     finished_at: datetime | None = None
     stopped_at: datetime | None = None
     hooks: list[Hook] = field(default_factory=list)
+    running: list[Hook] = field(default_factory=list)  # those of the stage that it is in
     rollback: Params | None = None
-    production_weight: float = 0.0  # of the target
-    test_weight: float = 0.0
+    returning: list[str] = field(default_factory=list)  # stages that a rollback has still to go through
+    production: dict[str, float] = field(default_factory=dict)  # native: percent that each deployment is to have
+    test: dict[str, float] = field(default_factory=dict)
+    tripped: bool = False  # the circuit breaker has ended it
     triggered_alarms: list[str] = field(default_factory=list)
     ignored_alarms: list[str] = field(default_factory=list)  # were in ALARM already when it began
 
@@ -268,7 +276,7 @@ class Service:
     rollouts: list[Rollout] = field(default_factory=list)  # newest first
     steady: bool = False
     inactive_at: datetime | None = None
-    live_group: str = ""  # native: the target group that production forwards to
+    answers_deployments: bool = False  # of another controller than ECS, whose deployment controller ECS once was
 
     @property
     def key(self) -> ServiceKey:
@@ -280,6 +288,9 @@ class Service:
 
     def deployment(self, number: str) -> Deployment | None:
         return next((item for item in self.deployments if item.number == number), None)
+
+    def revision_arn(self, number: str) -> str:
+        return f"{self.arn.replace(':service/', ':service-revision/', 1)}/{number}"
 
     @property
     def rollout(self) -> Rollout | None:
@@ -294,6 +305,7 @@ class EcsState:
     revisions: dict[str, int] = field(default_factory=dict)  # the newest number of each family, never given again
     services: dict[ServiceKey, Service] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    state_changes: deque[Params] = field(default_factory=lambda: deque(maxlen=1000))  # oldest first
     settings: dict[str, str] = field(default_factory=dict)
     providers: dict[str, Params] = field(default_factory=dict)  # capacity providers of one's own
     # operation, token → parameters, result

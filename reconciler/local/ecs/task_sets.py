@@ -73,6 +73,8 @@ def _scale(scale: Params | None) -> float:
 
 def describe_task_sets(world: World, params: Params) -> Params:
     found = service(world, params)
+    if found.controller == "ECS":
+        raise invalid("Cannot describe the task sets of a service whose deployment controller is ECS.")
     tags = "TAGS" in params.get("include", [])
     names = params.get("taskSets")
     chosen = [item for item in found.deployments if item.task_set]

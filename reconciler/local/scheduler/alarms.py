@@ -8,7 +8,7 @@ from reconciler.local.world import World
 
 
 def begin(world: World, service: Service, rollout: Rollout) -> None:
-    rules = service.configuration["alarms"]
+    rules = rollout.configuration["alarms"]
     if rules["enable"]:
         rollout.ignored_alarms = in_alarm(world, rules["alarmNames"])
         _poll(world, service, rollout)
@@ -21,8 +21,8 @@ def _poll(world: World, service: Service, rollout: Rollout) -> None:
         world.after(world.timings.alarm_poll, lambda: _poll(world, service, rollout))
 
 
-def ringing(world: World, service: Service, rollout: Rollout) -> list[str]:
-    rules = service.configuration["alarms"]
+def ringing(world: World, rollout: Rollout) -> list[str]:
+    rules = rollout.configuration["alarms"]
     if not rules["enable"] or rollout.over or rollout.rollback:
         return []
     found = [name for name in in_alarm(world, rules["alarmNames"]) if name not in rollout.ignored_alarms]

@@ -1,10 +1,13 @@
-"""Service events, in the words of the ECS developer guide, "Viewing service event messages"."""
+"""Service events, in the words of the ECS developer guide, "Viewing service event messages", and state changes of
+deployments and their hooks, as EventBridge would deliver them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from reconciler.local.ecs.state import Deployment, Service, Task
+from reconciler.local.ecs.state import Deployment, Hook, Rollout, Service, Task
 from reconciler.local.world import World
 
 
@@ -49,3 +52,51 @@ def complain(world: World, service: Service, deployment: Deployment, text: str) 
     if deployment.complained != text:
         deployment.complained = text
         add(world, service, text, deployment)
+
+
+# ---- state changes --------------------------------------------------------------------------------------------------
+
+
+def hook_changed(world: World, service: Service, rollout: Rollout, hook: Hook) -> None:
+    """ECS developer guide, "Amazon ECS service deployment hook state change events"."""
+    detail = {
+        "eventName": f"HOOK_{hook.status}",
+        "hookId": hook.id,
+        "hookType": hook.kind,
+        "expiresAt": hook.expires_at,
+        "lifecycleStage": hook.stage,
+        "clusterArn": world.arn("ecs", f"cluster/{service.cluster}"),
+        "serviceArn": service.arn,
+        "serviceDeploymentArn": rollout.arn,
+        "updatedAt": world.now,
+    }
+    _tell(world, "ECS Hook State Change", rollout.arn, detail)
+
+
+def deployment_changed(world: World, service: Service, deployment: Deployment, name: str, reason: str) -> None:
+    """ECS developer guide, "Amazon ECS service deployment state change events"."""
+    detail = {
+        "eventName": f"SERVICE_DEPLOYMENT_{name}",
+        "deploymentId": deployment.id,
+        "updatedAt": world.now,
+        "reason": reason,
+    }
+    _tell(world, "ECS Deployment State Change", service.arn, detail)
+
+
+def _tell(world: World, kind: str, resource: str, detail: dict[str, Any]) -> None:
+    """As EventBridge would deliver it; the AWS emulator keeps it for whoever asks."""
+    failed = detail["eventName"].endswith(("_FAILED", "_TIMED_OUT"))
+    world.ecs.state_changes.append(
+        {
+            "version": "0",
+            "id": world.ids.uuid(),
+            "detail-type": kind,
+            "source": "aws.ecs",
+            "account": world.account,
+            "time": world.now,
+            "region": world.region,
+            "resources": [resource],
+            "detail": {"eventType": "ERROR" if failed else "INFO", **detail},
+        }
+    )

@@ -6,6 +6,7 @@ from reconciler.local import metering
 from reconciler.local.codedeploy import engine
 from reconciler.local.ecs.state import Service
 from reconciler.local.scheduler import fleet, native, rolling, sets
+from reconciler.local.scheduler.strategy import shifts_traffic
 from reconciler.local.world import World
 
 
@@ -29,7 +30,7 @@ def look(world: World, service: Service) -> None:
     elif service.controller != "ECS":
         sets.step(world, service)
         engine.advance(world, service)
-    elif native.shifts_traffic(service):
+    elif shifts_traffic(service):
         native.step(world, service)
     else:
         rolling.step(world, service)

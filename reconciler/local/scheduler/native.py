@@ -1,280 +1,200 @@
 """Service deployments that shift traffic: BLUE_GREEN, LINEAR and CANARY, as ECS itself runs them.
 
-ECS developer guide, "Amazon ECS blue/green deployments: lifecycle stages".
-
-    (RECONCILE_SERVICE) ► PRE_SCALE_UP ► SCALE_UP ► POST_SCALE_UP ► TEST_TRAFFIC_SHIFT ► POST_TEST_TRAFFIC_SHIFT
-      ► { PRE_PRODUCTION_TRAFFIC_SHIFT ► PRODUCTION_TRAFFIC_SHIFT } per step ► POST_PRODUCTION_TRAFFIC_SHIFT
-      ► BAKE_TIME ► CLEAN_UP ► SUCCESSFUL
-                any of them ─► traffic back ► CLEAN_UP ► ROLLBACK_SUCCESSFUL
-
-A stage is entered, its hooks run, and it is left when its work and all its hooks are done. Every deployment brings its
-tasks up behind the target group of the pair that production does not use.
+ECS developer guide, "Amazon ECS blue/green service deployments workflow". A stage is entered, its hooks run, and it is
+left when its work and all its hooks are done; `strategy` has their order. Every deployment brings its tasks up behind
+the target group of the pair that production does not use, and the first one of a service is no exception: observed in a
+public account of a real one (the create's tasks were registered with the alternate group, and its PRE_SCALE_UP hook was
+called).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.local.ecs.state import Deployment, Launch, Params, Rollout, Service
-from reconciler.local.scheduler import alarms, events, fleet, hooks, traffic
-from reconciler.local.scheduler.rollouts import finish, restore, revision_arn, settled, source_of
+from reconciler.local.ecs.state import Deployment, Rollout, Service
+from reconciler.local.scheduler import alarms, fleet, hooks, rollback, strategy, traffic
+from reconciler.local.scheduler.rollback import drain_others
+from reconciler.local.scheduler.rolling import threshold
+from reconciler.local.scheduler.rollouts import fail, finish, settled
 from reconciler.local.world import World
 
-UP = ("PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT")
-SHIFT = ("PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
-DOWN = ("POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP")
-
-
-def shifts_traffic(service: Service) -> bool:
-    strategy = service.configuration["strategy"]
-    return (
-        service.controller == "ECS" and strategy != "ROLLING" and bool(service.launch and service.launch.load_balancers)
-    )
-
-
-def resolved(world: World, service: Service, launch: Launch) -> Launch:
-    """The launch with the target groups that it will really use: those of each pair that production does not.
-
-    The first deployment of a service goes where production points already.
-    """
-    blue = serving(world, service.deployments)
-    used = {entry["targetGroupArn"] for entry in blue.launch.load_balancers} if blue else set()
-    entries = []
-    for entry in launch.load_balancers:
-        mine, other = traffic.pair(entry)
-        swap = mine in used if blue else traffic.live_group(world, entry) == other
-        entries.append(traffic.swapped(entry) if swap else entry)
-    return replace(launch, load_balancers=tuple(entries))
-
-
-def serving(world: World, candidates: list[Deployment]) -> Deployment | None:
-    """The deployment to which production goes; while it is split, the one that was the whole service before."""
-    alive = [one for one in candidates if one.wanted()]
-    for one in alive:
-        entries = [entry for entry in one.launch.load_balancers if entry.get("advancedConfiguration")]
-        if entries and all(traffic.live_group(world, entry) == entry["targetGroupArn"] for entry in entries):
-            return one
-    return max(alive, key=lambda one: (one.completed, one.updated_at), default=None)
-
-
-def weights(configuration: Params) -> list[float]:
-    """Green's share of production after each step, in percent."""
-    match configuration["strategy"]:
-        case "CANARY":
-            return [configuration["canaryConfiguration"]["canaryPercent"], 100.0]
-        case "LINEAR":
-            size = configuration["linearConfiguration"]["stepPercent"]
-            steps = [round(size * index, 1) for index in range(1, int(100 / size) + 1)]
-            return steps if steps[-1] == 100 else [*steps, 100.0]
-        case _:
-            return [100.0]
-
-
-def step_bake(configuration: Params) -> float:
-    """Minutes between two steps."""
-    match configuration["strategy"]:
-        case "CANARY":
-            return float(configuration["canaryConfiguration"]["canaryBakeTimeInMinutes"])
-        case "LINEAR":
-            return float(configuration["linearConfiguration"]["stepBakeTimeInMinutes"])
-        case _:
-            return 0.0
+BREAKER = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+ALARMS = "Service deployment rolled back because of one or more active alarms."
+TOO_LONG = "Service deployment rolled back because the lifecycle stage {} did not complete in time."
+STOPPED = "Service deployment rolled back because a rollback was requested."
 
 
 def step(world: World, service: Service) -> None:
     rollout, primary = service.rollout, service.primary
     if primary is None:
         return
-    if rollout is None:
-        fleet.keep(world, service, primary, service.desired_count)
-        _drain_others(world, service, primary)
-        settled(world, service, fleet.all_healthy(world, primary, service.desired_count))
+    if rollout is None or rollout.status == "STOP_REQUESTED":
+        _rest(world, service, primary)
         return
     settled(world, service, False)
-    if rollout.status == "ROLLBACK_REQUESTED":
-        roll_back(world, service, rollout, rollout.status_reason)
-    if rollout.status == "ROLLBACK_IN_PROGRESS":
-        _go_back(world, service, rollout)
-    elif rollout.status == "IN_PROGRESS":
-        _advance(world, service, rollout)
-    elif rollout.status == "PENDING" and (blue := _blue(world, service, rollout)):
-        fleet.keep(world, service, blue, service.desired_count)
+    match rollout.status:
+        case "ROLLBACK_REQUESTED" if rollout.stage != "CLEAN_UP":
+            rollback.begin(world, service, rollout, _blue(world, service, rollout), STOPPED)
+        case "ROLLBACK_IN_PROGRESS":
+            rollback.advance(world, service, rollout)
+        case "IN_PROGRESS" | "ROLLBACK_REQUESTED":  # it is too late to stop what is being cleaned up
+            _advance(world, service, rollout)
+        case _:
+            if blue := _blue(world, service, rollout):
+                fleet.keep(world, service, blue, service.desired_count)
+
+
+def _rest(world: World, service: Service, primary: Deployment) -> None:
+    """Nothing is deployed. After a failure that was not rolled back, everything stays as it was left."""
+    if service.rollouts and service.rollouts[0].status in ("STOP_REQUESTED", "STOPPED", "ROLLBACK_FAILED"):
+        settled(world, service, False)
+        for one in service.deployments:
+            count = len(one.wanted())
+            whole = one.completed and count > 0
+            fleet.keep(world, service, one, service.desired_count if whole else min(count, service.desired_count))
+        return
+    fleet.keep(world, service, primary, service.desired_count)
+    drain_others(world, service, primary)
+    settled(world, service, fleet.all_healthy(world, primary, service.desired_count))
 
 
 def _advance(world: World, service: Service, rollout: Rollout) -> None:
     """As far as it goes at this moment."""
-    while rollout.status == "IN_PROGRESS":
-        if ringing := alarms.ringing(world, service, rollout):
-            names = ", ".join(ringing)
-            roll_back(world, service, rollout, f"Service deployment rolled back because of alarms: {names}.")
+    while rollout.status in ("IN_PROGRESS", "ROLLBACK_REQUESTED"):
+        if _detected(world, service, rollout):
             return
         if not rollout.stage:
-            _enter(world, service, rollout, _first_stage(service, rollout))
+            _enter(world, service, rollout, _first_stage(world, service, rollout))
+        reason = hooks.failure(world, service, rollout) or _work(world, service, rollout)
+        if not reason and rollout.stage == "CLEAN_UP":
+            if len(service.deployments) == 1:
+                finish(world, service, rollout)
+            return
+        if not reason and not hooks.waiting(rollout) and _done(world, service, rollout):
+            launch, configuration = _green(service, rollout).launch, rollout.configuration
+            following = strategy.after(rollout.stage, launch, step=rollout.step, configuration=configuration)
+            _enter(world, service, rollout, following)
             continue
-        verdict = hooks.verdict(world, rollout)
-        if verdict == "ROLLBACK":
-            roll_back(world, service, rollout, hooks.why(rollout))
-            return
-        problem = _work(world, service, rollout)
-        if problem:
-            roll_back(world, service, rollout, problem)
-            return
-        if rollout.status != "IN_PROGRESS" or verdict == "WAIT" or not _done(world, service, rollout):
-            return
-        _enter(world, service, rollout, _next_stage(rollout))
+        if reason := reason or _overdue(world, rollout):
+            rollback.begin(world, service, rollout, _blue(world, service, rollout), reason)
+        return
 
 
-def _first_stage(service: Service, rollout: Rollout) -> str:
-    if not rollout.sources:
-        return "SCALE_UP"
+def _detected(world: World, service: Service, rollout: Rollout) -> bool:
+    """The circuit breaker and the alarms, up to the end of the bake time; each rolls back only if it is to."""
+    if rollout.stage == "CLEAN_UP":
+        return False
+    breaker, watched = (rollout.configuration[name] for name in ("deploymentCircuitBreaker", "alarms"))
+    if breaker["enable"] and _green(service, rollout).breaker >= threshold(service):
+        rollout.tripped = True
+        reason, back = BREAKER, breaker["rollback"]
+    elif alarms.ringing(world, rollout):
+        reason, back = ALARMS, watched["rollback"]
+    else:
+        return False
+    if back:
+        rollback.begin(world, service, rollout, _blue(world, service, rollout), reason)
+    else:
+        hooks.abandon(world, service, rollout)
+        fail(world, service, rollout, reason.replace("rolled back", "failed"))
+    return True
+
+
+def _first_stage(world: World, service: Service, rollout: Rollout) -> str:
+    _blue(world, service, rollout)
     live = [one for one in service.deployments if one.number in rollout.sources and one.wanted()]
-    return "RECONCILE_SERVICE" if len(live) > 1 else "PRE_SCALE_UP"
-
-
-def _next_stage(rollout: Rollout) -> str:
-    if not rollout.sources:
-        return "CLEAN_UP"
-    if rollout.stage == "RECONCILE_SERVICE":
-        return UP[0]
-    if rollout.stage == "PRODUCTION_TRAFFIC_SHIFT" and rollout.step < len(weights(rollout.configuration)):
-        return SHIFT[0]
-    order = (*UP, *SHIFT, *DOWN)
-    return order[order.index(rollout.stage) + 1]
+    return strategy.RECONCILE if len(live) > 1 else strategy.UP[0]
 
 
 def _enter(world: World, service: Service, rollout: Rollout, stage: str) -> None:
     rollout.stage, rollout.since, rollout.updated_at = stage, world.now, world.now
-    hooks.enter(world, service, rollout)
     if stage == "PRODUCTION_TRAFFIC_SHIFT":
         rollout.step += 1
-    for seconds in (world.timings.deployment_stage, _stage_seconds(world, rollout)):
+        rollout.production = _shares(rollout, strategy.weights(rollout.configuration)[rollout.step - 1])
+    if stage == "TEST_TRAFFIC_SHIFT":
+        rollout.test = _shares(rollout, 100.0)
+    hooks.enter(world, service, rollout)
+    for seconds in (world.timings.deployment_stage, _stage_seconds(world, rollout), world.timings.green_within):
         world.touch_after(seconds, service)
 
 
+def _shares(rollout: Rollout, green: float) -> dict[str, float]:
+    blue = {rollout.blue: round(100.0 - green, 1)} if rollout.blue else {}
+    return {rollout.target: green, **blue}
+
+
 def _stage_seconds(world: World, rollout: Rollout) -> float:
-    """How long the stage lasts at least; for SCALE_UP how long it may last at most."""
-    last_step = rollout.step >= len(weights(rollout.configuration))
+    """How long the stage lasts at least."""
     match rollout.stage:
-        case "PRODUCTION_TRAFFIC_SHIFT" if not last_step:
-            return max(world.timings.deployment_stage, 60 * step_bake(rollout.configuration))
+        case "PRODUCTION_TRAFFIC_SHIFT":
+            return max(world.timings.deployment_stage, 60 * strategy.step_bake(rollout.configuration, rollout.step))
         case "BAKE_TIME":
             return float(60 * rollout.configuration["bakeTimeInMinutes"])
-        case "SCALE_UP":
-            return world.timings.green_within
-        case "CLEAN_UP":
-            return 0.0
         case _:
             return world.timings.deployment_stage
 
 
+def _overdue(world: World, rollout: Rollout) -> str:
+    """ "The system times out, fails the deployment, and then initiates a rollback after a stage reaches 24 hours".
+
+    What waits for its bake time or for a PAUSE hook is not overdue before these are, and all of it lasts 30 days.
+    """
+    assert rollout.since is not None
+    paused = any(hook.kind == "PAUSE" and hook.status == "AWAITING_ACTION" for hook in rollout.running)
+    most = max(world.timings.green_within, _stage_seconds(world, rollout) + world.timings.deployment_stage)
+    late = not paused and rollout.stage != "CLEAN_UP" and world.now >= rollout.since + timedelta(seconds=most)
+    too_long = world.now >= rollout.created_at + timedelta(seconds=strategy.DEPLOYMENT_MOST)
+    return TOO_LONG.format(rollout.stage) if late or too_long else ""
+
+
 def _work(world: World, service: Service, rollout: Rollout) -> str:
     """Do what the stage is for; a reason when it cannot be done."""
-    green = service.deployment(rollout.target)
-    assert green is not None
-    blue = _blue(world, service, rollout)
-    if rollout.stage != "CLEAN_UP" and blue:
+    green, blue = _green(service, rollout), _blue(world, service, rollout)
+    if rollout.stage == "CLEAN_UP":
+        fleet.keep(world, service, green, service.desired_count)
+        drain_others(world, service, green)
+        return ""
+    if blue:
         fleet.keep(world, service, blue, service.desired_count)
-    if rollout.stage == "RECONCILE_SERVICE" and blue:
-        traffic.shift_production(world, blue, 100.0)
-    if rollout.stage == "RECONCILE_SERVICE" or not rollout.sources:
-        for other in service.deployments:
-            if other not in (blue, green):
-                fleet.keep(world, service, other, 0)
-        _forget_gone(service, (blue, green))
-    scaled = rollout.stage not in ("RECONCILE_SERVICE", "PRE_SCALE_UP")
+    scaled = rollout.stage not in (strategy.RECONCILE, strategy.UP[0])
     fleet.keep(world, service, green, service.desired_count if scaled else 0)
+    reason = ""
     match rollout.stage:
+        case strategy.RECONCILE:
+            if blue:
+                traffic.shift_production(world, traffic.back(green.launch, blue.launch))
+            drain_others(world, service, blue, green)
         case "PRE_SCALE_UP":
-            return traffic.problem(world, green, blue)
-        case "SCALE_UP":
-            assert rollout.since is not None
-            if world.now >= rollout.since + timedelta(seconds=world.timings.green_within):
-                return "Service deployment rolled back because the new tasks did not become healthy in time."
+            return traffic.problem(world, green)
         case "TEST_TRAFFIC_SHIFT":
-            traffic.shift_test(world, green)
-            rollout.test_weight = 100.0
+            reason = traffic.shift_test(world, green.launch)
         case "PRODUCTION_TRAFFIC_SHIFT":
-            share = weights(rollout.configuration)[rollout.step - 1]
-            traffic.shift_production(world, green, share)
-            rollout.production_weight = share
-        case "CLEAN_UP":
-            rollout.production_weight = 100.0
-            _drain_others(world, service, green)
-    return ""
+            reason = traffic.shift_production(world, green.launch, rollout.production[rollout.target])
+    return hooks.failed(rollout.stage, reason) if reason else ""
 
 
 def _done(world: World, service: Service, rollout: Rollout) -> bool:
     assert rollout.since is not None
-    green = service.deployment(rollout.target)
-    assert green is not None
     match rollout.stage:
         case "SCALE_UP":
-            return fleet.all_healthy(world, green, service.desired_count)
-        case "RECONCILE_SERVICE":
+            return fleet.all_healthy(world, _green(service, rollout), service.desired_count)
+        case strategy.RECONCILE:
             return len(service.deployments) <= 2
-        case "CLEAN_UP":
-            if len(service.deployments) == 1:
-                finish(world, service, rollout)
-            return False
         case _:
             return world.now >= rollout.since + timedelta(seconds=_stage_seconds(world, rollout))
 
 
-def _blue(world: World, service: Service, rollout: Rollout) -> Deployment | None:
-    """The deployment that served production when this one began."""
-    if rollout.blue:
-        return service.deployment(rollout.blue)
-    found = serving(world, [one for one in service.deployments if one.number in rollout.sources])
-    rollout.blue = found.number if found else ""
+def _green(service: Service, rollout: Rollout) -> Deployment:
+    found = service.deployment(rollout.target)
+    assert found is not None
     return found
 
 
-def _drain_others(world: World, service: Service, kept: Deployment) -> None:
-    for other in service.deployments:
-        if other is not kept:
-            fleet.keep(world, service, other, 0)
-    _forget_gone(service, (kept,))
-
-
-def _forget_gone(service: Service, kept: tuple[Deployment | None, ...]) -> None:
-    service.deployments = [one for one in service.deployments if one in kept or not one.empty() or one.wanted()]
-
-
-# ---- back -----------------------------------------------------------------------------------------------------------
-
-
-def roll_back(world: World, service: Service, rollout: Rollout, reason: str) -> None:
-    """Traffic first, tasks afterwards. Without a blue there is nothing to go back to."""
-    green = service.deployment(rollout.target)
-    assert green is not None
-    hooks.abandon(rollout)
-    green.rollout_state, green.rollout_reason, green.updated_at = "FAILED", reason, world.now
-    rollout.status_reason, rollout.updated_at = reason, world.now
-    blue = _blue(world, service, rollout) or source_of(service, rollout)
-    if blue is None or not rollout.sources:
-        fleet.keep(world, service, green, 0)
-        rollout.status, rollout.finished_at, rollout.stopped_at = "STOPPED", world.now, world.now
-        return
-    traffic.shift_production(world, blue, 100.0)
-    traffic.shift_test(world, blue)
-    rollout.production_weight = rollout.test_weight = 0.0
-    restore(world, service, blue)
-    blue.rollout_reason = f"ECS deployment: rolling back to deploymentId {blue.id}."
-    rollout.status, rollout.stage, rollout.since = "ROLLBACK_IN_PROGRESS", "CLEAN_UP", world.now
-    rollout.rollback = {
-        "reason": reason,
-        "startedAt": world.now,
-        "serviceRevisionArn": revision_arn(world, service, blue.number),
-    }
-    events.add(world, service, f"rolling back to deployment {blue.id}.")
-    world.touch(service)
-
-
-def _go_back(world: World, service: Service, rollout: Rollout) -> None:
-    blue = service.primary
-    assert blue is not None
-    fleet.keep(world, service, blue, service.desired_count)
-    _drain_others(world, service, blue)
-    if len(service.deployments) == 1 and fleet.all_healthy(world, blue, service.desired_count):
-        finish(world, service, rollout)
+def _blue(world: World, service: Service, rollout: Rollout) -> Deployment | None:
+    """The deployment that served production when this one began."""
+    if not rollout.blue:
+        found = traffic.serving(world, [one for one in service.deployments if one.number in rollout.sources])
+        if found is None:
+            return None
+        rollout.blue, rollout.production = found.number, {found.number: 100.0}
+    return service.deployment(rollout.blue)

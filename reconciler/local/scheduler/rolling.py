@@ -87,14 +87,15 @@ def step(world: World, service: Service) -> None:
 def _judge(world: World, service: Service, primary: Deployment) -> None:
     """The circuit breaker and the alarms, while the deployment is under way."""
     rollout = service.rollout
-    if primary.rollout_state != "IN_PROGRESS" or rollout is None:
+    if primary.rollout_state != "IN_PROGRESS" or rollout is None or rollout.status == "STOP_REQUESTED":
         return
     breaker = service.configuration["deploymentCircuitBreaker"]
     if breaker["enable"] and primary.breaker >= threshold(service):
+        rollout.tripped = True
         events.add(world, service, f"(deployment {primary.id}) deployment failed: tasks failed to start.")
         reason = "ECS deployment circuit breaker: tasks failed to start."
         roll_back(world, service, rollout, reason, back=breaker["rollback"], prefix="ECS deployment circuit breaker")
-    elif ringing := alarms.ringing(world, service, rollout):
+    elif ringing := alarms.ringing(world, rollout):
         events.add(world, service, f"(deployment {primary.id}) deployment failed: alarm detected.")
         reason = f"ECS deployment {primary.id} failed: alarm detected: {', '.join(ringing)}."
         back = service.configuration["alarms"]["rollback"]

@@ -8,11 +8,15 @@ from reconciler.local.ecs.state import Deployment, Launch, Rollout, Service
 from reconciler.local.scheduler import alarms, events, hooks
 from reconciler.local.world import World
 
+NO_CANDIDATE = "No rollback candidate was found to run the rollback."
+"""As Terraform's acceptance test of a first deployment expects it (hashicorp/terraform-provider-aws,
+TestAccECSService_BlueGreenDeployment_circuitBreakerRollback)."""
+
 
 def begin(world: World, service: Service, launch: Launch) -> Rollout:
     """A new PRIMARY deployment; one that is still under way is superseded."""
     if under_way := service.rollout:
-        _supersede(world, under_way)
+        _supersede(world, service, under_way)
     number = world.ids.digits(19)
     made = Deployment(
         number=number,
@@ -39,6 +43,7 @@ def begin(world: World, service: Service, launch: Launch) -> Rollout:
         updated_at=world.now,
     )
     service.rollouts.insert(0, rollout)
+    events.deployment_changed(world, service, made, "IN_PROGRESS", made.rollout_reason)
     _start(world, service, rollout)
     world.touch(service)
     return rollout
@@ -56,14 +61,24 @@ def _start(world: World, service: Service, rollout: Rollout) -> None:
     world.after(world.timings.deployment_stage, go)
 
 
-def _supersede(world: World, rollout: Rollout) -> None:
-    hooks.abandon(rollout)
-    rollout.status, rollout.status_reason = "STOPPED", "Service deployment was superseded by a newer one."
-    rollout.finished_at = rollout.stopped_at = rollout.updated_at = world.now
+def _supersede(world: World, service: Service, rollout: Rollout) -> None:
+    hooks.abandon(world, service, rollout)
+    stop(world, rollout, "Service deployment was superseded by a newer one.")
+
+
+def stop(world: World, rollout: Rollout, reason: str) -> None:
+    """STOP_REQUESTED for a moment, then STOPPED: what it has brought stays as it is."""
+
+    def go() -> None:
+        rollout.status = "STOPPED"
+        rollout.finished_at = rollout.stopped_at = rollout.updated_at = world.now
+
+    rollout.status, rollout.status_reason, rollout.updated_at = "STOP_REQUESTED", reason, world.now
+    world.after(world.timings.deployment_stage, go)
 
 
 def finish(world: World, service: Service, rollout: Rollout) -> None:
-    """The deployment that is PRIMARY now is the whole service."""
+    """The deployment that is PRIMARY now is the whole service. The stage that it ended in stays to be seen."""
     primary = service.primary
     assert primary is not None
     primary.rollout_state, primary.completed = "COMPLETED", True
@@ -72,18 +87,29 @@ def finish(world: World, service: Service, rollout: Rollout) -> None:
     rollout.status = "ROLLBACK_SUCCESSFUL" if rollout.rollback else "SUCCESSFUL"
     rollout.started_at = rollout.started_at or world.now
     rollout.finished_at = rollout.updated_at = world.now
-    rollout.stage = ""
     events.add(world, service, f"(deployment {primary.id}) deployment completed.")
+    events.deployment_changed(world, service, primary, "COMPLETED", primary.rollout_reason)
 
 
 def fail(world: World, service: Service, rollout: Rollout, reason: str) -> None:
-    """There is nothing to go back to, or nobody asked for it: the service stays as it is."""
-    primary = service.primary
-    assert primary is not None
-    primary.rollout_state, primary.rollout_reason, primary.updated_at = "FAILED", reason, world.now
-    rollout.status = "ROLLBACK_FAILED" if rollout.rollback else "STOPPED"
-    rollout.status_reason = reason
-    rollout.finished_at = rollout.stopped_at = rollout.updated_at = world.now
+    """It has failed, and nobody asked for a rollback: the service stays as it is."""
+    _mark_failed(world, service, rollout, reason)
+    stop(world, rollout, reason)
+
+
+def rollback_failed(world: World, service: Service, rollout: Rollout, reason: str) -> None:
+    """There is nothing to go back to, or no way."""
+    _mark_failed(world, service, rollout, rollout.status_reason or reason)
+    rollout.status, rollout.status_reason = "ROLLBACK_FAILED", reason
+    rollout.finished_at = rollout.updated_at = world.now
+    events.add(world, service, f"rollback has failed. {reason}")
+
+
+def _mark_failed(world: World, service: Service, rollout: Rollout, reason: str) -> None:
+    target = service.revisions[rollout.target]
+    if target.rollout_state != "FAILED":
+        target.rollout_state, target.rollout_reason, target.updated_at = "FAILED", reason, world.now
+        events.deployment_changed(world, service, target, "FAILED", reason)
 
 
 def source_of(service: Service, rollout: Rollout) -> Deployment | None:
@@ -96,24 +122,31 @@ def roll_back(
     world: World, service: Service, rollout: Rollout, reason: str, *, back: bool = True, prefix: str = "ECS deployment"
 ) -> None:
     """The last completed deployment becomes PRIMARY again, under its own number."""
-    failed = service.primary
-    assert failed is not None
     source = source_of(service, rollout)
-    if not back or source is None or rollout.rollback:
+    if not back:
         fail(world, service, rollout, reason)
-        return
-    failed.status, failed.rollout_state, failed.rollout_reason = "ACTIVE", "FAILED", reason
-    failed.updated_at = world.now
+    elif source is None or rollout.rollback:
+        rollback_failed(world, service, rollout, reason if source else NO_CANDIDATE)
+    else:
+        return_to(world, service, rollout, source, reason, prefix=prefix)
+
+
+def return_to(
+    world: World, service: Service, rollout: Rollout, source: Deployment, reason: str, *, prefix: str = "ECS deployment"
+) -> None:
+    """The rollback begins: `source` is PRIMARY, and what was to be brought has FAILED."""
+    _mark_failed(world, service, rollout, reason)
     restore(world, service, source)
     source.rollout_reason = f"{prefix}: rolling back to deploymentId {source.id}."
     rollout.status, rollout.status_reason = "ROLLBACK_IN_PROGRESS", reason
     rollout.rollback = {
         "reason": reason,
         "startedAt": world.now,
-        "serviceRevisionArn": revision_arn(world, service, source.number),
+        "serviceRevisionArn": service.revision_arn(source.number),
     }
     rollout.updated_at = world.now
     events.add(world, service, f"rolling back to deployment {source.id}.")
+    events.deployment_changed(world, service, source, "IN_PROGRESS", source.rollout_reason)
     world.touch(service)
 
 
@@ -133,7 +166,3 @@ def settled(world: World, service: Service, steady: bool) -> None:
     if steady and not service.steady:
         events.add(world, service, "has reached a steady state.")
     service.steady = steady
-
-
-def revision_arn(world: World, service: Service, number: str) -> str:
-    return world.arn("ecs", f"service-revision/{service.cluster}/{service.name}/{number}")

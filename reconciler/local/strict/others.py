@@ -1,4 +1,4 @@
-"""ECR and CloudWatch Logs: digests, immutable tags, retention."""
+"""ECR, CloudWatch Logs and Cloud Map: digests, immutable tags, retention, namespaces."""
 
 from __future__ import annotations
 
@@ -100,7 +100,25 @@ def log_groups_named(world: World, params: Form, response: Response) -> Response
     return replace(response, body=orjson.dumps({"logGroups": shown}))
 
 
+def create_http_namespace(world: World, params: Form) -> None:
+    """CreateHttpNamespace: "The namespace that you're trying to create already exists"."""
+    for namespace in world.rest.state("servicediscovery").namespaces.values():
+        if (namespace.name, namespace.type) == (params.get("Name"), "HTTP"):
+            raise Refusal("NamespaceAlreadyExists", "Namespace already exists")
+
+
+def delete_namespace(world: World, params: Form) -> None:
+    """DeleteNamespace: not while it has a service; ECS makes one for each name that an ECS service has in it."""
+    namespace = world.rest.state("servicediscovery").namespaces.get(params.get("Id"))
+    for service in world.ecs.services.values():
+        connected = (service.launch and service.launch.service_connect) or {}
+        if namespace and service.status != "INACTIVE" and connected.get("namespace") == namespace.arn:
+            raise Refusal("ResourceInUse", f"Namespace has associated services: {namespace.id}")
+
+
 BEFORE: dict[tuple[str, str], Before] = {
+    ("servicediscovery", "CreateHttpNamespace"): create_http_namespace,
+    ("servicediscovery", "DeleteNamespace"): delete_namespace,
     ("ecr", "PutImage"): put_image,
     ("logs", "PutRetentionPolicy"): put_retention_policy,
 }

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from reconciler.spec import queries
-from reconciler.spec.diagnostics import Diagnostic, Note
+from reconciler.spec.diagnostics import Diagnostic, Note, did_you_mean
 from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents.base import Document
+from reconciler.spec.documents.listener_rule import Match
 from reconciler.spec.documents.service import Traffic
 from reconciler.spec.messages import raised, shown
+from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
 MOST_CONDITIONS = 5
@@ -21,46 +25,75 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
         if service.traffic is not None:
             behind[service.traffic.load_balancer].append((service, service.traffic))
-            yield from _conditions(specs, service, service.traffic)
+            yield from _conditions(specs, service, service.traffic.match, "traffic", "match")
+            yield from _tested(specs, service, service.traffic)
             yield from _health_check(specs, service, service.traffic)
-    for name, services in behind.items():
-        balancer = specs.get(LoadBalancer, name)
-        if balancer is not None:
-            yield from _shared(specs, services)
-            yield from _quotas(specs, balancer, services)
+    for balancer in specs.load_balancers:
+        yield from _rules(specs, balancer)
+        yield from _shared(specs, balancer, behind[balancer.name])
+        yield from _quotas(specs, balancer, behind[balancer.name])
 
 
-def _shared(specs: Specs, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
-    defaults: dict[str, Service] = {}
-    priorities: dict[tuple[str, int], Service] = {}
+def _rules(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
+    for name, rule in balancer.rules.items():
+        yield from _conditions(specs, balancer, rule.match, "rules", name, "match")
+        if rule.listener not in balancer.listeners:
+            place = specs.where(balancer, "rules", name, "listener")
+            message = f"{shown(balancer.name)} has no listener {shown(rule.listener)}"
+            yield Diagnostic("E2002", message, place, hint=did_you_mean(rule.listener, balancer.listeners))
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What each listener of a load balancer has given away: all its requests, and priorities; to whom, and where."""
+
+    all: dict[str, tuple[str, Position]] = field(default_factory=dict)
+    priorities: dict[tuple[str, int], tuple[str, Position]] = field(default_factory=dict)
+
+    def requests(self, listener: str, whose: str, note: Position, place: Position) -> Iterator[Diagnostic]:
+        """Of a service without a match; `note` is shown to the next one that wants them."""
+        holder, where = self.all.setdefault(listener, (whose, note))
+        if holder != whose:
+            message = f"{shown(holder)} already receives all requests of listener {listener}"
+            hint = "add 'match' to select the requests of each service"
+            yield Diagnostic("E4011", message, place, hint=hint, notes=(Note("the other one", where),))
+
+    def priority(self, listener: str, priority: int, whose: str, place: Position) -> Iterator[Diagnostic]:
+        holder, where = self.priorities.setdefault((listener, priority), (whose, place))
+        if holder != whose:
+            message = f"priority: {priority} is already used on listener {listener} by {shown(holder)}"
+            yield Diagnostic("E4011", message, place, notes=(Note("the other rule", where),))
+
+
+def _shared(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
+    taken = _Taken()
+    for name, declared in balancer.listeners.items():
+        if declared.default_action is not None:
+            place = specs.where(balancer, "listeners", name, "default_action", key=True)
+            yield from taken.requests(name, "default_action", place, place)
+    for name, rule in balancer.rules.items():
+        assert rule.match.priority is not None, "checked: a rule has a priority"
+        place = specs.where(balancer, "rules", name, "match", "priority")
+        yield from taken.priority(rule.listener, rule.match.priority, f"rules.{name}", place)
     for service, traffic in services:
         listeners = [traffic.listener]
         if queries.switching(specs, service) is not None:
             listeners.append(traffic.test_listener)
+        whole = specs.where(service, "traffic", key=True)
         for listener in listeners:
-            if not traffic.match.given:
-                first = defaults.setdefault(listener, service)
-                if first is not service:
-                    note = Note("the other service", specs.where(first, "traffic", key=True))
-                    message = f"{shown(first.name)} already receives all requests of listener {listener}"
-                    place = specs.where(service, "traffic", key=True)
-                    hint = "add 'match' to select the requests of each service"
-                    yield Diagnostic("E4011", message, place, hint=hint, notes=(note,))
-                    break
-            elif traffic.match.priority is not None:
-                first = priorities.setdefault((listener, traffic.match.priority), service)
-                if first is not service:
-                    note = Note("the other rule", specs.where(first, "traffic", "match", "priority"))
-                    used = f"already used on listener {listener} by {shown(first.name)}"
-                    message = f"priority: {traffic.match.priority} is {used}"
-                    place = specs.where(service, "traffic", "match", "priority")
-                    yield Diagnostic("E4011", message, place, notes=(note,))
-                    break
+            if traffic.match.priority is None:
+                found = list(taken.requests(listener, service.name, whole, whole))
+            else:
+                place = specs.where(service, "traffic", "match", "priority")
+                found = list(taken.priority(listener, traffic.match.priority, service.name, place))
+            yield from found
+            if found:
+                break
 
 
 def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
     quotas = specs.quotas
-    rules = target_groups = targets = 0
+    rules, target_groups, targets = len(balancer.rules), 0, 0
     for service, traffic in services:
         rules += len({traffic.listener, traffic.test_listener} & set(balancer.listeners)) if traffic.match.given else 0
         target_groups += len(traffic.target_groups)
@@ -82,18 +115,28 @@ def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, 
                 return
 
 
-def _conditions(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
-    values = (*traffic.match.path, *traffic.match.host)
-    wildcards = sum(value.count("*") + value.count("?") for value in values)
-    for what, count in (("values", len(values)), ("wildcards", wildcards)):
+def _conditions(specs: Specs, document: Document, match: Match, *at: str | int) -> Iterator[Diagnostic]:
+    wildcards = sum(value.count("*") + value.count("?") for value in match.values)
+    for what, count in (("values", len(match.values)), ("wildcards", wildcards)):
         if count > MOST_CONDITIONS:
             message = f"match: {count} {what}; a rule allows {MOST_CONDITIONS}"
-            yield Diagnostic("E4014", message, specs.where(service, "traffic", "match", key=True))
-    for index, path in enumerate(traffic.match.path):
+            yield Diagnostic("E4014", message, specs.where(document, *at, key=True))
+    for index, path in enumerate(match.path):
         if not path.startswith(("/", "*")):
             hint = f"write /{path}" if len(path) < 60 else ""
             message = f"path: {shown(path)} never matches, because paths begin with /"
-            yield Diagnostic("E4014", message, specs.where(service, "traffic", "match", "path", index), hint=hint)
+            yield Diagnostic("E4014", message, specs.where(document, *at, "path", index), hint=hint)
+
+
+def _tested(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
+    """The test listener has the rule as well, and a test is a GET request."""
+    strategy = queries.switching(specs, service)
+    if strategy is None or not strategy.test or not traffic.match.method or "GET" in traffic.match.method:
+        return
+    message = f"a test sends GET requests, which the rule of {shown(service.name)} does not take"
+    note = Note("the tests", specs.where(strategy, "test", key=True))
+    place = specs.where(service, "traffic", "match", "method", key=True)
+    yield Diagnostic("E4016", message, place, hint="add GET, or leave out the tests", notes=(note,))
 
 
 def _health_check(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:

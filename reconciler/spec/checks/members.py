@@ -9,8 +9,7 @@ from reconciler.resources._service_fields import NOT_UNDER
 from reconciler.rollout.engine import Controller, engines
 from reconciler.spec import member_faults, members, queries
 from reconciler.spec.diagnostics import Diagnostic
-from reconciler.spec.documents import Block, Document, Service
-from reconciler.spec.documents.load_balancer import Listener
+from reconciler.spec.documents import Service
 from reconciler.spec.specs import Specs
 
 
@@ -23,33 +22,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             return root is not None
 
         for path, block in members.blocks(document):
-            refused = _refused(specs, document, path, block)
+            refused = _of_deployments(specs, block) if isinstance(block, Service) else {}
             for fault in member_faults.faults(members.api_of(block), getattr(block, FIELD), stated, refused):
                 place = specs.where(document, *path, FIELD, *fault.path, key=fault.key)
                 yield Diagnostic(fault.rule, fault.message, place, hint=fault.hint)
-
-
-def _refused(specs: Specs, document: Document, path: members.Path, block: Block) -> dict[str, str]:
-    """What cannot be set here because of something else in the specs."""
-    if isinstance(block, Service):
-        return _of_deployments(specs, block)
-    if isinstance(block, Listener):
-        name = str(path[-1])
-        takers = (one for one in specs.services if _takes_all(one, document.name, name))
-        for service in takers:
-            why = f"requests that no rule takes go to {service.address}"
-            return {f"DefaultActions.{member}": why for member in ("RedirectConfig", "FixedResponseConfig")}
-    return {}
-
-
-def _takes_all(service: Service, balancer: str, listener: str) -> bool:
-    traffic = service.traffic
-    return (
-        traffic is not None
-        and not traffic.match.given
-        and traffic.load_balancer == balancer
-        and listener in (traffic.listener, traffic.test_listener)
-    )
 
 
 def _of_deployments(specs: Specs, service: Service) -> dict[str, str]:

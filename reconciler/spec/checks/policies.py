@@ -54,23 +54,26 @@ Granted = list[tuple[tuple[str | int, ...], Statement]]
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
+    common = (specs.stack.roles.path if specs.stack is not None else None) or "/"
     for role in specs.roles:
         yield from _limits(specs, role)
+        if role.path is not None and not role.path.startswith(common):
+            message = f"{shown(role.path)} is not below {shown(common)}, the path of the stack's roles"
+            yield Diagnostic("E7011", message, specs.where(role, "path"))
         if not role.allow_wildcards:
             yield from _sweeping(specs, role)
-            path = role.path or (specs.stack.roles.path if specs.stack is not None else None)
             granted: Granted = [
                 (("policies", index, "statements", number), statement)
                 for index, policy in enumerate(role.policies)
                 for number, statement in enumerate(policy.statements)
             ]
-            yield from _statements(specs, role, f"{path or '/'}{role.name_in_aws}", granted)
+            yield from _statements(specs, role, f"{role.path or common}{role.name_in_aws}", granted)
     for workload in specs.workloads:
         for field, named in (("role_statements", task_role), ("execution_role_statements", execution_role)):
             granted = [
                 (("task", field, number), statement) for number, statement in enumerate(getattr(workload.task, field))
             ]
-            yield from _statements(specs, workload, f"/{named(workload.name_in_aws)}", granted)
+            yield from _statements(specs, workload, f"{common}{named(workload.name_in_aws)}", granted)
     yield from _trust(specs)
 
 

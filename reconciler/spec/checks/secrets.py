@@ -7,10 +7,49 @@ from collections.abc import Iterator
 from reconciler.model import secrecy
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.messages import shown
+from reconciler.spec.node import Mapping, Node, Scalar, Sequence
 from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
+    told = list(_containers(specs))
+    yield from told
+    places = {found.position for found in told}
+    yield from (found for found in _anywhere(specs) if found.position not in places)
+
+
+def _anywhere(specs: Specs) -> Iterator[Diagnostic]:
+    """Keys and values of any field that have the form of a secret, such as an access key in a health check or a tag."""
+    for root in specs.nodes.values():
+        scalars = list(_scalars(root))
+        # one look at each document, and at its single values only where there is something
+        if not secrecy.secret_value("\n".join(scalar.text for scalar in scalars)):
+            continue
+        for scalar in scalars:
+            if secrecy.secret_value(scalar.text):
+                message = "this looks like a secret; the repository and what is created from it show it"
+                yield Diagnostic("E7001", message, scalar.position, hint="store it in SSM or Secrets Manager instead")
+
+
+def _scalars(root: Node) -> Iterator[Scalar]:
+    """Every key and value below a node, each once, however often an alias names it."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        match node:
+            case Scalar():
+                yield node
+            case Mapping():
+                for entry in node.entries.values():
+                    waiting += (entry.value, entry.key)
+            case Sequence():
+                waiting += node.items
+
+
+def _containers(specs: Specs) -> Iterator[Diagnostic]:
     for workload in specs.workloads:
         for name, container in workload.task.containers.items():
             for variable, value in container.environment.items():

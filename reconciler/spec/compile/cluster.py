@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._ecs import Strategy
 from reconciler.resources.cluster import ClusterSpec
+from reconciler.resources.namespace import NamespaceSpec
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Cluster
 
@@ -24,6 +25,14 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
         ),
         kept=unstated(cluster, capacity_providers="capacity_providers", default_strategy="default_strategy"),
     )
+    if cluster.namespace is not None:
+        spec = NamespaceSpec(name=cluster.namespace)
+        yield context.desired(cluster, namespace_address(cluster), spec, "namespace")
+
+
+def namespace_address(cluster: Cluster) -> Address:
+    assert cluster.namespace is not None
+    return Address("namespace", cluster.namespace)
 
 
 def strategy(shares: Iterable[Any]) -> tuple[Strategy, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents.listener_rule import Match
 from reconciler.spec.documents.service import Traffic
 from reconciler.spec.specs import Specs
 
@@ -56,8 +58,21 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         test=entry(service, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),
         health=health_check(traffic),
-        host=next((host for host in traffic.match.host if "*" not in host and "?" not in host), ""),
+        headers=_headers(traffic.match),
+        query=_fitting(traffic.match.query),
     )
+
+
+def _headers(match: Match) -> dict[str, str]:
+    """Of a request that the rule takes."""
+    found = {"Host": _fitting(match.host)} if match.host else {}
+    return found | {_fitting((name,)): _fitting(values) for name, values in match.header.items()}
+
+
+def _fitting(patterns: Sequence[str]) -> str:
+    """A text that matches one of the patterns; one without wildcards, if there is any."""
+    plain = [pattern for pattern in patterns if not {"*", "?"} & set(pattern)]
+    return next((pattern.replace("*", "x").replace("?", "x") for pattern in plain or patterns), "")
 
 
 def _pre_deployment(specs: Specs, task: Task) -> Desired[Any]:

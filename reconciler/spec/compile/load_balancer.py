@@ -7,22 +7,24 @@ refuses a target group that no listener names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model import elb_actions
 from reconciler.model.members import with_fields
-from reconciler.model.resource import Address, Desired, Keep, Link, Ref
-from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, Forward, read_action
+from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
+from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
+from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import members
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
-from reconciler.spec.documents.load_balancer import CertificateReference, Listener
+from reconciler.spec.documents.listener_rule import Answer, Match
+from reconciler.spec.documents.load_balancer import CertificateReference
 
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
@@ -62,14 +64,72 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 protocol=listener.protocol,
                 certificates=tuple(map(_certificate, listener.certificates)) or None,
                 ssl_policy=listener.tls_policy,
-                aws=_without_last(members.said(listener)),
+                aws=_beyond(members.said(listener), "DefaultActions"),
                 **default_action(context, balancer, name),
             ),
             "listeners",
             name,
             kept=unstated(listener, protocol="protocol", ssl_policy="ssl_policy")
-            | ({} if _answers(context, balancer, name) else {("default_action",): Keep.VALUE}),
+            | (
+                {}
+                if listener.default_action or _takes_all(context, balancer, name)
+                else {("default_action",): Keep.VALUE}
+            ),
         )
+    for name, rule in balancer.rules.items():
+        yield context.desired(
+            balancer,
+            Address("listener-rule", f"{balancer.name}-{name}"),
+            ListenerRuleSpec(
+                listener=Ref(listener_address(balancer.name, rule.listener)),
+                action=answer(rule),
+                **conditions(rule.match),
+            ),
+            "rules",
+            name,
+            kept=unstated_conditions(rule.match),
+        )
+
+
+def conditions(match: Match) -> dict[str, Any]:
+    """The fields of a listener rule that say which requests it takes, and its priority."""
+    assert match.priority is not None, "checked: a rule has a priority"
+    return {
+        "priority": match.priority,
+        "paths": match.path,
+        "hosts": match.host,
+        "methods": match.method,
+        "headers": dict(match.header),
+        "queries": match.query,
+        "sources": tuple(map(str, match.source_ip)),
+        "aws": _beyond(members.said(match), "Actions"),
+    }
+
+
+def unstated_conditions(match: Match) -> dict[Path, Keep]:
+    fields = {"path": "paths", "host": "hosts", "method": "methods", "header": "headers", "query": "queries"}
+    return unstated(match, **fields, source_ip="sources")
+
+
+def answer(given: Answer) -> Action:
+    """The action of a redirect or a fixed response. A protocol brings its port along."""
+    there, reply = given.redirect, given.fixed_response
+    if there is not None:
+        port = there.port or {"HTTP": 80, "HTTPS": 443, None: None}[there.protocol]
+        return Action(
+            redirect=Redirect(
+                status=there.status,
+                protocol=there.protocol or "#{protocol}",
+                port="#{port}" if port is None else str(port),
+                host=there.host or "#{host}",
+                path=there.path or "/#{path}",
+                query="#{query}" if there.query is None else there.query,
+            )
+        )
+    assert reply is not None, "one of the two is given"
+    return Action(
+        fixed_response=FixedResponse(status=str(reply.status), content_type=reply.content_type, body=reply.body or None)
+    )
 
 
 def certificate_address(domain: str) -> Address:
@@ -97,10 +157,10 @@ def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Servi
 
 def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Action]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
-    service = _takes_all(context, balancer, listener)
+    service, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
+    if declared is not None:
+        return {"default_action": answer(declared)}
     if service is None:
-        if (last := _last(balancer.listeners[listener])) is not None:
-            return {"default_action": read_action([last])}
         served = users(context, balancer, listener)
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
@@ -109,21 +169,10 @@ def default_action(context: Context, balancer: LoadBalancer, listener: str) -> d
     return {"initial_action" if ours else "default_action": forward(service)}
 
 
-def _answers(context: Context, balancer: LoadBalancer, listener: str) -> bool:
-    """Whether the specs say what happens to requests that no rule of a listener catches."""
-    return bool(_takes_all(context, balancer, listener) or _last(balancer.listeners[listener]))
-
-
-def _last(listener: Listener) -> Mapping[str, Any] | None:
-    """The redirect or the reply that `aws` says."""
-    found = elb_actions.last(members.said(listener).get("DefaultActions") or ())
-    return None if found is None or found["Type"] == "forward" else found
-
-
-def _without_last(said: dict[str, Any]) -> dict[str, Any]:
-    """The members of a listener without the action that answers, which is a field."""
-    actions = said.get("DefaultActions")
-    return said if actions is None else {**said, "DefaultActions": elb_actions.beyond(actions)}
+def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:
+    """The members of a listener or a rule, with what they say of its actions as AWS shows it."""
+    actions = said.get(member)
+    return said if actions is None else {**said, member: elb_actions.beyond(actions)}
 
 
 def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> Service | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.model.members import digests, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
-from reconciler.resources.listener_rule import ListenerRuleSpec, rule_fields
+from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
@@ -23,7 +23,8 @@ from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds, unstated
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
-from reconciler.spec.compile.load_balancer import forward, listener_address
+from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
+from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
@@ -38,6 +39,7 @@ METRICS = {
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
     delivery = compile_delivery(context.specs, service)
     ours = delivery.moves_traffic
+    by_ecs = engines()[delivery.policy.engine].controller is Controller.ECS
     yield from compile_workload(context, service)
     yield from _target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
@@ -61,6 +63,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             grace_period=seconds(service.grace_period),
             deployment=None if ours else _deployment(context, service),
             exec=service.exec,
+            service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engines()[delivery.policy.engine].controller,
             aws=said,
@@ -134,26 +137,20 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
         return
     balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     declared = balancer.listeners if balancer is not None else {}
-    aws, fields = rule_fields(members.said(traffic.match))
     for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
         if listener not in declared:
             continue
-        assert traffic.match.priority is not None, "checked: a rule has a priority"
         yield context.desired(
             service,
             entry(service, listener),
             ListenerRuleSpec(
                 listener=Ref(listener_address(traffic.load_balancer, listener)),
-                priority=traffic.match.priority,
-                paths=traffic.match.path,
-                hosts=traffic.match.host,
-                aws=aws,
-                **fields,
+                **conditions(traffic.match),
                 **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
             ),
             "traffic",
             "match",
-            kept=unstated(traffic.match, path="paths", host="hosts"),
+            kept=unstated_conditions(traffic.match),
         )
 
 

@@ -15,7 +15,6 @@ from reconciler.spec.compile import kept, registry, role, secret
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
 from reconciler.spec.documents import Registry
-from reconciler.spec.documents.container import Container as Document
 
 
 def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[Any]]:
@@ -104,7 +103,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "essential": container.essential,
         "cpu": container.cpu or alone.cpu,
         "memory": container.memory or alone.memory,
-        "ports": _ports(container, aws.get("portMappings") or ()),
+        "ports": _ports(workload, name, aws.get("portMappings") or ()),
         "environment": dict(container.environment),
         "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
         "command": container.command,
@@ -135,9 +134,18 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
     return Container(**{field: value for field, value in declared.items() if value is not None})
 
 
-def _ports(container: Document, mappings: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
-    """The container's ports, with what `aws` says of them. A range of ports is none of them."""
-    ports = {(port.port, port.protocol): Port(**port.model_dump()) for port in container.all_ports}
+def _ports(workload: Workload, name: str, mappings: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
+    """Each under its name, or under that which Service Connect needs, with what `aws` says of it. A range of ports is
+    none of them."""
+    connected = queries.connected_ports(workload, name)
+    ports = {
+        (port.port, port.protocol): Port(
+            port=port.port, protocol=port.protocol, name=named.name, app_protocol=named.protocol
+        )
+        if port.protocol == "tcp" and (named := connected.get(port.port)) is not None
+        else Port(port=port.port, protocol=port.protocol, name=port.name)
+        for port in workload.task.containers[name].all_ports
+    }
     for one in mappings:
         if "containerPort" in one:
             key = one["containerPort"], one.get("protocol", "tcp")

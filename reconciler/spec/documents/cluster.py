@@ -33,6 +33,9 @@ class CapacityShare(Block):
 CapacityShares: TypeAlias = Annotated[tuple[CapacityShare, ...], Field(max_length=20)]
 
 
+NamespaceName = Annotated[
+    str, *matching(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", 1024, "letters, digits, '_', '.' and '-' only")
+]
 EcsName = Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
 
 
@@ -51,3 +54,5 @@ class Cluster(Document):
     """Used by services and tasks that set neither `launch` nor `capacity_providers`."""
     container_insights: Literal["disabled", "enabled", "enhanced"] | None = None
     """Default: the setting of the account."""
+    namespace: NamespaceName | None = None
+    """A Cloud Map namespace of this name is created, in which services with `service_connect` find each other."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document, Members
+from reconciler.spec.documents.listener_rule import Answer, ListenerName, ListenerRule
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
@@ -21,7 +22,6 @@ from reconciler.spec.documents.values import (
     problem,
 )
 
-LISTENER = r"[a-z][a-z0-9-]*"
 MODERN_TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """Default policy of HTTPS listeners; AWS's own default still allows TLS 1.0."""
 
@@ -54,9 +54,6 @@ class CertificateReference(Block):
         return self.arn or self.domain or ""
 
 
-ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
-
-
 class Listener(Block):
     """A port that the load balancer listens on."""
 
@@ -67,6 +64,8 @@ class Listener(Block):
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
     """ARNs or domains of certificates, the default certificate first. HTTPS needs one."""
     ssl_policy: Words | None = None
+    default_action: Answer | None = None
+    """What answers requests that no service takes, such as a redirect to HTTPS. Default: the status 404."""
     moved_from: ListenerName | None = None
     """The listener's name before a rename: it stays as it is. Remove it once it has taken effect."""
     aws: Members = Field(default_factory=dict)
@@ -103,6 +102,8 @@ class LoadBalancer(Document):
     subnets: Many
     security_groups: Annotated[Many, Field(max_length=5)]
     listeners: dict[ListenerName, Listener]
+    rules: dict[ListenerName, ListenerRule] = Field(default_factory=dict)
+    """Redirects and fixed responses, by a name of your choice."""
     idle_timeout: Annotated[Duration, lasting("1s", "4000s")] | None = None
     deletion_protection: Flag = False
     attributes: dict[str, Line] = Field(default_factory=dict)

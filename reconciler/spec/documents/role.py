@@ -75,7 +75,7 @@ class Role(Document):
     assumed_by: Principals
     policies: tuple[Policy, ...] = ()
     path: RolePath | None = None
-    """Default: that of the Stack's `roles`. AWS cannot change it later without replacing the role."""
+    """Default: that of the Stack's `roles`, and below it. AWS cannot change it later without replacing the role."""
     permissions_boundary: Managed | None = None
     """ARN of the managed policy that bounds its permissions. Default: that of the Stack's `roles`. A boundary that a
     role has is only ever replaced by another, and not removed with this line."""

@@ -10,10 +10,10 @@ from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document, Members, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.load_balancer import ListenerName
+from reconciler.spec.documents.listener_rule import ListenerName, Match
+from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
-    ONE_OR_MANY,
     Duration,
     Flag,
     Port,
@@ -30,8 +30,6 @@ TargetGroupName = Annotated[
     str, *matching(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", 32, "letters, digits and inner '-' only")
 ]
 _PATH = r"/[\x21-\x7e]*"
-Pattern = Annotated[str, *matching(r"[\x21-\x7e]+", 128, "printable characters without spaces")]
-Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
 
 
 class TargetHealthCheck(Block):
@@ -50,31 +48,6 @@ class TargetHealthCheck(Block):
             "status codes from 200 to 499, such as 200, 200,204 or 200-299",
         ),
     ] = "200"
-
-
-class Match(Block):
-    """Selects this service's requests if several services share the listeners. Default: all requests."""
-
-    api = "listener_rule"
-
-    path: Patterns = ()
-    host: Patterns = ()
-    priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
-    """Rules are evaluated from the lowest number up; each needs its own."""
-    aws: Members = Field(default_factory=dict)
-    """Further members of CreateRule, by ELB's names, such as `Conditions` for source addresses."""
-
-    @model_validator(mode="after")
-    def _priority_given(self) -> Match:
-        if self.given and self.priority is None:
-            raise problem("E1103", "a match needs 'priority', which orders the rules of the listener")
-        if self.priority is not None and not self.given:
-            raise problem("E1112", "a priority needs a 'path' or a 'host'", at=("priority",))
-        return self
-
-    @property
-    def given(self) -> bool:
-        return bool(self.path or self.host or self.aws.get("Conditions"))
 
 
 class TargetGroup(Named):
@@ -154,6 +127,8 @@ class Service(Document):
     deployment: Reference | None = None
     """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
+    service_connect: ServiceConnect | None = None
+    """Connects it to other services by their names. Only for deployments that ECS runs."""
     exec: Flag = False
     """Allows opening a shell in a task with ECS Exec."""
     grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None

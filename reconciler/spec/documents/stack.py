@@ -44,7 +44,8 @@ class RoleDefaults(Block):
     """Path and permissions boundary of the stack's IAM roles, those that are generated among them."""
 
     path: RolePath | None = None
-    """Such as /my-team/. Default: /. AWS cannot change it later without replacing the roles."""
+    """Such as /my-team/. Default: /. AWS cannot change it later without replacing the roles. If it is set, only roles
+    below it are read."""
     permissions_boundary: Managed | None = None
     """ARN of the managed policy that bounds their permissions, for accounts that create no role without one."""
 

@@ -44,3 +44,13 @@ def server() -> Iterator[Server]:
     with serve("127.0.0.1", 0, laptop.start()) as made:
         yield made
         laptop.reset()
+
+
+@pytest.fixture
+def timed() -> Iterator[Stage]:
+    """The same stage where everything takes as long as on AWS."""
+    with laptop_session(timings=Timings.aws()) as laptop:
+        made = Stage(laptop).network().load_balancer().cluster()
+        laptop.advance(600)
+        made.definition()
+        yield made

@@ -194,3 +194,21 @@ def test_the_end_leaves_no_thread(server: Server) -> None:
     server.close()
     names = [thread.name for thread in threading.enumerate()]
     assert "aws-emulator" not in names
+
+
+def test_state_changes_of_deployments_are_told(server: Server) -> None:
+    """As EventBridge would deliver them, from all regions."""
+    ecs = _client(server, "ecs")
+    ecs.create_cluster(clusterName="demo")
+    container = {"name": "web", "image": "web:v1", "memory": 64}
+    ecs.register_task_definition(family="web", containerDefinitions=[container])
+    made = ecs.create_service(cluster="demo", serviceName="web", taskDefinition="web", desiredCount=0)["service"]
+    while made["deployments"][0]["rolloutState"] != "COMPLETED":
+        made = ecs.describe_services(cluster="demo", services=["web"])["services"][0]
+    events = _admin(server, "GET", "events")
+    assert [event["detail"]["eventName"] for event in events] == [
+        "SERVICE_DEPLOYMENT_IN_PROGRESS",
+        "SERVICE_DEPLOYMENT_COMPLETED",
+    ]
+    assert {event["source"] for event in events} == {"aws.ecs"}
+    assert {event["detail"]["deploymentId"] for event in events} == {made["deployments"][0]["id"]}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.local.inprocess import Laptop
 from tests.local.control_plane.stage import Stage, refused
 
 
@@ -200,6 +201,18 @@ def test_only_what_says_so_starts_a_deployment(stage: Stage) -> None:
     stage.definition("web:v2")
     stage.update(taskDefinition="web")
     assert stage.seen()["deployments"][0]["id"] != second
+
+
+def test_another_capacity_provider_starts_nothing_by_itself(laptop: Laptop, stage: Stage) -> None:
+    """UpdateService, "capacityProviderStrategy": "This parameter doesn't trigger a new service deployment"."""
+    before = stage.service()["deployments"][0]["id"]
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
+    answer = stage.update(capacityProviderStrategy=spot)
+    assert answer["capacityProviderStrategy"] == spot
+    assert [one["id"] for one in stage.seen()["deployments"]] == [before]
+    stage.update(forceNewDeployment=True)
+    laptop.advance(60)
+    assert {task["capacityProviderName"] for task in stage.tasks(serviceName="web")} == {"FARGATE_SPOT"}
 
 
 def test_capacity_providers_are_spread_by_base_and_weight(stage: Stage) -> None:

@@ -40,16 +40,18 @@ def test_the_service_itself_takes_nothing_that_belongs_to_a_set(stage: Stage) ->
 @pytest.mark.parametrize("controller", ["EXTERNAL", "CODE_DEPLOY"])
 @pytest.mark.parametrize("found_by", ["deploymentCircuitBreaker", "alarms"])
 def test_only_ecs_itself_finds_failures(stage: Stage, controller: str, found_by: str) -> None:
-    """API reference, DeploymentCircuitBreaker and DeploymentAlarms: "when the DeploymentController is set to ECS"."""
+    """Developer guide, "Troubleshooting Amazon ECS deployment strategy updates": "only supported with ECS deployment
+    controller".
+    """
     external = {"taskDefinition": None, "launchType": None, "networkConfiguration": None}
     settings: dict[str, Any] = {"deploymentController": {"type": controller}}
     settings |= external if controller == "EXTERNAL" else {"loadBalancers": stage.behind(stage.blue)}
     names = {"alarmNames": []} if found_by == "alarms" else {}
     on, off = ({found_by: {**names, "enable": enable, "rollback": False}} for enable in (True, False))
-    with refused("InvalidParameterException", controller):
+    with refused("InvalidParameterException", "only supported with ECS deployment controller"):
         stage.service(**settings, deploymentConfiguration=on)
     stage.service(**settings, deploymentConfiguration=off)
-    with refused("InvalidParameterException", controller):
+    with refused("InvalidParameterException", "only supported with ECS deployment controller"):
         stage.update(deploymentConfiguration=on)
     assert stage.update(deploymentConfiguration=off)["status"] == "ACTIVE"
 

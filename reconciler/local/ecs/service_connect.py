@@ -1,0 +1,51 @@
+"""Service Connect as ECS checks and keeps it; the proxies that AWS runs beside the tasks are not emulated.
+
+ECS answers the namespace by its ARN, and fills in the name of each service's port as its discovery name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.local.ecs.lookup import invalid
+from reconciler.local.ecs.state import Cluster, Params, TaskDefinition
+from reconciler.local.refusal import Refusal
+from reconciler.local.world import World
+
+
+def resolved(world: World, owner: Cluster, definition: TaskDefinition, given: Params | None) -> Params | None:
+    """The configuration that a deployment has."""
+    if not given or not given.get("enabled"):
+        return given
+    named = given.get("namespace") or (owner.service_connect or {}).get("namespace")
+    if not named:
+        raise invalid("Service Connect configuration must include a namespace, as the cluster has no default.")
+    services = given.get("services", ())
+    ports = {
+        mapping["name"]: mapping
+        for container in definition.body["containerDefinitions"]
+        for mapping in container.get("portMappings", ())
+        if "name" in mapping
+    }
+    for service in services:
+        if service["portName"] not in ports:
+            name = service["portName"]
+            raise invalid(f"portName({name}) does not refer to any named PortMapping in the task definition.")
+    names = [_discovered(service) for service in services]
+    if len(set(names)) < len(names):
+        raise invalid("Duplicate discoveryName values are not allowed in a Service Connect configuration.")
+    kept: dict[str, Any] = {**given, "namespace": _namespace(world, named)}
+    if services:
+        kept["services"] = [{**service, "discoveryName": _discovered(service)} for service in services]
+    return kept
+
+
+def _discovered(service: Params) -> str:
+    return str(service.get("discoveryName") or service["portName"])
+
+
+def _namespace(world: World, named: str) -> str:
+    for namespace in world.rest.state("servicediscovery").namespaces.values():
+        if named in (namespace.arn, namespace.name):
+            return str(namespace.arn)
+    raise Refusal("NamespaceNotFoundException", f"The specified namespace wasn't found: {named}")
