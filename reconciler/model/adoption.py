@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from reconciler.model import members
+from reconciler.model import member_values, members
 from reconciler.model.diff import ABSENT, Change, diff, value_at
 from reconciler.model.ownership import NAME
 from reconciler.model.plan import Note
@@ -188,7 +188,7 @@ def _with_members(said: Mapping[str, Any], have: Mapping[str, Any], consent: Los
         if isinstance(item, Mapping) and isinstance(there, Mapping):
             found[key] = _with_members(item, there, consent, (*at, key))
         elif item is not None:
-            found[key] = members.without_none(item)
+            found[key] = member_values.without_none(item)
     return found
 
 
@@ -200,7 +200,7 @@ def unstated(raw: Any, kept: Any, at: Path = ()) -> Iterator[Path]:
             if mine is theirs:
                 continue
             if name == members.FIELD:
-                yield from ((*at, *path) for path in members.unsaid(theirs, mine or {}))
+                yield from ((*at, *path) for path in member_values.unsaid(theirs, mine or {}))
             else:
                 yield from unstated(mine, theirs, (*at, name))
     elif isinstance(kept, dict) and isinstance(raw, Mapping):

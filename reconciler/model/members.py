@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from reconciler import service_models
 from reconciler.model import ownership
+from reconciler.model.member_values import Path, Values, aligned, merged, says_something, unsaid
 from reconciler.model.resource import Address
 from reconciler.service_models import Shape
-
-Path: TypeAlias = tuple[str, ...]
-Values: TypeAlias = Mapping[str, Any]
-"""Members by name, as an API takes them; None for a member that is to be removed."""
 
 FIELD: Final = "aws"
 """The field of documents, and of the specs of resources, that holds them."""
@@ -38,7 +35,8 @@ class ApiMembers:
     where it is stated. `owned` are those that the specs cannot say, with the reason. `rolls` are
     those whose change starts new tasks. `elsewhere` says where answers show a member that has another place in them.
     `others` are those that no word says, and that AWS shows only where somebody has set them. `more` are members of
-    another operation, which is called right after. `fields` are members for which the spec of the resource has a field.
+    another operation, which is called right after. `fields` are members for which the spec of the resource has a
+    field, and those that are `changeable` are changed by an operation of their own.
     """
 
     service: str
@@ -53,6 +51,7 @@ class ApiMembers:
     others: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
+    changeable: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> Shape:
@@ -97,97 +96,6 @@ def _nearest(table: Mapping[str, str], path: Path) -> str:
         if found := table.get(".".join(path[:length]), ""):
             return found
     return ""
-
-
-# -- values
-
-
-def merged(under: Any, over: Any) -> Any:
-    """`over` laid over `under`: structures merge, everything else is replaced, and None removes."""
-    if not (isinstance(under, Mapping) and isinstance(over, Mapping)):
-        return without_none(over)
-    found = dict(under)
-    for key, value in over.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = merged(found.get(key), value)
-    return found
-
-
-def without_none(value: Any) -> Any:
-    """`value` without the members that are to be removed."""
-    if isinstance(value, Mapping):
-        return {key: without_none(item) for key, item in value.items() if item is not None}
-    return value
-
-
-def aligned(have: Any, want: Any, *, ordered: bool = True, only_said: bool = False) -> Any:
-    """`have` in the spelling of `want` wherever both say the same, so that only differences differ.
-
-    AWS leaves out what says nothing, and fills in members of the items of lists. With `only_said`, members that `want`
-    does not name are left out.
-    """
-    if isinstance(want, Mapping) and (have is None or isinstance(have, Mapping)):
-        shown = have or {}
-        found = {} if only_said else {key: value for key, value in shown.items() if key not in want}
-        for key, value in want.items():
-            there = aligned(shown.get(key), value, ordered=ordered, only_said=only_said)
-            if there is not None and (key in shown or says_something(there) or value is not None):
-                found[key] = there
-        return found
-    if isinstance(want, list | tuple) and isinstance(have, list | tuple):
-        return want if _same_items(have, want, ordered) else have
-    if have is None and want is not None and not says_something(want):
-        return want
-    return want if _same(have, want) else have
-
-
-def _same_items(have: Sequence[Any], want: Sequence[Any], ordered: bool) -> bool:
-    if len(have) != len(want):
-        return False
-    if ordered and not any(isinstance(item, Mapping) for item in want):
-        return all(_same(one, other) for one, other in zip(have, want, strict=True))
-    left = list(have)
-    for item in want:
-        found = next((one for one in left if _covers(one, item, ordered)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return True
-
-
-def _covers(have: Any, want: Any, ordered: bool) -> bool:
-    """Whether everything that `want` says is as `have` has it."""
-    if isinstance(want, Mapping):
-        return isinstance(have, Mapping) and all(_covers(have.get(key), item, ordered) for key, item in want.items())
-    if isinstance(want, list | tuple) and isinstance(have, list | tuple):
-        return _same_items(have, want, ordered)
-    return _same(have, want) or (have is None and not says_something(want))
-
-
-def _same(have: Any, want: Any) -> bool:
-    return have == want and isinstance(have, bool) == isinstance(want, bool)
-
-
-def says_something(value: Any) -> bool:
-    """Whether a value is anything but empty, false or 0 all through."""
-    if isinstance(value, Mapping):
-        return any(says_something(part) for part in value.values())
-    if isinstance(value, list | tuple):
-        return any(says_something(part) for part in value)
-    return bool(value)
-
-
-def unsaid(have: Values, said: Values, known: Callable[[str], bool] = lambda _: True) -> Iterator[Path]:
-    """The paths of what `have` says and `said` does not: as short as they can be."""
-    for name, value in have.items():
-        if not says_something(value) or not known(name):
-            continue
-        if name not in said:
-            yield (name,)
-        elif isinstance(value, Mapping) and isinstance(said[name], Mapping):
-            yield from ((name, *path) for path in unsaid(value, said[name]))
 
 
 # -- of what is changed in place

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import JsonValue, model_validator
 
-from reconciler.model import members, resource
+from reconciler.model import member_values, resource
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
@@ -246,17 +246,17 @@ def written(name: str, container: Container) -> dict[str, Any]:
     if ranges:
         sent["portMappings"] = [*sent.get("portMappings", ()), *ranges]
     base = {"name": name, "image": container.image, "essential": container.essential, **sent}
-    return dict(members.merged(base, others))
+    return dict(member_values.merged(base, others))
 
 
 def significant(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Those members of `names` that say something: what is empty, false or 0 all through says nothing."""
-    return {name: value for name in names if members.says_something(value := item.get(name))}
+    return {name: value for name in names if member_values.says_something(value := item.get(name))}
 
 
 def additions(item: Mapping[str, Any], api: ApiMembers, known: frozenset[str]) -> list[str]:
     """The members that say something, can be registered, and are not among `known`: AWS has added them since."""
-    new = [name for name, value in item.items() if name not in known and members.says_something(value)]
+    new = [name for name, value in item.items() if name not in known and member_values.says_something(value)]
     return [name for name in new if name in api.shape.members] if new else []
 
 

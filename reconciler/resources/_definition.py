@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import JsonValue
 
-from reconciler.model import members
+from reconciler.model import member_values
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
@@ -138,7 +138,7 @@ def registered(spec: TaskDefinitionSpec) -> dict[str, Any]:
     }
     sent = {key: value for key, value in found.items() if value}
     kept = {name: value for name, value in spec.other.items() if name not in lost_with(spec)}
-    return dict(members.merged(members.merged(sent, kept), spec.aws))
+    return dict(member_values.merged(member_values.merged(sent, kept), spec.aws))
 
 
 def aligned(spec: TaskDefinitionSpec, want: TaskDefinitionSpec) -> TaskDefinitionSpec:
@@ -147,7 +147,7 @@ def aligned(spec: TaskDefinitionSpec, want: TaskDefinitionSpec) -> TaskDefinitio
     if launched := {name: spec.other.get(name, usual) for name, usual in LAUNCH.items() if name in want.aws}:
         other = {name: value for name, value in spec.other.items() if name not in launched}
         spec = spec.model_copy(update={"aws": {**spec.aws, **launched}, "other": other})
-    return _each(spec, want, lambda have, said: members.aligned(have, said) if said else have)
+    return _each(spec, want, lambda have, said: member_values.aligned(have, said) if said else have)
 
 
 def with_additions(want: TaskDefinitionSpec, spec: TaskDefinitionSpec) -> TaskDefinitionSpec:
@@ -158,7 +158,7 @@ def with_additions(want: TaskDefinitionSpec, spec: TaskDefinitionSpec) -> TaskDe
     """
 
     def added(said: Mapping[str, Any], have: Mapping[str, Any]) -> Mapping[str, Any]:
-        mine = members.without_none(said)
+        mine = member_values.without_none(said)
         return {**mine, **{name: value for name, value in have.items() if name not in mine and name in _KNOWN}}
 
     return _each(want, spec, added)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import members, resource, service_connect
+from reconciler.model import member_values, members, resource, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
@@ -209,7 +209,9 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
     if "deployment" in fields and _balanced_again(old, new):
         sent["availabilityZoneRebalancing"] = "ENABLED"
     if "aws" in fields:
-        sent = members.merged(sent, members.changed(API, new.aws, with_deployment(item), [one.path for one in changes]))
+        sent = member_values.merged(
+            sent, members.changed(API, new.aws, with_deployment(item), [one.path for one in changes])
+        )
     if "launch_type" in fields:
         if old.launch_type is not None:
             raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")

@@ -37,6 +37,7 @@ API: Final = ApiMembers(
     },
     owned={"Type": "a LoadBalancer is an Application Load Balancer"},
     fields={"IpAddressType": "ip_address_type"},
+    changeable=frozenset({"IpAddressType"}),
     others=("IpamPools",),
 )
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.model import members, service_connect
+from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
@@ -131,7 +131,7 @@ class Service(ResourceType[ServiceSpec]):
             if getattr(spec, field) not in (None, (), service_connect.OFF):
                 params |= member(spec)
         later = API.rolls if spec.controller == "EXTERNAL" else ()
-        params = members.merged(params, {name: value for name, value in spec.aws.items() if name not in later})
+        params = member_values.merged(params, {name: value for name, value in spec.aws.items() if name not in later})
         if spec.starts_empty:
             params["desiredCount"] = 0
         try:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue
 
-from reconciler.model import members, resource
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
@@ -162,7 +162,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
             VpcId=spec.vpc,
             TargetType=spec.target_type,
             Tags=_tags.pairs(new.tags),
-            **members.merged(_written_check(spec, spec.initial_health_check), spec.aws),
+            **member_values.merged(_written_check(spec, spec.initial_health_check), spec.aws),
         )
         arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
         if spec.attributes:

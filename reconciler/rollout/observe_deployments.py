@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.model import service_connect
-from reconciler.model.members import FIELD, aligned, merged
+from reconciler.model.member_values import aligned, merged
+from reconciler.model.members import FIELD
 from reconciler.model.resource import Call, Calls
 from reconciler.model.service_connect import ServiceConnect
 from reconciler.rollout import capacity, task_protection

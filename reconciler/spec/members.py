@@ -36,7 +36,7 @@ def api_of(block: Block | type[Block]) -> ApiMembers:
 
 def blocks(document: Block) -> Iterator[tuple[Path, Block]]:
     """Each block of a document that has members, with the path to it."""
-    for pattern in _patterns(type(document)):
+    for pattern, _ in places(type(document)):
         for path, block in _following(document, pattern, ()):
             if getattr(block, FIELD):
                 yield path, block
@@ -60,14 +60,16 @@ def _following(value: Any, pattern: tuple[str, ...], at: Path) -> Iterator[tuple
 
 
 @cache
-def _patterns(kind: type[BaseModel], inside: tuple[type, ...] = ()) -> tuple[tuple[str, ...], ...]:
-    """The paths to the blocks in a document of this kind that may have members."""
+def places(kind: type[BaseModel], inside: tuple[type, ...] = ()) -> tuple[tuple[tuple[str, ...], type[Block]], ...]:
+    """The blocks in a document of this kind that may have members, with the paths to them."""
     if kind in inside:
         return ()
-    found: list[tuple[str, ...]] = [()] if FIELD in kind.model_fields else []
+    found: list[tuple[tuple[str, ...], type[Block]]] = []
+    if FIELD in kind.model_fields and issubclass(kind, Block):
+        found.append(((), kind))
     for name, info in kind.model_fields.items():
         for steps, block in _blocks_in(info.annotation, (name,)):
-            found += [(*steps, *path) for path in _patterns(block, (*inside, kind))]
+            found += [((*steps, *path), holder) for path, holder in places(block, (*inside, kind))]
     return tuple(found)
 
 
