@@ -6,16 +6,12 @@ is not imported, and a model is read when it is first asked for: most commands a
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 FILES = ("service-2.json", "service-2.json.gz")
 
@@ -126,6 +122,10 @@ def shape(service: str, name: str) -> Shape:
 
 @cache
 def _model(service: str) -> dict[str, Any]:
+    import gzip
+
+    import orjson
+
     for folder in _folders():
         for version in sorted((folder / service).glob("*/"), reverse=True):
             for name in FILES:
@@ -139,6 +139,8 @@ def _model(service: str) -> dict[str, Any]:
 
 def _folders() -> Iterator[Path]:
     """In the order in which botocore looks."""
+    import importlib.util
+
     for path in os.environ.get("AWS_DATA_PATH", "").split(os.pathsep):
         if path:
             yield Path(path).expanduser()

@@ -10,7 +10,6 @@ word of ours stands for is carried over wherever a write would replace it, and o
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -149,6 +148,8 @@ def digests(api: ApiMembers, said: Values, at: Address) -> dict[str, str]:
 
 
 def _digest(name: str, value: Any, at: Address) -> str:
+    import hmac
+
     text = json.dumps([name, value], sort_keys=True)
     return hmac.new(str(at).encode(), text.encode(), "sha256").hexdigest()[:DIGEST]
 

@@ -1,19 +1,31 @@
-"""Checks of the API members under `aws:`, by the model of the service."""
+"""Checks of the API members under `aws:`, by the model of the service. It is read where there are some, and only then."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from reconciler.model.members import FIELD
-from reconciler.resources._service_fields import NOT_UNDER
-from reconciler.rollout.engine import Controller, engines
-from reconciler.spec import member_faults, members, queries
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.documents import Service
+from reconciler.spec.node import Mapping, Node, Sequence
 from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
+    if any(_has_members(root) for root in specs.nodes.values()):
+        yield from _found(specs)
+
+
+def _has_members(node: Node) -> bool:
+    if isinstance(node, Mapping):
+        return FIELD in node.entries or any(_has_members(entry.value) for entry in node.entries.values())
+    return isinstance(node, Sequence) and any(_has_members(item) for item in node.items)
+
+
+def _found(specs: Specs) -> Iterator[Diagnostic]:
+    from reconciler.spec import member_faults, members
+
     for document in specs.documents:
 
         def stated(field: str, root: object = document) -> bool:
@@ -30,6 +42,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 def _of_deployments(specs: Specs, service: Service) -> dict[str, str]:
     """What a service cannot have because ECS does not control its deployments."""
+    from reconciler.resources._service_fields import NOT_UNDER
+    from reconciler.rollout.engine import Controller, engines
+
     strategy = queries.strategy(specs, service)
     controller = Controller.ECS if strategy is None else engines()[strategy.driver].controller
     why = f"ECS has it for services with rolling deployments only, and {service.name} is deployed otherwise"
