@@ -1,4 +1,4 @@
-"""Checks of the API members under `aws:`, by the model of the service. It is read where there are some, and only then."""
+"""Checks of the API members under `aws:`, by the model of the service, which is read where there are some."""
 
 from __future__ import annotations
 
