@@ -63,6 +63,7 @@ def _stored() -> Mapping[str, str]:
         previous=Version(BEFORE, "shop-web:6"),
         rollback_target=Version(BEFORE, "shop-web:6"),
         live=Version(RELEASE, "shop-web:7"),
+        started=Version(RELEASE, "shop-web:7"),
         task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918", judges="t3d60c1"),
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
@@ -231,6 +232,12 @@ GROUPS = (
                 "`RELEASE:FAMILY:REVISION`; services under the engine `rolling` only",
                 NOBODY,
                 "The deployment is observed once more, and reported as promoted a second time.",
+            ),
+            _state(
+                "started",
+                "`RELEASE:FAMILY:REVISION`; services under the engine `ecs_native` only",
+                NOBODY,
+                "A deployment of a revision that nothing else names counts as one that was created outside reconciler.",
             ),
             _state(
                 "task_run",

@@ -2,6 +2,7 @@
 
 What is written to is bound to the stack three ways: by the tag that a creation must carry, by the tag that stands on
 what is changed, and by name where there is one and tags do not serve. Only reading is free, and that in one region.
+It is one module because a policy is read, and checked, as a whole: each statement is a few lines here.
 """
 
 from __future__ import annotations
@@ -232,6 +233,10 @@ class _Maker:
         inside = {"ArnEquals": {"ecs:cluster": [self._arn("ecs", f"cluster/{name}") for name in clusters]}}
         why = "IAM knows task sets by their cluster"
         yield Statement("RollOut", why, self._actions(Binding.TASK_SETS), condition=inside)
+        why = "service deployments carry no tags, and are known by cluster and service"
+        services = {f"{_cluster(spec.cluster, names)}/{spec.name}" for spec in self._specs("service")}
+        arns = tuple(self._arn("ecs", f"service-deployment/{name}/*") for name in sorted(services))
+        yield Statement("MoveOn", why, self._actions(Binding.SERVICE_DEPLOYMENTS), arns)
         why = "IAM cannot bind it; the product itself lets go of nothing but the stack's revisions"
         yield Statement("LetGoOfRevisions", why, self._actions(Binding.UNBOUND))
         why = "schedules carry no tags, and lie in a group of their own name"

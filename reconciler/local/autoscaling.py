@@ -1,12 +1,12 @@
 """Application Auto Scaling for ECS services: targets, policies and scheduled actions are kept, checked and shown.
 
-Registering moves the desired count into the bounds at once, as on AWS. Target tracking scales (target_tracking.py);
-step scaling does not, and schedules do not fire.
+Registering moves the desired count into the bounds at once, as on AWS. Target tracking scales (target_tracking.py),
+and schedules fire (scheduled_actions.py); step scaling does not.
 """
 
 from __future__ import annotations
 
-from reconciler.local import target_tracking
+from reconciler.local import scheduled_actions, target_tracking
 from reconciler.local.ecs.state import Service
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
@@ -198,6 +198,7 @@ def put_scheduled_action(world: World, params: Params) -> Params:
         "ScalableTargetAction": params.get("ScalableTargetAction", before.get("ScalableTargetAction")),
         "CreationTime": before.get("CreationTime", world.now),
     }
+    scheduled_actions.arm(world, found, found.schedules[name])
     return {}
 
 

@@ -247,6 +247,14 @@ class LaptopAws:
         with self._lock:
             return [row for world in self.regions for row in hooks.waiting(world)]
 
+    def functions(self, changes: dict[str, str] | None) -> dict[str, str]:
+        """What stands in for Lambda functions, with these answers added to it, or with none any more."""
+        with self._lock:
+            if changes is None:
+                self.regions.functions.clear()
+            self.regions.functions.update(changes or {})
+            return dict(self.regions.functions)
+
     def state_changes(self) -> list[Params]:
         """What EventBridge would have been told of deployments and their hooks, oldest first."""
         with self._lock:

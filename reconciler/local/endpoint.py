@@ -4,6 +4,7 @@
     /_reconciler/faults    GET     the active faults · POST one (the fields of `faults.Fault`) · DELETE all, or ?id=…
     /_reconciler/urls      GET     where each listener can really be reached
     /_reconciler/hooks     GET     the functions of lifecycle hooks that CodeDeploy waits for, and what they were told
+    /_reconciler/functions GET     what stands in for Lambda functions · POST name → its answer · DELETE all
     /_reconciler/events    GET     state changes of ECS deployments and their hooks, as EventBridge would deliver them
     /_reconciler/reset     POST    an empty account
 
@@ -39,6 +40,8 @@ SECURITY_HEADERS = (
     # an object in S3 may be a page: it runs nothing, and is of no origin that the guard would let in
     ("content-security-policy", "sandbox; default-src 'none'"),
 )
+ANSWERS = frozenset({"SUCCEEDED", "FAILED", "IN_PROGRESS"})
+"""Of the function of a lifecycle hook."""
 MALFORMED = "reconciler.malformed"
 """Set in the environment of a request whose head HTTP does not allow."""
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -111,6 +114,11 @@ class Endpoint:
                 return 200, self.laptop.urls()
             case "GET", "hooks":
                 return 200, self.laptop.hooks()
+            case (("GET" | "POST" | "DELETE"), "functions"):
+                given = orjson.loads(body) if method == "POST" else {} if method == "GET" else None
+                if given and not set(given.values()) <= ANSWERS:
+                    return 400, {"error": f"a function answers one of {', '.join(sorted(ANSWERS))}"}
+                return 200, self.laptop.functions(given)
             case "GET", "events":
                 return 200, self.laptop.state_changes()
             case "POST", "reset":

@@ -89,6 +89,7 @@ class Regions:
         self._worlds: dict[str, World] = {}
         self._roles_since: dict[str, datetime] = {}
         self._listeners: dict[str, tuple[ListenerRoutes, ...]] = {}
+        self.functions: dict[str, str] = {}
         self._public_addresses = itertools.count(1)
         self._changes += 1
 
@@ -119,6 +120,7 @@ class Regions:
                 ids=self.ids,
                 roles_since=self._roles_since,
                 listeners=self._listeners,
+                functions=self.functions,
             )
         return self._worlds[region]
 

@@ -64,6 +64,9 @@ class World:
     # the function that a lifecycle hook names, and what it is told: SUCCEEDED | FAILED | IN_PROGRESS, which is to be
     # asked again (ECS) or to report later (CodeDeploy); of ECS also a whole answer, {"hookStatus": …}
     lambda_hook: Callable[[str, Params], str | Params] | None = None
+    functions: dict[str, str] = field(
+        default_factory=dict
+    )  # Lambda function → what it answers every time; all regions'
     strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
     tag_listings: dict[str, list[Any]] = field(default_factory=dict)  # filters → what GetResources pages through
     touched: dict[ServiceKey, None] = field(default_factory=dict)  # in order, each once
@@ -71,6 +74,12 @@ class World:
     @property
     def now(self) -> datetime:
         return self.timers.now
+
+    def invoke(self, function_arn: str, payload: Params) -> str | Params | None:
+        """The answer of whatever stands in for a Lambda function; None if nothing does."""
+        if self.lambda_hook is not None:
+            return self.lambda_hook(function_arn, payload)
+        return self.functions.get(function_arn.rpartition(":function:")[2].partition(":")[0])
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"

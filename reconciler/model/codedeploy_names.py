@@ -29,8 +29,8 @@ PREDEFINED: Final = frozenset(
 )
 """CodeDeploy user guide, "Deployment configurations on an Amazon ECS compute platform"."""
 
-_CANARY: Final = re.compile(re.escape(OURS) + r"ECSCanary(\d+)Percent(\d+)Minutes")
-_LINEAR: Final = re.compile(re.escape(OURS) + r"ECSLinear(\d+)PercentEvery(\d+)Minutes")
+_CANARY: Final = re.compile(r"ECSCanary(\d+)Percent(\d+)Minutes")
+_LINEAR: Final = re.compile(r"ECSLinear(\d+)PercentEvery(\d+)Minutes")
 
 
 def application(cluster: str, service: str) -> str:
@@ -58,10 +58,27 @@ def _preferred(name: str) -> str:
 
 def routing(name: str) -> Mapping[str, Any] | None:
     """The `trafficRoutingConfig` of a configuration of ours, from its name; None of any other."""
-    if (match := _CANARY.fullmatch(name)) is not None:
+    if not name.startswith(OURS):
+        return None
+    content = name.removeprefix(OURS)
+    if (match := _CANARY.fullmatch(content)) is not None:
         canary = {"canaryPercentage": int(match[1]), "canaryInterval": int(match[2])}
         return {"type": "TimeBasedCanary", "timeBasedCanary": canary}
-    if (match := _LINEAR.fullmatch(name)) is not None:
+    if (match := _LINEAR.fullmatch(content)) is not None:
         linear = {"linearPercentage": int(match[1]), "linearInterval": int(match[2])}
         return {"type": "TimeBasedLinear", "timeBasedLinear": linear}
+    return None
+
+
+def weights(name: str) -> tuple[int, ...] | None:
+    """Green's shares of production under a configuration, up to 100 percent; None of one whose name does not say it."""
+    if name == ALL_AT_ONCE:
+        return (100,)
+    content = name.removeprefix(OURS) if name.startswith(OURS) else name.removeprefix("CodeDeployDefault.")
+    if name not in PREDEFINED and not name.startswith(OURS):
+        return None
+    if (match := _CANARY.fullmatch(content)) is not None:
+        return int(match[1]), 100
+    if (match := _LINEAR.fullmatch(content)) is not None and (size := int(match[1])):
+        return (*range(size, 100, size), 100)
     return None

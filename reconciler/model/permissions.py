@@ -34,6 +34,7 @@ class Binding(Enum):
     ATTACH = auto()  # the tag, and the managed policies that the specs name
     BOUND = auto()  # the tag, and the permissions boundaries that the specs name
     TASK_SETS = auto()  # the cluster
+    SERVICE_DEPLOYMENTS = auto()  # names: they carry no tags, and are known by cluster and service
     SCHEDULES = auto()  # names: they lie in a group of their own, and carry no tags
     DEPLOYMENTS = auto()  # names: deployments and their configurations carry no tags
     AUTOSCALING = auto()  # the namespace of what is scaled

@@ -8,7 +8,7 @@ ECS, and its share is that of its tasks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -98,8 +98,14 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
         raise errors.ReconcilerError(f"{delivery.service} exists but does not belong to this stack")
     service = ours[0]
     remembered = state_tags.of_tags(service.tags)
+    weights = _weights(world, delivery) if delivery.moves_traffic else {}
+    if groups := service.facts.get("groups"):
+        shares = {id: weights.get(group, 0) for id, group in groups.items()}
+        deployments = _of_deployments(service.facts["deployments"], remembered)
+        return ServiceState(
+            delivery, service, remembered, tuple(replace(one, share=shares.get(one.id, 0)) for one in deployments)
+        )
     if delivery.moves_traffic:
-        weights = _weights(world, delivery)
         return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["sets"], weights, remembered))
     return ServiceState(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
 
@@ -155,8 +161,8 @@ def _of_task_sets(
 
 def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: StoredState) -> tuple[RunningVersion, ...]:
     several = tuple(items)
-    whole = sum(item.get("runningCount", 0) for item in several)
-    known = by_revision(remembered)
+    whole, started = sum(item.get("runningCount", 0) for item in several), remembered.started
+    known = ({} if started is None else {started.task_definition: started.release}) | by_revision(remembered)
     return tuple(
         RunningVersion(
             id=item["id"],

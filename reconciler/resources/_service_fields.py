@@ -14,8 +14,9 @@ from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
 from reconciler.model.service_connect import ServiceConnect
-from reconciler.resources import _ecs
+from reconciler.resources import _ecs, _service_deployment
 from reconciler.resources._ecs import Network, Strategy
+from reconciler.resources._service_deployment import Deployment, Pair
 
 PLATFORM_NOW: Final = (1, 4, 0)
 """ECS may answer LATEST with the version that it stands for, which has been this one or a later one since 2020."""
@@ -105,19 +106,12 @@ class Target(resource.Spec):
         return str(self.target_group)
 
 
-class Deployment(resource.Spec):
-    """Limits of a rolling deployment, in percent of the desired count, and what is done when its tasks keep failing."""
-
-    min_percent: int | None = None
-    max_percent: int | None = None
-    circuit_breaker: bool | None = None
-    rollback: bool | None = None
-
-
 class ServiceSpec(resource.Spec):
     """`initial_count` is what an autoscaled service starts with, `grace_period` is in seconds.
 
     `first_load_balancers` is what a service starts with whose target group CodeDeploy changes with each deployment.
+
+    `pair` are the target groups between which ECS shifts traffic, with `infrastructure_role`.
 
     `starts_empty`: it is created without tasks, and its count is set once its pre-deployment task has succeeded.
 
@@ -144,6 +138,8 @@ class ServiceSpec(resource.Spec):
     service_connect: Annotated[ServiceConnect | None, FieldMark.ROLLS] = None
     propagate_tags: str | None = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
+    pair: Annotated[Pair | None, OwnedBy("rollout")] = None
+    infrastructure_role: Annotated[Link | None, OwnedBy("rollout")] = None
     controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
@@ -152,11 +148,7 @@ class ServiceSpec(resource.Spec):
 
 def _deployment(spec: ServiceSpec) -> dict[str, Any]:
     assert spec.deployment is not None
-    limits = {"minimumHealthyPercent": spec.deployment.min_percent, "maximumPercent": spec.deployment.max_percent}
-    sent: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
-    enable, rollback = spec.deployment.circuit_breaker, spec.deployment.rollback
-    if enable is not None or rollback is not None:  # ECS takes both or neither
-        sent["deploymentCircuitBreaker"] = {"enable": bool(enable), "rollback": bool(rollback)}
+    sent = _service_deployment.written(spec.deployment)
     unbalanced = spec.deployment.max_percent is not None and spec.deployment.max_percent <= UNBALANCED
     return {"deploymentConfiguration": sent} | ({"availabilityZoneRebalancing": "DISABLED"} if unbalanced else {})
 
@@ -205,7 +197,11 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
     fields = {change.field for change in changes}
     sent: dict[str, Any] = {}
     for field in sorted(fields - {"launch_type", "aws"}):
-        sent |= MEMBERS[field](new if field != "deployment" else _merged(old, new))
+        if field == "deployment":
+            update = _service_deployment.merged(old.deployment or Deployment(), new.deployment or Deployment())
+            sent |= _deployment(new.model_copy(update={"deployment": update}))
+        else:
+            sent |= MEMBERS[field](new)
     if "deployment" in fields and _balanced_again(old, new):
         sent["availabilityZoneRebalancing"] = "ENABLED"
     if "aws" in fields:
@@ -225,19 +221,6 @@ def _balanced_again(old: ServiceSpec, new: ServiceSpec) -> bool:
     """Whether ECS can rebalance the tasks from now on, and could not before: it is on then, as in a new service."""
     was, will = old.deployment or Deployment(), new.deployment or Deployment()
     return was.max_percent is not None and was.max_percent <= UNBALANCED < (will.max_percent or 0)
-
-
-def _merged(old: ServiceSpec, new: ServiceSpec) -> ServiceSpec:
-    """`new` with only those limits that differ, and the circuit breaker whole."""
-    was, will = old.deployment or Deployment(), new.deployment or Deployment()
-    update = {
-        name: getattr(will, name) if getattr(will, name) != getattr(was, name) else None
-        for name in ("min_percent", "max_percent", "circuit_breaker", "rollback")
-    }
-    if update["circuit_breaker"] is not None or update["rollback"] is not None:
-        for name in ("circuit_breaker", "rollback"):
-            update[name] = getattr(was, name) if getattr(will, name) is None else getattr(will, name)
-    return new.model_copy(update={"deployment": Deployment(**update)})
 
 
 # -- in ours
@@ -279,7 +262,7 @@ def read(
         network=_ecs.network_of(item.get("networkConfiguration")),
         load_balancers=_attached(item, want, scope),
         grace_period=item.get("healthCheckGracePeriodSeconds"),
-        deployment=_limits(item.get("deploymentConfiguration") or {}),
+        deployment=_service_deployment.read(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
         service_connect=service_connect.read(_newest(item).get("serviceConnectConfiguration")),
         propagate_tags=item.get("propagateTags", "NONE"),
@@ -301,16 +284,6 @@ def _attached(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -
         Target(target_group=one["targetGroupArn"], container=one["containerName"], port=one["containerPort"])
         for one in item.get("loadBalancers") or ()
         if "targetGroupArn" in one and not (unwanted and one["targetGroupArn"] not in scope.swept)
-    )
-
-
-def _limits(item: Mapping[str, Any]) -> Deployment:
-    breaker = item.get("deploymentCircuitBreaker") or {}
-    return Deployment(
-        min_percent=item.get("minimumHealthyPercent", 100),
-        max_percent=item.get("maximumPercent", 200),
-        circuit_breaker=breaker.get("enable", False),
-        rollback=breaker.get("rollback", False),
     )
 
 

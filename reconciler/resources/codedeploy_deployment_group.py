@@ -3,7 +3,8 @@
 A group with a deployment configuration of ours creates it before, and lets it go after: the configuration takes no tags
 and is shared by its name, which is its content (model/codedeploy_names.py), so that AWS alone knows who else names it,
 and refuses to delete it until nobody does. What CodeDeploy names by name is compared with the ARNs of the specs.
-Deleting a group stops no task.
+Deleting a group stops no task. An application takes every group of it along when it is deleted, so it stays as long as
+somebody has another one there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from reconciler.resources import _gone, _tags
 
 codedeploy = ServiceApi("codedeploy")
 
+AT_ONCE: Final = 100  # BatchGetApplications
 STOP: Final = "STOP_DEPLOYMENT"
 ROLLBACKS: Final = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST")
 
@@ -110,9 +112,11 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         used = {application for application, _ in known}
         arns = {arn.rpartition(":")[2]: arn for arn in scope.swept_arns("codedeploy", "application:")}
         names = sorted(arns.keys() - used)
-        answer = (yield from _gone.answer(codedeploy.batch_get_applications(applicationNames=names))) if names else None
+        answers = yield from _gone.batches(
+            lambda some: codedeploy.batch_get_applications(applicationNames=some), names, AT_ONCE
+        )
         observed = []
-        for name in (one["applicationName"] for one in (answer or {}).get("applicationsInfo", ())):
+        for name in (one["applicationName"] for answer in answers for one in answer["applicationsInfo"]):
             tags = dict(scope.swept[arns[name]])
             address = _tags.address_of(self.kind, name, tags, scope, None)
             if address is not None:
@@ -155,6 +159,10 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
             codedeploy.delete_deployment_group(applicationName=application, deploymentGroupName=old.spec.name)
         )
         yield from _without(old.spec.config)
+        answer = yield from _gone.answer(codedeploy.list_deployment_groups(applicationName=application))
+        others = [name for name in (answer or {}).get("deploymentGroups", ()) if name != old.spec.name]
+        if others:
+            raise errors.Blocked(f"the application {application} still has {', '.join(sorted(others))}")
         yield from _gone.let_go(codedeploy.delete_application(applicationName=application))
 
     def update_tags(

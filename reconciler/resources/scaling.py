@@ -10,60 +10,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from reconciler.model import ownership, resource
+from reconciler.model import ownership
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, OnBehalf, Permissions
-from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, Path, ServiceApi
-from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Observed, Path
+from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
+from reconciler.resources._scaling_fields import (
+    DIMENSION,
+    NAMESPACE,
+    OURS,
+    TRACKED,
+    Policy,
+    ScalingSpec,
+    ScheduledAction,
+    autoscaling,
+    bounds,
+    filled,
+    put,
+    put_action,
+    read_action,
+    read_policy,
+    unsaid,
+)
 
-autoscaling = ServiceApi("application-autoscaling")
+__all__ = ["DIMENSION", "Policy", "Scaling", "ScalingSpec", "ScheduledAction"]
 
-NAMESPACE: Final = "ecs"
-DIMENSION: Final = "ecs:service:DesiredCount"
 BATCH: Final = 50  # targets a DescribeScalableTargets
 
 SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
-class Policy(resource.Spec):
-    """Holds `metric` at `target`; cooldowns in seconds. Requests per target are counted for one target group of one
-    load balancer."""
-
-    metric: str
-    target: float
-    scale_in_cooldown: int | None = None
-    scale_out_cooldown: int | None = None
-    load_balancer: Link | None = None
-    target_group: Link | None = None
-
-
-class ScalingSpec(resource.Spec):
-    """`resource` is service/<cluster>/<name>. `suspended` holds all scaling, in, out and by schedule."""
-
-    resource: Annotated[str, FieldMark.IMMUTABLE]
-    service: Link
-    min: int
-    max: int
-    policies: dict[str, Policy] | None = None
-    suspended: bool | None = None
-
-
 class Scaling(ResourceType[ScalingSpec]):
     kind: ClassVar[str] = "scaling"
     Spec = ScalingSpec
-    creates: ClassVar[tuple[str, ...]] = ("RegisterScalableTarget", "PutScalingPolicy")
+    creates: ClassVar[tuple[str, ...]] = ("RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction")
     named_by: ClassVar[str | None] = "resource"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("application-autoscaling", name): Binding.AUTOSCALING
             for name in (
                 "DeleteScalingPolicy",
+                "DeleteScheduledAction",
                 "DeregisterScalableTarget",
                 "PutScalingPolicy",
+                "PutScheduledAction",
                 "RegisterScalableTarget",
             )
         },
@@ -94,7 +88,7 @@ class Scaling(ResourceType[ScalingSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
         services = {_resource(service.id): service for service in scope.seen.get("service", ())}
-        wanted = {want.spec.resource: want.address for want in scope.wanted}
+        wanted = {want.spec.resource: want for want in scope.wanted}
         answers = yield Batch.of(
             autoscaling.describe_scalable_targets(
                 ServiceNamespace=NAMESPACE, ResourceIds=list(batch), ScalableDimension=DIMENSION
@@ -104,19 +98,29 @@ class Scaling(ResourceType[ScalingSpec]):
         targets = [item for answer in answers for item in answer["ScalableTargets"]]
         if not targets:
             return []
-        policies = (yield autoscaling.describe_scaling_policies(ServiceNamespace=NAMESPACE))["ScalingPolicies"]
+        thorough = scope.depth is Depth.FULL
+        calls = [autoscaling.describe_scaling_policies(ServiceNamespace=NAMESPACE)]
+        calls += [autoscaling.describe_scheduled_actions(ServiceNamespace=NAMESPACE)] if thorough else []
+        first, *second = yield Batch.of(calls)
+        policies, actions = first["ScalingPolicies"], [one for answer in second for one in answer["ScheduledActions"]]
         observed = []
         for item in targets:
             name = item["ResourceId"]
-            service = services[name]
-            address = wanted.get(name) or Address(self.kind, service.address.name)
+            service, want = services[name], wanted.get(name)
+            address = want.address if want is not None else Address(self.kind, service.address.name)
+            low, high = bounds(item, None if want is None else want.spec)
             suspended = item.get("SuspendedState") or {}
             spec = ScalingSpec(
                 resource=name,
                 service=service.id,
-                min=item["MinCapacity"],
-                max=item["MaxCapacity"],
-                policies={one["PolicyName"]: _policy(one, scope) for one in policies if _is_of(one, name)},
+                min=low,
+                max=high,
+                policies={one["PolicyName"]: read_policy(one, scope) for one in policies if _is_of(one, name)},
+                actions={
+                    one["ScheduledActionName"]: read_action(one)
+                    for one in actions
+                    if _is_of(one, name) and one["ScheduledActionName"].startswith(OURS)
+                },
                 suspended=all(suspended.get(part, False) for part in SUSPENSIONS),
             )
             observed.append(
@@ -126,9 +130,10 @@ class Scaling(ResourceType[ScalingSpec]):
                     spec,
                     tags={**service.tags, ownership.ADDRESS: tag_value(str(address))},
                     parent=service.id,
+                    unread=frozenset() if thorough else frozenset({"actions"}),
                     facts={
                         "item": item,
-                        "unsaid": {one["PolicyName"]: _unsaid(one) for one in policies if _is_of(one, name)},
+                        "unsaid": {one["PolicyName"]: unsaid(one) for one in policies if _is_of(one, name)},
                     },
                 )
             )
@@ -138,7 +143,9 @@ class Scaling(ResourceType[ScalingSpec]):
         spec = new.spec
         yield _register(spec, MinCapacity=spec.min, MaxCapacity=spec.max, SuspendedState=_suspended(spec))
         for name, policy in sorted((spec.policies or {}).items()):
-            yield _put(spec.resource, name, policy)
+            yield put(spec.resource, name, policy)
+        for name, action in sorted((spec.actions or {}).items()):
+            yield put_action(spec.resource, name, action)
         return spec.resource
 
     def update(self, old: Observed[ScalingSpec], new: Desired[ScalingSpec], changes: tuple[Change, ...]) -> Calls[None]:
@@ -152,7 +159,7 @@ class Scaling(ResourceType[ScalingSpec]):
             )
         before, after = old.spec.policies or {}, spec.policies or {}
         for name in sorted({change.path[1] for change in changes if change.field == "policies"}):
-            if name not in after or (name in before and before[name].metric not in PREDEFINED):
+            if name not in after or (name in before and before[name].metric not in TRACKED):
                 yield from _gone.let_go(
                     autoscaling.delete_scaling_policy(
                         PolicyName=name,
@@ -162,7 +169,20 @@ class Scaling(ResourceType[ScalingSpec]):
                     )
                 )
             if name in after:
-                yield _put(old.id, name, _filled(after[name], before.get(name)))
+                yield put(old.id, name, filled(after[name], before.get(name)))
+        for name in sorted({change.path[1] for change in changes if change.field == "actions"}):
+            action = (spec.actions or {}).get(name)
+            if action is not None:
+                yield put_action(old.id, name, action)
+            else:
+                yield from _gone.let_go(
+                    autoscaling.delete_scheduled_action(
+                        ScheduledActionName=name,
+                        ServiceNamespace=NAMESPACE,
+                        ResourceId=old.id,
+                        ScalableDimension=DIMENSION,
+                    )
+                )
 
     def lost(
         self, old: Observed[ScalingSpec], new: Desired[ScalingSpec], changes: tuple[Change, ...]
@@ -189,11 +209,6 @@ class Scaling(ResourceType[ScalingSpec]):
         yield from ()
 
 
-PREDEFINED: Final = frozenset(
-    {"ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", "ALBRequestCountPerTarget"}
-)
-
-
 def _resource(service_arn: str) -> str:
     """`service/<cluster>/<name>`, by which Application Auto Scaling knows a service."""
     return service_arn.split(":", 5)[5]
@@ -201,30 +216,6 @@ def _resource(service_arn: str) -> str:
 
 def _is_of(item: Mapping[str, Any], name: str) -> bool:
     return (item["ResourceId"], item["ScalableDimension"]) == (name, DIMENSION)
-
-
-def _policy(item: Mapping[str, Any], scope: Scope) -> Policy:
-    """A policy as we would have written it; of other sorts, which people make, the sort in place of the metric."""
-    tracking = item.get("TargetTrackingScalingPolicyConfiguration")
-    if tracking is None:
-        return Policy(metric=item["PolicyType"], target=0)
-    predefined = tracking.get("PredefinedMetricSpecification") or {}
-    balancer, group = _labelled(predefined.get("ResourceLabel"), scope)
-    return Policy(
-        metric=predefined.get("PredefinedMetricType", "CustomizedMetric"),
-        target=tracking["TargetValue"],
-        scale_in_cooldown=tracking.get("ScaleInCooldown", 300),
-        scale_out_cooldown=tracking.get("ScaleOutCooldown", 300),
-        load_balancer=balancer,
-        target_group=group,
-    )
-
-
-def _unsaid(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What a policy has that ours cannot say."""
-    tracking = item.get("TargetTrackingScalingPolicyConfiguration") or item.get("StepScalingPolicyConfiguration") or {}
-    members = ("DisableScaleIn", "CustomizedMetricSpecification", "StepAdjustments")
-    return {name: tracking[name] for name in members if tracking.get(name)}
 
 
 def _register(spec: ScalingSpec, **params: Any) -> Call:
@@ -235,48 +226,3 @@ def _register(spec: ScalingSpec, **params: Any) -> Call:
 
 def _suspended(spec: ScalingSpec) -> dict[str, bool] | None:
     return None if spec.suspended is None else dict.fromkeys(SUSPENSIONS, spec.suspended)
-
-
-def _filled(policy: Policy, old: Policy | None) -> Policy:
-    """A put replaces the whole policy: what the specs leave out is sent as it is."""
-    if old is None:
-        return policy
-    left_out = {name for name in ("scale_in_cooldown", "scale_out_cooldown") if getattr(policy, name) is None}
-    return policy.model_copy(update={name: getattr(old, name) for name in left_out})
-
-
-def _put(resource_id: str, name: str, policy: Policy) -> Call:
-    metric = {"PredefinedMetricType": policy.metric, "ResourceLabel": _label(policy)}
-    tracking = {
-        "TargetValue": policy.target,
-        "PredefinedMetricSpecification": {key: value for key, value in metric.items() if value is not None},
-        "ScaleInCooldown": policy.scale_in_cooldown,
-        "ScaleOutCooldown": policy.scale_out_cooldown,
-    }
-    return autoscaling.put_scaling_policy(
-        PolicyName=name,
-        ServiceNamespace=NAMESPACE,
-        ResourceId=resource_id,
-        ScalableDimension=DIMENSION,
-        PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={key: value for key, value in tracking.items() if value is not None},
-    )
-
-
-def _label(policy: Policy) -> str | None:
-    """`app/<load balancer>/<id>/targetgroup/<target group>/<id>`: what follows in both ARNs."""
-    if policy.load_balancer is None or policy.target_group is None:
-        return None
-    balancer = str(policy.load_balancer).partition(":loadbalancer/")[2]
-    return f"{balancer}/{str(policy.target_group).split(':', 5)[5]}"
-
-
-def _labelled(label: str | None, scope: Scope) -> tuple[str | None, str | None]:
-    """The two ARNs in a label."""
-    if not label:
-        return None, None
-    balancer, _, group = label.partition("/targetgroup/")
-    return (
-        scope.arn("elasticloadbalancing", f"loadbalancer/{balancer}"),
-        scope.arn("elasticloadbalancing", f"targetgroup/{group}"),
-    )

@@ -17,15 +17,15 @@ from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
-from reconciler.model.resource_type import Replace, ResourceType, Scope
+from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _ecs, _gone, _service_health, _tags
+from reconciler.resources import _ecs, _gone, _service_deployment, _service_health, _tags
 from reconciler.resources._ecs import ecs
+from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_fields import (
     API,
     MEMBERS,
     OF_THE_TASK_SET,
-    Deployment,
     ServiceSpec,
     Target,
     changed,
@@ -33,7 +33,7 @@ from reconciler.resources._service_fields import (
     with_deployment,
 )
 
-__all__ = ["Deployment", "Service", "ServiceSpec", "Target"]
+__all__ = ["Deployment", "Pair", "Service", "ServiceSpec", "Target"]
 
 BATCH: Final = 10  # services a DescribeServices
 
@@ -43,8 +43,10 @@ class Service(ResourceType[ServiceSpec]):
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=26)  # the state of its rollouts, and requests for the stack
-    permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
+    tag_rules: ClassVar[TagRules] = TagRules(added=27)  # the state of its rollouts, and requests for the stack
+    permissions: ClassVar[Permissions] = Permissions(
+        linked_role="ecs.amazonaws.com", passes={"infrastructure_role": "ecs.amazonaws.com"}
+    )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
     depends_on: ClassVar[tuple[str, ...]] = (
@@ -73,14 +75,19 @@ class Service(ResourceType[ServiceSpec]):
         return replace(new, spec=new.spec.model_copy(update={"desired_count": was}))
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
-        """ECS completes a deployment once its tasks are healthy in every target group of the service."""
-        return (
-            _service_health.target_groups(found.facts["item"]) if found.health is _service_health.READY else frozenset()
-        )
+        """ECS completes a deployment once its tasks are healthy in every target group of the service. Of a pair between
+        which it shifts traffic, the service does not say which one that is.
+        """
+        item = found.facts["item"]
+        shifted = any(one.get("advancedConfiguration") for one in item.get("loadBalancers") or ())
+        ready = found.health is _service_health.READY and not shifted
+        return _service_health.target_groups(item) if ready else frozenset()
 
     def in_production(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         primary = (one for one in found.facts.get("sets", ()) if one.get("status") == "PRIMARY")
-        return frozenset(group for one in primary for group in _service_health.target_groups(one))
+        alone = found.facts.get("groups", {}) if len(found.facts.get("deployments", ())) == 1 else {}
+        sets = frozenset(group for one in primary for group in _service_health.target_groups(one))
+        return sets | frozenset(alone.values())
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
@@ -95,6 +102,9 @@ class Service(ResourceType[ServiceSpec]):
             for batch in _ecs.batches([name for of, name in names if of == cluster], BATCH)
         ]
         answers = yield from _gone.answers(calls)
+        every = (item for answer in answers if answer is not None for item in answer.get("services") or ())
+        fast = scope.depth is Depth.FAST
+        groups = {} if fast else (yield from _service_deployment.groups(every))
         observed = []
         for call, answer in zip(calls, answers, strict=True):
             for item in [] if answer is None else _ecs.found(call, answer, "services"):
@@ -117,7 +127,7 @@ class Service(ResourceType[ServiceSpec]):
                         health,
                         reason,
                         unread=unread,
-                        facts=facts,
+                        facts={**facts, "groups": _of_its(item, groups)},
                     )
                 )
         return observed
@@ -134,6 +144,8 @@ class Service(ResourceType[ServiceSpec]):
         params = member_values.merged(params, {name: value for name, value in spec.aws.items() if name not in later})
         if spec.starts_empty:
             params["desiredCount"] = 0
+        if spec.pair is not None and spec.infrastructure_role is not None:
+            params["loadBalancers"] = yield from _service_deployment.load_balancers(spec.pair, spec.infrastructure_role)
         try:
             answer = yield ecs.create_service(
                 cluster=spec.cluster,
@@ -192,6 +204,11 @@ class Service(ResourceType[ServiceSpec]):
         yield from _ecs.update_tags(old.id, put, drop)
 
 
+def _of_its(item: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, str]:
+    """Deployment → the target group behind which ECS has started it, of this service."""
+    return {one["id"]: groups[one["id"]] for one in item.get("deployments") or () if one["id"] in groups}
+
+
 def _versions(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """ECS's deployments of a service and its task sets, those that are being drained among them."""
     return (*(item.get("deployments") or ()), *(item.get("taskSets") or ()))
@@ -202,8 +219,9 @@ def _used(version: Mapping[str, Any]) -> Iterator[str]:
     network = (version.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
     yield from (*(network.get("subnets") or ()), *(network.get("securityGroups") or ()))
     for balancer in version.get("loadBalancers") or ():
-        if "targetGroupArn" in balancer:
-            yield balancer["targetGroupArn"]
+        advanced = balancer.get("advancedConfiguration") or {}
+        names = ("alternateTargetGroupArn", "productionListenerRule", "testListenerRule", "roleArn")
+        yield from filter(None, (balancer.get("targetGroupArn"), *(advanced.get(name) for name in names)))
     for share in version.get("capacityProviderStrategy") or ():
         yield share["capacityProvider"]
     connected = version.get("serviceConnectConfiguration") or {}

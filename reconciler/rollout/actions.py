@@ -139,6 +139,10 @@ class EngineAction(ABC):
         """As `started_revision`."""
         return None
 
+    def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
+        """What it does to production traffic and to task sets, as the actions that the safety check judges."""
+        return ()
+
     @abstractmethod
     def visible(self, seen: ObservedService) -> bool:
         """Whether `seen` shows that it was carried out."""

@@ -68,6 +68,8 @@ class Contest:
 
     def wrote(self, decisions: tuple[RolloutAction, ...], seen: ObservedService) -> Contest:
         kept = [left for one in self.ours if (left := left_of(one, decisions)) is not None]
+        if any(isinstance(one, EngineAction) for one in decisions):  # what it leads to moves traffic, not somebody else
+            kept = [one for one in kept if not isinstance(one, SetWeights)]
         new = [
             with_definition(one, seen)
             for one in decisions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model import formats, ownership
@@ -14,6 +14,9 @@ from reconciler.rollout.state_tags import of_tags, written
 from reconciler.rollout.stored_state import StoredState
 
 ecs = ServiceApi("ecs")
+
+BY_CODEDEPLOY: Final = ("CODE_DEPLOY", "CodeDeploy")
+"""`startedBy` of its task sets: as the ECS API Reference has it (TaskSet), and as DescribeServices has answered."""
 
 
 def described(cluster: str, services: Sequence[str]) -> Call:
@@ -45,9 +48,9 @@ def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
 
 def release_of(task_set: Mapping[str, Any], known: Mapping[str, str]) -> str:
     """The release of a task set as DescribeServices has it, or "". Of one that CodeDeploy has created the external id
-    is the deployment's (ECS API Reference, TaskSet), so its release is what is `known` of its revision.
+    is the deployment's, so its release is what is `known` of its revision.
     """
-    if task_set.get("startedBy") == "CODE_DEPLOY":
+    if task_set.get("startedBy") in BY_CODEDEPLOY:
         return known.get(revision_of(task_set.get("taskDefinition", "")), "")
     found: str = task_set.get("externalId") or ""
     return found

@@ -129,25 +129,34 @@ class TrafficShifter(StrEnum):
     CODEDEPLOY = "codedeploy"
     NOBODY = "nobody"  # versions share the target group, and tasks are replaced in it
 
+    @property
+    def takes_role(self) -> bool:
+        """Whether AWS does it, with a role that it is given."""
+        return self in (TrafficShifter.ECS, TrafficShifter.CODEDEPLOY)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the engine cannot do of what a strategy may ask for; None is no limit.
 
-    `healthy_within`, `promotion` (with the tests before it), `teardown`, `bake` (verification and teardown together)
-    and `pause` are the longest waits. `own_timers`: AWS keeps the pauses only, which are whole minutes; other waits are
-    ours, within its limits. `fixed_steps`: one canary step, and one pause for all linear steps. `whole`: green starts
-    at full size.
+    `healthy_within`, `tests`, `promotion` (with the tests before it), `teardown`, `bake` (verification and teardown
+    together) and `pause` are the longest waits. `stops_after`: when AWS ends the wait for a promotion by itself.
+    `own_timers`: AWS keeps the pauses only, which are whole minutes; other waits are ours, within its limits.
+    `fixed_steps`: one canary step, and one pause for all linear steps, which are of `least_linear_step` percent at
+    least. `whole`: green starts at full size.
     """
 
     healthy_within: timedelta | None = None
+    tests: timedelta | None = None
     promotion: timedelta | None = None
+    stops_after: timedelta | None = None
     teardown: timedelta | None = None
     bake: timedelta | None = None
     pause: timedelta | None = None
     alarms: int | None = None
     own_timers: bool = False
     fixed_steps: bool = False
+    least_linear_step: int = 1
     whole: bool = False
 
 

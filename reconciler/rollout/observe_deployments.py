@@ -54,7 +54,7 @@ def see(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls
         has_test=False,
         marks=marks,
         definition=revision,
-        differs=() if primary is None or waits else tuple(_differs(subject, item, primary)),
+        differs=() if primary is None or waits else tuple(differs(subject, item, primary)),
         deleting=item["status"] != "ACTIVE",
         waits=waits,
         withdrawn=subject.withdrawn,
@@ -125,16 +125,22 @@ def _last_request(marks: StoredState, primary: Mapping[str, Any]) -> Version:
 
 def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
     """The call that requests the deployment."""
-    whole = json.loads(subject.members or "{}")
-    sent: dict[str, Any] = {name: value for name, value in whole.items() if {name, FIELD} & {*decision.members}}
-    for member in decision.members:
-        sent = merged(sent, _MEMBERS[member](subject))
     return ecs.update_service(
         cluster=subject.cluster,
         service=subject.service,
         taskDefinition=decision.task_definition or subject.release.task_definition,
-        **sent,
+        **members(subject, decision.members),
     )
+
+
+def members(subject: RolloutTarget, names: Iterable[str]) -> dict[str, Any]:
+    """The named members of UpdateService, as the wanted release has them."""
+    wanted = tuple(names)
+    whole = json.loads(subject.members or "{}")
+    sent: dict[str, Any] = {name: value for name, value in whole.items() if {name, FIELD} & {*wanted}}
+    for name in wanted:
+        sent = merged(sent, _MEMBERS[name](subject))
+    return sent
 
 
 def _names(subject: RolloutTarget, marks: StoredState) -> dict[str, str]:
@@ -166,7 +172,8 @@ def _deployment(item: Mapping[str, Any], names: Mapping[str, str], service: Mapp
     )
 
 
-def _differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
+def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[str, Any]) -> list[str]:
+    """The members of UpdateService in which a service's deployment differs from the wanted release."""
     release, found = subject.release, []
     if release.subnets:
         have = (primary.get("networkConfiguration") or item.get("networkConfiguration") or {}).get(

@@ -7,6 +7,8 @@ It knows nothing of phases and of why something was decided, only what must neve
 - no task set is deleted that receives production traffic, or is the only healthy one, or still has its bake time;
 - no task set with healthy tasks is scaled to zero.
 
+An action that only one engine knows is judged by what it amounts to (`EngineAction.amounts_to`).
+
 A step that fails it is a bug of an engine. Nothing is written any more then, by any part of this process.
 """
 
@@ -16,7 +18,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, ScaleTaskSet, SetWeights
+from reconciler.rollout.actions import DeleteTaskSet, EngineAction, RolloutAction, ScaleTaskSet, SetWeights
+from reconciler.rollout.blue_green import health
 from reconciler.rollout.state import ObservedService, TaskSet, Weights
 from reconciler.rollout.stored_state import DeadlineKind, Outcome
 from reconciler.rollout.strategy import Strategy
@@ -43,6 +46,8 @@ def _breach(policy: Strategy, seen: ObservedService, decision: RolloutAction, no
         case ScaleTaskSet(id=identifier, scale=0):
             one = _find(seen, identifier)
             return f"{one.release} has healthy tasks and would be scaled to 0" if one is not None and one.well else ""
+        case EngineAction():
+            return breach(policy, seen, decision.amounts_to(seen), now)
     return ""
 
 
@@ -93,6 +98,8 @@ def _deletes(seen: ObservedService, identifier: str, now: datetime) -> str:
         return ""
     if not any(one.primary for one in seen.alive) or any(one.born > live.born for one in seen.alive):
         return ""  # a first deployment, or a fix has taken its place
+    if seen.startable and seen.wanted not in (live.release, gone.release) and not health.can_serve(seen, gone, live):
+        return ""  # a fix is about to take the place of a version that could not serve
     due, ended = seen.marks.deadline, seen.marks.ended_of(live.release)
     over = due is not None and (due.release, due.stage) == (live.release, DeadlineKind.WARM) and due.passed(now)
     if not over and (ended is None or ended.outcome is not Outcome.FAST_PROMOTED):

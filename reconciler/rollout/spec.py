@@ -49,7 +49,8 @@ class RolloutSpec:
         If it is not the declared engine's, the strategy of what is under way is not declared any more, and promotion is
         left to a person.
         """
-        name = next((name for name, one in engines().items() if one.controller == controller), None)
+        able = (name for name, one in engines().items() if one.controller == controller)
+        name = min(able, key=lambda name: not engines()[name].default, default=None)
         if name is None or engines()[self.policy.engine].controller == controller:
             return self
         return replace(self, policy=Strategy(engine=name, promotion=Promotion.MANUAL))

@@ -143,6 +143,7 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "previous": _version,
     "rollback_target": _version,
     "live": _version,
+    "started": _version,
     **attempts.READ,
     "cleared": _releases,
 }

@@ -132,9 +132,10 @@ class StoredState:
     """All stored state.
 
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
-    wanted one, `live` the version ECS was last asked to run (rolling deployments only). `cleared` are releases whose
-    pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
-    quarantined. `unreadable` is why not all of it can be read, or "", and is not stored itself.
+    wanted one, `live` the version ECS was last asked to run (where AWS runs the deployments only), `started` that of
+    the deployment whose traffic ECS shifts. `cleared` are releases whose pre-deployment task has succeeded. `retry` is
+    for rolling deployments only. `verdicts` say why releases are quarantined. `unreadable` is why not all of it can be
+    read, or "", and is not stored itself.
     """
 
     deadline: Deadline | None = None
@@ -148,6 +149,7 @@ class StoredState:
     previous: Version | None = None
     rollback_target: Version | None = None
     live: Version | None = None
+    started: Version | None = None
     task_run: TaskRun | None = None
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
@@ -216,6 +218,7 @@ KEYS: Final[Mapping[str, str]] = {
         "previous",
         "rollback_target",
         "live",
+        "started",
         "task_run",
         "retry",
         "cleared",

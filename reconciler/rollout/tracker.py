@@ -1,10 +1,11 @@
 """Rollout tracker: in-memory state of one process, such as streaks of observations, test results and own writes.
 
 It may be lost at any time, which only costs time. AWS may return data from before the process's own writes, and a read
-may be older than the one before it. Hence three rules:
+may be older than the one before it. Hence these rules:
 
 - After a write, nothing further is decided until a read shows it, or until several reads after its time do not.
-- A read that does not show it any more is not acted on for as long as AWS may answer late.
+- A read that does not show it any more is not acted on for as long as AWS may answer late. Nor is one that shows
+  production where it was before it moved, whoever has moved it.
 - A new process does not know what its predecessor wrote. It waits until reads have agreed for a while, and as long as
   AWS may answer late it does so again whenever one shows another state that is not of its own making.
 """
@@ -34,7 +35,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.blue_green import health
 from reconciler.rollout.blue_green.context import LOOK_EVERY
-from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet
+from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet, Weights
 
 SETTLE: Final = timedelta(seconds=5)
 """Time for a write to become visible that AWS did not respond to, and for the reads of a new process to agree."""
@@ -50,7 +51,8 @@ REREADS: Final = 3
 class RolloutTracker:
     """`since`: the last write; before it, the start of the process or a later read that disagreed with the one before.
     `awaited`: writes that are not visible yet; `answered`: whether AWS responded to them. `kept`: writes that were
-    visible, and when they were sent. `started`: the start of the process, whose last read showed `shape`.
+    visible, and when they were sent. `started`: the start of the process, whose last read showed `shape`. `production`
+    was read last, and `moved` says when it was first read so, and what it had been.
 
     `missing_since`: when tasks of the newest task set were first seen to be missing, of `needed` ones. `failed_before`:
     how many of its tasks had failed when it was last complete, or when it was first observed.
@@ -61,6 +63,8 @@ class RolloutTracker:
     awaited: tuple[RolloutAction, ...] = ()
     answered: bool = True
     kept: tuple[tuple[datetime, RolloutAction], ...] = ()
+    production: Weights | None = None
+    moved: tuple[datetime, Weights | None] | None = None
     started: datetime | None = None
     shape: Hashable = None
     rereads: int = 0
@@ -75,11 +79,22 @@ class RolloutTracker:
     def look(self, seen: ObservedService, now: datetime) -> tuple[RolloutTracker, ObservedService, bool]:
         """Add one observation. Returns the tracker, the observation with its streak, and whether to decide."""
         memory = replace(self, kept=tuple((at, one) for at, one in self.kept if now - at < LATEST))
-        if not all(visible(one, seen) for _, one in memory.kept):
+        if not all(visible(one, seen) for _, one in memory.kept) or memory._late(seen, now):
             return memory, memory._known(seen), False
+        if seen.production != memory.production:
+            memory = replace(memory, production=seen.production, moved=(now, memory.production))
         memory = memory._missed(seen, now)
         memory = memory._counted(memory._known(seen), now)._reread(seen, now)._agreed(seen, now)
         return memory, memory._known(seen), not memory.waiting(now)
+
+    def _late(self, seen: ObservedService, now: datetime) -> bool:
+        """Whether production is where it was before it moved, which may have been read from before that. A new process
+        does not know which was before.
+        """
+        if self.moved is None or self.began or self.started is not None or seen.production == self.production:
+            return False
+        at, before = self.moved
+        return before is not None and seen.production == before and now - at < LATEST
 
     def _known(self, seen: ObservedService) -> ObservedService:
         """The observation with what only this process knows of it."""
@@ -110,9 +125,11 @@ class RolloutTracker:
         if not decisions:
             return self
         kept = tuple((at, left) for at, one in self.kept if (left := left_of(one, decisions)) is not None)
+        moved = None if any(isinstance(one, SetWeights | EngineAction) for one in decisions) else self.moved
         return replace(
-            self, since=now, began=False, awaited=decisions, answered=answered, kept=kept, shape=None, rereads=0
-        )
+            self, since=now, began=False, awaited=decisions, answered=answered, kept=kept, moved=moved, shape=None,
+            rereads=0,
+        )  # fmt: skip
 
     def learnt(self, tested: SmokeTestOutcome) -> RolloutTracker:
         return replace(self, tested=tested)

@@ -212,12 +212,15 @@ def _left_behind(context: ResolutionContext) -> frozenset[str]:
 def _slots(
     declared: tuple[str, ...], service: Observed[Any], found: Mapping[Address, Observed[Any]]
 ) -> tuple[str, ...]:
-    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it."""
-    used = {
-        balancer.get("targetGroupArn")
-        for one in service.facts["item"].get("taskSets") or ()
-        for balancer in one.get("loadBalancers") or ()
-    }
+    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it, or
+    ECS shifts traffic between it and another one.
+    """
+    item = service.facts["item"]
+    balancers = [balancer for one in item.get("taskSets") or () for balancer in one.get("loadBalancers") or ()]
+    used = {balancer.get("targetGroupArn") for balancer in balancers}
+    for balancer in item.get("loadBalancers") or ():
+        if alternate := (balancer.get("advancedConfiguration") or {}).get("alternateTargetGroupArn"):
+            used |= {balancer.get("targetGroupArn"), alternate}
     slots = list(declared)
     free = [slot for slot, group in enumerate(declared) if group not in used]
     for slot, group in zip(free, sorted(used & _target_groups(found) - set(declared)), strict=False):

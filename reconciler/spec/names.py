@@ -63,6 +63,11 @@ def codedeploy_role(service: str) -> str:
     return f"{service}-codedeploy"
 
 
+def infrastructure_role(service: str) -> str:
+    """What ECS shifts the service's traffic with."""
+    return f"{service}-infrastructure"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

@@ -128,6 +128,33 @@ def test_the_whole_life_of_a_stack_under_codedeploy_is_allowed() -> None:
     assert passing["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-codedeploy"]
 
 
+def test_what_ecs_shifts_traffic_with_is_in_the_policy() -> None:
+    """Each call of a canary by ECS itself, up to the end of the stack, is allowed; ECS is given one role."""
+    steps = "type: canary\nengine: ecs_native\nsteps: [{weight: 20, pause: 1m}]"
+    with emulated_stack({"type: blue_green": steps}, SHORT) as stage:
+        said: list[Call] = []
+        stage.transport.before = said.append
+        stage.serving()
+        stage.spec(v1="v2")
+        assert not stage.apply(has_ended).went_wrong
+        stage.spec(v2="v3", v1="v3")
+        newer = Phase.AWAITING_PROMOTION
+        stage.apply(lambda result: result.step is not None and result.step.phase is newer, patience=86_400.0)
+        stage.say(RequestVerb.ABORT)
+        stage.follow(has_ended)
+        place = StackId(STACK, ACCOUNT, REGION)
+        policy = document(statements(discover(), stage.desired_state.desired, stage.desired_state.deliveries, place))
+        consent = Consent(frozenset(), delete_images=True)
+        stage.desired_state = replace(stage.desired_state, leaving=True, consent=consent)
+        stage.infrastructure()
+    made = {call.operation for call in said if "ServiceDeployment" in call.operation and not is_read(call)}
+    assert made == {"ContinueServiceDeployment", "StopServiceDeployment"}
+    assert refused(policy, said) == []
+    (passing,) = (one for one in policy["Statement"] if one["Sid"] == "PassToEcs")
+    assert passing["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-infrastructure"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}}
+
+
 def found_in_the_source() -> frozenset[tuple[str, str]]:
     found = calls.of_loop() | calls.of_store()
     for kind in discover().values():

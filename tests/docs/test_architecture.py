@@ -99,7 +99,7 @@ def test_the_depths_say_which_types_are_read() -> None:
     """What a fast pass reads too, and of what only a full one reads everything."""
     said = section("What a pass reads")
     (fast,) = re.findall(r"^Types that a fast pass reads: (.+)\.$", said, re.MULTILINE)
-    (full,) = re.findall(r"at a time: (.+)\.$", said, re.MULTILINE)
+    (full,) = re.findall(r"one for each resource: (.+)\.$", said, re.MULTILINE)
     types = discover()
     assert names_in(fast) == {name for name, kind in types.items() if kind.volatile}
     in_full = {

@@ -13,7 +13,9 @@ Production may suffer from what a person or a fault does to it, until it has com
 from __future__ import annotations
 
 import copy
+import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -46,6 +48,17 @@ CALLS: Final = (
     "UpdateServicePrimaryTaskSet", "UpdateService", "DescribeServices", "DescribeTargetHealth", "DescribeListeners",
     "RegisterTaskDefinition", "ModifyTargetGroup", "RegisterScalableTarget", "GetResources",
 )  # fmt: skip
+EXTERNAL_HANDS: Final = ("the primary task set deleted", "a task set scaled to 0")
+"""What ECS has for services with the EXTERNAL controller."""
+CODEDEPLOY_HANDS: Final = (
+    "a deployment created", "the deployment stopped", "the deployment stopped without a rollback",
+    "the deployment continued", "the wait for termination ended",
+)  # fmt: skip
+CODEDEPLOY_CALLS: Final = (
+    "CreateDeployment", "ContinueDeployment", "StopDeployment", "ListDeployments", "BatchGetDeployments",
+    "BatchGetDeploymentTargets",
+)  # fmt: skip
+"""What there is besides where CodeDeploy deploys."""
 REFUSALS: Final[tuple[FaultKind, ...]] = ("throttle", "error", "error_after", "lost", "unreachable", "denied")
 TASKS: Final[tuple[FaultKind, ...]] = ("no_capacity", "image_missing", "slow_start", "spot_interruption")
 
@@ -65,14 +78,18 @@ class Event:
         return f"+{self.after} s {self.kind} {self.what}{where}".rstrip()
 
 
-def events(dice: random.Random) -> list[Event]:
+def events(dice: random.Random, *, codedeploy: bool = False) -> list[Event]:
     """Two to four events of different kinds, and sometimes of the same."""
+    hands, calls = HANDS, CALLS
+    if codedeploy:
+        hands = tuple(one for one in HANDS if one not in EXTERNAL_HANDS) + CODEDEPLOY_HANDS * 2
+        calls += CODEDEPLOY_CALLS
     kinds = ("commit", "request", "by hand", "refused", "tasks", "ill", "restart", "protect")
     chosen = dice.choices(kinds, weights=(3, 3, 4, 2, 2, 1, 1, 1), k=dice.choice((2, 3, 3, 4)))
     pools: Mapping[str, Sequence[str]] = {
         "commit": COMMITS,
         "request": [str(verb) for verb in RequestVerb],
-        "by hand": HANDS,
+        "by hand": hands,
         "refused": REFUSALS,
         "tasks": TASKS,
         "ill": ("",),
@@ -80,7 +97,7 @@ def events(dice: random.Random) -> list[Event]:
         "protect": ("",),
     }
     return [
-        Event(dice.choice(GAPS), kind, dice.choice(pools[kind]), dice.choice(CALLS), dice.choice((1, 3, 8)))
+        Event(dice.choice(GAPS), kind, dice.choice(pools[kind]), dice.choice(calls), dice.choice((1, 3, 8)))
         for kind in chosen
     ]
 
@@ -243,6 +260,10 @@ class Play:
         while len(done) < 6 and (way := self._way_out()):
             if way == "restore":
                 self._point(SERVED_PORT, self._live, 100)
+            elif way in KEYS.values():
+                self._ecs.untag_resource(resourceArn=self._service()["serviceArn"], tagKeys=[way])
+            elif way in CODEDEPLOY_HANDS:
+                self._in_codedeploy(way)
             else:
                 self.request(RequestVerb(way))
             done.append(way)
@@ -257,6 +278,10 @@ class Play:
             marks, step = result.seen.marks, result.step
             if marks.suspended or marks.hold_of(step.release):
                 return "resume"
+            if step.phase is Phase.BLOCKED and (unreadable := UNREADABLE.search(step.because)):
+                return unreadable[1]
+            if step.phase is Phase.BLOCKED and "continue or stop it in CodeDeploy" in step.because:
+                return "the deployment stopped"
             if step.phase is Phase.BLOCKED:
                 return "rollback" if "`reconciler rollback`" in step.because else "restore"
             if step.phase in (Phase.FAILED, Phase.ROLLED_BACK):
@@ -303,6 +328,29 @@ class Play:
                 )
             case "the service deleted":
                 self._ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)
+            case _ if what in CODEDEPLOY_HANDS:
+                self._in_codedeploy(what)
+
+    def _in_codedeploy(self, what: str) -> None:
+        client = self.laptop.client("codedeploy")
+        names = {name: f"{prefix}ECS-{CLUSTER}-{SERVICE}" for name, prefix in CODEDEPLOY_NAMES.items()}
+        if what == "a deployment created":
+            target = {
+                "TaskDefinition": self._service()["taskDefinition"],
+                "LoadBalancerInfo": {"ContainerName": "frontend", "ContainerPort": 80},
+            }
+            resource = {"TargetService": {"Type": "AWS::ECS::Service", "Properties": target}}
+            content = json.dumps({"version": "0.0", "Resources": [resource]})
+            revision = {"revisionType": "AppSpecContent", "appSpecContent": {"content": content}}
+            client.create_deployment(**names, revision=revision)
+            return
+        statuses = ["Created", "Queued", "InProgress", "Baking", "Ready"]
+        for active in client.list_deployments(**names, includeOnlyStatuses=statuses)["deployments"]:
+            if what.startswith("the deployment stopped"):
+                client.stop_deployment(deploymentId=active, autoRollbackEnabled="without" not in what)
+            else:
+                wait = "READY_WAIT" if what == "the deployment continued" else "TERMINATION_WAIT"
+                client.continue_deployment(deploymentId=active, deploymentWaitType=wait)
 
     def _spoil(self, *, garbled: bool) -> None:
         service = self._service()
@@ -353,6 +401,8 @@ class Play:
 
 
 TEST_PORT: Final = 9000
+UNREADABLE: Final = re.compile(r"cannot read the value .* of the tag (reconciler:\S+);")
+CODEDEPLOY_NAMES: Final = {"applicationName": "App", "deploymentGroupName": "Dgp"}
 GONE: Final = "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/gone/0123456789abcdef/0123456789abcdef"
 
 

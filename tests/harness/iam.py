@@ -102,6 +102,9 @@ def _passed(call: Call) -> Iterator[tuple[str, str]]:
             yield call.params[key], "ecs-tasks.amazonaws.com"
     if call.params.get("serviceRoleArn"):
         yield call.params["serviceRoleArn"], "codedeploy.amazonaws.com"
+    for balancer in call.params.get("loadBalancers") or ():
+        if role := (balancer.get("advancedConfiguration") or {}).get("roleArn"):
+            yield role, "ecs.amazonaws.com"
     target = call.params.get("Target")
     if isinstance(target, dict) and target.get("RoleArn"):
         yield target["RoleArn"], "scheduler.amazonaws.com"
@@ -145,7 +148,7 @@ def _resource(call: Call, path: str) -> str:
         return _arn("scheduler", f"schedule-group/{params['Name']}")
     if call.service == "codedeploy" and "ResourceArn" not in params:
         return _arn("codedeploy", _of_codedeploy(params))
-    for key in ("resourceArn", "ResourceArn"):
+    for key in ("resourceArn", "ResourceArn", "serviceDeploymentArn"):
         if key in params:
             return str(params[key])
     if call.operation == "GetLogEvents":

@@ -142,6 +142,11 @@ def test_images_are_pushed_and_things_are_broken_from_the_command_line(
     assert pushed.stdout.startswith("hello:v1 sha256:")
     assert local("urls", endpoint=endpoint, cwd=tmp_path).stdout == ""
     assert local("hooks", endpoint=endpoint, cwd=tmp_path).stdout == ""
+    assert local("function", "check", "SUCCEEDED", endpoint=endpoint, cwd=tmp_path).returncode == 0
+    assert local("function", endpoint=endpoint, cwd=tmp_path).stdout == "check  SUCCEEDED\n"
+    assert local("function", "--clear", endpoint=endpoint, cwd=tmp_path).returncode == 0
+    assert local("function", "check", endpoint=endpoint, cwd=tmp_path).returncode == 64
+    assert local("function", endpoint=endpoint, cwd=tmp_path).stdout == ""
     assert local("fault", "denied", "--service", "ecs", endpoint=endpoint, cwd=tmp_path).returncode == 0
     assert "denied" in local("fault", endpoint=endpoint, cwd=tmp_path).stdout
     assert local("fault", "--clear", endpoint=endpoint, cwd=tmp_path).returncode == 0

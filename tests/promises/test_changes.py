@@ -46,7 +46,9 @@ CANARY = BLUE_GREEN | {"type": "canary", "steps": [{"weight": 20, "pause": "1m"}
 ROLLING = {"kind": "DeploymentStrategy", "name": "careful", "type": "rolling"}
 STRATEGIES: dict[str, dict[str, Any]] = {"blue_green": BLUE_GREEN, "canary": CANARY, "rolling": ROLLING}
 STRATEGIES |= {
-    f"{kind} by {engine.name}": STRATEGIES[kind] | {"engine": engine.name}
+    f"{kind} by {engine.name}": STRATEGIES[kind]
+    | {"engine": engine.name}
+    | ({} if engine.limits.own_timers else {"verify": {"for": "1m"}})  # AWS counts minutes
     for engine in engines().values()
     if not engine.default
     for kind in ("blue_green", "canary")

@@ -16,7 +16,7 @@ from reconciler.rollout.engine import Phase
 from tests.harness.combinations import Event, Play, events
 from tests.harness.forked_runs import apart
 from tests.promises.conftest import Record
-from tests.promises.test_changes import AT_REST, MOMENTS, World, documents_of, quiet, with_image, world
+from tests.promises.test_changes import AT_REST, MOMENTS, STRATEGIES, World, documents_of, quiet, with_image, world
 
 __all__ = ["quiet", "world"]
 
@@ -25,7 +25,12 @@ SAMPLED, ALL = 1, 25
 """Combinations of each world and phase, in `make test` and in full."""
 MOST_REFUSED = 250
 """Writes that AWS refuses while a fault lasts eight minutes, the retries in the calls among them."""
-SAMPLE = [("blue_green", str(Phase.AWAITING_PROMOTION)), ("canary", str(Phase.SHIFTING)), ("rolling", AT_REST)]
+SAMPLE = [
+    ("blue_green", str(Phase.AWAITING_PROMOTION)),
+    ("canary", str(Phase.SHIFTING)),
+    ("blue_green by codedeploy", str(Phase.BAKING)),
+    ("rolling", AT_REST),
+]
 
 pytestmark = pytest.mark.apart
 
@@ -66,7 +71,7 @@ def _check(world: World, moment: str, count: int, record: Record) -> None:
     wrong = []
     for number in range(count):
         dice = random.Random(f"{SEED} {world.strategy} {moment} {number}")
-        happens = events(dice)
+        happens = events(dice, codedeploy=STRATEGIES[world.strategy].get("engine") == "codedeploy")
         found = apart(lambda happens=happens, dice=dice: _judge(world, happens, dice))  # type: ignore[misc]
         wrong += [f"{number}: {'; '.join(map(str, happens))}\n    " + "\n    ".join(found)] if found else []
     for promise in ("C1", "C2", "C3", "C5"):

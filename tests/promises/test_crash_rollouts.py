@@ -54,6 +54,8 @@ MADE = (
     "CreateDeployment",
     "ContinueDeployment",
     "StopDeployment",
+    "ContinueServiceDeployment",
+    "StopServiceDeployment",
 )
 
 
@@ -83,6 +85,8 @@ class Watch:
                 self._before_a_deletion(call.params["taskSet"])
             case "ContinueDeployment":
                 self._before_a_continuation(call)
+            case "ContinueServiceDeployment":
+                self._before_a_hook_completes(call)
 
     def after(self, call: Call, answer: dict[str, Any]) -> None:
         """Only what was carried out."""
@@ -107,6 +111,10 @@ class Watch:
                 )
             case "StopDeployment":
                 self.made["StopDeployment"].add(call.params["deploymentId"])
+            case "ContinueServiceDeployment":
+                self.made["ContinueServiceDeployment"].add(call.params["hookId"])
+            case "StopServiceDeployment":
+                self.made["StopServiceDeployment"].add(call.params["serviceDeploymentArn"])
             case "ModifyListener":
                 self.moved = now
             case "TagResource":
@@ -147,6 +155,24 @@ class Watch:
         self.began.setdefault(group, green["createdAt"])
         self.left |= {other: now for other in weights(self.listener(80)) if other != group}
         self._before_a_share(group, first=True)
+
+    def _before_a_hook_completes(self, call: Call) -> None:
+        """ECS moves production to the new tasks once none is left: the tests' comes first, and then the gate's."""
+        arn, now = call.params["serviceDeploymentArn"], self.laptop.clock.now()
+        answer = self.laptop.client("ecs").describe_service_deployments(serviceDeploymentArns=[arn])
+        waiting = [
+            one
+            for one in answer["serviceDeployments"][0]["lifecycleHookDetails"]
+            if one["status"] == "AWAITING_ACTION" and one["hookId"] != call.params["hookId"]
+        ]
+        if waiting and any(one["timeoutAction"] == "ROLLBACK" for one in waiting):
+            self._breach("S6", "the gate is opened before the tests have passed")
+        for group, weight in weights(self.listener(80)).items():
+            states = [one.state for one in self.laptop.targets.states(group)]
+            if not waiting and not weight and "healthy" not in states:
+                self._breach("S4", f"production is pointed at {_name(group)}, whose targets are {states}")
+        if not waiting:
+            self._not_before(DeadlineKind.GATE, "production moves", now)
 
     def _before_a_share(self, group: str, *, first: bool) -> None:
         """Of a version that is on its way in: its gate, or the share that it has already, had its time."""
@@ -272,6 +298,24 @@ def _going_back(stage: EmulatedStack) -> None:
     stage.say(RequestVerb.ROLLBACK)
 
 
+def _at_the_gate(stage: EmulatedStack) -> None:
+    stage.spec(v1="v2")
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION)
+
+
+def _superseding(stage: EmulatedStack) -> None:
+    _at_the_gate(stage)
+    stage.spec(v1="v3", v2="v3")
+
+
+def _stopped(stage: EmulatedStack) -> None:
+    """In the console, and rolled back by CodeDeploy."""
+    _at_the_gate(stage)
+    client = stage.laptop.client("codedeploy")
+    (active,) = client.list_deployments(includeOnlyStatuses=["Ready"])["deployments"]
+    client.stop_deployment(deploymentId=active, autoRollbackEnabled=True)
+
+
 def digest(stage: EmulatedStack, tag: str) -> str:
     answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
     found: str = answer["imageDetails"][0]["imageDigest"]
@@ -282,6 +326,8 @@ SHARES = (Share(10, MINUTE), Share(50, MINUTE))
 ROLLING = {"deployment: careful": "", "[my-app-frontend-tg-1, my-app-frontend-tg-2]": "[my-app-frontend-tg-1]"}
 
 CODEDEPLOY = {"type: blue_green": "type: blue_green\nengine: codedeploy"}
+NATIVE = {"type: blue_green": "type: blue_green\nengine: ecs_native"}
+NATIVE_CANARY = {"type: blue_green": "type: canary\nengine: ecs_native\nsteps: [{weight: 10, pause: 1m}]"}
 CODEDEPLOY_CANARY = {"type: blue_green": "type: canary\nengine: codedeploy\nsteps: [{weight: 10, pause: 1m}]"}
 
 SCENARIOS = {
@@ -295,6 +341,12 @@ SCENARIOS = {
         Scenario("CodeDeploy, canary", _next, texts=CODEDEPLOY_CANARY),
         Scenario("CodeDeploy, rollback", _going_back, Phase.ROLLED_BACK, texts=CODEDEPLOY),
         Scenario("CodeDeploy, failed green", _failing, Phase.FAILED, texts=CODEDEPLOY),
+        Scenario("ECS native", _next, texts=NATIVE),
+        Scenario("ECS native, canary", _next, texts=NATIVE_CANARY),
+        Scenario("ECS native, rollback", _going_back, Phase.ROLLED_BACK, texts=NATIVE),
+        Scenario("ECS native, failed green", _broken, Phase.FAILED, texts=NATIVE),
+        Scenario("CodeDeploy, superseded", _superseding, texts=CODEDEPLOY),
+        Scenario("CodeDeploy, stopped outside", _stopped, Phase.FAILED, texts=CODEDEPLOY),
         Scenario("rolling", _next, texts=ROLLING, gated=False),
         Scenario("rolling, circuit breaker", _broken, Phase.ROLLED_BACK, texts=ROLLING, gated=False),
     )
@@ -330,7 +382,7 @@ def beginning(scenario: Scenario) -> Iterator[Beginning]:
         yield Beginning(scenario, stage, watch, right, writes)
 
 
-PLAIN = ("blue/green", "rollback", "failed green", "CodeDeploy")
+PLAIN = ("blue/green", "rollback", "failed green", "CodeDeploy", "ECS native")
 """Scenarios that every run of the tests crashes once; the others are for `make promises`."""
 
 
@@ -364,13 +416,16 @@ def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
     tasks = stage.laptop.client("ecs").list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"]
     definitions = stage.laptop.client("ecs").list_task_definitions(familyPrefix=SERVICE)["taskDefinitionArns"]
     sets = service.get("taskSets") or []
-    shares = {port: stage.weights(port) for port in (80, 9000)} if sets else {}
+    deployments = service.get("deployments") or []
+    shifted = sets or (service.get("loadBalancers") or [{}])[0].get("advancedConfiguration")
+    shares = {port: stage.weights(port) for port in (80, 9000)} if shifted else {}
     told = {key: text for key, text in stage.tags().items() if key != KEYS["response"]}
     tags = {key: AT.sub("", STOPPED.sub("tasks stopped", text)) for key, text in told.items()}
     return {
         "phase": str(stage.last.step.phase) if stage.last.step is not None else "unread",
         "sets": [(one["status"], _created_by(one), one["scale"]["value"], one["runningCount"]) for one in sets],
         "revisions of sets": stage.sets() if sets else [],
+        "deployments": [(one["status"], one["taskDefinition"], one["runningCount"]) for one in deployments],
         "definition": service.get("taskDefinition"),
         "weights": shares,
         "tags": tags,

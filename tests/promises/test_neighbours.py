@@ -118,6 +118,7 @@ MOMENTS = [
     ("rolling", AT_REST),
     *(("blue_green", one) for one in (AT_REST, str(Phase.AWAITING_PROMOTION), str(Phase.BAKING))),
     ("canary", str(Phase.SHIFTING)),
+    *(("blue_green by codedeploy", one) for one in (AT_REST, str(Phase.AWAITING_PROMOTION), str(Phase.BAKING))),
 ]
 
 

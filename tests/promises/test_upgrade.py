@@ -48,7 +48,7 @@ IN_FLIGHT = {
     "rolling": (Phase.PRE_DEPLOYMENT, Phase.SCALING_UP),
 }
 """The phases of each engine in which a version is under way; an engine that is not named has to be."""
-NEW = {"codedeploy"}
+NEW = {"codedeploy", "ecs_native"}
 """Engines that the version before does not have; its successor's has them."""
 OVER = (Phase.IDLE, Phase.FAILED, Phase.ROLLED_BACK)
 

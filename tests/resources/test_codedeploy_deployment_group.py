@@ -83,7 +83,7 @@ def test_a_configuration_that_another_stack_shares_is_used_and_left() -> None:
     talk.hold(DeploymentGroup().delete(_observed()))
     assert talk.operations() == [
         "CreateApplication", "CreateDeploymentConfig", "CreateDeploymentGroup",
-        "DeleteDeploymentGroup", "DeleteDeploymentConfig", "DeleteApplication",
+        "DeleteDeploymentGroup", "DeleteDeploymentConfig", "ListDeploymentGroups", "DeleteApplication",
     ]  # fmt: skip
 
 
@@ -114,6 +114,26 @@ def test_what_half_a_deletion_has_left_is_found() -> None:
     assert (found.address, found.facts["arn"]) == (group("web").address, arn)
     talk.hold(DeploymentGroup().delete(found))
     assert talk.params("DeleteApplication") == [{"applicationName": "AppECS-web-web"}]
+
+
+def test_an_application_with_another_group_in_it_stays() -> None:
+    """AWS would delete that group with it. The stack's own may still be listed."""
+    talk = Talk(ListDeploymentGroups={"deploymentGroups": ["DgpECS-web-web", "by-hand"]})
+    with pytest.raises(errors.Blocked, match="by-hand"):
+        talk.hold(DeploymentGroup().delete(_observed()))
+    assert talk.params("DeleteApplication") == []
+    alone = Talk(ListDeploymentGroups={"deploymentGroups": ["DgpECS-web-web"]})
+    alone.hold(DeploymentGroup().delete(_observed()))
+    assert alone.params("DeleteApplication")
+
+
+def test_many_applications_without_a_group_are_asked_for_in_batches() -> None:
+    """BatchGetApplications takes 100 names, and refuses all of them for one that does not exist any more."""
+    names = [f"AppECS-web-{number}" for number in range(130)]
+    swept = {f"arn:aws:codedeploy:{HERE}:application:{one}": dict(ours("web").tags) for one in names}
+    talk = Talk(BatchGetApplications={"applicationsInfo": []})
+    talk.hold(DeploymentGroup().observe(scope(swept=swept)))
+    assert [len(one["applicationNames"]) for one in talk.params("BatchGetApplications")] == [100, 30]
 
 
 def _observed() -> Observed[Any]:

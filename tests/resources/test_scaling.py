@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,8 @@ from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.diff import diff
 from reconciler.model.resource import Address, Desired, Observed
-from reconciler.resources.scaling import DIMENSION, Policy, Scaling, ScalingSpec
+from reconciler.resources._scaling_fields import Query
+from reconciler.resources.scaling import DIMENSION, Policy, Scaling, ScalingSpec, ScheduledAction
 from reconciler.resources.service import ServiceSpec
 from tests.laws.example import Edit, Example, ref, wish
 from tests.resources.talk import STACK, Talk, scope, tagged
@@ -17,6 +19,23 @@ from tests.resources.workload import ECS, cluster, definition, network, placed
 
 CPU = Policy(metric="ECSServiceAverageCPUUtilization", target=60.0, scale_in_cooldown=300, scale_out_cooldown=60)
 MEMORY = Policy(metric="ECSServiceAverageMemoryUtilization", target=70.0, scale_in_cooldown=300, scale_out_cooldown=300)
+
+NIGHT = ScheduledAction(schedule="cron(0 20 * * ? *)", time_zone="Europe/Berlin", min=0, max=0)
+OWN = Policy(
+    metric="CustomizedMetric",
+    target=100.0,
+    scale_in_cooldown=300,
+    scale_out_cooldown=300,
+    queries={
+        "jobs": Query(
+            namespace="AWS/SQS",
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": "jobs"},
+            statistic="Average",
+        ),
+        "share": Query(expression="jobs / 2", returned=True),
+    },
+)
 
 
 def needs(name: str, cidr: str) -> tuple[Desired[Any], ...]:
@@ -38,6 +57,7 @@ def scaling(name: str) -> Desired[Any]:
         min=1,
         max=4,
         policies={"cpu": CPU},
+        actions={},
         suspended=False,
     )
     return wish(f"scaling/{name}", spec)
@@ -56,6 +76,8 @@ EXAMPLE = Example(
         Edit({"policies": {"cpu": CPU, "memory": MEMORY}}, "policies.memory"),
         Edit({"policies": {"cpu": CPU.model_copy(update={"scale_in_cooldown": None})}}),
         Edit({"suspended": True}, "suspended"),
+        Edit({"actions": {"reconciler-night": NIGHT}}, "actions.reconciler-night"),
+        Edit({"policies": {"cpu": CPU, "own": OWN}}, "policies.own"),
         Edit({"resource": "service/web/other"}, "resource"),
     ),
     taggable=False,
@@ -100,11 +122,19 @@ def policy(name: str = "cpu", **fields: Any) -> dict[str, Any]:
     }
 
 
-def observe(targets: list[dict[str, Any]], policies: list[dict[str, Any]], *services: Observed[Any]) -> Any:
+def observe(
+    targets: list[dict[str, Any]],
+    policies: list[dict[str, Any]],
+    *services: Observed[Any],
+    actions: Iterable[dict[str, Any]] = (),
+    want: Desired[Any] = DESIRED,
+) -> Any:
     talk = Talk(
-        DescribeScalableTargets={"ScalableTargets": targets}, DescribeScalingPolicies={"ScalingPolicies": policies}
+        DescribeScalableTargets={"ScalableTargets": targets},
+        DescribeScalingPolicies={"ScalingPolicies": policies},
+        DescribeScheduledActions={"ScheduledActions": list(actions)},
     )
-    found = talk.hold(Scaling().observe(scope(DESIRED, seen={"service": services or (service(),)})))
+    found = talk.hold(Scaling().observe(scope(want, seen={"service": services or (service(),)})))
     return found, talk
 
 

@@ -15,6 +15,7 @@ from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.strategy import OnNewRevision, Promotion, Strategy
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
+from tests.rollout.models import model_of
 from tests.rollout.world import State
 
 LONGEST_WAY_HOME = 150
@@ -59,7 +60,7 @@ def explore(
 def reached(policy: Strategy, phase: Phase, budget: int) -> State:
     """The first state of a change of version that is in `phase`, when nothing went wrong on the way."""
     walk = _Walk(policy, None, lambda name: True)
-    state: State | None = world.at_rest("B", 0)
+    state: State | None = walk.model.at_rest("B", 0)
     while state is not None and state.phase is not phase:
         state, _ = walk.calmly(state)
     assert state is not None, f"a rollout under this policy is never in {phase}"
@@ -75,7 +76,7 @@ class _Walk:
         last: Callable[[str], bool] | None = None,
     ) -> None:
         self.policy, self.most, self.only, self.last = policy, most, only, last or only
-        self.mind = world.Mind(policy)
+        self.mind, self.model = world.Mind(policy), model_of(policy)
         self.report = Report()
         self.came: dict[State, tuple[State, str] | None] = {}
         self.home: dict[State, int] = {}  # events to rest, for states that are known to come home
@@ -113,31 +114,32 @@ class _Walk:
             after = self._performed(state)
             yield f"{type(state.queue[0]).__name__}", after
             if state.budget:
-                mishaps = world.mishaps(paid, after._replace(budget=paid.budget))
+                mishaps = self.model.mishaps(paid, after._replace(budget=paid.budget))
                 yield from ((name, state) for name, state in mishaps if may(name))
             return
         yield "look", self._look(state)
         if state.lag or state.memory.waiting(world.NOW):
             yield "a moment", world.moment(state)
         if world.running_clock(state) is not None:
-            yield "the deadline comes", world.due(state)
-        yield from world.progress(state)
+            yield "the deadline comes", self.model.due(state)
+        yield from self.model.progress(state)
         yield from world.late(state)
         yield from world.wanted_again(state)
         if state.seen.alarms:
             yield "the alarm stops", world.quiet(state)
         if state.budget:
-            yield from ((name, state) for name, state in world.disturbances(paid) if may(name))
+            yield from ((name, state) for name, state in self.model.disturbances(paid) if may(name))
 
     def _performed(self, state: State) -> State:
         """What AWS refuses breaks no promise."""
-        after = world.performed(state)
+        after = world.performed(state, self.model.carried_out)
         if after.seen is not state.seen:
-            laws.before(self.policy, state, state.queue[0])
+            for action in self.model.amounts_to(self.policy, state, state.queue[0]):
+                laws.before(self.policy, state, action)
         return after
 
     def _look(self, state: State) -> State:
-        looked = world.look(state, self.mind)
+        looked = world.look(state, self.mind, self.model.view(state))
         if looked.step is None:
             return looked.state
         laws.looked(self.policy, state, looked.seen, looked.step)
@@ -180,25 +182,25 @@ class _Walk:
         if better.seen.alarms:
             better = world.quiet(better)
         while True:
-            event = next(world.progress(better), None)
+            event = next(self.model.progress(better), None)
             if event is None:
                 break
             better = event[1]
         if better != state:
             return better, None
-        looked = world.look(state, self.mind)
+        looked = world.look(state, self.mind, self.model.view(state))
         if looked.step is not None and looked.step.decisions:
             return looked.state, None
         if looked.state.memory.looks != state.memory.looks or looked.state.memory.of != state.memory.of:
             return looked.state, None
         if world.running_clock(state) is not None:
-            return world.due(state), None
+            return self.model.due(state), None
         assert looked.step is not None, "a settled process may decide"
         return None, looked.step
 
     def _rests_well(self, state: State, step: RolloutStep) -> None:
         self.report.rests.add(step.phase)
-        marks, seen = state.seen.marks, world.view(state)
+        marks, seen = state.seen.marks, self.model.view(state)
         live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]
         if not seen.desired and step.health is RolloutHealth.SUSPENDED:
             return  # until tasks are wanted again

@@ -98,7 +98,9 @@ def _forward(policy: Strategy, state: State, gains: TaskSet) -> None:
     _hold("Q", gains.release not in state.ghosts.quarantine, f"{gains.release} is in quarantine and gets production")
     if not [one for one in truth.alive if one.slot != gains.slot and one.well and truth.production[one.slot]]:
         return  # a first deployment: nobody is served yet
-    _hold("S4", not truth.alarms, "green gets production while an alarm fires")
+    back = marks.rollback_target
+    going_back = back is not None and back.release == gains.release and not truth.startable
+    _hold("S4", not truth.alarms or going_back, "green gets production while an alarm fires")
     due = marks.deadline
     ready = due is not None and due.release == gains.release and due.stage is DeadlineKind.TO
     _hold("S4", ready, f"{gains.release} gets production and was not approved")

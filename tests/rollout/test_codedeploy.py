@@ -97,11 +97,10 @@ def test_a_release_is_started_by_one_deployment_that_names_the_attempt() -> None
         (INSTALLING, ()),  # its tasks do not show yet
         (ROLLBACK, ()),
         (replace(READY, id="d-c", release="c"), (StopDeployment("d-c"),)),
-        (replace(KEEPING, id="d-c", release="c"), (TerminateOriginal("d-c"),)),
     ],
 )
 def test_one_deployment_is_active_at_a_time(active: Deployment, does: tuple[object, ...]) -> None:
-    """Ours is waited for, a rollback too; another release's is stopped, or ended once its blue is all that is left."""
+    """Ours is waited for, a rollback too; another release's is stopped."""
     step = decided(facts(active=active, marks=marked(UP)))
     assert step.decisions == does
     assert step.wake_at is not None
@@ -120,7 +119,7 @@ def test_one_deployment_is_active_at_a_time(active: Deployment, does: tuple[obje
         ("watched", switched(DeadlineKind.VERIFY), [], Phase.VERIFYING),
         ("verified", switched(DeadlineKind.VERIFY, -MINUTE), ["WriteState"], Phase.BAKING),
         ("blue is warm", switched(DeadlineKind.WARM), [], Phase.BAKING),
-        ("blue is removed", switched(DeadlineKind.WARM, -MINUTE), ["WriteState", "TerminateOriginal"], Phase.TEARDOWN),
+        ("blue is removed", switched(DeadlineKind.WARM, -MINUTE), ["TerminateOriginal", "WriteState"], Phase.TEARDOWN),
         ("an alarm", switched(DeadlineKind.VERIFY, alarms=("x",)), ["StopDeployment", "WriteState"],
          Phase.ROLLING_BACK),
         ("held", switched(DeadlineKind.WARM, -MINUTE, marks=marked(hold=Pause("ana", "b"))), [], Phase.BAKING),
@@ -136,9 +135,10 @@ def test_a_phase_ends_with_codedeploys_call(name: str, found: DeployedService, d
 def test_shares_that_codedeploy_gives_are_followed() -> None:
     """Each is noted, without a call; one that is no step of the strategy is not taken for one."""
     policy = replace(POLICY, shares=(Share(20, 5 * MINUTE), Share(40, 5 * MINUTE)))
+    shifting = replace(SHIFTING, weights=policy.weights)
     for weight, phase in ((20, Phase.SHIFTING), (40, Phase.SHIFTING), (33, Phase.BLOCKED)):
         marks = marked(due(DeadlineKind.AT, weight=20 if weight != 20 else 10))
-        found = facts(BLUE, GREEN, active=SHIFTING, marks=marks, production=(100 - weight, weight), looks=3)
+        found = facts(BLUE, GREEN, active=shifting, marks=marks, production=(100 - weight, weight), looks=3)
         step = decided(found, policy)
         assert (set(kinds(step)) <= {"WriteState"}, step.phase) == (True, phase), weight
 
@@ -197,7 +197,8 @@ def test_somebody_elses_deployment_is_waited_for_or_stopped_on_request() -> None
     assert (step.phase, step.decisions) == (Phase.BLOCKED, ())
     asked = facts(active=FOREIGN, marks=marked(request=said(RequestVerb.ABORT, "a")))
     assert kinds(decided(asked)) == ["StopDeployment", "WriteState"]
-    assert ENGINE.allowed_requests(POLICY, facts(active=FOREIGN), NOW) == (RequestVerb.ROLLBACK, RequestVerb.ABORT)
+    offered = ENGINE.allowed_requests(POLICY, facts(active=FOREIGN), NOW)
+    assert offered == (RequestVerb.ROLLBACK, RequestVerb.ABORT, RequestVerb.SUSPEND)
 
 
 def test_production_that_is_not_healthy_enough_is_not_gone_back_to() -> None:
@@ -279,6 +280,9 @@ def test_the_app_spec_is_the_release() -> None:
         "PlatformVersion": "1.4.0",
         "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 3, "Base": 1}],
     }
+    latest = replace(subject, release=replace(release, platform_version=None))
+    properties = json.loads(app_spec(latest))["Resources"][0]["TargetService"]["Properties"]
+    assert properties["PlatformVersion"] == "LATEST", "left out, it would stay what it is in production"
     before = json.loads(app_spec(subject, "web:1"))["Resources"][0]["TargetService"]["Properties"]
     assert before == {
         "TaskDefinition": f"{arn}:task-definition/web:1",
@@ -291,8 +295,8 @@ def test_what_continues_a_deployment_is_waited_for_until_it_shows() -> None:
     ready, keeping = both(READY, DeadlineKind.TO), switched(DeadlineKind.WARM)
     assert not ShiftTraffic("d-b").visible(ready)
     assert ShiftTraffic("d-b").visible(both(SHIFTING, DeadlineKind.TO))
-    assert not TerminateOriginal("d-b").visible(keeping)
-    assert TerminateOriginal("d-b").visible(facts())
+    assert not TerminateOriginal("d-b", 0).visible(keeping)
+    assert TerminateOriginal("d-b", 0).visible(facts())
     assert not StopDeployment("d-b").visible(ready)
     assert StopDeployment("d-b").visible(facts(active=ROLLBACK))
     assert not CreateDeployment("b", 1, ATTEMPT).visible(facts())

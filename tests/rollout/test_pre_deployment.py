@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.rollout import pre_deployment
-from reconciler.rollout.actions import RunTask, UpdateService, WriteState
+from reconciler.rollout.actions import RunTask, UpdateService, WriteState, started_revision
 from reconciler.rollout.attempts import TaskRun
 from reconciler.rollout.blue_green import machine
 from reconciler.rollout.engine import Engine, Phase, RolloutStep, Waiting, engines
@@ -74,7 +74,7 @@ def test_a_rollback_does_not_run_it(engine: Engine) -> None:
     step = decided(about(engine, quarantine=("b",), rollback_target=back), engine=engine)
 
     assert "RunTask" not in kinds(step)
-    assert {"CreateTaskSet", "UpdateService", "CreateDeployment"} & set(kinds(step))
+    assert any(started_revision(one) is not None for one in step.decisions)
 
 
 @each_engine

@@ -423,7 +423,7 @@ def test_what_is_not_this_engines_is_refused(decision: RolloutAction) -> None:
 
 def test_engines_are_found_by_name() -> None:
     """A module each, and no list of them."""
-    assert set(engines()) == {"codedeploy", "rolling", "task_sets"}
+    assert set(engines()) == {"codedeploy", "ecs_native", "rolling", "task_sets"}
 
 
 def test_quiet_is_said_of_nothing_that_is_being_deleted() -> None:

@@ -183,3 +183,25 @@ def test_what_is_no_write_is_not_waited_for() -> None:
     assert visible(RunTests("b", ()), BEFORE)
     answered = WriteState(StoredState(request=said(RequestVerb.HOLD)), StoredState())
     assert visible(answered, replace(BEFORE, marks=StoredState(request=said(RequestVerb.SUSPEND))))
+
+
+def test_production_that_seems_to_be_where_it_was_is_a_late_read() -> None:
+    """Whoever has moved it, as CodeDeploy does: as long as AWS may answer late, nothing is decided from that."""
+    before, after = replace(WELL, production=(100, 0)), replace(WELL, production=(0, 100))
+    memory, _, free = KNOWING.look(before, NOW)
+    assert free
+    memory, _, free = memory.look(after, NOW + LOOK_EVERY)
+    assert free
+    late, _, free = memory.look(before, NOW + 2 * LOOK_EVERY)
+    assert not free
+    assert late.look(after, NOW + 3 * LOOK_EVERY)[2]
+    assert late.look(replace(WELL, production=(50, 50)), NOW + 3 * LOOK_EVERY)[2], "that is news"
+    assert late.look(before, NOW + LOOK_EVERY + LATEST)[2], "then it is there again"
+
+
+def test_production_that_was_moved_back_by_us_is_no_late_read() -> None:
+    """A rollback right after the shift."""
+    before, after = replace(WELL, production=(100, 0)), replace(WELL, production=(0, 100))
+    memory = KNOWING.look(before, NOW)[0].look(after, NOW + LOOK_EVERY)[0]
+    memory = memory.wrote((SetWeights("production", (100, 0), (0, 100)),), NOW + LOOK_EVERY)
+    assert memory.look(before, NOW + 2 * LOOK_EVERY)[2]

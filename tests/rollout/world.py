@@ -1,22 +1,24 @@
 """The world that the explorer walks through: one service, its tasks, its listeners, people, a clock, and our process.
 
+What AWS does under one engine is that engine's model (tests/rollout/models/); the functions here are the world of task
+sets, on which the models of other engines build.
+
 Time has only what matters: a deadline is pending or has passed, a write is visible or lags behind. Everything that may
 happen is an event; those that go wrong cost something from a budget, so that the world stays finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from reconciler import errors
 from reconciler.rollout import effects, observe_task_sets
 from reconciler.rollout.actions import CreateTaskSet, RolloutAction, RunTests, SetWeights, WriteState
-from reconciler.rollout.blue_green import machine
-from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.engine import Phase, RolloutStep, engines
 from reconciler.rollout.requests import Request, RequestRefusal, RequestRefusalCode, RequestVerb, Response
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, StoredState
@@ -26,6 +28,8 @@ from reconciler.rollout.tracker import SETTLE, RolloutTracker
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(seconds=1)
 LONG = timedelta(seconds=1000)
+AGO = NOW - LONG
+"""When whatever has ended has ended."""
 PENDING = NOW + LONG
 BORN = NOW - timedelta(days=1)
 GOOD = ("A", "B", "D")
@@ -123,7 +127,7 @@ class Mind:
     """Our process under one policy. What it concludes from equal facts is equal, so that it is asked only once."""
 
     def __init__(self, policy: Strategy) -> None:
-        self.policy = policy
+        self.policy, self.engine = policy, engines()[policy.engine]
         self._known: dict[
             tuple[RolloutTracker, ObservedService], tuple[RolloutTracker, ObservedService, RolloutStep | None]
         ] = {}
@@ -136,7 +140,7 @@ class Mind:
             after, seen, free = memory.look(facts, NOW)
             after = _in_bounds(after, self.policy)
             seen = seen if seen.looks == after.looks else replace(seen, looks=after.looks)
-            known = after, seen, machine.step(self.policy, seen, NOW) if free else None
+            known = after, seen, self.engine.decide(self.policy, seen, NOW) if free else None
             self._known[memory, facts] = known
         return known
 
@@ -150,8 +154,9 @@ class Looked:
     step: RolloutStep | None
 
 
-def look(state: State, mind: Mind) -> Looked:
-    memory, seen, step = mind.look(state.memory, view(state))
+def look(state: State, mind: Mind, read: ObservedService) -> Looked:
+    """`read` is what a read answers now."""
+    memory, seen, step = mind.look(state.memory, read)
     ghosts = state.ghosts._replace(streak=_streak(state, seen, mind.policy))
     if state.seen.production is not None:
         ghosts = moved(ghosts, state.seen)  # what people did and undid between two looks, nobody can know
@@ -164,8 +169,8 @@ def look(state: State, mind: Mind) -> Looked:
 def _in_bounds(memory: RolloutTracker, policy: Strategy) -> RolloutTracker:
     """Further looks of the same sort change nothing; and looks are always far enough apart."""
     looks = max(-policy.looks, min(policy.looks, memory.looks))
-    if memory.kept or memory.started is not None:  # late reads are in tests/promises/test_late_reads.py
-        memory = replace(memory, kept=(), started=None, shape=None)
+    # late reads are in tests/promises/test_late_reads.py
+    memory = replace(memory, kept=(), production=None, moved=None, started=None, shape=None)
     since = NOW if memory.waiting(NOW) else NOW - 2 * SETTLE
     if (looks, since, None) == (memory.looks, memory.since, memory.looked_at):
         return memory
@@ -186,11 +191,14 @@ def _streak(state: State, seen: ObservedService, policy: Strategy) -> tuple[str,
     return newest.id, min(policy.looks, (count if was == newest.id else 0) + 1)
 
 
-def performed(state: State) -> State:
+CarryOut: TypeAlias = Callable[[State, RolloutAction], ObservedService]
+
+
+def performed(state: State, carry_out: CarryOut) -> State:
     """The next decision carried out, as AWS does it. A refusal ends the step."""
     decision, *rest = state.queue
     try:
-        seen = _carried_out(state, decision)
+        seen = carry_out(state, decision)
     except errors.StalePlan:
         return _ended(state._replace(queue=()))
     ghosts = _noted(state, decision, seen)
@@ -204,9 +212,11 @@ def performed(state: State) -> State:
     return after if rest else _ended(after)
 
 
-def lagging(state: State, after: State) -> State:
+LAGS = ("production", "test", "marks", "sets", "scaling")
+
+
+def lagging(state: State, after: State, names: tuple[str, ...]) -> State:
     """As `after`, and reads do not show it for a moment."""
-    names = ("production", "test", "marks", "sets", "scaling")
     old = dict(state.lag)
     for name in names:
         if getattr(after.seen, name) != getattr(state.seen, name):
@@ -240,7 +250,7 @@ def _in_memory(memory: RolloutTracker) -> RolloutTracker:
     return replace(memory, awaited=awaited)
 
 
-def _carried_out(state: State, decision: RolloutAction) -> ObservedService:
+def carried_out(state: State, decision: RolloutAction) -> ObservedService:
     if isinstance(decision, CreateTaskSet):
         name = f"{decision.release}-{decision.salt}"
         twins = (one for one in state.seen.sets if one.id.startswith(name) and one.slot == decision.slot)
@@ -250,10 +260,10 @@ def _carried_out(state: State, decision: RolloutAction) -> ObservedService:
     seen = effects.after(decision, state.seen, NOW)
     if isinstance(decision, CreateTaskSet) and len(seen.sets) > len(state.seen.sets):
         seen = replace(seen, sets=(*seen.sets[:-1], replace(seen.sets[-1], born=NOW)))
-    return _canonical(seen)
+    return canonical(seen)
 
 
-def _canonical(seen: ObservedService) -> ObservedService:
+def canonical(seen: ObservedService) -> ObservedService:
     """Times and words that make no difference are all the same."""
     ordered = sorted(seen.sets, key=lambda one: (one.born, one.id))
     ranks = [BORN + timedelta(seconds=rank) for rank in range(len(ordered))]
@@ -270,9 +280,10 @@ def _plain(marks: StoredState) -> StoredState:
     return replace(
         marks,
         deadline=due,
-        ended=None if ended is None else replace(ended, at=NOW, by=Actor.ENGINE, why="", phase="x"),
+        ended=None if ended is None else replace(ended, at=AGO, by=Actor.ENGINE, why="", phase="x"),
         response=None if response is None or marks.request is None else _answered(response),
         quarantine=tuple(sorted(marks.quarantine)),
+        verdicts=tuple(replace(one, at=AGO) for one in marks.verdicts),
     )
 
 
@@ -292,7 +303,7 @@ def _noted(state: State, decision: RolloutAction, after: ObservedService) -> Gho
 
 def without(state: State, one: TaskSet) -> State:
     """It is gone, and another of its name would be another."""
-    seen = _canonical(replace(state.seen, sets=tuple(other for other in state.seen.sets if other is not one)))
+    seen = canonical(replace(state.seen, sets=tuple(other for other in state.seen.sets if other is not one)))
     ids, ghosts = {other.id for other in seen.sets}, state.ghosts
     return state._replace(
         seen=seen,
@@ -420,11 +431,10 @@ def blamed(state: State) -> State:
 
 
 def disturbances(state: State) -> Iterator[tuple[str, State]]:
-    """Everything that may happen between two steps of ours, at a price."""
+    """Everything that may happen between two steps of ours, at a price, under any engine."""
     yield from newer_wishes(state)
     yield from nobodys_fault(state)
-    if state.ghosts.kept:  # whatever happens to it from now on, the newer wish is not the only cause
-        state = state._replace(ghosts=state.ghosts._replace(kept=""))
+    state = not_only_a_wish(state)
     seen = state.seen
     for one in seen.alive:
         if one.well:
@@ -432,10 +442,6 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
             yield f"{one.release} falls ill", blamed(with_set(state, one.id, **ill))
         if one.scale and one.failed < MOST_FAILED and one.release != BAD:
             yield f"{one.release} keeps stopping", blamed(with_set(state, one.id, failed=MOST_FAILED))
-        yield f"{one.release} deleted by hand", blamed(without(state, one))
-        if one.scale and any(other.primary for other in seen.alive):
-            none: dict[str, Any] = {"scale": 0, "running": 0, "healthy": (), "failing": 0}
-            yield f"{one.release} scaled to 0 by hand", blamed(with_set(state, one.id, **none))
     for to in (all_on(0), all_on(1), (50, 50), (10, 90), None):
         if to != seen.production:
             after = replace(seen, production=to)
@@ -458,6 +464,21 @@ def disturbances(state: State) -> Iterator[tuple[str, State]]:
     if seen.marks.pending_request is None:
         yield from intents(state)
     yield "killed", crashed(state)
+
+
+def not_only_a_wish(state: State) -> State:
+    """Whatever happens to what is under way from now on, the newer wish is not the only cause."""
+    return state if not state.ghosts.kept else state._replace(ghosts=state.ghosts._replace(kept=""))
+
+
+def by_hand(state: State) -> Iterator[tuple[str, State]]:
+    """What people can do to the task sets of a service with the EXTERNAL controller."""
+    state = not_only_a_wish(state)
+    for one in state.seen.alive:
+        yield f"{one.release} deleted by hand", blamed(without(state, one))
+        if one.scale and any(other.primary for other in state.seen.alive):
+            none: dict[str, Any] = {"scale": 0, "running": 0, "healthy": (), "failing": 0}
+            yield f"{one.release} scaled to 0 by hand", blamed(with_set(state, one.id, **none))
 
 
 NEWER_WISHES = ("not ready", "is ready", "withdrawn", "taken back")
@@ -532,13 +553,13 @@ def intents(state: State) -> Iterator[tuple[str, State]]:
             yield f"{verb} {release}", state._replace(seen=replace(seen, marks=marks), ghosts=ghosts)
 
 
-def mishaps(state: State, after: State) -> Iterator[tuple[str, State]]:
+def mishaps(state: State, after: State, lags: tuple[str, ...] = LAGS) -> Iterator[tuple[str, State]]:
     """What may go wrong in the middle of a step, at a price; `after` is when nothing does."""
     yield "killed before the call", crashed(state)
     yield "killed after the call", crashed(after)
     yield "the answer is lost", unanswered(state, after)
     yield "the request is lost", unanswered(state, state)
-    yield "reads lag", lagging(state, after)
+    yield "reads lag", lagging(state, after, lags)
     if isinstance(state.queue[0], RunTests):
         failed = SmokeTestOutcome(state.queue[0].release, False, "no")
         yield "the tests fail", _ended(blamed(state)._replace(queue=(), memory=state.memory.learnt(failed)))

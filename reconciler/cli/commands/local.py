@@ -115,6 +115,28 @@ def hooks(endpoint: str, output: str) -> int:
 
 
 @local.command()
+@click.argument("name", required=False)
+@click.argument("answer", required=False, type=click.Choice(["SUCCEEDED", "FAILED", "IN_PROGRESS"]))
+@click.option("--clear", is_flag=True, help="Remove all functions.")
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
+def function(name: str | None, answer: str | None, clear: bool, endpoint: str) -> int:
+    """Answer lifecycle hooks in place of the Lambda function NAME, or list such functions.
+
+    The emulator has no Lambda. ANSWER is what the function returns as its hook status every time, until you change it.
+    """
+    if (name is None) != (answer is None):
+        raise click.UsageError("pass both NAME and ANSWER, or neither")
+    if clear:
+        ask(endpoint, "functions", method="DELETE")
+    if name is not None:
+        ask(endpoint, "functions", method="POST", body={name: answer})
+    elif not clear:
+        for known, status in sorted(ask(endpoint, "functions").items()):
+            echo(f"{known}  {status}")
+    return Exit.DONE
+
+
+@local.command()
 @click.argument("kind", required=False)
 @click.option("--service", default="*", help="Pattern of AWS services (for calls) or of ECS service names (for tasks).")
 @click.option("--operation", default="*", help="Pattern of AWS operations.")

@@ -1,7 +1,7 @@
 """Lifecycle hooks: a function is told the ids, and reports with PutLifecycleEventHookExecutionStatus within an hour.
 
 CodeDeploy user guide, "AppSpec 'hooks' section for an Amazon ECS deployment". The AWS emulator has no Lambda. What
-stands in for it is a Python function of a test (`World.lambda_hook`), or whoever reads `waiting` and reports.
+reports is whatever stands in for a function (`World.invoke`), or whoever reads `waiting`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ def begin(world: World, item: Release, event: LifecycleEvent, fail: Fail) -> Non
     secret = {"encryptedData": world.ids.hexadecimal(64), "ivParameterSpec": world.ids.hexadecimal(16)}
     event.execution_id = base64.b64encode(orjson.dumps(secret)).decode()
     world.after(WITHIN, lambda: _late(world, item, event, fail))
-    if world.lambda_hook is not None:
-        report = str(world.lambda_hook(event.hook, payload(item, event))).title()
-        if report in ("Succeeded", "Failed"):
-            answered(world, item, event, succeeded=report == "Succeeded", fail=fail)
+    report = str(world.invoke(event.hook, payload(item, event))).title()
+    if report in ("Succeeded", "Failed"):
+        answered(world, item, event, succeeded=report == "Succeeded", fail=fail)
 
 
 def payload(item: Release, event: LifecycleEvent) -> Params:

@@ -92,7 +92,7 @@ def _revision_summary(item: Service, one: Deployment) -> Params:
 def deployment(one: Deployment) -> Params:
     return {
         "id": one.id,
-        "status": one.status,
+        "status": "ACTIVE" if one.status == "DRAINING" else one.status,  # the status of a task set
         "taskDefinition": one.launch.task_definition,
         "desiredCount": one.desired,
         "pendingCount": one.pending(),

@@ -1,4 +1,8 @@
-"""Task sets of services whose deployment controller is EXTERNAL."""
+"""Task sets of services whose deployment controller is EXTERNAL.
+
+Of a service that CodeDeploy deploys, they can be deleted and made primary, too, which is assumed: CodeDeploy does both
+with its service role, through ECS's API.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from reconciler.local.world import World
 SETS_MOST = 5
 
 
-def _external(world: World, params: Params) -> Service:
+def _external(world: World, params: Params, *others: str) -> Service:
     found = service(world, params)
-    if found.controller != "EXTERNAL":
+    if found.controller not in ("EXTERNAL", *others):
         kind = found.controller
         raise invalid(
             f"Cannot manage task sets of a service whose deployment controller is {kind}: it must be EXTERNAL."
@@ -100,7 +104,7 @@ def update_task_set(world: World, params: Params) -> Params:
 
 def update_service_primary_task_set(world: World, params: Params) -> Params:
     """A label: no traffic moves. The service shows the primary's task definition, network and load balancers."""
-    found = _external(world, params)
+    found = _external(world, params, "CODE_DEPLOY")
     item = task_set(found, params["primaryTaskSet"])
     if item.status == "DRAINING":
         raise invalid("A task set that is DRAINING cannot become the primary task set.")
@@ -118,7 +122,7 @@ def make_primary(world: World, found: Service, item: Deployment) -> None:
 
 def delete_task_set(world: World, params: Params) -> Params:
     """Scaled to 0, or forced; the PRIMARY only with force. DRAINING until its tasks are gone."""
-    found = _external(world, params)
+    found = _external(world, params, "CODE_DEPLOY")
     item = task_set(found, params["taskSet"])
     assert item.task_set is not None
     if not params.get("force"):

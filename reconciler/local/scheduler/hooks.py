@@ -4,8 +4,8 @@ ECS developer guide, "Lifecycle hooks for Amazon ECS service deployments", "Paus
 "Troubleshooting Amazon ECS blue/green deployments".
 
 PAUSE waits for ContinueServiceDeployment or its timeout. AWS_LAMBDA asks a function: the AWS emulator has no Lambda, so
-what answers is a Python function that stands in for it (`World.lambda_hook`). Without one the hook fails, as with a
-function that does not exist. All hooks of a stage run at once; any of them can have the deployment rolled back.
+what answers is whatever stands in for it (`World.invoke`). Without that the hook fails, as with a function that does
+not exist. All hooks of a stage run at once; any of them can have the deployment rolled back.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ def _start(world: World, service: Service, rollout: Rollout, wanted: Params) -> 
 
 def _invoke(world: World, service: Service, rollout: Rollout, hook: Hook) -> None:
     """Ask the function once; one that is IN_PROGRESS is asked again later, with the details that it has returned."""
-    function, arn = world.lambda_hook, hook.target_arn
+    arn = hook.target_arn
     if world.checks.roles and not world.rest.role_trusts(hook.role_arn, "ecs.amazonaws.com"):
         _failed(world, service, rollout, hook, f"ECS was unable to assume role {hook.role_arn}")
         return
-    if function is None:
+    given = world.invoke(arn, _payload(service, rollout, hook))
+    if given is None:
         reason = f"ECS was unable to invoke hook target {arn} due to Function not found: {arn}"
         _failed(world, service, rollout, hook, reason)
         return
-    given = function(arn, _payload(service, rollout, hook))
     answer: Params = {"hookStatus": given} if isinstance(given, str) else given
     match answer.get("hookStatus"):
         case "SUCCEEDED":
@@ -80,7 +80,7 @@ def _invoke(world: World, service: Service, rollout: Rollout, hook: Hook) -> Non
 
 
 def _again(world: World, service: Service, rollout: Rollout, hook: Hook) -> None:
-    if hook in rollout.running and hook.status == "IN_PROGRESS" and not rollout.over:
+    if hook.status == "IN_PROGRESS":
         _invoke(world, service, rollout, hook)
 
 

@@ -162,8 +162,9 @@ def _work(world: World, service: Service, rollout: Rollout) -> str:
     match rollout.stage:
         case strategy.RECONCILE:
             if blue:
-                traffic.shift_production(world, traffic.back(green.launch, blue.launch))
-            drain_others(world, service, blue, green)
+                reason = traffic.shift_production(world, traffic.back(green.launch, blue.launch))
+            if not reason:
+                drain_others(world, service, blue, green)
         case "PRE_SCALE_UP":
             return traffic.problem(world, green)
         case "TEST_TRAFFIC_SHIFT":

@@ -11,7 +11,7 @@ from datetime import timedelta
 from reconciler.local.ecs.state import Deployment, Rollout, Service
 from reconciler.local.scheduler import events, fleet, hooks, traffic
 from reconciler.local.scheduler.rollouts import NO_CANDIDATE, finish, return_to, rollback_failed, source_of
-from reconciler.local.scheduler.strategy import SHIFT, TEST
+from reconciler.local.scheduler.strategy import RECONCILE, SHIFT, TEST
 from reconciler.local.world import World
 
 
@@ -29,6 +29,8 @@ def begin(world: World, service: Service, rollout: Rollout, blue: Deployment | N
         return
     shifted = [(SHIFT[1], rollout.production), (TEST[0], rollout.test)]
     rollout.returning = [stage for stage, share in shifted if share.get(green.number)]
+    if rollout.stage == RECONCILE:  # what the deployment before it had shifted
+        rollout.returning = [SHIFT[1]]
     rollout.since = None
     return_to(world, service, rollout, source, reason)
     advance(world, service, rollout)

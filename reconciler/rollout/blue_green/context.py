@@ -9,7 +9,7 @@ counts as live, and both others are judged by their age: the youngest is green, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -130,6 +130,12 @@ class RolloutContext:
 
 
 def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext:
+    """The context of an observation. An alarm does not stop the way back, since it may be why that is taken."""
+    found = _of(policy, seen, now)
+    return replace(found, seen=replace(seen, alarms=())) if found.going_back and seen.alarms else found
+
+
+def _of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext:
     # a task set without tasks that was never primary is evidence of a failed initial deployment
     sides = tuple(one for one in seen.alive if one.scale or one.primary)
     if seen.production is None or sum(seen.production) != WHOLE or seen.deleting:

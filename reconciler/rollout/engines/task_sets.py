@@ -16,7 +16,7 @@ from reconciler import errors
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import describe, listener_weights, observe_task_sets, preparation
+from reconciler.rollout import describe, listener_weights, observe_task_sets, preparation, task_set_calls
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -88,11 +88,9 @@ class TaskSets(Engine):
                 assert entry is not None, "decisions are made about observed listeners only"
                 yield from listener_weights.point(subject, entry, decision.weights, decision.was)
             case SetPrimary():
-                yield ecs.update_service_primary_task_set(
-                    cluster=subject.cluster, service=subject.service, primaryTaskSet=decision.id
-                )
+                yield from task_set_calls.make_primary(decision, subject)
             case DeleteTaskSet():
-                yield from _delete(decision, subject)
+                yield from task_set_calls.delete(decision, subject)
             case RunTests() | RunTask() | UpdateService() | EngineAction():
                 raise TypeError(f"the task_sets engine makes no AWS call for {type(decision).__name__}")
 
@@ -143,15 +141,3 @@ def _placement_in_production(subject: RolloutTarget) -> Calls[dict[str, Any]]:
 
 def _token(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:TOKEN_LENGTH]
-
-
-def _delete(decision: DeleteTaskSet, subject: RolloutTarget) -> Calls[None]:
-    """Production weights are read again right before the task set is deleted."""
-    assert subject.production is not None
-    weights = yield from listener_weights.now_at(subject, subject.production)
-    if weights is None or weights[decision.slot]:
-        raise errors.StalePlan(f"{decision.id} receives production traffic now; nothing was deleted")
-    try:
-        yield ecs.delete_task_set(cluster=subject.cluster, service=subject.service, taskSet=decision.id, force=True)
-    except errors.Gone:
-        return

@@ -43,9 +43,13 @@ def _found(specs: Specs) -> Iterator[Diagnostic]:
 def _of_deployments(specs: Specs, service: Service) -> dict[str, str]:
     """What a service cannot have because ECS does not control its deployments."""
     from reconciler.resources._service_fields import NOT_UNDER
-    from reconciler.rollout.engine import Controller, engines
+    from reconciler.rollout.engine import TrafficShifter, engines
 
     strategy = queries.strategy(specs, service)
-    controller = Controller.ECS if strategy is None else engines()[strategy.driver].controller
+    if strategy is None:
+        return {}
+    engine = engines()[strategy.driver]
+    if engine.shifts_traffic is TrafficShifter.ECS:
+        return {"deploymentConfiguration.alarms": f"the DeploymentStrategy {strategy.name} decides it"}
     why = f"ECS has it for services with rolling deployments only, and {service.name} is deployed otherwise"
-    return dict.fromkeys(NOT_UNDER.get(controller, ()), why)
+    return dict.fromkeys(NOT_UNDER.get(engine.controller, ()), why)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from reconciler.model import codedeploy_names
-from reconciler.rollout.engine import Controller, engines
+from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network, Service, Store, Task
@@ -123,7 +123,9 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
         yield _derived("deployment group", workload, names_of, own)
         if strategy.role is None:
             yield _derived("IAM role", workload, names.codedeploy_role, own)
+    if strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS and not strategy.role:
+        yield _derived("IAM role", workload, names.infrastructure_role, own)
     if workload.scaling is not None:
-        for metric in ("cpu", "memory", "requests"):
-            if getattr(workload.scaling, metric) is not None:
+        for metric in (*("cpu", "memory", "requests", "backlog"), *workload.scaling.metrics):
+            if getattr(workload.scaling, metric, True) is not None:
                 yield _derived("scaling policy", workload, partial(names.scaling_policy, metric=metric), own)

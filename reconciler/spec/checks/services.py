@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time
 
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
@@ -37,12 +39,47 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         message = f"desired_count: {service.desired_count} is outside scaling, {scaling.min} to {scaling.max}"
         note = Note("the limits", specs.where(service, "scaling", key=True))
         yield Diagnostic("E5009", message, specs.where(service, "desired_count"), notes=(note,))
+    yield from _periods(specs, service, scaling)
+    yield from _per_task(specs, service, scaling)
     if scaling.requests is not None and service.traffic is None:
         message = "requests: the service has no 'traffic'"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"))
     elif scaling.requests is not None and queries.switching(specs, service) is not None:
         message = "requests: the metric counts one target group, but this deployment switches between two"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
+
+
+def _periods(specs: Specs, service: Service, scaling: Scaling) -> Iterator[Diagnostic]:
+    edges: dict[tuple[str, time, str], str] = {}
+    for name, period in scaling.periods.items():
+        at = ("scaling", "periods", name)
+        if period.min > period.max:
+            message = f"min: {period.min} is above max, {period.max}"
+            yield Diagnostic("E5009", message, specs.where(service, *at, "min"))
+        if period.start == period.end:
+            message = f"from: {period.start:%H:%M} to {period.end:%H:%M} could be no time or the whole day"
+            yield Diagnostic("E6012", message, specs.where(service, *at, "to"))
+        for day in period.days:
+            other = edges.setdefault((day, period.start, period.time_zone), name)
+            if other != name:
+                note = Note("the other one", specs.where(service, "scaling", "periods", other, key=True))
+                message = f"{shown(name)} begins at the same time as {shown(other)}"
+                yield Diagnostic("E1112", message, specs.where(service, *at, "from"), notes=(note,))
+                break
+
+
+def _per_task(specs: Specs, service: Service, scaling: Scaling) -> Iterator[Diagnostic]:
+    """Tasks are counted by Container Insights, which is a setting of the cluster or the account."""
+    cluster = specs.get(Cluster, service.cluster)
+    if cluster is None or cluster.container_insights in ("enabled", "enhanced"):
+        return
+    for path in (("backlog",), *(("metrics", name) for name, one in scaling.metrics.items() if one.per_task)):
+        if path == ("backlog",) and scaling.backlog is None:
+            continue
+        message = "the running tasks are counted by Container Insights, which the cluster does not turn on"
+        note = Note("the cluster", specs.where(cluster))
+        hint = "set container_insights: enabled in the Cluster"
+        yield Diagnostic("E5026", message, specs.where(service, "scaling", *path, key=True), hint=hint, notes=(note,))
 
 
 def _port(specs: Specs, service: Service) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from reconciler.model import duration
-from reconciler.rollout.engine import Controller, Limits, engines
+from reconciler.rollout.engine import Limits, engines
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy
 from reconciler.spec.documents.deployment_strategy import ROLLING
@@ -40,7 +40,7 @@ def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     if strategy.type == ROLLING and strategy.verify.max_5xx is not None:
         message = "'max_5xx' does not apply to a rolling deployment; ECS monitors alarms only"
         yield Diagnostic("E6005", message, specs.where(strategy, "verify", "max_5xx", key=True))
-    if strategy.role is not None and engines()[strategy.driver].controller is not Controller.CODE_DEPLOY:
+    if strategy.role is not None and not engines()[strategy.driver].shifts_traffic.takes_role:
         message = f"'role' does not apply to engine: {strategy.driver}, which uses no role of its own"
         yield Diagnostic("E6005", message, specs.where(strategy, "role", key=True))
     if (
@@ -120,19 +120,38 @@ def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Itera
         message = f"scale: {strategy.driver} starts green at full size"
         yield Diagnostic("E6007", message, specs.where(strategy, "green", "scale"))
     green, promotion, teardown = strategy.green.healthy_within, strategy.promotion.after, strategy.teardown.after
-    tested = None if promotion is None else promotion + sum((test.within for test in strategy.test), timedelta())
+    tested = None if promotion is None else promotion + _tested(strategy)
     bake, whole = strategy.verify.period + teardown, not limits.own_timers
     yield from _wait(specs, strategy, ("green", "healthy_within"), green, limits.healthy_within, whole=whole)
-    yield from _wait(specs, strategy, ("promotion", "after"), tested, limits.promotion, whole=whole)
+    yield from _tests(specs, strategy, limits.tests)
+    yield from _wait(specs, strategy, ("promotion", "after"), tested, limits.promotion, whole=False)
+    if whole and limits.promotion is not None and promotion is not None and promotion % MINUTE:
+        yield _of_minutes(specs, strategy, ("promotion", "after"), promotion)
     yield from _wait(specs, strategy, ("teardown", "after"), teardown, limits.teardown, whole=whole)
     yield from _wait(specs, strategy, ("teardown", "after"), bake, limits.bake, whole=whole)
     for index, step in enumerate(strategy.steps):
         yield from _wait(specs, strategy, ("steps", index, "pause"), step.pause, limits.pause, whole=True)
     if limits.fixed_steps:
         yield from _fixed_steps(specs, strategy)
+    if strategy.type == "linear" and strategy.steps and strategy.steps[0].weight < limits.least_linear_step:
+        least, size = limits.least_linear_step, strategy.steps[0].weight
+        message = f"weight: {strategy.driver} supports linear steps of at least {least} percent, not {size}"
+        yield Diagnostic("E6007", message, specs.where(strategy, "steps", 0, "weight"))
     if limits.alarms is not None and len(strategy.verify.alarms) > limits.alarms:
         message = f"alarms: {strategy.driver} monitors at most {limits.alarms}, not {len(strategy.verify.alarms)}"
         yield Diagnostic("E6007", message, specs.where(strategy, "verify", "alarms", limits.alarms))
+
+
+def _tested(strategy: DeploymentStrategy) -> timedelta:
+    return sum((test.within for test in strategy.test), timedelta())
+
+
+def _tests(specs: Specs, strategy: DeploymentStrategy, limit: timedelta | None) -> Iterator[Diagnostic]:
+    time = _tested(strategy)
+    if limit is not None and time > limit:
+        wanted, most = duration.format(time), duration.format(limit)
+        message = f"test: {wanted} for all tests is more than the maximum for {strategy.driver}, {most}"
+        yield Diagnostic("E6006", message, specs.where(strategy, "test", key=True))
 
 
 def _fixed_steps(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
@@ -168,5 +187,10 @@ def _wait(
         )
         yield Diagnostic("E6006", message, place)
     elif whole and wait % MINUTE:
-        message = f"{name}: {strategy.driver} needs whole minutes, not {duration.format(wait)}"
-        yield Diagnostic("E6006", message, place)
+        yield _of_minutes(specs, strategy, path, wait)
+
+
+def _of_minutes(specs: Specs, strategy: DeploymentStrategy, path: tuple[str | int, ...], wait: timedelta) -> Diagnostic:
+    name = shown(str(path[-1]))[1:-1]
+    message = f"{name}: {strategy.driver} needs whole minutes, not {duration.format(wait)}"
+    return Diagnostic("E6006", message, specs.where(strategy, *path))

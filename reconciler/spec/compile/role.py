@@ -67,15 +67,18 @@ def generated(
     owner: Any,
     named: Callable[[str], str],
     principal: str,
-    source: str,
+    source: str | None,
     statements: Mapping[str, Iterable[Mapping[str, Any]]],
 ) -> Desired[Any]:
     """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out.
 
     `source` is the ARN, or a pattern, of what the service assumes the role for. Another account's is refused: the
-    service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem").
+    service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem"). None where AWS
+    documents a trust policy without conditions.
     """
-    condition = {"StringEquals": {"aws:SourceAccount": context.account}, "ArnLike": {"aws:SourceArn": source}}
+    condition = None
+    if source is not None:
+        condition = {"StringEquals": {"aws:SourceAccount": context.account}, "ArnLike": {"aws:SourceArn": source}}
     policies = {policy: document(rows) for policy, rows in statements.items()}
     want = context.desired(
         owner,

@@ -2,7 +2,8 @@
 
 Where traffic is shifted between two target groups, the live one and its health check belong to the rollout. If
 reconciler shifts it, the ECS deployment controller is EXTERNAL: the service has a name and a count, and the rest
-belongs to its task sets (rollout/engines/task_sets.py). If CodeDeploy does, there is a deployment group, too.
+belongs to its task sets (rollout/engines/task_sets.py). If CodeDeploy does, there is a deployment group, too; if ECS
+does, a role that it works with (ecs_traffic.py).
 """
 
 from __future__ import annotations
@@ -13,33 +14,29 @@ from typing import Any
 from reconciler.model.members import digests, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
-from reconciler.resources.scaling import Policy, ScalingSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
-from reconciler.rollout.engine import Controller, engines
-from reconciler.spec import members, names, queries
-from reconciler.spec.compile import kept
+from reconciler.rollout.engine import Controller, TrafficShifter, engines
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.spec import members
+from reconciler.spec.compile import ecs_traffic, kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
-from reconciler.spec.compile.context import Context, link, seconds, unstated
+from reconciler.spec.compile.context import Context, link, seconds
 from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
 from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
+from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
 
-METRICS = {
-    "cpu": "ECSServiceAverageCPUUtilization",
-    "memory": "ECSServiceAverageMemoryUtilization",
-    "requests": "ALBRequestCountPerTarget",
-}
-
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
     delivery = compile_delivery(context.specs, service)
-    ours = delivery.moves_traffic
-    by_ecs = engines()[delivery.policy.engine].controller is Controller.ECS
+    engine = engines()[delivery.policy.engine]
+    ours, by_ecs = delivery.moves_traffic, engine.controller is Controller.ECS
+    shifts = engine.shifts_traffic is TrafficShifter.ECS
     yield from compile_workload(context, service)
     yield from _target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
@@ -47,6 +44,10 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     scaled = service.scaling
     said = members.said(service)
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
+    shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
+    generated = shifted.pop("generated", None)
+    if generated is not None:
+        yield generated
     yield context.desired(
         service,
         address,
@@ -59,13 +60,13 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             platform_version=None if service.platform_version == "LATEST" else service.platform_version,
             network=placement(context, service),
             load_balancers=None if ours else _targets(service),
-            first_load_balancers=_targets(service) if ours and delivery.created_with_tasks else None,
+            first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not shifts else None,
             grace_period=seconds(service.grace_period),
-            deployment=None if ours else _deployment(context, service),
+            **(shifted or {"deployment": None if ours else _deployment(context, service)}),
             exec=service.exec,
             service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
-            controller=engines()[delivery.policy.engine].controller,
+            controller=engine.controller,
             aws=said,
             **capacity(context, service),
         ),
@@ -73,9 +74,20 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         tags=digests(members.api_of(service), said, address) if said else None,
     )
     if scaled is not None:
-        yield _scaling(context, service, address)
-    if engines()[delivery.policy.engine].controller is Controller.CODE_DEPLOY:
+        yield compile_scaling(context, service, address)
+    if engine.controller is Controller.CODE_DEPLOY:
         yield from compile_deployment_group(context, service, delivery)
+
+
+def _shifted_by_ecs(context: Context, service: Service, delivery: RolloutSpec) -> dict[str, Any]:
+    """The fields of a service whose traffic ECS shifts, with the role if it is `generated`."""
+    role, generated = ecs_traffic.infrastructure_role(context, service)
+    return {
+        "deployment": ecs_traffic.deployment(delivery.policy),
+        "pair": ecs_traffic.pair(service, delivery),
+        "infrastructure_role": role,
+        "generated": generated,
+    }
 
 
 def _vpc(context: Context, service: Service) -> Link:
@@ -171,49 +183,3 @@ def _deployment(context: Context, service: Service) -> Deployment:
         circuit_breaker=rolling.circuit_breaker,
         rollback=rolling.rollback,
     )
-
-
-def _scaling(context: Context, service: Service, address: Address) -> Desired[Any]:
-    scaled = service.scaling
-    assert scaled is not None
-    policies = {}
-    for metric, predefined in METRICS.items():
-        target = getattr(scaled, metric)
-        if target is None:
-            continue
-        policies[names.scaling_policy(service.name_in_aws, metric)] = Policy(
-            metric=predefined,
-            target=float(target),
-            scale_in_cooldown=seconds(scaled.scale_in_cooldown),
-            scale_out_cooldown=seconds(scaled.scale_out_cooldown),
-            **_label(service, metric),
-        )
-    return context.desired(
-        service,
-        Address("scaling", service.name),
-        ScalingSpec(
-            resource=f"service/{queries.cluster_name(context.specs, service)}/{service.name_in_aws}",
-            service=Ref(address),
-            min=scaled.min,
-            max=scaled.max,
-            policies=policies,
-        ),
-        "scaling",
-        kept={
-            ("policies", policy, *path): how
-            for policy in policies
-            for path, how in unstated(
-                scaled, scale_in_cooldown="scale_in_cooldown", scale_out_cooldown="scale_out_cooldown"
-            ).items()
-        },
-    )
-
-
-def _label(service: Service, metric: str) -> dict[str, Link]:
-    """Requests are counted per load balancer and target group."""
-    if metric != "requests" or service.traffic is None:
-        return {}
-    return {
-        "load_balancer": Ref(Address("load-balancer", service.traffic.load_balancer)),
-        "target_group": Ref(Address("target-group", service.traffic.target_groups[0].name)),
-    }

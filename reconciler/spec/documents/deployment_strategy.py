@@ -10,7 +10,6 @@ from pydantic_core import CoreSchema
 from reconciler.model import duration
 from reconciler.rollout.engine import default_engine, engines
 from reconciler.spec.documents.base import Block, Document
-from reconciler.spec.documents.task import TimeZone
 from reconciler.spec.documents.values import (
     Clock,
     Duration,
@@ -26,6 +25,7 @@ from reconciler.spec.documents.values import (
     problem,
     text,
 )
+from reconciler.spec.documents.week import DAYS, Days, TimeZone
 from reconciler.spec.messages import joined, shown
 
 DeploymentType = Literal["rolling", "blue_green", "canary", "linear"]
@@ -116,11 +116,7 @@ class Window(Block):
     """When rollouts may start and shift traffic. Deny overrides allow; rollbacks are always allowed."""
 
     mode: Literal["allow", "deny"] = "allow"
-    days: Annotated[
-        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
-        AfterValidator(no_repeats),
-        Field(min_length=1),
-    ] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    days: Days = DAYS
     start: Clock = Field(alias="from")
     end: Clock = Field(alias="to")
     """If it is earlier than `from`, it is on the next day."""
@@ -151,10 +147,10 @@ class DeploymentStrategy(Document):
     type: DeploymentType
     engine: EngineName | None = None
     """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic. With `codedeploy`,
-    AWS CodeDeploy shifts it."""
+    AWS CodeDeploy shifts it; with `ecs_native`, ECS does."""
     role: Reference | None = None
-    """The IAM role that CodeDeploy works with; only with `engine: codedeploy`. Default: one is generated for each
-    service."""
+    """The IAM role that CodeDeploy or ECS shifts traffic with; only with `engine: codedeploy` or `ecs_native`. Default:
+    one is generated for each service."""
     rolling: Rolling = Field(default_factory=Rolling)
     green: Green = Field(default_factory=Green)
     test: tuple[SmokeTest, ...] = ()

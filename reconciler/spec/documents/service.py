@@ -11,6 +11,7 @@ from reconciler.spec.documents.base import Block, Document, Members, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.listener_rule import ListenerName, Match
+from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
@@ -89,21 +90,6 @@ class Traffic(Block):
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `ProtocolVersion`
     and `Attributes`."""
-
-
-class Scaling(Block):
-    """Autoscaling by load. The desired count then belongs to the autoscaler."""
-
-    min: Annotated[Whole, Field(ge=0, le=5000)]
-    max: Annotated[Whole, Field(ge=1, le=5000)]
-    cpu: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    """Target average in percent."""
-    memory: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    """Target average in percent."""
-    requests: Annotated[Whole, Field(ge=1)] | None = None
-    """Target requests per task and minute; not with two target groups."""
-    scale_in_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
-    scale_out_cooldown: Annotated[Duration, lasting("0s", "1h")] = duration.parse("300s")
 
 
 class Service(Document):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from reconciler.spec.diagnostics import did_you_mean
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import Flag, Reference, Whole, matching, problem
+from reconciler.spec.documents.week import TimeZone
 from reconciler.spec.messages import shown
 
 _FIELD = r"[0-9A-Z*/,#-]+"
@@ -29,25 +28,6 @@ Schedule = Annotated[
         256,
         "cron(minute hour day month weekday year) with ? as day or weekday, rate(5 minutes) or at(2026-01-31T03:00:00)",
     ),
-]
-
-
-def _existing(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last for a folder of zones, such as America
-        raise problem("E5019", f"there is no time zone {shown(name)}", hint=_similar(name)) from None
-    return name
-
-
-def _similar(name: str) -> str:
-    return did_you_mean(name, sorted(available_timezones())) or "names are those of the tz database, such as Asia/Tokyo"
-
-
-TimeZone = Annotated[
-    str,
-    *matching(r"[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*", 50, "a name such as Asia/Tokyo or UTC"),
-    AfterValidator(_existing),
 ]
 
 

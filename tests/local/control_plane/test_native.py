@@ -107,7 +107,12 @@ def test_load_balancers_that_are_sent_again_stop_the_alternation(laptop: Laptop,
         assert stage.health(stage.blue) == []
         laptop.advance(HOUR)
         assert native.where()[0] == "SUCCESSFUL"
-    native.release("web:v4")
+    native.release("web:v4", loadBalancers=native.pair())
+    native.stop()
+    laptop.advance(60)
+    assert native.where()[0] == "ROLLBACK_SUCCESSFUL"
+    assert native.production() == {stage.green: 100, stage.blue: 0}
+    native.release("web:v5")
     assert stage.health(stage.blue) == ["healthy", "healthy"]
 
 

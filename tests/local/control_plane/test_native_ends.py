@@ -325,6 +325,19 @@ def test_a_rollback_that_cannot_shift_back_fails(laptop: Laptop, stage: Stage, c
         assert native.production() == {native.second: 100, native.first: 0}
 
 
+def test_a_service_that_cannot_be_reconciled_stays_as_it_is(laptop: Laptop, stage: Stage) -> None:
+    """The share of the deployment before it cannot be taken back, so its tasks must not go either."""
+    canary = {"canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 600}}
+    native = Native(stage, strategy="CANARY", **canary)
+    native.release("web:v2")
+    stage.iam.detach_role_policy(RoleName="infrastructure", PolicyArn=POLICY)
+    native.release("web:v3")
+    laptop.advance(HOUR)
+    assert native.where()[0] == "ROLLBACK_FAILED"
+    assert native.production() == {native.second: 10, native.first: 90}
+    assert stage.health(native.first) == stage.health(native.second) == ["healthy", "healthy"]
+
+
 def test_what_happens_to_deployments_is_told(laptop: Laptop, stage: Stage) -> None:
     """ "Amazon ECS service deployment state change events": in progress for a rollback too, with another reason."""
     native = Native(stage, **BREAKER)

@@ -238,6 +238,19 @@ def test_a_function_that_cannot_be_called(laptop: Laptop, stage: Stage, what: st
     )
 
 
+def test_a_function_can_be_stood_in_for_by_name(laptop: Laptop, stage: Stage) -> None:
+    """Its answer can be changed while it is asked again and again."""
+    native = Native(stage)
+    laptop.aws.functions({"check": "IN_PROGRESS"})
+    stage.update(deploymentConfiguration={**native.wanted, "lifecycleHooks": [native.function("POST_SCALE_UP")]})
+    native.release()
+    laptop.advance(HOUR)
+    assert native.where() == ("IN_PROGRESS", "POST_SCALE_UP")
+    laptop.aws.functions({"check": "SUCCEEDED"})
+    laptop.advance(30)
+    assert native.where() == ("IN_PROGRESS", "BAKE_TIME")
+
+
 def test_a_function_has_a_day_at_most(laptop: Laptop, stage: Stage) -> None:
     """ "Timeout configuration" of Lambda hooks: 1 to 1440 minutes, 1440 and ROLLBACK unless it says otherwise."""
     native = Native(stage)

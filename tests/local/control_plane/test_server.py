@@ -212,3 +212,13 @@ def test_state_changes_of_deployments_are_told(server: Server) -> None:
     ]
     assert {event["source"] for event in events} == {"aws.ecs"}
     assert {event["detail"]["deploymentId"] for event in events} == {made["deployments"][0]["id"]}
+
+
+def test_functions_are_put_over_http(server: Server) -> None:
+    """Name → the answer that it gives every time."""
+    assert _admin(server, "POST", "functions", {"check": "SUCCEEDED"}) == {"check": "SUCCEEDED"}
+    _admin(server, "POST", "functions", {"other": "FAILED"})
+    assert _admin(server, "GET", "functions") == {"check": "SUCCEEDED", "other": "FAILED"}
+    with pytest.raises(urllib.error.HTTPError):
+        _admin(server, "POST", "functions", {"check": "PERHAPS"})
+    assert _admin(server, "DELETE", "functions") == {}

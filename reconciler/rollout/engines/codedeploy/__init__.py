@@ -51,6 +51,7 @@ class CodeDeploy(Engine):
             ("codedeploy", name): Binding.DEPLOYMENTS
             for name in ("ContinueDeployment", "CreateDeployment", "StopDeployment")
         }
+        | {("ecs", "DeleteTaskSet"): Binding.TASK_SETS}
     )
 
     def observe(

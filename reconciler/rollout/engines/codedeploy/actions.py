@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler import errors
+from reconciler.model import codedeploy_names
 from reconciler.rollout.action_text import tasks_text
-from reconciler.rollout.actions import EngineAction
+from reconciler.rollout.actions import DeleteTaskSet, EngineAction, RolloutAction, SetWeights
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, all_on
 
@@ -16,13 +17,15 @@ from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, all_on
 @dataclass(frozen=True, slots=True)
 class CreateDeployment(EngineAction):
     """Create the deployment of a release; one at a time, which CodeDeploy sees to. `attempt` tells it from others of
-    the same revision. `task_definition` is the wanted release's unless given; then its traffic shifts all at once.
+    the same revision. `task_definition` is the wanted release's unless given. `config` is the deployment configuration:
+    that of the group may be another one, as long as it could not be updated or somebody has changed it.
     """
 
     release: str
     slot: int
     attempt: str
     task_definition: str = ""
+    config: str = codedeploy_names.ALL_AT_ONCE
 
     @property
     def revision(self) -> str | None:
@@ -53,6 +56,13 @@ class ShiftTraffic(EngineAction):
 
     id: str
 
+    def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
+        """All of production, which CodeDeploy shifts by itself from the first share on."""
+        assert isinstance(seen, DeployedService)
+        green, live = seen.created_by(self.id), next((one for one in seen.alive if one.primary), None)
+        slot = green.slot if green is not None else 0 if live is None else 1 - live.slot
+        return (SetWeights("production", all_on(slot), seen.production),)
+
     def visible(self, seen: ObservedService) -> bool:
         assert isinstance(seen, DeployedService)
         return seen.active is None or seen.active.id != self.id or not seen.active.ready
@@ -71,9 +81,16 @@ class ShiftTraffic(EngineAction):
 
 @dataclass(frozen=True, slots=True)
 class TerminateOriginal(EngineAction):
-    """ContinueDeployment of a deployment that has shifted traffic: CodeDeploy terminates the original tasks."""
+    """ContinueDeployment of a deployment that has shifted traffic: CodeDeploy terminates the original tasks, which are
+    in `slot`."""
 
     id: str
+    slot: int
+
+    def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
+        assert isinstance(seen, DeployedService)
+        green = seen.created_by(self.id)
+        return tuple(DeleteTaskSet(one.id, one.slot) for one in seen.alive if one is not green)
 
     def visible(self, seen: ObservedService) -> bool:
         assert isinstance(seen, DeployedService)
@@ -97,6 +114,14 @@ class StopDeployment(EngineAction):
     """StopDeployment with a rollback: traffic goes back, if it had shifted, and the new tasks are removed."""
 
     id: str
+
+    def amounts_to(self, seen: ObservedService) -> tuple[RolloutAction, ...]:
+        """The way back of production. Tasks that have none of it are removed so that another version can start."""
+        assert isinstance(seen, DeployedService)
+        green, production = seen.created_by(self.id), seen.production
+        if green is None or production is None or not production[green.slot]:
+            return ()
+        return (SetWeights("production", all_on(1 - green.slot), production),)
 
     def visible(self, seen: ObservedService) -> bool:
         assert isinstance(seen, DeployedService)

@@ -8,12 +8,15 @@ import hashlib
 import json
 from typing import Any
 
+from reconciler import errors
 from reconciler.model import codedeploy_names
 from reconciler.model.resource import Calls, ServiceApi
-from reconciler.rollout import describe, listener_weights, preparation
+from reconciler.rollout import describe, listener_weights, preparation, task_set_calls
 from reconciler.rollout.actions import (
+    DeleteTaskSet,
     EngineAction,
     RolloutAction,
+    SetPrimary,
     SetWeights,
     SuspendScaling,
     UpdateHealthCheck,
@@ -52,6 +55,10 @@ def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
             entry = subject.production if decision.listener == "production" else subject.test
             assert entry is not None, "decisions are made about observed listeners only"
             yield from listener_weights.point(subject, entry, decision.weights, decision.was)
+        case SetPrimary():
+            yield from task_set_calls.make_primary(decision, subject)
+        case DeleteTaskSet():
+            yield from task_set_calls.delete(decision, subject)
         case EngineAction():
             yield from _of_codedeploy(decision, subject)
         case _:
@@ -66,7 +73,8 @@ def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None
             yield codedeploy.create_deployment(
                 **names(subject),
                 description=description(decision.release, decision.attempt),
-                deploymentConfigName=codedeploy_names.ALL_AT_ONCE if decision.task_definition else None,
+                deploymentConfigName=decision.config,
+                overrideAlarmConfiguration={"enabled": False} if decision.task_definition else None,
                 revision={
                     "revisionType": "AppSpecContent",
                     "appSpecContent": {"content": content, "sha256": sha256},
@@ -75,11 +83,20 @@ def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None
         case ShiftTraffic():
             yield codedeploy.continue_deployment(deploymentId=decision.id, deploymentWaitType="READY_WAIT")
         case TerminateOriginal():
+            yield from _check_served(decision, subject)
             yield codedeploy.continue_deployment(deploymentId=decision.id, deploymentWaitType="TERMINATION_WAIT")
         case StopDeployment():
             yield codedeploy.stop_deployment(deploymentId=decision.id, autoRollbackEnabled=True)
         case _:
             raise TypeError(f"the codedeploy engine has no action {type(decision).__name__}")
+
+
+def _check_served(decision: TerminateOriginal, subject: RolloutTarget) -> Calls[None]:
+    """Production weights are read again right before the original tasks go. Raises `errors.StalePlan`."""
+    assert subject.production is not None
+    weights = yield from listener_weights.now_at(subject, subject.production)
+    if weights is None or weights[decision.slot]:
+        raise errors.StalePlan(f"blue receives production traffic now; deployment {decision.id} was not continued")
 
 
 def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
@@ -99,7 +116,8 @@ def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
 
 
 def _placement(release: Release) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    """What is left out stays as it is in production, so that the platform version is said also where it is AWS's."""
+    found: dict[str, Any] = {"PlatformVersion": release.platform_version or "LATEST"}
     if release.subnets:
         found["NetworkConfiguration"] = {
             "AwsvpcConfiguration": {
@@ -108,8 +126,6 @@ def _placement(release: Release) -> dict[str, Any]:
                 "AssignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
             }
         }
-    if release.platform_version is not None:
-        found["PlatformVersion"] = release.platform_version
     if release.capacity:
         found["CapacityProviderStrategy"] = [
             {"CapacityProvider": one.provider, "Weight": one.weight, "Base": one.base} for one in release.capacity

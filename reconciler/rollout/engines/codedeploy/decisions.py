@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import reduce
+from typing import Final
 
+from reconciler.model import codedeploy_names
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -19,40 +21,40 @@ from reconciler.rollout.actions import (
     ScaleTaskSet,
     SetPrimary,
     SetWeights,
+    SuspendScaling,
     WriteState,
     stored,
 )
 from reconciler.rollout.blue_green import context, health, machine, requests
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.codedeploy import limits
+from reconciler.rollout.engines.codedeploy import limits, outside
 from reconciler.rollout.engines.codedeploy.actions import (
     CreateDeployment,
     ShiftTraffic,
     StopDeployment,
     TerminateOriginal,
 )
-from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
+from reconciler.rollout.engines.codedeploy.configuration import configuration
+from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage
 from reconciler.rollout.release import Version
-from reconciler.rollout.request_handler import reason
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult
+from reconciler.rollout.state import UNNAMED, WHOLE, Scaling, all_on
+from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Strategy
 
-UNDOING: Final = (RequestVerb.ROLLBACK, RequestVerb.ABORT)
-STOPPED_OUTSIDE: Final = "the deployment was stopped outside reconciler"
-ONE_SECOND: Final = timedelta(seconds=1)
+ROLLED_BACK_WITHIN: Final = timedelta(minutes=1)
+"""For how long after the end of a deployment its task sets are CodeDeploy's, which may roll it back (an assumption)."""
 
 
 def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
-    foreign = _foreign_deployment(seen)
+    foreign = outside.foreign_deployment(seen)
     if foreign is not None:
-        return _foreign(seen, foreign, now)
-    ended = _ended(seen, now)
+        return outside.foreign_step(seen, foreign, now)
+    ended = outside.ended(seen, now)
     if ended is not None:
         return ended
-    seen = _noticed(policy, seen)
+    seen = _noticed(policy, seen, now)
     decided = machine.step(policy, seen, now)
     request = seen.marks.pending_request
     if request is not None and _accepted(decided, request):
@@ -65,99 +67,33 @@ def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
 
 
 def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> tuple[RequestVerb, ...]:
-    if _foreign_deployment(seen) is not None:
-        return UNDOING
-    seen = _noticed(policy, seen)
+    foreign = outside.foreign_deployment(seen)
+    if foreign is not None:
+        return outside.foreign_requests(seen, foreign, now)
+    ended = outside.ended(seen, now)
+    if ended is not None:  # what is allowed once that is recorded, since it is before a request is answered
+        recorded = replace(seen, marks=reduce(lambda marks, one: one.on(marks), _writes(ended), seen.marks))
+        return allowed_requests(policy, recorded, now)
+    seen = _noticed(policy, seen, now)
     s = context.of(policy, seen, now)
     offered = requests.verbs(policy, seen, machine.step(policy, seen, now), now)
     asked = {verb: Request(verb, s.flight, "offered", now, "nobody", seconds=60) for verb in offered}
     return tuple(verb for verb in offered if limits.refusal(asked[verb], s, seen) is None)
 
 
+def _writes(step: RolloutStep) -> list[WriteState]:
+    return [one for one in step.decisions if isinstance(one, WriteState)]
+
+
 def _accepted(decided: RolloutStep, request: Request) -> bool:
-    answers = (one.after.response for one in decided.decisions if isinstance(one, WriteState))
+    answers = (one.after.response for one in _writes(decided))
     return any(one is not None and one.id == request.id and one.accepted for one in answers)
 
 
-# -- what CodeDeploy has done by itself
-
-
-def _foreign_deployment(seen: DeployedService) -> Deployment | None:
-    found = seen.active
-    return None if found is None or found.release or found.rolls_back or seen.deleting else found
-
-
-def _foreign(seen: DeployedService, active: Deployment, now: datetime) -> RolloutStep:
-    """Somebody else deploys. Nothing is decided before that is over; a request to roll back or abort stops it."""
-    because = f"deployment {active.id} was created outside reconciler; continue or stop it in CodeDeploy"
-    release = next((one.release for one in seen.alive if one.primary), "")
-    asked = seen.marks.pending_request
-    decisions: tuple[RolloutAction, ...] = ()
-    if asked is not None and asked.verb in UNDOING:
-        response = stored(seen.marks, {"response": Response(asked.id)})
-        decisions, because = (StopDeployment(active.id), *response), reason(asked)
-    wake = now if decisions else now + POLL_EVERY
-    return RolloutStep(Phase.BLOCKED, decisions, wake, because, RolloutHealth.DEGRADED, release)
-
-
-def _ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
-    """The step that records how our deployment has ended, unless that is recorded, or another attempt is due."""
-    ours, due = seen.ours, seen.marks.deadline
-    if ours is None or ours.active or due is None or due.release != ours.release or _is_another(ours, due):
-        return None
-    noted = seen.marks.ended_of(ours.release)
-    if noted is not None and noted.at + ONE_SECOND >= ours.born:
-        return None
-    result = _result(seen, ours, now)
-    fields: dict[str, Any] = {"ended": result, "deadline": None}
-    phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
-    if result.outcome is Outcome.PROMOTED:
-        live = seen.marks.live
-        fields["previous"] = live if live is not None and live.release != ours.release else seen.marks.previous
-    elif result.outcome is Outcome.SUPERSEDED:
-        phase = Phase.SUPERSEDED
-    else:
-        phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        fields["quarantine"], state = seen.marks.with_quarantined(ours.release), RolloutHealth.DEGRADED
-    asked = _undoing(seen, ours)
-    if asked is not None:
-        fields["response"] = Response(asked.id)
-    marks = stored(seen.marks, fields, seen.judges)
-    return RolloutStep(phase, marks, now, result.why, state, ours.release, ended=result)
-
-
-def _is_another(ours: Deployment, due: Deadline) -> bool:
-    """Whether the stored deadline is that of a later attempt, which has not created its deployment yet."""
-    return due.stage is DeadlineKind.UP and (due.at is None or ours.attempt != str(int(due.at.timestamp())))
-
-
-def _undoing(seen: DeployedService, ours: Deployment) -> Request | None:
-    """The request for which it was stopped, if this process's predecessor did not get to answer it."""
-    asked = seen.marks.pending_request
-    return asked if asked is not None and asked.verb in UNDOING and asked.release == ours.release else None
-
-
-def _result(seen: DeployedService, ours: Deployment, now: datetime) -> RolloutResult:
-    at = now.replace(microsecond=0)
-    phase = Phase.BAKING if ours.stage is Stage.KEEPING else Phase.SHIFTING if ours.shifts else Phase.SCALING_UP
-    if ours.status is Status.SUCCEEDED:
-        return RolloutResult(ours.release, Outcome.PROMOTED, phase, at, Actor.TIMER)
-    asked = _undoing(seen, ours)
-    if asked is not None:
-        back = ours.shifts and asked.verb is RequestVerb.ROLLBACK
-        outcome = Outcome.ROLLED_BACK if back else Outcome.ABORTED
-        phase = Phase.ROLLING_BACK if ours.shifts else Phase.FAILED
-        return RolloutResult(ours.release, outcome, phase, at, Actor.PERSON, reason(asked))
-    if ours.release != seen.wanted and seen.startable and ours.status is Status.STOPPED and not ours.why:
-        return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, "superseded by a newer version")
-    outcome = Outcome.ROLLED_BACK if ours.shifts else Outcome.FAILED
-    why = f"CodeDeploy: {ours.why}" if ours.why else STOPPED_OUTSIDE
-    return RolloutResult(ours.release, outcome, phase, at, Actor.ENGINE, why)
-
-
-def _noticed(policy: Strategy, seen: DeployedService) -> DeployedService:
+def _noticed(policy: Strategy, seen: DeployedService, now: datetime) -> DeployedService:
     """What the state machine is to see: a test listener that is not ours while CodeDeploy works with it, and the share
-    of production that CodeDeploy has given to green meanwhile as the one that was to be given.
+    of production that CodeDeploy has given to green meanwhile as the one that was to be given. The steps are those of
+    the deployment's configuration: the strategy may have others by now. Of a smaller share the next one is due.
     """
     active = seen.active
     if active is None:
@@ -166,10 +102,14 @@ def _noticed(policy: Strategy, seen: DeployedService) -> DeployedService:
     due, production, green = seen.marks.deadline, seen.production, seen.created_by(active.id)
     if due is None or green is None or production is None or due.stage not in (DeadlineKind.TO, DeadlineKind.AT):
         return seen
-    weight = production[green.slot]
-    if weight in (0, due.weight) or weight not in policy.weights or due.release != green.release:
+    weight, steps = production[green.slot], active.weights
+    if weight < WHOLE and due.release == green.release and outside.gave_all(active, now):
+        given = replace(due, stage=DeadlineKind.AT, weight=WHOLE)  # somebody has taken it back
+        return replace(seen, marks=replace(seen.marks, deadline=given))
+    if weight in (0, due.weight) or due.release != green.release or (steps is not None and weight not in steps):
         return seen
-    given = replace(due, stage=DeadlineKind.TO, weight=weight)
+    share = weight if weight > due.weight else policy.weight_after(weight)
+    given = replace(due, stage=DeadlineKind.TO, weight=share)
     return replace(seen, marks=replace(seen.marks, deadline=given))
 
 
@@ -183,13 +123,18 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
         because, state = "the desired count is 0; the new version starts when it is raised", RolloutHealth.SUSPENDED
         waits = Waiting.SPEC
         return replace(decided, decisions=(), wake_at=None, because=because, health=state, waits_for=waits, ended=None)
-    decisions = tuple(dict.fromkeys(each for one in decided.decisions for each in _calls(s, seen, one)))
+    calls = {one: tuple(_calls(s, seen, one)) for one in decided.decisions}
+    kept = any(isinstance(one, CreateTaskSet | DeleteTaskSet) and not does for one, does in calls.items())
+    decisions = () if kept else tuple(dict.fromkeys(each for does in calls.values() for each in does))
+    decisions = _before_the_record(decisions) if decided.phase is Phase.TEARDOWN else decisions
     decisions += _recorded(s) if not decisions else ()
+    if s.seen.alarms and any(isinstance(one, CreateDeployment) for one in decisions):
+        return _alarmed(s, decided)
     if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
         return _left_running(s, decided)
     step = replace(decided, decisions=decisions, because=_because(seen, decided))
     if decisions:
-        return replace(step, wake_at=now)
+        return replace(step, wake_at=now, ended=None if isinstance(decisions[0], ShiftTraffic) else step.ended)
     if decided.decisions:  # CodeDeploy has to get on first
         return replace(step, wake_at=now + LOOK_EVERY, ended=None)
     if seen.active is not None and step.wake_at is None and seen.marks.suspended is None:
@@ -197,10 +142,25 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     return step
 
 
+def _before_the_record(decisions: tuple[RolloutAction, ...]) -> tuple[RolloutAction, ...]:
+    """A rollout has ended well once CodeDeploy has agreed to it: somebody may have stopped the deployment just now."""
+    shift = next((one for one in decisions if isinstance(one, ShiftTraffic)), None)
+    return (shift,) if shift is not None else tuple(sorted(decisions, key=lambda one: isinstance(one, WriteState)))
+
+
+def _alarmed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
+    """Its alarms end a deployment at once, and would count against a version that has not run yet."""
+    names, several = ", ".join(s.seen.alarms), len(s.seen.alarms) > 1
+    because = f"a new version is waiting: {names} {'are' if several else 'is'} in alarm, so CodeDeploy would stop it"
+    wake, state = s.now + POLL_EVERY, RolloutHealth.DEGRADED
+    return replace(decided, phase=Phase.IDLE, decisions=(), wake_at=wake, because=because, health=state, ended=None)
+
+
 def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
     """A first version that failed: neither we nor CodeDeploy can remove its tasks, which ECS goes on restarting."""
-    marks = s.mark(deadline=None, hold=None, request=s.marks.pending_request)
-    return replace(decided, decisions=marks, wake_at=s.now if marks else None, ended=None)
+    resumed = (SuspendScaling(suspend=False),) if s.seen.scaling is Scaling.SUSPENDED else ()
+    decisions = (*resumed, *s.mark(deadline=None, hold=None, request=s.marks.pending_request))
+    return replace(decided, decisions=decisions, wake_at=s.now if decisions else None, ended=None)
 
 
 def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> Iterator[RolloutAction]:
@@ -208,27 +168,37 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
     match action:
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None:
-                yield CreateDeployment(release, slot, salt, definition)
-            elif active.release and active.release != release:
-                yield TerminateOriginal(active.id) if active.keeps else StopDeployment(active.id)
+                config = codedeploy_names.ALL_AT_ONCE if definition else configuration(s.policy)
+                yield CreateDeployment(release, slot, salt, definition, config)
+            elif active.release and (active.release != release or outside.lost_green(seen, active, s.now)):
+                yield from _terminated(seen, active) if active.keeps else (StopDeployment(active.id),)
         case SetWeights(listener="production", weights=weights):
             yield from _production(seen, action, weights)
         case SetWeights():
             yield from () if active is not None else (action,)
-        case SetPrimary(identifier):
-            yield from _first(s, identifier)
-        case DeleteTaskSet(identifier):
+        case SetPrimary():
+            yield from _primary(s, action)
+        case DeleteTaskSet():
             green = None if active is None else seen.created_by(active.id)
-            if active is not None and active.release and green is not None and green.id == identifier:
+            if active is None:
+                yield from () if _may_be_rolled_back(s) else (action,)
+            elif active.release and green is not None and green.id == action.id:
                 yield StopDeployment(active.id)
-            elif active is not None and active.keeps:
-                yield TerminateOriginal(active.id)
+            elif active.keeps:
+                yield from _terminated(seen, active)
+            elif active.ready and seen.production == all_on(1 - action.slot):  # somebody has shifted production already
+                yield ShiftTraffic(active.id)
         case ScaleTaskSet():
             return
         case WriteState(before, after) if after.previous is not None and after.previous.release == UNNAMED:
             yield WriteState(before, replace(after, previous=before.previous))
         case _:
             yield action
+
+
+def _terminated(seen: DeployedService, active: Deployment) -> tuple[TerminateOriginal, ...]:
+    green = seen.created_by(active.id)
+    return () if green is None else (TerminateOriginal(active.id, 1 - green.slot),)
 
 
 def _production(seen: DeployedService, action: SetWeights, weights: tuple[int, int]) -> Iterator[RolloutAction]:
@@ -238,24 +208,38 @@ def _production(seen: DeployedService, action: SetWeights, weights: tuple[int, i
         yield action
     elif active.release:
         green = seen.created_by(active.id)
-        if green is None or (production is not None and weights[green.slot] < production[green.slot]):
+        if green is None or (production is not None and not weights[green.slot] and production[green.slot]):
             yield StopDeployment(active.id)
         elif active.ready:
             yield ShiftTraffic(active.id)
 
 
-def _first(s: RolloutContext, identifier: str) -> tuple[RolloutAction, ...]:
-    """ECS and CodeDeploy say which task set is primary; we record that a first version has proven itself."""
-    found = next((one for one in s.seen.sets if one.id == identifier), None)
-    if s.marks.live is not None or found is None:
-        return ()
-    return s.mark(live=Version(found.release, found.task_definition))
+def _primary(s: RolloutContext, action: SetPrimary) -> tuple[RolloutAction, ...]:
+    """ECS and CodeDeploy say which task set is primary, and we where a deployment was stopped without a rollback. That
+    a first version has proven itself is recorded.
+    """
+    assert isinstance(s.seen, DeployedService)
+    active, found = s.seen.active, next((one for one in s.seen.sets if one.id == action.id), None)
+    if s.marks.live is None:
+        return () if found is None else s.mark(live=Version(found.release, found.task_definition))
+    if active is None:
+        return () if _may_be_rolled_back(s) else (action,)
+    back = active.release and active.keeps and found is not s.seen.created_by(active.id)
+    return (StopDeployment(active.id),) if back else ()  # in the end it would terminate what production is on
+
+
+def _may_be_rolled_back(s: RolloutContext) -> bool:
+    """Whether CodeDeploy may be about to roll back a deployment that has just ended."""
+    ended = s.marks.ended
+    return ended is not None and s.now - ended.at < ROLLED_BACK_WITHIN
 
 
 def _recorded(s: RolloutContext) -> tuple[RolloutAction, ...]:
     """The version in production, so that the first task set, which no deployment has created, keeps its name."""
     live = s.live
-    if s.shape is not TrafficState.REST or live is None or live.release == UNNAMED or not live.task_definition:
+    if s.marks.suspended is not None or s.shape is not TrafficState.REST or live is None:
+        return ()
+    if live.release == UNNAMED or not live.task_definition:
         return ()
     return s.mark(live=Version(live.release, live.task_definition))
 
@@ -265,7 +249,7 @@ def _because(seen: DeployedService, decided: RolloutStep) -> str:
     if active is None:
         return decided.because
     stops = active.stops_at
-    if decided.phase is Phase.AWAITING_PROMOTION and stops is not None:
+    if stops is not None and not decided.decisions:
         return f"{decided.because}; CodeDeploy stops the deployment at {stops:%a %d %b %H:%M} UTC"
     green = seen.newest
     if decided.phase is Phase.SCALING_UP and active.release and active.stage is Stage.INSTALLING:

@@ -23,9 +23,13 @@ READY_FOR: Final = SHIFTED_WITHIN - INSTALLED_WITHIN
 KEPT_FOR: Final = timedelta(hours=48)
 """For which the original tasks are kept after the shift, at most (the same page). Ours is the shorter time."""
 
+IN_TIME: Final = timedelta(hours=1)
+"""How long before CodeDeploy stops a deployment that is ready our own time ends, so that it is continued before."""
+
 LIMITS: Final = Limits(
     healthy_within=INSTALLED_WITHIN,
-    promotion=READY_FOR,
+    promotion=READY_FOR - IN_TIME,
+    stops_after=READY_FOR,
     bake=KEPT_FOR,
     pause=KEPT_FOR,
     alarms=10,  # API Reference, AlarmConfiguration
@@ -50,6 +54,10 @@ class Status(StrEnum):
 
 OVER: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.STOPPED})
 ACTIVE: Final = tuple(one for one in Status if one not in OVER)
+
+
+MANUAL_STOP: Final = "MANUAL_STOP"
+"""Error code of a deployment that was stopped (CodeDeploy API Reference, ErrorInformation)."""
 
 
 class Stage(StrEnum):
@@ -82,7 +90,9 @@ def described(text: str) -> tuple[str, str]:
 class Deployment:
     """`ready_at`: since when it waits to be continued. `shifted_at`: since when it keeps the original tasks.
     `rolls_back`: the deployment that this one was created for by CodeDeploy, to roll it back. `why` is the reason that
-    CodeDeploy gives for its end.
+    CodeDeploy gives for its end, and `code` its error code. `weights` are the shares of production that its
+    configuration gives to green, None if that is not known. `ready_for` and `kept_for` are the waits that it began
+    with, which are those of its group at that time.
     """
 
     id: str
@@ -95,6 +105,10 @@ class Deployment:
     shifted_at: datetime | None = None
     rolls_back: str = ""
     why: str = ""
+    code: str = ""
+    weights: tuple[int, ...] | None = None
+    ready_for: timedelta = READY_FOR
+    kept_for: timedelta = KEPT_FOR
 
     @property
     def active(self) -> bool:
@@ -103,6 +117,11 @@ class Deployment:
     @property
     def ready(self) -> bool:
         return self.status is Status.READY
+
+    @property
+    def stopped(self) -> bool:
+        """Whether StopDeployment has ended it, and neither a failure nor an alarm."""
+        return self.status is Status.STOPPED and (self.code or self.why or MANUAL_STOP) == MANUAL_STOP
 
     @property
     def shifts(self) -> bool:
@@ -117,12 +136,12 @@ class Deployment:
     @property
     def stops_at(self) -> datetime | None:
         """When CodeDeploy stops it unless it is continued."""
-        return None if self.ready_at is None or not self.ready else self.ready_at + READY_FOR
+        return None if self.ready_at is None or not self.ready else self.ready_at + self.ready_for
 
     @property
     def removes_at(self) -> datetime | None:
         """When CodeDeploy removes the original tasks by itself."""
-        return None if self.shifted_at is None or not self.keeps else self.shifted_at + KEPT_FOR
+        return None if self.shifted_at is None or not self.keeps else self.shifted_at + self.kept_for
 
 
 @dataclass(frozen=True, slots=True)

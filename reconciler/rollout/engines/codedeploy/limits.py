@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reconciler.rollout.blue_green.context import RolloutContext, TrafficState
-from reconciler.rollout.engines.codedeploy.facts import INSTALLED_WITHIN, DeployedService
+from reconciler.rollout.engines.codedeploy.facts import IN_TIME, INSTALLED_WITHIN, DeployedService
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
 from reconciler.rollout.stored_state import DeadlineKind
@@ -33,14 +33,17 @@ def refusal(request: Request, s: RolloutContext, seen: DeployedService) -> Reque
         return None
     if max(due.at, s.now) + timedelta(seconds=request.seconds) <= latest:
         return None
-    return RequestRefusal(Code.TOO_LONG, f"CodeDeploy waits until {latest:%a %d %b %H:%M} UTC, and no longer")
+    why = f"with CodeDeploy the phase can last until {latest:%a %d %b %H:%M} UTC, and no longer"
+    return RequestRefusal(Code.TOO_LONG, why)
 
 
 def _latest(s: RolloutContext, seen: DeployedService) -> datetime | None:
-    """When CodeDeploy ends the phase by itself."""
+    """When CodeDeploy ends the phase by itself, or early enough before."""
     active, due = seen.active, s.due(s.flight)
     if active is None or due is None:
         return None
     if due.stage is DeadlineKind.UP:
         return active.born + INSTALLED_WITHIN
-    return active.removes_at if s.shape is TrafficState.SWITCHED else active.stops_at
+    if s.shape is TrafficState.SWITCHED:
+        return active.removes_at
+    return None if active.stops_at is None else active.stops_at - IN_TIME

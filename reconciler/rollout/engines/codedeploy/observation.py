@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.model import codedeploy_names
 from reconciler.model.resource import Batch, Calls
 from reconciler.rollout import describe, observe_task_sets, prefetch, task_protection
 from reconciler.rollout.describe import revision_of
@@ -19,6 +20,7 @@ from reconciler.rollout.engines.codedeploy.calls import codedeploy, names
 from reconciler.rollout.engines.codedeploy.facts import (
     ACTIVE,
     KEPT_FOR,
+    READY_FOR,
     SHIFTED_WITHIN,
     DeployedService,
     Deployment,
@@ -106,6 +108,9 @@ def _deployment(item: Mapping[str, Any]) -> Deployment:
     rolls_back = _rolls_back(item)
     release, attempt = ("", "") if rolls_back else described(item.get("description") or "")
     error = item.get("errorInformation") or {}
+    waits = item.get("blueGreenDeploymentConfiguration") or {}
+    ready = (waits.get("deploymentReadyOption") or {}).get("waitTimeInMinutes")
+    kept = (waits.get("terminateBlueInstancesOnDeploymentSuccess") or {}).get("terminationWaitTimeInMinutes")
     return Deployment(
         item["deploymentId"],
         release,
@@ -114,7 +119,11 @@ def _deployment(item: Mapping[str, Any]) -> Deployment:
         item["createTime"],
         stage=Stage.KEEPING if item.get("instanceTerminationWaitTimeStarted") else Stage.INSTALLING,
         rolls_back=rolls_back,
-        why=error.get("message") or error.get("code") or "",
+        why=(error.get("message") or error.get("code") or "").rstrip("."),
+        code=error.get("code") or "",
+        weights=codedeploy_names.weights(item.get("deploymentConfigName") or ""),
+        ready_for=READY_FOR if ready is None else timedelta(minutes=ready),
+        kept_for=KEPT_FOR if kept is None else timedelta(minutes=kept),
     )
 
 

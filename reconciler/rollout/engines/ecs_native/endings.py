@@ -1,0 +1,153 @@
+"""What ECS has done by itself: a deployment that has ended, that was created by somebody else, or that ECS cannot undo.
+Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from reconciler.rollout.actions import RolloutAction, stored
+from reconciler.rollout.blue_green.context import FIRST_STAGES, POLL_EVERY
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.engines.ecs_native.actions import StopDeployment
+from reconciler.rollout.engines.ecs_native.facts import Deployment, NativeService, Status
+from reconciler.rollout.release import Version
+from reconciler.rollout.request_handler import reason
+from reconciler.rollout.requests import Request, RequestVerb, Response
+from reconciler.rollout.state import UNNAMED, all_on
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult
+from reconciler.rollout.strategy import Strategy
+
+UNDOING: Final = (RequestVerb.ROLLBACK, RequestVerb.ABORT)
+ONE_SECOND: Final = timedelta(seconds=1)
+SUPERSEDED: Final = "superseded by a newer version"
+
+
+# -- somebody else's
+
+
+def foreign_deployment(seen: NativeService) -> Deployment | None:
+    """An active deployment of no release that is being rolled out: of an unknown revision, or of the same one again."""
+    found, live, due = seen.active, seen.marks.live, seen.marks.deadline
+    if found is None or found.going_back or live is None or seen.deleting:
+        return None
+    begun = due is not None and due.release == found.release
+    again = (
+        found.release == live.release and not begun and len(seen.alive) > 1
+    )  # else the first one's, in its bake time
+    return found if found.release == UNNAMED or again else None
+
+
+def foreign(seen: NativeService, active: Deployment, now: datetime) -> RolloutStep:
+    """Nothing is decided before it is over; a request to roll back or abort stops it."""
+    because = "a deployment was created outside reconciler; continue or stop it in ECS"
+    release = next((one.release for one in seen.alive if one.primary), "")
+    asked = seen.marks.pending_request
+    decisions: tuple[RolloutAction, ...] = ()
+    if asked is not None and asked.verb in UNDOING:
+        response = stored(seen.marks, {"response": Response(asked.id)})
+        decisions, because = (StopDeployment(active.id), *response), reason(asked)
+    wake = now if decisions else now + POLL_EVERY
+    return RolloutStep(Phase.BLOCKED, decisions, wake, because, RolloutHealth.DEGRADED, release)
+
+
+# -- ours, at its end
+
+
+def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep | None:
+    """The step that records how our deployment has ended, unless that is recorded, or another attempt is due. One that
+    is rolled back has ended as soon as that begins.
+    """
+    ours, due = seen.deployment, seen.marks.deadline
+    if ours is None or (ours.active and not ours.going_back):
+        return None
+    if due is None or due.stage is DeadlineKind.RETIRE or due.release != ours.release:
+        return None
+    noted = seen.marks.ended_of(ours.release)
+    if (noted is not None and noted.at + ONE_SECOND >= ours.born) or _is_another(policy, ours, due):
+        return None
+    result = _result(seen, ours, now)
+    fields: dict[str, Any] = {"ended": result, "deadline": None, "started": None}
+    phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
+    if result.outcome is Outcome.PROMOTED:
+        live, promoted = seen.marks.live, Version(ours.release, ours.task_definition)
+        fields["previous"] = live if live is not None and live.release != ours.release else seen.marks.previous
+        fields["live"] = promoted if ours.task_definition else live
+    elif result.outcome is Outcome.SUPERSEDED:
+        phase = Phase.SUPERSEDED
+    else:
+        phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
+        fields["quarantine"], state = seen.marks.with_quarantined(ours.release), RolloutHealth.DEGRADED
+    asked = _undoing(seen, ours)
+    if asked is not None:
+        fields["response"] = Response(asked.id)
+    marks = stored(seen.marks, fields, seen.judges)
+    return RolloutStep(phase, marks, now, result.why, state, ours.release, ended=result)
+
+
+def _is_another(policy: Strategy, ours: Deployment, due: Deadline) -> bool:
+    """Whether the deadline is that of a later attempt, which has not created its deployment yet."""
+    if due.stage is not DeadlineKind.UP or due.at is None or ours.finished is None:
+        return False
+    return ours.finished <= due.at - policy.healthy_within
+
+
+def _undoing(seen: NativeService, ours: Deployment) -> Request | None:
+    """The request for which it was stopped, if this process's predecessor did not get to answer it."""
+    asked = seen.marks.pending_request
+    return asked if asked is not None and asked.verb in UNDOING and asked.release == ours.release else None
+
+
+def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResult:
+    at = now.replace(microsecond=0)
+    due = seen.marks.deadline
+    shifted = ours.shifts or (due is not None and due.stage not in FIRST_STAGES)
+    phase = Phase.SHIFTING if shifted else Phase.SCALING_UP
+    if ours.status is Status.SUCCESSFUL:
+        return RolloutResult(ours.release, Outcome.PROMOTED, Phase.BAKING, at, Actor.TIMER)
+    if seen.marks.live is None:
+        why = next((one.reason for one in seen.sets if one.id == ours.target and one.reason), ours.why)
+        return RolloutResult(ours.release, Outcome.FAILED, Phase.INITIAL_DEPLOYMENT, at, Actor.ENGINE, _said(why))
+    asked = _undoing(seen, ours)
+    if asked is not None:
+        back = shifted and asked.verb is RequestVerb.ROLLBACK
+        outcome = Outcome.ROLLED_BACK if back else Outcome.ABORTED
+        phase = Phase.ROLLING_BACK if shifted else Phase.FAILED
+        return RolloutResult(ours.release, outcome, phase, at, Actor.PERSON, reason(asked))
+    if ours.status in (Status.STOPPED, Status.STOP_REQUESTED):
+        return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, SUPERSEDED)
+    outcome = Outcome.ROLLED_BACK if shifted else Outcome.FAILED
+    return RolloutResult(ours.release, outcome, phase, at, Actor.ENGINE, _said(ours.why))
+
+
+def _said(why: str) -> str:
+    return f"ECS: {why.rstrip('.')}" if why else "ECS rolled the deployment back"
+
+
+# -- what only a person can mend
+
+
+def stuck(seen: NativeService) -> RolloutStep | None:
+    """ECS could not roll a deployment back, and neither continues nor repeats it: until one version is left, which has
+    all of production.
+    """
+    found, alive = seen.deployment, seen.alive
+    if found is None or found.status is not Status.ROLLBACK_FAILED or seen.marks.live is None:
+        return None
+    if len(alive) == 1 and seen.production == all_on(alive[0].slot):
+        return None
+    production = "unmanaged targets"
+    if seen.production is not None:
+        production = " and ".join(
+            f"{weight} % to target group {slot + 1}" for slot, weight in enumerate(seen.production) if weight
+        )
+    runs = ", ".join(f"{one.task_definition} with {one.running} tasks in target group {one.slot + 1}"
+                     for one in seen.sets)  # fmt: skip
+    because = (
+        f"ECS could not roll back the deployment of {found.task_definition}: {found.why or 'no reason given'}; "
+        f"production sends {production}; {runs or 'no tasks are running'}. Restore the service in ECS, then "
+        "`reconciler retry` or deploy another version"
+    )
+    health, release = RolloutHealth.DEGRADED, found.release
+    return RolloutStep(Phase.BLOCKED, (), None, because, health, release, waits_for=Waiting.PERSON)

@@ -1,0 +1,159 @@
+"""Observed state of a service whose traffic ECS shifts: what its tasks and rules show, and its service deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from reconciler.rollout.engine import Limits
+from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.strategy import Share
+
+MINUTE: Final = timedelta(minutes=1)
+
+PAUSED_FOR: Final = timedelta(minutes=20_160)
+"""For which a PAUSE hook waits at most (API Reference, DeploymentLifecycleHookTimeoutConfiguration)."""
+
+TESTED_WITHIN: Final = timedelta(days=7)
+"""Time limit of the tests, so that the hook that waits for them never expires as late as the one at the gate."""
+
+BAKED_FOR: Final = timedelta(minutes=1440)
+"""For which ECS keeps the previous tasks, and waits between two steps, at most (API Reference,
+DeploymentConfiguration, CanaryConfiguration, LinearConfiguration)."""
+
+LIMITS: Final = Limits(
+    promotion=PAUSED_FOR,
+    tests=TESTED_WITHIN,
+    bake=BAKED_FOR,
+    pause=BAKED_FOR,
+    fixed_steps=True,
+    least_linear_step=3,
+    whole=True,
+)
+
+
+class Status(StrEnum):
+    """Of a service deployment, in ECS's spelling."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESSFUL = "SUCCESSFUL"
+    STOP_REQUESTED = "STOP_REQUESTED"
+    STOPPED = "STOPPED"
+    ROLLBACK_REQUESTED = "ROLLBACK_REQUESTED"
+    ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
+    ROLLBACK_SUCCESSFUL = "ROLLBACK_SUCCESSFUL"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+
+
+OVER: Final = frozenset({Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED})
+GOING_BACK: Final = frozenset({Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.STOP_REQUESTED})
+
+SHIFTING: Final = frozenset({"PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"})
+SHIFTED: Final = frozenset({"POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"})
+WITH_TEST_TRAFFIC: Final = "POST_TEST_TRAFFIC_SHIFT"
+SCALED_UP: Final = "POST_SCALE_UP"
+CLEAN_UP: Final = "CLEAN_UP"
+"""Lifecycle stages that mean something here; ECS has others, and may get more."""
+
+
+class HookAction(StrEnum):
+    """What a PAUSE hook does, in ECS's spelling."""
+
+    CONTINUE = "CONTINUE"
+    ROLLBACK = "ROLLBACK"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseHook:
+    """A PAUSE hook as it is declared: what ECS does by itself after so many minutes."""
+
+    minutes: int
+    then: HookAction
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A PAUSE hook of a deployment that has reached its stage. `waits`: it can be continued; `passed`: the deployment
+    went on.
+    """
+
+    id: str
+    then: HookAction
+    expires: datetime
+    waits: bool = True
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`release` and `task_definition` are those of the target, which is the deployment's task set `target` (an id).
+    `stage` is ECS's, or "". `declared` and `shares` are its own hooks and traffic steps, which stay as they were when
+    it was created. `why` is the reason that ECS gives for its status.
+    """
+
+    id: str
+    release: str
+    status: Status
+    born: datetime
+    stage: str = ""
+    target: str = ""
+    task_definition: str = ""
+    hooks: tuple[Hook, ...] = ()
+    declared: tuple[PauseHook, ...] = ()
+    shares: tuple[Share, ...] = ()
+    finished: datetime | None = None
+    why: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.status not in OVER
+
+    @property
+    def going_back(self) -> bool:
+        return self.status in GOING_BACK
+
+    @property
+    def shifts(self) -> bool:
+        """Whether production traffic is being shifted by it, or has been; of one that is being undone, as far as its
+        hooks tell: a rollback has stages of the same names.
+        """
+        if not self.active or self.going_back:
+            passed = sum(one.passed for one in self.hooks)
+            return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, "BAKE_TIME")
+        return self.stage in SHIFTING or self.stage in SHIFTED
+
+    @property
+    def cleans_up(self) -> bool:
+        """Whether it has succeeded but for the previous tasks, which are being removed."""
+        return self.active and not self.going_back and self.stage == CLEAN_UP
+
+
+@dataclass(frozen=True, slots=True)
+class NativeService(ObservedService):
+    """`deployment`: the newest service deployment, if it matters: one that is active, or how a rollout has ended.
+    `shifting_since`: when it began to shift production traffic, in a simulation only.
+    """
+
+    deployment: Deployment | None = None
+    shifting_since: datetime | None = None
+
+    @property
+    def active(self) -> Deployment | None:
+        return self.deployment if self.deployment is not None and self.deployment.active else None
+
+    @property
+    def target(self) -> TaskSet | None:
+        """The tasks of the active deployment's target, unless it is being rolled back."""
+        if self.active is None or self.active.going_back:
+            return None
+        return next((one for one in self.sets if one.id == self.active.target), None)
+
+
+def native(seen: ObservedService) -> NativeService:
+    """`seen` as a service of which no deployment is known, unless it is."""
+    if isinstance(seen, NativeService):
+        return seen
+    return NativeService(**{one.name: getattr(seen, one.name) for one in fields(ObservedService)})

@@ -1,0 +1,88 @@
+"""Compilation of a service whose traffic ECS shifts: how it is deployed, its pair of target groups, and the role that
+ECS works with.
+
+The lifecycle hooks are the rollout's, which sends them with each deployment.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from reconciler.model.resource import Desired, Link, Ref
+from reconciler.resources.service import Deployment, Pair
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.strategy import Strategy
+from reconciler.spec import names
+from reconciler.spec.compile import role
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+
+PRINCIPAL = "ecs.amazonaws.com"
+READS = (
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+)
+TARGETS = ("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets")
+"""What the managed policy AmazonECSInfrastructureRolePolicyForLoadBalancers allows; here for what the service uses."""
+
+
+def deployment(policy: Strategy) -> Deployment:
+    """The strategy as ECS carries it out. Blue stays for the time of verification and for the teardown's."""
+    strategy = "BLUE_GREEN" if not policy.shares else "CANARY" if len(policy.shares) == 1 else "LINEAR"
+    first = policy.shares[0] if policy.shares else None
+    return Deployment(
+        circuit_breaker=True,
+        rollback=True,
+        strategy=strategy,
+        bake=_minutes(policy.verify_for + policy.teardown_after),
+        step_percent=None if first is None else float(first.weight),
+        step_bake=None if first is None else _minutes(first.pause),
+        alarms=tuple(sorted(policy.alarms)),
+    )
+
+
+def _minutes(time: timedelta) -> int:
+    return -(-time // timedelta(minutes=1))
+
+
+def pair(service: Service, delivery: RolloutSpec) -> Pair | None:
+    if service.traffic is None or delivery.production is None:
+        return None
+    first, second = delivery.groups
+    return Pair(
+        target_group=Ref(first),
+        alternate=Ref(second),
+        container=delivery.container,
+        port=delivery.port,
+        production=Ref(delivery.production),
+        test=None if delivery.test is None else Ref(delivery.test),
+    )
+
+
+def infrastructure_role(context: Context, service: Service) -> tuple[Link, Desired[Any] | None]:
+    """The role that the strategy names, or a generated one."""
+    strategy = context.specs.get(DeploymentStrategy, service.deployment or "")
+    if strategy is not None and strategy.role is not None:
+        return context.role(strategy.role), None
+    made = _generated(context, service)
+    return Ref(made.address), made
+
+
+def _generated(context: Context, service: Service) -> Desired[Any]:
+    traffic = service.traffic
+    assert traffic is not None, "a check has made sure that there is traffic to shift"
+    of_elb = "elasticloadbalancing"
+    groups = [context.arn(of_elb, f"targetgroup/{group.name_in_aws}/*") for group in traffic.target_groups]
+    found = context.specs.get(LoadBalancer, traffic.load_balancer)
+    balancer = traffic.load_balancer if found is None else found.name_in_aws
+    listener, rule = (context.arn(of_elb, f"{kind}/app/{balancer}/*") for kind in ("listener", "listener-rule"))
+    statements = [
+        role.allow(READS, ["*"]),
+        role.allow(TARGETS, groups),
+        role.allow(["elasticloadbalancing:ModifyListener"], [listener]),
+        role.allow(["elasticloadbalancing:ModifyRule"], [rule]),
+    ]
+    return role.generated(context, service, names.infrastructure_role, PRINCIPAL, None, {"traffic": statements})
