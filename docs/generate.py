@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from docs import environment, limits, requests, tags
+from docs import environment, limits, members, requests, tags
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.output.exits import HELP
 from reconciler.model.diff import fields
@@ -26,6 +26,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands(),
         "environment.md": NOTE + environment.page(),
         "limits.md": NOTE + limits.page(),
+        "members.md": NOTE + members.page(),
         "requests.md": NOTE + requests.page(),
         "resource-types.md": _resource_types(),
         "rules.md": _rules(),

@@ -128,6 +128,13 @@ GROUPS = (
                 NOBODY,
                 "A tag that is dropped from the specs stays on the resource.",
             ),
+            Tag(
+                ownership.MEMBERS,
+                "of members under `aws` that AWS does not return: name and keyed hash of each, separated by spaces",
+                "monitoring:1f0c9e55a7b2",
+                NOBODY,
+                "The members are written once more, and the tag with them.",
+            ),
         ),
     ),
     Group(

@@ -1,4 +1,7 @@
-"""Adoption: what a resource that another tool has made keeps, under a document that sets `adopt`.
+"""What a resource keeps that its document does not state, and adoption, under which that is more.
+
+Members of an API that our language has no word for are kept by every resource, wherever a write would replace them
+(model/members.py). A resource that another tool has made keeps more, under a document that sets `adopt`.
 
 A field that the document does not state keeps its value in AWS: our default is for creating the resource, and is not
 what the document asks for. `Desired.kept` names those fields. What the document does state is applied. Where that
@@ -11,14 +14,16 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
+from reconciler.model import member_values, members
 from reconciler.model.diff import ABSENT, Change, diff, value_at
 from reconciler.model.ownership import NAME
+from reconciler.model.plan import Note
 from reconciler.model.resource import Address, Desired, Keep, Observed, Path, S
 from reconciler.model.secrecy import sensitive
 
@@ -50,20 +55,25 @@ def entry(address: Address, path: Path) -> str:
 
 
 def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
-    """`want` with the values of `found` in the fields that an adopted resource keeps."""
-    if not want.adopt:
+    """`want` with the values of `found` in the fields that it keeps."""
+    if not want.kept and not want.adopt:
         return want
     spec = _merged(want.spec, found.spec, want.kept, consent_of(want), ())
+    if spec is want.spec and not want.adopt:
+        return want
     tags = want.tags
-    if want.keeps_name and NAME in tags and NAME in found.tags:
+    if want.adopt and want.keeps_name and NAME in tags and NAME in found.tags:
         tags = {**tags, NAME: found.tags[NAME]}
     return replace(want, spec=spec, tags=tags)
 
 
-def losses(want: Desired[Any], found: Observed[Any], changes: Iterable[Change]) -> dict[Path, Any]:
-    """What `changes` remove from `found`: items that are not wanted, and structures of a list that is replaced."""
+def losses(raw: Desired[Any], want: Desired[Any], found: Observed[Any], changes: Iterable[Change]) -> dict[Path, Any]:
+    """What `changes` remove from `found`: items that are not wanted, and structures of a list that is replaced; not
+    what its document, `raw`, says is to go."""
     lost: dict[Path, Any] = {}
     for change in changes:
+        if _said_to_go(raw.spec, change.path):
+            continue
         before, after = value_at(found.spec, change.path), value_at(want.spec, change.path)
         if change.new is ABSENT:
             lost[change.path] = change.old
@@ -72,6 +82,21 @@ def losses(want: Desired[Any], found: Observed[Any], changes: Iterable[Change]) 
             if gone:
                 lost[change.path] = gone
     return lost
+
+
+def _said_to_go(spec: Any, path: Path) -> bool:
+    """Whether it holds None for the member at `path`, or for one that contains it."""
+    parents = (value_at(spec, path[:length]) for length in range(len(path)))
+    steps = zip(parents, path, strict=True)
+    return any(isinstance(parent, Mapping) and parent.get(step, ABSENT) is None for parent, step in steps)
+
+
+def kept_notes(raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> Iterator[Note]:
+    """What `found` keeps that its document, `raw`, does not state: at most one note."""
+    paths = [*unstated(raw.spec, want.spec), *found.facts.get("unstated", ())]
+    if paths:
+        listed = ", ".join(".".join(path) for path in sorted(paths))
+        yield Note(want.address, f"kept, not in the specs: {listed} (state it under `aws`, or remove it with `null`)")
 
 
 def refused(want: Desired[Any], lost: Losses) -> tuple[str, str]:
@@ -111,16 +136,18 @@ def _merged(want: Any, have: Any, kept: Mapping[Path, Keep], consent: LossConsen
         below[path[0]][path[1:]] = how
     match want:
         case BaseModel() if isinstance(have, BaseModel):
-            update = {
-                name: _merged(getattr(want, name), getattr(have, name), inner, consent, (*at, name))
-                for name, inner in below.items()
-            }
-            return want.model_copy(update=update)
+            update: dict[str, Any] = {}
+            for name, inner in below.items():
+                before = getattr(want, name)
+                after = _merged(before, getattr(have, name), inner, consent, (*at, name))
+                update |= {} if after is before else {name: after}
+            return want.model_copy(update=update) if update else want
         case dict() if isinstance(have, Mapping):
-            return {
+            found = {
                 key: _merged(item, have[key], below[key], consent, (*at, key)) if key in have and key in below else item
                 for key, item in want.items()
             }
+            return found if any(found[key] is not want[key] for key in found) else want
         case tuple() if isinstance(have, tuple):
             theirs = {str(item): item for item in have}
             return tuple(
@@ -141,6 +168,8 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> A
             return have
         case Keep.PRESENT:
             return want if have in (None, "", (), {}) else have
+        case Keep.MEMBERS:
+            return _with_members(want, have or {}, consent, at) if have or want else want
         case Keep.ITEMS:
             if isinstance(want, Mapping) and isinstance(have, Mapping):
                 return {key: item for key, item in have.items() if not consent.covers((*at, str(key)))} | dict(want)
@@ -149,6 +178,35 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> A
                 others = (item for item in have if str(item) not in named and not consent.covers((*at, str(item))))
                 return (*want, *others)
             return want
+
+
+def _with_members(said: Mapping[str, Any], have: Mapping[str, Any], consent: LossConsent, at: Path) -> dict[str, Any]:
+    """`said`, and what `have` has beyond it. A member that is said to be None is removed."""
+    found = {key: item for key, item in have.items() if key not in said and not consent.covers((*at, key))}
+    for key, item in said.items():
+        there = have.get(key)
+        if isinstance(item, Mapping) and isinstance(there, Mapping):
+            found[key] = _with_members(item, there, consent, (*at, key))
+        elif item is not None:
+            found[key] = member_values.without_none(item)
+    return found
+
+
+def unstated(raw: Any, kept: Any, at: Path = ()) -> Iterator[Path]:
+    """The members of `kept`, a spec as it is with what it keeps, that `raw` does not state."""
+    if isinstance(kept, BaseModel):
+        for name in type(kept).model_fields:
+            mine, theirs = getattr(raw, name, None), getattr(kept, name)
+            if mine is theirs:
+                continue
+            if name == members.FIELD:
+                yield from ((*at, *path) for path in member_values.unsaid(theirs, mine or {}))
+            else:
+                yield from unstated(mine, theirs, (*at, name))
+    elif isinstance(kept, dict) and isinstance(raw, Mapping):
+        for key, item in kept.items():
+            if key in raw and raw[key] is not item:
+                yield from unstated(raw[key], item, (*at, str(key)))
 
 
 def _shown(path: Path, value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Observed, S
 from reconciler.model.resource_type import FieldMark, OwnedBy
 from reconciler.model.secrecy import sensitive
@@ -94,18 +95,26 @@ def diff(old: Observed[S], new: S) -> tuple[Change, ...]:
         if plain_want == plain_have:
             continue
         for path, before, after in _paths(plain_have, plain_want):
+            marks = item.marks | (_of_member(new, path) if FieldMark.MEMBERS in item.marks else frozenset())
             changes.append(
                 Change(
                     (item.name, *path),
                     before,
                     after,
-                    immutable=FieldMark.IMMUTABLE in item.marks,
-                    rolls=FieldMark.ROLLS in item.marks,
+                    immutable=FieldMark.IMMUTABLE in marks,
+                    rolls=FieldMark.ROLLS in marks,
                     secret=FieldMark.SECRET in item.marks or sensitive(path, before, after),
                     event=FieldMark.EVENT in item.marks,
                 )
             )
     return tuple(changes)
+
+
+def _of_member(spec: BaseModel, path: tuple[str, ...]) -> frozenset[FieldMark]:
+    """The marks of an API member of `spec`, by the API's model."""
+    api: ApiMembers = type(spec).api  # type: ignore[attr-defined]  # a field with this mark comes with it
+    marks = {FieldMark.ROLLS} if path[0] in api.rolls else set()
+    return frozenset(marks if api.updatable(path[:1]) else marks | {FieldMark.IMMUTABLE})
 
 
 def value_at(value: Any, path: tuple[str, ...]) -> Any:

@@ -204,6 +204,7 @@ class _Planner:
         want = kind.claiming(found, want, self.owned - self.serving.get(want.address, frozenset()))
         changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
+        self.warnings += adoption.kept_notes(raw, want, found)
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
         if found.health is not ResourceHealth.READY and found.reason:
             ended = kind.runs_to_completion and found.health is ResourceHealth.DEGRADED
@@ -212,7 +213,7 @@ class _Planner:
             self._replace(want, found, changes)
             return
         if want.adopt:
-            lost = adoption.losses(want, found, changes) | dict(kind.lost(found, want, changes))
+            lost = adoption.losses(raw, want, found, changes) | dict(kind.lost(found, want, changes))
             because, hint = adoption.refused(want, lost)
             if because:  # its id stays, so that the losses of what refers to it are found, too
                 self.refusals.append(Refusal(RefusalCode.LOSS, want.address, because, hint, want.where))

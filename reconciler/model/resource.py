@@ -58,11 +58,12 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Keep(StrEnum):
-    """What an adopted resource keeps in a field that its document does not state."""
+    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted."""
 
     VALUE = "value"  # what AWS has, whatever it is
     PRESENT = "present"  # what AWS has, if it has anything there
     ITEMS = "items"  # what AWS has beyond the items that the specs name
+    MEMBERS = "members"  # what AWS has beyond the members that the specs name, at any depth
 
 
 Link: TypeAlias = Ref | str
@@ -176,10 +177,10 @@ class Desired(Generic[S]):
     """A resource as the specs declare it.
 
     `tags` are all tags of its create call. `where` is its position in the specs, and `origins` the positions of single
-    fields by dotted path, if they differ. With `adopt`, `kept` are the fields that hold defaults of ours, and keep
-    their values in AWS if the resource exists; `keeps_name`: so does its `Name` tag. `if_needed`: it is not created for
-    an adopted resource that keeps another one. `accept_loss` are the losses that the document accepts. `moved`: its
-    document or part had another name before.
+    fields by dotted path, if they differ. `kept` are the fields that keep their values in AWS if the resource exists:
+    members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`:
+    it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
+    accepts. `moved`: its document or part had another name before.
     """
 
     address: Address

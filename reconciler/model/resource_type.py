@@ -39,6 +39,7 @@ class FieldMark(StrEnum):
     PARTIAL = "partial"  # a mapping of which only the declared keys are owned
     SECRET = "secret"  # never shown
     ROLLS = "rolls"  # changing it starts new tasks, which the deployment engine does
+    MEMBERS = "members"  # members of the API; the spec's `api` says how each may be changed
     EVENT = "event"  # it says what has happened: a difference is acted on, but is neither drift nor a wish
 
 

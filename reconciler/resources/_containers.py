@@ -2,21 +2,21 @@
 
 A revision is made whole, so nothing in it is anybody else's to set: what the specs leave out is not left as it is but
 left out of the next revision. Therefore no field here is ever None. Leaving one out gives it the value that AWS fills
-in, and removing a line from the specs shows as a change back to that. `other` holds what a revision made by hand has
-beyond these fields. It is empty in what the specs want, except where an adopted one is kept: then it is registered
-again as it is.
+in, and removing a line from the specs shows as a change back to that. `aws` holds the members beyond these fields, by
+ECS's names: those that the specs say, and those that a revision made elsewhere has, which are registered again as they
+are (model/members.py).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import model_validator
+from pydantic import JsonValue, model_validator
 
-from reconciler.model import resource
+from reconciler.model import member_values, resource
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
 
@@ -82,21 +82,52 @@ class Container(Whole):
     log_stream_prefix: str = ""
     log_region: str = ""
     user: str = ""
-    working_directory: str = ""
     readonly_root: bool = False
     stop_timeout: int = DEFAULT_STOP_TIMEOUT
     depends_on: dict[str, str] = {}
     ulimits: dict[str, Ulimit] = {}
-    other: dict[str, str] = {}
+    aws: dict[str, JsonValue] = {}
 
 
-_LOG_OPTIONS: Final = {
+LOG_OPTIONS: Final = {
     "awslogs-group": "log_group",
     "awslogs-region": "log_region",
     "awslogs-stream-prefix": "log_stream_prefix",
 }
 
-NOT_OURS: Final = (
+API: Final = ApiMembers(
+    "ecs",
+    create="RegisterTaskDefinition",
+    update="RegisterTaskDefinition",
+    described="TaskDefinition",
+    inside="containerDefinitions",
+    words={
+        "name": "its name in `containers`",
+        "image": "image",
+        "essential": "essential",
+        "cpu": "cpu",
+        "memory": "memory",
+        "environment": "environment",
+        "secrets": "secrets",
+        "command": "command",
+        "entryPoint": "entrypoint",
+        "healthCheck": "health_check",
+        "user": "user",
+        "readonlyRootFilesystem": "readonly_root",
+        "stopTimeout": "stop_timeout",
+        "dependsOn": "depends_on",
+        "ulimits": "ulimits",
+        "portMappings.name": "ports",
+        "portMappings.hostPort": "ports",
+        "logConfiguration.logDriver": "task.logs?",
+        "logConfiguration.options.awslogs-group": "task.logs?",
+        "logConfiguration.options.awslogs-region": "task.logs?",
+        "logConfiguration.options.awslogs-stream-prefix": "task.logs?",
+    },
+)
+
+OTHERS: Final = (
+    "workingDirectory",
     "repositoryCredentials",
     "memoryReservation",
     "links",
@@ -121,28 +152,31 @@ NOT_OURS: Final = (
     "firelensConfiguration",
     "credentialSpecs",
 )
-"""What else can be registered. Members that are not listed are AWS's additions and are not looked at: taking one for
-a change would register, and roll out, a new revision in every pass."""
+"""What else can be registered. Members that are not listed are AWS's additions since; whether one can be registered
+again is asked of ECS's model."""
+
+READ: Final = frozenset({*OTHERS, "logConfiguration", "portMappings", "versionConsistency"})
+_SAID: Final = frozenset(path for path in API.words if "." not in path)
 
 
 def read(item: Mapping[str, Any]) -> Container:
     """A container definition from AWS, defaults filled in."""
     check = item.get("healthCheck") or {}
-    other = significant(item, NOT_OURS)
+    aws = significant(item, (*OTHERS, *additions(item, API, READ | _SAID)))
     log = item.get("logConfiguration") or {}
     options = dict(log.get("options") or {})
     awslogs = log.get("logDriver") == "awslogs"
-    logging = {field: options.pop(name, "") for name, field in _LOG_OPTIONS.items()} if awslogs else {}
+    logging = {field: options.pop(name, "") for name, field in LOG_OPTIONS.items()} if awslogs else {}
     if log and not awslogs:
-        other["logConfiguration"] = json.dumps(log, sort_keys=True)
+        aws["logConfiguration"] = log
     elif options or log.get("secretOptions"):
         more = {"options": options, "secretOptions": log.get("secretOptions")}
-        other["logConfiguration"] = json.dumps({name: value for name, value in more.items() if value}, sort_keys=True)
+        aws["logConfiguration"] = {name: value for name, value in more.items() if value}
     mappings = item.get("portMappings") or ()
     if ranges := [mapping for mapping in mappings if "containerPortRange" in mapping]:
-        other["portMappings"] = json.dumps(ranges, sort_keys=True)
+        aws["portMappings"] = ranges
     if item.get("versionConsistency", "enabled") != "enabled":
-        other["versionConsistency"] = item["versionConsistency"]
+        aws["versionConsistency"] = item["versionConsistency"]
     return Container(
         image=item["image"],
         essential=item.get("essential"),
@@ -171,7 +205,6 @@ def read(item: Mapping[str, Any]) -> Container:
         ),
         **logging,
         user=item.get("user"),
-        working_directory=item.get("workingDirectory"),
         readonly_root=item.get("readonlyRootFilesystem"),
         stop_timeout=item.get("stopTimeout"),
         depends_on={entry["containerName"]: entry["condition"] for entry in item.get("dependsOn") or ()},
@@ -179,7 +212,7 @@ def read(item: Mapping[str, Any]) -> Container:
             limit["name"]: Ulimit(soft=limit["softLimit"], hard=limit["hardLimit"])
             for limit in item.get("ulimits") or ()
         },
-        other=other,
+        aws=aws,
     )
 
 
@@ -196,7 +229,6 @@ def written(name: str, container: Container) -> dict[str, Any]:
         "healthCheck": _check(container.health_check),
         "logConfiguration": _logging(container),
         "user": container.user,
-        "workingDirectory": container.working_directory,
         "readonlyRootFilesystem": container.readonly_root,
         "dependsOn": [
             {"containerName": key, "condition": value} for key, value in sorted(container.depends_on.items())
@@ -209,39 +241,23 @@ def written(name: str, container: Container) -> dict[str, Any]:
     sent: dict[str, Any] = {key: value for key, value in items.items() if value}
     if container.stop_timeout != DEFAULT_STOP_TIMEOUT:
         sent["stopTimeout"] = container.stop_timeout
-    others = members(container.other)
-    if log := others.pop("logConfiguration", None):
-        ours: dict[str, Any] = sent.get("logConfiguration") or {}
-        sent["logConfiguration"] = ours | log | {"options": ours.get("options", {}) | log.get("options", {})}
-    if ranges := others.pop("portMappings", None):
+    others: dict[str, Any] = dict(container.aws)
+    ranges = others.pop("portMappings", None) or ()
+    if ranges:
         sent["portMappings"] = [*sent.get("portMappings", ()), *ranges]
-    sent |= others
-    return {"name": name, "image": container.image, "essential": container.essential, **sent}
+    base = {"name": name, "image": container.image, "essential": container.essential, **sent}
+    return dict(member_values.merged(base, others))
 
 
-def significant(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
-    """Those members of `names` that say something, as text: what is empty, false or 0 all through says nothing."""
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-        for name in names
-        if (value := item.get(name)) and _says_something(value)
-    }
+def significant(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those members of `names` that say something: what is empty, false or 0 all through says nothing."""
+    return {name: value for name in names if member_values.says_something(value := item.get(name))}
 
 
-_TEXT: Final = frozenset({"hostname", "ipcMode", "pidMode", "versionConsistency"})
-
-
-def members(other: Mapping[str, str]) -> dict[str, Any]:
-    """What `significant` has made text of, as a call takes it."""
-    return {name: text if name in _TEXT else json.loads(text) for name, text in other.items()}
-
-
-def _says_something(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_says_something(part) for part in value.values())
-    if isinstance(value, list | tuple):
-        return any(_says_something(part) for part in value)
-    return bool(value)
+def additions(item: Mapping[str, Any], api: ApiMembers, known: frozenset[str]) -> list[str]:
+    """The members that say something, can be registered, and are not among `known`: AWS has added them since."""
+    new = [name for name, value in item.items() if name not in known and member_values.says_something(value)]
+    return [name for name in new if name in api.shape.members] if new else []
 
 
 def _mapping(port: Port) -> dict[str, Any]:
@@ -264,7 +280,7 @@ def _check(check: ContainerHealthCheck) -> dict[str, Any] | None:
 def _logging(container: Container) -> dict[str, Any] | None:
     if not container.log_group:
         return None
-    options = {name: value for name, field in _LOG_OPTIONS.items() if (value := getattr(container, field))}
+    options = {name: value for name, field in LOG_OPTIONS.items() if (value := getattr(container, field))}
     return {"logDriver": "awslogs", "options": options}
 
 

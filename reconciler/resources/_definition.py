@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
+from pydantic import JsonValue
+
+from reconciler.model import member_values
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
 from reconciler.resources import _containers
@@ -14,7 +18,30 @@ from reconciler.resources._containers import Container, Whole
 
 LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing starts from it any more
 DEFAULT_STORAGE: Final = 20  # GiB; may not be sent
-NOT_OURS: Final = (
+API: Final = ApiMembers(
+    "ecs",
+    create="RegisterTaskDefinition",
+    update="RegisterTaskDefinition",
+    described="TaskDefinition",
+    words={
+        "family": "the document's name, or `aws_name`",
+        "cpu": "cpu",
+        "memory": "memory",
+        "taskRoleArn": "role",
+        "executionRoleArn": "execution_role",
+        "containerDefinitions": "containers",
+        "ephemeralStorage": "ephemeral_storage",
+        "runtimePlatform.cpuArchitecture": "architecture",
+        "tags": "the document's `tags`",
+    },
+)
+LAUNCH: Final[Mapping[str, Any]] = {
+    "networkMode": "awsvpc",
+    "requiresCompatibilities": ["FARGATE"],
+    "runtimePlatform": {"operatingSystemFamily": "LINUX"},
+}
+"""How it is networked and launched. Where the specs do not say so, it is a task of Fargate's on Linux."""
+OTHERS: Final = (
     "volumes",
     "placementConstraints",
     "inferenceAccelerators",
@@ -24,11 +51,24 @@ NOT_OURS: Final = (
     "enableFaultInjection",
     "trustedExecutionConfiguration",
 )
+ANSWERED: Final = (
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+    "deleteRequestedAt",
+)
+_KNOWN: Final = frozenset({*OTHERS, *_containers.READ})
+_READ: Final = frozenset({*OTHERS, *LAUNCH, *API.words, *ANSWERED})
 
 
 class TaskDefinitionSpec(Whole):
     """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB. Nothing new can be started from
-    one that is not `active`."""
+    one that is not `active`. `other` is how it is launched, where that is neither Fargate's way nor said in `aws`."""
 
     family: Annotated[str, FieldMark.IMMUTABLE]
     cpu: int
@@ -36,11 +76,11 @@ class TaskDefinitionSpec(Whole):
     execution_role: Link = ""
     task_role: Link = ""
     architecture: str = "X86_64"
-    os: str = "LINUX"
     ephemeral_storage: int = DEFAULT_STORAGE
     containers: dict[str, Container]
     active: bool = True
-    other: dict[str, str] = {}
+    aws: dict[str, JsonValue] = {}
+    other: dict[str, JsonValue] = {}
 
 
 def content(spec: TaskDefinitionSpec) -> str:
@@ -51,12 +91,15 @@ def content(spec: TaskDefinitionSpec) -> str:
 def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     """What DescribeTaskDefinition answered, as the spec that would have made it."""
     item = answer["taskDefinition"]
-    other = _containers.significant(item, NOT_OURS)
+    more = _containers.additions(item, API, _READ)
+    platform = item.get("runtimePlatform") or {}
+    other: dict[str, Any] = {}
     if item.get("networkMode") != "awsvpc":
         other["networkMode"] = item.get("networkMode") or "bridge"
     if item.get("requiresCompatibilities") != ["FARGATE"]:
-        other["requiresCompatibilities"] = json.dumps(item.get("requiresCompatibilities") or [])
-    platform = item.get("runtimePlatform") or {}
+        other["requiresCompatibilities"] = item.get("requiresCompatibilities") or []
+    if (family := platform.get("operatingSystemFamily", "LINUX")) != "LINUX":
+        other["runtimePlatform"] = {"operatingSystemFamily": family}
     return TaskDefinitionSpec(
         family=item["family"],
         cpu=_containers.units(item.get("cpu")),
@@ -64,17 +107,18 @@ def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
         execution_role=item.get("executionRoleArn"),
         task_role=item.get("taskRoleArn"),
         architecture=platform.get("cpuArchitecture"),
-        os=platform.get("operatingSystemFamily"),
         ephemeral_storage=(item.get("ephemeralStorage") or {}).get("sizeInGiB"),
         containers={one["name"]: _containers.read(one) for one in item["containerDefinitions"]},
         active=item["status"] not in LEFT,
+        aws=_containers.significant(item, (*OTHERS, *more)),
         other=other,
     )
 
 
 def lost_with(spec: TaskDefinitionSpec) -> frozenset[str]:
     """Those of the other members that a task of ours cannot have: another network mode, and no Fargate."""
-    elsewhere = "FARGATE" not in spec.other.get("requiresCompatibilities", "FARGATE")
+    launched = spec.other.get("requiresCompatibilities", ["FARGATE"])
+    elsewhere = isinstance(launched, list) and "FARGATE" not in launched
     return frozenset(spec.other) & ({"networkMode"} | ({"requiresCompatibilities"} if elsewhere else set()))
 
 
@@ -88,9 +132,54 @@ def registered(spec: TaskDefinitionSpec) -> dict[str, Any]:
         "memory": str(spec.memory),
         "executionRoleArn": spec.execution_role,
         "taskRoleArn": spec.task_role,
-        "runtimePlatform": {"cpuArchitecture": spec.architecture, "operatingSystemFamily": spec.os},
+        "runtimePlatform": {"cpuArchitecture": spec.architecture, "operatingSystemFamily": "LINUX"},
         "ephemeralStorage": {} if spec.ephemeral_storage == DEFAULT_STORAGE else {"sizeInGiB": spec.ephemeral_storage},
         "containerDefinitions": [_containers.written(name, spec.containers[name]) for name in sorted(spec.containers)],
     }
-    others = _containers.members({name: text for name, text in spec.other.items() if name not in lost_with(spec)})
-    return {key: value for key, value in found.items() if value} | others
+    sent = {key: value for key, value in found.items() if value}
+    kept = {name: value for name, value in spec.other.items() if name not in lost_with(spec)}
+    return dict(member_values.merged(member_values.merged(sent, kept), spec.aws))
+
+
+def aligned(spec: TaskDefinitionSpec, want: TaskDefinitionSpec) -> TaskDefinitionSpec:
+    """`spec` with its members in the spelling of `want` where both say the same, and with those that `want` says of how
+    it is launched in their place."""
+    if launched := {name: spec.other.get(name, usual) for name, usual in LAUNCH.items() if name in want.aws}:
+        other = {name: value for name, value in spec.other.items() if name not in launched}
+        spec = spec.model_copy(update={"aws": {**spec.aws, **launched}, "other": other})
+    return _each(spec, want, lambda have, said: member_values.aligned(have, said) if said else have)
+
+
+def with_additions(want: TaskDefinitionSpec, spec: TaskDefinitionSpec) -> TaskDefinitionSpec:
+    """`want`, as a revision that was registered for it, with the members that only `spec` has.
+
+    The console copies tags, the hash among them. AWS may fill in more than was registered inside a member, and members
+    that are new: taking those for somebody's would roll out a new version when botocore is updated.
+    """
+
+    def added(said: Mapping[str, Any], have: Mapping[str, Any]) -> Mapping[str, Any]:
+        mine = member_values.without_none(said)
+        return {**mine, **{name: value for name, value in have.items() if name not in mine and name in _KNOWN}}
+
+    return _each(want, spec, added)
+
+
+def _each(
+    one: TaskDefinitionSpec,
+    other: TaskDefinitionSpec,
+    joined: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]],
+) -> TaskDefinitionSpec:
+    """`one`, with its members and those of its containers joined with those of `other`."""
+    if not _has_members(one) and not _has_members(other):
+        return one
+    containers = {
+        name: container.model_copy(update={"aws": joined(container.aws, other.containers[name].aws)})
+        if name in other.containers
+        else container
+        for name, container in one.containers.items()
+    }
+    return one.model_copy(update={"aws": joined(one.aws, other.aws), "containers": containers})
+
+
+def _has_members(spec: TaskDefinitionSpec) -> bool:
+    return bool(spec.aws) or any(container.aws for container in spec.containers.values())

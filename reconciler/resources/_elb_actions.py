@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import field_validator
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import elb_actions, resource
 from reconciler.model.diff import Change
-from reconciler.model.resource import Desired, Link, Observed, Path
+from reconciler.model.resource import Call, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark
 from reconciler.model.usage import Usage
 
@@ -70,19 +70,48 @@ NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service
 NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
 
 
-def actions(action: Action | None, initial: Action | None, new: Desired[Any]) -> list[dict[str, Any]]:
+def actions(action: Action | None, initial: Action | None, new: Desired[Any], member: str) -> list[dict[str, Any]]:
     """`Actions` of a create call, declared or initial. Raises `errors.SpecInvalid` without either."""
     chosen = action or initial
     if chosen is None:
         raise errors.SpecInvalid(f"{new.address} does not say what to do with requests")
-    return written(chosen)
+    return written(chosen, (), said_in(new.spec, member))
 
 
-def written(action: Action) -> list[dict[str, Any]]:
-    """`Actions` of a call. They replace all existing actions (ELB API Reference, ModifyListener and ModifyRule).
+def written(
+    action: Action, given: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]] | None
+) -> list[dict[str, Any]]:
+    """`Actions` of a call, which replace all existing ones (ELB API Reference, ModifyListener and ModifyRule).
 
-    Raises `errors.SpecInvalid` for an action that does nothing.
+    What `said` has beyond the action comes with it, and where it says nothing, what those have that are `given`. Raises
+    `errors.SpecInvalid` for an action that does nothing.
     """
+    (only,) = _written(action)
+    return elb_actions.with_beyond(only, elb_actions.beyond(given) if said is None else said)
+
+
+def rewritten(
+    listing: Call, items: str, member: str, new: Desired[Any], action: Action | None
+) -> Calls[list[dict[str, Any]]]:
+    """`Actions` of a call that changes what the action comes with, and no more: where a rollout moves the traffic, it
+    is read again right before. `listing` reads the listener or rule; `items` and `member` are members of its answer.
+    """
+    answer = yield listing
+    given = answer[items][0][member]
+    if action is not None:
+        return written(action, given, said_in(new.spec, member))
+    last = elb_actions.last(given)
+    if last is None:
+        raise errors.StalePlan(f"{new.address} has no single action that answers requests; nothing was written")
+    without = {name: value for name, value in last.items() if name not in ("Order", "TargetGroupArn")}
+    config = {
+        name: value for name, value in (last.get("ForwardConfig") or {}).items() if name != elb_actions.STICKINESS
+    }
+    plain = {**without, "ForwardConfig": config} if config else without
+    return elb_actions.with_beyond(plain, said_in(new.spec, member) or ())
+
+
+def _written(action: Action) -> list[dict[str, Any]]:
     if action.forward is not None:
         groups = [
             {"TargetGroupArn": item.target_group, "Weight": item.weight} for item in sorted(action.forward, key=str)
@@ -106,13 +135,35 @@ def written(action: Action) -> list[dict[str, Any]]:
     raise errors.SpecInvalid("an action has to forward, redirect or reply")
 
 
+def words(member: str) -> dict[str, str]:
+    """The members of an action that other documents say."""
+    names = (f"{member}.TargetGroupArn", f"{member}.ForwardConfig.TargetGroups")
+    return dict.fromkeys(names, "`traffic` of the Service")
+
+
+def owned(member: str) -> dict[str, str]:
+    """The members of an action that the specs cannot say."""
+    return {f"{member}.Order": "actions are carried out in the order in which they are listed"}
+
+
+def said_in(spec: Any, member: str) -> list[Any] | None:
+    """What a listener or a rule is declared to have beyond its action; None if nothing is said of it."""
+    found = spec.aws.get(member)
+    return found if isinstance(found, list) else None
+
+
+def shown(item: Mapping[str, Any], member: str) -> dict[str, Any]:
+    """A listener or a rule from AWS, with what its actions have beyond ours in their place."""
+    return {**item, member: elb_actions.beyond(item[member])}
+
+
 def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
-    """`Actions` of a response. Actions that specs cannot declare, such as authentication, are read as an empty action,
-    so that they are a difference.
+    """`Actions` of a response, without what comes before the last one, such as a sign-in, which is kept. Those that
+    have no such action, or several, are read as an empty one, so that they are a difference.
     """
-    if len(given) != 1:
+    only = elb_actions.last(given)
+    if only is None:
         return Action()
-    (only,) = given
     match only["Type"]:
         case "forward":
             alone = [{"TargetGroupArn": only["TargetGroupArn"]}] if "TargetGroupArn" in only else []
@@ -140,24 +191,22 @@ def read_action(given: Sequence[Mapping[str, Any]]) -> Action:
                     body=reply.get("MessageBody"),
                 )
             )
-        case _:
-            return Action()
+    raise AssertionError(only["Type"])
 
 
 def lost_actions(
     given: Sequence[Mapping[str, Any]], field: str, wanted: Action | None, changes: Iterable[Change]
 ) -> dict[Path, Any]:
-    """What writing `wanted` drops of `given`: a sign-in, a redirect or reply, and targets that keep their clients."""
+    """What writing `wanted` drops of `given`: a redirect or a reply, and where that keeps its clients, a forward."""
     if wanted is None or all(change.field != field for change in changes):
         return {}
     kinds = {"forward": wanted.forward, "redirect": wanted.redirect, "fixed-response": wanted.fixed_response}
     lost: dict[Path, Any] = {}
     for one in given:
-        if kinds.get(one["Type"]) is None:
+        if one["Type"] in kinds and kinds[one["Type"]] is None:
             lost[field, one["Type"]] = {name: value for name, value in one.items() if name not in ("Type", "Order")}
-        sticky = (one.get("ForwardConfig") or {}).get("TargetGroupStickinessConfig") or {}
-        if sticky.get("Enabled"):
-            lost[field, "TargetGroupStickinessConfig"] = sticky
+    if wanted.forward is None and (sticky := elb_actions.stickiness(given)):
+        lost[field, elb_actions.STICKINESS] = sticky
     return lost
 
 

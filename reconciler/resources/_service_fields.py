@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource, service_connect
+from reconciler.model import member_values, members, resource, service_connect
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
 from reconciler.model.service_connect import ServiceConnect
@@ -18,9 +21,78 @@ from reconciler.resources._service_deployment import Deployment, Pair
 PLATFORM_NOW: Final = (1, 4, 0)
 """ECS may answer LATEST with the version that it stands for, which has been this one or a later one since 2020."""
 
+_ROLLOUT: Final = "the rollout of the service decides it, by the DeploymentStrategy"
+
+OF_A_DEPLOYMENT: Final = ("serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations")
+"""Members that ECS shows of a deployment, and not of the service."""
+
+STARTS_ALONE: Final = ("serviceRegistries", *OF_A_DEPLOYMENT)
+"""Members that no word says whose change starts a deployment, and which only services of the ECS controller have."""
+
+NOT_UNDER: Final[Mapping[str, tuple[str, ...]]] = {
+    "EXTERNAL": (*OF_A_DEPLOYMENT, "deploymentConfiguration"),
+    "CODE_DEPLOY": (*STARTS_ALONE, "deploymentConfiguration"),
+}
+"""Members that a service cannot have whose deployments somebody else controls, by the controller. Under the external
+one `serviceRegistries` belong to the task sets."""
+
 UNBALANCED: Final = 100
 """`maximumPercent` up to which ECS refuses rebalancing across Availability Zones, which a new service has otherwise
 (ECS developer guide, "Balancing an Amazon ECS service across Availability Zones")."""
+
+
+_CONNECTED: Final = ("enabled", "namespace", "services", "logConfiguration")
+
+API: Final = ApiMembers(
+    "ecs",
+    create="CreateService",
+    update="UpdateService",
+    described="Service",
+    words={
+        "cluster": "cluster",
+        "serviceName": "the document's name, or `aws_name`",
+        "taskDefinition": "task",
+        "desiredCount": "desired_count",
+        "launchType": "launch",
+        "capacityProviderStrategy": "capacity_providers",
+        "platformVersion": "platform_version",
+        "networkConfiguration": "placement",
+        "loadBalancers": "traffic",
+        "healthCheckGracePeriodSeconds": "grace_period",
+        "enableExecuteCommand": "exec",
+        **{f"serviceConnectConfiguration.{one}": "service_connect" for one in _CONNECTED},
+        "deploymentController": "the type of its DeploymentStrategy",
+        "deploymentConfiguration.minimumHealthyPercent": "`rolling.min_percent` of its DeploymentStrategy",
+        "deploymentConfiguration.maximumPercent": "`rolling.max_percent` of its DeploymentStrategy",
+        "deploymentConfiguration.deploymentCircuitBreaker.enable": "`rolling.circuit_breaker` of its "
+        "DeploymentStrategy",
+        "deploymentConfiguration.deploymentCircuitBreaker.rollback": "`rolling.rollback` of its DeploymentStrategy",
+        "tags": "the document's `tags`",
+    },
+    owned={
+        "clientToken": "the service's name makes its creation repeatable",
+        "role": "ECS uses its service-linked role",
+        "schedulingStrategy": "a Service runs a number of tasks, not one on each instance",
+        "deploymentConfiguration.strategy": _ROLLOUT,
+        "deploymentConfiguration.bakeTimeInMinutes": _ROLLOUT,
+        "deploymentConfiguration.lifecycleHooks": _ROLLOUT,
+        "deploymentConfiguration.linearConfiguration": _ROLLOUT,
+        "deploymentConfiguration.canaryConfiguration": _ROLLOUT,
+    },
+    rolls=frozenset(STARTS_ALONE),
+    elsewhere={name: f"deployments.{name}" for name in OF_A_DEPLOYMENT},
+    others=(
+        "serviceRegistries",
+        "volumeConfigurations",
+        "vpcLatticeConfigurations",
+        "serviceConnectConfiguration.accessLogConfiguration",
+        "serviceConnectConfiguration.containerConfigurations",
+        "placementConstraints",
+        "placementStrategy",
+        "enableECSManagedTags",
+        "deploymentConfiguration.alarms",
+    ),
+)
 
 
 class Target(resource.Spec):
@@ -46,6 +118,8 @@ class ServiceSpec(resource.Spec):
     `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
     """
 
+    api: ClassVar[ApiMembers] = API
+
     cluster: Annotated[Link, FieldMark.IMMUTABLE]
     name: Annotated[str, FieldMark.IMMUTABLE]
     task_definition: Annotated[Link | None, FieldMark.ROLLS] = None
@@ -63,6 +137,7 @@ class ServiceSpec(resource.Spec):
     exec: bool | None = None
     service_connect: Annotated[ServiceConnect | None, FieldMark.ROLLS] = None
     propagate_tags: str | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
     pair: Annotated[Pair | None, OwnedBy("rollout")] = None
     infrastructure_role: Annotated[Link | None, OwnedBy("rollout")] = None
     controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
@@ -114,14 +189,14 @@ OF_THE_TASK_SET: Final = (
 )
 
 
-def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...]) -> dict[str, Any]:
-    """The parameters of UpdateService that make `changes`.
+def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], item: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of UpdateService that make `changes` to `item`.
 
     Raises `errors.Invalid` for what only another service could have.
     """
     fields = {change.field for change in changes}
     sent: dict[str, Any] = {}
-    for field in sorted(fields - {"launch_type"}):
+    for field in sorted(fields - {"launch_type", "aws"}):
         if field == "deployment":
             update = _service_deployment.merged(old.deployment or Deployment(), new.deployment or Deployment())
             sent |= _deployment(new.model_copy(update={"deployment": update}))
@@ -129,6 +204,10 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...]) -> 
             sent |= MEMBERS[field](new)
     if "deployment" in fields and _balanced_again(old, new):
         sent["availabilityZoneRebalancing"] = "ENABLED"
+    if "aws" in fields:
+        sent = member_values.merged(
+            sent, members.changed(API, new.aws, with_deployment(item), [one.path for one in changes])
+        )
     if "launch_type" in fields:
         if old.launch_type is not None:
             raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")
@@ -157,7 +236,16 @@ _ANSWERED: Final = {
 """Members without which an answer says nothing of the field."""
 
 
-def read(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tuple[ServiceSpec, frozenset[str]]:
+def with_deployment(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A service from AWS, with the members that are shown of its newest deployment or primary task set."""
+    versions = (*(item.get("deployments") or ()), *(item.get("taskSets") or ()))
+    primary: Mapping[str, Any] = next((one for one in versions if one.get("status") == "PRIMARY"), {})
+    return {**item, **{name: primary[name] for name in STARTS_ALONE if primary.get(name)}}
+
+
+def read(
+    item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope, seen: dict[str, Any]
+) -> tuple[ServiceSpec, frozenset[str]]:
     """A service from AWS, defaults filled in, and the fields that the answer says nothing of."""
     controller = (item.get("deploymentController") or {}).get("type", "ECS")
     unread = {field for field, member in _ANSWERED.items() if item.get(member) in (None, {})}
@@ -178,6 +266,7 @@ def read(item: Mapping[str, Any], want: ServiceSpec | None, scope: Scope) -> tup
         exec=item.get("enableExecuteCommand"),
         service_connect=service_connect.read(_newest(item).get("serviceConnectConfiguration")),
         propagate_tags=item.get("propagateTags", "NONE"),
+        aws=seen,
         controller=controller,
     )
     return spec, frozenset(unread)

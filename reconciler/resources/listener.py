@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import field_validator
+from pydantic import JsonValue, field_validator
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -22,8 +23,30 @@ from reconciler.resources import _elb, _elb_actions, _gone, _tags
 from reconciler.resources._elb import elbv2
 from reconciler.resources._elb_actions import Action
 
+API: Final = ApiMembers(
+    "elbv2",
+    create="CreateListener",
+    update="ModifyListener",
+    described="Listener",
+    words={
+        "LoadBalancerArn": "the LoadBalancer document",
+        "Port": "port",
+        "Protocol": "protocol",
+        "Certificates": "certificates",
+        "SslPolicy": "ssl_policy",
+        "Tags": "the document's `tags`",
+        "DefaultActions.RedirectConfig": "default_action",
+        "DefaultActions.FixedResponseConfig": "default_action",
+        **_elb_actions.words("DefaultActions"),
+    },
+    owned=_elb_actions.owned("DefaultActions"),
+    others=("AlpnPolicy", "DefaultActions", "MutualAuthentication.TrustStoreArn"),
+)
+
 
 class ListenerSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     load_balancer: Annotated[Link, FieldMark.IMMUTABLE]
     port: int
     protocol: str
@@ -32,6 +55,7 @@ class ListenerSpec(resource.Spec):
     ssl_policy: str | None = None
     default_action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
     @field_validator("certificates")
     @classmethod
@@ -68,17 +92,20 @@ class Listener(ResourceType[ListenerSpec]):
         known = [arn for arn in items if arn in tags and certificates.get(arn, items) is not None]
         places = _places({arn: items[arn] for arn in known})
         addresses = _elb.addresses(self.kind, places, _wanted(scope), tags, scope)
-        return [
-            Observed(
-                address,
-                arn,
-                _read(items[arn], certificates.get(arn)),
-                tags=tags[arn],
-                unread=_unread(items[arn], scope),
-                facts={"actions": items[arn]["DefaultActions"], "listed": _listed_beside(certificates.get(arn))},
-            )
-            for arn, address in addresses.items()
-        ]
+        said = {want.address: want.spec.aws for want in scope.wanted}
+        found = []
+        for arn, address in addresses.items():
+            mine, item = said.get(address, {}), _elb_actions.shown(items[arn], "DefaultActions")
+            facts = {
+                "actions": items[arn]["DefaultActions"],
+                "listed": _listed_beside(certificates.get(arn)),
+                "item": item,
+                "unstated": members.unstated(API, mine, item),
+            }
+            aws = members.seen(API, mine, item, tags[arn], address) if mine else {}
+            spec = _read(items[arn], certificates.get(arn)).model_copy(update={"aws": aws})
+            found.append(Observed(address, arn, spec, tags[arn], unread=_unread(items[arn], scope), facts=facts))
+        return found
 
     def excludes(self, want: ListenerSpec, found: ListenerSpec) -> str:
         same = (want.load_balancer, want.port) == (found.load_balancer, found.port)
@@ -125,8 +152,9 @@ class Listener(ResourceType[ListenerSpec]):
                 Protocol=spec.protocol,
                 Certificates=_listed(first) or None,
                 SslPolicy=spec.ssl_policy,
-                DefaultActions=_elb_actions.actions(spec.default_action, spec.initial_action, new),
+                DefaultActions=_elb_actions.actions(spec.default_action, spec.initial_action, new, "DefaultActions"),
                 Tags=_tags.pairs(new.tags),
+                **{name: value for name, value in spec.aws.items() if name != "DefaultActions"},
             )
         except errors.Exists:
             answer = yield elbv2.describe_listeners(LoadBalancerArn=spec.load_balancer)
@@ -153,8 +181,17 @@ class Listener(ResourceType[ListenerSpec]):
             # a listener cannot become secure without its certificate in the same call
             settings |= {"Protocol": spec.protocol, "SslPolicy": spec.ssl_policy}
             settings["Certificates"] = _listed(certificates[:1]) or None
-        if "default_action" in fields and spec.default_action is not None:
-            settings["DefaultActions"] = _elb_actions.written(spec.default_action)
+        paths = [change.path for change in changes]
+        if "aws" in fields:
+            settings |= members.changed(API, spec.aws, old.facts["item"], paths)
+        if "DefaultActions" in settings:
+            listing = elbv2.describe_listeners(ListenerArns=[old.id])
+            settings["DefaultActions"] = yield from _elb_actions.rewritten(
+                listing, "Listeners", "DefaultActions", new, spec.default_action
+            )
+        elif "default_action" in fields and spec.default_action is not None:
+            said = _elb_actions.said_in(spec, "DefaultActions")
+            settings["DefaultActions"] = _elb_actions.written(spec.default_action, old.facts["actions"], said)
         others = set(old.facts["listed"]) if "certificates" in fields else set(certificates[1:])
         for missing in sorted(set(certificates[1:]) - others, key=str):
             yield elbv2.add_listener_certificates(ListenerArn=old.id, Certificates=_listed([missing]))

@@ -6,55 +6,27 @@ that change places do so in one call: AWS refuses a priority that is taken, even
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
-
-from pydantic import field_validator
+from typing import Any, ClassVar
 
 from reconciler import errors
-from reconciler.model import ownership, resource
+from reconciler.model import members, ownership
 from reconciler.model.diff import Change
-from reconciler.model.resource import Calls, Desired, Link, Observed, Path
-from reconciler.model.resource_type import FieldMark, OwnedBy, Replace, ResourceType, Scope
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
 from reconciler.resources import _conditions, _elb, _elb_actions, _gone, _tags
 from reconciler.resources._elb import elbv2
-from reconciler.resources._elb_actions import Action
+from reconciler.resources._rule_fields import API, ListenerRuleSpec, others, read, written
+
+__all__ = ["API", "ListenerRule", "ListenerRuleSpec"]
 
 LOWEST, HIGHEST = 1, 50_000
 """Priorities that ELB takes."""
 
 FREE = 3
 """How many free priorities to name where the wanted one is taken."""
-
-
-class ListenerRuleSpec(resource.Spec):
-    """A condition that is left out is as AWS has it; an empty one is for requests of any kind."""
-
-    listener: Annotated[Link, FieldMark.IMMUTABLE]
-    priority: int
-    paths: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
-    hosts: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
-    methods: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
-    headers: dict[str, tuple[str, ...]] | None = None
-    queries: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
-    """`name=value`, or a value of any parameter of the query string."""
-    sources: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
-    """CIDR blocks."""
-    action: Action | None = None
-    initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
-
-    @field_validator("hosts")
-    @classmethod
-    def _lower(cls, hosts: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """AWS keeps host names so."""
-        return None if hosts is None else tuple(host.lower() for host in hosts)
-
-    @field_validator("headers")
-    @classmethod
-    def _sort(cls, headers: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
-        return None if headers is None else {name: tuple(sorted(values)) for name, values in headers.items()}
 
 
 class ListenerRule(ResourceType[ListenerRuleSpec]):
@@ -85,8 +57,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         def build(tags: _elb.Tags, _: list[Any]) -> list[Observed[ListenerRuleSpec]]:
             there = {arn: places[arn] for arn in items if arn in tags}
             found = _elb.addresses(self.kind, there, wanted, tags, scope)
+            said = {want.address: want.spec.aws for want in scope.wanted}
             return [
-                Observed(address, arn, _read(*items[arn]), tags=tags[arn], facts=_facts(*items[arn], held))
+                _observed(address, arn, *items[arn], tags[arn], held, said.get(address, {}))
                 for arn, address in found.items()
             ]
 
@@ -174,8 +147,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             answer = yield elbv2.create_rule(
                 ListenerArn=spec.listener,
                 Priority=spec.priority,
-                Conditions=_written(spec),
-                Actions=_elb_actions.actions(spec.action, spec.initial_action, new),
+                Conditions=[*written(spec), *(_elb_actions.said_in(spec, "Conditions") or ())],
+                Actions=_elb_actions.actions(spec.action, spec.initial_action, new, "Actions"),
+                Transforms=spec.aws.get("Transforms"),
                 Tags=_tags.pairs(new.tags),
             )
         except errors.Exists:
@@ -193,22 +167,25 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         if "priority" in fields:
             yield from _move(old, new)
         settings: dict[str, Any] = {}
-        if not fields.isdisjoint(_conditions.FIELDS):  # what is not declared stays as it is
-            settings["Conditions"] = [*_written(_filled(spec, old.spec)), *old.facts["conditions"]]
-        if "action" in fields and spec.action is not None:
-            settings["Actions"] = _elb_actions.written(spec.action)
+        if "aws" in fields:
+            settings |= members.changed(API, spec.aws, old.facts["item"], [change.path for change in changes])
+        if "Conditions" in settings or not fields.isdisjoint(_conditions.FIELDS):  # what is not declared stays as it is
+            said = _elb_actions.said_in(spec, "Conditions")
+            more = old.facts["conditions"] if said is None else said
+            settings["Conditions"] = [*written(_filled(spec, old.spec)), *more]
+        if "Actions" in settings:
+            listing = elbv2.describe_rules(RuleArns=[old.id])
+            settings["Actions"] = yield from _elb_actions.rewritten(listing, "Rules", "Actions", new, spec.action)
+        elif "action" in fields and spec.action is not None:
+            said = _elb_actions.said_in(spec, "Actions")
+            settings["Actions"] = _elb_actions.written(spec.action, old.facts["actions"], said)
         if settings:
             yield elbv2.modify_rule(RuleArn=old.id, **settings)
 
     def lost(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], changes: tuple[Change, ...]
     ) -> Mapping[Path, Any]:
-        """Conditions are replaced as a whole, and patterns by regular expression are not among ours."""
-        lost = _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
-        fields = [change.field for change in changes if change.field in _conditions.FIELDS]
-        if fields and old.facts["patterns"]:
-            lost[fields[0], "RegexValues"] = old.facts["patterns"]
-        return lost
+        return _elb_actions.lost_actions(old.facts["actions"], "action", new.spec.action, changes)
 
     def delete(self, old: Observed[ListenerRuleSpec]) -> Calls[None]:
         yield from _gone.let_go(elbv2.delete_rule(RuleArn=old.id))
@@ -254,77 +231,26 @@ def _filled(spec: ListenerRuleSpec, present: ListenerRuleSpec) -> ListenerRuleSp
     )
 
 
-def _written(spec: ListenerRuleSpec) -> list[dict[str, Any]]:
-    """`Conditions` of a call, all of which have to hold."""
-    return list(_each_condition(spec))
-
-
-def _each_condition(spec: ListenerRuleSpec) -> Iterator[dict[str, Any]]:
-    if spec.paths:
-        yield {"Field": "path-pattern", "PathPatternConfig": {"Values": sorted(spec.paths)}}
-    if spec.hosts:
-        yield {"Field": "host-header", "HostHeaderConfig": {"Values": sorted(spec.hosts)}}
-    if spec.methods:
-        yield {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": sorted(spec.methods)}}
-    for name, values in sorted((spec.headers or {}).items()):
-        yield {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": list(values)}}
-    if spec.queries:
-        pairs = [_query(text) for text in sorted(spec.queries)]
-        yield {"Field": "query-string", "QueryStringConfig": {"Values": pairs}}
-    if spec.sources:
-        yield {"Field": "source-ip", "SourceIpConfig": {"Values": sorted(spec.sources)}}
-
-
-def _query(text: str) -> dict[str, str]:
-    name, equals, value = text.partition("=")
-    return {"Key": name, "Value": value} if equals else {"Value": name}
-
-
-def _read(listener: str, item: Mapping[str, Any]) -> ListenerRuleSpec:
-    values: dict[str, Sequence[str]] = {}
-    headers: dict[str, tuple[str, ...]] = {}
-    others = _others(item)
-    for condition in item["Conditions"]:
-        match condition["Field"]:
-            case "http-header":
-                config = condition["HttpHeaderConfig"]
-                headers[config["HttpHeaderName"]] = tuple(config["Values"])
-            case "path-pattern":
-                values["paths"] = _values(condition, "PathPatternConfig")
-            case "host-header":
-                values["hosts"] = _values(condition, "HostHeaderConfig")
-            case "http-request-method":
-                values["methods"] = _values(condition, "HttpRequestMethodConfig")
-            case "query-string" if condition not in others:
-                pairs = condition["QueryStringConfig"]["Values"]
-                values["queries"] = [
-                    f"{one['Key']}={one['Value']}" if one.get("Key") else one["Value"] for one in pairs
-                ]
-            case "source-ip":
-                values["sources"] = _values(condition, "SourceIpConfig")
-    return ListenerRuleSpec(
-        listener=listener,
-        priority=int(item["Priority"]),
-        paths=tuple(sorted(values.get("paths", ()))),
-        hosts=tuple(sorted(values.get("hosts", ()))),
-        methods=tuple(sorted(values.get("methods", ()))),
-        headers=headers,
-        queries=tuple(sorted(values.get("queries", ()))),
-        sources=tuple(sorted(values.get("sources", ()))),
-        action=_elb_actions.read_action(item["Actions"]),
-    )
-
-
-def _patterns(item: Mapping[str, Any]) -> list[str]:
-    configs = (value for condition in item["Conditions"] for value in condition.values() if isinstance(value, Mapping))
-    return [pattern for config in configs for pattern in config.get("RegexValues") or ()]
+def _observed(
+    address: Address,
+    arn: str,
+    listener: str,
+    item: Mapping[str, Any],
+    tags: Mapping[str, str],
+    held: Mapping[str, Sequence[int]],
+    said: dict[str, Any],
+) -> Observed[ListenerRuleSpec]:
+    shown = {**_elb_actions.shown(item, "Actions"), "Conditions": list(others(item))}
+    facts = _facts(listener, item, held) | {"item": shown, "unstated": members.unstated(API, said, shown)}
+    aws = members.seen(API, said, shown, tags, address) if said else {}
+    spec = read(listener, item).model_copy(update={"aws": aws})
+    return Observed(address, arn, spec, tags=tags, facts=facts)
 
 
 def _facts(listener: str, item: Mapping[str, Any], held: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     return {
-        "conditions": _others(item),
+        "conditions": others(item),
         "actions": item["Actions"],
-        "patterns": _patterns(item),
         "priorities": held[listener],
     }
 
@@ -334,15 +260,3 @@ def _free(priority: int, held: Sequence[int]) -> list[int]:
     near = range(max(LOWEST, priority - len(held) - FREE), min(HIGHEST, priority + len(held) + FREE) + 1)
     free = [number for number in near if number not in held and number != priority]
     return sorted(sorted(free, key=lambda number: (abs(number - priority), number))[:FREE])
-
-
-def _others(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Conditions that the specs cannot say, as a call takes them: several parameters that all have to be there."""
-    queries = tuple(condition for condition in item["Conditions"] if condition["Field"] == "query-string")
-    return queries if len(queries) > 1 else ()
-
-
-def _values(condition: Mapping[str, Any], config: str) -> Sequence[str]:
-    """AWS answers the values twice, in the older form too; an older caller's rule has only that."""
-    found: Sequence[str] = condition.get(config, {}).get("Values") or condition.get("Values", ())
-    return found

@@ -8,19 +8,43 @@ and could not share its target groups, so it is never replaced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _elb, _tags
 from reconciler.resources._elb import elbv2
 
+API: Final = ApiMembers(
+    "elbv2",
+    create="CreateLoadBalancer",
+    update="ModifyIpPools",
+    described="LoadBalancer",
+    words={
+        "Name": "the document's name, or `aws_name`",
+        "Scheme": "scheme",
+        "Subnets": "subnets",
+        "SubnetMappings": "subnets",
+        "SecurityGroups": "security_groups",
+        "Tags": "the document's `tags`",
+    },
+    owned={"Type": "a LoadBalancer is an Application Load Balancer"},
+    fields={"IpAddressType": "ip_address_type"},
+    changeable=frozenset({"IpAddressType"}),
+    others=("IpamPools",),
+)
+
 
 class LoadBalancerSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
     scheme: Annotated[str, FieldMark.IMMUTABLE]
     subnets: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
@@ -28,6 +52,7 @@ class LoadBalancerSpec(resource.Spec):
     type: Annotated[str, FieldMark.IMMUTABLE] = "application"
     ip_address_type: str | None = None
     attributes: Annotated[dict[str, str] | None, FieldMark.PARTIAL] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class LoadBalancer(ResourceType[LoadBalancerSpec]):
@@ -55,6 +80,7 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
             if address is None or arn not in tags or (arn in attributes and attributes[arn] is None):
                 continue
             health, reason = _health(item.get("State", {}))
+            said = wanted[name].spec.aws if name in wanted else {}
             found.append(
                 Observed(
                     address,
@@ -67,12 +93,18 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
                         security_groups=tuple(sorted(item.get("SecurityGroups", ()))),
                         ip_address_type=item.get("IpAddressType"),
                         attributes=_elb.attributes(attributes[arn]) if arn in attributes else None,
+                        aws=members.seen(API, said, item, tags[arn], address) if said else {},
                     ),
                     tags=tags[arn],
                     health=health,
                     reason=reason,
                     unread=frozenset() if arn in attributes else frozenset({"attributes"}),
-                    facts={"dns_name": item["DNSName"], "zone_id": item.get("CanonicalHostedZoneId")},
+                    facts={
+                        "dns_name": item["DNSName"],
+                        "zone_id": item.get("CanonicalHostedZoneId"),
+                        "item": item,
+                        "unstated": members.unstated(API, said, item),
+                    },
                 )
             )
         return found
@@ -91,6 +123,7 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
             SecurityGroups=sorted(map(str, spec.security_groups)),
             IpAddressType=spec.ip_address_type,
             Tags=_tags.pairs(new.tags),
+            **spec.aws,
         )
         arn: str = answer["LoadBalancers"][0]["LoadBalancerArn"]
         if spec.attributes:
@@ -110,6 +143,9 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
             yield elbv2.set_security_groups(LoadBalancerArn=old.id, SecurityGroups=groups)
         if "ip_address_type" in fields:
             yield elbv2.set_ip_address_type(LoadBalancerArn=old.id, IpAddressType=new.spec.ip_address_type)
+        if "aws" in fields:
+            pools = members.changed(API, new.spec.aws, old.facts["item"], [change.path for change in changes])
+            yield elbv2.modify_ip_pools(LoadBalancerArn=old.id, **pools)
         if "attributes" in fields and new.spec.attributes is not None:
             yield elbv2.modify_load_balancer_attributes(
                 LoadBalancerArn=old.id, Attributes=_elb.attribute_pairs(new.spec.attributes, changes)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.model import service_connect
+from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
@@ -23,12 +23,14 @@ from reconciler.resources import _ecs, _gone, _service_deployment, _service_heal
 from reconciler.resources._ecs import ecs
 from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_fields import (
+    API,
     MEMBERS,
     OF_THE_TASK_SET,
     ServiceSpec,
     Target,
     changed,
     read,
+    with_deployment,
 )
 
 __all__ = ["Deployment", "Pair", "Service", "ServiceSpec", "Target"]
@@ -111,7 +113,10 @@ class Service(ResourceType[ServiceSpec]):
                 address = _ecs.address_of(self.kind, name, tags, want, scope)
                 if address is None or item["status"] == "INACTIVE":
                     continue
-                spec, unread = read(item, None if want is None else want.spec, scope)
+                said, whole = {} if want is None else want.spec.aws, with_deployment(item)
+                seen = members.seen(API, said, whole, tags, address) if said else {}
+                spec, unread = read(item, None if want is None else want.spec, scope, seen)
+                facts = _service_health.facts(item, cluster) | {"unstated": members.unstated(API, said, whole)}
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
@@ -122,7 +127,7 @@ class Service(ResourceType[ServiceSpec]):
                         health,
                         reason,
                         unread=unread,
-                        facts={**_service_health.facts(item, cluster), "groups": _of_its(item, groups)},
+                        facts={**facts, "groups": _of_its(item, groups)},
                     )
                 )
         return observed
@@ -135,6 +140,8 @@ class Service(ResourceType[ServiceSpec]):
         for field, member in fields.items():
             if getattr(spec, field) not in (None, (), service_connect.OFF):
                 params |= member(spec)
+        later = API.rolls if spec.controller == "EXTERNAL" else ()
+        params = member_values.merged(params, {name: value for name, value in spec.aws.items() if name not in later})
         if spec.starts_empty:
             params["desiredCount"] = 0
         if spec.pair is not None and spec.infrastructure_role is not None:
@@ -167,7 +174,7 @@ class Service(ResourceType[ServiceSpec]):
         where = {"cluster": old.spec.cluster, "service": old.id}
         others = tuple(change for change in changes if change.field != "exec")
         if others:
-            yield ecs.update_service(**where, **changed(old.spec, new.spec, others))
+            yield ecs.update_service(**where, **changed(old.spec, new.spec, others, old.facts["item"]))
         if len(others) == len(changes):
             return
         try:

@@ -9,14 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from reconciler.model import resource
+from pydantic import JsonValue
+
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
+
+API: Final = ApiMembers(
+    "elbv2",
+    create="CreateTargetGroup",
+    update="ModifyTargetGroup",
+    described="TargetGroup",
+    words={
+        "Name": "target_groups",
+        "Port": "port",
+        "VpcId": "`network` of the LoadBalancer",
+        "HealthCheckPath": "health_check.path",
+        "HealthCheckIntervalSeconds": "health_check.interval",
+        "HealthCheckTimeoutSeconds": "health_check.timeout",
+        "HealthyThresholdCount": "health_check.healthy_threshold",
+        "UnhealthyThresholdCount": "health_check.unhealthy_threshold",
+        "Matcher.HttpCode": "health_check.matcher",
+        "Attributes.deregistration_delay.timeout_seconds": "deregistration_delay",
+        "Tags": "the document's `tags`",
+    },
+    more={"Attributes": "ModifyTargetGroupAttributes"},
+    fields={
+        "Protocol": "protocol",
+        "ProtocolVersion": "protocol_version",
+        "TargetType": "target_type",
+        "HealthCheckProtocol": "health_check.protocol",
+        "HealthCheckPort": "health_check.port",
+        "Matcher.GrpcCode": "health_check.matcher",
+        "Attributes": "attributes",
+    },
+)
 
 
 class HealthCheck(resource.Spec):
@@ -33,6 +66,8 @@ class HealthCheck(resource.Spec):
 
 
 class TargetGroupSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
     port: Annotated[int, FieldMark.IMMUTABLE]
     protocol: Annotated[str, FieldMark.IMMUTABLE]
@@ -42,6 +77,7 @@ class TargetGroupSpec(resource.Spec):
     health_check: HealthCheck | None = None
     initial_health_check: Annotated[HealthCheck | None, OwnedBy("rollout")] = None
     attributes: Annotated[dict[str, str] | None, FieldMark.PARTIAL] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class TargetGroup(ResourceType[TargetGroupSpec]):
@@ -90,6 +126,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
             address = _tags.address_of(self.kind, name, tags.get(arn, {}), scope, wanted.get(name))
             if address is None or arn not in tags:
                 continue
+            said = wanted[name].spec.aws if name in wanted else {}
             found.append(
                 Observed(
                     address,
@@ -102,6 +139,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
                         vpc=item.get("VpcId", ""),
                         target_type=item["TargetType"],
                         health_check=_read_check(item),
+                        aws=members.seen(API, said, item, tags[arn], address) if said else {},
                     ),
                     tags=tags[arn],
                     unread=frozenset({"attributes"}),
@@ -124,7 +162,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
             VpcId=spec.vpc,
             TargetType=spec.target_type,
             Tags=_tags.pairs(new.tags),
-            **_written_check(spec, spec.initial_health_check),
+            **member_values.merged(_written_check(spec, spec.initial_health_check), spec.aws),
         )
         arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
         if spec.attributes:
@@ -137,8 +175,11 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
         self, old: Observed[TargetGroupSpec], new: Desired[TargetGroupSpec], changes: tuple[Change, ...]
     ) -> Calls[None]:
         fields = {change.field for change in changes}
-        if "health_check" in fields:
-            yield elbv2.modify_target_group(TargetGroupArn=old.id, **_written_check(new.spec, old.spec.health_check))
+        settings = _written_check(new.spec, old.spec.health_check) if "health_check" in fields else {}
+        if "aws" in fields:
+            settings |= members.changed(API, new.spec.aws, old.facts["item"], [change.path for change in changes])
+        if settings:
+            yield elbv2.modify_target_group(TargetGroupArn=old.id, **settings)
         if "attributes" in fields and new.spec.attributes is not None:
             yield elbv2.modify_target_group_attributes(
                 TargetGroupArn=old.id, Attributes=_elb.attribute_pairs(new.spec.attributes, changes)

@@ -25,9 +25,18 @@ from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, Path, refs_in
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _containers, _ecs, _gone, _in_use, _revisions
+from reconciler.resources import _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit
-from reconciler.resources._definition import LEFT, TaskDefinitionSpec, content, lost_with, read_spec, registered
+from reconciler.resources._definition import (
+    LEFT,
+    TaskDefinitionSpec,
+    aligned,
+    content,
+    lost_with,
+    read_spec,
+    registered,
+    with_additions,
+)
 from reconciler.resources._ecs import ecs
 
 __all__ = [
@@ -77,9 +86,10 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
             if family in answers and not _is_active(answers[family]):
                 answers[family] = yield from _revisions.one(running.get(family, family))
         hashes = {
-            family: _carried_over(want, said)
+            family: content(kept.spec)
             for family, want in wanted.items()
-            if want.adopt and family in running and (said := answers.get(family)) is not None
+            if want.kept and family in running and (said := answers.get(family)) is not None
+            if (kept := _carried_over(want, said)) is not want and next(refs_in(kept.spec), None) is None
         }
         for family, new in _revisions.newest_tagged(scope, CONTENT, hashes).items():
             if new != running[family]:
@@ -141,9 +151,9 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         """How it is networked and launched is for all of it, and not carried over to a task of Fargate's."""
         lost: dict[Path, Any] = {("other", name): old.spec.other[name] for name in lost_with(old.spec)}
         for name, container in new.spec.containers.items():
-            log = _containers.members(container.other).get("logConfiguration") or {}
-            if container.log_group and "logDriver" in log:
-                lost["containers", name, "other", "logConfiguration"] = log
+            log = container.aws.get("logConfiguration")
+            if container.log_group and isinstance(log, dict) and "logDriver" in log:
+                lost["containers", name, "aws", "logConfiguration"] = log
         return lost if changes else {}
 
     def delete(self, old: Observed[TaskDefinitionSpec]) -> Calls[None]:
@@ -190,10 +200,10 @@ def _registered_already(scope: Scope) -> dict[str, str]:
     return _revisions.newest_tagged(scope, CONTENT, hashes)
 
 
-def _carried_over(want: Desired[TaskDefinitionSpec], running: Mapping[str, Any]) -> str:
-    """The hash of the wanted revision of an adopted family: it counts what is carried over from the one that runs."""
-    found = Observed(want.address, _revisions.arn_of(running), read_spec(running), _ecs.tags_of(running))
-    return content(adopted(want, found).spec)
+def _carried_over(want: Desired[TaskDefinitionSpec], running: Mapping[str, Any]) -> Desired[TaskDefinitionSpec]:
+    """`want` with what is carried over from the revision that runs; the same object if that is nothing."""
+    spec = aligned(read_spec(running), want.spec)
+    return adopted(want, Observed(want.address, _revisions.arn_of(running), spec, _ecs.tags_of(running)))
 
 
 def _is_active(answer: Mapping[str, Any] | None) -> bool:
@@ -246,11 +256,14 @@ def _as_wanted(
     spec: TaskDefinitionSpec, answer: Mapping[str, Any], want: Desired[TaskDefinitionSpec] | None
 ) -> TaskDefinitionSpec:
     """`spec`, in the wanted one's spelling where both say the same."""
-    if want is None or next(refs_in(want.spec), None) is not None:
+    if want is None:
+        return spec
+    spec = aligned(spec, want.spec)
+    if next(refs_in(want.spec), None) is not None:
         return spec  # what it refers to is not there: it has no hash
     registered = _is_active(answer)
     hashed = _ecs.tags_of(answer).get(CONTENT) == content(want.spec)
-    return want.spec if registered and hashed and _plainly_same(spec, want.spec) else spec
+    return with_additions(want.spec, spec) if registered and hashed and _plainly_same(spec, want.spec) else spec
 
 
 def _plainly_same(one: TaskDefinitionSpec, other: TaskDefinitionSpec) -> bool:

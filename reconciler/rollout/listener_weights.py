@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler import errors
+from reconciler.model import elb_actions
 from reconciler.model.resource import Call, Calls, ServiceApi
 from reconciler.rollout.release import RolloutTarget, TrafficEntry
 from reconciler.rollout.state import WHOLE, Weights
@@ -39,9 +40,9 @@ def weights_of(
     `former` are groups of the stack that may be named, too, and go with the next write. If they have all the traffic,
     it counts as that of the first group, in which the first version starts: it receives it once it is healthy.
     """
-    if len(actions) != 1 or actions[0].get("Type") != "forward":
+    only = elb_actions.last(actions)
+    if only is None or only["Type"] != "forward":
         return None, False
-    (only,) = actions
     items = (only.get("ForwardConfig") or {}).get("TargetGroups") or [{"TargetGroupArn": only.get("TargetGroupArn")}]
     given = {item["TargetGroupArn"]: item.get("Weight", 1) for item in items}
     others = {group: weight for group, weight in given.items() if group not in groups}
@@ -69,8 +70,9 @@ def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: We
     targets = [
         {"TargetGroupArn": group, "Weight": weight} for group, weight in zip(subject.groups, weights, strict=True)
     ]
-    others = {} if len(now) != 1 else now[0].get("ForwardConfig") or {}  # whether clients stay with a group
-    actions = [{"Type": "forward", "ForwardConfig": {**others, "TargetGroups": targets}}]
+    others = (elb_actions.last(now) or {}).get("ForwardConfig") or {}  # whether clients stay with a group
+    forward = {"Type": "forward", "ForwardConfig": {**others, "TargetGroups": targets}}
+    actions = elb_actions.joined(elb_actions.before(now), forward)
     if entry.rule is None:
         yield elbv2.modify_listener(ListenerArn=entry.listener, DefaultActions=actions)
     else:

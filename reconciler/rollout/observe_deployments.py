@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.model import service_connect
+from reconciler.model.member_values import aligned, merged
+from reconciler.model.members import FIELD
 from reconciler.model.resource import Call, Calls
 from reconciler.model.service_connect import ServiceConnect
 from reconciler.rollout import capacity, task_protection
@@ -133,9 +135,11 @@ def declared(subject: RolloutTarget, decision: UpdateService) -> Call:
 
 def members(subject: RolloutTarget, names: Iterable[str]) -> dict[str, Any]:
     """The named members of UpdateService, as the wanted release has them."""
-    sent: dict[str, Any] = {}
-    for name in names:
-        sent |= _MEMBERS[name](subject)
+    wanted = tuple(names)
+    whole = json.loads(subject.members or "{}")
+    sent: dict[str, Any] = {name: value for name, value in whole.items() if {name, FIELD} & {*wanted}}
+    for name in wanted:
+        sent = merged(sent, _MEMBERS[name](subject))
     return sent
 
 
@@ -191,6 +195,9 @@ def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[st
         found.append("capacityProviderStrategy")
     if set(attachments(item)) != set(subject.attached):
         found.append("loadBalancers")
+    said = json.loads(release.members or "{}")
+    shown = {name: primary.get(name) or item.get(name) for name in said}
+    found += [] if aligned(shown, said, ordered=False, only_said=True) == said else [FIELD]
     if service_connect.read(primary.get("serviceConnectConfiguration")) != _connected(release):
         found.append("serviceConnectConfiguration")
     return found
@@ -228,6 +235,7 @@ _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
         "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
     },
     "loadBalancers": lambda subject: _load_balancers(subject.attached),
+    FIELD: lambda _: {},
     "serviceConnectConfiguration": lambda subject: {
         "serviceConnectConfiguration": service_connect.member(_connected(subject.release))
     },

@@ -147,15 +147,17 @@ def _tuned(subject: RolloutTarget, groups: Mapping[str, Any]) -> tuple[bool, boo
 
 
 def _check(item: Mapping[str, Any]) -> HealthCheck:
+    matcher = item.get("Matcher") or {}
     return HealthCheck(
         path=item.get("HealthCheckPath", ""),
         interval=item.get("HealthCheckIntervalSeconds", 0),
         timeout=item.get("HealthCheckTimeoutSeconds", 0),
         healthy_threshold=item.get("HealthyThresholdCount", 0),
         unhealthy_threshold=item.get("UnhealthyThresholdCount", 0),
-        matcher=(item.get("Matcher") or {}).get("HttpCode", ""),
+        matcher=matcher.get("HttpCode") or matcher.get("GrpcCode", ""),
         port=item.get("HealthCheckPort", ""),
         protocol=item.get("HealthCheckProtocol", ""),
+        grpc="GrpcCode" in matcher,
     )
 
 

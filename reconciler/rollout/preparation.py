@@ -36,5 +36,5 @@ def _members(check: HealthCheck) -> dict[str, Any]:
         "HealthCheckTimeoutSeconds": check.timeout,
         "HealthyThresholdCount": check.healthy_threshold,
         "UnhealthyThresholdCount": check.unhealthy_threshold,
-        "Matcher": {"HttpCode": check.matcher},
+        "Matcher": {"GrpcCode" if check.grpc else "HttpCode": check.matcher},
     }

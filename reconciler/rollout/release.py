@@ -16,7 +16,7 @@ ID_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """Health check of a target group; times in seconds."""
+    """Health check of a target group; times in seconds. `matcher` are codes of HTTP, or of gRPC."""
 
     path: str
     interval: int
@@ -26,6 +26,7 @@ class HealthCheck:
     matcher: str
     port: str = "traffic-port"
     protocol: str = "HTTP"
+    grpc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Release:
     """What is to run. `task_definition` is an ARN; `health` belongs to the release's target group.
 
     `attached_to` are the names of the target groups, if they are part of the release: of deployments that ECS runs.
+    `members` are the API members of the service whose change starts new tasks, as JSON.
     `service_connect` is that member of ECS's calls as JSON, "" where it is off.
     """
 
@@ -72,6 +74,7 @@ class Release:
     platform_version: str | None = None
     health: HealthCheck | None = None
     attached_to: tuple[str, ...] = ()
+    members: str = ""
     service_connect: str = ""
     commit: str = ""
 
@@ -105,11 +108,12 @@ class RolloutTarget:
     """The service that is rolled out, by its AWS ids.
 
     `groups` are the two target groups; slot 0 is the first. `attached` are the target groups of a service whose
-    deployments ECS runs, with those that it may not leave yet. `former` are the stack's other target groups, which the
-    service's listeners may still name. `inherited` are those of `groups` in which a service has tasks that leaves the
-    specs: this one under its former name. `scalable` is `service/<cluster>/<name>` if the service
-    scales automatically and the specs do not suspend that. `stack_tags` are put on the task sets. `roles` are the
-    stack's roles with the time of their creation, None for what was created just now.
+    deployments ECS runs, with those that it may not leave yet. `members` are the release's, with what the service has
+    beyond them. `former` are the stack's other target groups, which the service's listeners may still name. `inherited`
+    are those of `groups` in which a service has tasks that leaves the specs: this one under its former name. `scalable`
+    is `service/<cluster>/<name>` if the service scales automatically and the specs do not suspend that. `stack_tags`
+    are put on the task sets. `roles` are the stack's roles with the time of their creation, None for what was created
+    just now.
 
     `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
     in the history of the specs any more. Neither concerns what is being rolled out already. `judges` is the digest of
@@ -124,6 +128,7 @@ class RolloutTarget:
     production: TrafficEntry | None = None
     test: TrafficEntry | None = None
     attached: tuple[Attachment, ...] = ()
+    members: str = ""
     former: frozenset[str] = frozenset()
     inherited: frozenset[str] = frozenset()
     scalable: str | None = None

@@ -28,7 +28,7 @@ from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
-from reconciler.rollout_driver.wanted_release import wanted_release
+from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
 
 OTHER_CONTROLLER: Final = "AWS cannot change the deployment controller of the service, which its strategy requires"
 
@@ -182,6 +182,7 @@ def subject_of(
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
         former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         inherited=_left_behind(context) & set(groups),
+        members=whole_members(release, service.facts["item"]),
         attached=() if delivery.moves_traffic else _attached(delivery, service, context),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
         roles=tuple(_roles(context)),

@@ -5,6 +5,7 @@ It is known once everything that it consists of has an id: roles, image digests,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from reconciler.model import service_connect
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
+from reconciler.model.members import FIELD, changed
 from reconciler.model.resource import Address, Observed, ResourceHealth
-from reconciler.resources.service import ServiceSpec
+from reconciler.resources._service_fields import API, ServiceSpec, with_deployment
 from reconciler.resources.task_definition import content
 from reconciler.rollout.release import Capacity, HealthCheck, Release, release_id
 from reconciler.rollout.spec import RolloutSpec
@@ -43,6 +45,19 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
     if lack and not registered:  # ECS retries what is registered, as at the first deployment, until its image exists
         return release, lack
     return replace(release, id=release_id(content(definition.spec), release), task_definition=registered), ""
+
+
+def _members(spec: ServiceSpec) -> str:
+    found = {name: value for name, value in spec.aws.items() if name in API.rolls}
+    return json.dumps(found, sort_keys=True) if found else ""
+
+
+def whole_members(release: Release, item: Mapping[str, Any]) -> str:
+    """The members of a release with what its service, `item`, has beyond them."""
+    if not release.members:
+        return ""
+    said = json.loads(release.members)
+    return json.dumps(changed(API, said, with_deployment(item), [(FIELD, name) for name in said]))
 
 
 def _missing_image(delivery: RolloutSpec, found: Mapping[Address, Observed[Any]]) -> str:
@@ -80,6 +95,7 @@ def _unnamed(delivery: RolloutSpec, spec: ServiceSpec, commit: str, health: Heal
         ),
         platform_version=spec.platform_version,
         health=health,
+        members=_members(spec),
         attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
         service_connect=service_connect.text(spec.service_connect),
         commit=commit,

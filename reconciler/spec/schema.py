@@ -14,8 +14,11 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from reconciler.model import duration
+from reconciler.model.members import FIELD
 from reconciler.spec.documents import KINDS, Block
 from reconciler.spec.documents.network import Ports
+from reconciler.spec.member_schema import members_schema
+from reconciler.spec.members import api_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIMITS = {"ge": "minimum", "le": "maximum"}
@@ -33,6 +36,11 @@ def json_schema() -> dict[str, Any]:
     definitions.pop("Ports")  # written as a number or text, see PortRange
     for name, definition in definitions.items():
         definitions[name] = _tidy(definition)
+    for block in _blocks(Block):
+        if block.__name__ in definitions and FIELD in block.model_fields:
+            properties = definitions[block.__name__]["properties"]
+            about = properties[FIELD].get("description", "")
+            properties[FIELD] = {**members_schema(api_of(block), definitions), "description": about}
     for kind in KINDS:
         required = [field for field in definitions[kind].get("required", []) if field != "name"]
         definitions[kind]["required"] = ["kind", "name", *required]

@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.model.members import FIELD
 from reconciler.spec.diagnostics import Diagnostic, did_you_mean, nearest
 from reconciler.spec.documents import KINDS, Document
 from reconciler.spec.messages import described, joined, shown
@@ -131,7 +132,8 @@ def _nulls(node: Node, path: Path) -> Iterator[Path]:
             yield path
         case Mapping():
             for name, entry in node.entries.items():
-                yield from _nulls(entry.value, (*path, name))
+                if name != FIELD:  # there it removes a member
+                    yield from _nulls(entry.value, (*path, name))
         case Sequence():
             for index, item in enumerate(node.items):
                 yield from _nulls(item, (*path, index))

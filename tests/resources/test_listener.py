@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,10 +147,11 @@ def test_what_a_redirect_leaves_out_is_not_compared() -> None:
     assert not diff(found, wanted)
 
 
-def test_an_action_that_the_specs_cannot_say_is_a_difference() -> None:
-    """A sign-in put before the forward by hand does not go unnoticed."""
+def test_what_comes_before_an_action_is_not_part_of_it() -> None:
+    """A sign-in put before the forward by hand is kept; two actions that answer are none that the specs can declare."""
     sign_in = {"Type": "authenticate-oidc", "Order": 1}
-    assert action_of(sign_in, weighted(blue=1) | {"Order": 2}) == Action()
+    assert action_of(sign_in, weighted(blue=1) | {"Order": 2}) == action_of(weighted(blue=1))
+    assert action_of(weighted(blue=1) | {"Order": 1}, weighted(green=1) | {"Order": 2}) == Action()
     assert action_of({"Type": "something-new"}) == Action()
 
 
@@ -370,3 +372,51 @@ def test_a_port_made_before_is_adopted_and_a_taken_one_is_not() -> None:
     assert talk(item(), CreateListener=refusal).hold(Listener().create(new)) == ARN
     with pytest.raises(errors.Exists):
         talk(item(), tags={ARN: {}}, CreateListener=refusal).hold(Listener().create(new))
+
+
+SIGN_IN = {
+    "Type": "authenticate-cognito",
+    "Order": 1,
+    "AuthenticateCognitoConfig": {"UserPoolArn": "arn:pool", "UserPoolClientId": "client", "UserPoolDomain": "shop"},
+}
+STICKY = {"Enabled": True, "DurationSeconds": 600}
+
+
+def guarded() -> dict[str, Any]:
+    """A listener whose requests need a sign-in and stay with a target group."""
+    forward = weighted(blue=1)
+    forward["ForwardConfig"]["TargetGroupStickinessConfig"] = STICKY
+    return item(actions=(SIGN_IN, forward | {"Order": 2}))
+
+
+def sent_to(told: Talk, want: Desired[Any]) -> list[dict[str, Any]]:
+    """The actions of the update to `want`."""
+    (found,) = observe(told, want)
+    told.hold(Listener().update(found, want, diff(found, want.spec)))
+    (params,) = told.params("ModifyListener")
+    actions: list[dict[str, Any]] = params["DefaultActions"]
+    return actions
+
+
+def test_what_comes_with_an_action_is_kept_when_the_action_changes() -> None:
+    """A sign-in and the stickiness of clients, which the specs do not state; the plan says so."""
+    told = talk(guarded(), ModifyListener={})
+    green = Action(forward=(Forward(target_group=GREEN),))
+    want = replace(WANT, spec=WANT.spec.model_copy(update={"default_action": green}))
+    (found,) = observe(told, want)
+    assert found.facts["unstated"] == (("DefaultActions",),)
+
+    before, last = sent_to(told, want)
+    assert before == SIGN_IN
+    assert last["ForwardConfig"]["TargetGroupStickinessConfig"] == STICKY
+    assert [one["TargetGroupArn"] for one in last["ForwardConfig"]["TargetGroups"]] == [GREEN]
+
+
+def test_what_comes_with_an_action_goes_once_the_specs_say_so() -> None:
+    """`DefaultActions: null`: the rollout's weights stay as they are at that moment."""
+    told = talk(guarded(), ModifyListener={})
+    want = replace(WANT, spec=WANT.spec.model_copy(update={"aws": {"DefaultActions": []}}))
+
+    (only,) = sent_to(told, want)
+    assert only["ForwardConfig"] == weighted(blue=1)["ForwardConfig"]
+    assert only["Type"] == "forward"

@@ -56,23 +56,27 @@ WANT = wish("target-group/blue", TargetGroupSpec(name="blue", port=80, protocol=
 MADE = {"TargetGroups": [{"TargetGroupArn": ARN, "TargetGroupName": "blue"}]}
 
 
+ITEM = {
+    "TargetGroupArn": ARN,
+    "TargetGroupName": "blue",
+    "Port": 80,
+    "Protocol": "HTTP",
+    "VpcId": "vpc-1",
+    "TargetType": "ip",
+    "HealthCheckPath": "/",
+    "HealthCheckPort": "traffic-port",
+    "HealthCheckProtocol": "HTTP",
+    "HealthCheckIntervalSeconds": 30,
+    "HealthCheckTimeoutSeconds": 6,
+    "HealthyThresholdCount": 5,
+    "UnhealthyThresholdCount": 2,
+    "Matcher": {"HttpCode": "200"},
+}
+"""WANT as AWS shows it."""
+
+
 def observe(**fields: Any) -> Observed[Any]:
-    item = {
-        "TargetGroupArn": ARN,
-        "TargetGroupName": "blue",
-        "Port": 80,
-        "Protocol": "HTTP",
-        "VpcId": "vpc-1",
-        "TargetType": "ip",
-        "HealthCheckPath": "/",
-        "HealthCheckPort": "traffic-port",
-        "HealthCheckProtocol": "HTTP",
-        "HealthCheckIntervalSeconds": 30,
-        "HealthCheckTimeoutSeconds": 6,
-        "HealthyThresholdCount": 5,
-        "UnhealthyThresholdCount": 2,
-        "Matcher": {"HttpCode": "200"},
-    } | fields
+    item = ITEM | fields
     talk = Talk(
         DescribeTargetGroups={"TargetGroups": [item]},
         DescribeTags={"TagDescriptions": [{"ResourceArn": ARN, "Tags": pairs(tagged(WANT))}]},

@@ -219,8 +219,8 @@ def test_sizes_are_read_in_every_spelling(cpu: str, memory: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({"volumes": [{"name": "data", "host": {}}]}, "other.volumes"),
-        ({"pidMode": "task"}, "other.pidMode"),
+        ({"volumes": [{"name": "data", "host": {}}]}, "aws.volumes"),
+        ({"pidMode": "task"}, "aws.pidMode"),
         ({"networkMode": "bridge"}, "other.networkMode"),
         ({"requiresCompatibilities": ["EC2"]}, "other.requiresCompatibilities"),
         ({"status": "INACTIVE"}, "active"),
@@ -242,10 +242,10 @@ def test_more_in_a_container_shows_too() -> None:
     }
     found = observed(Revisions(said), running())
 
-    assert set(found.spec.containers["web"].other) == {"logConfiguration", "privileged"}
+    assert set(found.spec.containers["web"].aws) == {"logConfiguration", "privileged"}
     assert {".".join(change.path[:3]) for change in diff(found, DESIRED.spec)} == {
         "containers.web.log_group",
-        "containers.web.other",
+        "containers.web.aws",
     }
 
 
@@ -279,11 +279,13 @@ def test_what_was_started_by_tag_is_not_yet_what_runs_by_digest() -> None:
 def test_a_revision_that_was_registered_for_this_content_is_this_content() -> None:
     """What carries the hash of what is wanted is what is wanted, however AWS spells it, unless it plainly is not."""
     tags = {**DESIRED.tags, CONTENT: content(DESIRED.spec)}
-    odd = answer(1, tags=tags, pidMode="task")
+    odd = answer(1, tags=tags, memory="0.4 GB")
+    more = answer(1, tags=tags, pidMode="task")
     copied = answer(1, "made:by-hand", tags)
     assert observed(Revisions(copied), running()).spec != DESIRED.spec
 
     assert observed(Revisions(odd), running()).spec == DESIRED.spec
+    assert observed(Revisions(more), running()).spec == DESIRED.spec.model_copy(update={"aws": {"pidMode": "task"}})
     assert observed(Revisions(odd), running(wanted=CHANGED)).spec != CHANGED.spec
     deregistered = observed(Revisions(answer(1, tags=tags, status="INACTIVE")), running(service(1)))
     assert [str(change) for change in diff(deregistered, DESIRED.spec)] == ["active"]
@@ -373,7 +375,7 @@ def test_what_was_registered_before_a_crash_is_used() -> None:
 def test_a_registered_revision_of_an_adopted_family_is_found_with_what_was_carried_over() -> None:
     """Its family and volumes are not those of the document, and the service still runs the revision before."""
     mine = {"family": "hers", "volumes": [{"name": "data"}]}
-    want = replace(CHANGED, adopt=True, kept={("family",): Keep.VALUE, ("other",): Keep.VALUE})
+    want = replace(CHANGED, adopt=True, kept={("family",): Keep.VALUE, ("aws",): Keep.MEMBERS})
     before = answer(3, **mine)
     before["taskDefinition"]["taskDefinitionArn"] = arn(3, "hers")
     runs = replace(service(3), facts={"task_definition": arn(3, "hers"), "task_definitions": (arn(3, "hers"),)})
@@ -517,7 +519,7 @@ def test_what_could_not_be_deleted_is_said() -> None:
 OURS_OF_A_CONTAINER = {
     "command", "cpu", "dependsOn", "entryPoint", "environment", "essential", "healthCheck", "image", "logConfiguration",
     "memory", "name", "portMappings", "readonlyRootFilesystem", "secrets", "stopTimeout", "ulimits", "user",
-    "versionConsistency", "workingDirectory",
+    "versionConsistency",
 }  # fmt: skip
 OURS = {
     "containerDefinitions", "cpu", "ephemeralStorage", "executionRoleArn", "family", "memory", "networkMode",
@@ -528,8 +530,8 @@ OURS = {
 @pytest.mark.parametrize(
     ("shape", "handled"),
     [
-        ("ContainerDefinition", OURS_OF_A_CONTAINER | {*_containers.NOT_OURS}),
-        ("RegisterTaskDefinitionRequest", OURS | {*_definition.NOT_OURS}),
+        ("ContainerDefinition", OURS_OF_A_CONTAINER | {*_containers.OTHERS}),
+        ("RegisterTaskDefinitionRequest", OURS | {*_definition.OTHERS}),
     ],
 )
 def test_every_member_that_can_be_registered_is_known(shape: str, handled: set[str]) -> None:

@@ -10,7 +10,7 @@ from reconciler.rollout.actions import CreateTaskSet, DeleteTaskSet, RolloutActi
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService, TaskSet
-from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
+from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome
 from reconciler.rollout.strategy import Promotion, Strategy
 from tests.rollout.world import GOOD, NOW, State
 
@@ -153,7 +153,7 @@ def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
         going_back = marks.rollback_target is not None and marks.rollback_target.release == due.release
         if due.stage is DeadlineKind.TO and due.weight == policy.weights[0] and not same:
             _approved(policy, state, due.release, verb, going_back=going_back)
-        if due.stage is DeadlineKind.TO and due.weight != policy.weights[0] and not same:
+        if due.stage is DeadlineKind.TO and due.weight != policy.weights[0] and not same and not _given(state, due):
             _hold("W", not state.seen.withdrawn or verb is RequestVerb.PROMOTE, f"{due.text()} by the clock")
             before = (due.release, DeadlineKind.AT, policy.weight_before(due.weight))
             _hold(
@@ -169,6 +169,14 @@ def _mark(policy: Strategy, state: State, decision: WriteState) -> None:
         _hold("S7", (by is Actor.PERSON) is (verb is not None), f"{verb or 'nobody'} ends it, and {by} is noted")
     if "response" in fields and decision.after.response is not None:
         _heard(policy, state, decision)
+
+
+def _given(state: State, due: Deadline) -> bool:
+    """Whether production is there already, by somebody else: then it is only noted."""
+    weights = state.seen.production
+    return weights is not None and any(
+        one.release == due.release and weights[one.slot] >= due.weight for one in state.seen.alive
+    )
 
 
 def _approved(policy: Strategy, state: State, release: str, verb: RequestVerb | None, *, going_back: bool) -> None:

@@ -17,7 +17,7 @@ from reconciler.rollout.stored_state import DeadlineKind, Outcome
 from tests.resources.talk import Talk
 from tests.rollout.answers import SUBJECT, listeners
 from tests.rollout.facts import GREEN, HOUR, MINUTE, NOW, due, ill, kinds, marked, side
-from tests.rollout.test_codedeploy import BLUE, ENGINE, KEEPING, READY, both, decided, facts, switched
+from tests.rollout.test_codedeploy import BLUE, ENGINE, INSTALLING, KEEPING, READY, both, decided, facts, switched
 
 
 def test_a_deployment_catches_up_with_production_that_somebody_has_moved() -> None:
@@ -71,6 +71,12 @@ def test_blue_is_removed_once_the_listener_says_so_again() -> None:
     talk = Talk(DescribeListeners=listeners((0, 100)), ContinueDeployment={})
     talk.hold(ENGINE.apply(TerminateOriginal("d-b", 0), SUBJECT))
     assert talk.operations() == ["DescribeListeners", "ContinueDeployment"]
+
+
+def test_an_attempt_keeps_its_deadline_until_its_tasks_show() -> None:
+    """It is known by it: with another one, the end of its deployment would count as that of an earlier attempt."""
+    late = due(DeadlineKind.UP, -MINUTE)
+    assert decided(facts(active=INSTALLING, marks=marked(late))).decisions == ()
 
 
 def test_scaling_in_is_given_back_beside_a_first_version_that_failed() -> None:

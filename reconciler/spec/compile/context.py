@@ -38,10 +38,12 @@ class Context:
         after: Iterable[Address] = (),
         origins: Mapping[str, str] | None = None,
         kept: Mapping[Path, Keep] = NOTHING,
+        members: Mapping[Path, Keep] = NOTHING,
     ) -> Desired[Any]:
         """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2.
 
-        `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there.
+        `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there. `members` are
+        those of its API's members, of which every resource keeps what its document does not state.
         """
         declared = {**self.stack.tags, **document.tags, **(tags or {})}
         return Desired(
@@ -50,7 +52,7 @@ class Context:
             tags=ownership.tags_for(self.stack.name, address, protect=document.protect, declared=declared, name=name),
             after=frozenset(after),
             adopt=document.adopt is not None,
-            kept=NOTHING if document.adopt is None else kept,
+            kept={**(NOTHING if document.adopt is None else kept), **members},
             keeps_name=name is not None,
             accept_loss=frozenset() if document.adopt is None else frozenset(document.adopt.accept_loss),
             protect=document.protect,

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired
 from reconciler.rollout import release
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import queries
+from reconciler.spec import members, queries
 from reconciler.spec.compile import registry
 from reconciler.spec.compile.context import Context, whole_seconds
 from reconciler.spec.compile.load_balancer import listener_address
@@ -17,7 +18,7 @@ from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.listener_rule import Match
-from reconciler.spec.documents.service import TargetHealthCheck
+from reconciler.spec.documents.service import Traffic
 from reconciler.spec.specs import Specs
 
 
@@ -56,7 +57,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         production=entry(service, traffic.listener),
         test=entry(service, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),
-        health=health_check(traffic.health_check),
+        health=health_check(traffic),
         headers=_headers(traffic.match),
         query=_fitting(traffic.match.query),
     )
@@ -101,14 +102,19 @@ def container_port(service: Service) -> int:
     return ports[0]
 
 
-def health_check(check: TargetHealthCheck) -> release.HealthCheck:
+def health_check(traffic: Traffic) -> release.HealthCheck:
+    _, fields = with_fields(members.api_of(traffic), members.said(traffic))
+    check, others = traffic.health_check, {"port", "protocol"}
+    grpc = fields.get("health_check.matcher")
     return release.HealthCheck(
         path=check.path,
         interval=whole_seconds(check.interval),
         timeout=whole_seconds(check.timeout),
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
-        matcher=check.matcher,
+        matcher=grpc or check.matcher,
+        grpc=grpc is not None,
+        **{name: fields[f"health_check.{name}"] for name in others if f"health_check.{name}" in fields},
     )
 
 

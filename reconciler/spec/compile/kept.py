@@ -11,13 +11,14 @@ from reconciler.resources._containers import Port
 from reconciler.spec.compile.context import unstated
 from reconciler.spec.documents import DeploymentStrategy, Service, Task
 from reconciler.spec.documents.container import Container
+from reconciler.spec.documents.task_definition import TaskDefinition
 
 Workload = Service | Task
 
 
 def of_definition(workload: Workload) -> dict[Path, Keep]:
     task = workload.task
-    kept: dict[Path, Keep] = {("family",): Keep.VALUE, ("os",): Keep.VALUE, ("other",): Keep.VALUE}
+    kept: dict[Path, Keep] = {("family",): Keep.VALUE, ("other",): Keep.VALUE}
     kept |= unstated(task, architecture="architecture", ephemeral_storage="ephemeral_storage")
     # The generated role is for a task that has none.
     kept |= {("execution_role",): Keep.PRESENT} if task.execution_role is None else {}
@@ -31,6 +32,17 @@ def of_definition(workload: Workload) -> dict[Path, Keep]:
     for name, container in task.containers.items():
         own = _of_container(container) | {(field,): how for field, how in logging.items() if how is not None}
         kept |= {("containers", name, *path): how for path, how in own.items()}
+    return kept
+
+
+def members_of_definition(task: TaskDefinition) -> dict[Path, Keep]:
+    """The API members that every task definition keeps, adopted or not. That of a port is a field of ours."""
+    kept: dict[Path, Keep] = {("aws",): Keep.MEMBERS}
+    for name, container in task.containers.items():
+        kept["containers", name, "aws"] = Keep.MEMBERS
+        for port in container.all_ports:
+            if not container.aws.get("portMappings"):
+                kept["containers", name, "ports", f"{port.port}/{port.protocol}", "app_protocol"] = Keep.VALUE
     return kept
 
 
@@ -53,7 +65,6 @@ _CONTAINER = (
 
 def _of_container(container: Container) -> dict[Path, Keep]:
     kept = unstated(container, **{name: name for name in _CONTAINER})
-    kept |= {("working_directory",): Keep.VALUE, ("other",): Keep.VALUE}
     check = container.health_check
     if check is not None:
         parts = ("interval", "timeout", "retries", "start_period")
@@ -62,7 +73,6 @@ def _of_container(container: Container) -> dict[Path, Keep]:
         return kept | {("ports",): Keep.VALUE}
     for port in container.all_ports:
         item = str(Port(port=port.port, protocol=port.protocol))
-        kept |= {("ports", item, "app_protocol"): Keep.VALUE}
         kept |= unstated(port, name=("ports", item, "name"))
     return kept
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model import elb_actions
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
 from reconciler.resources.certificate import CertificateSpec
@@ -17,6 +19,7 @@ from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.load_balancer import LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
+from reconciler.spec import members
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
@@ -30,6 +33,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         attributes["idle_timeout.timeout_seconds"] = str(seconds(balancer.idle_timeout))
     attributes["deletion_protection.enabled"] = "true" if balancer.deletion_protection else "false"
     address = Address("load-balancer", balancer.name)
+    aws, fields = with_fields(members.api_of(balancer), members.said(balancer))
     yield context.desired(
         balancer,
         address,
@@ -40,6 +44,8 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             subnets=context.subnets(balancer.subnets),
             security_groups=context.security_groups(balancer.security_groups),
             attributes=attributes,
+            aws=aws,
+            **fields,
         ),
         kept=unstated(balancer, scheme="scheme", deletion_protection=("attributes", "deletion_protection.enabled")),
     )
@@ -58,6 +64,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 protocol=listener.protocol,
                 certificates=tuple(map(_certificate, listener.certificates)) or None,
                 ssl_policy=listener.tls_policy,
+                aws=_beyond(members.said(listener), "DefaultActions"),
                 **default_action(context, balancer, name),
             ),
             "listeners",
@@ -95,6 +102,7 @@ def conditions(match: Match) -> dict[str, Any]:
         "headers": dict(match.header),
         "queries": match.query,
         "sources": tuple(map(str, match.source_ip)),
+        "aws": _beyond(members.said(match), "Actions"),
     }
 
 
@@ -159,6 +167,12 @@ def default_action(context: Context, balancer: LoadBalancer, listener: str) -> d
     engine = engines()[compile_policy(strategy, service).engine]
     ours = engine.shifts_traffic is not TrafficShifter.NOBODY
     return {"initial_action" if ours else "default_action": forward(service)}
+
+
+def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:
+    """The members of a listener or a rule, with what they say of its actions as AWS shows it."""
+    actions = said.get(member)
+    return said if actions is None else {**said, member: elb_actions.beyond(actions)}
 
 
 def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> Service | None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.members import digests, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.spec import members
 from reconciler.spec.compile import ecs_traffic, kept
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
@@ -40,6 +42,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
+    said = members.said(service)
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
     shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
     generated = shifted.pop("generated", None)
@@ -64,9 +67,11 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engine.controller,
+            aws=said,
             **capacity(context, service),
         ),
         kept=kept.of_service(service, strategy_of(context.specs, service)),
+        tags=digests(members.api_of(service), said, address) if said else None,
     )
     if scaled is not None:
         yield compile_scaling(context, service, address)
@@ -100,16 +105,17 @@ def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterato
     traffic = service.traffic
     if traffic is None:
         return
+    aws, fields = with_fields(members.api_of(traffic), members.said(traffic))
     check = traffic.health_check
     declared = HealthCheck(
         path=check.path,
-        port="traffic-port",
-        protocol="HTTP",
+        port=fields.get("health_check.port", "traffic-port"),
+        protocol=fields.get("health_check.protocol", "HTTP"),
         interval=seconds(check.interval),
         timeout=seconds(check.timeout),
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
-        matcher=check.matcher,
+        matcher=fields.get("health_check.matcher", check.matcher),
     )
     for number, group in enumerate(traffic.target_groups):
         yield context.desired(
@@ -118,15 +124,17 @@ def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterato
             TargetGroupSpec(
                 name=group.name_in_aws,
                 port=container_port(service),
-                protocol="HTTP",
+                protocol=fields.get("protocol", "HTTP"),
                 vpc=_vpc(context, service),
-                target_type="ip",
-                protocol_version="HTTP1",
+                target_type=fields.get("target_type", "ip"),
+                protocol_version=fields.get("protocol_version", "HTTP1"),
                 health_check=None if ours else declared,
                 initial_health_check=declared if ours else None,
                 attributes={
                     "deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)),
+                    **fields.get("attributes", {}),
                 },
+                aws=aws,
             ),
             "traffic",
             "target_groups",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.resource import Address, Desired, Link, Ref
-from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit
+from reconciler.resources._containers import LOG_OPTIONS, Container, ContainerHealthCheck, Port, Ulimit
 from reconciler.resources._ecs import Network as Placed
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
-from reconciler.spec import names, queries
+from reconciler.spec import members, names, queries
 from reconciler.spec.compile import kept, registry, role, secret
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
@@ -46,6 +46,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         "task",
         origins=origins(context, workload),
         kept=kept.of_definition(workload),
+        members=kept.members_of_definition(task),
         tags=registry.images_tag(context, workload),
     )
 
@@ -80,6 +81,7 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
         task_role=own,
         architecture=task.architecture,
         containers={name: _container(context, workload, name) for name in task.containers},
+        aws=members.said(task),
         **({} if task.ephemeral_storage is None else {"ephemeral_storage": task.ephemeral_storage}),
     )
 
@@ -94,13 +96,14 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         assert reference.uri is not None, "an image is a registry and a tag, or a URI"
         image = reference.uri
     check = container.health_check
+    aws = members.said(container)
     alone = workload.task if len(workload.task.containers) == 1 else container
     declared: dict[str, Any] = {
         "image": image,
         "essential": container.essential,
         "cpu": container.cpu or alone.cpu,
         "memory": container.memory or alone.memory,
-        "ports": _ports(workload, name),
+        "ports": _ports(workload, name, aws.get("portMappings") or ()),
         "environment": dict(container.environment),
         "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
         "command": container.command,
@@ -119,6 +122,8 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "stop_timeout": seconds(container.stop_timeout),
         "depends_on": dict(container.depends_on),
         "ulimits": {key: Ulimit(soft=limit.soft, hard=limit.hard) for key, limit in container.ulimits.items()},
+        **_logging(aws),
+        "aws": _without_ports(aws),
     }
     if workload.task.logs is not None:
         declared |= {
@@ -129,15 +134,43 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
     return Container(**{field: value for field, value in declared.items() if value is not None})
 
 
-def _ports(workload: Workload, name: str) -> tuple[Port, ...]:
-    """Each under its name, or under that which Service Connect needs."""
+def _ports(workload: Workload, name: str, mappings: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
+    """Each under its name, or under that which Service Connect needs, with what `aws` says of it. A range of ports is
+    none of them."""
     connected = queries.connected_ports(workload, name)
-    return tuple(
-        Port(port=port.port, protocol=port.protocol, name=named.name, app_protocol=named.protocol)
+    ports = {
+        (port.port, port.protocol): Port(
+            port=port.port, protocol=port.protocol, name=named.name, app_protocol=named.protocol
+        )
         if port.protocol == "tcp" and (named := connected.get(port.port)) is not None
         else Port(port=port.port, protocol=port.protocol, name=port.name)
         for port in workload.task.containers[name].all_ports
-    )
+    }
+    for one in mappings:
+        if "containerPort" in one:
+            key = one["containerPort"], one.get("protocol", "tcp")
+            port = ports.get(key) or Port(port=key[0], protocol=key[1])
+            ports[key] = port.model_copy(update={"app_protocol": one.get("appProtocol", port.app_protocol)})
+    return tuple(ports.values())
+
+
+def _logging(aws: dict[str, Any]) -> dict[str, Any]:
+    """The fields for a log group that is said by ECS's names; `aws` is left with the rest."""
+    log = aws.get("logConfiguration") or {}
+    options = dict(log.get("options") or {})
+    if log.get("logDriver") != "awslogs" or "awslogs-group" not in options:
+        return {}
+    fields = {field: options.pop(name, "") for name, field in LOG_OPTIONS.items()}
+    rest = {name: value for name, value in {**log, "options": options}.items() if value and name != "logDriver"}
+    del aws["logConfiguration"]
+    aws |= {"logConfiguration": rest} if rest else {}
+    return fields
+
+
+def _without_ports(aws: dict[str, Any]) -> dict[str, Any]:
+    ranges = [one for one in aws.get("portMappings") or () if "containerPort" not in one]
+    others = {name: value for name, value in aws.items() if name != "portMappings"}
+    return {**others, "portMappings": ranges} if ranges else others
 
 
 def placement(context: Context, workload: Workload) -> Placed:

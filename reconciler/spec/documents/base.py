@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from reconciler.model import tagging
 from reconciler.spec.documents import values
 from reconciler.spec.documents.values import Flag, Line, Reference, Words
-from reconciler.spec.messages import shown
+from reconciler.spec.messages import described, shown
 
 
 class Block(BaseModel):
@@ -17,6 +17,8 @@ class Block(BaseModel):
 
     short_form: ClassVar[dict[str, Any] | None] = None
     """JSON Schema of the short form that may be written instead of the mapping."""
+    api: ClassVar[str] = ""
+    """The module of `reconciler.resources` that says which API's members it takes under `aws`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
@@ -41,6 +43,16 @@ def check_tag(key: str, value: str) -> None:
 
 
 Tags: TypeAlias = Annotated[dict[str, Line], AfterValidator(_tags)]
+
+
+def _mapping(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise values.problem("E1105", f"expected a mapping, found {described(value)}")
+    return value
+
+
+Members: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_mapping)]
+"""API members by AWS's own names. What they may be is checked by the service's model: spec/members.py."""
 
 
 class Adoption(Block):

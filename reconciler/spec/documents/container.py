@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.secret import Secret
 from reconciler.spec.documents.values import (
     Duration,
@@ -138,6 +138,8 @@ LimitName = Literal[
 class Container(Block):
     """One container of a task."""
 
+    api = "_containers"
+
     image: ImageReference
     port: Port | None = None
     """The port that the container listens on. For several, use `ports`."""
@@ -162,6 +164,8 @@ class Container(Block):
     stop_timeout: Annotated[Duration, lasting("0s", "120s")] | None = None
     """Time between SIGTERM and SIGKILL; AWS's default is 30s."""
     ulimits: dict[LimitName, Ulimit] = Field(default_factory=dict)
+    aws: Members = Field(default_factory=dict)
+    """Further members of ECS's ContainerDefinition, by its names, such as `linuxParameters`."""
 
     @model_validator(mode="after")
     def _port_or_ports(self) -> Container:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.values import ONE_OR_MANY, Cidr, Port, Text, Whole, matching, no_repeats, problem
 
 LISTENER = r"[a-z][a-z0-9-]*"
@@ -24,6 +24,8 @@ Cidrs = Annotated[tuple[Cidr, ...], ONE_OR_MANY, AfterValidator(no_repeats), Fie
 class Match(Block):
     """Selects requests. All conditions have to hold, and of each one value. Default: all requests."""
 
+    api = "listener_rule"
+
     path: Patterns = ()
     """`*` stands for any characters, `?` for one, here and in `host`, `header` and `query`."""
     host: Patterns = ()
@@ -36,6 +38,8 @@ class Match(Block):
     """CIDR blocks of clients, or of the proxy in front of the load balancer."""
     priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
     """Rules are evaluated from the lowest number up; each needs its own."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateRule, by ELB's names, such as `Transforms` and patterns in `Conditions`."""
 
     @model_validator(mode="after")
     def _priority_given(self) -> Match:
@@ -47,7 +51,8 @@ class Match(Block):
 
     @property
     def given(self) -> bool:
-        return bool(self.path or self.host or self.method or self.header or self.query or self.source_ip)
+        own = self.path or self.host or self.method or self.header or self.query or self.source_ip
+        return bool(own or self.aws.get("Conditions"))
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.listener_rule import Answer, ListenerName, ListenerRule
 from reconciler.spec.documents.values import (
     Duration,
@@ -57,6 +57,8 @@ class CertificateReference(Block):
 class Listener(Block):
     """A port that the load balancer listens on."""
 
+    api = "listener"
+
     port: Port
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
@@ -66,6 +68,8 @@ class Listener(Block):
     """What answers requests that no service takes, such as a redirect to HTTPS. Default: the status 404."""
     moved_from: ListenerName | None = None
     """The listener's name before a rename: it stays as it is. Remove it once it has taken effect."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateListener, by ELB's names, such as `MutualAuthentication`."""
 
     @property
     def tls_policy(self) -> str | None:
@@ -86,6 +90,8 @@ LoadBalancerName = Annotated[
 class LoadBalancer(Document):
     """An application load balancer. Services that deploy blue/green use its `production` and `test` listeners."""
 
+    api = "load_balancer"
+
     kind: Literal["LoadBalancer"] = "LoadBalancer"
     name: LoadBalancerName
     aws_name: LoadBalancerName | None = None
@@ -102,3 +108,5 @@ class LoadBalancer(Document):
     deletion_protection: Flag = False
     attributes: dict[str, Line] = Field(default_factory=dict)
     """AWS's own attribute keys, such as routing.http2.enabled."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateLoadBalancer, by ELB's names, such as `IpAddressType`."""

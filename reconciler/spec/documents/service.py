@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents.base import Block, Document, Named
+from reconciler.spec.documents.base import Block, Document, Members, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.listener_rule import ListenerName, Match
@@ -72,6 +72,8 @@ class TargetGroup(Named):
 class Traffic(Block):
     """How requests reach the service's tasks."""
 
+    api = "target_group"
+
     load_balancer: Reference
     container: ContainerName
     port: Port | None = None
@@ -85,6 +87,9 @@ class Traffic(Block):
     listener: ListenerName = "production"
     test_listener: ListenerName = "test"
     """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `ProtocolVersion`
+    and `Attributes`."""
 
 
 class Service(Document):
@@ -93,6 +98,8 @@ class Service(Document):
     A change of `task`, `placement` or `platform_version` creates a new version, which is rolled out as `deployment`
     declares.
     """
+
+    api = "_service_fields"
 
     kind: Literal["Service"] = "Service"
     name: EcsName
@@ -116,6 +123,8 @@ class Service(Document):
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateService, by ECS's names, such as `enableECSManagedTags`."""
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:

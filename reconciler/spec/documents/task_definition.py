@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, no_repeats, problem
@@ -51,6 +51,8 @@ class Logs(Block):
 class TaskDefinition(Block):
     """A Fargate task: containers that start and stop together and share an address."""
 
+    api = "_definition"
+
     cpu: Whole
     """CPU units; 1024 are one vCPU. Fargate offers 256, 512, 1024, 2048, 4096, 8192 and 16384."""
     memory: Whole
@@ -72,6 +74,8 @@ class TaskDefinition(Block):
     architecture: Literal["X86_64", "ARM64"] = "X86_64"
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
     """GiB; the default is 20."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of RegisterTaskDefinition, by ECS's names, such as `volumes`."""
 
     @model_validator(mode="after")
     def _generated_roles(self) -> TaskDefinition:

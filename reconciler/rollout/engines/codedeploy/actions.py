@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler import errors
+from reconciler.model import codedeploy_names
 from reconciler.rollout.action_text import tasks_text
 from reconciler.rollout.actions import DeleteTaskSet, EngineAction, RolloutAction, SetWeights
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
@@ -16,13 +17,15 @@ from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, all_on
 @dataclass(frozen=True, slots=True)
 class CreateDeployment(EngineAction):
     """Create the deployment of a release; one at a time, which CodeDeploy sees to. `attempt` tells it from others of
-    the same revision. `task_definition` is the wanted release's unless given; then its traffic shifts all at once.
+    the same revision. `task_definition` is the wanted release's unless given. `config` is the deployment configuration:
+    that of the group may be another one, as long as it could not be updated or somebody has changed it.
     """
 
     release: str
     slot: int
     attempt: str
     task_definition: str = ""
+    config: str = codedeploy_names.ALL_AT_ONCE
 
     @property
     def revision(self) -> str | None:

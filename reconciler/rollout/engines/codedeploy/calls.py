@@ -73,7 +73,7 @@ def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None
             yield codedeploy.create_deployment(
                 **names(subject),
                 description=description(decision.release, decision.attempt),
-                deploymentConfigName=codedeploy_names.ALL_AT_ONCE if decision.task_definition else None,
+                deploymentConfigName=decision.config,
                 overrideAlarmConfiguration={"enabled": False} if decision.task_definition else None,
                 revision={
                     "revisionType": "AppSpecContent",

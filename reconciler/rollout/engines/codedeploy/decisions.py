@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Final
 
+from reconciler.model import codedeploy_names
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -33,6 +35,7 @@ from reconciler.rollout.engines.codedeploy.actions import (
     StopDeployment,
     TerminateOriginal,
 )
+from reconciler.rollout.engines.codedeploy.configuration import configuration
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
@@ -67,6 +70,10 @@ def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> 
     foreign = outside.foreign_deployment(seen)
     if foreign is not None:
         return outside.foreign_requests(seen, foreign, now)
+    ended = outside.ended(seen, now)
+    if ended is not None:  # what is allowed once that is recorded, since it is before a request is answered
+        recorded = replace(seen, marks=reduce(lambda marks, one: one.on(marks), _writes(ended), seen.marks))
+        return allowed_requests(policy, recorded, now)
     seen = _noticed(policy, seen, now)
     s = context.of(policy, seen, now)
     offered = requests.verbs(policy, seen, machine.step(policy, seen, now), now)
@@ -74,8 +81,12 @@ def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> 
     return tuple(verb for verb in offered if limits.refusal(asked[verb], s, seen) is None)
 
 
+def _writes(step: RolloutStep) -> list[WriteState]:
+    return [one for one in step.decisions if isinstance(one, WriteState)]
+
+
 def _accepted(decided: RolloutStep, request: Request) -> bool:
-    answers = (one.after.response for one in decided.decisions if isinstance(one, WriteState))
+    answers = (one.after.response for one in _writes(decided))
     return any(one is not None and one.id == request.id and one.accepted for one in answers)
 
 
@@ -113,7 +124,7 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
         waits = Waiting.SPEC
         return replace(decided, decisions=(), wake_at=None, because=because, health=state, waits_for=waits, ended=None)
     calls = {one: tuple(_calls(s, seen, one)) for one in decided.decisions}
-    kept = any(isinstance(one, DeleteTaskSet) and not does for one, does in calls.items())
+    kept = any(isinstance(one, CreateTaskSet | DeleteTaskSet) and not does for one, does in calls.items())
     decisions = () if kept else tuple(dict.fromkeys(each for does in calls.values() for each in does))
     decisions = _before_the_record(decisions) if decided.phase is Phase.TEARDOWN else decisions
     decisions += _recorded(s) if not decisions else ()
@@ -157,7 +168,8 @@ def _calls(s: RolloutContext, seen: DeployedService, action: RolloutAction) -> I
     match action:
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None:
-                yield CreateDeployment(release, slot, salt, definition)
+                config = codedeploy_names.ALL_AT_ONCE if definition else configuration(s.policy)
+                yield CreateDeployment(release, slot, salt, definition, config)
             elif active.release and (active.release != release or outside.lost_green(seen, active, s.now)):
                 yield from _terminated(seen, active) if active.keeps else (StopDeployment(active.id),)
         case SetWeights(listener="production", weights=weights):

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.rollout.actions import RolloutAction, stored
+from reconciler.rollout.blue_green import pre_promotion
 from reconciler.rollout.blue_green.context import POLL_EVERY
 from reconciler.rollout.blue_green.requests import BLUE_UNHEALTHY
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -116,7 +117,7 @@ def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
     noted = seen.marks.ended_of(ours.release)
     if noted is not None and noted.at + ONE_SECOND >= ours.born:
         return None
-    result = _result(seen, ours, now)
+    result = _result(seen, ours, due, now)
     fields: dict[str, Any] = {"ended": result, "deadline": None}
     phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     if result.outcome is Outcome.PROMOTED:
@@ -151,9 +152,11 @@ def _undoing(seen: DeployedService, ours: Deployment, now: datetime) -> Request 
     return asked if asked.release == ours.release and ours.status is not Status.SUCCEEDED else None
 
 
-def _result(seen: DeployedService, ours: Deployment, now: datetime) -> RolloutResult:
+def _result(seen: DeployedService, ours: Deployment, due: Deadline, now: datetime) -> RolloutResult:
     at = now.replace(microsecond=0)
-    phase = Phase.BAKING if ours.stage is Stage.KEEPING else Phase.SHIFTING if ours.shifts else Phase.SCALING_UP
+    phase = pre_promotion.PHASES.get(due.stage, Phase.SCALING_UP)
+    if ours.shifts:
+        phase = Phase.BAKING if ours.stage is Stage.KEEPING else Phase.SHIFTING
     if ours.status is Status.SUCCEEDED:
         return RolloutResult(ours.release, Outcome.PROMOTED, phase, at, Actor.TIMER)
     asked = _undoing(seen, ours, now)

@@ -1,0 +1,54 @@
+"""The actions of a listener or a rule in Elastic Load Balancing's own form: what comes before the one that answers.
+
+A sign-in, or any other action that lets a request go on, comes first; the last one forwards, redirects or replies.
+What the specs say is about the last one, so that the others are kept wherever it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+FINAL: Final = frozenset({"forward", "redirect", "fixed-response"})
+STICKINESS: Final = "TargetGroupStickinessConfig"
+
+Action = Mapping[str, Any]
+
+
+def before(given: Sequence[Action]) -> list[dict[str, Any]]:
+    """The actions before the last one, in their order and without its numbers."""
+    others = [one for one in given if one.get("Type") not in FINAL]
+    others.sort(key=lambda one: one.get("Order", 0))
+    return [{name: value for name, value in one.items() if name != "Order"} for one in others]
+
+
+def last(given: Sequence[Action]) -> Action | None:
+    """The action that answers; None where there is none, or more than one."""
+    found = [one for one in given if one.get("Type") in FINAL]
+    return found[0] if len(found) == 1 else None
+
+
+def stickiness(given: Sequence[Action]) -> dict[str, Any]:
+    """Whether clients stay with a target group, of an action that forwards; empty if they do not."""
+    config = ((last(given) or {}).get("ForwardConfig") or {}).get(STICKINESS) or {}
+    return dict(config) if config.get("Enabled") else {}
+
+
+def joined(first: Sequence[Action], action: Action) -> list[dict[str, Any]]:
+    """The actions of a call. Several are numbered."""
+    every = [*map(dict, first), dict(action)]
+    return every if len(every) == 1 else [{**one, "Order": number} for number, one in enumerate(every, start=1)]
+
+
+def beyond(given: Sequence[Action]) -> list[dict[str, Any]]:
+    """What `given` has beyond what an action of the specs says, in the form in which `aws` says it."""
+    sticky = stickiness(given)
+    return [*before(given), *([{"Type": "forward", "ForwardConfig": {STICKINESS: sticky}}] if sticky else [])]
+
+
+def with_beyond(action: Action, kept: Sequence[Action]) -> list[dict[str, Any]]:
+    """The actions of a call: `action` as it is compiled, with `kept`, which is `beyond` of it."""
+    sticky = stickiness(kept)
+    if sticky and action.get("Type") == "forward":
+        action = {**action, "ForwardConfig": {**(action.get("ForwardConfig") or {}), STICKINESS: sticky}}
+    return joined(before(kept), action)
