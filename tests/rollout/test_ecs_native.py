@@ -190,6 +190,20 @@ def test_the_gate_is_ecs_own_timer() -> None:
     assert step.until == TESTED.hooks[1].expires
 
 
+@pytest.mark.parametrize("stage", [DeadlineKind.UP, DeadlineKind.GATE])
+def test_ecs_timer_promotes_no_version_that_has_become_ill(stage: DeadlineKind) -> None:
+    """It is stopped right before; one that is healthy, or has more time, is not."""
+    soon = TESTED.hooks[1]
+    late = replace(TESTED, hooks=(TESTED.hooks[0], replace(soon, expires=NOW + MINUTE / 2)))
+    found = both(late, stage, looks=-1)
+    sets = tuple(ill(one) if one.id == GREEN.id else one for one in found.sets)
+    step = decided(replace(found, sets=sets))
+    assert (kinds(step), step.phase) == (["StopDeployment", "WriteState"], Phase.FAILED)
+    assert written(step).quarantined("b")
+    assert "StopDeployment" not in kinds(decided(found))
+    assert "StopDeployment" not in kinds(decided(replace(found, sets=sets, deployment=TESTED)))
+
+
 def test_a_strategy_that_changes_meanwhile_is_that_of_the_next_deployment() -> None:
     """The hooks of this one stay as they are, and so does what is said of it."""
     step = decided(both(TESTED, DeadlineKind.GATE), MANUAL)

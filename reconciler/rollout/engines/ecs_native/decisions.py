@@ -59,6 +59,9 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
             unasked = replace(seen, marks=replace(seen.marks, request=None))
             response = stored(seen.marks, {"response": Response(request.id, refusal)})
             return replace(machine.step(policy, unasked, now), decisions=response, wake_at=now, ended=None)
+    late = endings.ill_at_the_gate(policy, seen, now) if request is None and seen.marks.suspended is None else None
+    if late is not None:
+        return late
     declared = () if seen.marks.live is None else hooks.declared(strategy)  # nobody is served yet
     return _translated(policy, seen, decided, now, declared)
 

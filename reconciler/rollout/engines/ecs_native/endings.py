@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.rollout.actions import RolloutAction, stored
+from reconciler.rollout.blue_green import context, health
 from reconciler.rollout.blue_green.context import FIRST_STAGES, POLL_EVERY
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
+from reconciler.rollout.engines.ecs_native import hooks
 from reconciler.rollout.engines.ecs_native.actions import StopDeployment
-from reconciler.rollout.engines.ecs_native.facts import Deployment, NativeService, Status
+from reconciler.rollout.engines.ecs_native.facts import Deployment, HookAction, NativeService, Status
 from reconciler.rollout.release import Version
 from reconciler.rollout.request_handler import reason
 from reconciler.rollout.requests import Request, RequestVerb, Response
@@ -21,6 +23,9 @@ from reconciler.rollout.strategy import Strategy
 
 UNDOING: Final = (RequestVerb.ROLLBACK, RequestVerb.ABORT)
 ONE_SECOND: Final = timedelta(seconds=1)
+BEFORE_THE_GATE: Final = timedelta(minutes=1)
+"""From when a version that is not healthy is not let through by ECS's own timer."""
+
 SUPERSEDED: Final = "superseded by a newer version"
 
 
@@ -123,6 +128,27 @@ def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResu
 
 def _said(why: str) -> str:
     return f"ECS: {why.rstrip('.')}" if why else "ECS rolled the deployment back"
+
+
+# -- what ECS is about to do
+
+
+def ill_at_the_gate(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep | None:
+    """The tests have passed, and green has become unhealthy since: ECS would promote it all the same, at its time."""
+    active, due, green = seen.active, seen.marks.deadline, seen.target
+    if active is None or green is None or due is None or due.release != green.release or seen.looks > 0:
+        return None
+    gate = hooks.gate(active)
+    if gate is None or gate.then is not HookAction.CONTINUE or hooks.tests(active) is not None:
+        return None
+    if due.stage not in FIRST_STAGES or gate.expires - now > BEFORE_THE_GATE or not health.at_fault(seen, green):
+        return None
+    s = context.of(policy, seen, now)
+    why = f"green is not healthy, and ECS is about to promote it: {health.status(seen, green)}"
+    ended = s.ended(green.release, Outcome.FAILED, Phase.AWAITING_PROMOTION, Actor.ENGINE, why)
+    marks = s.mark(quarantine=s.marks.with_quarantined(green.release), ended=ended)
+    stop = StopDeployment(active.id)
+    return s.step(Phase.FAILED, why, stop, *marks, health=RolloutHealth.DEGRADED, ended=ended)
 
 
 # -- what only a person can mend
