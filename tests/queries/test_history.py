@@ -95,6 +95,8 @@ def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() ->
         "platform_version": "1.4.0",
         "health": HealthCheck("/", 10, 5, 2, 2, "200"),
         "attached_to": ("web",),
+        "service_connect": '{"enabled": true}',
+        "members": '{"volumeConfigurations": []}',
     }
     assert others.keys() == {one.name for one in fields(Release)}
     ids = {name: release_id("hash", replace(release, **{name: value})) for name, value in others.items()}  # type: ignore[arg-type]  # each value is of its field
