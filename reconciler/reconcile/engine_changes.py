@@ -23,10 +23,11 @@ from reconciler.rollout.spec import RolloutSpec
 
 def changing(deliveries: Iterable[RolloutSpec], services: Iterable[Observed[Any]]) -> Iterator[RolloutSpec]:
     """The services that are not yet, or not altogether, what the engine that they declare needs them to be."""
-    found = {one.address: one for one in services if not one.facts.get("deleting")}
+    there = (one for one in services if one.facts.get("established", True) and not one.facts.get("deleting"))
+    found = {one.address: one for one in there}
     for delivery in deliveries:
-        there = found.get(delivery.service)
-        if there is not None and observe_engine.differs(delivery.engine, there.facts["item"]):
+        service = found.get(delivery.service)
+        if service is not None and observe_engine.differs(delivery.engine, service.facts["item"]):
             yield delivery
 
 

@@ -42,7 +42,7 @@ class Step(StrEnum):
     NAME_PRODUCTION = "name-production"
     NAME_TEST = "name-test"
     STOP_SHIFTING = "stop-shifting"
-    LEAVE_PAIR = "leave-pair"
+    ATTACH = "attach"
     DISARM = "disarm"
     CONTROLLER = "controller"
     PAIR = "pair"
@@ -51,14 +51,14 @@ class Step(StrEnum):
     @property
     def deploys(self) -> bool:
         """Whether ECS replaces the tasks, by a rolling deployment of the version that runs."""
-        return self in (Step.LEAVE_PAIR, Step.PAIR)
+        return self in (Step.ATTACH, Step.PAIR)
 
 
 TEXTS: Final = {
     Step.NAME_PRODUCTION: "naming both target groups in the production listener",
     Step.NAME_TEST: "naming both target groups in the test listener",
     Step.STOP_SHIFTING: "setting ECS's deployment strategy to ROLLING",
-    Step.LEAVE_PAIR: "attaching the tasks to the target group that serves, by a rolling deployment",
+    Step.ATTACH: "attaching the tasks to the target group that serves, by a rolling deployment",
     Step.DISARM: "switching off ECS's alarms and circuit breaker",
     Step.CONTROLLER: "changing the deployment controller",
     Step.PAIR: "giving ECS the pair of target groups, by a rolling deployment",
@@ -105,7 +105,8 @@ def remaining(goal: Goal, facts: ChangeFacts) -> tuple[Step, ...]:
         steps += [Step.NAME_TEST] if "test" in bare else []
     elif by_ecs:
         steps += [Step.STOP_SHIFTING] if facts.shifted else []
-        steps += [Step.LEAVE_PAIR] if facts.paired else []
+        several = len(facts.attached) > 1 and goal.controller != Controller.ECS
+        steps += [Step.ATTACH] if facts.paired or several else []
         steps += [Step.DISARM] if goal.controller != Controller.ECS and facts.guarded and not facts.shifted else []
     steps += [Step.CONTROLLER] if facts.controller != goal.controller else []
     if goal.shifted:
@@ -153,7 +154,7 @@ def taken(step: Step, goal: Goal, facts: ChangeFacts) -> ChangeFacts:
             return replace(facts, bare=tuple(one for one in facts.bare if one[0] != name))
         case Step.STOP_SHIFTING:
             return replace(facts, shifted=False, guarded=facts.guarded and goal.controller == Controller.ECS)
-        case Step.LEAVE_PAIR:
+        case Step.ATTACH:
             return replace(facts, paired=False, attached=(facts.live,))
         case Step.DISARM:
             return replace(facts, guarded=False)
@@ -171,9 +172,10 @@ def misrouted(facts: ChangeFacts) -> str:
         return ""
     if facts.live is None:
         return "the production listener does not send everything to one of the service's two target groups"
-    if not facts.paired and facts.attached != (facts.live,):
-        return "production traffic does not go to the one target group that the tasks are in"
-    return ""
+    if facts.paired or facts.attached == (facts.live,):
+        return ""
+    between = facts.controller == Controller.ECS and None not in facts.attached and facts.live in facts.attached
+    return "" if between else "production traffic does not go to a target group that the tasks are in"
 
 
 def step(goal: Goal, policy: Strategy, ordinary: RolloutStep, seen: ObservedService, now: datetime) -> RolloutStep:

@@ -160,14 +160,14 @@ def _members(change: ServiceChange, step: Step, item: Mapping[str, Any], live: i
         case Step.PAIR:
             assert spec.pair is not None, "an engine with a strategy declares it"
             assert live is not None, "checked right before"
-            (entry,) = item["loadBalancers"]
+            entry = item["loadBalancers"][0]
             served = {"target_group": groups[live], "alternate": groups[1 - live]}
             pair = spec.pair.model_copy(update={**served, **_port(entry)})
             sent = yield from paired_load_balancers(pair, spec.infrastructure_role or "")
             return {"loadBalancers": sent, "deploymentConfiguration": WHOLE_AT_ANY_TIME}
-        case Step.LEAVE_PAIR:
+        case Step.ATTACH:
             assert live is not None, "checked right before"
-            (entry,) = item["loadBalancers"]
+            entry = item["loadBalancers"][0]
             declared = [str(one.target_group) for one in spec.load_balancers or ()]
             kept = [one for one in declared if one in groups and goal.controller == Controller.ECS]
             attached = dict.fromkeys((*kept, groups[live]))

@@ -87,9 +87,21 @@ def test_what_aws_asks_for_comes_before(was: str, engine: str) -> None:
                 assert (found.bare, found.shifted) == ((), False)
             case Step.SHIFT:
                 assert found.paired
-            case Step.LEAVE_PAIR:
+            case Step.ATTACH:
                 assert not found.shifted
         found = taken(one, wanted, found)
+
+
+@pytest.mark.parametrize("live", [0, 1])
+def test_tasks_that_are_between_two_groups_settle_where_production_goes(live: int) -> None:
+    """A rolling service on its way to another target group, taken over: a task set is in one group only."""
+    between = replace(facts(engines()[ROLLING]), attached=(0, 1), live=live)
+    there = goal(ROLLING, "task_sets")
+    (step_now, *_) = decided(between, there).decisions
+    assert step_now == TakeStep(Step.ATTACH, there)
+    settled = taken(Step.ATTACH, there, between)
+    assert (settled.attached, Step.ATTACH in remaining(there, settled)) == ((live,), False)
+    assert Step.ATTACH not in remaining(THERE, between)
 
 
 @pytest.mark.parametrize(("was", "engine"), [one for one in IN_PLACE if one[::-1] in IN_PLACE])
