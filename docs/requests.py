@@ -24,7 +24,7 @@ DESIRED: Final = 2
 SUSPENDED: Final = "suspended"
 """A column of its own: it is no phase, but a state that a service can have in every phase."""
 
-COLUMNS: Final = (*Phase, SUSPENDED)
+COLUMNS: Final = (*(phase for phase in Phase if phase is not Phase.CHANGING_ENGINE), SUSPENDED)
 
 
 class Look(NamedTuple):

@@ -148,6 +148,8 @@ class Controller:
         if self.revisions.active is not None and not self._suspended and self.timer.rest > 0:
             did = self.queue.go_round(self.aws.clock.now(), touched=self.timer.touched)
             self.timer.touched = self.timer.touched or did
+            if self.queue.outdated:
+                self.timer.requeue_now()
 
     def pause(self) -> float:
         """Seconds until something is due."""

@@ -15,6 +15,7 @@ from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe, read_only
 from reconciler.rollout.engine import Prefetched
+from reconciler.rollout.engine_change import TakeStep
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, restricted, rollouts_of
 
@@ -100,6 +101,11 @@ class RolloutQueue:
         self.rollouts, self.missing, self.results, self._known = (), {}, {}, {}
         self.driver.forget()
 
+    @property
+    def outdated(self) -> bool:
+        """Whether only another pass can say what is to be done with a service."""
+        return any(result.outdated for result in self.results.values())
+
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next step; None if none is due."""
         waiting = count_waiting(self.results.values())
@@ -139,7 +145,7 @@ class RolloutQueue:
             return False
         if known.service is None or last is None or last.seen is None or not last.waits:
             return True
-        return describe.remembered(known.service) != last.seen.marks
+        return describe.remembered(known.service, rollout.subject) != last.seen.marks
 
     def _record(self, result: StepResult) -> None:
         """Store the result and record new events."""
@@ -153,6 +159,9 @@ class RolloutQueue:
         if result.step is None or result.seen is None:
             return
         self._read_only(address, result.seen.marks.unreadable)
+        for action in result.done:
+            if isinstance(action, TakeStep):
+                self.recorder.emit(events.ENGINE_STEP, address, action.message, action.details)
         was = before.step.phase if before is not None and before.step is not None else None
         quiet = bool(result.seen.marks.unreadable) or (was is None and result.at_rest)
         if result.step.phase is not was and not quiet:

@@ -202,7 +202,9 @@ class _Planner:
     def _compare(self, raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> None:
         kind = self.kinds[want.address.kind]
         want = kind.claiming(found, want, self.owned - self.serving.get(want.address, frozenset()))
-        changes = tuple(self._of_release(raw, change) for change in diff(found, want.spec))
+        differing = diff(found, want.spec)
+        rolled_out = kind.rolled_out(found, want, differing)
+        changes = tuple(self._of_release(raw, change) for change in rolled_out)
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         self.warnings += adoption.kept_notes(raw, want, found)
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
@@ -222,7 +224,7 @@ class _Planner:
         if not self._ours(found):
             verb, because = Verb.ADOPT, "its document sets `adopt: true`"
         elif rolls:
-            verb, because = Verb.ROLL, "a new version is declared"
+            verb, because = Verb.ROLL, "a new version is declared" if rolled_out == differing else "changes in steps"
         elif changes and all(change.event for change in changes):
             verb, because = Verb.UPDATE, "it has ended, or was requested again"
         elif changes and kind.revisions:

@@ -248,6 +248,10 @@ class ResourceType(ABC, Generic[S]):
         """The part of a creation within `inside` that does not lower the capacity."""
         return new
 
+    def rolled_out(self, found: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """`changes`, with those that the rollout does step by step where `found` is to be deployed in another way."""
+        return changes
+
     def parent(self, found: Observed[S], others: Iterable[Observed[Any]]) -> Address | None:
         """The address of the resource among `others` that contains `found`, or None."""
         if self.inside is None:

@@ -30,7 +30,7 @@ from reconciler.model.plan import DeferralCode as Code
 from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.model.usage import Usage
-from reconciler.reconcile import in_flight, partial_update, read_only
+from reconciler.reconcile import engine_changes, in_flight, partial_update, read_only
 from reconciler.reconcile.deferral_reasons import Reason, deferred_for
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
@@ -73,6 +73,7 @@ class _Deferral:
             group for one in self.services if one.address in desired for group in kinds["service"].serving(one)
         )
         self.read_only = read_only.unreadable(self.services)
+        self.changing = tuple(engine_changes.changing(deliveries, self.services))
         self.new = sorted(self._new_services())
         self.waiting = dict(self._leaving_services())
         self.succession = succession(plan, self.entries, kinds, deliveries, self.new)
@@ -84,7 +85,8 @@ class _Deferral:
         following = {one for delivery in self.deliveries if delivery.service in rolling for one in followers(delivery)}
         left, deferred = list[Action](), list(self.draft.deferred)
         for action in self.draft.actions:
-            because = kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action)
+            because = self._of_engine(action)
+            because = because or (kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action))
             if because is not None:
                 deferred.append(deferred_for(action, because))
                 continue
@@ -173,6 +175,11 @@ class _Deferral:
                 yield one.id, (Code.SENDS_REQUESTS, entry.found.address)
 
     # -- listeners and rules
+
+    def _of_engine(self, action: Action) -> Reason | None:
+        """Why an action waits for a service whose engine changes."""
+        service = engine_changes.held(action, self.deliveries, self.changing, self.services)
+        return None if service is None else (Code.ENGINE, service)
 
     def _stops(self, action: Action) -> Reason | None:
         """Why a listener or rule that is to send requests nowhere any more goes on as it does."""

@@ -22,6 +22,7 @@ from reconciler.model.resource import Address, Desired
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
+from reconciler.reconcile.engine_changes import refused
 from reconciler.reconcile.immovable import explained, immovable
 from reconciler.reconcile.read_only import read_only
 from reconciler.reconcile.tasks_first import tasks_first
@@ -131,6 +132,7 @@ def limits(plan: Plan, context: Context) -> Plan:
     if not context.leaving:
         stay = immovable(context.world, context.desired, context.kinds, context.deliveries)
         refusals = [*explained(refusals, stay, context.deliveries)]
+        refusals = [*refused(refusals, context.world, context.desired, context.deliveries)]
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)
     return replace(plan, refusals=tuple(refusals))
 

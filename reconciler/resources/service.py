@@ -18,10 +18,13 @@ from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
+from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _ecs, _gone, _service_deployment, _service_health, _tags
+from reconciler.resources import _ecs, _gone, _service_deployment, _service_engine, _service_health, _tags
 from reconciler.resources._ecs import ecs
 from reconciler.resources._service_deployment import Deployment, Pair
+from reconciler.resources._service_deployment import load_balancers as paired_load_balancers
+from reconciler.resources._service_deployment import written as deployment_configuration
 from reconciler.resources._service_fields import (
     API,
     MEMBERS,
@@ -33,7 +36,15 @@ from reconciler.resources._service_fields import (
     with_deployment,
 )
 
-__all__ = ["Deployment", "Pair", "Service", "ServiceSpec", "Target"]
+__all__ = [
+    "Deployment",
+    "Pair",
+    "Service",
+    "ServiceSpec",
+    "Target",
+    "deployment_configuration",
+    "paired_load_balancers",
+]
 
 BATCH: Final = 10  # services a DescribeServices
 
@@ -89,6 +100,11 @@ class Service(ResourceType[ServiceSpec]):
         sets = frozenset(group for one in primary for group in _service_health.target_groups(one))
         return sets | frozenset(alone.values())
 
+    def rolled_out(
+        self, found: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]
+    ) -> tuple[Change, ...]:
+        return _service_engine.rolled_out(found, new, changes)
+
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {
             (_ecs.last(want.spec.cluster), want.spec.name): want
@@ -107,7 +123,7 @@ class Service(ResourceType[ServiceSpec]):
         groups = {} if fast else (yield from _service_deployment.groups(every))
         observed = []
         for call, answer in zip(calls, answers, strict=True):
-            for item in [] if answer is None else _ecs.found(call, answer, "services"):
+            for item in (yield from with_task_sets([] if answer is None else _ecs.found(call, answer, "services"))):
                 cluster, name, tags = _ecs.last(item["clusterArn"]), item["serviceName"], _ecs.tags_of(item)
                 want = wanted.get((cluster, name))
                 address = _ecs.address_of(self.kind, name, tags, want, scope)
@@ -145,7 +161,7 @@ class Service(ResourceType[ServiceSpec]):
         if spec.starts_empty:
             params["desiredCount"] = 0
         if spec.pair is not None and spec.infrastructure_role is not None:
-            params["loadBalancers"] = yield from _service_deployment.load_balancers(spec.pair, spec.infrastructure_role)
+            params["loadBalancers"] = yield from paired_load_balancers(spec.pair, spec.infrastructure_role)
         try:
             answer = yield ecs.create_service(
                 cluster=spec.cluster,

@@ -33,8 +33,11 @@ def listed(answer: Mapping[str, Any]) -> Sequence[Any]:
     return found
 
 
-def remembered(item: Mapping[str, Any]) -> StoredState:
-    return of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
+def remembered(item: Mapping[str, Any], subject: RolloutTarget) -> StoredState:
+    """The stored state, with the wanted release under its present name, which depends on the engine."""
+    state = of_tags(ownership.without_aws({tag["key"]: tag["value"] for tag in item.get("tags") or ()}))
+    release = subject.release
+    return state.named(dict.fromkeys(release.aliases, release.id) if release.id else {})
 
 
 def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
@@ -48,12 +51,13 @@ def write_state(decision: WriteState, subject: RolloutTarget) -> Calls[None]:
 
 def release_of(task_set: Mapping[str, Any], known: Mapping[str, str]) -> str:
     """The release of a task set as DescribeServices has it, or "". Of one that CodeDeploy has created the external id
-    is the deployment's, so its release is what is `known` of its revision.
+    is the deployment's, and one that was ECS's deployment has none, so their release is what is `known` of their
+    revision.
     """
-    if task_set.get("startedBy") in BY_CODEDEPLOY:
+    named: str = task_set.get("externalId") or ""
+    if not named or task_set.get("startedBy") in BY_CODEDEPLOY:
         return known.get(revision_of(task_set.get("taskDefinition", "")), "")
-    found: str = task_set.get("externalId") or ""
-    return found
+    return named
 
 
 def by_revision(state: StoredState) -> dict[str, str]:

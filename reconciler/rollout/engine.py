@@ -39,6 +39,7 @@ class Phase(StrEnum):
     VERIFYING = "verifying"
     BAKING = "baking"
     TEARDOWN = "teardown"
+    CHANGING_ENGINE = "changing_engine"  # the service itself changes, step by step; what runs stays
     FAILED = "failed"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"

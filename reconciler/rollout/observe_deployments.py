@@ -31,7 +31,7 @@ STALLED: Final = timedelta(minutes=2)
 
 
 def see(subject: RolloutTarget, item: Mapping[str, Any], now: datetime) -> Calls[ObservedService]:
-    marks = remembered(item)
+    marks = remembered(item, subject)
     deployments = item.get("deployments") or ()
     primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
     known = {one.release for one in (marks.deadline, marks.live) if one is not None}

@@ -22,6 +22,7 @@ from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
 from reconciler.rollout.release import HealthCheck, RolloutTarget
 from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, Scaling, TaskSet, Weights, all_on
+from reconciler.rollout.stored_state import StoredState
 from reconciler.rollout.strategy import Strategy
 
 cloudwatch = ServiceApi("cloudwatch")
@@ -52,10 +53,12 @@ def first_look(subject: RolloutTarget, found: Prefetched, now: datetime) -> Obse
     assert item is not None
     production, production_whole = _at(subject, subject.production, found.actions)
     test, test_whole = _at(subject, subject.test, found.actions)
+    marks = describe.remembered(item, subject)
     raw = [one for one in item.get("taskSets") or () if _slot(subject, one) is not None]
     bare = [name for name, whole in (("production", production_whole), ("test", test_whole)) if not whole]
     events = item.get("events") or ()
-    sets = tuple(capacity.with_lack(_task_set(subject, one), item["desiredCount"], events, now) for one in raw)
+    named = [_task_set(subject, one, marks) for one in raw]
+    sets = tuple(capacity.with_lack(one, item["desiredCount"], events, now) for one in named)
     return ObservedService(
         wanted=subject.release.id,
         desired=item["desiredCount"],
@@ -64,7 +67,7 @@ def first_look(subject: RolloutTarget, found: Prefetched, now: datetime) -> Obse
         test=test,
         has_test=subject.test is not None,
         bare=tuple(bare),
-        marks=describe.remembered(item),
+        marks=marks,
         scaling=_scaling(found.scalable),
         tuned=_tuned(subject, found.groups),
         inherited=(subject.groups[0] in subject.inherited, subject.groups[1] in subject.inherited),
@@ -110,12 +113,12 @@ def _slot(subject: RolloutTarget, item: Mapping[str, Any]) -> int | None:
     return subject.groups.index(arn) if arn in subject.groups else None
 
 
-def _task_set(subject: RolloutTarget, item: Mapping[str, Any]) -> TaskSet:
+def _task_set(subject: RolloutTarget, item: Mapping[str, Any], marks: StoredState) -> TaskSet:
     slot = _slot(subject, item)
     assert slot is not None, "only task sets in the service's target groups are read"
     return TaskSet(
         id=item["id"],
-        release=item.get("externalId") or UNNAMED,
+        release=describe.release_of(item, describe.by_revision(marks)) or UNNAMED,
         slot=slot,
         born=item["createdAt"],
         primary=item["status"] == "PRIMARY",

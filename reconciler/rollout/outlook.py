@@ -18,6 +18,7 @@ class Outlook(StrEnum):
     NEW = "new"  # the next apply starts a new version
     FIRST = "first"  # the initial deployment: nothing is running yet
     UNDER_WAY = "under-way"
+    ENGINE = "engine"  # the service changes in place to the engine that it declares
     GIVEN_UP = "given-up"  # the wanted version failed or was rolled back, and is quarantined
     WAITS = "waits"  # the wanted version cannot be rolled out yet
     UNREAD = "unread"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from reconciler.model.resource import Batch, Call, Calls, ServiceApi
+from reconciler.model.service_description import with_task_sets
 from reconciler.rollout import describe, listener_weights
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
@@ -30,7 +31,8 @@ def prefetch_missing(wanted: Sequence[tuple[RolloutTarget, Prefetched]]) -> Call
     """
     calls = [*_services(wanted), *_traffic(wanted), *_groups(wanted), *_scaling(wanted)]
     answers: list[Any] = (yield Batch.of(calls)) if calls else []
-    services = {item["serviceArn"]: item for answer in answers for item in describe.listed(answer)}
+    listed = [item for answer in answers for item in describe.listed(answer)]
+    services = {item["serviceArn"]: item for item in (yield from with_task_sets(listed))}
     actions = listener_weights.actions_in(answers)
     groups = {item["TargetGroupArn"]: item for answer in answers for item in answer.get("TargetGroups", ())}
     targets = {item["ResourceId"]: item for answer in answers for item in answer.get("ScalableTargets", ())}

@@ -59,7 +59,8 @@ class Release:
 
     `attached_to` are the names of the target groups, if they are part of the release: of deployments that ECS runs.
     `members` are the API members of the service whose change starts new tasks, as JSON.
-    `service_connect` is that member of ECS's calls as JSON, "" where it is off.
+    `service_connect` is that member of ECS's calls as JSON, "" where it is off. `aliases` are the ids that the
+    same release has under other engines.
     """
 
     id: str
@@ -76,10 +77,11 @@ class Release:
     attached_to: tuple[str, ...] = ()
     members: str = ""
     service_connect: str = ""
+    aliases: tuple[str, ...] = ()
     commit: str = ""
 
 
-_OF_NO_TASK: Final = frozenset({"id", "task_definition", "commit"})
+_OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "commit"})
 """Fields of a release that do not make its tasks what they are; of the task definition its hash counts."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.model.resource import Address, Desired
-from reconciler.rollout.engine import Controller, TrafficShifter, engines
+from reconciler.rollout.engine import Controller, Engine, TrafficShifter, engines
 from reconciler.rollout.release import HealthCheck
 from reconciler.rollout.strategy import Promotion, Strategy
 
@@ -43,24 +43,26 @@ class RolloutSpec:
     def name(self) -> str:
         return self.service.name
 
-    def run_by(self, controller: str | None) -> RolloutSpec:
-        """The spec for a service with that deployment controller, which AWS cannot change.
+    @property
+    def engine(self) -> Engine:
+        return engines()[self.policy.engine]
 
-        If it is not the declared engine's, the strategy of what is under way is not declared any more, and promotion is
-        left to a person.
+    def run_by(self, engine: Engine | None) -> RolloutSpec:
+        """The spec for a service that this engine runs now.
+
+        If it is not the declared one, the strategy of what is under way is not declared any more, and promotion is left
+        to a person.
         """
-        able = (name for name, one in engines().items() if one.controller == controller)
-        name = min(able, key=lambda name: not engines()[name].default, default=None)
-        if name is None or engines()[self.policy.engine].controller == controller:
+        if engine is None or engine is self.engine:
             return self
-        return replace(self, policy=Strategy(engine=name, promotion=Promotion.MANUAL))
+        return replace(self, policy=Strategy(engine=engine.name, promotion=Promotion.MANUAL))
 
     @property
     def moves_traffic(self) -> bool:
         """Whether versions alternate between two target groups, and traffic is shifted from one to the other."""
-        return engines()[self.policy.engine].shifts_traffic is not TrafficShifter.NOBODY
+        return self.engine.shifts_traffic is not TrafficShifter.NOBODY
 
     @property
     def created_with_tasks(self) -> bool:
         """Whether ECS starts tasks of the first version as soon as the service is created."""
-        return engines()[self.policy.engine].controller is not Controller.EXTERNAL
+        return self.engine.controller is not Controller.EXTERNAL

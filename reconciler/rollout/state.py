@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from reconciler.rollout.change_facts import ChangeFacts
 from reconciler.rollout.stored_state import StoredState
 
 WHOLE: Final = 100
@@ -97,6 +98,7 @@ class ObservedService:
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
     more that is being rolled out. `judges`: the digest of what its releases are judged by. `lacked`: the lack of
     capacity for which alone ECS gave up its deployment, or "".
+    `change` is observed only of a service whose engine changes.
 
     The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
     (below zero: unhealthy), this one included; the test result; since when tasks of the newest task set are missing;
@@ -125,6 +127,7 @@ class ObservedService:
     withdrawn: str = ""
     lacked: str = ""
     judges: str = ""
+    change: ChangeFacts | None = None
     looks: int = 0
     tested: SmokeTestOutcome | None = None
     missing_since: datetime | None = None

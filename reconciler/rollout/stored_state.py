@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from reconciler.model import ownership
 from reconciler.model.tagging import escaped, with_text
@@ -190,12 +190,28 @@ class StoredState:
         """Why that release was rejected, or ""."""
         return self.rejected.why if self.rejected is not None and self.rejected.release == release else ""
 
+    def named(self, names: Mapping[str, str]) -> StoredState:
+        """The state with releases under other names. Of requests and answers people have said the names themselves."""
+        if not names:
+            return self
+        fields = (name for name in FIELDS if name not in ("request", "response"))
+        return replace(self, **{name: _named(getattr(self, name), names) for name in fields})
+
     @property
     def pending_request(self) -> Request | None:
         """The pending request, if there is one."""
         if self.request is None or (self.response is not None and self.response.id == self.request.id):
             return None
         return self.request
+
+
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(dict.fromkeys(_named(one, names) for one in value))
+    if isinstance(value, str):
+        return names.get(value, value)
+    release = str(getattr(value, "release", ""))
+    return value if release not in names else replace(value, release=names[release])
 
 
 def _with(releases: tuple[str, ...], release: str) -> tuple[str, ...]:

@@ -246,7 +246,8 @@ def left_of(old: RolloutAction, new: tuple[RolloutAction, ...]) -> RolloutAction
 def _shape(seen: ObservedService) -> Hashable:
     """What only a reconciler or a person writes. A request is for the next process to answer, whenever it is seen."""
     sets = tuple((one.id, one.scale, one.primary, one.draining) for one in seen.sets)
-    return seen.production, seen.test, sets, replace(seen.marks, request=None)
+    change = None if seen.change is None else replace(seen.change, busy="")
+    return seen.production, seen.test, sets, replace(seen.marks, request=None), change
 
 
 def _find(seen: ObservedService, identifier: str) -> TaskSet | None:

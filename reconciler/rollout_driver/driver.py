@@ -30,7 +30,7 @@ from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.tracker import RolloutTracker
-from reconciler.rollout_driver import rollback_target
+from reconciler.rollout_driver import engine_change, rollback_target
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
@@ -67,7 +67,8 @@ WENT_WRONG = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
 class StepResult:
     """Result of one observation of one service.
 
-    `seen` and `step` are None if AWS could not be read. `settling`: a write is not visible yet, or not any more, so
+    `seen` and `step` are None if AWS could not be read, or if this is `outdated`: another engine runs the service now,
+    and the next pass says what is to be done. `settling`: a write is not visible yet, or not any more, so
     nothing was decided; `step` is what would be done, or the last one that was if the read was a late one.
     `done` are the applied actions; `error` is why the others were not. `diagnosis` explains a failure that was found in
     this observation. `refused` is the number of observations in a row, this one included, in which AWS refused a call.
@@ -78,6 +79,7 @@ class StepResult:
     seen: ObservedService | None = None
     step: RolloutStep | None = None
     settling: bool = False
+    outdated: bool = False
     done: tuple[RolloutAction, ...] = ()
     error: errors.ReconcilerError | None = None
     diagnosis: Diagnosis | None = None
@@ -170,7 +172,9 @@ class RolloutDriver:
         """
         now = self.aws.clock.now()
         policy = rollout.delivery.policy
+        known = self.aws.run(engine_change.first_read(rollout.change, rollout.subject, known), urgent=True)
         seen = self.aws.run(rollout.engine.observe(rollout.subject, policy, now, known), urgent=True)
+        seen = engine_change.observed(rollout.change, seen, known)
         _, seen, _ = RolloutTracker(now).look(seen, now)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
         return seen, self._decided(rollout, seen, now)
@@ -180,9 +184,13 @@ class RolloutDriver:
         now, policy = self.aws.clock.now(), rollout.delivery.policy
         memory = self.trackers.setdefault(rollout.address, RolloutTracker(now, began=rollout.address not in self.fresh))
         try:
+            known = self.aws.run(engine_change.first_read(rollout.change, rollout.subject, known), urgent=True)
+            if engine_change.outdated(rollout.change, rollout.engine, known):
+                return StepResult(rollout, now, settling=True, outdated=True)
             seen = self.aws.run(rollout.engine.observe(rollout.subject, policy, now, known), urgent=True)
         except errors.AwsError as unread:
             return self._after(StepResult(rollout, now, error=unread))
+        seen = engine_change.observed(rollout.change, seen, known)
         self.aws.mine.add(*rollout.engine.owned(seen))
         memory, seen, free = memory.look(seen, now)
         self.trackers[rollout.address] = memory
@@ -218,7 +226,8 @@ class RolloutDriver:
         ordinary = rollout.engine.decide(rollout.delivery.policy, seen, now)
         if seen.marks.unreadable:
             return read_only.step(seen, ordinary)
-        return self.task_runs.step(self.aws, rollout, seen, ordinary, now)
+        found = self.task_runs.step(self.aws, rollout, seen, ordinary, now)
+        return found if rollout.change is None else rollout.change.step(found, seen, now)
 
     def checked(self, rollout: ServiceRollout, seen: ObservedService, step: RolloutStep) -> RolloutStep:
         """`step`, or the one that refuses a rollback that is not possible. Writes nothing."""
@@ -297,7 +306,7 @@ class RolloutDriver:
                 if _unregistered(decision, rollout):
                     raise errors.Blocked("the new revision of the task definition is not registered yet")
                 fresh = not isinstance(decision, DeleteTaskSet)
-                self.aws.run(rollout.engine.apply(decision, rollout.subject), fresh=fresh, urgent=True)
+                self.aws.run(rollout.calls_of(decision), fresh=fresh, urgent=True)
             except errors.LeaseLost:
                 raise
             except errors.ReconcilerError as refusal:

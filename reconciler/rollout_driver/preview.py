@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler import errors
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address
-from reconciler.rollout import new_attempt, pre_deployment
+from reconciler.rollout import engine_change, new_attempt, pre_deployment
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.engine import NOTHING, Engine, Phase, Prefetched, RolloutStep, TrafficShifter, Waiting
 from reconciler.rollout.new_attempt import OVER
@@ -47,6 +47,11 @@ def _prospect(driver: RolloutDriver, rollout: ServiceRollout, known: Prefetched)
         seen, step = driver.look(rollout, known)
     except errors.AwsError as error:
         return RolloutPreview(rollout.address, Outlook.UNREAD, str(error), where=where)
+    if rollout.change is not None and seen.change is not None:
+        then = engine_change.outlook(rollout.change.goal, seen.change)
+        outlook = Outlook.ENGINE if step.phase is Phase.CHANGING_ENGINE else Outlook.UNDER_WAY
+        said = rollout.change.goal.way
+        return RolloutPreview(rollout.address, outlook, step.because, then, said, where, step, seen)
     task = None if rollout.pre_deployment is None else rollout.pre_deployment.task
     again = new_attempt.corrected(seen) or pre_deployment.corrected(task, seen)
     outlook = _outlook(seen, step, again=again)

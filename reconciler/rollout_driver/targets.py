@@ -13,24 +13,28 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource import Address, Calls, Desired, Observed
 from reconciler.model.type_registry import discover
-from reconciler.rollout import observe_deployments
-from reconciler.rollout.engine import Engine, Prefetched, engines
+from reconciler.rollout import observe_deployments, observe_engine
+from reconciler.rollout.actions import RolloutAction
+from reconciler.rollout.engine import Engine, Prefetched
+from reconciler.rollout.engine_change import TakeStep, possible
 from reconciler.rollout.release import (
     Attachment,
     RolloutTarget,
-    TrafficEntry,
     Version,
 )
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
+from reconciler.rollout_driver import engine_change
+from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
+from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
 
-OTHER_CONTROLLER: Final = "AWS cannot change the deployment controller of the service, which its strategy requires"
+OTHER_CONTROLLER: Final = "AWS cannot give the service the deployment controller that its strategy requires"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class NotReady:
 class ServiceRollout:
     """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release.
 
+    `change`: its engine is to be another one than `delivery` says, which is the one that runs it.
+
     `new_attempts`: whether a quarantined release is tried again once the specs judge it by something else.
     """
 
@@ -60,19 +66,26 @@ class ServiceRollout:
     subject: RolloutTarget
     pre_deployment: TaskTarget | None = None
     new_attempts: bool = True
+    change: ServiceChange | None = None
 
     @property
     def engine(self) -> Engine:
-        return engines()[self.delivery.policy.engine]
+        return self.delivery.engine
 
     @property
     def address(self) -> Address:
         return self.delivery.service
 
+    def calls_of(self, action: RolloutAction) -> Calls[None]:
+        """The calls that carry out an action of the engine, or a step to another one."""
+        if self.change is not None and isinstance(action, TakeStep):
+            return engine_change.apply(self.change, action)
+        return self.engine.apply(action, self.subject)
+
 
 def pinned(rollout: ServiceRollout, version: Version) -> ServiceRollout:
     """The rollout as if the specs declared a version that is deployed already, instead of another one."""
-    release = replace(rollout.subject.release, id=version.release, task_definition=version.task_definition)
+    release = replace(rollout.subject.release, id=version.release, task_definition=version.task_definition, aliases=())
     return replace(rollout, subject=replace(rollout.subject, release=release))
 
 
@@ -98,24 +111,39 @@ def rollouts_of(
     context = context_of(desired, world, stack, made)
     for declared in deliveries:
         there = context.found.get(declared.service)
-        delivery = declared if there is None else declared.run_by(there.spec.controller)
+        delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         lack = blocking_dependency(context.wanted, delivery.service, undone)
-        because = withheld or withdrawn or (OTHER_CONTROLLER if delivery is not declared else "")
+        changing = there is not None and not (withheld or withdrawn) and engine_change.due(declared, there)
+        because = withheld or withdrawn or _before_all(declared, there)
         because = because or (f"{lack} is not in place" if lack is not None else "")
         subject = subject_of(delivery, context, commit=commit, not_ready=because)
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
         rollout = ServiceRollout(delivery, subject, target_of(delivery, context))
+        if changing:
+            whole = with_traffic(subject, declared, context)
+            change = engine_change.change_of(declared, delivery.engine, whole, context, lack)
+            rollouts.append(restricted(replace(rollout, change=change), withheld=CHANGING, withdrawn=withdrawn))
+            continue
         rollouts.append(restricted(rollout, withheld=withheld, withdrawn=withdrawn))
     return tuple(rollouts), missing
+
+
+def _before_all(declared: RolloutSpec, there: Observed[Any] | None) -> str:
+    """Why no version is started by the engine that runs the service: it cannot become the declared one."""
+    if there is None:
+        return ""
+    controller, _ = observe_engine.style_of(there.facts["item"])
+    return "" if possible(controller, declared.engine.controller) else OTHER_CONTROLLER
 
 
 def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> ServiceRollout:
     """The rollout under specs that must not be applied, or that do not contain what is under way."""
     subject = replace(rollout.subject, withdrawn=withdrawn)
     if withheld:  # nothing is wanted then, not even what runs already
-        subject = replace(subject, release=replace(subject.release, id="", task_definition=""), not_ready=withheld)
+        release = replace(subject.release, id="", task_definition="", aliases=())
+        subject = replace(subject, release=release, not_ready=withheld)
     return replace(rollout, subject=subject)
 
 
@@ -170,17 +198,18 @@ def subject_of(
         release = replace(release, health=None)  # its target group keeps the health check of what is under way
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
     scaling = Address("scaling", delivery.name)
-    groups = _slots(tuple(ids[group] for group in delivery.groups), service, found) if delivery.moves_traffic else ()
+    declared = tuple(ids[group] for group in delivery.groups)
+    groups = slots_of(declared, service, delivery, context) if delivery.moves_traffic else ()
     return RolloutTarget(
         cluster=cluster,
         service=service.id,
         release=release,
         name=delivery.name,
         groups=groups,
-        production=_entry(delivery.production, found) if delivery.moves_traffic else None,
-        test=_entry(delivery.test, found) if delivery.moves_traffic else None,
+        production=entry_of(delivery.production, found) if delivery.moves_traffic else None,
+        test=entry_of(delivery.test, found) if delivery.moves_traffic else None,
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
-        former=_target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
+        former=target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         inherited=_left_behind(context) & set(groups),
         members=whole_members(release, service.facts["item"]),
         attached=() if delivery.moves_traffic else _attached(delivery, service, context),
@@ -198,34 +227,11 @@ def _roles(context: ResolutionContext) -> Iterable[tuple[str, datetime | None]]:
             yield identifier, None if found is None else found.facts.get("created_at")
 
 
-def _target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:
-    return frozenset(one.id for one in found.values() if one.address.kind == "target-group")
-
-
 def _left_behind(context: ResolutionContext) -> frozenset[str]:
     """What services have tasks in that leave the specs."""
     in_use = discover()["service"].in_use
     leaving = (one for at, one in context.found.items() if at.kind == "service" and at not in context.wanted)
     return frozenset(name for one in leaving for name in in_use(one))
-
-
-def _slots(
-    declared: tuple[str, ...], service: Observed[Any], found: Mapping[Address, Observed[Any]]
-) -> tuple[str, ...]:
-    """The declared groups; but a group that is declared no more keeps its slot for as long as a version is in it, or
-    ECS shifts traffic between it and another one.
-    """
-    item = service.facts["item"]
-    balancers = [balancer for one in item.get("taskSets") or () for balancer in one.get("loadBalancers") or ()]
-    used = {balancer.get("targetGroupArn") for balancer in balancers}
-    for balancer in item.get("loadBalancers") or ():
-        if alternate := (balancer.get("advancedConfiguration") or {}).get("alternateTargetGroupArn"):
-            used |= {balancer.get("targetGroupArn"), alternate}
-    slots = list(declared)
-    free = [slot for slot, group in enumerate(declared) if group not in used]
-    for slot, group in zip(free, sorted(used & _target_groups(found) - set(declared)), strict=False):
-        slots[slot] = group
-    return tuple(slots)
 
 
 def _attached(delivery: RolloutSpec, service: Observed[Any], context: ResolutionContext) -> tuple[Attachment, ...]:
@@ -235,6 +241,8 @@ def _attached(delivery: RolloutSpec, service: Observed[Any], context: Resolution
     group and all tasks are healthy there: so it has healthy targets throughout. A group that is not the stack's stays.
     """
     spec = context.wanted[delivery.service].resolved(context.ids).spec
+    if spec.load_balancers is None:  # declared for another engine, which does not take part yet
+        return observe_deployments.attachments(service.facts["item"])
     declared = tuple(Attachment(str(one.target_group), one.container, one.port) for one in spec.load_balancers or ())
     groups, types = {one.group for one in declared}, discover()
     door = context.found.get(delivery.production) if delivery.production is not None else None
@@ -251,10 +259,3 @@ def _attached(delivery: RolloutSpec, service: Observed[Any], context: Resolution
         elif declared and one.group in context.receiving and not arrived:
             kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
     return (*declared, *kept)
-
-
-def _entry(address: Address | None, found: Mapping[Address, Observed[Any]]) -> TrafficEntry | None:
-    if address is None:
-        return None
-    one = found[address]
-    return TrafficEntry(one.id) if address.kind == "listener" else TrafficEntry(str(one.spec.listener), one.id)

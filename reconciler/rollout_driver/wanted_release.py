@@ -6,7 +6,7 @@ It is known once everything that it consists of has an id: roles, image digests,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +44,23 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
         registered = current.id
     if lack and not registered:  # ECS retries what is registered, as at the first deployment, until its image exists
         return release, lack
-    return replace(release, id=release_id(content(definition.spec), release), task_definition=registered), ""
+    hashed = content(definition.spec)
+    name = release_id(hashed, release)
+    aliases = {release_id(hashed, one) for one in _elsewhere(delivery, release, context)} - {name}
+    return replace(release, id=name, task_definition=registered, aliases=tuple(sorted(aliases))), ""
+
+
+def _elsewhere(delivery: RolloutSpec, release: Release, context: ResolutionContext) -> Iterator[Release]:
+    """The same release as other engines name it: the health check is part of it where traffic is shifted, and else the
+    target groups are, of which a service may have had one only.
+    """
+    if not delivery.groups:
+        return
+    several = {delivery.groups, delivery.groups[:1], delivery.groups[1:]} - {()}
+    for groups in several if delivery.moves_traffic else ():
+        yield replace(release, health=None, attached_to=tuple(sorted(group.name for group in groups)))
+    if not delivery.moves_traffic and delivery.groups[0] in context.found:
+        yield replace(release, health=_declared_health(delivery, context), attached_to=())
 
 
 def _members(spec: ServiceSpec) -> str:
@@ -71,7 +87,11 @@ def _missing_image(delivery: RolloutSpec, found: Mapping[Address, Observed[Any]]
 
 def _health(delivery: RolloutSpec, context: ResolutionContext) -> HealthCheck | None:
     """The health check that comes with the release; an adopted target group keeps what its document does not state."""
-    if not delivery.moves_traffic or delivery.health is None:
+    return _declared_health(delivery, context) if delivery.moves_traffic else None
+
+
+def _declared_health(delivery: RolloutSpec, context: ResolutionContext) -> HealthCheck | None:
+    if delivery.health is None:
         return None
     want, found = context.wanted[delivery.groups[0]], context.found[delivery.groups[0]]
     kept = {path[1] for path in want.kept if path[0] == "health_check"} if found.spec.health_check else set()

@@ -54,7 +54,11 @@ def service(
 ) -> tuple[Desired[Any], Observed[Any]]:
     address, spec = Address("service", name), ServiceSpec(cluster="c", name=name)
     deployment = {"status": "PRIMARY", "runningCount": 1}
-    item = {"deployments": [deployment], "loadBalancers": [{"targetGroupArn": one} for one in groups]}
+    item = {
+        "deploymentController": {"type": "EXTERNAL"},
+        "deployments": [deployment],
+        "loadBalancers": [{"targetGroupArn": one} for one in groups],
+    }
     facts = {"item": item, "deployments": [deployment], "task_definitions": ("t:1",), "established": established}
     health = ResourceHealth.READY if ready else ResourceHealth.PROGRESSING
     return Desired(address, spec, tags(address)), Observed(address, name, spec, tags(address), health, facts=facts)

@@ -25,6 +25,7 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     from reconciler.queries import history as histories
     from reconciler.queries import versions
     from reconciler.reconcile.observe import observe
+    from reconciler.rollout import observe_engine
     from reconciler.rollout_driver.resolution import context_of
     from reconciler.rollout_driver.targets import NotReady, subject_of
 
@@ -40,8 +41,11 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     revisions = stack.aws.run(histories.revisions(histories.family_of(world, spec.task_definition), name))
     commits = stack.aws.run(histories.commits(state))
     rows = histories.history(revisions, state.runs, state.marks, release, commits)
+    present = observe_engine.engine_of(state.service.facts["item"])
+    engine = "" if present is None else present.name
     if output == "json":
-        echo(dumps({"format_version": FORMAT_VERSION, **history_document(spec.name, rows)}))
+        document = history_document(spec.name, rows, engine, spec.policy.engine)
+        echo(dumps({"format_version": FORMAT_VERSION, **document}))
     else:
-        say(history_text(str(spec.service), rows, stack.look), stack.look)
+        say(history_text(str(spec.service), rows, stack.look, engine, spec.policy.engine), stack.look)
     return Exit.DONE

@@ -28,6 +28,7 @@ SIGNS = {
     events.DRIFT_REPAIRED: ("warn", "yellow"),
     events.CONTESTED: ("bad", "red"),
     events.ROLLOUT_PHASE: ("roll", "cyan"),
+    events.ENGINE_STEP: ("roll", "cyan"),
     events.ROLLOUT_REFUSED: ("bad", "red"),
     events.SAFETY_BREACHED: ("bad", "red"),
     events.READ_ONLY: ("bad", "red"),

@@ -31,13 +31,16 @@ COLORS = {
 """The first that applies to a release."""
 
 
-def history_text(service: str, rows: Sequence[Row], look: Look) -> str:
-    """The newest first; below a release the result of its rollout, if it is known."""
+def history_text(service: str, rows: Sequence[Row], look: Look, engine: str = "", declared: str = "") -> str:
+    """The newest first; below a release the result of its rollout, if it is known. `engine` is the one that deploys the
+    service now, which is named where another one is `declared`.
+    """
     if not rows:
         return f"{service} has no releases yet."
     table = [_cells(row, look) for row in rows]
     widths = [max(len(cells[column]) for cells in (HEAD, *table)) for column in range(len(HEAD))]
-    lines = [look.paint(service, "bold"), look.paint(_joined(HEAD, widths), "dim")]
+    changes = f"   {engine} {look.sign('arrow')} {declared}" if engine and declared and engine != declared else ""
+    lines = [look.paint(service, "bold") + changes, look.paint(_joined(HEAD, widths), "dim")]
     for row, cells in zip(rows, table, strict=True):
         color, text = _color(row), _joined(cells, widths)
         lines.append(look.paint(text, color) if color else text)
@@ -94,8 +97,9 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def history_document(service: str, rows: Sequence[Row]) -> dict[str, Any]:
-    return {"service": service, "releases": [_document(row) for row in rows]}
+def history_document(service: str, rows: Sequence[Row], engine: str = "", declared: str = "") -> dict[str, Any]:
+    engines = {"engine": engine or None, "declared_engine": declared or None}
+    return {"service": service, **engines, "releases": [_document(row) for row in rows]}
 
 
 def _document(row: Row) -> dict[str, Any]:

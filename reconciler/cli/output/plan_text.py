@@ -102,6 +102,8 @@ def _state(preview: RolloutPreview) -> tuple[str, str]:
             return "service", "quarantined"
         case Outlook.WAITS:
             return ("new version", "waiting") if preview.deployed else ("service", "not deployed yet")
+        case Outlook.ENGINE:
+            return "change of engine", "in progress"
         case Outlook.UNREAD:
             return "service", "unreadable"
         case _ if preview.step is not None and preview.step.phase == "blocked":
@@ -186,6 +188,8 @@ def _headline(preview: RolloutPreview) -> str:
             return "blocked"
         case Outlook.UNDER_WAY:
             return f"{'rollback' if preview.rolling_back else 'rollout'} in progress, {preview.way}"
+        case Outlook.ENGINE:
+            return f"another engine, {preview.way}"
         case Outlook.GIVEN_UP:
             return "quarantined"
         case Outlook.WAITS:
@@ -211,7 +215,7 @@ def _deferred(plan: Plan, look: Look) -> Iterator[str]:
     """What is left to a later reconciliation: `- subnet/app-public2   in use …`"""
     yield look.paint("Deferred:", "bold")
     for entry in plan.deferred:
-        head = f"  {sign(entry.action, look)} {entry.action.address}".ljust(NAME_WIDTH)
+        head = f"{f'  {sign(entry.action, look)} {entry.action.address}':<{NAME_WIDTH - 1}} "
         yield look.paint(head, "dim") + entry.because
         for change in entry.action.changes:
             yield from (f"      {line}" for line in _change(change, plan, look))

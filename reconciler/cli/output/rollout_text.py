@@ -35,6 +35,7 @@ WORDS = {
     Phase.ROLLED_BACK: "rolled back",
     Phase.SUPERSEDED: "superseded",
     Phase.BLOCKED: "blocked",
+    Phase.CHANGING_ENGINE: "changing the engine",
 }
 SIGNS = {
     RolloutHealth.HEALTHY: "ok",

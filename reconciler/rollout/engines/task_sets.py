@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
+from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import tag_value
 from reconciler.rollout import describe, listener_weights, observe_task_sets, preparation, task_set_calls
 from reconciler.rollout.actions import (
@@ -132,7 +133,8 @@ def _placement(release: Release) -> dict[str, Any]:
 
 def _placement_in_production(subject: RolloutTarget) -> Calls[dict[str, Any]]:
     """The same of the primary task set. Raises `errors.StalePlan` if there is none any more."""
-    (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
+    listed = describe.listed((yield describe.described(subject.cluster, [subject.service])))
+    (item,) = yield from with_task_sets(listed)
     primary = next((one for one in item.get("taskSets") or () if one["status"] == "PRIMARY"), None)
     if primary is None:
         raise errors.StalePlan("no task set is in production any more; nothing was created")
