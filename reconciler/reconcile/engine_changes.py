@@ -15,6 +15,7 @@ from reconciler.model.controller_changes import LATTICE, SERVICE_CONNECT
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout import observe_engine
 from reconciler.rollout.engine import Controller, engines
 from reconciler.rollout.engine_change import possible
@@ -58,7 +59,7 @@ def refused(
     """`refusals`, with what to do instead of a change of engines that AWS does not make, and with those of networking
     that only the ECS controller has.
     """
-    there = {one.address: one for one in world.found.get("service", ())}
+    there = {one.address: one for one in world.found.get("service", ()) if UNSEEN not in one.facts}
     declared = {one.service: one for one in deliveries if one.service in there}
     for refusal in refusals:
         delivery = None if refusal.address is None else declared.get(refusal.address)
