@@ -30,7 +30,7 @@ name: every-store
 """
 """The documents that the folder with every type lacks."""
 
-STAYING = {"scaling", "security-group-rules", "task", "log-group"}
+STAYING = {"scaling", "security-group-rules", "task", "log-group", "namespace"}
 """What AWS keeps no tags for, which goes with what it belongs to; and what goes by its AWS name in the specs too."""
 
 ABSENT = {"codedeploy-deployment-group"}
