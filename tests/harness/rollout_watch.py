@@ -21,8 +21,8 @@ from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
 from reconciler.local.inprocess import Laptop
 from reconciler.model.resource import Call
-from reconciler.rollout import describe
 from reconciler.rollout.engines.codedeploy.facts import described
+from reconciler.rollout.state_tags import of_tags
 from reconciler.rollout.stored_state import Deadline, DeadlineKind
 from tests.harness.listener_watch import SERVED_PORT
 
@@ -185,7 +185,7 @@ class RolloutWatch:
         return next((one for one in self._sets() if one.get("externalId") == deployment), None)
 
     def _deadline(self) -> Deadline | None:
-        return describe.remembered(self._service()).deadline
+        return of_tags({tag["key"]: tag["value"] for tag in self._service().get("tags") or ()}).deadline
 
     def _serves(self, call: Call) -> bool:
         arn = call.params.get("ListenerArn") or call.params["RuleArn"]

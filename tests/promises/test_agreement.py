@@ -75,6 +75,7 @@ class Service(_Toy):
         versions = {item["id"]: item.get("versions", ()) for item in answer}
         return [
             replace(one, facts={"arn": one.id, "versions": versions[one.id],
+                                "item": {"deploymentController": {"type": "EXTERNAL"}},
                                 "task_definitions": tuple(sorted({number for number, _ in versions[one.id]}))})
             for one in found
         ]  # fmt: skip
