@@ -148,6 +148,7 @@ def test_a_lower_limit_stays_deferred_while_its_version_fails(running: Running) 
     assert any(one.address.kind == "scaling" for one in deferred(running))
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_lowered_after_its_version_has_failed_is_lowered_at_once(running: Running) -> None:
     """By a commit of its own, it belongs to the version that serves."""
     fall_ill(running, "v2")

@@ -81,6 +81,7 @@ def test_the_target_group_in_production_is_renamed(moving: Moving) -> None:
     moving.at_rest()
 
 
+@pytest.mark.slow
 def test_both_target_groups_are_renamed_in_mid_rollout(moving: Moving) -> None:
     """A version on its way keeps its group, as the one in production does."""
     moving.edit("tag: v1", "tag: v2", WEB)

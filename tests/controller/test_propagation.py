@@ -134,7 +134,10 @@ def test_a_role_that_has_long_been_there_is_refused_at_once() -> None:
         assert stage.laptop.clock.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("seconds", [30, FOREVER], ids=["for a while", "for ever"])
+@pytest.mark.parametrize(
+    "seconds",
+    [pytest.param(30, id="for a while"), pytest.param(FOREVER, id="for ever", marks=pytest.mark.slow)],
+)
 def test_tasks_that_could_not_start_with_a_new_role_are_started_again(seconds: float) -> None:
     """ECS accepts them, and its fleet cannot assume the role yet; for how long it is believed has an end."""
     with emulated_stack(terms=SHORT, timings=Timings(iam_propagation=min(seconds, 1e6))) as stage:

@@ -73,7 +73,6 @@ MOMENTS = [
 ]
 SAMPLE = [
     ("blue_green", str(Phase.VERIFYING)),
-    ("blue_green by codedeploy", str(Phase.AWAITING_PROMOTION)),
     ("rolling", AT_REST),
 ]
 """The moments of which `make test` takes some changes."""
@@ -256,7 +255,7 @@ NAMED = (
     ("blue_green", str(Phase.TESTING), "Service my-app-frontend: deployment removed"),
     ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
 )
-NOT_ALL = [pytest.param(*one, marks=[] if "target_groups.1 renamed" in one[2] else [pytest.mark.slow]) for one in NAMED]
+NOT_ALL = [pytest.param(*one, marks=[] if "deployment removed" in one[2] else [pytest.mark.slow]) for one in NAMED]
 """Changes after which something was wrong once, and that the sample may leave out."""
 
 

@@ -145,7 +145,6 @@ def of(strategy: str) -> tuple[str, ...]:
 
 
 SAMPLE = [
-    ("blue_green", "listeners", Lateness(20.0)),
     ("canary", "everything", Lateness(10.0, restarts=True)),
     ("blue_green by codedeploy", "everything", Lateness(20.0)),
     ("rolling", "everything", Lateness(20.0, image="bad")),

@@ -123,7 +123,7 @@ def test_no_promise_is_broken_in_the_first_states_of_another_engine(name: str, r
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [(CANARY, 15_000), *(pytest.param(one, None, marks=pytest.mark.slow) for one in POLICIES)]
+    ("name", "most"), [(CANARY, 6_000), *(pytest.param(one, None, marks=pytest.mark.slow) for one in POLICIES)]
 )
 def test_no_version_is_blamed_for_what_it_cannot_help(name: str, most: int | None, record: Record) -> None:
     """Counts that change, interruptions and a lack of capacity, at any moment, neither fail nor quarantine anything."""

@@ -135,6 +135,7 @@ def test_a_service_shows_what_its_tasks_use(live: Live) -> None:
     assert memory > 0
 
 
+@pytest.mark.slow
 def test_an_alarm_fires_from_real_requests(live: Live) -> None:
     """And it is OK again once there are no more of them; nobody sets its state."""
     live.cloudwatch.put_metric_alarm(
