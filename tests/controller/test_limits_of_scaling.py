@@ -14,6 +14,7 @@ from reconciler.rollout.stored_state import Outcome
 from tests.controller.test_controller import Files, Running
 from tests.controller.test_in_flight import FRONTEND, fall_ill, until
 from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.promises.conftest import mostly_slow
 
 ROLLING = {
     "deployment: careful": "",
@@ -22,7 +23,7 @@ ROLLING = {
 LIMITS = "scaling: {min: 2, max: 8, cpu: 60}"
 
 
-@pytest.fixture(params=["task_sets", "rolling"])
+@pytest.fixture(params=mostly_slow(("task_sets", "rolling"), "task_sets"))
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """v1 serves with six tasks, of two to eight."""
     folder = Path(shutil.copytree(SEED, tmp_path / "specs"))

@@ -185,7 +185,10 @@ DRIFTS: list[tuple[Callable[[], None], str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("drift", "address", "paths"), DRIFTS, ids=lambda value: getattr(value, "__name__", None))
+NOT_ALL = [pytest.param(*one, marks=[pytest.mark.slow] if number % 3 else []) for number, one in enumerate(DRIFTS)]
+
+
+@pytest.mark.parametrize(("drift", "address", "paths"), NOT_ALL, ids=lambda value: getattr(value, "__name__", None))
 def test_drift_shows_as_exactly_its_path_and_is_put_back(
     account: Account, drift: Callable[[], None], address: str, paths: list[str]
 ) -> None:

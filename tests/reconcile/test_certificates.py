@@ -12,6 +12,7 @@ from reconciler.model.resource import Address, Call
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from tests.harness.emulated_stack import EmulatedStack, InProcess, emulated_stack
+from tests.promises.conftest import mostly_slow
 
 PRODUCTION = "production: {port: 80, protocol: HTTP}"
 OPEN = "{port: 80, from: anywhere}"
@@ -61,7 +62,7 @@ def kept(stage: EmulatedStack) -> tuple[str, ...]:
     return (*default, *sorted({one["CertificateArn"] for one in listed} - {*default}))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", mostly_slow(range(3), 1))
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_certificates_in_any_order_are_in_place_after_one_pass(count: int, seed: int) -> None:
     """By domain and by ARN in turn; the second pass plans nothing, nor does it when the specs list them in another
