@@ -39,7 +39,7 @@ LEAST = 1000.0
 EVERY = 2.0
 TERMS = {
     r"after: 2h": "after: 5m",
-    r"\{for: \w+\}": "{for: 30s}",
+    r"\{for: \w+\}": "{for: 1m}",
     r"after: 1h": "after: 1m",
 }
 AUTO = {r"promotion: \{.*?\}": "promotion: {mode: auto}"}
