@@ -181,7 +181,7 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> A
 
 
 def _with_members(said: Mapping[str, Any], have: Mapping[str, Any], consent: LossConsent, at: Path) -> dict[str, Any]:
-    """`said`, and what `have` has beyond it. A member that is said to be None is removed."""
+    """`said`, and what `have` has beyond it. A member that is stated as None is removed."""
     found = {key: item for key, item in have.items() if key not in said and not consent.covers((*at, key))}
     for key, item in said.items():
         there = have.get(key)

@@ -4,7 +4,7 @@ Which members a type has, how their values look, whether AWS shows them again an
 from the service's model. A type only says which operations it is made of, which members a word of ours says already,
 and which belong to somebody else (`ApiMembers`).
 
-What the specs say is merged over what is compiled. What they do not say is nobody's to remove: a live member that no
+What the specs state is merged over what is compiled. What they do not state is not removed: a live member that no
 word of ours stands for is carried over wherever a write would replace it, and only `member: null` removes it.
 """
 

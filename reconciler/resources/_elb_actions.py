@@ -147,7 +147,7 @@ def owned(member: str) -> dict[str, str]:
 
 
 def said_in(spec: Any, member: str) -> list[Any] | None:
-    """What a listener or a rule is declared to have beyond its action; None if nothing is said of it."""
+    """What a listener or a rule is declared to have beyond its action; None if nothing is stated."""
     found = spec.aws.get(member)
     return found if isinstance(found, list) else None
 

@@ -164,7 +164,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _metric(id: str, query: Query) -> dict[str, Any]:
-    """An item of a customized metric; AWS takes the value to be returned where nothing else is said."""
+    """An item of a customized metric; AWS returns its value unless it is stated otherwise."""
     if query.expression is not None:
         return {"Id": id, "Expression": query.expression, "ReturnData": query.returned}
     dimensions = [{"Name": name, "Value": value} for name, value in sorted((query.dimensions or {}).items())]

@@ -30,7 +30,7 @@ TESTS = (*(f"tests/{name}" for name in FOLDERS), "tests/journeys/test_blue_green
 
 PROMISES = {
     "S1": "Nothing is written to what does not carry our tags.",
-    "S2": "Killed at any call, or robbed of any answer, and started anew: the same as if nothing had been.",
+    "S2": "Killed at any call, or robbed of any answer, and restarted: the same as if nothing had been.",
     "S3": "No request to the production listener is lost to a deployment.",
     "S4": "Production is only ever pointed at a group with a healthy target.",
     "S5": "No tasks stop that production references, nor before the stored deadline, nor beside a side that is ill.",

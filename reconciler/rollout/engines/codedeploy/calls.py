@@ -116,7 +116,7 @@ def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
 
 
 def _placement(release: Release) -> dict[str, Any]:
-    """What is left out stays as it is in production, so that the platform version is said also where it is AWS's."""
+    """What is left out stays as it is in production, so that the platform version is sent also where it is AWS's."""
     found: dict[str, Any] = {"PlatformVersion": release.platform_version or "LATEST"}
     if release.subnets:
         found["NetworkConfiguration"] = {

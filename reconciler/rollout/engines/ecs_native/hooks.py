@@ -1,7 +1,7 @@
 """The two PAUSE hooks of a deployment: one until the tests have passed, one until promotion. Both must complete.
 
-They wait at the same lifecycle stage, and ECS shows neither a name nor the stage of a hook. So they are told apart by
-what ECS does when they expire and by when that is, and always differ in one of them:
+They wait at the same lifecycle stage, and ECS shows neither a name nor the stage of a hook. So they differ in what ECS
+does when they expire or in when that is:
 
     hook    expires after                    then
     ──────  ───────────────────────────────  ────────
