@@ -64,6 +64,8 @@ def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     strategy, figures = queries.strategy(specs, service), queries.rolling(specs, service)
     if strategy is None or figures is None:
         return
+    if service.scaling is None and queries.keeps(service, service, "desired_count"):
+        return  # it has as many tasks as it has in AWS
     counts = (
         {service.desired_count, service.scaling.min, service.scaling.max}
         if service.scaling
