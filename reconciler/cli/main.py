@@ -1,8 +1,9 @@
 """Command line: finds the commands, and turns every error into a message and an exit code.
 
 A command is a module in `commands/` with the command's name: `iam-policy` is `commands/iam_policy.py`, and the object
-of that name in it. A name that is a keyword of Python has an underscore after it there. The first line of its docstring is the line in `--help`. A module is imported when its command is
-called: `--help` and shell completion load neither pydantic nor boto3.
+of that name in it; that of a keyword of Python has an underscore after it. The first line of its docstring is the line
+in `--help`. A module is imported when its command is called: `--help` and shell completion load neither pydantic nor
+boto3.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ cloudformation = ServiceApi("cloudformation")
 LEFT: Final = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 """Of a resource that a stack does not manage any more: deleted, or retained."""
 
+CLUSTERS: Final = 100  # a DescribeClusters
+
 REFERRED: Final = ("subnet", "security-group")
 """Kinds that most services share, and that CloudFormation is only asked about with their VPC."""
 
@@ -52,15 +54,16 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     """The services of `clusters`, of every cluster if none is named, and what they use. `names` are the services that
     documents are to be written for; all, if none is named.
 
+    The services of the other clusters are read as well, because they may use the same.
+
     Raises `errors.ReconcilerError` for a cluster or a service that does not exist.
     """
     found = _Discovery(scope)
-    yield from _clusters(found, clusters)
-    for cluster in [thing.id for thing in found.things.values()]:
-        yield from _services(found, cluster, names)
-    missing = sorted(set(names) - {service.name for service in found.services})
+    chosen = yield from _clusters(found, clusters)
+    yield from _services(found, chosen, names)
+    missing = sorted(set(names) - {service.name for service in found.services if service.chosen})
     if missing:
-        raise errors.ReconcilerError(f"there is no service {', '.join(map(repr, missing))} in {_listed(clusters)}")
+        raise errors.ReconcilerError(f"there is no service {_quoted(missing)} in {_in_words(clusters)}")
     yield from _load_balancing(found)
     yield from _networks(found)
     yield from _roles(found)
@@ -71,39 +74,54 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     return Inventory(scope, tuple(found.services), found.things, listed, unasked)
 
 
-def _listed(clusters: Sequence[str]) -> str:
-    return f"cluster {', '.join(map(repr, clusters))}" if clusters else "any cluster"
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
-def _clusters(found: _Discovery, clusters: Sequence[str]) -> Calls[None]:
-    names = list(clusters) or [_ecs.last(arn) for arn in (yield ecs.list_clusters())["clusterArns"]]
-    for batch in _ecs.batches(names, 100):
-        call = ecs.describe_clusters(clusters=list(batch), include=["TAGS", "SETTINGS"])
-        for item in _ecs.found(call, (yield call), "clusters"):
+def _in_words(clusters: Sequence[str]) -> str:
+    return f"cluster {_quoted(clusters)}" if clusters else "any cluster"
+
+
+def _clusters(found: _Discovery, clusters: Sequence[str]) -> Calls[set[str]]:
+    """ARNs of the clusters that were asked for."""
+    arns = sorted((yield ecs.list_clusters())["clusterArns"])
+    calls = [
+        ecs.describe_clusters(clusters=list(batch), include=["TAGS", "SETTINGS"])
+        for batch in _ecs.batches(arns, CLUSTERS)
+    ]
+    answers = yield Batch.of(calls)
+    for call, answer in zip(calls, answers, strict=True):
+        for item in _ecs.found(call, answer, "clusters"):
             if item["status"] != "INACTIVE":
                 found.add("cluster", item["clusterArn"], item["clusterName"], _all(item.get("tags"), "key"), item)
-    known = {thing.name for thing in found.things.values()}
-    missing = [name for name in clusters if _ecs.last(name) not in known]
+    names = {_ecs.last(name) for name in clusters}
+    chosen = {thing.id for thing in found.things.values() if not names or thing.name in names}
+    missing = sorted(names - {thing.name for thing in found.things.values()})
     if missing:
-        raise errors.ReconcilerError(f"there is no cluster {', '.join(map(repr, missing))} in {found.scope.region}")
+        raise errors.ReconcilerError(f"there is no cluster {_quoted(missing)} in {found.scope.region}")
+    return chosen
 
 
-def _services(found: _Discovery, cluster: str, names: Sequence[str]) -> Calls[None]:
-    arns = sorted((yield ecs.list_services(cluster=cluster))["serviceArns"])
+def _services(found: _Discovery, chosen: set[str], names: Sequence[str]) -> Calls[None]:
+    clusters = [thing.id for thing in found.things.values() if thing.kind == "cluster"]
+    answers = yield Batch.of(ecs.list_services(cluster=cluster) for cluster in clusters)
     calls = [
         ecs.describe_services(cluster=cluster, services=list(batch), include=["TAGS"])
-        for batch in _ecs.batches(arns, BATCH)
+        for cluster, answer in zip(clusters, answers, strict=True)
+        for batch in _ecs.batches(sorted(answer["serviceArns"]), BATCH)
     ]
     answers = yield Batch.of(calls)
     items = [item for call, answer in zip(calls, answers, strict=True) for item in _ecs.found(call, answer, "services")]
     items = [item for item in items if item["status"] == "ACTIVE"]
     definitions = yield from _definitions(item["taskDefinition"] for item in items if item.get("taskDefinition"))
     for item in items:
-        name, definition = item["serviceName"], definitions.get(item.get("taskDefinition", ""))
+        name, cluster = item["serviceName"], item["clusterArn"]
         thing = Thing("service", item["serviceArn"], name, _all(item.get("tags"), "key"), item)
         spec, _ = read(item, None, found.scope, {})
-        found.things[thing.id] = thing
-        found.services.append(ServiceFound(thing, spec, definition, cluster, not names or name in names))
+        definition = definitions.get(item.get("taskDefinition", ""))
+        meant = cluster in chosen and (not names or name in names)
+        found.things |= {thing.id: thing} if meant else {}
+        found.services.append(ServiceFound(thing, spec, definition, cluster, meant))
 
 
 def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
@@ -117,7 +135,7 @@ def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
 
 def _load_balancing(found: _Discovery) -> Calls[None]:
     """The target groups of the services, and the whole of each load balancer that sends requests to them."""
-    groups = sorted({arn for service in found.services for arn in service.target_groups})
+    groups = sorted({arn for service in found.services if service.chosen for arn in service.target_groups})
     answers = yield from _gone.batches(_describe_groups, groups, TAGS_AT_ONCE)
     items = {item["TargetGroupArn"]: item for answer in answers for item in answer["TargetGroups"]}
     details = yield from _gone.answers([elbv2.describe_target_group_attributes(TargetGroupArn=arn) for arn in items])

@@ -64,7 +64,7 @@ def imported(inventory: Inventory, stack: str, own: frozenset[str], without: Map
     named = [choice.thing for choice in choices.values()]
     names = names_of([service.thing for service in inventory.chosen])
     for kind in ("cluster", "load-balancer"):
-        names |= names_of((thing for thing in named if thing.kind == kind))
+        names |= names_of(thing for thing in named if thing.kind == kind)
     names |= names_of(inventory.of("target-group"), r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
     names |= {thing.id: thing.name for thing in named if thing.kind in ("role", "repository")}
     writing = _Writing(inventory, choices, names)
@@ -130,7 +130,7 @@ def _cluster(writing: _Writing, choice: Choice) -> Block:
 
 def _role(writing: _Writing, choice: Choice) -> Block:
     thing = choice.thing
-    block = _head("Role", thing.name, thing.name)
+    block = _head("Role", writing.names[thing.id], thing.name)
     services = assumed_by(thing)
     block.put("assumed_by", services[0] if len(services) == 1 else list(services))
     policies = [*thing.more["managed"], *thing.more["inline"]]
@@ -140,7 +140,7 @@ def _role(writing: _Writing, choice: Choice) -> Block:
 
 
 def _registry(writing: _Writing, choice: Choice) -> Block:
-    return _head("Registry", choice.thing.name, choice.thing.name)
+    return _head("Registry", writing.names[choice.thing.id], choice.thing.name)
 
 
 def _balancer(writing: _Writing, choice: Choice) -> Block:

@@ -113,8 +113,8 @@ def _port(port: Any) -> Any:
 def _words(block: Block, field: str, words: tuple[str, ...]) -> None:
     if any(secrecy.secret_value(one) or secrecy.masked(one) != one for one in words):
         block.note(
-            f"`{field}` is not stated, and stays as it is: a part of it looks like a secret. Store that in SSM, and read "
-            "it from a variable of `secrets`."
+            f"`{field}` is not stated, and stays as it is: a part of it looks like a secret. Store that in SSM, and "
+            "read it from a variable of `secrets`."
         )
     elif words:
         block.put(field, list(words))
@@ -157,8 +157,8 @@ def _secrets(block: Block, container: Container, scope: Scope) -> None:
     unknown = [name for name, value in found.items() if value is None or not _valid(_NAMES, name)]
     if unknown:
         block.note(
-            f"`secrets` is not stated, and stays as it is: {', '.join(unknown)} would have to be a whole ARN in the task "
-            "definition. Those references are: " + ", ".join(container.secrets[name] for name in unknown) + "."
+            f"`secrets` is not stated, and stays as it is: {', '.join(unknown)} would have to be a whole ARN in the "
+            "task definition. Those references are: " + ", ".join(container.secrets[name] for name in unknown) + "."
         )
     else:
         block.put("secrets", found)

@@ -56,13 +56,6 @@ class Block:
         return bool(self.entries)
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A comment at the top of a document or file."""
-
-    text: str
-
-
 def text(documents: Sequence[Block], comment: str = "") -> str:
     """The text of a file."""
     head = [*_comment(comment, 0)]
@@ -135,7 +128,7 @@ def _inline(value: Any, room: int) -> str | None:
         case Block():
             return None
         case Mapping():
-            parts = [(_flow(key), _inline(item, room)) for key, item in value.items()]
+            parts = [(word(key), _inline(item, room)) for key, item in value.items()]
             if len(parts) > FEW and room < WIDTH // 2:
                 return None
             shown = None if any(item is None for _, item in parts) else ", ".join(f"{k}: {i}" for k, i in parts)
@@ -145,12 +138,8 @@ def _inline(value: Any, room: int) -> str | None:
             known = [item for item in items if item is not None]
             found = f"[{', '.join(known)}]" if len(known) == len(items) else None
         case _:
-            return _flow(value)
+            return word(value)
     return found if found is not None and len(found) <= room else None
-
-
-def _flow(value: Any) -> str:
-    return word(value)
 
 
 def word(value: Any) -> str:

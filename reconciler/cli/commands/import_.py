@@ -12,7 +12,7 @@ from reconciler import errors
 from reconciler.cli import options
 from reconciler.cli.options import Where
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo, look_of, say
+from reconciler.cli.output.terminal import echo, say
 
 if TYPE_CHECKING:
     from reconciler.cli.session import SignedIn, Stack
