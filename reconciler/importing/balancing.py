@@ -229,7 +229,7 @@ def answer(action: Action | None) -> dict[str, Any] | None:
         port = None if there.port in (None, "#{port}") else there.port
         if port is not None and not re.fullmatch(r"\d+", port):
             return None
-        stated = {
+        parts: dict[str, Any] = {
             "protocol": there.protocol if there.protocol not in (None, "#{protocol}") else None,
             "port": int(port) if port is not None else None,
             "host": there.host if there.host not in (None, "#{host}") else None,
@@ -237,7 +237,7 @@ def answer(action: Action | None) -> dict[str, Any] | None:
             "query": there.query if there.query not in (None, "#{query}") else None,
             "status": there.status if there.status != "301" else None,
         }
-        if stated["port"] == {"HTTP": 80, "HTTPS": 443}.get(there.protocol or ""):
-            stated["port"] = None
-        return {"redirect": {key: value for key, value in stated.items() if value is not None}}
+        if parts["port"] == {"HTTP": 80, "HTTPS": 443}.get(there.protocol or ""):
+            parts["port"] = None
+        return {"redirect": {key: value for key, value in parts.items() if value is not None}}
     return None

@@ -34,11 +34,13 @@ class Choice:
     because: str
 
 
-def decided(inventory: Inventory, own: frozenset[str] = frozenset()) -> dict[str, Choice]:
+def decided(
+    inventory: Inventory, own: frozenset[str] = frozenset(), referred: Mapping[str, str] | None = None
+) -> dict[str, Choice]:
     """The choice for each resource that documents may own, by its id. `own` are types that are owned whatever speaks
-    against it."""
+    against it. `referred` are those that no valid document can be written for, and why."""
     return {
-        thing.id: _choice(inventory, thing, own)
+        thing.id: _choice(inventory, thing, own, (referred or {}).get(thing.id, ""))
         for kind in OWNABLE
         for thing in inventory.of(kind)
         if _is_used(inventory, thing)
@@ -51,8 +53,8 @@ def _is_used(inventory: Inventory, thing: Thing) -> bool:
     return any(service.chosen for service in inventory.users(thing.id))
 
 
-def _choice(inventory: Inventory, thing: Thing, own: frozenset[str]) -> Choice:
-    impossible = next(_impossible(thing), "")
+def _choice(inventory: Inventory, thing: Thing, own: frozenset[str], invalid: str) -> Choice:
+    impossible = invalid or next(_impossible(thing), "")
     if impossible:
         return Choice(thing, own=False, because=impossible)
     against = next(_against(inventory, thing), "")

@@ -222,14 +222,17 @@ def _roles(found: _Discovery) -> Calls[None]:
             answer = yield from _gone.answer(iam.get_role(RoleName=name))
             if answer is None:
                 continue
-            inline, attached = yield Batch.of(
+            listed, attached = yield Batch.of(
                 (iam.list_role_policies(RoleName=name), iam.list_attached_role_policies(RoleName=name))
+            )
+            documents = yield Batch.of(
+                iam.get_role_policy(RoleName=name, PolicyName=policy) for policy in listed["PolicyNames"]
             )
         except errors.Denied:
             continue
         item = answer["Role"]
         policies = {
-            "inline": inline["PolicyNames"],
+            "inline": {one["PolicyName"]: one["PolicyDocument"] for one in documents},
             "managed": [one["PolicyArn"] for one in attached["AttachedPolicies"]],
         }
         found.add("role", arn, name, _all(item.get("Tags")), item, **policies)
@@ -266,7 +269,9 @@ def _repositories(found: _Discovery) -> Calls[None]:
     answers = yield from _gone.answers([ecr.list_tags_for_resource(resourceArn=one["repositoryArn"]) for one in items])
     for item, answer in zip(items, answers, strict=True):
         id = repository_id(found.scope.account, found.scope.region, item["repositoryName"])
-        found.add("repository", id, item["repositoryName"], _all((answer or {}).get("tags")), item)
+        lifecycle = yield from _gone.answer(ecr.get_lifecycle_policy(repositoryName=item["repositoryName"]))
+        tags = _all((answer or {}).get("tags"))
+        found.add("repository", id, item["repositoryName"], tags, item, lifecycle=lifecycle)
 
 
 def _scaling(found: _Discovery) -> Calls[None]:

@@ -11,16 +11,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler.importing.balancing import Entry, balancer_block, production, traffic_block
-from reconciler.importing.decision import Choice, assumed_by, decided, managed_by, refused
+from reconciler.importing.decision import Choice, decided, managed_by, refused
 from reconciler.importing.inventory import Inventory, ServiceFound
 from reconciler.importing.naming import names_of
+from reconciler.importing.shared import cluster_block, head, registry_block, role_block, share, stack_block
 from reconciler.importing.tasks import seconds, task_block
 from reconciler.importing.yaml_text import Block, text
 from reconciler.resources._service_deployment import Deployment
+from reconciler.spec import names
 from reconciler.spec.documents.deployment_strategy import Rolling
 
 LONGEST_GRACE: Final = 86_400
 """Seconds: `grace_period` of a Service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What the checks of the specs have found in documents that were written before: services that cannot be written
+    down, and other resources that are referred to instead, with the reason, both by id; and roles that need a consent
+    to what they allow."""
+
+    services: Mapping[str, str] = field(default_factory=dict)
+    referred: Mapping[str, str] = field(default_factory=dict)
+    wildcards: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +47,8 @@ class Imported:
     """Services without documents, and why."""
     managed: Mapping[str, str]
     """Services that another tool still manages, by name."""
-    owners: Mapping[str, str]
-    """The file of each service: its path → the service's name."""
+    sources: Mapping[str, tuple[str, ...]]
+    """The ids of what the documents of each file stand for, in their order."""
 
 
 @dataclass(slots=True)
@@ -45,6 +58,7 @@ class _Writing:
     inventory: Inventory
     choices: Mapping[str, Choice]
     names: dict[str, str]
+    corrections: Corrections
     taken: dict[str, Entry] = field(default_factory=dict)
     strategies: dict[str, Block] = field(default_factory=dict)
 
@@ -52,95 +66,76 @@ class _Writing:
         return id in self.choices and self.choices[id].own
 
 
-def imported(inventory: Inventory, stack: str, own: frozenset[str], without: Mapping[str, str]) -> Imported:
-    """The documents for the chosen services. `without` are services that are left out for a reason, by name."""
-    why = {service.id: without.get(service.name, "") or refused(service) for service in inventory.chosen}
+def imported(
+    inventory: Inventory, stack: str, own: frozenset[str] = frozenset(), corrections: Corrections | None = None
+) -> Imported:
+    """The documents for the chosen services. `own` are types that are owned whatever speaks against it."""
+    fixed = corrections or Corrections()
+    why = {service.id: fixed.services.get(service.id, "") or refused(service) for service in inventory.chosen}
     services = tuple(
-        replace(service, chosen=service.chosen and not why[service.id]) if service.chosen else service
-        for service in inventory.services
+        replace(service, chosen=service.chosen and not why.get(service.id)) for service in inventory.services
     )
     inventory = replace(inventory, services=services)
-    choices = decided(inventory, own)
-    named = [choice.thing for choice in choices.values()]
-    names = names_of([service.thing for service in inventory.chosen])
-    for kind in ("cluster", "load-balancer"):
-        names |= names_of(thing for thing in named if thing.kind == kind)
-    names |= names_of(inventory.of("target-group"), r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
-    names |= {thing.id: thing.name for thing in named if thing.kind in ("role", "repository")}
-    writing = _Writing(inventory, choices, names)
-    files: dict[str, list[Block]] = {"stack.yaml": [_stack(inventory, stack)]}
-    per_service = {f"services/{names[service.id]}.yaml": [_service(writing, service)] for service in inventory.chosen}
+    choices = decided(inventory, own, fixed.referred)
+    writing = _Writing(inventory, choices, _names(inventory, choices), fixed)
+    scope = inventory.scope
+    files: dict[str, list[tuple[str, Block]]] = {"stack.yaml": [("", stack_block(stack, scope.region, scope.account))]}
+    per_service = {
+        f"services/{writing.names[service.id]}.yaml": [(service.id, _service(writing, service))]
+        for service in inventory.chosen
+    }
     for name, kind, write in (
         ("cluster.yaml", "cluster", _cluster),
         ("roles.yaml", "role", _role),
         ("registries.yaml", "repository", _registry),
         ("load-balancers.yaml", "load-balancer", _balancer),
     ):
-        documents = [write(writing, choice) for choice in choices.values() if choice.thing.kind == kind and choice.own]
-        files |= {name: documents} if documents else {}
+        owned = [choice for choice in choices.values() if choice.thing.kind == kind and choice.own]
+        files |= {name: [(one.thing.id, write(writing, one)) for one in owned]} if owned else {}
     if writing.strategies:
-        files["deployment.yaml"] = list(writing.strategies.values())
+        files["deployment.yaml"] = [("", strategy) for strategy in writing.strategies.values()]
     files |= per_service
     managed = {service.name: managed_by(inventory, service.thing) for service in inventory.chosen}
     return Imported(
-        {path: text(documents, COMMENTS.get(path, "")) for path, documents in files.items()},
+        {path: text([block for _, block in rows], COMMENTS.get(path, "")) for path, rows in files.items()},
         tuple(choices.values()),
         inventory.chosen,
         tuple((service.name, why[service.id]) for service in services if why.get(service.id)),
-        {name: why for name, why in managed.items() if why},
-        {f"services/{names[service.id]}.yaml": service.name for service in inventory.chosen},
+        {name: by for name, by in managed.items() if by},
+        {path: tuple(id for id, _ in rows) for path, rows in files.items()},
     )
+
+
+def _names(inventory: Inventory, choices: Mapping[str, Choice]) -> dict[str, str]:
+    named = [choice.thing for choice in choices.values()]
+    names = names_of(service.thing for service in inventory.chosen)
+    for kind in ("cluster", "load-balancer"):
+        names |= names_of(thing for thing in named if thing.kind == kind)
+    names |= names_of(inventory.of("target-group"), r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+    return names | {thing.id: thing.name for thing in named if thing.kind in ("role", "repository")}
 
 
 COMMENTS: Final = {
     "stack.yaml": "What these specs own in AWS has the tag reconciler:stack with this name.",
     "cluster.yaml": "Where the services run.",
-    "roles.yaml": "What the tasks may do. The policies that are not stated stay as they are.",
+    "roles.yaml": "What the tasks may do.",
     "registries.yaml": "Where images are pushed to.",
     "load-balancers.yaml": "Where requests arrive. Attributes that are not stated stay as they are.",
     "deployment.yaml": "How new versions are brought into production.",
 }
 
 
-def _stack(inventory: Inventory, name: str) -> Block:
-    block = Block()
-    block.put("kind", "Stack")
-    block.put("name", name)
-    block.put("region", inventory.scope.region)
-    block.put("account", f"{inventory.scope.account}", beside="the only account that these specs are for")
-    return block
-
-
-def _head(kind: str, name: str, in_aws: str) -> Block:
-    block = Block()
-    block.put("kind", kind)
-    block.put("name", name)
-    block.put("aws_name", in_aws if in_aws != name else None)
-    block.put("adopt", value=True)
-    return block
-
-
 def _cluster(writing: _Writing, choice: Choice) -> Block:
-    block = _head("Cluster", writing.names[choice.thing.id], choice.thing.name)
-    for setting in choice.thing.item.get("settings") or ():
-        if setting["name"] == "containerInsights" and setting["value"] != "disabled":
-            block.put("container_insights", setting["value"])
-    return block
+    return cluster_block(choice.thing, writing.names[choice.thing.id])
 
 
 def _role(writing: _Writing, choice: Choice) -> Block:
-    thing = choice.thing
-    block = _head("Role", writing.names[thing.id], thing.name)
-    services = assumed_by(thing)
-    block.put("assumed_by", services[0] if len(services) == 1 else list(services))
-    policies = [*thing.more["managed"], *thing.more["inline"]]
-    if policies:
-        block.note(f"Policies, which stay as they are: {', '.join(policies)}.")
-    return block
+    id = choice.thing.id
+    return role_block(choice.thing, writing.names[id], wildcards=id in writing.corrections.wildcards)
 
 
 def _registry(writing: _Writing, choice: Choice) -> Block:
-    return _head("Registry", writing.names[choice.thing.id], choice.thing.name)
+    return registry_block(choice.thing, writing.names[choice.thing.id])
 
 
 def _balancer(writing: _Writing, choice: Choice) -> Block:
@@ -163,8 +158,8 @@ def _service(writing: _Writing, service: ServiceFound) -> Block:
             if "CloudFormation" in manager
             else f"Before the first `reconciler apply`, take it out of there: {manager}."
         )
-    head = _head("Service", writing.names[service.id], service.name)
-    block.entries += head.entries
+    begin = head("Service", writing.names[service.id], service.name)
+    block.entries += begin.entries
     cluster = service.cluster
     owned = writing.owned(cluster)
     why = "" if owned or cluster not in writing.choices else f"not owned: {writing.choices[cluster].because}"
@@ -183,7 +178,7 @@ def _service(writing: _Writing, service: ServiceFound) -> Block:
     block.put("grace_period", seconds(grace) if grace and grace <= LONGEST_GRACE else None)
     block.put("exec", True if spec.exec and definition.task_role else None)
     shares = spec.capacity_provider_strategy or ()
-    block.put("capacity_providers", [_share(share) for share in shares] or None)
+    block.put("capacity_providers", [share(one) for one in shares] or None)
     return block
 
 
@@ -207,8 +202,8 @@ def _task(writing: _Writing, service: ServiceFound) -> Block:
     )
 
 
-def _logs(writing: _Writing, service: ServiceFound) -> tuple[str | None, str]:
-    """The log group that the document owns, or why it owns none."""
+def _logs(writing: _Writing, service: ServiceFound) -> tuple[dict[str, Any] | None, str]:
+    """The log group that the document owns, as it states it, or why it owns none."""
     definition, scope = service.definition, writing.inventory.scope
     assert definition is not None, "a refused service has no documents"
     groups = {str(container.log_group) for container in definition.containers.values()}
@@ -222,7 +217,11 @@ def _logs(writing: _Writing, service: ServiceFound) -> tuple[str | None, str]:
     choice = writing.choices.get(group)
     if choice is None:
         return None, f"{kept}the log group {group} does not exist."
-    return (group, "") if choice.own else (None, f"{kept}the log group {group} is not owned: {choice.because}.")
+    if not choice.own:
+        return None, f"{kept}the log group {group} is not owned: {choice.because}."
+    usual = names.log_group(service.name)
+    stated = {"group": group if group != usual else None, "retention_days": choice.thing.item.get("retentionInDays")}
+    return {key: value for key, value in stated.items() if value is not None} or {"group": group}, ""
 
 
 def _count(block: Block, writing: _Writing, service: ServiceFound) -> None:
@@ -247,12 +246,6 @@ def _placement(service: ServiceFound) -> dict[str, Any]:
         "security_groups": sorted(map(str, network.security_groups)),
     }
     return found | ({"public_ip": True} if network.public_ip else {})
-
-
-def _share(share: Any) -> Any:
-    found = {"name": share.provider} | ({"weight": share.weight} if share.weight != 1 else {})
-    found |= {"base": share.base} if share.base else {}
-    return share.provider if len(found) == 1 else found
 
 
 def _deployment(block: Block, writing: _Writing, service: ServiceFound) -> None:

@@ -32,7 +32,11 @@ _PORTS: Final = TypeAdapter(PortName)
 
 
 def task_block(
-    definition: TaskDefinitionSpec, scope: Scope, roles: Mapping[str, str], logs: str | None, notes: Mapping[str, str]
+    definition: TaskDefinitionSpec,
+    scope: Scope,
+    roles: Mapping[str, str],
+    logs: Mapping[str, Any] | None,
+    notes: Mapping[str, str],
 ) -> Block:
     """`roles` are the references to its roles by ARN, `logs` the log group that the document owns. `notes` are comments
     beside fields."""
@@ -44,7 +48,7 @@ def task_block(
         containers.put(name, container_block(container, definition, scope))
     block.put("containers", containers)
     if logs is not None:
-        block.put("logs", {"group": logs}, beside=notes.get("logs", ""))
+        block.put("logs", logs)
     elif "logs" in notes:
         block.note(notes["logs"])
     for field, arn in (("role", definition.task_role), ("execution_role", definition.execution_role)):

@@ -92,7 +92,10 @@ class Account:
             )
             found.append(one["TargetGroups"][0]["TargetGroupArn"])
         listener = elb.create_listener(
-            LoadBalancerArn=arn, Protocol="HTTP", Port=port, DefaultActions=[{"Type": "forward", "TargetGroupArn": found[0]}]
+            LoadBalancerArn=arn,
+            Protocol="HTTP",
+            Port=port,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": found[0]}],
         )["Listeners"][0]["ListenerArn"]
         for priority, (group, target) in enumerate(zip(groups[1:], found[1:], strict=True), 1):
             elb.create_rule(

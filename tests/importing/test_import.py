@@ -1,5 +1,4 @@
-"""`import`: specs for services that another tool has made, which say what there is, so that an apply writes only tags.
-"""
+"""`import`: specs for services that another tool has made, which say what there is, so that an apply writes only tags."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from reconciler.importing.proof import Proof
     from reconciler.model.plan import Plan
     from reconciler.rollout.outlook import RolloutPreview
-    from reconciler.spec.specs import Specs
 
 OWNABLE = ("cluster", "load-balancer", "log-group", "repository", "role")
 
@@ -70,12 +69,14 @@ def import_(
         raise click.UsageError("name the stack with --name")
     if out.is_dir() and next(out.rglob("*.y*ml"), None) is not None:
         raise errors.FileExists(f"{out} contains specs already; choose another folder with --out")
+    from reconciler.importing.validity import valid_documents
+
     stack = name or clusters[0].rpartition("/")[2]
     where = Where(**{one.name: access[one.name] for one in fields(Where) if one.name in access})
     signed_in = _signed_in(stack, where, verbose)
     try:
         inventory = _discovered(signed_in, clusters, services)
-        found = _imported(inventory, stack, own)
+        found = valid_documents(inventory, stack, own)
         _write(out, found)
         opened, plan, previews = _planned(out, signed_in, color, verbose)
     finally:
@@ -93,26 +94,16 @@ def import_(
 def _signed_in(stack: str, where: Where, verbose: int) -> SignedIn:
     from reconciler.aws.session import configured_region
     from reconciler.cli.session import sign_in
+    from reconciler.importing.validity import loaded
+    from reconciler.importing.yaml_text import word
 
     region = where.region or configured_region(where.profile)
     if region is None:
         raise click.UsageError("the region is unknown; pass --region, or set AWS_REGION")
-    return sign_in(_checked({"stack.yaml": f"kind: Stack\nname: {stack}\nregion: {region}\n"}), where, verbose=verbose)
-
-
-def _checked(files: dict[str, str]) -> Specs:
-    """The specs of a file that this command writes. Raises `errors.SpecInvalid`."""
-    specs = _loaded(files)
+    specs = loaded({"stack.yaml": f"kind: Stack\nname: {word(stack)}\nregion: {word(region)}\n"})
     if not specs.ok:
-        raise errors.SpecInvalid("; ".join(str(one) for one in specs.diagnostics[:5]))
-    return specs
-
-
-def _loaded(files: dict[str, str]) -> Specs:
-    from reconciler.spec import discovery
-    from reconciler.spec.load import load_sources
-
-    return load_sources([discovery.Source(path, path, text.encode()) for path, text in sorted(files.items())])
+        raise errors.SpecInvalid("; ".join(str(one) for one in specs.diagnostics))
+    return sign_in(specs, where, verbose=verbose)
 
 
 def _discovered(signed_in: SignedIn, clusters: tuple[str, ...], services: tuple[str, ...]) -> Inventory:
@@ -122,32 +113,6 @@ def _discovered(signed_in: SignedIn, clusters: tuple[str, ...], services: tuple[
     identity = signed_in.identity
     scope = Scope("", identity.region, identity.account, identity.partition)
     return signed_in.aws.run(discover(scope, clusters, services))
-
-
-def _imported(inventory: Inventory, stack: str, own: frozenset[str]) -> Imported:
-    """The documents. A service whose document would be invalid is left out, with what is wrong with it.
-
-    Raises `errors.ReconcilerError` if no service is left.
-    """
-    from reconciler.importing.documents import imported
-    from reconciler.spec.diagnostics import Severity
-
-    without: dict[str, str] = {}
-    while True:
-        found = imported(inventory, stack, own, without)
-        if not found.services:
-            reasons = "".join(f"\n  {name}: {why}" for name, why in found.refused)
-            raise errors.ReconcilerError(
-                f"none of the services can be imported{reasons}" if reasons else "there are no services"
-            )
-        specs = _loaded(dict(found.files))
-        if specs.ok:
-            return found
-        wrong = [one for one in specs.diagnostics if one.severity is Severity.ERROR]
-        faulty = {found.owners[one.position.file]: one for one in reversed(wrong) if one.position.file in found.owners}
-        if not faulty:
-            raise errors.SpecInvalid("; ".join(str(one) for one in wrong[:5]))
-        without |= {name: f"{one.rule}: {one.message}" for name, one in faulty.items()}
 
 
 def _write(out: Path, found: Imported) -> None:
