@@ -1,4 +1,4 @@
-"""`import`: specs for services that another tool has made, which say what there is, so that an apply writes only tags."""
+"""`import`: specs for services that another tool has made say what there is, so that an apply writes only tags."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_folder_with_specs_is_not_touched(hand: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments, missing",
+    ("arguments", "missing"),
     [(("--service", "nobody"), "nobody"), (("--cluster", "elsewhere", "--name", "x"), "elsewhere")],
 )
 def test_what_does_not_exist_is_said(hand: Account, arguments: tuple[Any, ...], missing: str) -> None:
