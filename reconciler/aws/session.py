@@ -53,18 +53,6 @@ class Identity:
         return self.arn.split(":", 5)[-1]
 
 
-def configured_region(profile: str | None) -> str | None:
-    """The region that boto3's chain names: AWS_REGION, AWS_DEFAULT_REGION or the profile.
-
-    Raises `errors.CredentialsMissing` for a profile that does not exist.
-    """
-    try:
-        region: str | None = models.session(profile, None).get_config_variable("region")
-    except BotoCoreError as error:
-        raise errors.CredentialsMissing(str(error)) from error
-    return region
-
-
 class Boto:
     """Performs calls with boto3: the product's `Transport`."""
 

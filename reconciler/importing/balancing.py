@@ -100,7 +100,7 @@ def traffic_block(inventory: Inventory, service: ServiceFound, entry: Entry, nam
     block.put("target_groups", [name if name == group.name else {"name": name, "aws_name": group.name}])
     check = health_check(group)
     block.put("health_check", check or None)
-    delay = attributes(group.more["attributes"]).get("deregistration_delay.timeout_seconds", "")
+    delay = attributes(group.more["attributes"] or {"Attributes": ()}).get("deregistration_delay.timeout_seconds", "")
     if delay and delay != str(int(Traffic.model_fields["deregistration_delay"].default.total_seconds())):
         block.put("deregistration_delay", seconds(int(delay)))
     block.put("listener", listener_name(entry.listener))

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler import errors
-from reconciler.importing.inventory import Inventory, ServiceFound, Thing, repository_id, uses
+from reconciler.importing.inventory import Inventory, ServiceFound, Thing, every_tag, repository_id, uses
+from reconciler.importing.load_balancing import read_balancing
+from reconciler.importing.stacks import listed_by_stacks
 from reconciler.model.ecr_image import ecr_image
 from reconciler.model.resource import Batch, Calls, ServiceApi
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
-from reconciler.resources._elb import TAGS_AT_ONCE, elbv2
 from reconciler.resources._scaling_fields import DIMENSION, NAMESPACE, autoscaling
 from reconciler.resources._service_fields import read
 from reconciler.resources.log_group import NAMES_AT_ONCE, logs
@@ -27,15 +28,8 @@ from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
 
 ec2 = ServiceApi("ec2")
 ecr = ServiceApi("ecr")
-cloudformation = ServiceApi("cloudformation")
-
-LEFT: Final = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
-"""Of a resource that a stack does not manage any more: deleted, or retained."""
 
 CLUSTERS: Final = 100  # a DescribeClusters
-
-REFERRED: Final = ("subnet", "security-group")
-"""Kinds that most services share, and that CloudFormation is only asked about with their VPC."""
 
 
 @dataclass(slots=True)
@@ -64,13 +58,14 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     missing = sorted(set(names) - {service.name for service in found.services if service.chosen})
     if missing:
         raise errors.ReconcilerError(f"there is no service {_quoted(missing)} in {_in_words(clusters)}")
-    yield from _load_balancing(found)
+    groups = {arn for service in found.services if service.chosen for arn in service.target_groups}
+    found.things |= {thing.id: thing for thing in (yield from read_balancing(groups))}
     yield from _networks(found)
     yield from _roles(found)
     yield from _log_groups(found)
     yield from _repositories(found)
     yield from _scaling(found)
-    listed, unasked = yield from _listed_by_stacks(found.things.values())
+    listed, unasked = yield from listed_by_stacks(found.things.values())
     return Inventory(scope, tuple(found.services), found.things, listed, unasked)
 
 
@@ -93,7 +88,7 @@ def _clusters(found: _Discovery, clusters: Sequence[str]) -> Calls[set[str]]:
     for call, answer in zip(calls, answers, strict=True):
         for item in _ecs.found(call, answer, "clusters"):
             if item["status"] != "INACTIVE":
-                found.add("cluster", item["clusterArn"], item["clusterName"], _all(item.get("tags"), "key"), item)
+                found.add("cluster", item["clusterArn"], item["clusterName"], every_tag(item.get("tags"), "key"), item)
     names = {_ecs.last(name) for name in clusters}
     chosen = {thing.id for thing in found.things.values() if not names or thing.name in names}
     missing = sorted(names - {thing.name for thing in found.things.values()})
@@ -116,7 +111,7 @@ def _services(found: _Discovery, chosen: set[str], names: Sequence[str]) -> Call
     definitions = yield from _definitions(item["taskDefinition"] for item in items if item.get("taskDefinition"))
     for item in items:
         name, cluster = item["serviceName"], item["clusterArn"]
-        thing = Thing("service", item["serviceArn"], name, _all(item.get("tags"), "key"), item)
+        thing = Thing("service", item["serviceArn"], name, every_tag(item.get("tags"), "key"), item)
         spec, _ = read(item, None, found.scope, {})
         definition = definitions.get(item.get("taskDefinition", ""))
         meant = cluster in chosen and (not names or name in names)
@@ -130,73 +125,6 @@ def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
     return {arn: read_spec(answer) for arn, answer in zip(wanted, answers, strict=True) if answer is not None}
 
 
-# -- load balancing
-
-
-def _load_balancing(found: _Discovery) -> Calls[None]:
-    """The target groups of the services, and the whole of each load balancer that sends requests to them."""
-    groups = sorted({arn for service in found.services if service.chosen for arn in service.target_groups})
-    answers = yield from _gone.batches(_describe_groups, groups, TAGS_AT_ONCE)
-    items = {item["TargetGroupArn"]: item for answer in answers for item in answer["TargetGroups"]}
-    details = yield from _gone.answers([elbv2.describe_target_group_attributes(TargetGroupArn=arn) for arn in items])
-    balancers = sorted({arn for item in items.values() for arn in item.get("LoadBalancerArns") or ()})
-    answers = yield from _gone.batches(_describe_balancers, balancers, TAGS_AT_ONCE)
-    found_balancers = {item["LoadBalancerArn"]: item for answer in answers for item in answer["LoadBalancers"]}
-    attributes = yield from _gone.answers(
-        [elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn) for arn in found_balancers]
-    )
-    answers = yield from _gone.answers([elbv2.describe_listeners(LoadBalancerArn=arn) for arn in found_balancers])
-    listeners = {item["ListenerArn"]: item for answer in answers if answer for item in answer["Listeners"]}
-    certificates = yield from _gone.answers(
-        [
-            elbv2.describe_listener_certificates(ListenerArn=arn)
-            for arn in listeners
-            if listeners[arn].get("Certificates")
-        ]
-    )
-    by_listener = dict(zip([arn for arn in listeners if listeners[arn].get("Certificates")], certificates, strict=True))
-    answers = yield from _gone.answers([elbv2.describe_rules(ListenerArn=arn) for arn in listeners])
-    rules = [
-        (listener, item)
-        for listener, answer in zip(listeners, answers, strict=True)
-        for item in (answer or {"Rules": ()})["Rules"]
-        if not item.get("IsDefault")
-    ]
-    tags = yield from _elb_tags([*items, *found_balancers, *listeners, *(item["RuleArn"] for _, item in rules)])
-    for arn, answer in zip(items, details, strict=True):
-        name = items[arn]["TargetGroupName"]
-        found.add("target-group", arn, name, tags.get(arn, {}), items[arn], attributes=answer)
-    for arn, answer in zip(found_balancers, attributes, strict=True):
-        item = found_balancers[arn]
-        found.add("load-balancer", arn, item["LoadBalancerName"], tags.get(arn, {}), item, attributes=answer)
-    for arn, item in listeners.items():
-        name = f"{item['LoadBalancerArn'].split('/')[-2]}:{item.get('Port', 0)}"
-        found.add("listener", arn, name, tags.get(arn, {}), item, certificates=by_listener.get(arn))
-    for listener, item in rules:
-        arn = item["RuleArn"]
-        found.add("listener-rule", arn, item["Priority"], tags.get(arn, {}), item, listener=listener)
-
-
-def _describe_groups(arns: list[str]) -> Any:
-    return elbv2.describe_target_groups(TargetGroupArns=arns)
-
-
-def _describe_balancers(arns: list[str]) -> Any:
-    return elbv2.describe_load_balancers(LoadBalancerArns=arns)
-
-
-def _elb_tags(arns: Sequence[str]) -> Calls[dict[str, dict[str, str]]]:
-    answers = yield from _gone.batches(_describe_tags, arns, TAGS_AT_ONCE)
-    return {one["ResourceArn"]: _all(one["Tags"]) for answer in answers for one in answer["TagDescriptions"]}
-
-
-def _describe_tags(arns: list[str]) -> Any:
-    return elbv2.describe_tags(ResourceArns=arns)
-
-
-# -- the rest
-
-
 def _networks(found: _Discovery) -> Calls[None]:
     networks = [service.spec.network for service in found.services if service.chosen and service.spec.network]
     subnets = sorted({str(subnet) for network in networks for subnet in network.subnets})
@@ -206,11 +134,11 @@ def _networks(found: _Discovery) -> Calls[None]:
     groups += sorted({group for item in balancers for group in item.get("SecurityGroups") or ()} - {*groups})
     answers = yield from _gone.batches(lambda ids: ec2.describe_subnets(SubnetIds=ids), subnets, 100)
     for item in (item for answer in answers for item in answer["Subnets"]):
-        tags = _all(item.get("Tags"))
+        tags = every_tag(item.get("Tags"))
         found.add("subnet", item["SubnetId"], tags.get("Name", ""), tags, item)
     answers = yield from _gone.batches(lambda ids: ec2.describe_security_groups(GroupIds=ids), groups, 100)
     for item in (item for answer in answers for item in answer["SecurityGroups"]):
-        found.add("security-group", item["GroupId"], item["GroupName"], _all(item.get("Tags")), item)
+        found.add("security-group", item["GroupId"], item["GroupName"], every_tag(item.get("Tags")), item)
 
 
 def _roles(found: _Discovery) -> Calls[None]:
@@ -235,7 +163,7 @@ def _roles(found: _Discovery) -> Calls[None]:
             "inline": {one["PolicyName"]: one["PolicyDocument"] for one in documents},
             "managed": [one["PolicyArn"] for one in attached["AttachedPolicies"]],
         }
-        found.add("role", arn, name, _all(item.get("Tags")), item, **policies)
+        found.add("role", arn, name, every_tag(item.get("Tags")), item, **policies)
 
 
 def _log_groups(found: _Discovery) -> Calls[None]:
@@ -270,7 +198,7 @@ def _repositories(found: _Discovery) -> Calls[None]:
     for item, answer in zip(items, answers, strict=True):
         id = repository_id(found.scope.account, found.scope.region, item["repositoryName"])
         lifecycle = yield from _gone.answer(ecr.get_lifecycle_policy(repositoryName=item["repositoryName"]))
-        tags = _all((answer or {}).get("tags"))
+        tags = every_tag((answer or {}).get("tags"))
         found.add("repository", id, item["repositoryName"], tags, item, lifecycle=lifecycle)
 
 
@@ -298,33 +226,3 @@ def _scaling(found: _Discovery) -> Calls[None]:
             "actions": [one for one in actions["ScheduledActions"] if one["ResourceId"] == id],
         }
         found.add("scaling", id, id, {}, item, **more)
-
-
-# -- CloudFormation
-
-
-def _listed_by_stacks(things: Iterable[Thing]) -> Calls[tuple[dict[str, str], str]]:
-    """Ids → the stack that still lists them, and why CloudFormation could not be asked. Its tags stay on what a stack
-    has retained, and cannot be removed: they do not tell.
-    """
-    listed: dict[str, str] = {}
-    for thing in things:
-        physical = {"cluster": thing.name, "role": thing.name, "repository": thing.name}.get(thing.kind, thing.id)
-        if thing.kind in REFERRED or thing.kind == "scaling":
-            continue
-        try:
-            answer = yield cloudformation.describe_stack_resources(PhysicalResourceId=physical)
-        except (errors.Denied, errors.Unserved) as error:
-            return listed, str(error)
-        except errors.Invalid:
-            continue  # no stack has ever had it
-        for resource in answer["StackResources"]:
-            if resource.get("PhysicalResourceId") == physical and resource.get("ResourceStatus") not in LEFT:
-                listed[thing.id] = resource["StackName"]
-    return listed, ""
-
-
-def _all(items: Iterable[Mapping[str, Any]] | None, key: str = "Key") -> dict[str, str]:
-    """Every tag, AWS's own included."""
-    value = "value" if key == "key" else "Value"
-    return {tag[key]: tag.get(value, "") for tag in items or ()}

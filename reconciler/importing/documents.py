@@ -253,8 +253,8 @@ def _deployment(block: Block, writing: _Writing, service: ServiceFound) -> None:
     stated = rolling_fields(service.spec.deployment or Deployment())
     if not stated:
         block.note(
-            "ECS deploys new versions (rolling). For another way, state `deployment`: see "
-            "docs/guides/change-the-engine.md."
+            "ECS deploys new versions (rolling). To shift traffic instead, name a DeploymentStrategy in `deployment`; "
+            'the guide "Change the engine" says how.'
         )
         return
     name = next((name for name, one in writing.strategies.items() if _rolling_of(one) == stated), "")
@@ -263,7 +263,7 @@ def _deployment(block: Block, writing: _Writing, service: ServiceFound) -> None:
         strategy = Block()
         strategy.put("kind", "DeploymentStrategy")
         strategy.put("name", name)
-        strategy.put("type", "rolling", beside="for another way, see docs/guides/change-the-engine.md")
+        strategy.put("type", "rolling", beside='for another type, see the guide "Change the engine"')
         strategy.put("rolling", stated)
         writing.strategies[name] = strategy
     block.put("deployment", name)

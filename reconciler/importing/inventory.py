@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,3 +127,9 @@ def uses(service: ServiceFound) -> Iterator[str]:
 
 def repository_id(account: str, region: str, name: str) -> str:
     return f"{account}/{region}/{name}"
+
+
+def every_tag(items: Iterable[Mapping[str, Any]] | None, key: str = "Key") -> dict[str, str]:
+    """The tags of an answer, AWS's own included, which the resource types leave out. ECS spells `key` in lower case."""
+    value = "value" if key == "key" else "Value"
+    return {tag[key]: tag.get(value, "") for tag in items or ()}

@@ -56,7 +56,7 @@ def cluster_block(thing: Thing, name: str) -> Block:
         block.note(f"Its capacity providers stay as they are: {', '.join(providers)}.")
     else:
         usual = set(Cluster.model_fields["capacity_providers"].default)
-        block.put("capacity_providers", sorted(providers) if set(providers) != usual else None)
+        block.put("capacity_providers", sorted(providers) if set(providers) not in (usual, set()) else None)
         block.put("default_strategy", [share(one) for one in spec.default_strategy or ()] or None)
     if spec.container_insights not in (None, "disabled"):
         block.put("container_insights", spec.container_insights)

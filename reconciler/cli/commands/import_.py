@@ -92,7 +92,7 @@ def import_(
 
 
 def _signed_in(stack: str, where: Where, verbose: int) -> SignedIn:
-    from reconciler.aws.session import configured_region
+    from reconciler.aws.models import configured_region
     from reconciler.cli.session import sign_in
     from reconciler.importing.validity import loaded
     from reconciler.importing.yaml_text import word
