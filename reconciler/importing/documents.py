@@ -14,6 +14,7 @@ from reconciler.importing.balancing import Entry, balancer_block, production, tr
 from reconciler.importing.decision import Choice, decided, managed_by, refused
 from reconciler.importing.inventory import Inventory, ServiceFound
 from reconciler.importing.naming import names_of
+from reconciler.importing.scaling import scaling_block
 from reconciler.importing.shared import cluster_block, head, registry_block, role_block, share, stack_block
 from reconciler.importing.tasks import seconds, task_block
 from reconciler.importing.yaml_text import Block, text
@@ -229,6 +230,10 @@ def _count(block: Block, writing: _Writing, service: ServiceFound) -> None:
     if target is None:
         count = service.spec.desired_count
         block.put("desired_count", count if count != 1 else None)
+        return
+    stated = scaling_block(target, service.name, writing.inventory.scope)
+    if stated is not None:
+        block.put("scaling", stated)
         return
     low, high = target.item["MinCapacity"], target.item["MaxCapacity"]
     policies = ", ".join(policy["PolicyName"] for policy in target.more["policies"]) or "none"

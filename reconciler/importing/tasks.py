@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler.importing.yaml_text import Block, word
 from reconciler.model import duration, secrecy
 from reconciler.model.resource_type import Scope
+from reconciler.printable import hidden
 from reconciler.resources._containers import DEFAULT_STOP_TIMEOUT, Container, ContainerHealthCheck
 from reconciler.resources._definition import DEFAULT_STORAGE, TaskDefinitionSpec
 from reconciler.spec.documents.container import PortName, VariableName
@@ -115,7 +116,9 @@ def _port(port: Any) -> Any:
 
 
 def _words(block: Block, field: str, words: tuple[str, ...]) -> None:
-    if any(secrecy.secret_value(one) or secrecy.masked(one) != one for one in words):
+    if not all(map(_writable, words)):
+        block.note(f"`{field}` is not stated, and stays as it is: it contains characters that files do not show.")
+    elif any(secrecy.secret_value(one) or secrecy.masked(one) != one for one in words):
         block.note(
             f"`{field}` is not stated, and stays as it is: a part of it looks like a secret. Store that in SSM, and "
             "read it from a variable of `secrets`."
@@ -130,13 +133,14 @@ def _environment(block: Block, container: Container) -> None:
         return
     found = dict(sorted(container.environment.items()))
     hidden = [name for name, value in found.items() if looks_secret(name, value)]
-    invalid = [name for name in found if not _valid(_NAMES, name)]
+    invalid = [name for name, value in found.items() if not (_valid(_NAMES, name) and _writable(value))]
     if not hidden and not invalid:
         block.put("environment", found)
         return
     if invalid:
         block.note(
-            f"`environment` is not stated, and stays as it is: {', '.join(invalid)} cannot be a name in the specs."
+            f"`environment` is not stated, and stays as it is: the specs cannot have {', '.join(invalid)}, "
+            "because of its name, or of characters in its value that files do not show."
         )
         return
     lines = ["secrets:", *(f"  {name}: ssm:/{name}" for name in hidden), "environment:"]
@@ -147,6 +151,11 @@ def _environment(block: Block, container: Container) -> None:
         "read the task definition can read it. Store it in SSM or Secrets Manager, and then state:",
         literal=lines if len(lines) > len(hidden) + 2 else lines[:-1],
     )
+
+
+def _writable(value: str) -> bool:
+    """Whether a file can hold it: the specs refuse characters that nobody sees."""
+    return not any(hidden(character) for character in value if character not in "\n\t")
 
 
 def looks_secret(name: str, value: str) -> bool:

@@ -109,6 +109,26 @@ def test_a_secret_in_a_plain_variable_is_found_and_written_nowhere(hand: Account
     assert sorted(container["environment"], key=lambda one: one["name"]) == environment
 
 
+def test_what_a_file_cannot_hold_stays_in_aws(hand: Account) -> None:
+    """A variable with a control character, or a name that the specs refuse, and a parameter without its ARN: the field
+    is not stated, and the service is imported all the same."""
+    hand.service(
+        "web",
+        executionRoleArn=hand.role("ecsTaskExecutionRole"),
+        container={
+            "environment": [{"name": "BELL", "value": "\x07"}],
+            "secrets": [{"name": "KEY", "valueFrom": "key"}],
+            "command": ["echo", "\x1b[1m"],
+        },
+    )
+    ran = hand.imported()
+    assert ran.code == Exit.DONE, ran.out + ran.err
+    document = hand.text("services/web.yaml")
+    for field in ("environment", "secrets", "command"):
+        assert f"# `{field}` is not stated, and stays as it is" in document
+        assert f"\n      {field}:" not in document
+
+
 def test_a_service_that_cannot_be_imported_is_left_out_with_the_reason(hand: Account) -> None:
     """The others are imported; if there is none, the command fails and writes nothing."""
     hand.service("web")
