@@ -73,7 +73,7 @@ def production(inventory: Inventory, service: ServiceFound, choices: Mapping[str
     if not choice.own:
         return None, f"the load balancer {choice.thing.name} is not owned: {choice.because}"
     for entry in entries(inventory, group.id):
-        if _only(entry, group.id) and (entry.rule is None or _stateable(entry.rule)):
+        if _only(entry, group.id) and (entry.rule is None or stateable(entry.rule)):
             return entry, ""
     return None, "no single listener or rule that the specs have words for sends requests to its target group alone"
 
@@ -83,30 +83,40 @@ def _only(entry: Entry, group: str) -> bool:
     return sends_to(actions) == (group,)
 
 
-def _stateable(rule: Thing) -> bool:
+def stateable(rule: Thing) -> bool:
+    """Whether the specs have words for all conditions of a rule."""
     return not others(rule.item) and bool(rule.item["Conditions"]) and not rule.item.get("Transforms")
 
 
-def traffic_block(inventory: Inventory, service: ServiceFound, entry: Entry, names: Mapping[str, str]) -> Block:
-    (target,) = service.spec.load_balancers or ()
-    group = inventory.things[str(target.target_group)]
+def traffic_block(
+    inventory: Inventory,
+    service: ServiceFound,
+    entry: Entry,
+    names: Mapping[str, str],
+    groups: tuple[str, ...] = (),
+    test: Entry | None = None,
+) -> Block:
+    """`groups` and `test` are of a service whose traffic is shifted: both target groups, and where it is tested."""
+    target = (service.spec.load_balancers or ())[0]
+    group, *others = (inventory.things[arn] for arn in groups or (str(target.target_group),))
     block = Block()
     block.put("load_balancer", names[entry.listener.item["LoadBalancerArn"]])
     block.put("container", target.container)
     assert service.definition is not None, "a refused service has no documents"
     ports = [port for port in service.definition.containers[target.container].ports if port.protocol == "tcp"]
     block.put("port", target.port if len(ports) != 1 else None)
-    name = names[group.id]
-    block.put("target_groups", [name if name == group.name else {"name": name, "aws_name": group.name}])
+    named = ((names[one.id], one.name) for one in (group, *others))
+    block.put("target_groups", [name if name == own else {"name": name, "aws_name": own} for name, own in named])
     check = health_check(group)
     block.put("health_check", check or None)
     delay = attributes(group.more["attributes"] or {"Attributes": ()}).get("deregistration_delay.timeout_seconds", "")
     if delay and delay != str(int(Traffic.model_fields["deregistration_delay"].default.total_seconds())):
         block.put("deregistration_delay", seconds(int(delay)))
     block.put("listener", listener_name(entry.listener))
+    block.put("test_listener", listener_name(test.listener) if test is not None else None)
     if entry.rule is not None:
         block.put("match", match(read(entry.listener.id, entry.rule.item)))
-    for other in entries(inventory, group.id):
+    for other in entries(inventory, group.id) if test is None else ():
         if (other.listener.id, other.rule and other.rule.id) != (entry.listener.id, entry.rule and entry.rule.id):
             block.note(f"Sends requests to this service, too, and stays as it is: {other.text}.")
     return block
@@ -210,7 +220,7 @@ def _beside(listener: Thing, taken: Mapping[str, Entry]) -> str:
 
 
 def _rule(rule: Thing, listener: str) -> dict[str, Any] | None:
-    said = answer(read_action(rule.item["Actions"])) if _stateable(rule) else None
+    said = answer(read_action(rule.item["Actions"])) if stateable(rule) else None
     if said is None or len(rule.item["Actions"]) > 1:
         return None
     return {"listener": listener, "match": match(read(rule.more["listener"], rule.item)), **said}

@@ -7,10 +7,11 @@ It begins with the services of a cluster, and follows what they and their task d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.importing.engines import GROUP, group_id
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, every_tag, repository_id, uses
 from reconciler.importing.load_balancing import read_balancing
 from reconciler.importing.stacks import listed_by_stacks
@@ -19,8 +20,10 @@ from reconciler.model.resource import Batch, Calls, ServiceApi
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
+from reconciler.resources._elb import elbv2
 from reconciler.resources._scaling_fields import DIMENSION, NAMESPACE, autoscaling
 from reconciler.resources._service_fields import read
+from reconciler.resources.codedeploy_deployment_group import codedeploy
 from reconciler.resources.log_group import NAMES_AT_ONCE, logs
 from reconciler.resources.role import iam
 from reconciler.resources.service import BATCH
@@ -58,6 +61,7 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     missing = sorted(set(names) - {service.name for service in found.services if service.chosen})
     if missing:
         raise errors.ReconcilerError(f"there is no service {_quoted(missing)} in {_in_words(clusters)}")
+    yield from _deployment_groups(found)
     groups = {arn for service in found.services if service.chosen for arn in service.target_groups}
     found.things |= {thing.id: thing for thing in (yield from read_balancing(groups))}
     yield from _networks(found)
@@ -123,6 +127,26 @@ def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
     wanted = sorted(set(arns))
     answers = yield from _gone.answers([ecs.describe_task_definition(taskDefinition=arn) for arn in wanted])
     return {arn: read_spec(answer) for arn, answer in zip(wanted, answers, strict=True) if answer is not None}
+
+
+def _deployment_groups(found: _Discovery) -> Calls[None]:
+    """Those of CodeDeploy, which knows the target groups by their names."""
+    deployed = [one for one in found.services if one.chosen and one.spec.controller == "CODE_DEPLOY"]
+    keys = [group_id(service) for service in deployed]
+    answers = yield from _gone.answers(
+        [
+            codedeploy.batch_get_deployment_groups(applicationName=application, deploymentGroupNames=[name])
+            for application, name in keys
+        ]
+    )
+    for service, (application, name), answer in zip(deployed, keys, answers, strict=True):
+        for item in () if answer is None else answer["deploymentGroupsInfo"]:
+            found.add(GROUP, f"{application}/{name}", name, {}, item)
+            pairs = (item.get("loadBalancerInfo") or {}).get("targetGroupPairInfoList") or ()
+            names = [group["name"] for pair in pairs for group in pair.get("targetGroups") or ()]
+            answers = yield from _gone.answers([elbv2.describe_target_groups(Names=[one]) for one in names])
+            arns = [group["TargetGroupArn"] for one in answers if one for group in one["TargetGroups"]]
+            found.services[found.services.index(service)] = replace(service, paired=tuple(arns))
 
 
 def _networks(found: _Discovery) -> Calls[None]:

@@ -30,13 +30,15 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFound:
-    """A service, with the task definition that it runs. `chosen`: documents are to be written for it."""
+    """A service, with the task definition that it runs. `chosen`: documents are to be written for it. `paired` are
+    ARNs of the target groups between which CodeDeploy shifts its traffic."""
 
     thing: Thing
     spec: ServiceSpec
     definition: TaskDefinitionSpec | None
     cluster: str
     chosen: bool
+    paired: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -56,7 +58,7 @@ class ServiceFound:
             (one.get("targetGroupArn"), (one.get("advancedConfiguration") or {}).get("alternateTargetGroupArn"))
             for one in balancers
         ]
-        return tuple(dict.fromkeys(arn for pair in pairs for arn in pair if arn))
+        return tuple(dict.fromkeys([*(arn for pair in pairs for arn in pair if arn), *self.paired]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ def read_balancing(groups: Iterable[str]) -> Calls[list[Thing]]:
         for item in (answer or {"Rules": ()})["Rules"]
         if not item.get("IsDefault")
     }
+    defaults = {
+        listener: item["RuleArn"]
+        for listener, answer in zip(listeners, answers, strict=True)
+        for item in (answer or {"Rules": ()})["Rules"]
+        if item.get("IsDefault")
+    }
     secure = [arn for arn in listeners if listeners[arn].get("Certificates")]
     details = yield from _gone.answers(
         [
@@ -49,7 +55,14 @@ def read_balancing(groups: Iterable[str]) -> Calls[list[Thing]]:
             for arn, item in balancers.items()
         ),
         *(
-            Thing("listener", arn, _named(item), tags.get(arn, {}), item, {"certificates": more.get(arn)})
+            Thing(
+                "listener",
+                arn,
+                _named(item),
+                tags.get(arn, {}),
+                item,
+                {"certificates": more.get(arn), "default_rule": defaults.get(arn)},
+            )
             for arn, item in listeners.items()
         ),
         *(

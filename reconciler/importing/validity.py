@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler import errors
-from reconciler.importing.documents import Corrections, Imported, imported
+from reconciler.importing.documents import Imported, imported
 from reconciler.importing.inventory import Inventory
+from reconciler.importing.services import Corrections
 from reconciler.spec import discovery
 from reconciler.spec.diagnostics import Diagnostic, Severity
 from reconciler.spec.load import load_sources
@@ -34,6 +35,9 @@ def valid_documents(inventory: Inventory, stack: str, own: frozenset[str]) -> Im
         if not found.services:
             reasons = "".join(f"\n  {name}: {why}" for name, why in found.refused)
             raise errors.ReconcilerError(f"none of the services can be imported{reasons}" if reasons else "no services")
+        if found.impossible:
+            corrections = replace(corrections, services={**found.impossible, **corrections.services})
+            continue
         specs = loaded(found.files)
         if specs.ok:
             return found

@@ -21,7 +21,7 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
-TAGS_ONLY = frozenset({"AddTags", "CreateTags", "TagResource", "TagRole"})
+TAGS_ONLY = frozenset({"AddTags", "CreateTags", "TagResource", "TagRole", "UntagResource"})
 READS = ("Describe", "Get", "List", "BatchGet")
 
 

@@ -191,6 +191,25 @@ def test_every_field_of_a_rolling_service_comes_back(there: Account, tmp_path: P
     assert set(mine) <= set(theirs)
 
 
+@pytest.mark.parametrize("engine", ["ecs_native", "codedeploy"])
+def test_an_engine_that_shifts_traffic_stays(there: Account, engine: str) -> None:
+    """Import chooses the engine that deploys the service, with both of its target groups and listeners."""
+    stage = EmulatedStack(
+        there.stage.laptop, folder=SEED, texts={"type: blue_green\n": f"type: blue_green\nengine: {engine}\n"}
+    )
+    stage.infrastructure()
+    stage.push("v1")
+    assert not stage.apply(has_ended).went_wrong
+    forgotten(stage)
+    ran = there.imported(cluster="my-app-cluster")
+    assert ran.code == Exit.DONE, ran.out + ran.err
+    again = there.opened()
+    again.apply()
+    assert set(writes(again.transport.sent)) <= TAGS_ONLY
+    again.change({"adopt: true\n": ""})
+    assert differences(planned(again)) == []
+
+
 def test_the_seed_stack_is_imported_as_it_was_declared(there: Account) -> None:
     """With ECS's rolling deployment: an apply writes tags alone, and once `adopt` is taken out of the documents, they
     change nothing."""
