@@ -173,9 +173,10 @@ def balancer_block(inventory: Inventory, choice: Choice, names: Mapping[str, str
     block.put("aws_name", thing.name if thing.name != names[thing.id] else None)
     block.put("adopt", value=True)
     block.put("scheme", item["Scheme"] if item["Scheme"] != "internet-facing" else None)
-    block.put("network", item["VpcId"])
-    block.put("subnets", sorted(zone["SubnetId"] for zone in item["AvailabilityZones"]))
-    block.put("security_groups", sorted(item.get("SecurityGroups") or ()))
+    block.put("network", names.get(item["VpcId"], item["VpcId"]))
+    subnets = [zone["SubnetId"] for zone in item["AvailabilityZones"]]
+    block.put("subnets", sorted(names.get(one, one) for one in subnets))
+    block.put("security_groups", sorted(names.get(one, one) for one in item.get("SecurityGroups") or ()))
     listeners, rules = Block(), Block()
     for listener in inventory.listeners(thing.id):
         name = listener_name(listener)

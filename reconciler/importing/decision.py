@@ -14,8 +14,11 @@ from typing import Any, Final
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing
 from reconciler.model import ownership
 
-OWNABLE: Final = ("cluster", "load-balancer", "log-group", "repository", "role")
-"""Types of resources that services use, and that documents may own."""
+OWNABLE: Final = ("cluster", "load-balancer", "log-group", "repository", "role", "vpc")
+"""Types of resources that services use, and that documents may own; a network by its VPC."""
+
+OPTION: Final[Mapping[str, str]] = {"vpc": "network"}
+"""What `--own` calls a type, where that is another name."""
 
 FARGATE: Final = frozenset({"FARGATE", "FARGATE_SPOT"})
 CONSOLE_ROLE: Final = "ecsTaskExecutionRole"
@@ -48,6 +51,8 @@ def decided(
 
 
 def _is_used(inventory: Inventory, thing: Thing) -> bool:
+    if thing.kind == "vpc":
+        return True
     if thing.kind == "load-balancer":
         return any(service.chosen for group in inventory.receivers(thing.id) for service in inventory.attached(group))
     return any(service.chosen for service in inventory.users(thing.id))
@@ -60,8 +65,8 @@ def _choice(inventory: Inventory, thing: Thing, own: frozenset[str], invalid: st
     against = next(_against(inventory, thing), "")
     if not against:
         return Choice(thing, own=True, because="only the imported services use it, and no other tool manages it")
-    if thing.kind in own:
-        return Choice(thing, own=True, because=f"--own {thing.kind}, although {against}")
+    if OPTION.get(thing.kind, thing.kind) in own:
+        return Choice(thing, own=True, because=f"--own {OPTION.get(thing.kind, thing.kind)}, although {against}")
     return Choice(thing, own=False, because=against)
 
 
@@ -85,6 +90,8 @@ def _against(inventory: Inventory, thing: Thing) -> Iterator[str]:
     for part in _parts(inventory, thing):
         if manager := managed_by(inventory, part):
             yield f"of its {part.kind} {part.name}: {manager}"
+    if thing.kind == "vpc":
+        yield "a network is usually shared"
     if thing.kind == "role" and thing.name == CONSOLE_ROLE:
         yield "the console gives this role to every service of the account"
     others = sorted(service.name for service in _users(inventory, thing) if not service.chosen)

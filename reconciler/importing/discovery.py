@@ -150,19 +150,35 @@ def _deployment_groups(found: _Discovery) -> Calls[None]:
 
 
 def _networks(found: _Discovery) -> Calls[None]:
+    """The VPCs of the services and their load balancers, and what is in them."""
     networks = [service.spec.network for service in found.services if service.chosen and service.spec.network]
-    subnets = sorted({str(subnet) for network in networks for subnet in network.subnets})
-    groups = sorted({str(group) for network in networks for group in network.security_groups})
     balancers = [thing.item for thing in found.things.values() if thing.kind == "load-balancer"]
-    subnets += sorted({zone["SubnetId"] for item in balancers for zone in item["AvailabilityZones"]} - {*subnets})
-    groups += sorted({group for item in balancers for group in item.get("SecurityGroups") or ()} - {*groups})
-    answers = yield from _gone.batches(lambda ids: ec2.describe_subnets(SubnetIds=ids), subnets, 100)
-    for item in (item for answer in answers for item in answer["Subnets"]):
-        tags = every_tag(item.get("Tags"))
-        found.add("subnet", item["SubnetId"], tags.get("Name", ""), tags, item)
-    answers = yield from _gone.batches(lambda ids: ec2.describe_security_groups(GroupIds=ids), groups, 100)
-    for item in (item for answer in answers for item in answer["SecurityGroups"]):
+    groups = {str(group) for network in networks for group in network.security_groups}
+    groups |= {group for item in balancers for group in item.get("SecurityGroups") or ()}
+    answers = yield from _gone.batches(lambda ids: ec2.describe_security_groups(GroupIds=ids), sorted(groups), 100)
+    items = [item for answer in answers for item in answer["SecurityGroups"]]
+    for item in items:
         found.add("security-group", item["GroupId"], item["GroupName"], every_tag(item.get("Tags")), item)
+    vpcs = sorted({item["VpcId"] for item in items})
+    if not vpcs:
+        return
+    inside = [{"Name": "vpc-id", "Values": vpcs}]
+    calls = (
+        ("vpc", "Vpcs", "VpcId", ec2.describe_vpcs(VpcIds=vpcs)),
+        ("subnet", "Subnets", "SubnetId", ec2.describe_subnets(Filters=inside)),
+        ("route-table", "RouteTables", "RouteTableId", ec2.describe_route_tables(Filters=inside)),
+        (
+            "internet-gateway",
+            "InternetGateways",
+            "InternetGatewayId",
+            ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": vpcs}]),
+        ),
+    )
+    answers = yield Batch.of(call for *_, call in calls)
+    for (kind, answered, identifier, _), answer in zip(calls, answers, strict=True):
+        for item in answer[answered]:
+            tags = every_tag(item.get("Tags"))
+            found.add(kind, item[identifier], tags.get("Name") or item[identifier], tags, item)
 
 
 def _roles(found: _Discovery) -> Calls[None]:

@@ -14,6 +14,7 @@ from reconciler.importing.balancing import balancer_block
 from reconciler.importing.decision import Choice, decided, managed_by, refused
 from reconciler.importing.inventory import Inventory, ServiceFound
 from reconciler.importing.naming import names_of
+from reconciler.importing.network import network_block, network_names
 from reconciler.importing.services import Corrections, Writing, service_block
 from reconciler.importing.shared import cluster_block, registry_block, role_block, stack_block
 from reconciler.importing.yaml_text import Block, text
@@ -55,6 +56,7 @@ def imported(
         for service in inventory.chosen
     }
     for name, kind, write in (
+        ("network.yaml", "vpc", _network),
         ("cluster.yaml", "cluster", _cluster),
         ("roles.yaml", "role", _role),
         ("registries.yaml", "repository", _registry),
@@ -83,17 +85,24 @@ def _names(inventory: Inventory, choices: Mapping[str, Choice]) -> dict[str, str
     for kind in ("cluster", "load-balancer"):
         names |= names_of(thing for thing in named if thing.kind == kind)
     names |= names_of(inventory.of("target-group"), r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+    for vpc in (choice.thing for choice in choices.values() if choice.thing.kind == "vpc" and choice.own):
+        names |= network_names(inventory, vpc)
     return names | {thing.id: thing.name for thing in named if thing.kind in ("role", "repository")}
 
 
 COMMENTS: Final = {
     "stack.yaml": "What these specs own in AWS has the tag reconciler:stack with this name.",
+    "network.yaml": "The network, by the ids of what is there.",
     "cluster.yaml": "Where the services run.",
     "roles.yaml": "What the tasks may do.",
     "registries.yaml": "Where images are pushed to.",
     "load-balancers.yaml": "Where requests arrive. Attributes that are not stated stay as they are.",
     "deployment.yaml": "How new versions are brought into production.",
 }
+
+
+def _network(writing: Writing, choice: Choice) -> Block:
+    return network_block(writing.inventory, choice.thing, writing.names)
 
 
 def _cluster(writing: Writing, choice: Choice) -> Block:

@@ -71,7 +71,7 @@ def service_block(writing: Writing, service: ServiceFound) -> Block:
     block.put("cluster", writing.names[cluster] if owned else cluster, above=why)
     block.put("task", _task(writing, service))
     _count(block, writing, service)
-    block.put("placement", _placement(service))
+    block.put("placement", _placement(writing, service))
     if shifts(service):
         _shifted(block, writing, service)
     else:
@@ -144,12 +144,12 @@ def _count(block: Block, writing: Writing, service: ServiceFound) -> None:
     )
 
 
-def _placement(service: ServiceFound) -> dict[str, Any]:
+def _placement(writing: Writing, service: ServiceFound) -> dict[str, Any]:
     network = service.spec.network
     assert network is not None, "a refused service has no documents"
     found: dict[str, Any] = {
-        "subnets": sorted(map(str, network.subnets)),
-        "security_groups": sorted(map(str, network.security_groups)),
+        "subnets": sorted(writing.names.get(str(one), str(one)) for one in network.subnets),
+        "security_groups": sorted(writing.names.get(str(one), str(one)) for one in network.security_groups),
     }
     return found | ({"public_ip": True} if network.public_ip else {})
 

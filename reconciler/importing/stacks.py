@@ -20,7 +20,9 @@ LEFT: Final = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 BY_NAME: Final = frozenset({"cluster", "log-group", "repository", "role"})
 """Types that CloudFormation knows by their names."""
 
-NEVER_OWNED: Final = frozenset({"codedeploy-deployment-group", "security-group", "scaling", "subnet"})
+NEVER_OWNED: Final = frozenset(
+    {"codedeploy-deployment-group", "internet-gateway", "route-table", "security-group", "scaling", "subnet"}
+)
 """Types of which it makes no difference."""
 
 

@@ -30,9 +30,10 @@ def attached(group: str) -> dict[str, Any]:
 
 
 def decisions(ran: Any) -> dict[str, tuple[bool, str]]:
-    """Type → whether it is owned, and why."""
+    """Type → whether it is owned, and why; without the network."""
     assert ran.code == Exit.DONE, ran.out + ran.err
-    return {one["type"]: (one["own"], one["because"]) for one in json.loads(ran.out)["resources"]}
+    rows = [one for one in json.loads(ran.out)["resources"] if one["type"] != "vpc"]
+    return {one["type"]: (one["own"], one["because"]) for one in rows}
 
 
 def applied(hand: Account) -> dict[str, int]:

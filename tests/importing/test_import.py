@@ -46,6 +46,7 @@ def test_an_imported_stack_is_applied_with_tags_alone(empty: Account) -> None:
     assert [change for action in result["plan"]["actions"] for change in action["changes"]] == []
     assert {(one["type"], one["own"]) for one in result["resources"]} == {
         ("cluster", True), ("load-balancer", True), ("log-group", True), ("role", True),
+        ("vpc", False),
     }  # fmt: skip
     stage = empty.opened()
     stage.apply()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Plan
     from reconciler.rollout.outlook import RolloutPreview
 
-OWNABLE = ("cluster", "load-balancer", "log-group", "repository", "role")
+OWNABLE = ("cluster", "load-balancer", "log-group", "network", "repository", "role")
 
 
 def _own(_: click.Context, parameter: click.Parameter, value: str) -> frozenset[str]:
