@@ -13,12 +13,7 @@ from typing import Any, Final
 
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing
 from reconciler.model import ownership
-
-OWNABLE: Final = ("cluster", "load-balancer", "log-group", "repository", "role", "vpc")
-"""Types of resources that services use, and that documents may own; a network by its VPC."""
-
-OPTION: Final[Mapping[str, str]] = {"vpc": "network"}
-"""What `--own` calls a type, where that is another name."""
+from reconciler.model.type_registry import discover
 
 FARGATE: Final = frozenset({"FARGATE", "FARGATE_SPOT"})
 CONSOLE_ROLE: Final = "ecsTaskExecutionRole"
@@ -37,6 +32,12 @@ class Choice:
     because: str
 
 
+def ownable() -> dict[str, str]:
+    """Types of resources that services use and that documents may own, and what `--own` calls them. A network is owned
+    with its VPC."""
+    return {name: kind.owned_as for name, kind in sorted(discover().items()) if kind.owned_as}
+
+
 def decided(
     inventory: Inventory, own: frozenset[str] = frozenset(), referred: Mapping[str, str] | None = None
 ) -> dict[str, Choice]:
@@ -44,7 +45,7 @@ def decided(
     against it. `referred` are those that no valid document can be written for, and why."""
     return {
         thing.id: _choice(inventory, thing, own, (referred or {}).get(thing.id, ""))
-        for kind in OWNABLE
+        for kind in ownable()
         for thing in inventory.of(kind)
         if _is_used(inventory, thing)
     }
@@ -65,8 +66,8 @@ def _choice(inventory: Inventory, thing: Thing, own: frozenset[str], invalid: st
     against = next(_against(inventory, thing), "")
     if not against:
         return Choice(thing, own=True, because="only the imported services use it, and no other tool manages it")
-    if OPTION.get(thing.kind, thing.kind) in own:
-        return Choice(thing, own=True, because=f"--own {OPTION.get(thing.kind, thing.kind)}, although {against}")
+    if ownable()[thing.kind] in own:
+        return Choice(thing, own=True, because=f"--own {ownable()[thing.kind]}, although {against}")
     return Choice(thing, own=False, because=against)
 
 

@@ -11,28 +11,22 @@ from typing import Final
 from reconciler import errors
 from reconciler.importing.inventory import Thing
 from reconciler.model.resource import Calls, ServiceApi
+from reconciler.model.type_registry import discover
 
 cloudformation = ServiceApi("cloudformation")
 
 LEFT: Final = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 """Of a resource that a stack does not manage any more: deleted, or retained."""
 
-BY_NAME: Final = frozenset({"cluster", "log-group", "repository", "role"})
-"""Types that CloudFormation knows by their names."""
-
-NEVER_OWNED: Final = frozenset(
-    {"codedeploy-deployment-group", "internet-gateway", "route-table", "security-group", "scaling", "subnet"}
-)
-"""Types of which it makes no difference."""
-
 
 def listed_by_stacks(things: Iterable[Thing]) -> Calls[tuple[dict[str, str], str]]:
     """Id → the stack that lists it, and why CloudFormation could not be asked."""
     listed: dict[str, str] = {}
     for thing in things:
-        if thing.kind in NEVER_OWNED:
-            continue
-        physical = thing.name if thing.kind in BY_NAME else thing.id
+        kind = discover()[thing.kind]
+        if kind.adopted_by_id and not kind.owned_as:
+            continue  # a part of a network, which is owned with its VPC
+        physical = thing.name if kind.listed_by_name else thing.id
         try:
             answer = yield cloudformation.describe_stack_resources(PhysicalResourceId=physical)
         except (errors.Denied, errors.Unserved) as error:

@@ -40,6 +40,8 @@ class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateCluster",)
+    owned_as: ClassVar[str] = "cluster"
+    listed_by_name: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     display_order: ClassVar[int] = 3

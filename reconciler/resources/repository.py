@@ -44,6 +44,8 @@ class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRepository",)
+    owned_as: ClassVar[str] = "repository"
+    listed_by_name: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecr", "CreateRepository"): Binding.MAKE_BY_NAME}, tagging="TagResource"

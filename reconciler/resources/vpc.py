@@ -29,6 +29,7 @@ class Vpc(ResourceType[VpcSpec]):
     kind: ClassVar[str] = "vpc"
     Spec = VpcSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateVpc",)
+    owned_as: ClassVar[str] = "network"
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="vpc")

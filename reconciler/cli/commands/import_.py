@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Plan
     from reconciler.rollout.outlook import RolloutPreview
 
-OWNABLE = ("cluster", "load-balancer", "log-group", "network", "repository", "role")
-
-
-def _own(_: click.Context, parameter: click.Parameter, value: str) -> frozenset[str]:
-    kinds = frozenset(filter(None, (word.strip() for word in value.split(","))))
-    unknown = sorted(kinds - {*OWNABLE})
-    if unknown:
-        raise click.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(OWNABLE)}", param=parameter)
-    return kinds
-
 
 @click.command("import")
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Import the services of a cluster. "
@@ -41,8 +31,8 @@ def _own(_: click.Context, parameter: click.Parameter, value: str) -> frozenset[
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("specs"), show_default=True,
               metavar="FOLDER", help="Folder for the specs, which must contain none.")  # fmt: skip
 @click.option("--name", metavar="NAME", help="Name of the stack. Default: the cluster's name.")
-@click.option("--own", default="", callback=_own, metavar="TYPE,TYPE", help="Types of resources to own, although "
-              f"something speaks against it: {', '.join(OWNABLE)}.")  # fmt: skip
+@click.option("--own", default="", metavar="TYPE,TYPE", help="Types of resources to own although they are shared or "
+              "managed elsewhere, such as network,load-balancer.")  # fmt: skip
 @options.output("text", "json")
 @options.aws
 @options.look
@@ -52,7 +42,7 @@ def import_(
     services: tuple[str, ...],
     out: Path,
     name: str | None,
-    own: frozenset[str],
+    own: str,
     output: str,
     verbose: int,
     color: str,
@@ -71,12 +61,13 @@ def import_(
         raise errors.FileExists(f"{out} contains specs already; choose another folder with --out")
     from reconciler.importing.validity import valid_documents
 
+    owned = _owned(own)
     stack = name or clusters[0].rpartition("/")[2]
     where = Where(**{one.name: access[one.name] for one in fields(Where) if one.name in access})
     signed_in = _signed_in(stack, where, verbose)
     try:
         inventory = _discovered(signed_in, clusters, services)
-        found = valid_documents(inventory, stack, own)
+        found = valid_documents(inventory, stack, owned)
         _write(out, found)
         opened, plan, previews = _planned(out, signed_in, color, verbose)
     finally:
@@ -89,6 +80,15 @@ def import_(
     else:
         _show_text(out, found, proof, plan, previews, opened)
     return Exit.DONE if proof.holds else Exit.BLOCKED if plan.refusals else Exit.PENDING
+
+
+def _owned(given: str) -> frozenset[str]:
+    from reconciler.importing.decision import ownable
+
+    names, known = frozenset(filter(None, (word.strip() for word in given.split(",")))), set(ownable().values())
+    if unknown := sorted(names - known):
+        raise click.UsageError(f"--own {', '.join(unknown)}: choose from {', '.join(sorted(known))}")
+    return names
 
 
 def _signed_in(stack: str, where: Where, verbose: int) -> SignedIn:
