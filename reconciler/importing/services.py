@@ -9,11 +9,12 @@ from typing import Any, Final
 from reconciler.importing.balancing import Entry, production, traffic_block
 from reconciler.importing.decision import Choice, managed_by
 from reconciler.importing.engines import shifted, shifts
-from reconciler.importing.inventory import Inventory, ServiceFound
+from reconciler.importing.inventory import Inventory, ServiceFound, repository_id
 from reconciler.importing.scaling import scaling_block
 from reconciler.importing.shared import head, share
 from reconciler.importing.tasks import seconds, task_block
 from reconciler.importing.yaml_text import Block
+from reconciler.model.ecr_image import ecr_image
 from reconciler.resources._service_deployment import Deployment
 from reconciler.spec import names
 from reconciler.spec.documents.deployment_strategy import Rolling
@@ -99,9 +100,13 @@ def _task(writing: Writing, service: ServiceFound) -> Block:
         elif choice is not None:
             notes[field_] = f"not owned: {choice.because}"
     logs, notes["logs"] = _logs(writing, service)
-    return task_block(
-        definition, writing.inventory.scope, roles, logs, {key: note for key, note in notes.items() if note}
-    )
+    registries = dict[str, str]()
+    for uri in {str(container.image) for container in definition.containers.values()}:
+        image = ecr_image(uri)
+        id = "" if image is None else repository_id(image.account, image.region, image.repository)
+        registries |= {uri: writing.names[id]} if writing.owned(id) else {}
+    said = {key: note for key, note in notes.items() if note}
+    return task_block(definition, writing.inventory.scope, roles, logs, registries, said)
 
 
 def _logs(writing: Writing, service: ServiceFound) -> tuple[dict[str, Any] | None, str]:

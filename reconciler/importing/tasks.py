@@ -37,16 +37,17 @@ def task_block(
     scope: Scope,
     roles: Mapping[str, str],
     logs: Mapping[str, Any] | None,
+    registries: Mapping[str, str],
     notes: Mapping[str, str],
 ) -> Block:
-    """`roles` are the references to its roles by ARN, `logs` the log group that the document owns. `notes` are comments
-    beside fields."""
+    """`roles` are the references to its roles by ARN, `logs` the log group that the document owns, `registries` the
+    documents of the repositories by the URIs of images. `notes` are comments above fields."""
     block = Block()
     block.put("cpu", definition.cpu, beside=_vcpu(definition.cpu))
     block.put("memory", definition.memory)
     containers = Block()
     for name, container in definition.containers.items():
-        containers.put(name, container_block(container, definition, scope))
+        containers.put(name, container_block(container, definition, scope, registries.get(str(container.image), "")))
     block.put("containers", containers)
     if logs is not None:
         block.put("logs", logs)
@@ -68,10 +69,11 @@ def _vcpu(units: int) -> str:
     return f"{units / 1024:g} vCPU" if units else ""
 
 
-def container_block(container: Container, definition: TaskDefinitionSpec, scope: Scope) -> Block:
+def container_block(container: Container, definition: TaskDefinitionSpec, scope: Scope, registry: str) -> Block:
     block = Block()
     alone = len(definition.containers) == 1
-    block.put("image", str(container.image))
+    newer = f"for the next version, write {{registry: {registry}, tag: …}}" if registry else ""
+    block.put("image", str(container.image), above=newer)
     _ports(block, container)
     _words(block, "command", container.command)
     _words(block, "entrypoint", container.entrypoint)

@@ -80,6 +80,11 @@ class Account:
         arn: str = made["service"]["serviceArn"]
         return arn
 
+    def deployments(self, service: str, cluster: str = "prod") -> list[tuple[str, str]]:
+        """Status and state of each."""
+        (found,) = self.client("ecs").describe_services(cluster=cluster, services=[service])["services"]
+        return [(one["status"], one["rolloutState"]) for one in found["deployments"]]
+
     def balancer(self, name: str, *groups: str, port: int = 80, **fields: Any) -> tuple[str, list[str]]:
         """A load balancer whose listener sends everything to the first target group, and /NAME/* to the others."""
         elb = self.client("elbv2")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from reconciler.cli.output.exits import Exit
+from reconciler.controller.until import has_ended
+from reconciler.local.scripted import Script
 from tests.importing.account import TAGS_ONLY, Account, account, writes
 from tests.reconcile.test_adoption import planned
 
@@ -52,6 +54,19 @@ def web(hand: Account, **tags: str) -> tuple[str, str, str]:
     )
     hand.stage.laptop.advance(120)
     return balancer, group, service
+
+
+def test_a_deployment_that_is_in_progress_is_left_to_ecs(hand: Account) -> None:
+    """The service is adopted meanwhile, and no second deployment is started."""
+    hand.stage.laptop.script(Script(starts_after=60.0))
+    hand.service("web", container=PORT)
+    ran = hand.imported()
+    assert ran.code == Exit.DONE, ran.out + ran.err
+    assert hand.deployments("web") == [("PRIMARY", "IN_PROGRESS")]
+    stage = hand.opened()
+    stage.apply(has_ended)
+    assert set(writes(stage.transport.sent)) <= TAGS_ONLY
+    assert hand.deployments("web") == [("PRIMARY", "COMPLETED")]
 
 
 def test_what_nobody_else_uses_or_manages_is_owned(hand: Account) -> None:

@@ -210,6 +210,33 @@ def test_an_engine_that_shifts_traffic_stays(there: Account, engine: str) -> Non
     assert differences(planned(again)) == []
 
 
+def test_what_an_apply_would_change_is_listed(there: Account) -> None:
+    """A deployment group has the waiting times of the console: the exit code says that more than tags would be written,
+    the plan which fields, and a comment why."""
+    stage = EmulatedStack(
+        there.stage.laptop, folder=SEED, texts={"type: blue_green\n": "type: blue_green\nengine: codedeploy\n"}
+    )
+    stage.infrastructure()
+    stage.push("v1")
+    assert not stage.apply(has_ended).went_wrong
+    forgotten(stage)
+    there.client("codedeploy").update_deployment_group(
+        applicationName="AppECS-my-app-cluster-my-app-frontend",
+        currentDeploymentGroupName="DgpECS-my-app-cluster-my-app-frontend",
+        blueGreenDeploymentConfiguration={
+            "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 5},
+            "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
+        },
+    )
+    ran = there.imported("-o", "json", cluster="my-app-cluster")
+    assert ran.code == Exit.PENDING, ran.out + ran.err
+    result = json.loads(ran.out)
+    assert result["only_tags"] is False
+    changes = {tuple(one["path"]) for action in result["plan"]["actions"] for one in action["changes"]}
+    assert changes == {("ready_wait",), ("termination_wait",)}
+    assert "# The deployment group waits 0 minutes" in there.text("deployment.yaml")
+
+
 def test_the_seed_stack_is_imported_as_it_was_declared(there: Account) -> None:
     """With ECS's rolling deployment: an apply writes tags alone, and once `adopt` is taken out of the documents, they
     change nothing."""
@@ -220,6 +247,7 @@ def test_the_seed_stack_is_imported_as_it_was_declared(there: Account) -> None:
     forgotten(stage)
     ran = there.imported(cluster="my-app-cluster")
     assert ran.code == Exit.DONE, ran.out + ran.err
+    assert "# for the next version, write {registry: my-app-frontend, tag: …}" in there.everything()
     again = there.opened()
     again.apply()
     assert set(writes(again.transport.sent)) <= TAGS_ONLY
