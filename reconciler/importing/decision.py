@@ -97,7 +97,7 @@ def _against(inventory: Inventory, thing: Thing) -> Iterator[str]:
         yield "the console gives this role to every service of the account"
     others = sorted(service.name for service in _users(inventory, thing) if not service.chosen)
     if others:
-        yield f"services that are not imported use it: {', '.join(others)}"
+        yield f"it is used by what is not imported: {', '.join(others)}"
     if thing.kind == "load-balancer":
         strangers = [group for group in inventory.receivers(thing.id) if not inventory.attached(group)]
         if strangers:

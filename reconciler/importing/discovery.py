@@ -14,6 +14,7 @@ from reconciler import errors
 from reconciler.importing.engines import GROUP, group_id
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, every_tag, repository_id, uses
 from reconciler.importing.load_balancing import read_balancing
+from reconciler.importing.scheduled import read_scheduled
 from reconciler.importing.stacks import listed_by_stacks
 from reconciler.model.ecr_image import ecr_image
 from reconciler.model.resource import Batch, Calls, ServiceApi
@@ -22,7 +23,7 @@ from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
 from reconciler.resources._elb import elbv2
 from reconciler.resources._scaling_fields import DIMENSION, NAMESPACE, autoscaling
-from reconciler.resources._service_fields import read
+from reconciler.resources._service_fields import ServiceSpec, read
 from reconciler.resources.codedeploy_deployment_group import codedeploy
 from reconciler.resources.log_group import NAMES_AT_ONCE, logs
 from reconciler.resources.role import iam
@@ -58,6 +59,7 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     found = _Discovery(scope)
     chosen = yield from _clusters(found, clusters)
     yield from _services(found, chosen, names)
+    yield from _scheduled(found)
     missing = sorted(set(names) - {service.name for service in found.services if service.chosen})
     if missing:
         raise errors.ReconcilerError(f"there is no service {_quoted(missing)} in {_in_words(clusters)}")
@@ -121,6 +123,18 @@ def _services(found: _Discovery, chosen: set[str], names: Sequence[str]) -> Call
         meant = cluster in chosen and (not names or name in names)
         found.things |= {thing.id: thing} if meant else {}
         found.services.append(ServiceFound(thing, spec, definition, cluster, meant))
+
+
+def _scheduled(found: _Discovery) -> Calls[None]:
+    """Scheduled tasks, which use roles, log groups and repositories as services do."""
+    clusters = [thing.id for thing in found.things.values() if thing.kind == "cluster"]
+    items = yield from read_scheduled(clusters)
+    definitions = yield from _definitions(item.definition for item in items)
+    for item in items:
+        thing = Thing("schedule", f"{item.name} in {item.cluster}", item.name)
+        spec = ServiceSpec(cluster=_ecs.last(item.cluster), name=item.name)
+        definition = definitions.get(item.definition)
+        found.services.append(ServiceFound(thing, spec, definition, item.cluster, chosen=False))
 
 
 def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:

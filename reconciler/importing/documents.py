@@ -6,7 +6,7 @@ not state keeps its value in AWS.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,7 +28,7 @@ class Imported:
     choices: tuple[Choice, ...]
     services: tuple[ServiceFound, ...]
     refused: tuple[tuple[str, str], ...]
-    """Services without documents, and why."""
+    """Services without documents, and schedules, and why."""
     managed: Mapping[str, str]
     """Services that another tool still manages, by name."""
     sources: Mapping[str, tuple[str, ...]]
@@ -72,11 +72,19 @@ def imported(
         {path: text([block for _, block in rows], COMMENTS.get(path, "")) for path, rows in files.items()},
         tuple(choices.values()),
         inventory.chosen,
-        tuple((service.name, why[service.id]) for service in services if why.get(service.id)),
+        (*((one.name, why[one.id]) for one in services if why.get(one.id)), *_schedules(services)),
         {name: by for name, by in managed.items() if by},
         {path: tuple(id for id, _ in rows) for path, rows in files.items()},
         writing.impossible,
     )
+
+
+def _schedules(services: tuple[ServiceFound, ...]) -> Iterator[tuple[str, str]]:
+    """Those in the clusters of what is imported."""
+    clusters = {service.cluster for service in services if service.chosen}
+    for one in services:
+        if one.thing.kind == "schedule" and one.cluster in clusters:
+            yield one.name, "it is a schedule, which goes on as it is; to take it over, declare a Task with `run`"
 
 
 def _names(inventory: Inventory, choices: Mapping[str, Choice]) -> dict[str, str]:

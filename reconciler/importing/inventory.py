@@ -30,8 +30,8 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFound:
-    """A service, with the task definition that it runs. `chosen`: documents are to be written for it. `paired` are
-    ARNs of the target groups between which CodeDeploy shifts its traffic."""
+    """A service, or a schedule that starts tasks, with the task definition that it runs. `chosen`: documents are to be
+    written for it. `paired` are ARNs of the target groups between which CodeDeploy shifts its traffic."""
 
     thing: Thing
     spec: ServiceSpec

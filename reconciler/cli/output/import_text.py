@@ -29,7 +29,7 @@ def _lines(folder: str, found: Imported, proof: Proof, look: Look) -> Iterator[s
                     for name, why in found.managed.items())  # fmt: skip
     if found.refused:
         yield "\nNot imported:"
-        yield from (f"{look.sign('bad')} {_named('service', name)}{why}" for name, why in found.refused)
+        yield from (f"{look.sign('bad')} {name.ljust(WIDTH)}{why}" for name, why in found.refused)
     yield ""
     yield _verdict(folder, proof, look)
 
