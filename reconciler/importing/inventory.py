@@ -90,7 +90,7 @@ class Inventory:
     def listeners(self, balancer: str) -> tuple[Thing, ...]:
         """By port."""
         found = [thing for thing in self.of("listener") if thing.item["LoadBalancerArn"] == balancer]
-        return tuple(sorted(found, key=lambda thing: int(thing.item["Port"])))
+        return tuple(sorted(found, key=lambda thing: int(thing.item.get("Port", 0))))
 
     def rules(self, listener: str) -> tuple[Thing, ...]:
         """By priority, without the default action."""

@@ -142,3 +142,18 @@ def test_two_services_behind_one_load_balancer_are_imported_together(hand: Accou
     assert "match: {path: /api/*, priority: 1}" in hand.text("services/api.yaml")
     assert "match:" not in hand.text("services/web.yaml")
     assert set(applied(hand)) <= TAGS_ONLY
+
+
+def test_the_services_of_every_cluster_are_imported_into_one_stack(hand: Account) -> None:
+    """A stack cannot have two services of one name in AWS: the second one is left out, and its cluster referred to."""
+    hand.cluster("staging")
+    hand.service("web")
+    hand.service("api", cluster="staging")
+    hand.service("web", cluster="staging")
+    ran = hand.imported("--all", "--name", "shop", "-o", "json")
+    assert ran.code == Exit.DONE, ran.out + ran.err
+    result = json.loads(ran.out)
+    assert (sorted(result["services"]), [one["service"] for one in result["left_out"]]) == (["api", "web"], ["web"])
+    assert "cluster: prod\n" in hand.text("services/web.yaml")
+    assert "cluster: arn:" in hand.text("services/api.yaml")
+    assert set(applied(hand)) <= TAGS_ONLY
