@@ -27,11 +27,13 @@ READS = ("Describe", "Get", "List", "BatchGet")
 
 @dataclass(slots=True)
 class Account:
-    """`listed` are the resources that CloudFormation's stacks list: physical id → name of the stack."""
+    """`listed` are the resources that CloudFormation's stacks list: physical id → name of the stack. `retained` are
+    those that a stack does not manage any more, although it shows them."""
 
     stage: EmulatedStack
     folder: Path
     listed: dict[str, str] = field(default_factory=dict)
+    retained: set[str] = field(default_factory=set)
     vpc: str = ""
     subnets: list[str] = field(default_factory=list)
     group: str = ""
@@ -131,6 +133,7 @@ class _Scripted(InProcess):
     """The transport, with CloudFormation in front of it, which the emulator lacks."""
 
     listed: dict[str, str] | None = None
+    retained: frozenset[str] | set[str] = frozenset()
 
     def perform(self, call: Call) -> dict[str, Any]:
         if call.service != "cloudformation" or self.listed is None:
@@ -141,7 +144,8 @@ class _Scripted(InProcess):
             message = f"Stack for {physical} does not exist"
             raise errors.Invalid(message, call=str(call), code="ValidationError")
         stack = self.listed[physical]
-        row = {"StackName": stack, "PhysicalResourceId": physical, "ResourceStatus": "CREATE_COMPLETE"}
+        status = "DELETE_SKIPPED" if physical in self.retained else "CREATE_COMPLETE"
+        row = {"StackName": stack, "PhysicalResourceId": physical, "ResourceStatus": status}
         return {"StackResources": [row]}
 
 
@@ -155,6 +159,7 @@ def account(tmp_path: Path, *, cloudformation: bool = False) -> Iterator[Account
         transport = _Scripted(stage.laptop)
         found = Account(stage, tmp_path / "specs")
         transport.listed = found.listed if cloudformation else None
+        transport.retained = found.retained
         stage.transport = transport
         with (
             patch("reconciler.aws.session.Boto", lambda *_, **__: stage.transport),

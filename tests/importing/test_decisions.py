@@ -98,6 +98,16 @@ def test_what_a_stack_of_cloudformation_still_lists_is_referred_to(hand: Account
     assert set(applied(hand)) <= {"TagResource"}
 
 
+def test_what_a_stack_has_retained_is_owned(hand: Account) -> None:
+    """CloudFormation still shows it, and its tags stay, but it does not manage it any more."""
+    balancer, *_ = web(hand, **{"copilot-application": "shop"})
+    hand.listed[balancer] = "shop"
+    hand.retained.add(balancer)
+    ran = hand.imported("-o", "json")
+    assert decisions(ran)["load-balancer"][0] is True
+    assert json.loads(ran.out)["managed_elsewhere"] == {}
+
+
 def test_own_overrides_what_speaks_against_it(hand: Account) -> None:
     """What another tool manages is owned if the user says so, and the reason stays in the report."""
     balancer, *_ = web(hand)
