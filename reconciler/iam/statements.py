@@ -9,7 +9,7 @@ It is one module because all statements are bound to the names of the same specs
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -280,11 +280,11 @@ class _Maker:
         found: dict[str, set[str]] = defaultdict(set)
         for want in self.wanted:
             for name, service in self.kinds[want.address.kind].permissions.passes.items():
-                link = getattr(want.spec, name)
-                if isinstance(link, Ref):
-                    found[service].update(arn for arn in own.get(link.address, ()) if ":role/" in arn)
-                elif link:
-                    found[service].add(link)
+                for link in _links(want.spec, name.split(".")):
+                    if isinstance(link, Ref):
+                        found[service].update(arn for arn in own.get(link.address, ()) if ":role/" in arn)
+                    else:
+                        found[service].add(link)
         return found
 
     def _configured(self) -> Iterator[Statement]:
@@ -302,3 +302,14 @@ class _Maker:
 
 def _cluster(link: Any, names: Mapping[Address, str]) -> str:
     return names[link.address] if isinstance(link, Ref) else str(link).rpartition("/")[2]
+
+
+def _links(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    """What stands at a path in a spec, in each item of the tuples on the way."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _links(item, path)
+    elif path and value is not None:
+        yield from _links(getattr(value, path[0]), path[1:])
+    elif value:
+        yield value

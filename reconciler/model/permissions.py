@@ -59,7 +59,8 @@ class Permissions:
     `tagging` is the operation that tags, of what is made by name: IAM cannot tell it from any other tagging, so it is
     bound by name as well. `ec2` is EC2's name for what is made, `made_inside` for what must be there: EC2 decides about
     each of them. `linked_role` is the service whose service-linked role AWS makes in the caller's name where the
-    account has none yet. `passes` maps the fields of a spec that name roles to the service that is given them.
+    account has none yet. `passes` maps the fields of a spec that name roles, by their paths, to the service that is
+    given them.
     `within_boundary` are the operations that IAM can bind to the permissions boundary of the role they write to.
     """
 

@@ -1,7 +1,7 @@
 """How ECS deploys a service: the limits of a rolling deployment, or how traffic is shifted between two target groups.
 
 UpdateService keeps the members of `deploymentConfiguration` that are not sent, and takes each of them as a whole. The
-lifecycle hooks are sent by the rollout, with each deployment that it starts.
+lifecycle hooks that pause a deployment are sent by the rollout, with each deployment that it starts.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final
 from reconciler.model import resource
 from reconciler.model.resource import Calls, Link
 from reconciler.model.resource_type import FieldMark
-from reconciler.resources import _gone
+from reconciler.resources import _gone, _service_hooks
 from reconciler.resources._ecs import ecs
 from reconciler.resources._elb import elbv2
+from reconciler.resources._service_hooks import FunctionHook
 
 ROLLING: Final = "ROLLING"
 REVISIONS: Final = 20  # DescribeServiceRevisions
@@ -24,7 +25,7 @@ class Deployment(resource.Spec):
     """Limits of a rolling deployment, in percent of the desired count, and what is done when its tasks keep failing.
 
     `strategy` is ECS's; `bake` and `step_bake` are in minutes, `step_percent` is of production traffic. `alarms` roll a
-    deployment back.
+    deployment back. `hooks` are the lifecycle hooks that call functions, of a strategy that shifts traffic.
     """
 
     min_percent: int | None = None
@@ -36,6 +37,7 @@ class Deployment(resource.Spec):
     step_percent: float | None = None
     step_bake: int | None = None
     alarms: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    hooks: Annotated[tuple[FunctionHook, ...] | None, FieldMark.UNORDERED] = ()
 
 
 class Pair(resource.Spec):
@@ -80,6 +82,8 @@ def written(spec: Deployment) -> dict[str, Any]:
     if spec.alarms is not None:
         on = bool(spec.alarms)
         sent["alarms"] = {"alarmNames": list(spec.alarms), "enable": on, "rollback": on}
+    if spec.hooks:
+        sent["lifecycleHooks"] = _service_hooks.written(spec.hooks)
     return sent
 
 
@@ -110,6 +114,7 @@ def read(item: Mapping[str, Any]) -> Deployment:
         step_percent=steps.get(size),
         step_bake=steps.get(bake),
         alarms=tuple(sorted(alarms.get("alarmNames") or ())) if alarms.get("enable") else (),
+        hooks=_service_hooks.read(item) if strategy != ROLLING else (),
     )
 
 

@@ -14,7 +14,7 @@ from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
 from reconciler.model.service_connect import ServiceConnect
-from reconciler.resources import _ecs, _service_deployment
+from reconciler.resources import _ecs, _service_deployment, _service_hooks
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources._service_deployment import Deployment, Pair
 
@@ -67,6 +67,7 @@ API: Final = ApiMembers(
         "deploymentConfiguration.deploymentCircuitBreaker.enable": "`rolling.circuit_breaker` of its "
         "DeploymentStrategy",
         "deploymentConfiguration.deploymentCircuitBreaker.rollback": "`rolling.rollback` of its DeploymentStrategy",
+        "deploymentConfiguration.lifecycleHooks": "`hooks` of its DeploymentStrategy",
         "tags": "the document's `tags`",
     },
     owned={
@@ -75,7 +76,6 @@ API: Final = ApiMembers(
         "schedulingStrategy": "a Service runs a number of tasks, not one on each instance",
         "deploymentConfiguration.strategy": _ROLLOUT,
         "deploymentConfiguration.bakeTimeInMinutes": _ROLLOUT,
-        "deploymentConfiguration.lifecycleHooks": _ROLLOUT,
         "deploymentConfiguration.linearConfiguration": _ROLLOUT,
         "deploymentConfiguration.canaryConfiguration": _ROLLOUT,
     },
@@ -200,6 +200,9 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
         if field == "deployment":
             update = _service_deployment.merged(old.deployment or Deployment(), new.deployment or Deployment())
             sent |= _deployment(new.model_copy(update={"deployment": update}))
+            if update.hooks is not None:
+                hooks = [*_service_hooks.written(update.hooks), *_service_hooks.pauses(item)]
+                sent["deploymentConfiguration"]["lifecycleHooks"] = hooks
         else:
             sent |= MEMBERS[field](new)
     if "deployment" in fields and _balanced_again(old, new):

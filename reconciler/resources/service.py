@@ -20,7 +20,15 @@ from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _ecs, _gone, _service_deployment, _service_engine, _service_health, _tags
+from reconciler.resources import (
+    _ecs,
+    _gone,
+    _service_deployment,
+    _service_engine,
+    _service_health,
+    _service_hooks,
+    _tags,
+)
 from reconciler.resources._ecs import ecs
 from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_deployment import load_balancers as paired_load_balancers
@@ -35,18 +43,25 @@ from reconciler.resources._service_fields import (
     read,
     with_deployment,
 )
+from reconciler.resources._service_hooks import FunctionHook, in_order
+from reconciler.resources._service_hooks import details as hook_details
 
 __all__ = [
     "Deployment",
+    "FunctionHook",
     "Pair",
     "Service",
     "ServiceSpec",
     "Target",
     "deployment_configuration",
+    "hook_details",
+    "in_order",
     "paired_load_balancers",
 ]
 
 BATCH: Final = 10  # services a DescribeServices
+TO_ECS: Final = ("infrastructure_role", "deployment.hooks.role", "service_connect.services.tls.role")
+"""The fields with the roles that ECS itself works with."""
 
 
 class Service(ResourceType[ServiceSpec]):
@@ -56,7 +71,8 @@ class Service(ResourceType[ServiceSpec]):
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(added=27)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
-        linked_role="ecs.amazonaws.com", passes={"infrastructure_role": "ecs.amazonaws.com"}
+        linked_role="ecs.amazonaws.com",
+        passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),
     )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
@@ -76,7 +92,8 @@ class Service(ResourceType[ServiceSpec]):
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
         used = (used for one in (item, *_versions(item)) for used in _used(one))
-        return frozenset((*used, *found.facts["task_definitions"]))
+        roles = (hook["roleArn"] for hook in _service_hooks.functions(item) if "roleArn" in hook)
+        return frozenset((*used, *roles, *found.facts["task_definitions"]))
 
     def grown(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec]) -> Desired[ServiceSpec]:
         """Everything but a lower desired count."""

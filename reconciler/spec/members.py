@@ -114,7 +114,7 @@ def _typed(shape: Shape, value: Any) -> Any:
         case "list":
             return [_typed(shape.item, item) for item in value]
         case "structure":
-            return _plain(value)
+            return plain(value)
         case _:
             return scalar(shape, value)
 
@@ -138,13 +138,14 @@ def _number(value: Any) -> float:
     return float(plain)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of any shape, as JSON has it."""
     match value:
         case Written():
             return value.value
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case _:
             return value

@@ -68,6 +68,11 @@ def infrastructure_role(service: str) -> str:
     return f"{service}-infrastructure"
 
 
+def hook_role(service: str) -> str:
+    """What ECS calls the functions of the service's lifecycle hooks with."""
+    return f"{service}-hooks"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

@@ -129,9 +129,18 @@ def test_the_whole_life_of_a_stack_under_codedeploy_is_allowed() -> None:
 
 
 def test_what_ecs_shifts_traffic_with_is_in_the_policy() -> None:
-    """Each call of a canary by ECS itself, up to the end of the stack, is allowed; ECS is given one role."""
-    steps = "type: canary\nengine: ecs_native\nsteps: [{weight: 20, pause: 1m}]"
+    """Each call of a canary by ECS itself, up to the end of the stack, is allowed; ECS is given the roles to shift
+    traffic and to call functions with.
+    """
+    steps = "type: canary\nengine: ecs_native\nsteps: [{weight: 20, pause: 1m}]\nhooks:\n"
+    function, mine = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function", f"arn:aws:iam::{ACCOUNT}:role/mine"
+    steps += f"  - {{function: '{function}:check', stages: post_scale_up}}\n"
+    steps += f"  - {{function: '{function}:look', stages: post_scale_up, role: '{mine}'}}\n"
     with emulated_stack({"type: blue_green": steps}, SHORT) as stage:
+        stage.laptop.aws.world.lambda_hook = lambda arn, payload: "SUCCEEDED"
+        assumed = {"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [assumed]})
+        stage.laptop.client("iam").create_role(RoleName="mine", AssumeRolePolicyDocument=trust)
         said: list[Call] = []
         stage.transport.before = said.append
         stage.serving()
@@ -151,7 +160,8 @@ def test_what_ecs_shifts_traffic_with_is_in_the_policy() -> None:
     assert made == {"ContinueServiceDeployment", "StopServiceDeployment"}
     assert refused(policy, said) == []
     (passing,) = (one for one in policy["Statement"] if one["Sid"] == "PassToEcs")
-    assert passing["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-infrastructure"]
+    generated = [f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-{name}" for name in ("hooks", "infrastructure")]
+    assert passing["Resource"] == sorted([*generated, mine])
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}}
 
 

@@ -125,6 +125,8 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield _derived("IAM role", workload, names.codedeploy_role, own)
     if strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS and not strategy.role:
         yield _derived("IAM role", workload, names.infrastructure_role, own)
+    if strategy is not None and any(hook.role is None for hook in strategy.hooks):
+        yield _derived("IAM role", workload, names.hook_role, own)
     if workload.scaling is not None:
         for metric in (*("cpu", "memory", "requests", "backlog"), *workload.scaling.metrics):
             if getattr(workload.scaling, metric, True) is not None:

@@ -57,6 +57,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for strategy in specs.strategies:
         if strategy.role is not None and not queries.is_arn(strategy.role):
             yield from _document(specs, strategy, ("role",), Role, strategy.role)
+        for index, hook in enumerate(strategy.hooks):
+            if hook.role is not None and not queries.is_arn(hook.role):
+                yield from _document(specs, strategy, ("hooks", index, "role"), Role, hook.role)
     for service in specs.services:
         yield from _service(specs, service)
     yield from _pre_deployment(specs)

@@ -94,6 +94,7 @@ def of_service(service: Service, strategy: DeploymentStrategy | None) -> dict[Pa
         deployment = {("deployment", limit): Keep.VALUE for limit in limits}
     else:
         deployment = unstated(strategy.rolling, **{limit: f"deployment.{limit}" for limit in limits})
+    deployment |= {} if strategy is None else unstated(strategy, hooks="deployment.hooks")
     own = unstated(service, exec="exec", desired_count="desired_count", service_connect="service_connect")
     return own | deployment | of_capacity(service) | of_placement(service)
 

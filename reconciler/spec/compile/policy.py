@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler.rollout.engine import default_engine
-from reconciler.rollout.strategy import OnNewRevision, Promotion, Share, SmokeTest, Strategy
+from reconciler.rollout.strategy import Function, OnNewRevision, Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.windows import Window
 from reconciler.spec.documents import DeploymentStrategy, Service
 from reconciler.spec.documents.deployment_strategy import ROLLING
@@ -33,6 +33,7 @@ def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Str
         max_5xx=strategy.verify.max_5xx,
         teardown_after=strategy.teardown.after,
         on_new_revision=OnNewRevision(strategy.on_new_revision),
+        functions=tuple(Function(one.function.rpartition(":function:")[2], one.stages) for one in strategy.hooks),
         windows=tuple(
             Window(one.start, one.end, one.mode == "allow", one.days, one.time_zone) for one in strategy.windows
         ),

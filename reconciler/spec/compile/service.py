@@ -8,7 +8,7 @@ does, a role that it works with (ecs_traffic.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from reconciler.model.members import digests, with_fields
@@ -44,10 +44,9 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     scaled = service.scaling
     said = members.said(service)
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
-    shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
-    generated = shifted.pop("generated", None)
-    if generated is not None:
-        yield generated
+    shifted = {"deployment": None if ours else _deployment(context, service)}
+    if shifts:
+        shifted = yield from _shifted_by_ecs(context, service, delivery)
     yield context.desired(
         service,
         address,
@@ -62,7 +61,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             load_balancers=None if ours else _targets(service),
             first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not shifts else None,
             grace_period=seconds(service.grace_period),
-            **(shifted or {"deployment": None if ours else _deployment(context, service)}),
+            **shifted,
             exec=service.exec,
             service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
@@ -79,14 +78,17 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         yield from compile_deployment_group(context, service, delivery)
 
 
-def _shifted_by_ecs(context: Context, service: Service, delivery: RolloutSpec) -> dict[str, Any]:
-    """The fields of a service whose traffic ECS shifts, with the role if it is `generated`."""
-    role, generated = ecs_traffic.infrastructure_role(context, service)
+def _shifted_by_ecs(
+    context: Context, service: Service, delivery: RolloutSpec
+) -> Generator[Desired[Any], None, dict[str, Any]]:
+    """The fields of a service whose traffic ECS shifts, after the roles that are generated for it."""
+    role, traffic_role = ecs_traffic.infrastructure_role(context, service)
+    hooks, hook_role = ecs_traffic.hooks(context, service)
+    yield from (made for made in (traffic_role, hook_role) if made is not None)
     return {
-        "deployment": ecs_traffic.deployment(delivery.policy),
+        "deployment": ecs_traffic.deployment(delivery.policy, hooks),
         "pair": ecs_traffic.pair(service, delivery),
         "infrastructure_role": role,
-        "generated": generated,
     }
 
 

@@ -9,8 +9,9 @@ from pydantic_core import CoreSchema
 
 from reconciler.model import duration
 from reconciler.rollout.engine import default_engine, engines
-from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.values import (
+    ONE_OR_MANY,
     Clock,
     Duration,
     Flag,
@@ -27,8 +28,20 @@ from reconciler.spec.documents.values import (
 )
 from reconciler.spec.documents.week import DAYS, Days, TimeZone
 from reconciler.spec.messages import joined, shown
+from reconciler.spec.scalar import Written
 
 DeploymentType = Literal["rolling", "blue_green", "canary", "linear"]
+Stage = Literal[
+    "reconcile_service",
+    "pre_scale_up",
+    "post_scale_up",
+    "test_traffic_shift",
+    "post_test_traffic_shift",
+    "pre_production_traffic_shift",
+    "production_traffic_shift",
+    "post_production_traffic_shift",
+]
+"""The lifecycle stages of an ECS deployment that call functions."""
 ROLLING: Final = "rolling"
 """The type, and the block of its name."""
 
@@ -112,6 +125,39 @@ class Teardown(Block):
     after: Annotated[Duration, lasting("0s", "14d")] = duration.parse("1h")
 
 
+def _finite(value: Any, at: tuple[str | int, ...] = ()) -> Any:
+    """JSON has no infinite numbers."""
+    if isinstance(value, Written) and value.value is None:
+        raise problem("E1106", "the number is too large", at=at)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        _finite(item, (*at, key))
+    return value
+
+
+class Hook(Block):
+    """A Lambda function that ECS calls in stages of each deployment, and that can have the deployment rolled back."""
+
+    function: Annotated[
+        str,
+        *matching(
+            r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(?::[A-Za-z0-9$_-]{1,128})?",
+            256,
+            "the ARN of a Lambda function, of a version or of an alias",
+        ),
+    ]
+    stages: Annotated[tuple[Stage, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
+    """When it is called; canary and linear deployments have the stages of production traffic in each step."""
+    role: Reference | None = None
+    """A Role, or an ARN, that ecs.amazonaws.com can assume to invoke the function. Default: one is generated for each
+    service."""
+    details: Annotated[Members, AfterValidator(_finite)] = Field(default_factory=dict)
+    """What the function is given as `hookDetails`, beside what ECS says of the deployment."""
+    within: Annotated[Duration, lasting("1m", "24h")] = duration.parse("24h")
+    """Time limit for all calls in a stage; a function that answers IN_PROGRESS is called again."""
+    on_timeout: Literal["rollback", "continue"] = "rollback"
+
+
 class Window(Block):
     """When rollouts may start and shift traffic. Deny overrides allow; rollbacks are always allowed."""
 
@@ -163,6 +209,8 @@ class DeploymentStrategy(Document):
     on_new_revision: Literal["supersede", "queue", "reject"] = "supersede"
     """What happens to a newer version that appears during a rollout."""
     windows: Annotated[tuple[Window, ...], Field(max_length=50)] = ()
+    hooks: tuple[Hook, ...] = ()
+    """Functions that ECS calls in each deployment; only with `engine: ecs_native`."""
 
     @property
     def driver(self) -> str:

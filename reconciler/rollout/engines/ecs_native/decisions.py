@@ -26,7 +26,7 @@ from reconciler.rollout.actions import (
 from reconciler.rollout.blue_green import context, machine, requests
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.ecs_native import endings, hooks, limits
+from reconciler.rollout.engines.ecs_native import endings, functions, hooks, limits
 from reconciler.rollout.engines.ecs_native.actions import ContinueDeployment, StartDeployment, StopDeployment
 from reconciler.rollout.engines.ecs_native.facts import MINUTE, Deployment, HookAction, NativeService, PauseHook
 from reconciler.rollout.release import Version
@@ -52,6 +52,9 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
         if waiting is not None:
             pause = seen.marks.suspended
             return waiting if pause is None else request_handler.paused(pause, waiting)
+    longer = functions.more_time(policy, seen, now)
+    if longer is not None:
+        return longer
     decided = machine.step(policy, seen, now)
     if request is not None and (_accepted(decided, request) or limits.always_says(request, seen)):
         refusal = limits.refusal(request, context.of(policy, seen, now), seen)
@@ -206,7 +209,9 @@ def _calls(
     match action:
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None or (active.release != release and not active.going_back):
-                yield StartDeployment(release, slot, salt, definition, () if definition else declared)
+                yield StartDeployment(
+                    release, slot, salt, definition, () if definition else declared, s.policy.functions
+                )
         case SetWeights(listener="production", weights=weights):
             yield from (action,) if active is None else _production(seen, active, weights)
         case SetPrimary(identifier):
@@ -275,4 +280,4 @@ def _because(seen: NativeService, decided: RolloutStep) -> str:
         return f"{decided.because}; ECS rolls the deployment back at {gate.expires:%a %d %b %H:%M} UTC"
     if active.going_back:
         return f"{decided.because}; ECS is rolling back"
-    return decided.because
+    return f"{decided.because}; {functions.text(active)}" if active.calling else decided.because

@@ -107,8 +107,8 @@ def _undoing(seen: NativeService, ours: Deployment) -> Request | None:
 def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResult:
     at = now.replace(microsecond=0)
     due = seen.marks.deadline
-    shifted = ours.shifts or (due is not None and due.stage not in FIRST_STAGES)
-    phase = Phase.SHIFTING if shifted else Phase.SCALING_UP
+    shifted = ours.shifts or (due is not None and due.stage not in FIRST_STAGES and not ours.rejected)
+    phase = Phase.SHIFTING if shifted else Phase.TESTING if ours.rejected else Phase.SCALING_UP
     if ours.status is Status.SUCCESSFUL:
         return RolloutResult(ours.release, Outcome.PROMOTED, Phase.BAKING, at, Actor.TIMER)
     if seen.marks.live is None:
