@@ -6,7 +6,7 @@ lifecycle hooks that pause a deployment are sent by the rollout, with each deplo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 from reconciler.model import resource
@@ -169,3 +169,30 @@ def rule_arns(entries: Iterable[str]) -> Calls[dict[str, str]]:
         answer = yield elbv2.describe_rules(ListenerArn=arn)
         found[arn] = next(item["RuleArn"] for item in answer["Rules"] if item.get("IsDefault"))
     return found
+
+
+def pair_changes(
+    item: Mapping[str, Any], pair: Pair, role: Link, known: Collection[str], rules: Collection[str]
+) -> tuple[str, ...]:
+    """What of `pair` and `role` the service from AWS does not have. `known` are the ids of what there is, of which
+    `rules` are listener rules: what does not exist any more is not kept.
+    """
+    entry: Mapping[str, Any] = next(iter(item.get("loadBalancers") or ()), {})
+    advanced = entry.get("advancedConfiguration") or {}
+    if not advanced:
+        return ()
+    found = []
+    groups = {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}
+    if groups <= {*known} and groups != {str(pair.target_group), str(pair.alternate)}:
+        found.append("other target groups")
+    for name, link in (("production", pair.production), ("test", pair.test)):
+        rule = advanced.get(f"{name}ListenerRule") or ""
+        listener = rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+        same = rule == link or (listener == link and rule not in rules)
+        if link is not None and listener in known and not same:
+            found.append(f"another {name} listener or rule")
+    if (entry.get("containerName"), entry.get("containerPort")) != (pair.container, pair.port):
+        found.append("another container or port")
+    if isinstance(role, str) and advanced.get("roleArn") != role:
+        found.append("another role")
+    return tuple(found)

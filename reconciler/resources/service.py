@@ -8,7 +8,7 @@ What its answer leaves out is not compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -56,6 +56,7 @@ __all__ = [
     "deployment_configuration",
     "hook_details",
     "in_order",
+    "pair_changes",
     "paired_load_balancers",
 ]
 
@@ -274,3 +275,12 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
         if slash:
             found.add((cluster, name))
     return found
+
+
+def pair_changes(
+    item: Mapping[str, Any], spec: ServiceSpec, known: Collection[str], rules: Collection[str]
+) -> tuple[str, ...]:
+    """What of the declared pair of target groups a service from AWS, whose traffic ECS shifts, does not have."""
+    if spec.pair is None or spec.infrastructure_role is None:
+        return ()
+    return _service_deployment.pair_changes(item, spec.pair, spec.infrastructure_role, known, rules)
