@@ -11,17 +11,8 @@ from typing import Any
 from reconciler import errors
 from reconciler.model import codedeploy_names
 from reconciler.model.resource import Calls, ServiceApi
-from reconciler.rollout import describe, listener_weights, preparation, task_set_calls
-from reconciler.rollout.actions import (
-    DeleteTaskSet,
-    EngineAction,
-    RolloutAction,
-    SetPrimary,
-    SetWeights,
-    SuspendScaling,
-    UpdateHealthCheck,
-    WriteState,
-)
+from reconciler.rollout import listener_weights, task_set_calls
+from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, SetPrimary
 from reconciler.rollout.engines.codedeploy.actions import (
     CreateDeployment,
     ShiftTraffic,
@@ -43,30 +34,12 @@ def names(subject: RolloutTarget) -> dict[str, str]:
     }
 
 
-def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+def carry_out(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
     match decision:
-        case WriteState():
-            yield from describe.write_state(decision, subject)
-        case SuspendScaling():
-            yield from preparation.scale(decision, subject)
-        case UpdateHealthCheck():
-            yield from preparation.tune(decision, subject)
-        case SetWeights():
-            entry = subject.production if decision.listener == "production" else subject.test
-            assert entry is not None, "decisions are made about observed listeners only"
-            yield from listener_weights.point(subject, entry, decision.weights, decision.was)
         case SetPrimary():
             yield from task_set_calls.make_primary(decision, subject)
         case DeleteTaskSet():
             yield from task_set_calls.delete(decision, subject)
-        case EngineAction():
-            yield from _of_codedeploy(decision, subject)
-        case _:
-            raise TypeError(f"the codedeploy engine makes no AWS call for {type(decision).__name__}")
-
-
-def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None]:
-    match decision:
         case CreateDeployment():
             content = app_spec(subject, decision.task_definition)
             sha256 = hashlib.sha256(content.encode()).hexdigest()
@@ -88,7 +61,7 @@ def _of_codedeploy(decision: EngineAction, subject: RolloutTarget) -> Calls[None
         case StopDeployment():
             yield codedeploy.stop_deployment(deploymentId=decision.id, autoRollbackEnabled=True)
         case _:
-            raise TypeError(f"the codedeploy engine has no action {type(decision).__name__}")
+            raise TypeError(f"the codedeploy engine makes no AWS call for {type(decision).__name__}")
 
 
 def _check_served(decision: TerminateOriginal, subject: RolloutTarget) -> Calls[None]:
