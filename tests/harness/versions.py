@@ -35,7 +35,8 @@ ROOT = Path(__file__).parents[2]
 WORKER = Path("tests/harness/version_worker.py")
 REVISION = "RECONCILER_UPGRADE_FROM"
 """Names the revision of the old version, such as the last release; without it, the newest one with other code."""
-LONGEST = 4 * 3600.0
+LONGEST = 3600.0
+"""Seconds in which a rollout must have come to the next phase: far more than all waits of the documents together."""
 
 
 @functools.cache
