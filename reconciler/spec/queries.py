@@ -66,6 +66,15 @@ def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
     return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
 
 
+def served_by_listener(specs: Specs) -> dict[tuple[str, str], list[Service]]:
+    """The services that users reach through a listener, by its load balancer and its name."""
+    found: dict[tuple[str, str], list[Service]] = {}
+    for service in specs.services:
+        if service.traffic is not None:
+            found.setdefault((service.traffic.load_balancer, service.traffic.listener), []).append(service)
+    return found
+
+
 def cluster_name(specs: Specs, workload: Service | Task) -> str:
     """The name in AWS of a workload's cluster."""
     declared = specs.get(Cluster, workload.cluster)

@@ -92,6 +92,25 @@ def test_a_release_is_started_by_one_deployment_that_names_the_attempt() -> None
 
 
 @pytest.mark.parametrize(
+    ("test", "bare", "does", "waits"),
+    [
+        ((100, 0), (), ["WriteState", "CreateDeployment"], False),
+        ((100, 0), ("test",), ["SetWeights"], False),  # it names what goes, or one of the two
+        (None, ("test",), [], True),
+    ],
+)
+def test_a_deployment_begins_once_the_test_listener_names_nothing_else(
+    test: tuple[int, int] | None, bare: tuple[str, ...], does: list[str], waits: bool
+) -> None:
+    """CodeDeploy would end it at once, and that would count against a version that has not run yet."""
+    step = decided(facts(test=test, bare=bare))
+    assert kinds(step) == does
+    assert (step.waits_for is Waiting.PERSON, step.phase is Phase.IDLE) == (waits, waits)
+    assert step.wake_at is not None
+    assert kinds(decided(facts(test=test, bare=bare, has_test=False))) == ["WriteState", "CreateDeployment"]
+
+
+@pytest.mark.parametrize(
     ("active", "does"),
     [
         (INSTALLING, ()),  # its tasks do not show yet

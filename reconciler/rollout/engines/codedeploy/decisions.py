@@ -128,8 +128,10 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     decisions = () if kept else tuple(dict.fromkeys(each for does in calls.values() for each in does))
     decisions = _before_the_record(decisions) if decided.phase is Phase.TEARDOWN else decisions
     decisions += _recorded(s) if not decisions else ()
-    if s.seen.alarms and any(isinstance(one, CreateDeployment) for one in decisions):
-        return _alarmed(s, decided)
+    if any(isinstance(one, CreateDeployment) for one in decisions):
+        held = _alarmed(s, decided) if s.seen.alarms else _untestable(s, decided)
+        if held is not None:
+            return held
     if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
         return _left_running(s, decided)
     step = replace(decided, decisions=decisions, because=_because(seen, decided))
@@ -154,6 +156,22 @@ def _alarmed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
     because = f"a new version is waiting: {names} {'are' if several else 'is'} in alarm, so CodeDeploy would stop it"
     wake, state = s.now + POLL_EVERY, RolloutHealth.DEGRADED
     return replace(decided, phase=Phase.IDLE, decisions=(), wake_at=wake, because=because, health=state, ended=None)
+
+
+def _untestable(s: RolloutContext, decided: RolloutStep) -> RolloutStep | None:
+    """CodeDeploy fails a deployment at once if the test listener forwards to target groups of something else, and that
+    would count against a version that has not run yet. None if it does not.
+    """
+    if not s.seen.has_test or s.seen.test is not None or s.live is None:
+        return None
+    because = (
+        "a new version is waiting: the test listener forwards to target groups that are not this service's, so "
+        "CodeDeploy would refuse to deploy it; forward it to one of the service's, or change 'test_listener'"
+    )
+    wake, state, waits = s.now + POLL_EVERY, RolloutHealth.DEGRADED, Waiting.PERSON
+    return replace(
+        decided, phase=Phase.IDLE, decisions=(), wake_at=wake, because=because, health=state, waits_for=waits
+    )
 
 
 def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
