@@ -58,12 +58,16 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Keep(StrEnum):
-    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted."""
+    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted.
+
+    Of STATED nothing is kept: a field of the document sets the member as a whole.
+    """
 
     VALUE = "value"  # what AWS has, whatever it is
     PRESENT = "present"  # what AWS has, if it has anything there
     ITEMS = "items"  # what AWS has beyond the items that the specs name
     MEMBERS = "members"  # what AWS has beyond the members that the specs name, at any depth
+    STATED = "stated"  # nothing
 
 
 Link: TypeAlias = Ref | str

@@ -29,8 +29,10 @@ from reconciler.resources._service_fields import (
     API,
     MEMBERS,
     OF_THE_TASK_SET,
+    REBALANCED,
     ServiceSpec,
     Target,
+    balanced,
     changed,
     read,
     with_deployment,
@@ -56,7 +58,8 @@ class Service(ResourceType[ServiceSpec]):
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(added=27)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
-        linked_role="ecs.amazonaws.com", passes={"infrastructure_role": "ecs.amazonaws.com"}
+        linked_role="ecs.amazonaws.com",
+        passes={"infrastructure_role": "ecs.amazonaws.com", "volume_role": "ecs.amazonaws.com"},
     )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
@@ -130,9 +133,13 @@ class Service(ResourceType[ServiceSpec]):
                 if address is None or item["status"] == "INACTIVE":
                     continue
                 said, whole = {} if want is None else want.spec.aws, with_deployment(item)
-                seen = members.seen(API, said, whole, tags, address) if said else {}
+                left = {} if want is None else members.left(API, said, whole, tags)
+                if not balanced(item):
+                    left.pop(REBALANCED, None)  # ECS would refuse what it starts with otherwise
+                seen = members.seen(API, member_values.merged(said, members.laid(left)), whole, tags, address)
                 spec, unread = read(item, None if want is None else want.spec, scope, seen)
-                facts = _service_health.facts(item, cluster) | {"unstated": members.unstated(API, said, whole)}
+                others = (path for path in members.unstated(API, said, whole) if path not in left)
+                facts = _service_health.facts(item, cluster) | {"unstated": tuple(others), members.LEFT: left}
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
