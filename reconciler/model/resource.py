@@ -1,6 +1,7 @@
 """Resource model: addresses, AWS calls as values, desired and observed resources.
 
-Nothing here knows AWS beyond the fact that it answers calls.
+Nothing here knows AWS beyond the fact that it answers calls. It is one module because each of these values is made of
+others of them.
 """
 
 from __future__ import annotations

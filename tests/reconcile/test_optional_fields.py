@@ -219,6 +219,23 @@ def test_a_stated_member_is_applied_changed_and_removed(stage: EmulatedStack) ->
     assert FIELDS not in service(stage)["tags"]
 
 
+def test_a_field_takes_over_what_was_set_under_aws(stage: EmulatedStack) -> None:
+    """With the same value there is no new revision, only a tag; from then on the member goes with the field."""
+    state(stage, None)
+    stage.apply()
+    edited(stage, dockerLabels={"team": "web"})
+    stage.apply()
+    before = registered(stage)["revision"]
+    stage.change({"      # the container": "      labels: {team: web}"})
+    (action,) = planned(stage).actions
+    assert (action.changes, [*action.tags.put]) == ((), [FIELDS])
+    stage.apply()
+    assert registered(stage)["revision"] == before
+    stage.change({"      # the container": ""})
+    stage.apply()
+    assert there(stage) == set()
+
+
 def edited(stage: EmulatedStack, **members: Any) -> None:
     """A revision that was made in the console, which copies everything, tags included."""
     body = registered(stage)
