@@ -62,8 +62,9 @@ def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
     """`want` with the values of `found` in the fields that it keeps, and without what fields have set that it does not
     state any more."""
     if left := found.facts.get(members.LEFT):
-        aws = member_values.merged(getattr(want.spec, members.FIELD), members.laid(left))
-        want = replace(want, spec=want.spec.model_copy(update={members.FIELD: aws}))
+        removed = members.laid(left).items()
+        update = {name: member_values.merged(getattr(want.spec, name), value) for name, value in removed}
+        want = replace(want, spec=want.spec.model_copy(update=update))
     if not want.kept and not want.adopt:
         return want
     consent = replace(consent_of(want), stated=members.stated_before(found.tags))
@@ -102,7 +103,7 @@ def _said_to_go(spec: Any, path: Path) -> bool:
 
 def kept_notes(raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> Iterator[Note]:
     """What `found` keeps that its document, `raw`, does not state: at most one note."""
-    left = [(members.FIELD, *path) for path in found.facts.get(members.LEFT, ())]
+    left = found.facts.get(members.LEFT, {})
     kept = (path for path in unstated(raw.spec, want.spec) if not any(one[: len(path)] == path for one in left))
     paths = [*kept, *found.facts.get("unstated", ())]
     if paths:

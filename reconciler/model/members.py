@@ -213,7 +213,8 @@ def _taken(shape: Shape, value: Any) -> Any:
 
 
 LEFT: Final = "left"
-"""The fact of a resource that holds what `left` finds."""
+"""The fact of a resource that holds what fields have set and do not state any more: by its path in the spec, the value
+that removes it."""
 
 
 def left(api: ApiMembers, said: Values, item: Values, tags: Mapping[str, str]) -> dict[Path, Any]:

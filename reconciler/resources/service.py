@@ -139,7 +139,8 @@ class Service(ResourceType[ServiceSpec]):
                 seen = members.seen(API, member_values.merged(said, members.laid(left)), whole, tags, address)
                 spec, unread = read(item, None if want is None else want.spec, scope, seen)
                 others = (path for path in members.unstated(API, said, whole) if path not in left)
-                facts = _service_health.facts(item, cluster) | {"unstated": tuple(others), members.LEFT: left}
+                facts = _service_health.facts(item, cluster) | {"unstated": tuple(others)}
+                facts[members.LEFT] = {(members.FIELD, *path): value for path, value in left.items()}
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(

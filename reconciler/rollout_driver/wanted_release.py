@@ -72,7 +72,7 @@ def _members(spec: ServiceSpec) -> str:
 def whole_members(release: Release, service: Observed[Any]) -> str:
     """The members of a release with what its service has beyond them, and what removes those that it has no more."""
     item = service.facts["item"]
-    left = {path[0]: value for path, value in service.facts.get(LEFT, {}).items() if path[0] in API.rolls}
+    left = {path[1]: value for path, value in service.facts.get(LEFT, {}).items() if path[1] in API.rolls}
     said = {**left, **json.loads(release.members or "{}")}
     if not said:
         return ""

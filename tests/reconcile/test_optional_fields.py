@@ -28,6 +28,7 @@ security_groups: [{name: app}]
 ---
 kind: Cluster
 name: prod
+# the cluster
 ---
 kind: Task
 name: nightly
@@ -97,6 +98,8 @@ STRATEGY = (
     ("reset_on_healthy_task", "false", "true", "resetOnHealthyTask"),
     ("failure_threshold", "{count: 3}", "{percent: 20, bounded: false}", "thresholdConfiguration"),
 )
+KEY = "arn:aws:kms:us-west-2:123456789012:key/1f0c9e55"
+CLUSTER = (("exec_logging", f"{{log_group: /exec, kms_key: '{KEY}'}}", "{bucket: sessions, encrypted: true}", "exec"),)
 MANAGED = (("volumes", "{data: {ebs: {size: 20}}}", "{data: {ebs: {size: 30}}}", "volumeConfigurations"),)
 """Field, one value of it, another one or none, and the member that it sets."""
 
@@ -113,6 +116,7 @@ def state(stage: EmulatedStack, number: int | None) -> None:
     entries = {
         "      # the container": CONTAINER,
         "  # the task": TASK,
+        "# the cluster": CLUSTER,
         "# the service": SERVICE,
         "  # the strategy": STRATEGY,
         "  # its task": MANAGED,
@@ -134,6 +138,8 @@ def changed(plan: Plan) -> set[str]:
     found = set()
     for action in plan.actions:
         for change in action.changes:
+            if change.path[0] == "exec":
+                found.add("exec")
             if "aws" in change.path:
                 path = change.path[change.path.index("aws") + 1 :]
                 steps = path if path[0] == "deploymentConfiguration" else path[: 1 + (path[0] == "linuxParameters")]
@@ -162,7 +168,7 @@ def there(stage: EmulatedStack) -> set[str]:
 
 
 OF_TASKS = {member for *_, member in (*CONTAINER, *TASK)}
-OF_SERVICES = {member for *_, member in (*SERVICE, *STRATEGY, *MANAGED)}
+OF_SERVICES = {member for *_, member in (*CLUSTER, *SERVICE, *STRATEGY, *MANAGED)}
 ALL = OF_TASKS | OF_SERVICES
 USUAL = {
     "enableECSManagedTags": False,
@@ -187,6 +193,13 @@ def service(stage: EmulatedStack) -> dict[str, Any]:
     return {**{name: members[name] for name in USUAL}, "tags": {one["key"]: one["value"] for one in found["tags"]}}
 
 
+def exec_logging(stage: EmulatedStack) -> dict[str, Any]:
+    ecs = stage.laptop.client("ecs")
+    (found,) = ecs.describe_clusters(clusters=["prod"], include=["CONFIGURATIONS"])["clusters"]
+    configured: dict[str, Any] = found["configuration"]["executeCommandConfiguration"]
+    return configured
+
+
 def deployed(stage: EmulatedStack) -> None:
     assert not stage.apply(has_ended).went_wrong
     stage.apply()
@@ -203,6 +216,8 @@ def test_a_stated_member_is_applied_changed_and_removed(stage: EmulatedStack) ->
     state(stage, 1)
     assert changed(planned(stage)) == ALL
     deployed(stage)
+    logs = {"s3BucketName": "sessions", "s3EncryptionEnabled": True}
+    assert exec_logging(stage) == {"logging": "OVERRIDE", "logConfiguration": logs}
     assert planned(stage).actions == ()
 
     state(stage, 0)
@@ -217,6 +232,7 @@ def test_a_stated_member_is_applied_changed_and_removed(stage: EmulatedStack) ->
     assert not any(tag["key"] == FIELDS for tag in registered(stage)["tags"])
     assert {name: value for name, value in service(stage).items() if name in USUAL} == USUAL
     assert FIELDS not in service(stage)["tags"]
+    assert exec_logging(stage) == {"logging": "DEFAULT"}
 
 
 def test_a_field_takes_over_what_was_set_under_aws(stage: EmulatedStack) -> None:

@@ -14,6 +14,7 @@ from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.spec import members, names, queries
 from reconciler.spec.compile import kept, registry, role, secret, task_members
+from reconciler.spec.compile.cluster import exec_statements
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
 from reconciler.spec.documents import Registry
@@ -64,7 +65,7 @@ def task_role(context: Context, workload: Workload) -> Desired[Any]:
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
     statements = {
-        "exec": [statement] if workload.exec else [],
+        "exec": [statement, *exec_statements(context, workload)] if workload.exec else [],
         "volumes": _file_systems(context, workload),
         "additional": map(role.written, workload.task.role_statements),
     }
