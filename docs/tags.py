@@ -137,6 +137,14 @@ GROUPS = (
                 NOBODY,
                 "The members are written once more, and the tag with them.",
             ),
+            Tag(
+                ownership.FIELDS,
+                "a code of three characters for each API member that an optional field of the document sets, such as "
+                "`labels` of a container",
+                "Zk3q0Wd-5",
+                NOBODY,
+                "A field that is removed from the document leaves its member in AWS, and the plan names it as kept.",
+            ),
         ),
     ),
     Group(

@@ -179,6 +179,14 @@ class Rest:
                     return True
         return False
 
+    # ---- objects -----------------------------------------------------------------------------------------------------
+
+    def stored_object(self, bucket: str, key: str) -> bytes | None:
+        """The content of an object in S3; None if there is no such object."""
+        found = self.state("s3").buckets.get(bucket)
+        stored = None if found is None else found.keys.get(key)
+        return None if stored is None else bytes(stored.value)
+
     # ---- logs -------------------------------------------------------------------------------------------------------
 
     def log_group_exists(self, group: str) -> bool:

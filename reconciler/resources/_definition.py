@@ -33,7 +33,10 @@ API: Final = ApiMembers(
         "ephemeralStorage": "ephemeral_storage",
         "runtimePlatform.cpuArchitecture": "architecture",
         "tags": "the document's `tags`",
+        "volumes": "volumes",
+        "pidMode": "pid_mode",
     },
+    optional=dict.fromkeys(("volumes", "pidMode")),
 )
 LAUNCH: Final[Mapping[str, Any]] = {
     "networkMode": "awsvpc",

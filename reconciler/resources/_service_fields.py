@@ -41,6 +41,9 @@ UNBALANCED: Final = 100
 (ECS developer guide, "Balancing an Amazon ECS service across Availability Zones")."""
 
 
+_DEPLOYMENT: Final = "deploymentConfiguration"
+_BREAKER: Final = f"{_DEPLOYMENT}.deploymentCircuitBreaker"
+REBALANCED: Final = ("availabilityZoneRebalancing",)
 _CONNECTED: Final = ("enabled", "namespace", "services", "logConfiguration")
 
 API: Final = ApiMembers(
@@ -69,6 +72,22 @@ API: Final = ApiMembers(
         "deploymentConfiguration.deploymentCircuitBreaker.rollback": "`rolling.rollback` of its DeploymentStrategy",
         "deploymentConfiguration.lifecycleHooks": "`hooks` of its DeploymentStrategy",
         "tags": "the document's `tags`",
+        "enableECSManagedTags": "managed_tags",
+        "propagateTags": "propagate_tags",
+        "availabilityZoneRebalancing": "availability_zone_rebalancing",
+        "volumeConfigurations": "`ebs` of the task's volumes",
+        f"{_DEPLOYMENT}.alarms": "`rolling.alarms` of its DeploymentStrategy",
+        f"{_BREAKER}.resetOnHealthyTask": "`rolling.reset_on_healthy_task` of its DeploymentStrategy",
+        f"{_BREAKER}.thresholdConfiguration": "`rolling.failure_threshold` of its DeploymentStrategy",
+    },
+    optional={
+        "enableECSManagedTags": False,
+        "propagateTags": "NONE",
+        "availabilityZoneRebalancing": "ENABLED",
+        "volumeConfigurations": [],
+        f"{_DEPLOYMENT}.alarms": {"alarmNames": [], "enable": False, "rollback": False},
+        f"{_BREAKER}.resetOnHealthyTask": True,
+        f"{_BREAKER}.thresholdConfiguration": {"type": "BOUNDED_PERCENT", "value": 50},
     },
     owned={
         "clientToken": "the service's name makes its creation repeatable",
@@ -115,7 +134,7 @@ class ServiceSpec(resource.Spec):
 
     `starts_empty`: it is created without tasks, and its count is set once its pre-deployment task has succeeded.
 
-    `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
+    `volume_role` manages the volumes of its tasks. `controller` is ECS, EXTERNAL or CODE_DEPLOY.
     """
 
     api: ClassVar[ApiMembers] = API
@@ -136,10 +155,10 @@ class ServiceSpec(resource.Spec):
     deployment: Deployment | None = None
     exec: bool | None = None
     service_connect: Annotated[ServiceConnect | None, FieldMark.ROLLS] = None
-    propagate_tags: str | None = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
     pair: Annotated[Pair | None, OwnedBy("rollout")] = None
     infrastructure_role: Annotated[Link | None, OwnedBy("rollout")] = None
+    volume_role: Annotated[Link | None, OwnedBy("rollout")] = None
     controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
@@ -176,7 +195,6 @@ MEMBERS: Final[Mapping[str, Callable[[ServiceSpec], dict[str, Any]]]] = {
     "deployment": _deployment,
     "exec": lambda spec: {"enableExecuteCommand": spec.exec},
     "service_connect": lambda spec: {"serviceConnectConfiguration": service_connect.member(spec.service_connect)},
-    "propagate_tags": lambda spec: {"propagateTags": spec.propagate_tags},
 }
 """The member of CreateService, and of UpdateService, that each field is."""
 
@@ -207,6 +225,7 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
             sent |= MEMBERS[field](new)
     if "deployment" in fields and _balanced_again(old, new):
         sent["availabilityZoneRebalancing"] = "ENABLED"
+    sent = member_values.merged(sent, _beside(sent, new.aws))
     if "aws" in fields:
         sent = member_values.merged(
             sent, members.changed(API, new.aws, with_deployment(item), [one.path for one in changes])
@@ -218,6 +237,21 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
     if "capacityProviderStrategy" in sent and not any(_ecs.STARTS_A_DEPLOYMENT[member] for member in sent):
         sent["forceNewDeployment"] = True  # else the tasks that run stay where they are
     return sent
+
+
+def _beside(sent: Mapping[str, Any], aws: Mapping[str, Any]) -> dict[str, Any]:
+    """What `aws` has of the members that are `sent` for other fields: ECS takes each as a whole."""
+    found = {name: aws[name] for name in REBALANCED if name in sent and name in aws}
+    breaker = aws.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker")
+    if breaker and "deploymentCircuitBreaker" in sent.get("deploymentConfiguration", {}):
+        found["deploymentConfiguration"] = {"deploymentCircuitBreaker": breaker}
+    return found
+
+
+def balanced(item: Mapping[str, Any]) -> bool:
+    """Whether ECS can rebalance the tasks of a service."""
+    most: int = (item.get("deploymentConfiguration") or {}).get("maximumPercent", 200)
+    return most > UNBALANCED
 
 
 def _balanced_again(old: ServiceSpec, new: ServiceSpec) -> bool:
@@ -268,7 +302,6 @@ def read(
         deployment=_service_deployment.read(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
         service_connect=service_connect.read(_newest(item).get("serviceConnectConfiguration")),
-        propagate_tags=item.get("propagateTags", "NONE"),
         aws=seen,
         controller=controller,
     )

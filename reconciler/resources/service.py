@@ -37,8 +37,10 @@ from reconciler.resources._service_fields import (
     API,
     MEMBERS,
     OF_THE_TASK_SET,
+    REBALANCED,
     ServiceSpec,
     Target,
+    balanced,
     changed,
     read,
     with_deployment,
@@ -61,7 +63,7 @@ __all__ = [
 ]
 
 BATCH: Final = 10  # services a DescribeServices
-TO_ECS: Final = ("infrastructure_role", "deployment.hooks.role", "service_connect.services.tls.role")
+TO_ECS: Final = ("infrastructure_role", "volume_role", "deployment.hooks.role", "service_connect.services.tls.role")
 """The fields with the roles that ECS itself works with."""
 
 
@@ -148,9 +150,14 @@ class Service(ResourceType[ServiceSpec]):
                 if address is None or item["status"] == "INACTIVE":
                     continue
                 said, whole = {} if want is None else want.spec.aws, with_deployment(item)
-                seen = members.seen(API, said, whole, tags, address) if said else {}
+                left = {} if want is None else members.left(API, said, whole, tags)
+                if not balanced(item):
+                    left.pop(REBALANCED, None)  # ECS would refuse what it starts with otherwise
+                seen = members.seen(API, member_values.merged(said, members.laid(left)), whole, tags, address)
                 spec, unread = read(item, None if want is None else want.spec, scope, seen)
-                facts = _service_health.facts(item, cluster) | {"unstated": members.unstated(API, said, whole)}
+                others = (path for path in members.unstated(API, said, whole) if path not in left)
+                facts = _service_health.facts(item, cluster) | {"unstated": tuple(others)}
+                facts[members.LEFT] = {(members.FIELD, *path): value for path, value in left.items()}
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(

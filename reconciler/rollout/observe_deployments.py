@@ -195,7 +195,7 @@ def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[st
         found.append("capacityProviderStrategy")
     if set(attachments(item)) != set(subject.attached):
         found.append("loadBalancers")
-    said = json.loads(release.members or "{}")
+    said = {**json.loads(subject.members or "{}"), **json.loads(release.members or "{}")}  # and what is to be removed
     shown = {name: primary.get(name) or item.get(name) for name in said}
     found += [] if aligned(shown, said, ordered=False, only_said=True) == said else [FIELD]
     if service_connect.read(primary.get("serviceConnectConfiguration")) != _connected(release):

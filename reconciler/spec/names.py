@@ -73,6 +73,11 @@ def hook_role(service: str) -> str:
     return f"{service}-hooks"
 
 
+def volume_role(service: str) -> str:
+    """What ECS manages the volumes of the service's tasks with."""
+    return f"{service}-volumes"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

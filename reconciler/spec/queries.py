@@ -131,9 +131,26 @@ def log_group(workload: Service | Task) -> str:
     return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
 
 
+def has_log_group(workload: Service | Task) -> bool:
+    """Whether a log group is created for a workload."""
+    return workload.task.logs is not None and workload.task.logs.stored
+
+
 def has_generated_role(workload: Service | Task) -> bool:
     """Whether the application runs as a role that is generated for it."""
-    return workload.task.role is None and (workload.exec or bool(workload.task.role_statements))
+    return workload.task.role is None and (
+        workload.exec or bool(workload.task.role_statements) or bool(authorised_mounts(workload))
+    )
+
+
+def authorised_mounts(workload: Service | Task) -> dict[str, bool]:
+    """The volumes of EFS that tasks mount with the permissions of their role: name → whether files are written."""
+    mounts = [one for container in workload.task.containers.values() for one in container.mounts]
+    return {
+        name: any(one.volume == name and not one.read_only for one in mounts)
+        for name, volume in workload.task.volumes.items()
+        if volume.efs is not None and volume.efs.iam
+    }
 
 
 def expiring(specs: Specs, workload: Service | Task) -> list[str]:

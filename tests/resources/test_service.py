@@ -33,7 +33,6 @@ def service(name: str) -> ServiceSpec:
         platform_version="1.4.0",
         network=placed(name),
         load_balancers=(),
-        propagate_tags="SERVICE",
         controller="ECS",
     )
 
@@ -43,7 +42,6 @@ EXAMPLE = Example(
     needs=(*network("web"), cluster("web"), definition("web"), definition("next", image="nginx:2")),
     edits=(
         Edit({"desired_count": 2}, "desired_count"),
-        Edit({"propagate_tags": "NONE"}, "propagate_tags"),
         Edit({"initial_count": 7}),
         Edit({"task_definition": ref("task-definition/next")}, "task_definition"),
         Edit({"network": placed("web", public_ip=False)}, "network.public_ip"),
@@ -67,7 +65,6 @@ SPEC = ServiceSpec(
     grace_period=30,
     deployment=Deployment(min_percent=100, max_percent=200, circuit_breaker=True, rollback=True),
     exec=False,
-    propagate_tags="SERVICE",
     controller="ECS",
 )
 DESIRED = wish("service/web", SPEC)
@@ -368,7 +365,6 @@ def update(old: Observed[ServiceSpec], new: ServiceSpec) -> dict[str, Any]:
         ({"desired_count": 0}, {"desiredCount": 0}),
         ({"grace_period": 0}, {"healthCheckGracePeriodSeconds": 0}),
         ({"exec": True}, {"enableExecuteCommand": True}),
-        ({"propagate_tags": "NONE"}, {"propagateTags": "NONE"}),
         ({"load_balancers": ()}, {"loadBalancers": []}),
         ({"task_definition": "web:4"}, {"taskDefinition": "web:4"}),
         (
@@ -496,7 +492,6 @@ def test_what_starts_a_deployment_is_marked_so() -> None:
         "grace_period": 1,
         "deployment": Deployment(max_percent=150),
         "exec": True,
-        "propagate_tags": "NONE",
         "capacity_provider_strategy": (Strategy(provider="FARGATE_SPOT"),),
         "service_connect": ServiceConnect(enabled=True, namespace="arn:ns"),
     }

@@ -65,8 +65,12 @@ def check(world: World, params: Params) -> None:
         raise client_error("Container.name should not be a duplicate.")
     if not any(item.get("essential", True) for item in containers):
         raise client_error("A task definition must contain at least one essential container.")
+    volumes = {item.get("name", "") for item in params.get("volumes", [])}
     for item in containers:
         _check_container(item, set(names), params.get("networkMode"))
+        for mount in item.get("mountPoints", []):
+            if mount.get("sourceVolume") not in volumes:
+                raise client_error(f"Unknown volume '{mount.get('sourceVolume')}'.")
     if "FARGATE" in params.get("requiresCompatibilities", []):
         _check_fargate(params)
     for role in ("executionRoleArn", "taskRoleArn"):

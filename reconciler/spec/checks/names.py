@@ -105,7 +105,7 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
     if logs is not None and logs.group is not None:
         place = specs.where(workload, "task", "logs", "group")
         yield Claim("log group", logs.group, logs.group, place, derived=False)
-    elif logs is not None:
+    elif queries.has_log_group(workload):
         group = names.log_group(workload.name_in_aws)
         yield Claim("log group", group, group, own)
     if workload.task.execution_role is None:

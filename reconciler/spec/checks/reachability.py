@@ -73,9 +73,11 @@ def needs(specs: Specs, workload: Service | Task) -> dict[str, tuple[str, ...]]:
             wanted["its image (ECR)"] = ("ecr", "s3")
         else:
             wanted[f"its image ({image.partition('/')[0] if '/' in image else 'Docker Hub'})"] = ()
-        for secret in container.secrets.values():
-            wanted[f"its secrets ({secret.service})"] = (secret.service,)
-    if workload.task.logs is not None:
+        if container.environment_files:
+            wanted["its environment files"] = ("s3",)
+    for secret in workload.task.secrets:
+        wanted[f"its secrets ({secret.service})"] = (secret.service,)
+    if queries.has_log_group(workload):
         wanted["its logs"] = ("logs",)
     if workload.exec:
         wanted["ECS Exec"] = ("ssmmessages",)

@@ -52,6 +52,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             if container.image.registry is not None:
                 place = ("task", "containers", name, "image", "registry")
                 yield from _document(specs, workload, place, Registry, container.image.registry)
+            yield from _mounts(specs, workload, name)
+        for name, volume in workload.task.volumes.items():
+            if volume.ebs is not None and volume.ebs.role is not None and not queries.is_arn(volume.ebs.role):
+                yield from _document(specs, workload, ("task", "volumes", name, "ebs", "role"), Role, volume.ebs.role)
         yield from _subnets(specs, workload, ("placement", "subnets"), workload.placement.subnets)
         yield from _groups(specs, workload, ("placement", "security_groups"), workload.placement.security_groups)
     for strategy in specs.strategies:
@@ -96,6 +100,27 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
             return specs.where(service, "task", "containers", name, key=True)
 
         yield dangling("E2002", message, place, traffic.container, service.task.containers, container)
+
+
+def _mounts(specs: Specs, workload: Service | Task, name: str) -> Iterator[Diagnostic]:
+    """A container mounts volumes of its task, and has the mounts of its other containers."""
+    task, base = workload.task, ("task", "containers", name)
+    wanted: list[tuple[str, str, str, Path]] = [
+        ("volume", one.volume, "volumes", (*base, "mounts", index, "volume"))
+        for index, one in enumerate(task.containers[name].mounts)
+    ]
+    for index, one in enumerate(task.containers[name].volumes_from):
+        wanted.append(("container", one.container, "containers", (*base, "volumes_from", index)))
+    for what, meant, group, path in wanted:
+        place, known = specs.where(workload, *path), getattr(task, group)
+        if what == "container" and meant == name:
+            yield Diagnostic("E1112", "a container has its own mounts already", place)
+        elif meant not in known:
+
+            def defined(other: str, group: str = group) -> Position:
+                return specs.where(workload, "task", group, other, key=True)
+
+            yield dangling("E2002", f"the task has no {what} {shown(meant)}", place, meant, known, defined)
 
 
 def _pre_deployment(specs: Specs) -> Iterator[Diagnostic]:

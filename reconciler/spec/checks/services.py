@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
+from reconciler.resources._service_fields import UNBALANCED
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service
@@ -18,6 +19,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
         yield from _scaling(specs, service)
         yield from _port(specs, service)
+        yield from _rebalancing(specs, service)
         if service.grace_period is not None and service.traffic is None:
             message = "grace_period: applies to load balancer health checks, but the service has no 'traffic'"
             yield Diagnostic("E5010", message, specs.where(service, "grace_period", key=True))
@@ -26,6 +28,18 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for workload in specs.workloads:
         home = specs.get(Cluster, workload.cluster)
         yield from _shares(specs, workload, "capacity_providers", workload.capacity_providers, home)
+
+
+def _rebalancing(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    """ECS starts a task in one zone before it stops one in another, so there is room for one more."""
+    rolling = queries.rolling(specs, service)
+    stated = "availability_zone_rebalancing" in service.model_fields_set and service.availability_zone_rebalancing
+    if stated and rolling is not None and rolling.max_percent <= UNBALANCED:
+        strategy = queries.strategy(specs, service)
+        notes = () if strategy is None else (Note("max_percent", specs.where(strategy, "rolling", "max_percent")),)
+        message = f"ECS does not rebalance tasks where max_percent is {rolling.max_percent}"
+        place = specs.where(service, "availability_zone_rebalancing", key=True)
+        yield Diagnostic("E1112", message, place, notes=notes)
 
 
 def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
+from reconciler.model.members import MOST_STATED
+from reconciler.resources import _containers as _containers_api
 from reconciler.spec.diagnostics import Diagnostic, Note, nearest
 from reconciler.spec.documents import Service, Task
 from reconciler.spec.messages import joined, shown
@@ -21,12 +23,16 @@ MEMORY = {
 }
 """Task sizes of Fargate: CPU units → MiB of memory (ECS Developer Guide, Task size)."""
 MOST_CONTAINERS = 10
+OPTIONAL = frozenset(_containers_api.OPTIONAL.values())
+MOST_FIELDS = MOST_STATED - 2 - MOST_CONTAINERS
+"""Fields of all containers that set members; those of the task are two, and its `logs` are one of each container."""
 LARGEST_DEFINITION = 64 * 1024
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for workload in specs.workloads:
         yield from _size(specs, workload)
+        yield from _reservations(specs, workload)
         yield from _containers(specs, workload)
         yield from _ports(specs, workload)
         yield from _order(specs, workload)
@@ -58,6 +64,22 @@ def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
             yield Diagnostic("E5002", message, specs.where(workload, "task", "containers", last, field), notes=(note,))
 
 
+def _reservations(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    """What is reserved is less than what a container may use, and all of it together is there."""
+    task, reserved = workload.task, 0
+    for name, container in task.containers.items():
+        wanted, most = container.memory_reservation, container.memory or task.memory
+        reserved += wanted or container.memory or 0
+        if wanted is None or (wanted <= most and reserved <= task.memory):
+            continue
+        place = specs.where(workload, "task", "containers", name, "memory_reservation")
+        if wanted > most:
+            message = f"memory_reservation: {wanted} MiB are more than the {most} MiB that the container may use"
+        else:
+            message = f"the containers reserve {reserved} MiB in total, but the task has {task.memory}"
+        yield Diagnostic("E5002", message, place)
+
+
 def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     containers = workload.task.containers
     place = specs.where(workload, "task", "containers", key=True)
@@ -70,6 +92,11 @@ def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     size = len(workload.task.model_dump_json(exclude_defaults=True).encode())
     if size > LARGEST_DEFINITION:
         yield Diagnostic("E5003", f"the task definition has {size:,} bytes; AWS allows {LARGEST_DEFINITION:,}", place)
+    fields = sum(len(container.model_fields_set & OPTIONAL) for container in containers.values())
+    if fields > MOST_FIELDS:
+        named = joined(sorted(OPTIONAL)[:3], "and")
+        message = f"the containers have {fields} fields such as {named}; {MOST_FIELDS} can be told apart in a tag"
+        yield Diagnostic("E5003", message, place)
 
 
 def _ports(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:

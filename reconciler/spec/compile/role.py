@@ -69,8 +69,10 @@ def generated(
     principal: str,
     source: str | None,
     statements: Mapping[str, Iterable[Mapping[str, Any]]],
+    managed: tuple[str, ...] = (),
 ) -> Desired[Any]:
-    """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out.
+    """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out, and
+    `managed` policies by their ARNs.
 
     `source` is the ARN, or a pattern, of what the service assumes the role for. Another account's is refused: the
     service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem"). None where AWS
@@ -89,7 +91,7 @@ def generated(
             path=context.stack.roles.path,
             permissions_boundary=context.stack.roles.permissions_boundary,
             policies={policy: said for policy, said in policies.items() if said["Statement"]},
-            managed=(),
+            managed=managed,
         ),
         tags=_in_region(context),
         kept={("trust",): Keep.VALUE, ("path",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},

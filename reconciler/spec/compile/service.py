@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from reconciler.model.members import digests, with_fields
+from reconciler.model.member_values import merged
+from reconciler.model.members import digests, laid, stated_tag, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
@@ -19,7 +20,7 @@ from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import members
-from reconciler.spec.compile import ecs_traffic, kept
+from reconciler.spec.compile import ecs_traffic, kept, service_members
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds
@@ -27,6 +28,7 @@ from reconciler.spec.compile.delivery import compile_delivery, container_port, e
 from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
 from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
+from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
@@ -42,7 +44,13 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
-    said = members.said(service)
+    strategy = strategy_of(context.specs, service)
+    rolling = None if ours or shifts or strategy is None else strategy.rolling
+    stated = service_members.of_service(context, service, rolling)
+    said = merged(members.said(service), laid(stated))
+    volume_role, of_volumes = service_members.volume_role(context, service)
+    if of_volumes is not None:
+        yield of_volumes
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
     shifted = {"deployment": None if ours else _deployment(context, service)}
     if shifts:
@@ -67,10 +75,12 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engine.controller,
             aws=said,
+            volume_role=volume_role,
             **capacity(context, service),
         ),
-        kept=kept.of_service(service, strategy_of(context.specs, service)),
-        tags=digests(members.api_of(service), said, address) if said else None,
+        kept=kept.of_service(service, strategy),
+        members=keeping((), stated),
+        tags=digests(members.api_of(service), said, address) | stated_tag(keeping((), stated)) if said else None,
     )
     if scaled is not None:
         yield compile_scaling(context, service, address)

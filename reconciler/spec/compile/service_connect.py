@@ -16,7 +16,7 @@ def compile_service_connect(context: Context, service: Service) -> ServiceConnec
     declared = service.service_connect
     if declared is None:
         return OFF
-    logs = declared.logs and service.task.logs is not None
+    logs = declared.logs and queries.has_log_group(service)
     return ServiceConnect(
         enabled=True,
         namespace=_namespace(context, service),

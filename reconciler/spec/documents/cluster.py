@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document
-from reconciler.spec.documents.values import Whole, matching, no_repeats
+from reconciler.spec.documents.logs import LogGroupName
+from reconciler.spec.documents.values import Flag, KmsKey, Whole, Words, matching, no_repeats, problem
 
 CapacityProvider = Literal["FARGATE", "FARGATE_SPOT"]
 ECS_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -39,6 +40,34 @@ NamespaceName = Annotated[
 EcsName = Annotated[str, *matching(ECS_NAME, 255, ECS_NAME_RULE)]
 
 
+class ExecLogging(Block):
+    """Where sessions of ECS Exec in the cluster are logged. Without a destination, where their containers log."""
+
+    enabled: Flag = True
+    log_group: LogGroupName | None = None
+    """A log group that exists."""
+    bucket: Annotated[str, *matching(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", 63, "the name of a bucket", 3)] | None = None
+    """A bucket of S3 that exists."""
+    prefix: Words | None = None
+    """Of the names of objects in the bucket."""
+    encrypted: Flag = False
+    """Only to destinations that are encrypted."""
+    kms_key: KmsKey | None = None
+    """Encrypts the session between the client and the container."""
+
+    @model_validator(mode="after")
+    def _destination(self) -> ExecLogging:
+        chosen = self.log_group is not None or self.bucket is not None
+        for field in ("log_group", "bucket", "encrypted"):
+            if not self.enabled and getattr(self, field):
+                raise problem("E1112", f"'{field}' is for sessions that are logged", at=(field,))
+        if self.encrypted and not chosen:
+            raise problem("E1103", "'encrypted' needs 'log_group' or 'bucket'", at=("encrypted",))
+        if self.prefix is not None and self.bucket is None:
+            raise problem("E1103", "'prefix' needs 'bucket'", at=("prefix",))
+        return self
+
+
 class Cluster(Document):
     """An ECS cluster on Fargate."""
 
@@ -54,5 +83,7 @@ class Cluster(Document):
     """Used by services and tasks that set neither `launch` nor `capacity_providers`."""
     container_insights: Literal["disabled", "enabled", "enhanced"] | None = None
     """Default: the setting of the account."""
+    exec_logging: ExecLogging | None = None
+    """Default: where the containers log. The generated task roles of services and tasks with `exec` may write it."""
     namespace: NamespaceName | None = None
     """A Cloud Map namespace of this name is created, in which services with `service_connect` find each other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from reconciler.model import duration
@@ -169,6 +169,39 @@ class Window(Block):
     time_zone: TimeZone = "UTC"
 
 
+class RollingAlarms(Block):
+    """CloudWatch alarms that fail a deployment while ECS carries it out; a plain list has their names."""
+
+    short_form = {"type": "array", "items": {"type": "string"}}
+
+    names: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=10)]
+    rollback: Flag = True
+    """Returns to the last working version."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"names": value} if isinstance(value, list | tuple) else value
+
+
+class FailureThreshold(Block):
+    """How many tasks may fail before the circuit breaker fails the deployment."""
+
+    count: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    percent: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    """Of the desired count."""
+    bounded: Flag = True
+    """Keeps a percentage within AWS's lowest and highest number of tasks."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> FailureThreshold:
+        if (self.count is None) == (self.percent is None):
+            raise problem("E1103", "a threshold needs either 'count' or 'percent'")
+        if self.count is not None and "bounded" in self.model_fields_set:
+            raise problem("E1112", "'bounded' is for a threshold in percent", at=("bounded",))
+        return self
+
+
 class Rolling(Block):
     """ECS's rolling deployment."""
 
@@ -180,6 +213,11 @@ class Rolling(Block):
     """Fails the deployment if tasks keep failing."""
     rollback: Flag = True
     """Returns to the last working version if the circuit breaker fails the deployment."""
+    reset_on_healthy_task: Flag = True
+    """The circuit breaker counts failures from 0 again when a task becomes healthy."""
+    failure_threshold: FailureThreshold | None = None
+    """Default: half of the desired count, within AWS's limits."""
+    alarms: RollingAlarms | None = None
 
 
 class DeploymentStrategy(Document):

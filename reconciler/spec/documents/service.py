@@ -123,8 +123,14 @@ class Service(Document):
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    managed_tags: Flag = False
+    """Tags each task with its cluster and its service."""
+    propagate_tags: Literal["service", "task_definition"] | None = None
+    """Where tasks take their tags from. Default: they have none but ECS's."""
+    availability_zone_rebalancing: Flag = True
+    """Moves tasks when Availability Zones have different numbers of them."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateService, by ECS's names, such as `enableECSManagedTags`."""
+    """Further members of CreateService, by ECS's names, such as `placementConstraints`."""
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:

@@ -8,44 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.container import Container, ContainerName
+from reconciler.spec.documents.logs import Logs
 from reconciler.spec.documents.role import Statement
-from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, no_repeats, problem
-from reconciler.spec.messages import joined
+from reconciler.spec.documents.secret import SecretReference
+from reconciler.spec.documents.values import Flag, KmsKey, Many, Reference, Whole, no_repeats, problem
+from reconciler.spec.documents.volume import Volume, VolumeName
 
-RETENTIONS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
-"""Days that CloudWatch Logs can keep log lines."""
-
-
-def _retention(days: int) -> int:
-    if days not in RETENTIONS:
-        nearest = min(RETENTIONS, key=lambda allowed: (abs(allowed - days), allowed))
-        raise problem(
-            "E1107", f"logs can be kept for {joined(map(str, RETENTIONS))} days, not {days}", hint=f"{nearest}?"
-        )
-    return days
-
-
-Retention = Annotated[Whole, AfterValidator(_retention), Field(json_schema_extra={"enum": list(RETENTIONS)})]
-LogGroupName = Annotated[str, *matching(r"[.\-_/#A-Za-z0-9]+", 512, "letters, digits and . - _ / # only")]
-
-
-KmsKey = Annotated[
-    str,
-    *matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", 2048, "the ARN of a KMS key, not of an alias"),
-]
 KmsKeys = Annotated[tuple[KmsKey, ...], AfterValidator(no_repeats)]
-
-
-class Logs(Block):
-    """Where the containers' output is stored: CloudWatch Logs."""
-
-    retention_days: Retention | None = None
-    """Default: log lines never expire."""
-    group: LogGroupName | None = None
-    """Name of the log group. Default: /ecs/ and the document's name."""
 
 
 class TaskDefinition(Block):
@@ -74,8 +43,12 @@ class TaskDefinition(Block):
     architecture: Literal["X86_64", "ARM64"] = "X86_64"
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
     """GiB; the default is 20."""
+    volumes: dict[VolumeName, Volume] = Field(default_factory=dict)
+    """By name. The containers mount them with `mounts`."""
+    pid_mode: Literal["task"] | None = None
+    """`task`: the containers see each other's processes. Default: each container sees its own."""
     aws: Members = Field(default_factory=dict)
-    """Further members of RegisterTaskDefinition, by ECS's names, such as `volumes`."""
+    """Further members of RegisterTaskDefinition, by ECS's names, such as `enableFaultInjection`."""
 
     @model_validator(mode="after")
     def _generated_roles(self) -> TaskDefinition:
@@ -86,10 +59,15 @@ class TaskDefinition(Block):
             for field in fields:
                 if getattr(self, field) and getattr(self, role) is not None:
                     raise problem("E1112", f"{field} is for a generated role, and not for {role}", at=(field,))
-        secrets = any(container.secrets for container in self.containers.values())
-        if self.kms_keys and self.logs is None and not secrets:
+        if self.kms_keys and not (self.logs is not None and self.logs.stored) and not any(self.secrets):
             raise problem("E1103", "'kms_keys' needs logs, or secrets in a container", at=("kms_keys",))
         return self
+
+    @property
+    def secrets(self) -> tuple[SecretReference, ...]:
+        """Everything that ECS reads from SSM or Secrets Manager to start the task."""
+        options = () if self.logs is None else tuple(self.logs.secret_options.values())
+        return (*(one for container in self.containers.values() for one in container.references), *options)
 
 
 class Placement(Block):

@@ -218,6 +218,10 @@ Cidr: TypeAlias = Annotated[
     IPv4Network, BeforeValidator(cidr), PlainSerializer(str), WithJsonSchema({"type": "string", "format": "cidr"})
 ]
 Port: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1, le=65535)]
+KmsKey: TypeAlias = Annotated[
+    str,
+    *matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", 2048, "the ARN of a KMS key, not of an alias"),
+]
 Reference: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=2048)]
 """The name of another document or a part of one; an AWS id or ARN for a resource outside the specs."""
 Many: TypeAlias = Annotated[
