@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.rollout.actions import SetPrimary
 from reconciler.rollout.blue_green.context import POLL_EVERY, RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 
 
 def lacking(s: RolloutContext, decided: RolloutStep) -> RolloutStep | None:
     """The step in place of `decided`, which creates a deployment; None if that can begin."""
-    if not any(one.primary for one in s.seen.sets):
-        return _unprimed(s, decided)
+    if not s.seen.sets and not s.seen.others:
+        because = (
+            "the primary task set was deleted, and without one CodeDeploy cannot deploy; create a task set of the "
+            "service and make it primary, or delete the service, which is then created again"
+        )
+        return _held(s, decided, because, phase=Phase.BLOCKED, waits_for=Waiting.PERSON)
     if s.seen.alarms:
         return _alarmed(s, decided)
     if s.seen.has_test and s.seen.test is None and s.live is not None:
@@ -23,18 +26,6 @@ def lacking(s: RolloutContext, decided: RolloutStep) -> RolloutStep | None:
         )
         return _held(s, decided, because, waits_for=Waiting.PERSON)
     return None
-
-
-def _unprimed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
-    """CodeDeploy deploys no service without a primary task set, whatever the version."""
-    if s.live is not None:
-        primary, because = (SetPrimary(s.live.id),), "making the version in production the primary task set"
-        return replace(decided, decisions=primary, wake_at=s.now, because=because, ended=None)
-    because = (
-        "somebody deleted the primary task set, and without one CodeDeploy cannot deploy; create a task set of the "
-        "service and make it primary, or delete the service, which is then created again"
-    )
-    return _held(s, decided, because, phase=Phase.BLOCKED, waits_for=Waiting.PERSON)
 
 
 def _alarmed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
