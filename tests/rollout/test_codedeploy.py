@@ -115,7 +115,7 @@ def test_a_service_without_any_task_set_is_not_deployed() -> None:
     for marks in (marked(), marked(UP)):
         lost = decided(replace(facts(marks=marks), sets=()))
         assert (kinds(lost), lost.phase, lost.waits_for) == ([], Phase.BLOCKED, Waiting.PERSON)
-        assert lost.wake_at is not None
+        assert lost.at_rest
 
 
 @pytest.mark.parametrize(

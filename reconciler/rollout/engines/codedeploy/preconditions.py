@@ -16,7 +16,7 @@ def lacking(s: RolloutContext, decided: RolloutStep) -> RolloutStep | None:
             "the primary task set was deleted, and without one CodeDeploy cannot deploy; create a task set of the "
             "service and make it primary, or delete the service, which is then created again"
         )
-        return _held(s, decided, because, phase=Phase.BLOCKED, waits_for=Waiting.PERSON)
+        return _held(s, decided, because, phase=Phase.BLOCKED, waits_for=Waiting.PERSON, wake_at=None)
     if s.seen.alarms:
         return _alarmed(s, decided)
     if s.seen.has_test and s.seen.test is None and s.live is not None:
