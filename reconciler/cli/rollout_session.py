@@ -113,9 +113,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
 
 
 NO_TASKS = "no tasks: the desired count is 0 in the account, and the specs state none; state a `desired_count` above 0"
-NO_TASKS_SCALED = (
-    "no tasks: autoscaling, or somebody else, keeps the desired count at 0; `min` of `scaling` is the least"
-)
+NO_TASKS_SCALED = "no tasks: autoscaling, or another client, keeps the desired count at 0; raise `min` of `scaling`"
 
 
 def without_tasks(stack: Stack, rollout: ServiceRollout, observed: ObservedService) -> tuple[str, ...]:

@@ -110,6 +110,14 @@ def test_a_deployment_begins_once_the_test_listener_names_nothing_else(
     assert kinds(decided(facts(test=test, bare=bare, has_test=False))) == ["WriteState", "CreateDeployment"]
 
 
+def test_a_service_without_any_task_set_is_not_deployed() -> None:
+    """CodeDeploy refuses it whatever the version, which says nothing of that: a person has to act."""
+    for marks in (marked(), marked(UP)):
+        lost = decided(replace(facts(marks=marks), sets=()))
+        assert (kinds(lost), lost.phase, lost.waits_for) == ([], Phase.BLOCKED, Waiting.PERSON)
+        assert lost.at_rest
+
+
 @pytest.mark.parametrize(
     ("active", "does"),
     [
