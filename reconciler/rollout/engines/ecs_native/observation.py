@@ -156,7 +156,9 @@ def _named(
         hooks=tuple(_hooks(item)),
         declared=tuple(_declared(configuration)),
         shares=_shares(configuration),
+        updated=item.get("updatedAt"),
         finished=item.get("finishedAt"),
+        stopped=item.get("stoppedAt") is not None,
         why=item.get("statusReason") or (item.get("rollback") or {}).get("reason") or "",
     )
 
