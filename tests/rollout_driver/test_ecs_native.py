@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
+from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
 from reconciler.queries import versions
 from reconciler.rollout import state_tags
@@ -152,6 +153,17 @@ def test_promotion_is_one_call(stage: EmulatedStack) -> None:
     stage.follow(in_phase(Phase.BAKING), patience=DAY)
     assert stage.weights(80) == all_to(SECOND)
     assert sent(stage) == {"UpdateService": 1, "ContinueServiceDeployment": 2}
+
+
+def test_target_groups_are_not_sent_again(stage: EmulatedStack) -> None:
+    """ECS takes the declared one for that of the new tasks, and after every second deployment it is the live one."""
+    calls: list[Call] = []
+    stage.transport.before = calls.append
+    stage.spec(v1="v2")
+    stage.apply(in_phase(Phase.SCALING_UP))
+    updates = [one.params for one in calls if one.operation == "UpdateService"]
+    assert updates
+    assert all("loadBalancers" not in one for one in updates)
 
 
 def test_abort_at_the_gate_stops_the_deployment(stage: EmulatedStack) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from reconciler.rollout.engine import Limits
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.strategy import Share
+from reconciler.rollout.tracker import LATEST
 
 MINUTE: Final = timedelta(minutes=1)
 
@@ -56,10 +57,11 @@ SHIFTING: Final = frozenset({"PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC
 UNSHIFTED: Final = frozenset(
     {"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT"}
 )
-SHIFTED: Final = frozenset({"POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"})
 WITH_TEST_TRAFFIC: Final = "POST_TEST_TRAFFIC_SHIFT"
 SCALED_UP: Final = "POST_SCALE_UP"
+BAKE_TIME: Final = "BAKE_TIME"
 CLEAN_UP: Final = "CLEAN_UP"
+SHIFTED: Final = frozenset({"POST_PRODUCTION_TRAFFIC_SHIFT", BAKE_TIME, CLEAN_UP})
 """Lifecycle stages that mean something here; ECS has others, and may get more."""
 
 
@@ -111,7 +113,8 @@ class FunctionCall:
 class Deployment:
     """`release` and `task_definition` are those of the target, which is the deployment's task set `target` (an id).
     `stage` is ECS's, or "". `declared` and `shares` are its own hooks and traffic steps, which stay as they were when
-    it was created. `functions` are called by its other hooks. `why` is the reason that ECS gives for its status.
+    it was created. `functions` are called by its other hooks. `updated` is when ECS last changed it. `stopped`:
+    somebody asked ECS to stop it. `why` is the reason that ECS gives for its status.
     """
 
     id: str
@@ -125,7 +128,9 @@ class Deployment:
     declared: tuple[PauseHook, ...] = ()
     functions: tuple[FunctionCall, ...] = ()
     shares: tuple[Share, ...] = ()
+    updated: datetime | None = None
     finished: datetime | None = None
+    stopped: bool = False
     why: str = ""
 
     @property
@@ -145,8 +150,13 @@ class Deployment:
             return False
         if not self.active or self.going_back:
             passed = sum(one.passed for one in self.hooks)
-            return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, "BAKE_TIME")
+            return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, BAKE_TIME)
         return self.stage in SHIFTING or self.stage in SHIFTED
+
+    def gave_all(self, now: datetime) -> bool:
+        """Whether all of production was shifted so long ago that a read of the listener shows it."""
+        baking = self.active and not self.going_back and self.stage == BAKE_TIME
+        return baking and self.updated is not None and now - self.updated >= LATEST
 
     @property
     def rejected(self) -> bool:

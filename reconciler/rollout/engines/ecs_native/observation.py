@@ -159,7 +159,9 @@ def _named(
         declared=tuple(_declared(configuration)),
         functions=tuple(_functions(item, configuration)),
         shares=_shares(configuration),
+        updated=item.get("updatedAt"),
         finished=item.get("finishedAt"),
+        stopped=item.get("stoppedAt") is not None,
         why=item.get("statusReason") or (item.get("rollback") or {}).get("reason") or "",
     )
 
