@@ -50,8 +50,7 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
     if "taskDefinition" in params:
         new = replace(new, task_definition=active_definition(world, params["taskDefinition"]).arn)
     if "capacityProviderStrategy" in params:
-        strategy = tuple(_entry(item) for item in params["capacityProviderStrategy"])
-        new = replace(new, strategy=strategy, launch_type=None if strategy else launch.launch_type or "FARGATE")
+        new = replace(new, strategy=_strategy(owner, launch, params["capacityProviderStrategy"]))
     if "platformVersion" in params:
         new = replace(new, platform_version=params["platformVersion"])
     if "networkConfiguration" in params:
@@ -72,6 +71,20 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
         connected = params.get("serviceConnectConfiguration", new.service_connect)
         new = replace(new, service_connect=service_connect.resolved(world, owner, definition, connected))
     return new
+
+
+def _strategy(owner: Cluster, launch: Launch, wanted: list[Params]) -> tuple[Params, ...]:
+    """An empty one goes back to the launch type, or to the cluster's default where a service was created without one
+    (CloudFormation template reference, AWS::ECS::Service, "CapacityProviderStrategy").
+    """
+    if not wanted and launch.strategy and launch.launch_type is None:
+        if not owner.default_strategy:
+            raise invalid(
+                "No launch type to fall back to for empty capacity provider strategy. Your service was not created "
+                "with a launch type."
+            )
+        wanted = owner.default_strategy
+    return tuple(_entry(item) for item in wanted)
 
 
 def _entry(item: Params) -> Params:
