@@ -51,7 +51,7 @@ _KEYS: dict[tuple[type, Any, str], tuple[str, ...]] = {}
 serialize.XFormedAttributePicker.get_possible_keys = _possible_keys  # type: ignore[assignment,method-assign]  # a generator there; it is only iterated
 """moto derives the names that a member may have in its own objects with each request; another tenth."""
 
-LaunchTemplate.tags = property(lambda template: template.get_tags(), lambda template, tags: None)  # type: ignore[attr-defined]  # noqa: ARG005 — moto's own attribute
+LaunchTemplate.tags = property(LaunchTemplate.get_tags, lambda template, tags: None)  # type: ignore[assignment]  # noqa: ARG005 — a list there; it is only read
 """moto shows a launch template's first tags for ever."""
 
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}

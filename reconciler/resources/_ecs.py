@@ -105,6 +105,11 @@ def strategy_items(strategy: tuple[Strategy, ...] | None) -> list[dict[str, Any]
     return [{"capacityProvider": item.provider, "weight": item.weight, "base": item.base} for item in strategy]
 
 
+def listed(items: Iterable[Mapping[str, str]] | None) -> list[dict[str, str]] | None:
+    """The items of a list of a call; None if it is not declared."""
+    return None if items is None else [dict(item) for item in items]
+
+
 def network_of(configuration: Mapping[str, Any] | None) -> Network | None:
     """`networkConfiguration` of a response; None for tasks without the network mode awsvpc."""
     inner = (configuration or {}).get("awsvpcConfiguration")

@@ -68,6 +68,8 @@ API: Final = ApiMembers(
         "deploymentConfiguration.deploymentCircuitBreaker.enable": "`rolling.circuit_breaker` of its "
         "DeploymentStrategy",
         "deploymentConfiguration.deploymentCircuitBreaker.rollback": "`rolling.rollback` of its DeploymentStrategy",
+        "placementStrategy": "placement.strategy?",
+        "placementConstraints": "placement.constraints?",
         "tags": "the document's `tags`",
     },
     owned={
@@ -88,8 +90,6 @@ API: Final = ApiMembers(
         "vpcLatticeConfigurations",
         "serviceConnectConfiguration.accessLogConfiguration",
         "serviceConnectConfiguration.containerConfigurations",
-        "placementConstraints",
-        "placementStrategy",
         "enableECSManagedTags",
         "deploymentConfiguration.alarms",
     ),

@@ -52,7 +52,7 @@ class AutoScalingGroup(ResourceType[AutoScalingGroupSpec]):
                 "StartInstances",
                 "an Auto Scaling group starts instances only where its creator may, too",
                 ("ec2:RunInstances",),
-                condition={"Bool": {"ec2:IsLaunchTemplateResource": "true"}},
+                condition={"Null": {"ec2:LaunchTemplate": "false"}},
             ),
             OnBehalf(
                 "LookUpImages",

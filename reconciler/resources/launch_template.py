@@ -150,8 +150,8 @@ def _written(spec: LaunchTemplateSpec) -> dict[str, Any]:
 
 
 def _read(name: str, data: Item) -> LaunchTemplateSpec:
-    interface = next(iter(data.get("NetworkInterfaces") or ()), {})
-    root = next((one for one in data.get("BlockDeviceMappings") or () if one.get("DeviceName") == ROOT), {})
+    interface: Item = next(iter(data.get("NetworkInterfaces") or ()), {})
+    root: Item = next((one for one in data.get("BlockDeviceMappings") or () if one.get("DeviceName") == ROOT), {})
     return LaunchTemplateSpec(
         name=name,
         cluster=_cluster(data.get("UserData", "")),

@@ -51,6 +51,8 @@ class ScheduleSpec(resource.Spec):
     launch_type: str | None = None
     capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     platform_version: str | None = None
+    placement_strategy: tuple[dict[str, str], ...] | None = None
+    placement_constraints: tuple[dict[str, str], ...] | None = None
     count: int | None = None
     enabled: bool | None = None
 
@@ -73,6 +75,7 @@ class Schedule(ResourceType[ScheduleSpec]):
     )
     starts_tasks: ClassVar[bool] = True
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
+    depends_on: ClassVar[tuple[str, ...]] = ("cluster-capacity",)
     observe_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
 
     def arns(self, spec: ScheduleSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
@@ -193,6 +196,8 @@ def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         "LaunchType": spec.launch_type,
         "CapacityProviderStrategy": _ecs.strategy_items(spec.capacity_provider_strategy),
         "PlatformVersion": spec.platform_version,
+        "PlacementStrategy": _ecs.listed(spec.placement_strategy),
+        "PlacementConstraints": _ecs.listed(spec.placement_constraints),
         "NetworkConfiguration": _written_network(spec.network),
     }
     parameters = target.get("EcsParameters", {}) | {key: value for key, value in task.items() if value is not None}
@@ -230,6 +235,8 @@ def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> Sch
         launch_type=task.get("LaunchType", ""),
         capacity_provider_strategy=_ecs.strategy_of(task.get("CapacityProviderStrategy")),
         platform_version=task.get("PlatformVersion", ""),
+        placement_strategy=tuple(task.get("PlacementStrategy") or ()),
+        placement_constraints=tuple(task.get("PlacementConstraints") or ()),
         count=task.get("TaskCount", 1),
         enabled=found.get("State") == _state(True),
     )

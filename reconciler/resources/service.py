@@ -67,6 +67,7 @@ class Service(ResourceType[ServiceSpec]):
         "vpc-endpoint",
         "nat-gateway",
         "security-group-rules",
+        "cluster-capacity",
     )
     observe_after: ClassVar[tuple[str, ...]] = ("cluster",)
     volatile: ClassVar[bool] = True

@@ -68,6 +68,11 @@ def infrastructure_role(service: str) -> str:
     return f"{service}-infrastructure"
 
 
+def instance_role(capacity: str) -> str:
+    """What the ECS agent of EC2 capacity runs as; its instance profile has the same name."""
+    return f"{capacity}-instance"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

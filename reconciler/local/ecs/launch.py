@@ -111,10 +111,18 @@ def fargate(launch: Launch) -> bool:
     return all(name.startswith("FARGATE") for name in names) if names else launch.launch_type == "FARGATE"
 
 
+def hosted(launch: Launch) -> bool:
+    """Whether there is something to run its tasks on: Fargate, or instances of a capacity provider, of which there are
+    always enough."""
+    return fargate(launch) or bool(launch.strategy)
+
+
 def check(world: World, owner: Cluster, launch: Launch, definition: TaskDefinition) -> None:
     check_strategy(list(launch.strategy), owner.capacity_providers)
     if fargate(launch) and "FARGATE" not in definition.body["compatibilities"]:
         raise invalid("Task definition does not support launch_type FARGATE.")
+    if not fargate(launch):
+        _check_on_instances(launch)
     if launch.platform_version and launch.platform_version not in PLATFORM_VERSIONS:
         raise Refusal("PlatformUnknownException", "The platform version does not exist.")
     _check_network(world, launch, definition)
@@ -122,6 +130,14 @@ def check(world: World, owner: Cluster, launch: Launch, definition: TaskDefiniti
         raise invalid("load balancers can have at most 5 items.")
     for entry in launch.load_balancers:
         _check_target_group(world, launch, definition, entry)
+
+
+def _check_on_instances(launch: Launch) -> None:
+    """What is Fargate's alone (API reference, CreateService, "platformVersion"; AwsVpcConfiguration)."""
+    if launch.platform_version:
+        raise invalid("The platform version must be null when specifying an EC2 launch type.")
+    if (launch.network or {}).get("assignPublicIp") == "ENABLED":
+        raise invalid("Assign public IP is not supported for this launch type.")
 
 
 def _check_network(world: World, launch: Launch, definition: TaskDefinition) -> None:

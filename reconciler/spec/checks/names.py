@@ -62,6 +62,13 @@ def claims(specs: Specs) -> Iterator[Claim]:
     ):
         for document in documents:
             yield _own(specs, what, document, document)
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            place = specs.where(cluster, "ec2_capacity", index, "name")
+            yield Claim("capacity provider", capacity.name, capacity.name, place, derived=False)
+            if capacity.role is None:
+                role = names.instance_role(capacity.name)
+                yield Claim("IAM role", role, role, place)
     for network in specs.networks:
         yield from _network(specs, network)
     for workload in specs.workloads:

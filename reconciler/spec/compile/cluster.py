@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model.resource import Address, Desired, Link, Ref
-from reconciler.resources._ecs import Strategy
 from reconciler.resources.cluster import ClusterSpec
 from reconciler.resources.namespace import NamespaceSpec
-from reconciler.spec.compile.context import Context, unstated
+from reconciler.spec import queries
+from reconciler.spec.compile.context import Context, strategy, unstated
+from reconciler.spec.compile.ec2_capacity import compile_ec2_capacity
 from reconciler.spec.documents import Cluster
 
 
@@ -19,8 +20,8 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
         Address("cluster", cluster.name),
         ClusterSpec(
             name=cluster.name_in_aws,
-            capacity_providers=cluster.capacity_providers,
-            default_strategy=strategy(cluster.default_strategy),
+            capacity_providers=None if cluster.ec2_capacity else cluster.capacity_providers,
+            default_strategy=None if cluster.ec2_capacity else strategy(cluster.default_strategy),
             container_insights=cluster.container_insights,
         ),
         kept=unstated(cluster, capacity_providers="capacity_providers", default_strategy="default_strategy"),
@@ -28,15 +29,12 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
     if cluster.namespace is not None:
         spec = NamespaceSpec(name=cluster.namespace)
         yield context.desired(cluster, namespace_address(cluster), spec, "namespace")
+    yield from compile_ec2_capacity(context, cluster)
 
 
 def namespace_address(cluster: Cluster) -> Address:
     assert cluster.namespace is not None
     return Address("namespace", cluster.namespace)
-
-
-def strategy(shares: Iterable[Any]) -> tuple[Strategy, ...]:
-    return tuple(Strategy(provider=share.name, weight=share.weight, base=share.base) for share in shares)
 
 
 def cluster_link(name: str) -> Link:
@@ -49,9 +47,5 @@ def capacity(context: Context, workload: Any) -> dict[str, Any]:
 
     Neither written: the cluster's default strategy if it has one, else plain Fargate.
     """
-    if workload.capacity_providers:
-        return {"capacity_provider_strategy": strategy(workload.capacity_providers)}
-    cluster = context.specs.get(Cluster, workload.cluster)
-    if workload.launch is None and cluster is not None and cluster.default_strategy:
-        return {"capacity_provider_strategy": strategy(cluster.default_strategy)}
-    return {"launch_type": "FARGATE"}
+    shares = queries.shares(context.specs, workload)
+    return {"capacity_provider_strategy": strategy(shares)} if shares else {"launch_type": "FARGATE"}

@@ -27,7 +27,7 @@ from reconciler.spec.compile.delivery import compile_delivery, container_port, e
 from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
 from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
-from reconciler.spec.compile.workload import compile_workload, placement
+from reconciler.spec.compile.workload import chosen, compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
 
@@ -42,7 +42,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
-    said = members.said(service)
+    said = chosen(context, service) | members.said(service)
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
     shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
     generated = shifted.pop("generated", None)

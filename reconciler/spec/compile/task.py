@@ -12,7 +12,7 @@ from reconciler.spec import names
 from reconciler.spec.compile import kept, role
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.context import Context, unstated
-from reconciler.spec.compile.workload import compile_workload, placement, task_definition
+from reconciler.spec.compile.workload import chosen, compile_workload, placement, task_definition
 from reconciler.spec.documents import Task
 
 SCHEDULER = "scheduler.amazonaws.com"
@@ -59,8 +59,16 @@ def _launch(context: Context, task: Task) -> dict[str, Any]:
         "network": placement(context, task),
         "platform_version": None if task.platform_version == "LATEST" else task.platform_version,
         "count": task.count,
+        **_chosen(context, task),
         **capacity(context, task),
     }
+
+
+def _chosen(context: Context, task: Task) -> dict[str, Any]:
+    found = chosen(context, task)
+    if not found:
+        return {}
+    return {"placement_strategy": found["placementStrategy"], "placement_constraints": found["placementConstraints"]}
 
 
 def schedule_role(context: Context, task: Task) -> Desired[Any]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -220,6 +220,7 @@ Cidr: TypeAlias = Annotated[
 Port: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1, le=65535)]
 Reference: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=2048)]
 """The name of another document or a part of one; an AWS id or ARN for a resource outside the specs."""
+Architecture = Literal["X86_64", "ARM64"]
 Many: TypeAlias = Annotated[
     tuple[Reference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": {"type": "string"}})
 ]
