@@ -23,6 +23,9 @@ from reconciler.resources._ecs import Network, Strategy
 scheduler = ServiceApi("scheduler")
 
 AT_THE_VERY_MINUTE = {"Mode": "OFF"}
+MOST_RETRIES = 185
+OLDEST_EVENT = 86_400
+"""What a schedule has that says nothing (EventBridge Scheduler API reference, RetryPolicy)."""
 WRITTEN = (
     "ScheduleExpression",
     "ScheduleExpressionTimezone",
@@ -47,6 +50,11 @@ class ScheduleSpec(resource.Spec):
     role: Link
     """What may start the task in our name."""
     time_zone: str | None = None
+    retry_attempts: int | None = None
+    max_event_age: int | None = None
+    """Seconds."""
+    dead_letter_queue: str | None = None
+    """An ARN; empty for none."""
     network: Network | None = None
     launch_type: str | None = None
     capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
@@ -205,6 +213,13 @@ def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         parameters.pop("CapacityProviderStrategy", None)  # AWS takes one of the two
     elif spec.capacity_provider_strategy is not None:
         parameters.pop("LaunchType", None)
+    retries = {"MaximumRetryAttempts": spec.retry_attempts, "MaximumEventAgeInSeconds": spec.max_event_age}
+    policy = target.get("RetryPolicy", {}) | {key: value for key, value in retries.items() if value is not None}
+    target = {
+        key: value for key, value in target.items() if key != "DeadLetterConfig" or spec.dead_letter_queue is None
+    }
+    target |= {"RetryPolicy": policy} if policy else {}
+    target |= {"DeadLetterConfig": {"Arn": spec.dead_letter_queue}} if spec.dead_letter_queue else {}
     declared = {
         "ScheduleExpression": spec.expression,
         "ScheduleExpressionTimezone": spec.time_zone,
@@ -228,6 +243,9 @@ def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> Sch
         name=name,
         expression=found.get("ScheduleExpression", ""),
         time_zone=found.get("ScheduleExpressionTimezone", ""),
+        retry_attempts=target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MOST_RETRIES),
+        max_event_age=target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", OLDEST_EVENT),
+        dead_letter_queue=target.get("DeadLetterConfig", {}).get("Arn", ""),
         cluster=cluster,
         task_definition=task.get("TaskDefinitionArn", ""),
         role=target.get("RoleArn", ""),

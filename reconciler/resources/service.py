@@ -68,6 +68,7 @@ class Service(ResourceType[ServiceSpec]):
         "nat-gateway",
         "security-group-rules",
         "cluster-capacity",
+        "alarm",
     )
     observe_after: ClassVar[tuple[str, ...]] = ("cluster",)
     volatile: ClassVar[bool] = True

@@ -73,6 +73,11 @@ def instance_role(capacity: str) -> str:
     return f"{capacity}-instance"
 
 
+def alarm(service: str, what: str) -> str:
+    """`what` is cpu, memory, or 5xx or unhealthy with a target group."""
+    return f"{service}-{what}"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

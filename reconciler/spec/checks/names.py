@@ -10,13 +10,19 @@ from reconciler.model import codedeploy_names
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
-from reconciler.spec.documents import Network, Service, Store, Task
+from reconciler.spec.documents import Alarm, Network, Service, Store, Task
 from reconciler.spec.documents.base import Document, Named
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
-_LIMITS = {"deployment group": codedeploy_names.LONGEST, "IAM role": 64, "schedule": 64, "scaling policy": 256}
+_LIMITS = {
+    "deployment group": codedeploy_names.LONGEST,
+    "alarm": 255,
+    "IAM role": 64,
+    "schedule": 64,
+    "scaling policy": 256,
+}
 """Maximum length in characters of names that are derived and may therefore be too long."""
 
 
@@ -59,6 +65,7 @@ def claims(specs: Specs) -> Iterator[Claim]:
         ("ECR repository", specs.registries),
         ("load balancer", specs.load_balancers),
         ("table", specs.all(Store)),
+        ("alarm", specs.all(Alarm)),
     ):
         for document in documents:
             yield _own(specs, what, document, document)
@@ -132,6 +139,10 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield _derived("IAM role", workload, names.codedeploy_role, own)
     if strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS and not strategy.role:
         yield _derived("IAM role", workload, names.infrastructure_role, own)
+    if workload.alarms is not None:
+        groups = workload.traffic.target_groups if workload.traffic else ()
+        for what in ("cpu", "memory", *(f"{one}-{group}" for group in groups for one in ("5xx", "unhealthy"))):
+            yield _derived("alarm", workload, partial(names.alarm, what=what), own)
     if workload.scaling is not None:
         for metric in (*("cpu", "memory", "requests", "backlog"), *workload.scaling.metrics):
             if getattr(workload.scaling, metric, True) is not None:

@@ -20,6 +20,7 @@ from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import members
 from reconciler.spec.compile import ecs_traffic, kept
+from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds
@@ -73,6 +74,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         kept=kept.of_service(service, strategy_of(context.specs, service)),
         tags=digests(members.api_of(service), said, address) if said else None,
     )
+    yield from standard_alarms(context, service)
     if scaled is not None:
         yield compile_scaling(context, service, address)
     if engine.controller is Controller.CODE_DEPLOY:

@@ -95,6 +95,13 @@ def percent(value: Any) -> float:
     return float(match[1])
 
 
+def number(value: Any) -> float:
+    plain = value.value if isinstance(value, Written) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        raise problem("E1105", f"expected a number, found {described(value)}")
+    return float(plain)
+
+
 def _duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
@@ -206,6 +213,7 @@ Line: TypeAlias = Annotated[str, BeforeValidator(line), WithJsonSchema(_SCALAR)]
 Words: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=1024)]
 """Text that is not empty and goes to AWS as one field."""
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
+Number: TypeAlias = Annotated[float, BeforeValidator(number)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
 Percent: TypeAlias = Annotated[
     float, BeforeValidator(percent), WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"})
