@@ -43,7 +43,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
-    said = chosen(context, service) | members.said(service)
+    said = chosen(service) | members.said(service)
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
     shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
     generated = shifted.pop("generated", None)

@@ -64,16 +64,17 @@ def _launch(context: Context, task: Task) -> dict[str, Any]:
         "network": placement(context, task),
         "platform_version": None if task.platform_version == "LATEST" else task.platform_version,
         "count": task.count,
-        **_chosen(context, task),
+        **_chosen(task),
         **capacity(context, task),
     }
 
 
-def _chosen(context: Context, task: Task) -> dict[str, Any]:
-    found = chosen(context, task)
-    if not found:
-        return {}
-    return {"placement_strategy": found["placementStrategy"], "placement_constraints": found["placementConstraints"]}
+def _chosen(task: Task) -> dict[str, Any]:
+    found = chosen(task)
+    return {
+        "placement_strategy": found.get("placementStrategy"),
+        "placement_constraints": found.get("placementConstraints"),
+    }
 
 
 def _queue(context: Context, run: Run) -> str:

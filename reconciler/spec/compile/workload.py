@@ -188,22 +188,20 @@ def placement(context: Context, workload: Workload) -> Placed:
     )
 
 
-def chosen(context: Context, workload: Workload) -> dict[str, list[dict[str, str]]]:
-    """How ECS chooses instances, by its names; nothing on Fargate."""
-    if not queries.on_ec2(context.specs, workload):
-        return {}
-    strategy, constraints = workload.placement.strategy or (), workload.placement.constraints or ()
-    return {
-        "placementStrategy": [_choice(one) for one in strategy] or [dict(_SPREAD_ZONES)],
-        "placementConstraints": [
+def chosen(workload: Workload) -> dict[str, list[dict[str, str]]]:
+    """How ECS chooses instances, by its names, as far as the document states it."""
+    found: dict[str, list[dict[str, str]]] = {}
+    if workload.placement.strategy is not None:
+        found["placementStrategy"] = [_choice(one) for one in workload.placement.strategy]
+    if workload.placement.constraints is not None:
+        found["placementConstraints"] = [
             {"type": "distinctInstance"} if one == DISTINCT else {"type": "memberOf", "expression": one}
-            for one in constraints
-        ],
-    }
+            for one in workload.placement.constraints
+        ]
+    return found
 
 
-_SPREAD_ZONES = {"type": "spread", "field": "attribute:ecs.availability-zone"}
-_FIELDS = {"zone": _SPREAD_ZONES["field"], "instance": "instanceId"}
+_FIELDS = {"zone": "attribute:ecs.availability-zone", "instance": "instanceId"}
 
 
 def _choice(choice: Choice) -> dict[str, str]:

@@ -128,7 +128,8 @@ class Placement(Block):
     """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet. Only on Fargate.
     """
     strategy: Annotated[tuple[Choice, ...], Field(max_length=5)] | None = None
-    """On EC2: how instances are chosen, the first item first. Default: spread over the availability zones."""
+    """On EC2: how instances are chosen, the first item first. Default for a new service: spread over the
+    availability zones. An empty list is no order."""
     constraints: Annotated[tuple[Constraint, ...], AfterValidator(no_repeats), Field(max_length=10)] | None = None
     """On EC2: `distinct_instance`, or an expression of ECS's cluster query language that instances have to match, such
     as `attribute:ecs.instance-type =~ m7g.*`."""
