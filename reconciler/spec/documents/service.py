@@ -134,7 +134,7 @@ class Service(Document):
     """`standard` creates CloudWatch alarms: CPU and memory above 90 percent for five minutes, and for each target group
     unhealthy targets, or more than ten 5xx responses a minute, for three minutes."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateService, by ECS's names, such as `placementConstraints`."""
+    """Further members of CreateService, by ECS's names, such as `serviceRegistries`."""
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:
